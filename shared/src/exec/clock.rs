@@ -1,0 +1,147 @@
+//! The time that tasks see, and the timers that they wait on.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::timers::{Order, TimerId, Timers};
+use crate::units::Nanos;
+
+/// A handle on the executor's time. Cheap to clone; every task has one.
+///
+/// `now` stands still while tasks run: the executor reads its source of time once per turn, so a
+/// packet costs no clock call.
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Rc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    now: Cell<Nanos>,
+    timers: RefCell<Timers>,
+    /// Tasks that yielded and run again after the transport had its turn.
+    next_turn: RefCell<Vec<Waker>>,
+    /// Reused between turns, so that firing timers allocates nothing.
+    firing: RefCell<Vec<Waker>>,
+}
+
+impl Clock {
+    /// A clock that shows `now`, with no timer pending.
+    pub fn starting_at(now: Nanos) -> Self {
+        let clock = Self::default();
+        clock.advance(now);
+        clock
+    }
+
+    /// The moment of this turn.
+    pub fn now(&self) -> Nanos {
+        self.0.now.get()
+    }
+
+    /// Ready once the clock shows `at` or later.
+    pub fn sleep_until(&self, at: Nanos) -> Sleep {
+        self.sleep_until_as(Order::Arrival, at)
+    }
+
+    /// Like [`Clock::sleep_until`], with a say in who goes first among equals.
+    pub fn sleep_until_as(&self, order: Order, at: Nanos) -> Sleep {
+        Sleep { clock: self.clone(), at, order, pending: None }
+    }
+
+    /// Ready after every other task and the transport had a turn: what a task awaits that would
+    /// otherwise never have to wait.
+    pub fn next_turn(&self) -> NextTurn {
+        NextTurn { clock: self.clone(), polled: false }
+    }
+
+    /// Moves the clock forward; it never goes back.
+    pub(super) fn advance(&self, to: Nanos) {
+        self.0.now.set(self.now().max(to));
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Nanos> {
+        self.0.timers.borrow().next()
+    }
+
+    /// Wakes the earliest group of due timers (one instant, one order).
+    pub(super) fn fire_due(&self) -> bool {
+        let mut firing = self.0.firing.take();
+        let fired = self.0.timers.borrow_mut().pop_due(self.now(), &mut firing);
+        firing.drain(..).for_each(Waker::wake);
+        self.0.firing.replace(firing);
+        fired > 0
+    }
+
+    /// Wakes the tasks that yielded in the turn before.
+    pub(super) fn begin_turn(&self) {
+        let mut firing = self.0.firing.take();
+        std::mem::swap(&mut firing, &mut *self.0.next_turn.borrow_mut());
+        firing.drain(..).for_each(Waker::wake);
+        self.0.firing.replace(firing);
+    }
+
+    pub(super) fn has_yielded(&self) -> bool {
+        !self.0.next_turn.borrow().is_empty()
+    }
+}
+
+/// Future of [`Clock::sleep_until`].
+#[derive(Debug)]
+#[must_use = "a sleep that is not awaited waits for nothing"]
+pub struct Sleep {
+    clock: Clock,
+    at: Nanos,
+    order: Order,
+    pending: Option<TimerId>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.clock.now() >= self.at {
+            return Poll::Ready(());
+        }
+        let mut timers = self.clock.0.timers.borrow_mut();
+        let pending = match self.pending {
+            Some(id) => {
+                timers.update(id, cx.waker());
+                id
+            }
+            None => timers.insert(self.at, self.order, cx.waker().clone()),
+        };
+        drop(timers);
+        self.pending = Some(pending);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(id) = self.pending {
+            self.clock.0.timers.borrow_mut().cancel(id);
+        }
+    }
+}
+
+/// Future of [`Clock::next_turn`].
+#[derive(Debug)]
+#[must_use = "a turn that is not awaited is not given up"]
+pub struct NextTurn {
+    clock: Clock,
+    polled: bool,
+}
+
+impl Future for NextTurn {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.polled {
+            return Poll::Ready(());
+        }
+        self.polled = true;
+        self.clock.0.next_turn.borrow_mut().push(cx.waker().clone());
+        Poll::Pending
+    }
+}

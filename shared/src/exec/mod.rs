@@ -1,0 +1,21 @@
+//! One executor, two clocks.
+//!
+//! Apps, layers, the device and the driver's session are plain futures on one thread. They read
+//! the time from a [`Clock`] that is handed to them, and wait on [`Signal`]s and on the clock's
+//! timers. [`run`] polls them until none can move, then lets a [`Park`] decide what happens next:
+//! the real one moves bytes, spins and sleeps; the virtual one jumps to the next timer. That is the
+//! only difference between a run in real time and a simulation.
+
+mod clock;
+mod park;
+mod real;
+mod run;
+mod signal;
+mod timers;
+
+pub use clock::{Clock, NextTurn, Sleep};
+pub use park::{Park, Source, Virtual};
+pub use real::{IdleMode, IdleStats, RealPark, StopHandle, monotonic_now};
+pub use run::{Stalled, Tasks, run};
+pub use signal::Signal;
+pub use timers::Order;

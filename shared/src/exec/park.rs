@@ -1,0 +1,62 @@
+//! What the executor does when no task can move.
+
+use std::os::fd::BorrowedFd;
+
+use crate::units::Nanos;
+
+/// The executor's source of time, and its way of waiting.
+pub trait Park {
+    /// The time now.
+    fn now(&mut self) -> Nanos;
+
+    /// Moves what can be moved without waiting, and wakes the tasks concerned. Returns whether
+    /// anything moved.
+    fn exchange(&mut self) -> bool;
+
+    /// Waits until `deadline`, or until something may have moved. `None` means that no timer is
+    /// pending. Returns `false` if nothing can ever happen again.
+    fn park(&mut self, deadline: Option<Nanos>) -> bool;
+}
+
+/// Something outside the executor that tasks wait for: one end of a transport.
+pub trait Source {
+    /// Moves what can be moved without waiting, and wakes the tasks concerned. Returns whether
+    /// anything moved.
+    fn exchange(&self) -> bool;
+
+    /// Announces that this side is about to sleep. Returns `false` if something is there already,
+    /// and sleeping would lose it.
+    fn before_sleep(&self) -> bool;
+
+    /// Takes the announcement back.
+    fn after_sleep(&self);
+
+    /// What to sleep on: a descriptor to read, and whether there is also something to write to it.
+    fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)>;
+}
+
+/// Virtual time: jumps to the next timer.
+#[derive(Debug, Default)]
+pub struct Virtual {
+    now: Nanos,
+}
+
+impl Park for Virtual {
+    fn now(&mut self) -> Nanos {
+        self.now
+    }
+
+    fn exchange(&mut self) -> bool {
+        false
+    }
+
+    fn park(&mut self, deadline: Option<Nanos>) -> bool {
+        match deadline {
+            Some(at) => {
+                self.now = at;
+                true
+            }
+            None => false,
+        }
+    }
+}

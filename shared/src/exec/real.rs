@@ -1,0 +1,254 @@
+//! Real time: the monotonic clock, a bounded spin, then sleep.
+
+use std::cell::Cell;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use super::{Park, Signal, Source};
+use crate::units::Nanos;
+
+/// CLOCK_MONOTONIC, which all processes of the machine share, so that times can be compared
+/// across the process boundary.
+pub fn monotonic_now() -> Nanos {
+    let at = clock_gettime(ClockId::Monotonic);
+    Nanos(at.tv_sec.unsigned_abs() * 1_000_000_000 + at.tv_nsec.unsigned_abs())
+}
+
+/// How a process waits when it has nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdleMode {
+    /// Never sleeps; takes a whole CPU.
+    Spin,
+    /// Spins for a bounded, adaptive time, then sleeps.
+    #[default]
+    Hybrid,
+    /// Sleeps at once.
+    Sleep,
+}
+
+/// Asks a running executor to stop, from a signal handler's task or another thread.
+#[derive(Debug, Clone)]
+pub struct StopHandle(Arc<Stop>);
+
+#[derive(Debug)]
+struct Stop {
+    asked: AtomicBool,
+    /// Readable once asked, so that a sleeping executor wakes up.
+    event: OwnedFd,
+}
+
+impl StopHandle {
+    /// A handle that nobody has used yet.
+    ///
+    /// # Errors
+    /// If the system has no event descriptor left.
+    pub fn new() -> std::io::Result<Self> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self(Arc::new(Stop { asked: AtomicBool::new(false), event })))
+    }
+
+    /// Asks to stop.
+    pub fn stop(&self) {
+        self.0.asked.store(true, Ordering::Release);
+        // The counter of an eventfd is full after 2^64 - 2 calls; until then this cannot fail.
+        let _ = rustix::io::write(&self.0.event, &1u64.to_ne_bytes());
+    }
+
+    /// Whether somebody asked.
+    pub fn is_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Acquire)
+    }
+}
+
+/// Where the time went while no task could move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct IdleStats {
+    /// Time spent spinning.
+    pub spin_ns: u64,
+    /// Time spent asleep.
+    pub sleep_ns: u64,
+    /// How often the process went to sleep.
+    pub sleeps: u64,
+}
+
+/// Waits in real time on one [`Source`].
+#[derive(Debug)]
+pub struct RealPark<S> {
+    source: Rc<S>,
+    stop: StopHandle,
+    /// Told once when `stop` is asked, for the tasks that end the run.
+    stopped: Rc<Signal>,
+    told: bool,
+    spin: SpinBudget,
+    stats: Rc<Cell<IdleStats>>,
+}
+
+impl<S: Source> RealPark<S> {
+    /// Waits on `source`, and notifies `stopped` when `stop` is asked.
+    pub fn new(source: Rc<S>, stop: StopHandle, stopped: Rc<Signal>, mode: IdleMode) -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let spin = SpinBudget::new(mode, cpus);
+        Self { source, stop, stopped, told: false, spin, stats: Rc::default() }
+    }
+
+    /// The counters, which go on counting while the park is in use.
+    pub fn stats(&self) -> Rc<Cell<IdleStats>> {
+        Rc::clone(&self.stats)
+    }
+
+    /// Spins until something moved, the deadline came or the budget is used up. Returns whether
+    /// there is something to do.
+    fn spin(&mut self, began: Nanos, deadline: Nanos) -> bool {
+        let give_up = began + self.spin.budget;
+        loop {
+            if self.exchange() {
+                return true;
+            }
+            let now = monotonic_now();
+            if now >= deadline {
+                return true;
+            }
+            if now >= give_up {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    fn sleep(&self, deadline: Option<Nanos>) {
+        if !self.source.before_sleep() {
+            return;
+        }
+        let stop = PollFd::from_borrowed_fd(self.stop.0.event.as_fd(), PollFlags::IN);
+        let timeout = deadline.map(|at| timespec(at.since(monotonic_now())));
+        // An interrupted sleep is a short sleep: the loop looks at everything again.
+        let _ = match self.source.descriptor() {
+            Some((fd, writable)) => {
+                let flags = if writable { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+                poll(&mut [PollFd::from_borrowed_fd(fd, flags), stop], timeout.as_ref())
+            }
+            None => poll(&mut [stop], timeout.as_ref()),
+        };
+        self.source.after_sleep();
+    }
+
+    fn count(&self, add: impl FnOnce(&mut IdleStats)) {
+        let mut stats = self.stats.get();
+        add(&mut stats);
+        self.stats.set(stats);
+    }
+}
+
+impl<S: Source> Park for RealPark<S> {
+    fn now(&mut self) -> Nanos {
+        monotonic_now()
+    }
+
+    fn exchange(&mut self) -> bool {
+        let stopping = !self.told && self.stop.is_asked();
+        if stopping {
+            self.told = true;
+            self.stopped.notify();
+        }
+        self.source.exchange() || stopping
+    }
+
+    fn park(&mut self, deadline: Option<Nanos>) -> bool {
+        let began = monotonic_now();
+        if self.spin.budget > Nanos::ZERO {
+            let found = self.spin(began, deadline.unwrap_or(Nanos::MAX));
+            self.spin.learn(found);
+            let spun = monotonic_now().since(began);
+            self.count(|stats| stats.spin_ns += spun.0);
+            if found {
+                return true;
+            }
+        }
+        let began = monotonic_now();
+        self.sleep(deadline);
+        let slept = monotonic_now().since(began);
+        self.count(|stats| {
+            stats.sleep_ns += slept.0;
+            stats.sleeps += 1;
+        });
+        true
+    }
+}
+
+fn timespec(span: Nanos) -> Timespec {
+    Timespec { tv_sec: (span.0 / 1_000_000_000) as i64, tv_nsec: (span.0 % 1_000_000_000) as i64 }
+}
+
+/// How long to spin before sleeping: grows while spinning pays, shrinks while it does not.
+#[derive(Debug, PartialEq, Eq)]
+struct SpinBudget {
+    mode: IdleMode,
+    budget: Nanos,
+    /// No spin at all on one CPU: whoever spins keeps the peer from running.
+    most: Nanos,
+}
+
+impl SpinBudget {
+    /// About what waking an idle virtual CPU costs: a spin that long loses at most as much again.
+    const MOST: Nanos = Nanos::from_micros(50);
+    /// Low enough to cost nothing, high enough to notice when traffic is back.
+    const LEAST: Nanos = Nanos::from_micros(1);
+
+    fn new(mode: IdleMode, cpus: usize) -> Self {
+        let most = match mode {
+            IdleMode::Spin => Nanos::MAX,
+            IdleMode::Hybrid if cpus > 1 => Self::MOST,
+            IdleMode::Hybrid | IdleMode::Sleep => Nanos::ZERO,
+        };
+        Self { mode, budget: most, most }
+    }
+
+    fn learn(&mut self, found: bool) {
+        if self.mode != IdleMode::Hybrid {
+            return;
+        }
+        let next = if found { self.budget.0 * 2 } else { self.budget.0 / 2 };
+        self.budget = Nanos(next).clamp(Self::LEAST, self.most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_cpu_never_spins_unless_told_to() {
+        assert_eq!(SpinBudget::new(IdleMode::Hybrid, 1).budget, Nanos::ZERO);
+        assert_eq!(SpinBudget::new(IdleMode::Sleep, 8).budget, Nanos::ZERO);
+        assert_eq!(SpinBudget::new(IdleMode::Spin, 1).budget, Nanos::MAX);
+    }
+
+    #[test]
+    fn the_budget_follows_what_spinning_found() {
+        let mut spin = SpinBudget::new(IdleMode::Hybrid, 2);
+        for _ in 0..20 {
+            spin.learn(false);
+        }
+        assert_eq!(spin.budget, SpinBudget::LEAST);
+        for _ in 0..20 {
+            spin.learn(true);
+        }
+        assert_eq!(spin.budget, SpinBudget::MOST);
+    }
+
+    #[test]
+    fn a_stop_is_seen_by_every_clone() -> std::io::Result<()> {
+        let handle = StopHandle::new()?;
+        assert!(!handle.is_asked());
+        handle.clone().stop();
+        assert!(handle.is_asked());
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! The loop that drives every task of a process.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use futures_executor::{LocalPool, LocalSpawner};
+use futures_util::task::LocalSpawnExt;
+
+use super::{Clock, Park};
+
+/// Where tasks are put. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tasks(LocalSpawner);
+
+impl Tasks {
+    /// Starts `task`; it runs until it ends, or until the run ends.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        // The pool outlives every task that holds a spawner; once it is gone there is no run left
+        // that the task could matter to.
+        let _ = self.0.spawn_local(task);
+    }
+}
+
+/// Every task waits, no timer is pending, and nothing outside can wake anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("every task waits for another and no timer is pending; this is a fault of the program")]
+pub struct Stalled;
+
+/// Runs `main` and everything it spawns on this thread until `main` is done.
+///
+/// # Errors
+/// [`Stalled`] if nothing can ever happen again, which only a virtual clock can tell.
+pub fn run<T, F>(clock: &Clock, mut park: impl Park, main: impl FnOnce(Tasks) -> F) -> Result<T, Stalled>
+where
+    T: 'static,
+    F: Future<Output = T> + 'static,
+{
+    let mut pool = LocalPool::new();
+    let tasks = Tasks(pool.spawner());
+    let result = Rc::new(RefCell::new(None));
+    let slot = Rc::clone(&result);
+    let main = main(tasks.clone());
+    tasks.spawn(async move {
+        let value = main.await;
+        slot.replace(Some(value));
+    });
+    loop {
+        clock.advance(park.now());
+        clock.begin_turn();
+        pool.run_until_stalled();
+        while clock.fire_due() {
+            pool.run_until_stalled();
+        }
+        if let Some(value) = result.take() {
+            return Ok(value);
+        }
+        let moved = park.exchange();
+        if !moved && !clock.has_yielded() && !park.park(clock.next_deadline()) {
+            return Err(Stalled);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Order, Virtual};
+    use super::*;
+    use crate::units::Nanos;
+
+    #[test]
+    fn virtual_time_jumps_from_timer_to_timer() {
+        let clock = Clock::default();
+        let inner = clock.clone();
+        let ended = run(&clock, Virtual::default(), |_| async move {
+            inner.sleep_until(Nanos::from_secs(3600)).await;
+            inner.now()
+        });
+        assert_eq!(ended, Ok(Nanos::from_secs(3600)));
+    }
+
+    #[test]
+    fn equal_times_run_completions_first_then_by_creation() {
+        let clock = Clock::default();
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let (inner, log) = (clock.clone(), Rc::clone(&seen));
+        let done = run(&clock, Virtual::default(), |tasks| async move {
+            for (name, order) in [("a", Order::Arrival), ("b", Order::Arrival), ("c", Order::Completion)] {
+                let (clock, log) = (inner.clone(), Rc::clone(&log));
+                tasks.spawn(async move {
+                    clock.sleep_until_as(order, Nanos(10)).await;
+                    log.borrow_mut().push(name);
+                });
+            }
+            inner.sleep_until(Nanos(11)).await;
+        });
+        assert_eq!(done, Ok(()));
+        assert_eq!(*seen.borrow(), ["c", "a", "b"]);
+    }
+
+    #[test]
+    fn a_task_that_yields_lets_the_others_run() {
+        let clock = Clock::default();
+        let inner = clock.clone();
+        let turns = run(&clock, Virtual::default(), |tasks| async move {
+            let other = Rc::new(RefCell::new(0));
+            let count = Rc::clone(&other);
+            tasks.spawn(async move { *count.borrow_mut() += 1 });
+            inner.next_turn().await;
+            other.take()
+        });
+        assert_eq!(turns, Ok(1));
+    }
+
+    #[test]
+    fn a_deadlock_is_reported_and_does_not_hang() {
+        let clock = Clock::default();
+        let ended = run(&clock, Virtual::default(), |_| std::future::pending::<()>());
+        assert_eq!(ended, Err(Stalled));
+    }
+}

@@ -1,0 +1,65 @@
+//! A condition variable for tasks of one thread.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::task::{Poll, Waker};
+
+/// Wakes whoever waits for a condition, when somebody says that it may have changed.
+///
+/// Waiters look again themselves, so a wake too many is harmless, and none is lost: the condition
+/// is checked in the same poll that registers.
+#[derive(Debug, Default)]
+pub struct Signal {
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Signal {
+    /// Says that a condition may have changed.
+    pub fn notify(&self) {
+        // Wakers only queue their task, so none of them re-enters this signal.
+        self.waiting.borrow_mut().drain(..).for_each(Waker::wake);
+    }
+
+    /// Ready with what `condition` returns as soon as that is something.
+    pub fn wait_for<T>(&self, mut condition: impl FnMut() -> Option<T>) -> impl Future<Output = T> {
+        poll_fn(move |cx| match condition() {
+            Some(value) => Poll::Ready(value),
+            None => {
+                self.register(cx.waker());
+                Poll::Pending
+            }
+        })
+    }
+
+    fn register(&self, waker: &Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_waiter_looks_first_and_then_waits() {
+        let (signal, ready) = (Signal::default(), Cell::new(true));
+        let look = || ready.get().then_some(7);
+        assert_eq!(signal.wait_for(look).now_or_never(), Some(7));
+        ready.set(false);
+        assert_eq!(signal.wait_for(look).now_or_never(), None);
+    }
+
+    #[test]
+    fn the_same_task_registers_once() {
+        let signal = Signal::default();
+        for _ in 0..3 {
+            assert_eq!(signal.wait_for(|| None::<()>).now_or_never(), None);
+        }
+        assert_eq!(signal.waiting.borrow().len(), 1);
+    }
+}

@@ -1,0 +1,175 @@
+//! The timer heap: which sleeper is next.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::task::Waker;
+
+use crate::units::Nanos;
+
+/// Who goes first among timers of the same instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// The hardware finishes before anything new arrives.
+    Completion,
+    /// Everything else: apps, deadlines, samples.
+    Arrival,
+}
+
+/// A timer's place in the heap; ties fall to order, then to creation.
+type Entry = (Nanos, Order, u64, usize);
+
+/// Pending timers, earliest first.
+///
+/// Cancelled timers stay in the heap as vacant slots until they come up, so cancelling is cheap
+/// and the heap is bounded by the timers that were ever pending together.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<Entry>>,
+    /// The waker of each pending timer; `None` once fired or cancelled.
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    created: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Which timer owns the slot: an entry of the heap with another number is stale.
+    owner: u64,
+    waker: Option<Waker>,
+}
+
+/// Names a pending timer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TimerId {
+    slot: usize,
+    owner: u64,
+}
+
+impl Timers {
+    pub(super) fn insert(&mut self, at: Nanos, order: Order, waker: Waker) -> TimerId {
+        let owner = self.created;
+        self.created += 1;
+        let fresh = Slot { owner, waker: Some(waker) };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot] = fresh;
+                slot
+            }
+            None => {
+                self.slots.push(fresh);
+                self.slots.len() - 1
+            }
+        };
+        self.heap.push(Reverse((at, order, owner, slot)));
+        TimerId { slot, owner }
+    }
+
+    /// Keeps the newest waker of a timer that is polled again.
+    pub(super) fn update(&mut self, id: TimerId, waker: &Waker) {
+        if let Some(slot) = self.owned(id)
+            && let Some(held) = &mut slot.waker
+        {
+            held.clone_from(waker);
+        }
+    }
+
+    pub(super) fn cancel(&mut self, id: TimerId) {
+        if let Some(slot) = self.owned(id)
+            && slot.waker.take().is_some()
+        {
+            self.free.push(id.slot);
+        }
+        self.drop_stale();
+    }
+
+    fn owned(&mut self, id: TimerId) -> Option<&mut Slot> {
+        self.slots.get_mut(id.slot).filter(|slot| slot.owner == id.owner)
+    }
+
+    /// The earliest pending deadline.
+    pub(super) fn next(&self) -> Option<Nanos> {
+        self.heap.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// Removes the earliest timers that share one instant and one order, due by `now`, and hands
+    /// their wakers out in order of creation. Returns how many there were.
+    pub(super) fn pop_due(&mut self, now: Nanos, out: &mut Vec<Waker>) -> usize {
+        let mut group = None;
+        let before = out.len();
+        while let Some(Reverse((at, order, owner, index))) = self.heap.peek().copied() {
+            if at > now || group.is_some_and(|first| first != (at, order)) {
+                break;
+            }
+            group = Some((at, order));
+            self.heap.pop();
+            if let Some(waker) = self.slots[index].take_of(owner) {
+                self.free.push(index);
+                out.push(waker);
+            }
+            self.drop_stale();
+        }
+        out.len() - before
+    }
+
+    /// Cancelled timers must not shape the deadline that the executor sleeps for.
+    fn drop_stale(&mut self) {
+        while let Some(Reverse((_, _, owner, index))) = self.heap.peek() {
+            let slot = &self.slots[*index];
+            if slot.owner == *owner && slot.waker.is_some() {
+                break;
+            }
+            self.heap.pop();
+        }
+    }
+}
+
+impl Slot {
+    fn take_of(&mut self, owner: u64) -> Option<Waker> {
+        if self.owner == owner { self.waker.take() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waker() -> Waker {
+        Waker::noop().clone()
+    }
+
+    #[test]
+    fn completions_come_before_arrivals_of_the_same_instant() {
+        let mut timers = Timers::default();
+        timers.insert(Nanos(5), Order::Arrival, waker());
+        timers.insert(Nanos(5), Order::Completion, waker());
+        let mut out = Vec::new();
+        assert_eq!(timers.pop_due(Nanos(5), &mut out), 1, "one order at a time");
+        assert_eq!(timers.pop_due(Nanos(5), &mut out), 1);
+        assert_eq!(timers.pop_due(Nanos(5), &mut out), 0);
+    }
+
+    #[test]
+    fn a_cancelled_timer_does_not_shape_the_deadline() {
+        let mut timers = Timers::default();
+        let early = timers.insert(Nanos(1), Order::Arrival, waker());
+        timers.insert(Nanos(9), Order::Arrival, waker());
+        timers.cancel(early);
+        assert_eq!(timers.next(), Some(Nanos(9)));
+        timers.cancel(early);
+        let mut out = Vec::new();
+        assert_eq!(timers.pop_due(Nanos(8), &mut out), 0);
+        assert_eq!(timers.pop_due(Nanos(9), &mut out), 1);
+    }
+
+    #[test]
+    fn a_reused_slot_is_not_fired_by_its_former_owner() {
+        let mut timers = Timers::default();
+        timers.insert(Nanos(1), Order::Arrival, waker());
+        let stale = timers.insert(Nanos(5), Order::Arrival, waker());
+        timers.cancel(stale);
+        timers.insert(Nanos(7), Order::Arrival, waker());
+        let mut out = Vec::new();
+        assert_eq!(timers.pop_due(Nanos(6), &mut out), 1);
+        assert_eq!(timers.next(), Some(Nanos(7)));
+    }
+}

@@ -1,0 +1,10 @@
+//! The ledger: every packet's fate, in two equations that must hold.
+//!
+//! `offered = accepted + refused` and `accepted = delivered + dropped + in flight + lost`, for each
+//! app and in total, and the same counts seen from the driver's side.
+
+mod counters;
+mod reason;
+
+pub use counters::{Counters, Imbalance};
+pub use reason::{DropReason, RefuseReason};

@@ -1,0 +1,14 @@
+//! What both processes must agree on.
+//!
+//! The stack and the driver share no code but this crate: [`units`] and their spelling, the
+//! [`exec`]utor with its real and virtual clock, the bounded [`ring`] and its transports, the
+//! [`wire`] protocol of the session, the [`ledger`] that must balance, and the [`report`] that a
+//! run leaves behind.
+#![warn(missing_docs)]
+
+pub mod exec;
+pub mod ledger;
+pub mod report;
+pub mod ring;
+pub mod units;
+pub mod wire;

@@ -1,0 +1,227 @@
+//! `pushback.run/1`: everything about one run.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DriverReport, HardwareReport, ProcessReport, Summary};
+
+/// Schema of a run's report.
+pub const RUN_SCHEMA: &str = "pushback.run/1";
+
+/// Everything about one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// [`RUN_SCHEMA`].
+    pub schema: String,
+    /// Every resolved setting.
+    pub config: ConfigReport,
+    /// What all randomness derives from.
+    pub seed: u64,
+    /// `real` or `virtual`.
+    pub clock: String,
+    /// Where it ran.
+    pub host: HostReport,
+    /// Hash of what the apps drew: equal digests mean equal arrivals.
+    pub arrivals_digest: String,
+    /// How the run ended.
+    pub ending: Ending,
+    /// From the first packet offered to the end of the drain.
+    pub elapsed_ns: u64,
+    /// The ledger's sums.
+    pub totals: Totals,
+    /// Whether the equations hold.
+    pub ledger: LedgerReport,
+    /// Drops by reason; reasons that did not occur are left out.
+    pub drops: BTreeMap<String, u64>,
+    /// Refusals by reason; reasons that did not occur are left out.
+    pub refusals: BTreeMap<String, u64>,
+    /// What was delivered, from first offer to last completion.
+    pub rate: RateReport,
+    /// From accepted to completed.
+    pub sojourn_ns: Summary,
+    /// From the intended time of sending to completed.
+    pub latency_ns: Summary,
+    /// Who waited, and for how long.
+    pub blocked: BlockedReport,
+    /// The ring.
+    pub ring: RingReport,
+    /// The hardware model; all zero if the driver died before it could tell.
+    pub hardware: HardwareReport,
+    /// Signals to a sleeping peer.
+    pub doorbells: Doorbells,
+    /// Each app on its own.
+    pub apps: Vec<AppReport>,
+    /// Samples, one per interval.
+    pub series: Vec<Sample>,
+    /// What the stack's process used.
+    pub process: ProcessReport,
+    /// The session as the driver saw it, if it could tell.
+    pub driver: Option<DriverReport>,
+    /// What a reader must know before believing the numbers.
+    pub warnings: Vec<String>,
+}
+
+/// Settings, as `lab run --from` takes them back.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ConfigReport {
+    /// The stack's.
+    pub netstack: serde_json::Value,
+    /// The driver's, as it told them in the handshake.
+    pub driver: serde_json::Value,
+}
+
+/// The machine and the program.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Host name.
+    pub name: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// CPU model.
+    pub cpu: String,
+    /// CPUs that the process may use.
+    pub cpus: usize,
+    /// Git revision that was built, `unknown` outside a checkout.
+    pub git_revision: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "how", content = "why")]
+pub enum Ending {
+    /// As planned.
+    Finished,
+    /// By a signal; the results are partial.
+    Interrupted,
+    /// The driver failed; the results are partial.
+    PeerFailed(String),
+}
+
+/// The ledger in sums.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Packets that the apps wanted to send.
+    pub offered: u64,
+    /// Packets admitted to the device.
+    pub accepted: u64,
+    /// Packets that the apps kept.
+    pub refused: u64,
+    /// Packets completed without error.
+    pub delivered: u64,
+    /// Packets dropped after they were accepted.
+    pub dropped: u64,
+    /// Packets still on their way at the end.
+    pub in_flight: u64,
+    /// Packets of unknown fate.
+    pub lost: u64,
+    /// dropped / accepted; 0 if nothing was accepted.
+    pub loss_ratio: f64,
+}
+
+/// Whether every equation holds, on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LedgerReport {
+    /// Whether all hold.
+    pub balanced: bool,
+    /// Those that do not, in words.
+    pub violations: Vec<String>,
+}
+
+/// Delivered packets and bits per second.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct RateReport {
+    /// Packets per second.
+    pub packets_per_second: f64,
+    /// UDP payload bits per second, as iperf3 counts.
+    pub bits_per_second: f64,
+}
+
+/// Waiting, summed over the apps.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct BlockedReport {
+    /// Times that the ring told the stack "no room".
+    pub stops: u64,
+    /// Times that it told it "room again".
+    pub wakes: u64,
+    /// Time that apps spent waiting.
+    pub total_ns: u64,
+    /// The same by stage: `budget`, `neighbour`, `room`.
+    pub stages: BTreeMap<String, StageReport>,
+}
+
+/// Waiting at one stage.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct StageReport {
+    /// Time spent waiting.
+    pub total_ns: u64,
+    /// The waits that were not over at once.
+    pub waits_ns: Summary,
+}
+
+/// The ring, and the device's queue in front of it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct RingReport {
+    /// Slots in force.
+    pub depth: u32,
+    /// Places of the device's own queue.
+    pub txqueue: u32,
+    /// Both together.
+    pub capacity: u64,
+    /// Slots held, weighted by time, hardware included.
+    pub occupancy_mean: f64,
+    /// The most slots held.
+    pub occupancy_max: u32,
+    /// Half of the time at most this many were held.
+    pub occupancy_p50: u64,
+    /// 99 % of the time at most this many were held.
+    pub occupancy_p99: u64,
+}
+
+/// Doorbells of both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Doorbells {
+    /// Signals sent to a sleeping peer: for the socket transport, writes to the socket.
+    pub rung: u64,
+    /// Batches that needed no signal of their own, because the peer was awake.
+    pub suppressed: u64,
+}
+
+/// One app.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppReport {
+    /// Its name.
+    pub name: String,
+    /// Its settings, as `--app` takes them.
+    pub spec: String,
+    /// Its own ledger.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// Its own rate.
+    pub rate: RateReport,
+    /// From accepted to completed.
+    pub sojourn_ns: Summary,
+    /// From the intended time of sending to completed.
+    pub latency_ns: Summary,
+    /// Time it spent waiting, by stage.
+    pub blocked: BTreeMap<String, StageReport>,
+}
+
+/// One interval.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Sample {
+    /// End of the interval, from the start of the run.
+    pub time_ns: u64,
+    /// Packets delivered in it.
+    pub delivered: u64,
+    /// Payload bytes of those.
+    pub delivered_bytes: u64,
+    /// Packets dropped in it.
+    pub dropped: u64,
+    /// Packets refused in it.
+    pub refused: u64,
+    /// Slots held at its end.
+    pub occupancy: u32,
+    /// Time that apps spent waiting in it.
+    pub blocked_ns: u64,
+}

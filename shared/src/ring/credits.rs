@@ -1,0 +1,329 @@
+//! Credits, and the line of those who wait for them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// A pool of credits with a FIFO line: ring slots by the one, send budgets by the byte.
+///
+/// A released credit goes to the head of the line before anybody else can see it, so nobody
+/// overtakes, and as many waiters are woken as the credits suffice for.
+#[derive(Debug)]
+pub struct Credits {
+    state: RefCell<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    available: u64,
+    /// Waiters in order of arrival, as indices of `waiters`.
+    line: VecDeque<usize>,
+    waiters: Vec<Waiter>,
+    vacant: Vec<usize>,
+    /// Whether the last thing that a taker was told is "no room".
+    stopped: bool,
+    stops: u64,
+    wakes: u64,
+}
+
+#[derive(Debug)]
+enum Waiter {
+    Vacant,
+    Waiting { need: u64, waker: Waker },
+    Granted,
+}
+
+impl Credits {
+    /// A pool with all of its credits free.
+    pub fn new(total: u64) -> Self {
+        Self {
+            state: RefCell::new(State {
+                available: total,
+                line: VecDeque::new(),
+                waiters: Vec::new(),
+                vacant: Vec::new(),
+                stopped: false,
+                stops: 0,
+                wakes: 0,
+            }),
+        }
+    }
+
+    /// Takes `need` credits now, or none: also none while others wait in line.
+    pub fn try_acquire(&self, need: u64) -> Option<Grant<'_>> {
+        self.state.borrow_mut().take(need).then(|| Grant { pool: self, amount: need })
+    }
+
+    /// Waits in line for `need` credits. More than the pool ever has is never granted.
+    pub fn acquire(&self, need: u64) -> Acquire<'_> {
+        Acquire { pool: self, need, place: None }
+    }
+
+    /// Puts `amount` credits back and grants them to the head of the line.
+    pub fn release(&self, amount: u64) {
+        self.state.borrow_mut().release(amount);
+    }
+
+    /// Credits that nobody holds.
+    pub fn available(&self) -> u64 {
+        self.state.borrow().available
+    }
+
+    /// How many wait in line.
+    pub fn waiting(&self) -> usize {
+        self.state.borrow().line.len()
+    }
+
+    /// How often a taker found no room after the last wake, and how often room came back after that.
+    pub fn stops_and_wakes(&self) -> (u64, u64) {
+        let state = self.state.borrow();
+        (state.stops, state.wakes)
+    }
+}
+
+impl State {
+    fn take(&mut self, need: u64) -> bool {
+        let room = self.line.is_empty() && self.available >= need;
+        if room {
+            self.available -= need;
+        } else if !self.stopped {
+            self.stopped = true;
+            self.stops += 1;
+        }
+        room
+    }
+
+    fn release(&mut self, amount: u64) {
+        self.available += amount;
+        if self.stopped && amount > 0 {
+            self.stopped = false;
+            self.wakes += 1;
+        }
+        self.serve_line();
+        // Whoever is still in line was not served by this release: the pool stays stopped for it.
+        if !self.line.is_empty() && !self.stopped {
+            self.stopped = true;
+            self.stops += 1;
+        }
+    }
+
+    fn serve_line(&mut self) {
+        while let Some(&place) = self.line.front() {
+            let Waiter::Waiting { need, waker } = &self.waiters[place] else { break };
+            if *need > self.available {
+                break;
+            }
+            self.available -= need;
+            waker.wake_by_ref();
+            self.waiters[place] = Waiter::Granted;
+            self.line.pop_front();
+        }
+    }
+
+    fn join(&mut self, need: u64, waker: &Waker) -> usize {
+        let waiter = Waiter::Waiting { need, waker: waker.clone() };
+        let place = match self.vacant.pop() {
+            Some(place) => {
+                self.waiters[place] = waiter;
+                place
+            }
+            None => {
+                self.waiters.push(waiter);
+                self.waiters.len() - 1
+            }
+        };
+        self.line.push_back(place);
+        place
+    }
+
+    /// Gives a place up; returns whether its credits had been granted.
+    fn leave(&mut self, place: usize) -> bool {
+        let waiter = std::mem::replace(&mut self.waiters[place], Waiter::Vacant);
+        self.vacant.push(place);
+        let granted = matches!(waiter, Waiter::Granted);
+        if !granted {
+            self.line.retain(|&other| other != place);
+        }
+        granted
+    }
+}
+
+/// Credits that are held. Dropped, they go back to the pool.
+#[derive(Debug)]
+#[must_use = "a grant that is dropped returns its credits at once"]
+pub struct Grant<'a> {
+    pool: &'a Credits,
+    amount: u64,
+}
+
+impl Grant<'_> {
+    /// Keeps the credits out of the pool until somebody calls [`Credits::release`] for them.
+    pub fn spend(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Grant<'_> {
+    fn drop(&mut self) {
+        self.pool.release(self.amount);
+    }
+}
+
+/// Future of [`Credits::acquire`]. Dropped, it leaves the line; a grant it had not seen yet goes to
+/// the next in line.
+#[derive(Debug)]
+#[must_use = "nobody waits in a line that is not awaited"]
+pub struct Acquire<'a> {
+    pool: &'a Credits,
+    need: u64,
+    place: Option<usize>,
+}
+
+impl<'a> Future for Acquire<'a> {
+    type Output = Grant<'a>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Grant<'a>> {
+        let (pool, need) = (self.pool, self.need);
+        let mut state = pool.state.borrow_mut();
+        let Some(place) = self.place else {
+            if state.take(need) {
+                return Poll::Ready(Grant { pool, amount: need });
+            }
+            self.place = Some(state.join(need, cx.waker()));
+            return Poll::Pending;
+        };
+        if let Waiter::Waiting { waker, .. } = &mut state.waiters[place] {
+            waker.clone_from(cx.waker());
+            return Poll::Pending;
+        }
+        state.leave(place);
+        self.place = None;
+        Poll::Ready(Grant { pool, amount: need })
+    }
+}
+
+impl Drop for Acquire<'_> {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let mut state = self.pool.state.borrow_mut();
+        if state.leave(place) {
+            state.release(self.need);
+        } else {
+            // The head of the line may have been what kept smaller needs behind it waiting.
+            state.serve_line();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use futures_util::task::noop_waker_ref;
+    use proptest::prelude::*;
+
+    fn poll<'a>(future: &mut Acquire<'a>) -> Option<Grant<'a>> {
+        match future.poll_unpin(&mut Context::from_waker(noop_waker_ref())) {
+            Poll::Ready(grant) => Some(grant),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_dropped_grant_returns_its_credits() {
+        let pool = Credits::new(1);
+        let grant = pool.try_acquire(1);
+        assert!(grant.is_some() && pool.try_acquire(1).is_none());
+        drop(grant);
+        assert_eq!(pool.available(), 1);
+    }
+
+    #[test]
+    fn nobody_overtakes_a_waiter_that_was_granted_but_not_polled() {
+        let pool = Credits::new(1);
+        pool.try_acquire(1).unwrap().spend();
+        let mut first = pool.acquire(1);
+        assert!(poll(&mut first).is_none());
+        pool.release(1);
+        assert!(pool.try_acquire(1).is_none(), "the credit belongs to the waiter");
+        poll(&mut first).unwrap().spend();
+    }
+
+    #[test]
+    fn a_granted_waiter_that_gives_up_wakes_the_next() {
+        let pool = Credits::new(1);
+        pool.try_acquire(1).unwrap().spend();
+        let (mut first, mut second) = (pool.acquire(1), pool.acquire(1));
+        assert!(poll(&mut first).is_none() && poll(&mut second).is_none());
+        pool.release(1);
+        drop(first);
+        assert!(poll(&mut second).is_some());
+    }
+
+    #[test]
+    fn a_large_need_that_gives_up_lets_smaller_ones_through() {
+        let pool = Credits::new(2);
+        pool.try_acquire(1).unwrap().spend();
+        let (mut large, mut small) = (pool.acquire(2), pool.acquire(1));
+        assert!(poll(&mut large).is_none() && poll(&mut small).is_none());
+        drop(large);
+        assert!(poll(&mut small).is_some());
+    }
+
+    #[test]
+    fn stops_and_wakes_count_what_was_told() {
+        let pool = Credits::new(1);
+        pool.try_acquire(1).unwrap().spend();
+        assert!(pool.try_acquire(1).is_none() && pool.try_acquire(1).is_none());
+        pool.release(1);
+        assert_eq!(pool.stops_and_wakes(), (1, 1));
+    }
+
+    proptest! {
+        /// Any interleaving of takers, quitters and releases: credits are conserved, and grants
+        /// come in the order in which the line was joined.
+        #[test]
+        fn conserved_and_fifo(total in 1u64..5, moves in proptest::collection::vec((0u8..4, 1u64..4), 0..200)) {
+            let pool = Credits::new(total);
+            let mut line: VecDeque<Acquire<'_>> = VecDeque::new();
+            let mut spent: Vec<u64> = Vec::new();
+            for (what, amount) in moves {
+                let amount = amount.min(total);
+                match what {
+                    0 => if let Some(grant) = pool.try_acquire(amount) {
+                        prop_assert!(line.is_empty());
+                        grant.spend();
+                        spent.push(amount);
+                    },
+                    1 => {
+                        let mut waiter = pool.acquire(amount);
+                        match poll(&mut waiter) {
+                            Some(grant) => { grant.spend(); spent.push(amount); }
+                            None => line.push_back(waiter),
+                        }
+                    }
+                    2 => if let Some(amount) = spent.pop() { pool.release(amount) },
+                    _ => { line.pop_back(); }
+                }
+                let mut granted_all_so_far = true;
+                let mut still = VecDeque::new();
+                for mut waiter in std::mem::take(&mut line) {
+                    let need = waiter.need;
+                    match poll(&mut waiter) {
+                        Some(grant) => {
+                            prop_assert!(granted_all_so_far, "a later waiter was served first");
+                            grant.spend();
+                            spent.push(need);
+                        }
+                        None => { granted_all_so_far = false; still.push_back(waiter); }
+                    }
+                }
+                line = still;
+                prop_assert_eq!(pool.available() + spent.iter().sum::<u64>(), total);
+                if let Some(head) = line.front() { prop_assert!(head.need > pool.available()); }
+            }
+        }
+    }
+}

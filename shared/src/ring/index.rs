@@ -1,0 +1,208 @@
+//! The ring's arithmetic: who may touch which slot, and what a peer may claim.
+
+use super::Depth;
+
+/// A claim of the peer that cannot be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// More frames than slots.
+    #[error("the peer submitted more frames than the ring of {depth} has slots")]
+    Overrun {
+        /// Slots of the ring.
+        depth: u32,
+    },
+    /// A completion for a frame that is not the oldest one outstanding.
+    #[error("the peer completed position {got}, but {expected} is next of {submitted} submitted")]
+    OutOfOrder {
+        /// What came.
+        got: u64,
+        /// What had to come.
+        expected: u64,
+        /// How many frames were submitted so far.
+        submitted: u64,
+    },
+}
+
+/// The producer's private view: how many frames went in, how many came back.
+#[derive(Debug, Clone)]
+pub struct ProducerIndex {
+    depth: Depth,
+    submitted: u64,
+    completed: u64,
+    submit_slot: u32,
+    complete_slot: u32,
+}
+
+impl ProducerIndex {
+    /// An empty ring.
+    pub fn new(depth: Depth) -> Self {
+        Self { depth, submitted: 0, completed: 0, submit_slot: 0, complete_slot: 0 }
+    }
+
+    /// Frames submitted since the session began.
+    pub fn submitted(&self) -> u64 {
+        self.submitted
+    }
+
+    /// Frames completed since the session began.
+    pub fn completed(&self) -> u64 {
+        self.completed
+    }
+
+    /// Frames in the ring, in the consumer and in its hardware together.
+    pub fn outstanding(&self) -> u32 {
+        // Never above depth, so it fits.
+        (self.submitted - self.completed) as u32
+    }
+
+    /// Takes the next slot. `None` if all are occupied, which a holder of a credit never sees.
+    pub fn submit(&mut self) -> Option<u32> {
+        if self.outstanding() == self.depth.get() {
+            return None;
+        }
+        self.submitted += 1;
+        Some(step(&mut self.submit_slot, self.depth))
+    }
+
+    /// Frees the oldest slot, if `position` names it.
+    ///
+    /// # Errors
+    /// [`IndexError::OutOfOrder`] if it does not.
+    pub fn complete(&mut self, position: u64) -> Result<u32, IndexError> {
+        if position != self.completed || self.completed == self.submitted {
+            let (expected, submitted) = (self.completed, self.submitted);
+            return Err(IndexError::OutOfOrder { got: position, expected, submitted });
+        }
+        self.completed += 1;
+        Ok(step(&mut self.complete_slot, self.depth))
+    }
+}
+
+/// The consumer's private view: how many frames arrived, were taken and were completed.
+#[derive(Debug, Clone)]
+pub struct ConsumerIndex {
+    depth: Depth,
+    arrived: u64,
+    taken: u64,
+    completed: u64,
+    arrive_slot: u32,
+    take_slot: u32,
+}
+
+impl ConsumerIndex {
+    /// An empty ring.
+    pub fn new(depth: Depth) -> Self {
+        Self { depth, arrived: 0, taken: 0, completed: 0, arrive_slot: 0, take_slot: 0 }
+    }
+
+    /// Frames that arrived since the session began.
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
+    /// Frames that arrived and were not taken yet.
+    pub fn waiting(&self) -> u32 {
+        (self.arrived - self.taken) as u32
+    }
+
+    /// Frames taken and not completed yet.
+    pub fn held(&self) -> u32 {
+        (self.taken - self.completed) as u32
+    }
+
+    /// A frame arrived: the slot it goes to.
+    ///
+    /// # Errors
+    /// [`IndexError::Overrun`] if no slot is free, so that the peer cannot have had a credit.
+    pub fn arrive(&mut self) -> Result<u32, IndexError> {
+        if self.arrived - self.completed == u64::from(self.depth.get()) {
+            return Err(IndexError::Overrun { depth: self.depth.get() });
+        }
+        self.arrived += 1;
+        Ok(step(&mut self.arrive_slot, self.depth))
+    }
+
+    /// Takes the oldest waiting frame: its slot.
+    pub fn take(&mut self) -> Option<u32> {
+        if self.waiting() == 0 {
+            return None;
+        }
+        self.taken += 1;
+        Some(step(&mut self.take_slot, self.depth))
+    }
+
+    /// The slot that [`ConsumerIndex::take`] would return.
+    pub fn peek(&self) -> Option<u32> {
+        (self.waiting() > 0).then_some(self.take_slot)
+    }
+
+    /// Completes the oldest taken frame: its position. `None` if none is taken.
+    pub fn complete(&mut self) -> Option<u64> {
+        if self.held() == 0 {
+            return None;
+        }
+        self.completed += 1;
+        Some(self.completed - 1)
+    }
+}
+
+/// The slot, and the cursor moved to the one behind it. Any depth, so no mask, and no division.
+fn step(cursor: &mut u32, depth: Depth) -> u32 {
+    let slot = *cursor;
+    *cursor = if slot + 1 == depth.get() { 0 } else { slot + 1 };
+    slot
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_completion_must_name_the_oldest_frame() {
+        let mut ring = ProducerIndex::new(Depth::new(2).unwrap());
+        assert!(ring.complete(0).is_err(), "nothing was submitted");
+        ring.submit();
+        ring.submit();
+        assert_eq!(ring.submit(), None);
+        assert!(ring.complete(1).is_err());
+        assert_eq!(ring.complete(0), Ok(0));
+        assert!(ring.complete(0).is_err(), "replayed");
+    }
+
+    #[test]
+    fn an_overrun_is_the_peers_fault_and_is_told() {
+        let mut ring = ConsumerIndex::new(Depth::new(1).unwrap());
+        assert_eq!(ring.arrive(), Ok(0));
+        assert_eq!(ring.arrive(), Err(IndexError::Overrun { depth: 1 }));
+        assert_eq!(ring.take(), Some(0));
+        assert_eq!(ring.arrive(), Err(IndexError::Overrun { depth: 1 }), "taken is not free");
+        assert_eq!(ring.complete(), Some(0));
+        assert_eq!(ring.arrive(), Ok(0));
+    }
+
+    proptest! {
+        /// Both sides in any interleaving: never more than depth outstanding, slots in order, and
+        /// the two views agree.
+        #[test]
+        fn never_more_than_depth(depth in 1u32..9, moves in proptest::collection::vec(0u8..4, 0..400)) {
+            let depth = Depth::new(depth).unwrap();
+            let (mut producer, mut consumer) = (ProducerIndex::new(depth), ConsumerIndex::new(depth));
+            let mut wire = std::collections::VecDeque::new();
+            let mut back = std::collections::VecDeque::new();
+            for step in moves {
+                match step {
+                    0 => wire.extend(producer.submit()),
+                    1 => if let Some(slot) = wire.pop_front() { prop_assert_eq!(consumer.arrive(), Ok(slot)); },
+                    2 => { consumer.take(); }
+                    _ => {
+                        back.extend(consumer.complete());
+                        if let Some(position) = back.pop_front() { prop_assert!(producer.complete(position).is_ok()); }
+                    }
+                }
+                prop_assert!(producer.outstanding() <= depth.get());
+                prop_assert!(consumer.waiting() + consumer.held() <= producer.outstanding());
+            }
+        }
+    }
+}

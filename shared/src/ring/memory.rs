@@ -1,0 +1,196 @@
+//! The in-memory transport: both ends in one process, for virtual time and for tests.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::{CloseReason, Completion, ConsumerIndex, ConsumerPort, Depth, Descriptor, MAX_FRAME, Port, ProducerPort};
+use crate::exec::Signal;
+use crate::wire::Control;
+
+/// A connected pair of ends with a ring of `depth` slots between them.
+pub fn pair(depth: Depth) -> (MemoryProducer, MemoryConsumer) {
+    let link = Rc::new(Link {
+        index: RefCell::new(ConsumerIndex::new(depth)),
+        descriptors: RefCell::new(vec![Descriptor::default(); depth.as_usize()]),
+        frames: RefCell::new(vec![0; depth.as_usize() * MAX_FRAME]),
+        completions: RefCell::default(),
+        closed: RefCell::default(),
+        to_producer: Mailbox::default(),
+        to_consumer: Mailbox::default(),
+    });
+    (MemoryProducer(Rc::clone(&link)), MemoryConsumer(link))
+}
+
+#[derive(Debug)]
+struct Link {
+    index: RefCell<ConsumerIndex>,
+    descriptors: RefCell<Vec<Descriptor>>,
+    frames: RefCell<Vec<u8>>,
+    completions: RefCell<VecDeque<Completion>>,
+    closed: RefCell<Option<CloseReason>>,
+    to_producer: Mailbox,
+    to_consumer: Mailbox,
+}
+
+/// Control messages on their way to one end, and how that end is told of anything.
+#[derive(Debug, Default)]
+struct Mailbox {
+    control: RefCell<VecDeque<Control>>,
+    arrived: Signal,
+}
+
+impl Mailbox {
+    fn post(&self, message: &Control) {
+        self.control.borrow_mut().push_back(message.clone());
+        self.arrived.notify();
+    }
+}
+
+impl Link {
+    fn close(&self, reason: CloseReason) {
+        self.closed.borrow_mut().get_or_insert(reason);
+        self.to_producer.arrived.notify();
+        self.to_consumer.arrived.notify();
+    }
+
+    fn bytes_of(slot: u32, len: usize) -> std::ops::Range<usize> {
+        let start = slot as usize * MAX_FRAME;
+        start..start + len
+    }
+}
+
+/// The producer's end.
+#[derive(Debug)]
+pub struct MemoryProducer(Rc<Link>);
+
+/// The consumer's end.
+#[derive(Debug)]
+pub struct MemoryConsumer(Rc<Link>);
+
+macro_rules! port {
+    ($end:ident, $inbox:ident, $outbox:ident) => {
+        impl Port for $end {
+            fn arrived(&self) -> &Signal {
+                &self.0.$inbox.arrived
+            }
+            fn send_control(&self, message: &Control) {
+                self.0.$outbox.post(message);
+            }
+            fn next_control(&self) -> Option<Control> {
+                self.0.$inbox.control.borrow_mut().pop_front()
+            }
+            fn closed(&self) -> Option<CloseReason> {
+                self.0.closed.borrow().clone()
+            }
+            fn close(&self, reason: CloseReason) {
+                self.0.close(reason);
+            }
+        }
+
+        /// An end that goes away takes the session with it, as a process that dies would.
+        impl Drop for $end {
+            fn drop(&mut self) {
+                self.0.close(CloseReason::PeerGone);
+            }
+        }
+    };
+}
+
+port!(MemoryProducer, to_producer, to_consumer);
+port!(MemoryConsumer, to_consumer, to_producer);
+
+impl ProducerPort for MemoryProducer {
+    fn submit(&self, slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+        let link = &self.0;
+        let mut frames = link.frames.borrow_mut();
+        let room = &mut frames[Link::bytes_of(slot, headers.len() + payload.len())];
+        let (head, body) = room.split_at_mut(headers.len());
+        head.copy_from_slice(headers);
+        body.copy_from_slice(payload);
+        link.descriptors.borrow_mut()[slot as usize] = descriptor;
+        match link.index.borrow_mut().arrive() {
+            Ok(_) => link.to_consumer.arrived.notify(),
+            Err(error) => link.close(CloseReason::Index(error)),
+        }
+    }
+
+    fn next_completion(&self) -> Option<Completion> {
+        self.0.completions.borrow_mut().pop_front()
+    }
+}
+
+impl ConsumerPort for MemoryConsumer {
+    fn peek(&self) -> Option<Descriptor> {
+        let slot = self.0.index.borrow().peek()?;
+        Some(self.0.descriptors.borrow()[slot as usize])
+    }
+
+    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
+        let slot = self.0.index.borrow_mut().take()?;
+        let Some(buffer) = into else { return Some(&[]) };
+        let len = (self.0.descriptors.borrow()[slot as usize].len as usize).min(MAX_FRAME).min(buffer.len());
+        let copy = &mut buffer[..len];
+        copy.copy_from_slice(&self.0.frames.borrow()[Link::bytes_of(slot, len)]);
+        Some(copy)
+    }
+
+    fn complete(&self, completion: Completion) {
+        if self.0.index.borrow_mut().complete().is_some() {
+            self.0.completions.borrow_mut().push_back(completion);
+            self.0.to_producer.arrived.notify();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::Clock;
+    use crate::ring::{Producer, Status};
+    use crate::units::Nanos;
+
+    fn frame(len: usize) -> Descriptor {
+        Descriptor { len: len as u32, ..Descriptor::default() }
+    }
+
+    #[test]
+    fn a_frame_crosses_and_its_slot_comes_back_on_completion() {
+        let depth = Depth::new(1).unwrap();
+        let (producer, consumer) = pair(depth);
+        let ring = Producer::new(producer, depth, Clock::default());
+        let slot = ring.try_reserve().unwrap().submit(frame(5), b"he", b"llo");
+        assert_eq!(slot, Some(0));
+        assert!(ring.try_reserve().is_none());
+        assert_eq!(consumer.peek().map(|d| d.len), Some(5));
+        assert_eq!(consumer.take(Some(&mut [0; 64])), Some(&b"hello"[..]));
+        assert!(ring.try_reserve().is_none(), "taken is not completed");
+        consumer.complete(Completion { position: 0, status: Status::Sent, at: Nanos(3) });
+        assert_eq!(ring.next_completion().map(|(slot, c)| (slot, c.at)), Some((0, Nanos(3))));
+        assert!(ring.try_reserve().is_some());
+    }
+
+    #[test]
+    fn a_permit_submitted_on_a_dead_session_is_lost_and_one_dropped_is_not() {
+        let depth = Depth::new(2).unwrap();
+        let (producer, consumer) = pair(depth);
+        let ring = Producer::new(producer, depth, Clock::default());
+        let (kept, unused) = (ring.try_reserve().unwrap(), ring.try_reserve().unwrap());
+        drop(consumer);
+        drop(unused);
+        assert_eq!(kept.submit(frame(0), b"", b""), None);
+        assert_eq!((ring.lost(), ring.outstanding()), (1, 0));
+    }
+
+    #[test]
+    fn a_completion_that_cannot_be_true_ends_the_session() {
+        let depth = Depth::new(2).unwrap();
+        let (producer, consumer) = pair(depth);
+        let ring = Producer::new(producer, depth, Clock::default());
+        ring.try_reserve().unwrap().submit(frame(0), b"", b"");
+        consumer.take(None);
+        consumer.complete(Completion { position: 7, status: Status::Sent, at: Nanos(3) });
+        assert_eq!(ring.next_completion(), None);
+        assert!(matches!(ring.port().closed(), Some(CloseReason::Index(_))));
+    }
+}

@@ -1,0 +1,63 @@
+//! The two ends of a transport, as the rest of the code sees them.
+
+use super::{Completion, Descriptor, IndexError};
+use crate::exec::Signal;
+use crate::wire::{Control, WireError};
+
+/// Why a session can carry nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// The peer closed its end, or died.
+    #[error("the peer closed the connection")]
+    PeerGone,
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
+    Io(String),
+    /// The peer sent what no peer may send.
+    #[error("the peer broke the protocol: {0}")]
+    Wire(#[from] WireError),
+    /// The peer claimed slots that it cannot have.
+    #[error("the peer broke the protocol: {0}")]
+    Index(#[from] IndexError),
+}
+
+/// What both ends share: control messages, and the end of the session.
+pub trait Port {
+    /// Told when completions, frames or control messages arrived, or the session closed.
+    fn arrived(&self) -> &Signal;
+
+    /// Sends a control message behind everything that was sent before it.
+    fn send_control(&self, message: &Control);
+
+    /// The next control message that arrived.
+    fn next_control(&self) -> Option<Control>;
+
+    /// Why the session closed, once it has.
+    fn closed(&self) -> Option<CloseReason>;
+
+    /// Ends the session from this side, for a reason that the port itself could not see.
+    fn close(&self, reason: CloseReason);
+}
+
+/// The end that submits frames.
+pub trait ProducerPort: Port {
+    /// Writes `headers` and `payload` into `slot` and hands the frame over. The caller holds the
+    /// credit for the slot. On a closed session the frame goes nowhere.
+    fn submit(&self, slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]);
+
+    /// The next completion that arrived.
+    fn next_completion(&self) -> Option<Completion>;
+}
+
+/// The end that takes and completes frames.
+pub trait ConsumerPort: Port {
+    /// The oldest frame that arrived and was not taken yet.
+    fn peek(&self) -> Option<Descriptor>;
+
+    /// Takes that frame. With a buffer, its bytes are copied there, as DMA would; the part of the
+    /// buffer that holds them is returned.
+    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]>;
+
+    /// Completes the oldest taken frame; its slot is the producer's again.
+    fn complete(&self, completion: Completion);
+}

@@ -1,0 +1,178 @@
+//! The producer's side of the ring: credits in front, a port behind.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::{
+    Acquire, CloseReason, Completion, Credits, Depth, Descriptor, Grant, Occupancy, ProducerIndex, ProducerPort,
+};
+use crate::exec::Clock;
+
+/// Reserves slots, submits frames, and takes completions back.
+#[derive(Debug)]
+pub struct Producer<P> {
+    port: P,
+    clock: Clock,
+    depth: Depth,
+    credits: Credits,
+    index: RefCell<ProducerIndex>,
+    occupancy: RefCell<Occupancy>,
+    /// Permits that were submitted on a dead session.
+    lost: Cell<u64>,
+}
+
+/// What the ring counted.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RingStats {
+    /// Frames submitted.
+    pub submitted: u64,
+    /// Frames completed.
+    pub completed: u64,
+    /// Times that a taker found no room.
+    pub stops: u64,
+    /// Times that room came back after a stop.
+    pub wakes: u64,
+}
+
+impl<P: ProducerPort> Producer<P> {
+    /// An empty ring of `depth` slots on `port`.
+    pub fn new(port: P, depth: Depth, clock: Clock) -> Self {
+        let slots = u64::from(depth.get());
+        Self {
+            port,
+            depth,
+            credits: Credits::new(slots),
+            index: RefCell::new(ProducerIndex::new(depth)),
+            occupancy: RefCell::new(Occupancy::new(clock.now(), slots)),
+            lost: Cell::new(0),
+            clock,
+        }
+    }
+
+    /// The transport below.
+    pub fn port(&self) -> &P {
+        &self.port
+    }
+
+    /// How many slots there are.
+    pub fn depth(&self) -> Depth {
+        self.depth
+    }
+
+    /// A permit now, or none.
+    pub fn try_reserve(&self) -> Option<Permit<'_, P>> {
+        let credit = self.credits.try_acquire(1)?;
+        Some(self.permit(credit))
+    }
+
+    /// Waits in FIFO order for a permit.
+    pub fn reserve(&self) -> Reserve<'_, P> {
+        Reserve { producer: self, credit: self.credits.acquire(1) }
+    }
+
+    fn permit<'a>(&'a self, credit: Grant<'a>) -> Permit<'a, P> {
+        Permit { producer: self, credit }
+    }
+
+    /// Takes the next completion, frees its slot and wakes the next in line. Returns the slot.
+    /// A completion that cannot be true closes the session.
+    pub fn next_completion(&self) -> Option<(u32, Completion)> {
+        let completion = self.port.next_completion()?;
+        let freed = self.index.borrow_mut().complete(completion.position);
+        match freed {
+            Ok(slot) => {
+                self.note_occupancy();
+                self.credits.release(1);
+                Some((slot, completion))
+            }
+            Err(error) => {
+                self.port.close(CloseReason::Index(error));
+                None
+            }
+        }
+    }
+
+    fn note_occupancy(&self) {
+        let held = u64::from(self.index.borrow().outstanding());
+        self.occupancy.borrow_mut().set(self.clock.now(), held);
+    }
+
+    /// Frames submitted and not completed.
+    pub fn outstanding(&self) -> u32 {
+        self.index.borrow().outstanding()
+    }
+
+    /// How many wait for a permit.
+    pub fn waiting(&self) -> usize {
+        self.credits.waiting()
+    }
+
+    /// Credits that nobody holds.
+    pub fn room(&self) -> u64 {
+        self.credits.available()
+    }
+
+    /// Slots held, weighted by time, up to now.
+    pub fn with_occupancy<T>(&self, read: impl FnOnce(&Occupancy) -> T) -> T {
+        self.note_occupancy();
+        read(&self.occupancy.borrow())
+    }
+
+    /// Frames that were submitted after the session had died.
+    pub fn lost(&self) -> u64 {
+        self.lost.get()
+    }
+
+    /// The ring's counters.
+    pub fn stats(&self) -> RingStats {
+        let index = self.index.borrow();
+        let (stops, wakes) = self.credits.stops_and_wakes();
+        RingStats { submitted: index.submitted(), completed: index.completed(), stops, wakes }
+    }
+}
+
+/// The right to submit one frame, which cannot fail any more. Dropped unused, its credit returns.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped returns its credit"]
+pub struct Permit<'a, P: ProducerPort> {
+    producer: &'a Producer<P>,
+    credit: Grant<'a>,
+}
+
+impl<P: ProducerPort> Permit<'_, P> {
+    /// Writes the frame and hands it over. `None` if the session has died meanwhile: the frame is
+    /// lost. Otherwise the slot it occupies until its completion.
+    pub fn submit(self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
+        let Self { producer, credit } = self;
+        if producer.port.closed().is_some() {
+            producer.lost.set(producer.lost.get() + 1);
+            // The session will not need the credit again; nobody else shall lose a packet by it.
+            credit.spend();
+            return None;
+        }
+        let slot = producer.index.borrow_mut().submit()?;
+        credit.spend();
+        producer.note_occupancy();
+        producer.port.submit(slot, descriptor, headers, payload);
+        Some(slot)
+    }
+}
+
+/// Future of [`Producer::reserve`].
+#[derive(Debug)]
+#[must_use = "nobody waits in a line that is not awaited"]
+pub struct Reserve<'a, P> {
+    producer: &'a Producer<P>,
+    credit: Acquire<'a>,
+}
+
+impl<'a, P: ProducerPort> Future for Reserve<'a, P> {
+    type Output = Permit<'a, P>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit<'a, P>> {
+        let producer = self.producer;
+        Pin::new(&mut self.credit).poll(cx).map(|credit| producer.permit(credit))
+    }
+}

@@ -1,0 +1,16 @@
+//! The protocol of a session: what the Unix socket carries.
+//!
+//! A client opens with a preamble of 8 bytes (magic and version), then both sides exchange records.
+//! A record is a fixed header and a body; [`Control`] messages are serde types in bincode, with a
+//! length limit. The socket transport carries frames and completions as records of their own kinds.
+
+mod control;
+mod preamble;
+mod record;
+
+pub use control::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, RefuseCode, RingInfo, TransportKind};
+pub use preamble::{PREAMBLE_LEN, VERSION, check_preamble, preamble};
+pub use record::{
+    COMPLETION_LEN, FRAME_HEADER_LEN, MAX_CONTROL, Parsed, WireError, encode_completion, encode_control,
+    encode_frame_header, parse,
+};

@@ -1,0 +1,205 @@
+//! Records: how frames, completions and control messages share one byte stream.
+//!
+//! All integers are little-endian. The first byte names the kind.
+//!
+//! | kind | bytes | layout |
+//! | --- | --- | --- |
+//! | 1 frame | 32 + len | kind u8, 0 u8, len u16, flow u32, sequence u64, submitted u64, 0 u64, frame |
+//! | 2 completion | 24 | kind u8, status u8, 0 u16, 0 u32, position u64, at u64 |
+//! | 3 control | 8 + len | kind u8, 0 u8, 0 u16, len u32, bincode of [`Control`] |
+
+use bincode::Options;
+
+use super::Control;
+use crate::ring::{Completion, Descriptor, MAX_FRAME, Status};
+use crate::units::Nanos;
+
+/// Bytes in front of a frame.
+pub const FRAME_HEADER_LEN: usize = 32;
+/// Bytes of a completion.
+pub const COMPLETION_LEN: usize = 24;
+/// The longest control message.
+pub const MAX_CONTROL: usize = 64 * 1024;
+const CONTROL_HEADER_LEN: usize = 8;
+
+const FRAME: u8 = 1;
+const COMPLETION: u8 = 2;
+const CONTROL: u8 = 3;
+
+/// Bytes that no peer may send.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// The first byte of a record is not a kind.
+    #[error("a record of unknown kind {0}")]
+    UnknownKind(u8),
+    /// A control message is longer than allowed.
+    #[error("a control message of {0} bytes; at most {MAX_CONTROL} are allowed")]
+    ControlTooLong(u32),
+    /// A control message cannot be decoded.
+    #[error("a control message that cannot be decoded: {0}")]
+    BadControl(String),
+    /// A frame is longer than a slot.
+    #[error("a frame of {0} bytes; a slot holds {MAX_FRAME}")]
+    FrameTooLong(u16),
+    /// A completion's status is not a status.
+    #[error("a completion with unknown status {0}")]
+    UnknownStatus(u8),
+    /// A record came that this side never receives, or not at this time.
+    #[error("a {0} that does not belong here")]
+    Unexpected(&'static str),
+}
+
+/// A record at the front of some bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parsed<'a> {
+    /// A frame with its bytes.
+    Frame(Descriptor, &'a [u8]),
+    /// A completion.
+    Completion(Completion),
+    /// A control message.
+    Control(Control),
+}
+
+/// Reads the record at the front of `bytes`, and says how long it is. `None` if more bytes are
+/// needed.
+///
+/// # Errors
+/// [`WireError`] as soon as the bytes cannot become a record; no length is believed before it is
+/// checked.
+pub fn parse(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError> {
+    match bytes.first() {
+        None => Ok(None),
+        Some(&FRAME) => parse_frame(bytes),
+        Some(&COMPLETION) => parse_completion(bytes),
+        Some(&CONTROL) => parse_control(bytes),
+        Some(&kind) => Err(WireError::UnknownKind(kind)),
+    }
+}
+
+fn parse_frame(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError> {
+    let Some((header, rest)) = bytes.split_first_chunk::<FRAME_HEADER_LEN>() else { return Ok(None) };
+    let len = u16::from_le_bytes([header[2], header[3]]);
+    if usize::from(len) > MAX_FRAME {
+        return Err(WireError::FrameTooLong(len));
+    }
+    let Some(frame) = rest.get(..usize::from(len)) else { return Ok(None) };
+    let descriptor = Descriptor {
+        len: u32::from(len),
+        flow: u32_at(header, 4),
+        sequence: u64_at(header, 8),
+        submitted: Nanos(u64_at(header, 16)),
+    };
+    Ok(Some((Parsed::Frame(descriptor, frame), FRAME_HEADER_LEN + frame.len())))
+}
+
+fn parse_completion(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError> {
+    let Some(record) = bytes.first_chunk::<COMPLETION_LEN>() else { return Ok(None) };
+    let status = Status::from_byte(record[1]).ok_or(WireError::UnknownStatus(record[1]))?;
+    let completion = Completion { position: u64_at(record, 8), status, at: Nanos(u64_at(record, 16)) };
+    Ok(Some((Parsed::Completion(completion), COMPLETION_LEN)))
+}
+
+fn parse_control(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError> {
+    let Some((header, rest)) = bytes.split_first_chunk::<CONTROL_HEADER_LEN>() else { return Ok(None) };
+    let len = u32_at(header, 4);
+    if len as usize > MAX_CONTROL {
+        return Err(WireError::ControlTooLong(len));
+    }
+    let Some(body) = rest.get(..len as usize) else { return Ok(None) };
+    let message = codec().deserialize(body).map_err(|error| WireError::BadControl(error.to_string()))?;
+    Ok(Some((Parsed::Control(message), CONTROL_HEADER_LEN + body.len())))
+}
+
+/// The header of a frame record. The frame's `len` bytes follow it.
+pub fn encode_frame_header(descriptor: &Descriptor) -> [u8; FRAME_HEADER_LEN] {
+    let mut header = [0; FRAME_HEADER_LEN];
+    header[0] = FRAME;
+    // Frames are at most MAX_FRAME long, which fits.
+    header[2..4].copy_from_slice(&(descriptor.len as u16).to_le_bytes());
+    header[4..8].copy_from_slice(&descriptor.flow.to_le_bytes());
+    header[8..16].copy_from_slice(&descriptor.sequence.to_le_bytes());
+    header[16..24].copy_from_slice(&descriptor.submitted.0.to_le_bytes());
+    header
+}
+
+/// A completion record.
+pub fn encode_completion(completion: &Completion) -> [u8; COMPLETION_LEN] {
+    let mut record = [0; COMPLETION_LEN];
+    record[0] = COMPLETION;
+    record[1] = completion.status as u8;
+    record[8..16].copy_from_slice(&completion.position.to_le_bytes());
+    record[16..24].copy_from_slice(&completion.at.0.to_le_bytes());
+    record
+}
+
+/// A control record.
+///
+/// # Errors
+/// [`WireError::BadControl`] if the message is longer than [`MAX_CONTROL`].
+pub fn encode_control(message: &Control) -> Result<Vec<u8>, WireError> {
+    let body = codec().serialize(message).map_err(|error| WireError::BadControl(error.to_string()))?;
+    let mut record = vec![0; CONTROL_HEADER_LEN];
+    record[0] = CONTROL;
+    record[4..].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    record.extend_from_slice(&body);
+    Ok(record)
+}
+
+fn codec() -> impl Options {
+    bincode::DefaultOptions::new().with_fixint_encoding().with_limit(MAX_CONTROL as u64)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Hello, TransportKind};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_frame_survives_and_every_prefix_of_it_waits_for_more() {
+        let descriptor = Descriptor { len: 5, flow: 3, sequence: u64::MAX, submitted: Nanos(9) };
+        let mut bytes = encode_frame_header(&descriptor).to_vec();
+        bytes.extend_from_slice(b"hello!");
+        for cut in 0..bytes.len() - 1 {
+            assert_eq!(parse(&bytes[..cut]), Ok(None));
+        }
+        assert_eq!(parse(&bytes), Ok(Some((Parsed::Frame(descriptor, b"hello"), 37))));
+    }
+
+    #[test]
+    fn a_control_message_survives() {
+        let hello = Control::Hello(Hello { transport: TransportKind::Socket, rings: Vec::new() });
+        let bytes = encode_control(&hello).unwrap();
+        assert_eq!(parse(&bytes), Ok(Some((Parsed::Control(hello), bytes.len()))));
+    }
+
+    #[test]
+    fn a_length_is_refused_before_it_is_waited_for() {
+        assert_eq!(parse(&[CONTROL, 0, 0, 0, 255, 255, 255, 255]), Err(WireError::ControlTooLong(u32::MAX)));
+        let mut frame = encode_frame_header(&Descriptor::default());
+        frame[2..4].copy_from_slice(&1515u16.to_le_bytes());
+        assert_eq!(parse(&frame), Err(WireError::FrameTooLong(1515)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(Some((_, len))) = parse(&bytes) { prop_assert!(len <= bytes.len()); }
+        }
+
+        #[test]
+        fn a_completion_survives(position in any::<u64>(), at in any::<u64>()) {
+            let completion = Completion { position, status: Status::BadHeader, at: Nanos(at) };
+            let bytes = encode_completion(&completion);
+            prop_assert_eq!(parse(&bytes), Ok(Some((Parsed::Completion(completion), COMPLETION_LEN))));
+        }
+    }
+}
