@@ -1,1 +1,6 @@
-//! x
+//! The network stack: apps on top, protocol layers below, a device that decides what happens when
+//! the ring is full, and the session with the driver.
+
+pub mod app;
+pub mod flow;
+pub mod stack;

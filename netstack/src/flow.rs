@@ -1,0 +1,272 @@
+//! One app's account: its ledger, its send budget, its times.
+//!
+//! The app counts what it offers and what is refused to it; the device counts what it accepts and
+//! what becomes of it. Both hold the same [`Flow`].
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use shared::exec::{Clock, Signal};
+use shared::ledger::{Counters, DropReason, RefuseReason};
+use shared::report::Distribution;
+use shared::ring::Credits;
+use shared::units::Nanos;
+
+/// Where a send can wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// For the socket's send budget.
+    Budget,
+    /// For the link address of the next hop.
+    Neighbour,
+    /// For room in the ring.
+    Room,
+}
+
+impl Stage {
+    /// Every stage, in the order in which a packet passes them.
+    pub const ALL: [Self; 3] = [Self::Budget, Self::Neighbour, Self::Room];
+
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Neighbour => "neighbour",
+            Self::Room => "room",
+        }
+    }
+}
+
+/// One app's account.
+#[derive(Debug)]
+pub struct Flow {
+    id: u32,
+    name: String,
+    clock: Clock,
+    /// Bytes that may be under way; `None` is unlimited.
+    budget: Option<Credits>,
+    counters: RefCell<Counters>,
+    /// When the first packet was offered.
+    first_offer: Cell<Option<Nanos>>,
+    /// When the last delivered packet completed.
+    last_completion: Cell<Nanos>,
+    sojourn: RefCell<Distribution>,
+    latency: RefCell<Distribution>,
+    blocked: RefCell<[Distribution; Stage::ALL.len()]>,
+    /// Told whenever a packet completes or dies.
+    settled: Signal,
+}
+
+impl Flow {
+    /// An empty account. `budget` is in bytes of payload.
+    pub fn new(id: u32, name: &str, budget: Option<u64>, clock: &Clock) -> Rc<Self> {
+        Rc::new(Self {
+            id,
+            name: name.to_owned(),
+            clock: clock.clone(),
+            budget: budget.map(Credits::new),
+            counters: RefCell::default(),
+            first_offer: Cell::default(),
+            last_completion: Cell::default(),
+            sojourn: RefCell::default(),
+            latency: RefCell::default(),
+            blocked: RefCell::default(),
+            settled: Signal::default(),
+        })
+    }
+
+    /// Number of the flow, as frames carry it.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The app's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The send budget, if there is one.
+    pub fn budget(&self) -> Option<&Credits> {
+        self.budget.as_ref()
+    }
+
+    /// The app wants to send a packet that was meant for `intended`. Dropped before it is settled,
+    /// the offer counts as given up.
+    pub fn offer(&self, intended: Nanos) -> Offer<'_> {
+        self.note_offers(intended, 1);
+        Offer { flow: self, open: true }
+    }
+
+    /// `packets` whose intended time had come, the first of them at `first`, but which the app
+    /// never got to.
+    pub fn not_reached(&self, first: Nanos, packets: u64) {
+        if packets > 0 {
+            self.note_offers(first, packets);
+            self.counters.borrow_mut().refuse(RefuseReason::NotReached, packets);
+        }
+    }
+
+    fn note_offers(&self, first: Nanos, packets: u64) {
+        if self.first_offer.get().is_none() {
+            self.first_offer.set(Some(first));
+        }
+        self.counters.borrow_mut().offered += packets;
+    }
+
+    /// The device admitted a packet.
+    pub fn accept(&self) {
+        self.counters.borrow_mut().accepted += 1;
+    }
+
+    /// The hardware completed a packet without error at `at`.
+    pub fn deliver(&self, bytes: u64, intended: Nanos, accepted: Nanos, at: Nanos) {
+        let mut counters = self.counters.borrow_mut();
+        counters.delivered += 1;
+        counters.delivered_bytes += bytes;
+        self.last_completion.set(self.last_completion.get().max(at));
+        self.sojourn.borrow_mut().record(at.since(accepted));
+        self.latency.borrow_mut().record(at.since(intended));
+        drop(counters);
+        self.settle(bytes);
+    }
+
+    /// An accepted packet was dropped.
+    pub fn drop_one(&self, bytes: u64, reason: DropReason) {
+        self.counters.borrow_mut().drop_one(reason);
+        self.settle(bytes);
+    }
+
+    /// The fate of an accepted packet will never be known.
+    pub fn lose(&self, bytes: u64) {
+        self.counters.borrow_mut().lost += 1;
+        self.settle(bytes);
+    }
+
+    /// An accepted packet was still on its way when the run ended.
+    pub fn leave_in_flight(&self) {
+        self.counters.borrow_mut().in_flight += 1;
+    }
+
+    fn settle(&self, bytes: u64) {
+        if let Some(budget) = &self.budget {
+            budget.release(bytes);
+        }
+        self.settled.notify();
+    }
+
+    /// A send waited at `stage` from `since` until now.
+    pub fn note_blocked(&self, stage: Stage, since: Nanos) {
+        self.blocked.borrow_mut()[stage as usize].record(self.clock.now().since(since));
+    }
+
+    /// Ready once `packets` of the accepted ones have completed or died.
+    pub async fn settled(&self, packets: u64) {
+        let reached = || (self.settled_so_far() >= packets).then_some(());
+        self.settled.wait_for(reached).await;
+    }
+
+    fn settled_so_far(&self) -> u64 {
+        let counters = self.counters.borrow();
+        counters.delivered + counters.dropped() + counters.lost
+    }
+
+    /// The ledger so far.
+    pub fn counters(&self) -> Counters {
+        *self.counters.borrow()
+    }
+
+    /// When the first packet was offered.
+    pub fn first_offer(&self) -> Option<Nanos> {
+        self.first_offer.get()
+    }
+
+    /// When the last delivered packet completed; zero if none was.
+    pub fn last_completion(&self) -> Nanos {
+        self.last_completion.get()
+    }
+
+    /// From accepted to completed.
+    pub fn sojourn(&self) -> Distribution {
+        self.sojourn.borrow().clone()
+    }
+
+    /// From intended to completed.
+    pub fn latency(&self) -> Distribution {
+        self.latency.borrow().clone()
+    }
+
+    /// Time spent waiting at `stage`.
+    pub fn blocked(&self, stage: Stage) -> Distribution {
+        self.blocked.borrow()[stage as usize].clone()
+    }
+
+    /// Nanoseconds spent waiting at all stages, of waits that are over.
+    pub fn blocked_ns(&self) -> u64 {
+        let sum: u128 = self.blocked.borrow().iter().map(Distribution::sum).sum();
+        u64::try_from(sum).unwrap_or(u64::MAX)
+    }
+}
+
+/// A packet that was offered and whose admission is not decided yet.
+#[derive(Debug)]
+#[must_use = "an offer that is dropped counts as given up"]
+pub struct Offer<'a> {
+    flow: &'a Flow,
+    open: bool,
+}
+
+impl Offer<'_> {
+    /// The device admitted it, and has counted it.
+    pub fn accepted(mut self) {
+        self.open = false;
+    }
+
+    /// The app was told no.
+    pub fn refused(mut self, reason: RefuseReason) {
+        self.open = false;
+        self.flow.counters.borrow_mut().refuse(reason, 1);
+    }
+}
+
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.flow.counters.borrow_mut().refuse(RefuseReason::GaveUp, 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(budget: Option<u64>) -> Rc<Flow> {
+        Flow::new(0, "test", budget, &Clock::default())
+    }
+
+    #[test]
+    fn an_offer_that_is_dropped_was_given_up() {
+        let flow = flow(None);
+        drop(flow.offer(Nanos(5)));
+        flow.offer(Nanos(6)).refused(RefuseReason::WouldBlock);
+        flow.not_reached(Nanos(7), 2);
+        let counters = flow.counters();
+        assert_eq!((counters.offered, counters.refused_for(RefuseReason::GaveUp), counters.refused()), (4, 1, 4));
+        assert_eq!(flow.first_offer(), Some(Nanos(5)));
+    }
+
+    #[test]
+    fn the_budget_returns_however_the_packet_ends() {
+        let flow = flow(Some(30));
+        let budget = flow.budget().unwrap();
+        for _ in 0..3 {
+            budget.try_acquire(10).unwrap().spend();
+            flow.accept();
+        }
+        flow.deliver(10, Nanos(0), Nanos(1), Nanos(2));
+        flow.drop_one(10, DropReason::DeviceDeadline);
+        flow.lose(10);
+        assert_eq!(budget.available(), 30);
+        assert_eq!(flow.counters().check("test").len(), 1, "nothing was offered");
+    }
+}

@@ -1,0 +1,39 @@
+//! Why a packet was not sent. The payload is still the app's, so none of these is a drop.
+
+use std::net::IpAddr;
+
+use shared::ledger::RefuseReason;
+
+/// Why a packet was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The caller asked not to wait, and something would have had to.
+    #[error("sending would block")]
+    WouldBlock,
+    /// No route to the destination.
+    #[error("no route to {0}; add one, or send to a configured network")]
+    NoRoute(IpAddr),
+    /// The packet does not fit.
+    #[error("{len} B do not fit into the route's MTU of {mtu} B; send at most {mtu} B, headers included")]
+    TooLarge {
+        /// Length of the IP packet.
+        len: usize,
+        /// What fits.
+        mtu: usize,
+    },
+    /// The session with the driver has ended.
+    #[error("the session with the driver has ended")]
+    Closed,
+}
+
+impl SendError {
+    /// The reason under which the ledger counts it.
+    pub fn reason(self) -> RefuseReason {
+        match self {
+            Self::WouldBlock => RefuseReason::WouldBlock,
+            Self::NoRoute(_) => RefuseReason::NoRoute,
+            Self::TooLarge { .. } => RefuseReason::TooLarge,
+            Self::Closed => RefuseReason::Closed,
+        }
+    }
+}

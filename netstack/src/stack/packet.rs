@@ -1,0 +1,79 @@
+//! A packet on its way down: borrowed payload, headers prepended in a small fixed headroom.
+
+use shared::units::Nanos;
+
+/// Room for headers: Ethernet (14), IPv6 (40) and UDP (8), and two bytes to spare.
+pub const HEADROOM: usize = 64;
+
+/// Who sent a packet, and when it should have been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// The app's flow.
+    pub flow: u32,
+    /// Number of the packet within the flow, counted over all that the app wanted to send.
+    pub sequence: u64,
+    /// When the app's schedule wanted to send it.
+    pub intended: Nanos,
+}
+
+/// A packet on its way down.
+#[derive(Debug)]
+pub struct Packet<'a> {
+    headroom: [u8; HEADROOM],
+    start: usize,
+    payload: &'a [u8],
+    stamp: Stamp,
+}
+
+impl<'a> Packet<'a> {
+    /// A packet without headers.
+    pub fn new(payload: &'a [u8], stamp: Stamp) -> Self {
+        Self { headroom: [0; HEADROOM], start: HEADROOM, payload, stamp }
+    }
+
+    /// Puts `header` in front of everything so far. Headers of all layers together must fit into
+    /// [`HEADROOM`]; what does not fit is a fault of the program.
+    pub fn prepend(&mut self, header: &[u8]) {
+        let start = self.start - header.len();
+        self.headroom[start..self.start].copy_from_slice(header);
+        self.start = start;
+    }
+
+    /// The headers so far, outermost first.
+    pub fn headers(&self) -> &[u8] {
+        &self.headroom[self.start..]
+    }
+
+    /// The app's bytes.
+    pub fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// Headers and payload together, in bytes.
+    pub fn len(&self) -> usize {
+        HEADROOM - self.start + self.payload.len()
+    }
+
+    /// Whether there is neither header nor payload.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Who sent it.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_header_is_outermost() {
+        let mut packet = Packet::new(b"payload", Stamp::default());
+        packet.prepend(b"udp");
+        packet.prepend(b"ip");
+        assert_eq!((packet.headers(), packet.payload(), packet.len()), (&b"ipudp"[..], &b"payload"[..], 12));
+    }
+}
