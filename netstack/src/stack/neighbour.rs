@@ -20,7 +20,8 @@ impl FromStr for MacAddr {
     type Err = MacAddrError;
 
     fn from_str(text: &str) -> Result<Self, MacAddrError> {
-        let byte = |part: &str| (part.len() == 2).then(|| u8::from_str_radix(part, 16).ok()).flatten();
+        let two_digits = |part: &&str| part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let byte = |part| Some(part).filter(two_digits).and_then(|part| u8::from_str_radix(part, 16).ok());
         let bytes: Option<Vec<u8>> = text.split(':').map(byte).collect();
         let exact = bytes.and_then(|bytes| <[u8; 6]>::try_from(bytes).ok());
         exact.map(Self).ok_or_else(|| MacAddrError(text.to_owned()))
@@ -72,7 +73,14 @@ mod tests {
     #[test]
     fn text_round_trips_and_nonsense_is_refused() {
         assert_eq!("02:00:00:00:00:0a".parse::<MacAddr>().unwrap().to_string(), "02:00:00:00:00:0a");
-        for bad in ["", "02:00:00:00:00", "02:00:00:00:00:00:00", "02-00-00-00-00-00", "+2:00:00:00:00:00", "g2:00:00:00:00:00"] {
+        for bad in [
+            "",
+            "02:00:00:00:00",
+            "02:00:00:00:00:00:00",
+            "02-00-00-00-00-00",
+            "+2:00:00:00:00:00",
+            "g2:00:00:00:00:00",
+        ] {
             assert!(bad.parse::<MacAddr>().is_err(), "{bad}");
         }
     }

@@ -1,7 +1,6 @@
 //! The device on top of the ring.
 
 use std::cell::RefCell;
-use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
@@ -54,7 +53,12 @@ impl<P: ProducerPort> RingDevice<P> {
         &self.ring
     }
 
-    /// Places of the queue in front of the ring.
+    /// What the device does when the ring is full.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Frames that wait in front of the ring.
     pub fn queued(&self) -> usize {
         self.queue.borrow().len()
     }
@@ -163,7 +167,7 @@ impl<P: ProducerPort> RingDevice<P> {
             Some(permit) => Some(permit),
             None => {
                 let expiry = self.clock.sleep_until(pending.accepted + patience);
-                let wait = select(self.ring.reserve(), pin!(expiry));
+                let wait = select(self.ring.reserve(), expiry);
                 match flow.blocked_on(Stage::Room, wait).await {
                     Either::Left((permit, _)) => Some(permit),
                     Either::Right(_) => None,
