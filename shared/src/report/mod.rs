@@ -1,10 +1,13 @@
 //! The report of a run: one self-describing value, from which JSON and text are both rendered.
 
 mod driver;
+mod host;
+mod json;
 mod run;
 mod summary;
 
 pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
+pub use json::{JsonError, JsonSink, JsonTarget};
 pub use run::{
     AppReport, BlockedReport, ConfigReport, Doorbells, Ending, HostReport, LedgerReport, RUN_SCHEMA, RateReport,
     RingReport, RunReport, Sample, StageReport, Totals,
