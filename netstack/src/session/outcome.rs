@@ -23,9 +23,10 @@ pub struct Outcome {
     pub ring: RingStats,
     /// Slots held, as the device sees them.
     pub occupancy: OccupancyFigures,
-    /// Packets still under way by the ring's and the queue's own count; `None` if the driver died,
-    /// so that they are lost.
+    /// Packets still under way, by the ring's and the queue's own count.
     pub under_way: u64,
+    /// Packets whose permit met a dead session.
+    pub lost_at_submit: u64,
     /// The interval samples.
     pub series: Vec<Sample>,
     /// The driver's farewell, if it came.

@@ -16,7 +16,7 @@ mod timers;
 
 pub use clock::{Clock, NextTurn, Sleep};
 pub use park::{Park, Source, Virtual};
-pub use real::{IdleMode, IdleStats, RealPark, monotonic_now};
+pub use real::{IdleMode, IdleStats, RealPark, monotonic_now, process_cpu_time};
 pub use run::{Stalled, Tasks, run};
 pub use signal::Signal;
 pub use stop::{Interrupt, StopHandle};

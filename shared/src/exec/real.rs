@@ -13,7 +13,16 @@ use crate::units::Nanos;
 /// CLOCK_MONOTONIC, which all processes of the machine share, so that times can be compared
 /// across the process boundary.
 pub fn monotonic_now() -> Nanos {
-    let at = clock_gettime(ClockId::Monotonic);
+    read(ClockId::Monotonic)
+}
+
+/// CPU time of this process since it started, user and system, all threads.
+pub fn process_cpu_time() -> Nanos {
+    read(ClockId::ProcessCPUTime)
+}
+
+fn read(clock: ClockId) -> Nanos {
+    let at = clock_gettime(clock);
     Nanos(at.tv_sec.unsigned_abs() * 1_000_000_000 + at.tv_nsec.unsigned_abs())
 }
 

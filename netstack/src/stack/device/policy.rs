@@ -47,6 +47,11 @@ impl Policy {
         }
     }
 
+    /// Whether the device keeps a queue of its own in front of the ring.
+    pub const fn has_queue(self) -> bool {
+        matches!(self, Self::DropOldest)
+    }
+
     /// Whether a sender never waits for room.
     pub const fn never_waits(self) -> bool {
         matches!(self, Self::DropNewest | Self::DropOldest)
