@@ -3,10 +3,16 @@
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
 
-/// Nanoseconds, as a span or as a moment since the origin of the clock that was read.
+use serde_with::{DeserializeFromStr, SerializeDisplay};
+
+use super::error::Quantity;
+use super::scale::{Scale, Unit, spelled};
+
+/// Nanoseconds, as a span or as a moment since the origin of the clock that was read. Spelled
+/// `12us` or `1.5ms`.
 ///
 /// Arithmetic saturates: times come from flags and from the peer, and no sum of them may panic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, SerializeDisplay, DeserializeFromStr)]
 pub struct Nanos(pub u64);
 
 impl Nanos {
@@ -64,5 +70,30 @@ impl Sub for Nanos {
 impl Sum for Nanos {
     fn sum<I: Iterator<Item = Self>>(spans: I) -> Self {
         spans.fold(Self::ZERO, Add::add)
+    }
+}
+
+const SCALE: Scale = Scale {
+    quantity: Quantity::Time,
+    base: "nanoseconds",
+    units: &[Unit::new("s", 1_000_000_000), Unit::new("ms", 1_000_000), Unit::new("us", 1_000), Unit::new("ns", 1)],
+    bare: &["s", "ms", "us"],
+    slip,
+};
+
+spelled!(Nanos, SCALE);
+
+/// `S`, `sec` and `µs` are plain. `m` is not: minutes to some, milliseconds to others.
+fn slip(unit: &str) -> &'static [u64] {
+    match unit.to_lowercase().as_str() {
+        "s" | "sec" | "secs" | "second" | "seconds" => &[1_000_000_000],
+        "ms" | "msec" | "msecs" | "millis" | "milliseconds" => &[1_000_000],
+        // The micro sign and the Greek letter, lower-cased.
+        "us" | "\u{b5}s" | "\u{3bc}s" | "usec" | "usecs" | "micros" | "microseconds" => &[1_000],
+        "ns" | "nsec" | "nsecs" | "nanos" | "nanoseconds" => &[1],
+        "m" => &[1_000_000, 60_000_000_000],
+        "min" | "mins" | "minutes" => &[60_000_000_000],
+        "h" | "hours" => &[3_600_000_000_000],
+        _ => &[],
     }
 }

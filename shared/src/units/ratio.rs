@@ -1,0 +1,47 @@
+//! Ratios: loads, shares, probabilities.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_with::{DeserializeFromStr, SerializeDisplay};
+
+use super::decimal::Decimal;
+use super::error::{Quantity, UnitError, shown};
+
+/// A ratio of two like quantities, spelled `0.9` or `90%`, and always printed as the former.
+///
+/// What is read from text is finite and not negative.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, SerializeDisplay, DeserializeFromStr)]
+pub struct Ratio(pub f64);
+
+impl FromStr for Ratio {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let quantity = Quantity::Ratio;
+        if text.is_empty() {
+            return Err(UnitError::Empty { quantity });
+        }
+        // The exponent moves the point before the number is rounded, so that 7.3% is 0.073.
+        let (number, exponent) = text.strip_suffix('%').map_or((text, "e0"), |number| (number, "e-2"));
+        if Decimal::read(number).is_none() {
+            let negative = number.strip_prefix('-').and_then(Decimal::read).is_some();
+            let text = shown(text);
+            return Err(match negative {
+                true => UnitError::Negative { text, quantity },
+                false => UnitError::Malformed { text, quantity },
+            });
+        }
+        match format!("{number}{exponent}").parse::<f64>() {
+            Ok(ratio) if ratio.is_finite() => Ok(Self(ratio)),
+            // Three hundred digits and more.
+            _ => Err(UnitError::Malformed { text: shown(text), quantity }),
+        }
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0.to_string())
+    }
+}

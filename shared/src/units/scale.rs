@@ -1,0 +1,164 @@
+//! Reading and writing whole numbers of a base unit, in any unit of its scale.
+
+use super::decimal::{self, Decimal, Scaled};
+use super::error::{Quantity, UnitError, shown};
+
+/// The units of one quantity.
+#[derive(Debug)]
+pub(super) struct Scale {
+    pub(super) quantity: Quantity,
+    /// What is counted.
+    pub(super) base: &'static str,
+    /// Every unit; of two spellings of equal length the unit that comes first here is written.
+    pub(super) units: &'static [Unit],
+    /// Units to suggest for a bare number.
+    pub(super) bare: &'static [&'static str],
+    /// What a unit that is none of these may have meant, in base units.
+    pub(super) slip: fn(&str) -> &'static [u64],
+}
+
+/// One unit.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) suffix: &'static str,
+    /// How many base units it is: at most 2^30, without prime factors but 2 and 5.
+    pub(super) factor: u64,
+}
+
+impl Unit {
+    pub(super) const fn new(suffix: &'static str, factor: u64) -> Self {
+        Self { suffix, factor }
+    }
+}
+
+impl Scale {
+    /// The value in base units.
+    pub(super) fn parse(&self, text: &str) -> Result<u64, UnitError> {
+        let quantity = self.quantity;
+        if text.is_empty() {
+            return Err(UnitError::Empty { quantity });
+        }
+        let malformed = || UnitError::Malformed { text: shown(text), quantity };
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, suffix) = text.split_at(end);
+        if let Some(size) = text.strip_prefix('-') {
+            let negative = size.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+            return Err(if negative { UnitError::Negative { text: shown(text), quantity } } else { malformed() });
+        }
+        let Some(number) = Decimal::read(number).map(|decimal| Number { text: number, decimal }) else {
+            return Err(malformed());
+        };
+        let Some(unit) = self.units.iter().find(|unit| unit.suffix == suffix) else {
+            return Err(self.wrong_unit(text, number, suffix));
+        };
+        match number.decimal.times(unit.factor) {
+            Scaled::Exactly(value) => Ok(value),
+            Scaled::TooLarge => Err(UnitError::TooLarge { text: shown(text), quantity, most: self.write(u64::MAX) }),
+            Scaled::Above(value) => {
+                let spellings =
+                    either([Some(value), value.checked_add(1)].into_iter().flatten().map(|v| self.write(v)));
+                Err(UnitError::NotWhole { text: shown(text), quantity, base: self.base, spellings })
+            }
+        }
+    }
+
+    fn wrong_unit(&self, text: &str, number: Number<'_>, suffix: &str) -> UnitError {
+        let (text, quantity) = (shown(text), self.quantity);
+        if suffix.is_empty() {
+            return self.no_unit(number);
+        }
+        let readings = (self.slip)(suffix).iter().filter_map(|&factor| match number.decimal.times(factor) {
+            Scaled::Exactly(value) => Some((self.spell(number, factor, value), value)),
+            Scaled::Above(_) | Scaled::TooLarge => None,
+        });
+        match readings.collect::<Vec<_>>().as_slice() {
+            [] => UnitError::Malformed { text, quantity },
+            [(spelling, _)] => UnitError::Misspelled { text, quantity, spelling: spelling.clone() },
+            several => {
+                let spell = |(spelling, value): &(String, u64)| format!("{spelling} ({value} {})", self.base);
+                UnitError::Ambiguous { text, quantity, spellings: either(several.iter().map(spell)) }
+            }
+        }
+    }
+
+    fn no_unit(&self, number: Number<'_>) -> UnitError {
+        let (text, quantity) = (shown(number.text), self.quantity);
+        let fits = |unit: &&Unit| matches!(number.decimal.times(unit.factor), Scaled::Exactly(_));
+        let likely = self.units.iter().filter(|unit| self.bare.contains(&unit.suffix)).filter(fits);
+        let spellings = either(likely.map(|unit| format!("{}{}", number.text, unit.suffix)));
+        match spellings.is_empty() {
+            true => UnitError::Malformed { text, quantity },
+            false => UnitError::NoUnit { text, quantity, spellings },
+        }
+    }
+
+    /// In the unit that was meant if there is one, with the number as it was written.
+    fn spell(&self, number: Number<'_>, factor: u64, value: u64) -> String {
+        match self.units.iter().find(|unit| unit.factor == factor) {
+            Some(unit) => format!("{}{}", number.text, unit.suffix),
+            None => self.write(value),
+        }
+    }
+
+    /// The shortest exact spelling, without a leading zero.
+    pub(super) fn write(&self, value: u64) -> String {
+        let candidates = self.units.iter().filter(|unit| unit.factor <= value || value == 0);
+        let spellings = candidates.map(|unit| decimal::write(value, unit.factor) + unit.suffix);
+        spellings.min_by_key(String::len).unwrap_or_default()
+    }
+}
+
+/// A number, and how it was written.
+#[derive(Debug, Clone, Copy)]
+struct Number<'a> {
+    text: &'a str,
+    decimal: Decimal<'a>,
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn either(spellings: impl Iterator<Item = String>) -> String {
+    let spellings: Vec<_> = spellings.collect();
+    match spellings.as_slice() {
+        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+        few => few.concat(),
+    }
+}
+
+/// A decimal prefix in either case, and what follows it.
+pub(super) fn split_prefix(unit: &str) -> (Option<Prefix>, &str) {
+    let prefix = match unit.as_bytes().first() {
+        Some(b'k' | b'K') => Prefix::Kilo,
+        Some(b'm' | b'M') => Prefix::Mega,
+        Some(b'g' | b'G') => Prefix::Giga,
+        _ => return (None, unit),
+    };
+    (Some(prefix), &unit[1..])
+}
+
+/// A prefix of size.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Prefix {
+    Kilo,
+    Mega,
+    Giga,
+}
+
+/// Newtypes of a whole number whose text is that of a [`Scale`].
+macro_rules! spelled {
+    ($name:ident, $scale:expr) => {
+        impl std::str::FromStr for $name {
+            type Err = $crate::units::UnitError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $scale.parse(text).map(Self)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&$scale.write(self.0))
+            }
+        }
+    };
+}
+pub(super) use spelled;
