@@ -9,17 +9,19 @@ use std::thread;
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
-use shared::exec::{Clock, Interrupt, RealPark, Stalled, StopHandle, monotonic_now, process_cpu_time, run as run_tasks};
+use shared::exec::{
+    Clock, Interrupt, RealPark, Stalled, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
+};
 use shared::exit::Status;
 use shared::report::{
-    ConfigReport, Ending, HostReport, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample, interval_header,
-    interval_line, render,
+    ConfigReport, Ending, HostReport, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
+    interval_header, interval_line,
 };
 use shared::ring::Producer;
 use shared::ring::socket::SocketProducer;
 use shared::settings::Common;
 use shared::signals::interrupted;
-use shared::units::{BitRate, LinkRate};
+use shared::units::{BitRate, LinkRate, Nanos};
 use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
@@ -77,10 +79,14 @@ impl RunError {
     /// What the process exits with.
     pub fn status(&self) -> Status {
         match self {
-            Self::Plan(_) | Self::Json(JsonError::Open { .. }) | Self::Connect(ConnectError::BadPath { .. }) => Status::Usage,
+            Self::Plan(_) | Self::Json(JsonError::Open { .. }) | Self::Connect(ConnectError::BadPath { .. }) => {
+                Status::Usage
+            }
             Self::Connect(_) => Status::PeerFailed,
             Self::Interrupted => Status::Interrupted,
-            Self::Json(JsonError::Write { .. }) | Self::System { .. } | Self::Stalled(_) | Self::NoReport => Status::Failed,
+            Self::Json(JsonError::Write { .. }) | Self::System { .. } | Self::Stalled(_) | Self::NoReport => {
+                Status::Failed
+            }
         }
     }
 }
@@ -173,14 +179,15 @@ fn watcher(args: &Args) -> impl FnMut(&Sample) + use<> {
             return;
         }
         if before.is_none() {
-            say(&args, interval_header());
+            say(&args, &interval_header());
         }
-        say(&args, &interval_line(sample, before.replace(sample.time_ns).unwrap_or(0)));
+        let previous = before.replace(Nanos(sample.time_ns)).unwrap_or_default();
+        say(&args, &interval_line(sample, previous));
     }
 }
 
 fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<(), RunError> {
-    say(args, &render(report));
+    say(args, &report.to_string());
     Ok(sink.map_or(Ok(()), |sink| sink.write(report))?)
 }
 

@@ -26,7 +26,13 @@ pub struct StackSettings {
 
     /// Traffic, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff or reqresp;
     /// keys are name, size, rate, load, budget, when-blocked, on, off, think, distribution and to.
-    #[arg(long = "app", value_name = "KIND:KEY=VALUE,...", env = "PUSHBACK_APP", value_delimiter = ';', default_value = "bulk")]
+    #[arg(
+        long = "app",
+        value_name = "KIND:KEY=VALUE,...",
+        env = "PUSHBACK_APP",
+        value_delimiter = ';',
+        default_value = "bulk"
+    )]
     pub apps: Vec<AppSpec>,
 
     /// How long the apps offer packets. [default: 5s, unless --packets is given]

@@ -47,7 +47,9 @@ pub enum PlanError {
     #[error(transparent)]
     App(#[from] ResolveError),
     /// No time between samples, or more samples than a report shall hold.
-    #[error("--interval {interval}: a run of {duration} would take more than {MAX_SAMPLES} samples; use a longer interval")]
+    #[error(
+        "--interval {interval}: a run of {duration} would take more than {MAX_SAMPLES} samples; use a longer interval"
+    )]
     Interval {
         /// What was asked for.
         interval: Nanos,

@@ -65,7 +65,12 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         ring: ring(&outcome, plan, depth),
         hardware,
         doorbells: context.doorbells,
-        apps: outcome.flows.iter().zip(&plan.apps).map(|(flow, app)| app_report(flow, app.spec().to_string())).collect(),
+        apps: outcome
+            .flows
+            .iter()
+            .zip(&plan.apps)
+            .map(|(flow, app)| app_report(flow, app.spec().to_string()))
+            .collect(),
         process: context.process,
         warnings: warnings(&outcome, &total),
         ending: outcome.ending,

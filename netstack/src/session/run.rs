@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, select_all};
 use shared::exec::{Clock, Interrupt, Signal, Tasks};
 use shared::report::{Ending, Sample};
-use shared::ring::{Occupancy, Port, Producer, ProducerPort};
+use shared::ring::{Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control};
 
