@@ -1,1 +1,5 @@
-//! x
+//! The driver.
+#![warn(missing_docs)]
+
+pub mod hardware;
+mod pairs;
