@@ -1,5 +1,7 @@
 //! The two ends of a transport, as the rest of the code sees them.
 
+use std::rc::Rc;
+
 use super::{Completion, Descriptor, IndexError};
 use crate::exec::Signal;
 use crate::wire::{Control, WireError};
@@ -60,4 +62,51 @@ pub trait ConsumerPort: Port {
 
     /// Completes the oldest taken frame; its slot is the producer's again.
     fn complete(&self, completion: Completion);
+}
+
+// An end is shared by the tasks that use it and the park that moves its bytes.
+impl<T: Port + ?Sized> Port for Rc<T> {
+    fn arrived(&self) -> &Signal {
+        (**self).arrived()
+    }
+
+    fn send_control(&self, message: &Control) {
+        (**self).send_control(message);
+    }
+
+    fn next_control(&self) -> Option<Control> {
+        (**self).next_control()
+    }
+
+    fn closed(&self) -> Option<CloseReason> {
+        (**self).closed()
+    }
+
+    fn close(&self, reason: CloseReason) {
+        (**self).close(reason);
+    }
+}
+
+impl<T: ProducerPort + ?Sized> ProducerPort for Rc<T> {
+    fn submit(&self, slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+        (**self).submit(slot, descriptor, headers, payload);
+    }
+
+    fn next_completion(&self) -> Option<Completion> {
+        (**self).next_completion()
+    }
+}
+
+impl<T: ConsumerPort + ?Sized> ConsumerPort for Rc<T> {
+    fn peek(&self) -> Option<Descriptor> {
+        (**self).peek()
+    }
+
+    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
+        (**self).take(into)
+    }
+
+    fn complete(&self, completion: Completion) {
+        (**self).complete(completion);
+    }
 }

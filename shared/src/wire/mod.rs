@@ -7,6 +7,7 @@
 mod control;
 mod preamble;
 mod record;
+pub mod stream;
 
 pub use control::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, RefuseCode, RingInfo, TransportKind};
 pub use preamble::{PREAMBLE_LEN, VERSION, check_preamble, preamble};

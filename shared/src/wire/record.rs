@@ -20,7 +20,8 @@ pub const FRAME_HEADER_LEN: usize = 32;
 pub const COMPLETION_LEN: usize = 24;
 /// The longest control message.
 pub const MAX_CONTROL: usize = 64 * 1024;
-const CONTROL_HEADER_LEN: usize = 8;
+/// Bytes in front of a control message.
+pub(super) const CONTROL_HEADER_LEN: usize = 8;
 
 const FRAME: u8 = 1;
 const COMPLETION: u8 = 2;
@@ -101,13 +102,30 @@ fn parse_completion(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireErr
 
 fn parse_control(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError> {
     let Some((header, rest)) = bytes.split_first_chunk::<CONTROL_HEADER_LEN>() else { return Ok(None) };
-    let len = u32_at(header, 4);
-    if len as usize > MAX_CONTROL {
-        return Err(WireError::ControlTooLong(len));
+    let Some(body) = rest.get(..control_len(header)?) else { return Ok(None) };
+    Ok(Some((Parsed::Control(decode_control(body)?), CONTROL_HEADER_LEN + body.len())))
+}
+
+/// The length of the control message behind `header`, for a reader that expects nothing else.
+///
+/// # Errors
+/// [`WireError`] if it is the header of something else, or of a message that is too long.
+pub(super) fn control_len(header: &[u8; CONTROL_HEADER_LEN]) -> Result<usize, WireError> {
+    match (header[0], u32_at(header, 4)) {
+        (CONTROL, len) if len as usize > MAX_CONTROL => Err(WireError::ControlTooLong(len)),
+        (CONTROL, len) => Ok(len as usize),
+        (FRAME, _) => Err(WireError::Unexpected("frame")),
+        (COMPLETION, _) => Err(WireError::Unexpected("completion")),
+        (kind, _) => Err(WireError::UnknownKind(kind)),
     }
-    let Some(body) = rest.get(..len as usize) else { return Ok(None) };
-    let message = codec().deserialize(body).map_err(|error| WireError::BadControl(error.to_string()))?;
-    Ok(Some((Parsed::Control(message), CONTROL_HEADER_LEN + body.len())))
+}
+
+/// The message in the body of a control record.
+///
+/// # Errors
+/// [`WireError::BadControl`] if it is none, or not all of it is one.
+pub(super) fn decode_control(body: &[u8]) -> Result<Control, WireError> {
+    codec().deserialize(body).map_err(|error| WireError::BadControl(error.to_string()))
 }
 
 /// The header of a frame record. The frame's `len` bytes follow it.

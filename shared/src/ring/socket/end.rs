@@ -1,0 +1,264 @@
+//! What both ends of the socket transport do alike: batched reads and writes, control messages,
+//! and the end of the session.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_type;
+use rustix::net::{RecvFlags, SendFlags, SocketType, recv, send};
+
+use super::SocketStats;
+use super::inbox::Inbox;
+use super::outbox::Outbox;
+use crate::exec::{Signal, Source};
+use crate::ring::{CloseReason, Port};
+use crate::wire::{Control, Parsed, WireError, encode_control};
+
+/// Control messages that a peer may send before this side reads them. A session needs two.
+pub const MAX_UNREAD_CONTROL: usize = 16;
+
+/// Unsent bytes that are worth a write in the middle of a turn, so that the peer can start while
+/// this side still fills the ring.
+const EARLY_WRITE: usize = 64 * 1024;
+
+/// What tells a producer from a consumer.
+pub trait Side: Debug {
+    /// A frame or a completion came.
+    ///
+    /// # Errors
+    /// Why the session ends, if this side cannot have got it from an honest peer.
+    fn arrive(&mut self, record: Parsed<'_>) -> Result<(), CloseReason>;
+
+    /// The oldest queued frame or completion has left.
+    fn left(&mut self);
+}
+
+/// One end of a session over a Unix stream socket.
+///
+/// Used from one thread, as an `Rc`: the executor's park calls [`Source::exchange`], tasks use it
+/// as a port. Dropped, it closes the connection.
+#[derive(Debug)]
+pub struct End<S> {
+    stream: OwnedFd,
+    arrived: Signal,
+    state: RefCell<State<S>>,
+}
+
+#[derive(Debug)]
+pub(super) struct State<S> {
+    pub(super) side: S,
+    inbox: Inbox,
+    pub(super) outbox: Outbox,
+    /// What was unsent after the last write: only bytes beyond it make an early one worthwhile.
+    refused: usize,
+    control: VecDeque<Control>,
+    closed: Option<CloseReason>,
+    /// Why writing failed. What the peer sent before it went is read before the session closes.
+    broken: Option<CloseReason>,
+    stats: SocketStats,
+}
+
+impl<S: Side> End<S> {
+    /// An end on `stream`, which is past the greeting.
+    ///
+    /// # Errors
+    /// If it is no stream socket: any other kind would cut records, or refuse to be read.
+    pub(super) fn with_side(stream: OwnedFd, side: S) -> io::Result<Self> {
+        if socket_type(&stream)? != SocketType::STREAM {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the ring needs a stream socket"));
+        }
+        let state = State {
+            side,
+            inbox: Inbox::new(),
+            outbox: Outbox::default(),
+            refused: 0,
+            control: VecDeque::new(),
+            closed: None,
+            broken: None,
+            stats: SocketStats::default(),
+        };
+        Ok(Self { stream, arrived: Signal::default(), state: RefCell::new(state) })
+    }
+
+    /// The traffic so far.
+    pub fn stats(&self) -> SocketStats {
+        self.state.borrow().stats
+    }
+
+    /// Bytes that wait for room in the kernel's buffer, or for the end of this turn.
+    pub fn unsent(&self) -> usize {
+        self.state.borrow().outbox.unsent().len()
+    }
+
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut State<S>) -> T) -> T {
+        act(&mut self.state.borrow_mut())
+    }
+
+    /// Queues one frame or completion, which `encode` writes; nothing on a closed session.
+    pub(super) fn queue_slot(&self, encode: impl FnOnce(&mut Outbox)) {
+        let state = &mut *self.state.borrow_mut();
+        if state.closed.is_some() || state.broken.is_some() {
+            return;
+        }
+        encode(&mut state.outbox);
+        state.outbox.end_slot();
+        state.stats.records += 1;
+        if state.outbox.unsent().len() >= state.refused + EARLY_WRITE {
+            state.write(self.stream.as_fd());
+        }
+    }
+}
+
+impl<S: Side> State<S> {
+    /// Writes and reads once. Returns whether something came, or the session closed.
+    fn exchange(&mut self, stream: BorrowedFd<'_>) -> bool {
+        self.write(stream);
+        if self.closed.is_some() {
+            return false;
+        }
+        let read = match self.broken.take() {
+            None => self.read(stream).map(|len| len > 0),
+            Some(reason) => self.read_last(stream, reason),
+        };
+        match read {
+            Ok(moved) => moved,
+            Err(reason) => {
+                self.close(reason);
+                true
+            }
+        }
+    }
+
+    /// Gives the kernel as much of the outbox as it takes.
+    fn write(&mut self, stream: BorrowedFd<'_>) {
+        let unsent = self.outbox.unsent();
+        if unsent.is_empty() || self.broken.is_some() {
+            return;
+        }
+        match send(stream, unsent, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(len) => {
+                self.stats.writes += 1;
+                self.stats.written_bytes += len as u64;
+                for _ in 0..self.outbox.took(len) {
+                    self.side.left();
+                }
+            }
+            Err(error) if is_later(error) => {}
+            Err(error) => {
+                self.broken = Some(close_reason(error));
+                self.outbox.clear();
+            }
+        }
+        self.refused = self.outbox.unsent().len();
+    }
+
+    /// Reads once: how many bytes came.
+    fn read(&mut self, stream: BorrowedFd<'_>) -> Result<usize, CloseReason> {
+        let len = match recv(stream, self.inbox.room(), RecvFlags::DONTWAIT) {
+            Ok((_, 0)) => return Err(CloseReason::PeerGone),
+            Ok((_, len)) => len,
+            Err(error) if is_later(error) => return Ok(0),
+            Err(error) => return Err(close_reason(error)),
+        };
+        self.stats.reads += 1;
+        self.stats.read_bytes += len as u64;
+        self.inbox.came(len);
+        let (side, control) = (&mut self.side, &mut self.control);
+        self.inbox.drain(|record| match record {
+            Parsed::Control(_) if control.len() == MAX_UNREAD_CONTROL => {
+                Err(WireError::Unexpected("control message").into())
+            }
+            Parsed::Control(message) => {
+                control.push_back(message);
+                Ok(())
+            }
+            record => side.arrive(record),
+        })?;
+        Ok(len)
+    }
+
+    /// Reads what is still there, then closes. It ends: everything that may come is bounded by the
+    /// depth while no task takes it.
+    fn read_last(&mut self, stream: BorrowedFd<'_>, reason: CloseReason) -> Result<bool, CloseReason> {
+        while self.read(stream)? > 0 {}
+        Err(reason)
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if matches!(reason, CloseReason::PeerGone | CloseReason::Io(_)) {
+            self.outbox.clear();
+        }
+        self.closed.get_or_insert(reason);
+    }
+}
+
+fn is_later(error: Errno) -> bool {
+    matches!(error, Errno::AGAIN | Errno::INTR)
+}
+
+fn close_reason(error: Errno) -> CloseReason {
+    match error {
+        Errno::PIPE | Errno::CONNRESET => CloseReason::PeerGone,
+        error => CloseReason::Io(error.to_string()),
+    }
+}
+
+impl<S: Side> Source for End<S> {
+    fn exchange(&self) -> bool {
+        let moved = self.state.borrow_mut().exchange(self.stream.as_fd());
+        if moved {
+            self.arrived.notify();
+        }
+        moved
+    }
+
+    fn before_sleep(&self) -> bool {
+        !self.exchange()
+    }
+
+    fn after_sleep(&self) {}
+
+    /// Nothing to sleep on once the session closed: a dead socket is always ready.
+    fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
+        let state = self.state.borrow();
+        state.closed.is_none().then(|| (self.stream.as_fd(), !state.outbox.unsent().is_empty()))
+    }
+}
+
+impl<S: Side> Port for End<S> {
+    fn arrived(&self) -> &Signal {
+        &self.arrived
+    }
+
+    /// Writes at once: control messages are few, and the last one may be followed by the end of
+    /// the process. Also on a session that closed for a violation, to tell the peer why.
+    fn send_control(&self, message: &Control) {
+        let record = match encode_control(message) {
+            Ok(record) => record,
+            Err(error) => return self.close(error.into()),
+        };
+        let state = &mut *self.state.borrow_mut();
+        if state.broken.is_none() && !matches!(state.closed, Some(CloseReason::PeerGone | CloseReason::Io(_))) {
+            state.outbox.push(&record);
+            state.stats.records += 1;
+            state.write(self.stream.as_fd());
+        }
+    }
+
+    fn next_control(&self) -> Option<Control> {
+        self.state.borrow_mut().control.pop_front()
+    }
+
+    fn closed(&self) -> Option<CloseReason> {
+        self.state.borrow().closed.clone()
+    }
+
+    fn close(&self, reason: CloseReason) {
+        self.state.borrow_mut().close(reason);
+        self.arrived.notify();
+    }
+}

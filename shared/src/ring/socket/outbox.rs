@@ -1,0 +1,107 @@
+//! Records on their way into the socket.
+
+use std::collections::VecDeque;
+
+/// Encoded records that the kernel did not take yet.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// Records, one behind the other; those before `sent` are gone already.
+    bytes: Vec<u8>,
+    sent: usize,
+    /// Bytes that ever left.
+    left: u64,
+    /// Where each unsent record ends that occupies a slot, in bytes since the session began.
+    ends: VecDeque<u64>,
+}
+
+impl Outbox {
+    /// Appends part of a record.
+    pub(super) fn push(&mut self, part: &[u8]) {
+        self.bytes.extend_from_slice(part);
+    }
+
+    /// Says that a frame or a completion ends here: something that is counted once it left.
+    pub(super) fn end_slot(&mut self) {
+        self.ends.push_back(self.left + self.unsent().len() as u64);
+    }
+
+    /// What the kernel shall get next.
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// Frames or completions that have not left, or not all of them.
+    pub(super) fn unsent_slots(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The kernel took `len` bytes. Returns how many frames or completions have left with them.
+    pub(super) fn took(&mut self, len: usize) -> usize {
+        self.sent += len;
+        self.left += len as u64;
+        self.compact();
+        let unsent = self.ends.len();
+        while self.ends.front().is_some_and(|end| *end <= self.left) {
+            self.ends.pop_front();
+        }
+        unsent - self.ends.len()
+    }
+
+    /// Forgets what nobody will read any more.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Moves the rest to the front once it is the smaller part, so that each byte moves at most
+    /// once on average and the buffer never grows beyond twice what is unsent.
+    fn compact(&mut self) {
+        if self.sent >= self.unsent().len() {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_record_counts_once_its_last_byte_left() {
+        let mut outbox = Outbox::default();
+        outbox.push(b"abc");
+        outbox.end_slot();
+        outbox.push(b"control");
+        outbox.push(b"de");
+        outbox.end_slot();
+        assert_eq!((outbox.took(2), outbox.unsent_slots()), (0, 2));
+        assert_eq!((outbox.took(1), outbox.unsent_slots()), (1, 1));
+        assert_eq!(outbox.unsent(), b"controlde");
+        assert_eq!((outbox.took(8), outbox.took(1)), (0, 1));
+        assert_eq!(outbox.unsent(), b"");
+    }
+
+    proptest! {
+        /// However the kernel takes them, the bytes come out as they went in, and every record is
+        /// counted exactly once.
+        #[test]
+        fn bytes_keep_their_order(moves in proptest::collection::vec((0usize..20, 0usize..30), 0..200)) {
+            let (mut outbox, mut written, mut read) = (Outbox::default(), Vec::new(), Vec::new());
+            let (mut pushed, mut counted) = (0, 0);
+            for (push, take) in moves {
+                let part = vec![pushed as u8; push + 1];
+                outbox.push(&part);
+                outbox.end_slot();
+                written.extend_from_slice(&part);
+                pushed += 1;
+                let take = take.min(outbox.unsent().len());
+                read.extend_from_slice(&outbox.unsent()[..take]);
+                counted += outbox.took(take);
+                prop_assert_eq!(counted + outbox.unsent_slots(), pushed);
+            }
+            read.extend_from_slice(outbox.unsent());
+            prop_assert_eq!(read, written);
+        }
+    }
+}

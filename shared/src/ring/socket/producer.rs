@@ -1,0 +1,66 @@
+//! The end that submits frames.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::end::{End, Side};
+use crate::ring::{CloseReason, Completion, Depth, Descriptor, MAX_FRAME, Port, ProducerIndex, ProducerPort};
+use crate::wire::{Parsed, WireError, encode_frame_header};
+
+/// The producer's end of a socket session.
+pub type SocketProducer = End<ProducerSide>;
+
+/// What only a producer has.
+#[derive(Debug)]
+pub struct ProducerSide {
+    /// Counts a frame once all of it has left: nobody can complete what he did not get.
+    index: ProducerIndex,
+    completions: VecDeque<Completion>,
+}
+
+impl SocketProducer {
+    /// A producer on `stream`, which is past the greeting, with a ring of `depth` slots.
+    ///
+    /// # Errors
+    /// If `stream` is no stream socket.
+    pub fn new(stream: OwnedFd, depth: Depth) -> io::Result<Self> {
+        let side = ProducerSide { index: ProducerIndex::new(depth), completions: VecDeque::new() };
+        Self::with_side(stream, side)
+    }
+}
+
+impl Side for ProducerSide {
+    fn arrive(&mut self, record: Parsed<'_>) -> Result<(), CloseReason> {
+        let Parsed::Completion(completion) = record else { return Err(WireError::Unexpected("frame").into()) };
+        self.index.complete(completion.position)?;
+        self.completions.push_back(completion);
+        Ok(())
+    }
+
+    fn left(&mut self) {
+        // The caller holds a credit for each frame, so there is always a slot.
+        self.index.submit();
+    }
+}
+
+impl ProducerPort for SocketProducer {
+    /// The frame is as long as its parts; what the descriptor says of its length does not count.
+    fn submit(&self, _slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+        let len = headers.len() + payload.len();
+        if len > MAX_FRAME {
+            let claimed = u16::try_from(len).unwrap_or(u16::MAX);
+            return self.close(WireError::FrameTooLong(claimed).into());
+        }
+        let header = encode_frame_header(&Descriptor { len: len as u32, ..descriptor });
+        self.queue_slot(|outbox| {
+            outbox.push(&header);
+            outbox.push(headers);
+            outbox.push(payload);
+        });
+    }
+
+    fn next_completion(&self) -> Option<Completion> {
+        self.with(|state| state.side.completions.pop_front())
+    }
+}
