@@ -70,6 +70,10 @@ fn bytes_of(slot: u32, len: usize) -> Range<usize> {
 }
 
 impl ConsumerPort for SocketConsumer {
+    fn waiting(&self) -> u32 {
+        self.with(|state| state.side.index.waiting())
+    }
+
     fn peek(&self) -> Option<Descriptor> {
         self.with(|state| {
             let slot = state.side.index.peek()?;
