@@ -2,13 +2,14 @@
 //!
 //! The stack and the driver share no code but this crate: [`units`] and their spelling, the
 //! [`exec`]utor with its real and virtual clock, the bounded [`ring`] and its transports, the
-//! [`wire`] protocol of the session, the [`ledger`] that must balance, and the [`report`] that a
-//! run leaves behind.
+//! [`wire`] protocol of the session, the [`ledger`] that must balance, the [`report`] that a run
+//! leaves behind, and the [`settings`] that both take.
 #![warn(missing_docs)]
 
 pub mod exec;
 pub mod ledger;
 pub mod report;
 pub mod ring;
+pub mod settings;
 pub mod units;
 pub mod wire;

@@ -69,6 +69,21 @@ pub struct ProcessReport {
     /// CPU time, user and system.
     pub cpu_ns: u64,
     /// Time spent waiting.
-    #[serde(flatten)]
     pub idle: IdleStats,
+}
+
+#[cfg(test)]
+mod tests {
+    use bincode::Options;
+
+    use super::*;
+
+    /// The driver sends its report in a control message, and that format knows no flattening.
+    #[test]
+    fn a_report_survives_the_control_format() {
+        let options = bincode::DefaultOptions::new().with_fixint_encoding();
+        let report = DriverReport { received: 7, ended: "finished".to_owned(), ..DriverReport::default() };
+        let bytes = options.serialize(&report).unwrap();
+        assert_eq!(options.deserialize::<DriverReport>(&bytes).unwrap(), report);
+    }
 }

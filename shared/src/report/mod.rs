@@ -1,10 +1,17 @@
 //! The report of a run: one self-describing value, from which JSON and text are both rendered.
 
 mod driver;
+mod host;
+pub mod human;
+mod interval;
+mod json;
 mod run;
 mod summary;
+mod text;
 
 pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
+pub use interval::{interval_header, interval_line};
+pub use json::{JsonError, JsonSink, JsonTarget};
 pub use run::{
     AppReport, BlockedReport, ConfigReport, Doorbells, Ending, HostReport, LedgerReport, RUN_SCHEMA, RateReport,
     RingReport, RunReport, Sample, StageReport, Totals,

@@ -1,0 +1,58 @@
+//! The machine that a run ran on, and the program that ran.
+
+use std::fs;
+use std::thread;
+
+use super::HostReport;
+
+/// What is reported where the system does not tell.
+const UNKNOWN: &str = "unknown";
+
+impl HostReport {
+    /// Reads it from the system. What cannot be read is `unknown`: no run fails for it.
+    pub fn read() -> Self {
+        let system = rustix::system::uname();
+        let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        Self {
+            name: system.nodename().to_string_lossy().into_owned(),
+            kernel: system.release().to_string_lossy().into_owned(),
+            cpu: cpu_model(&cpus).unwrap_or(UNKNOWN).to_owned(),
+            cpus: thread::available_parallelism().map_or(1, usize::from),
+            git_revision: env!("PUSHBACK_GIT_REVISION").to_owned(),
+        }
+    }
+}
+
+/// The first model that `/proc/cpuinfo` names; x86 and ARM name it differently.
+fn cpu_model(cpuinfo: &str) -> Option<&str> {
+    let value = |wanted| {
+        let fields = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        let mut values = fields.filter(move |(key, _)| key.trim() == wanted).map(|(_, value)| value.trim());
+        values.find(|value| !value.is_empty())
+    };
+    value("model name").or_else(|| value("Model")).or_else(|| value("CPU part"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_is_found_under_the_names_it_has() {
+        assert_eq!(
+            cpu_model("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Example CPU @ 2 GHz\n"),
+            Some("Example CPU @ 2 GHz")
+        );
+        assert_eq!(cpu_model("processor\t: 0\nCPU part\t: 0xd0c\n\nModel\t\t: Example Board\n"), Some("Example Board"));
+        assert_eq!(cpu_model("processor\t: 0\nmodel name\t:\n"), None);
+    }
+
+    #[test]
+    fn this_machine_can_be_described() {
+        let host = HostReport::read();
+        assert!(host.cpus >= 1);
+        for fact in [host.name, host.kernel, host.cpu, host.git_revision] {
+            assert!(!fact.is_empty() && !fact.contains('\n'), "{fact:?}");
+        }
+    }
+}

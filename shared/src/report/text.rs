@@ -1,0 +1,204 @@
+//! A run's report as text for a person: the same value that is written as JSON, and nothing else.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter, Result, Write as _};
+
+use serde_json::Value;
+
+use super::{Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary, human};
+
+impl Display for RunReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        self.write_setup(f)?;
+        self.write_ledger(f)?;
+        self.write_times(f)?;
+        self.write_blocked(f)?;
+        self.write_below(f)?;
+        self.write_apps(f)?;
+        self.warnings.iter().try_for_each(|warning| line(f, "Warning", plain(warning)))
+    }
+}
+
+impl RunReport {
+    /// How it ended, and what it was.
+    fn write_setup(&self, f: &mut Formatter<'_>) -> Result {
+        let span = format!("after {} of {} time", human::time(self.elapsed_ns as f64), plain(&self.clock));
+        let ending = match &self.ending {
+            Ending::Finished => format!("finished {span}"),
+            Ending::Interrupted => format!("interrupted {span}; the results are partial"),
+            Ending::PeerFailed(why) => format!("the driver failed {span}; the results are partial: {}", plain(why)),
+        };
+        line(f, "Run", ending)?;
+        let mut config = format!("depth {}", self.ring.depth);
+        if self.ring.txqueue > 0 {
+            write!(config, " + txqueue {} = capacity {}", self.ring.txqueue, self.ring.capacity)?;
+        }
+        let (stack, driver) = (&self.config.netstack, &self.config.driver);
+        for (settings, key) in [(stack, "policy"), (stack, "transport"), (stack, "dispatch"), (driver, "link")] {
+            config.extend(setting(settings, key).map(|value| format!(", {key} {value}")));
+        }
+        line(f, "Config", config)?;
+        for app in &self.apps {
+            line(f, "App", plain(&app.spec))?;
+        }
+        let host = &self.host;
+        let (name, kernel, cpu) = (plain(&host.name), plain(&host.kernel), plain(&host.cpu));
+        line(
+            f,
+            "Host",
+            format!("{name}, kernel {kernel}, {cpu}, CPUs {}, git {}", host.cpus, plain(&host.git_revision)),
+        )?;
+        line(f, "Seed", format!("{}, arrivals {}", self.seed, plain(&self.arrivals_digest)))
+    }
+
+    /// What became of the packets.
+    fn write_ledger(&self, f: &mut Formatter<'_>) -> Result {
+        line(f, "Ledger", if self.ledger.balanced { "balanced" } else { "DOES NOT BALANCE" })?;
+        for violation in &self.ledger.violations {
+            line(f, "", plain(violation))?;
+        }
+        let totals = &self.totals;
+        let loss = format!("loss {} of the accepted", human::percent(totals.loss_ratio));
+        let drops = if self.drops.is_empty() { loss } else { format!("{loss}: {}", reasons(&self.drops)) };
+        let rows = [
+            ("offered", totals.offered, String::new()),
+            ("refused", totals.refused, reasons(&self.refusals)),
+            ("accepted", totals.accepted, String::new()),
+            ("delivered", totals.delivered, String::new()),
+            ("dropped", totals.dropped, drops),
+            ("in flight", totals.in_flight, String::new()),
+            ("lost", totals.lost, String::new()),
+        ];
+        let width = rows.iter().map(|(_, count, _)| human::count(*count).len()).max().unwrap_or(0);
+        for (fate, count, remark) in rows {
+            line(f, &format!("  {fate}"), format!("{:>width$}  {}", human::count(count), remark))?;
+        }
+        let goodput = human::bit_rate(self.rate.bits_per_second);
+        line(f, "Rate", format!("{goodput} of payload, {}", human::packet_rate(self.rate.packets_per_second)))
+    }
+
+    fn write_times(&self, f: &mut Formatter<'_>) -> Result {
+        let row = |label: &str, times: &Summary| {
+            let &Summary { count, mean, p50, p99, p999, max, .. } = times;
+            let times = [mean, p50 as f64, p99 as f64, p999 as f64, max as f64];
+            let cell = |time| if count == 0 { "-".to_owned() } else { human::time(time) };
+            [&[label.to_owned()][..], &times.map(cell)].concat()
+        };
+        let header = ["Times of the delivered", "mean", "p50", "p99", "p99.9", "max"].map(str::to_owned).to_vec();
+        let sojourn = row("  sojourn from acceptance", &self.sojourn_ns);
+        table(f, &[header, sojourn, row("  latency from intended time", &self.latency_ns)])
+    }
+
+    /// Who waited.
+    fn write_blocked(&self, f: &mut Formatter<'_>) -> Result {
+        let blocked = &self.blocked;
+        let (stops, wakes) = (human::count(blocked.stops), human::count(blocked.wakes));
+        line(f, "Blocked", format!("{}, stops {stops}, wakes {wakes}", human::time(blocked.total_ns as f64)))?;
+        for (stage, StageReport { total_ns, waits_ns }) in &blocked.stages {
+            let mut waits = human::time(*total_ns as f64);
+            if waits_ns.count > 0 {
+                let [p50, p99, max] = [waits_ns.p50, waits_ns.p99, waits_ns.max].map(|wait| human::time(wait as f64));
+                write!(waits, ", waits {}, p50 {p50}, p99 {p99}, max {max}", human::count(waits_ns.count))?;
+            }
+            line(f, &format!("  {}", plain(stage)), waits)?;
+        }
+        Ok(())
+    }
+
+    /// What is below the device.
+    fn write_below(&self, f: &mut Formatter<'_>) -> Result {
+        let ring = &self.ring;
+        let (p50, p99, max) = (ring.occupancy_p50, ring.occupancy_p99, ring.occupancy_max);
+        line(
+            f,
+            "Ring",
+            format!("slots held: mean {}, p50 {p50}, p99 {p99}, max {max}", human::mean(ring.occupancy_mean)),
+        )?;
+        let hardware = &self.hardware;
+        let [starved, busy, stalled] =
+            [hardware.starved_ns, hardware.busy_ns, hardware.stalled_ns].map(|span| human::time(span as f64));
+        if self.driver.is_some() || *hardware != HardwareReport::default() {
+            let most = hardware.occupancy_max;
+            line(f, "Hardware", format!("starved {starved}, busy {busy}, stalled {stalled}, frames at most {most}"))?;
+        }
+        let [rung, suppressed] = [self.doorbells.rung, self.doorbells.suppressed].map(human::count);
+        line(f, "Doorbells", format!("rung {rung}, suppressed {suppressed}"))?;
+        line(f, "Netstack", usage(&self.process))?;
+        match &self.driver {
+            Some(driver) => {
+                let [received, sent] = [driver.received, driver.sent].map(human::count);
+                let usage = usage(&driver.process);
+                line(f, "Driver", format!("{usage}, received {received}, sent {sent}, ended: {}", plain(&driver.ended)))
+            }
+            None => line(f, "Driver", "ended before it could tell what it and the hardware counted"),
+        }
+    }
+
+    /// Each app, if there are several.
+    fn write_apps(&self, f: &mut Formatter<'_>) -> Result {
+        if self.apps.len() < 2 {
+            return Ok(());
+        }
+        let header = ["Apps", "offered", "refused", "delivered", "dropped", "lost", "loss", "goodput"];
+        let header = [&header[..], &["sojourn p50", "p99", "latency p50", "p99", "blocked"]].concat();
+        let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
+        for app in &self.apps {
+            let totals = &app.totals;
+            let counts = [totals.offered, totals.refused, totals.delivered, totals.dropped, totals.lost];
+            let (sojourn, latency) = (&app.sojourn_ns, &app.latency_ns);
+            let blocked = app.blocked.values().map(|stage| stage.total_ns).fold(0, u64::saturating_add);
+            let times = [sojourn.p50, sojourn.p99, latency.p50, latency.p99, blocked];
+            let mut row = vec![format!("  {}", plain(&app.name))];
+            row.extend(counts.map(human::count));
+            row.extend([human::percent(totals.loss_ratio), human::bit_rate(app.rate.bits_per_second)]);
+            row.extend(times.map(|span| human::time(span as f64)));
+            rows.push(row);
+        }
+        table(f, &rows)
+    }
+}
+
+fn line(f: &mut Formatter<'_>, label: &str, what: impl Display) -> Result {
+    writeln!(f, "{}", format!("{label:<11} {what}").trim_end())
+}
+
+/// Columns as wide as they must be, with numbers to the right.
+fn table(f: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            let width = width(column);
+            if column == 0 { write!(f, "{cell:<width$}")? } else { write!(f, "  {cell:>width$}")? }
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+fn reasons(counts: &BTreeMap<String, u64>) -> String {
+    let reason = |(why, count): (&String, &u64)| format!("{} {}", plain(why), human::count(*count));
+    counts.iter().map(reason).collect::<Vec<_>>().join(", ")
+}
+
+fn usage(process: &ProcessReport) -> String {
+    format!("CPU {}, slept {} times", human::time(process.cpu_ns as f64), human::count(process.idle.sleeps))
+}
+
+/// A setting, as it was written.
+fn setting(settings: &Value, key: &str) -> Option<String> {
+    match settings.get(key)? {
+        Value::Null => None,
+        Value::String(text) => Some(plain(text)),
+        other => Some(plain(&other.to_string())),
+    }
+}
+
+/// One line without control characters: names and reasons may come from the peer, and shall not
+/// write to the terminal what they like.
+fn plain(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+    text.chars().map(escape).collect()
+}

@@ -1,0 +1,118 @@
+//! The flags that both binaries share.
+//!
+//! Each flag has an environment twin, `PUSHBACK_` and its name. What shapes a run is a serde value,
+//! so that a report can hold it; where to meet and where to write belongs to one start only, and is
+//! left out.
+
+use std::path::PathBuf;
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use serde::{Deserialize, Serialize};
+
+use crate::exec::IdleMode;
+use crate::report::JsonTarget;
+use crate::ring::Depth;
+
+/// What both processes take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+pub struct Common {
+    /// Unix socket where the stack and the driver meet.
+    ///
+    /// Both sides must name the same path, of fewer than 108 bytes.
+    #[arg(long, env = "PUSHBACK_SOCKET", value_name = "PATH", default_value_os_t = default_socket())]
+    #[serde(skip, default = "default_socket")]
+    pub socket: PathBuf,
+
+    /// Slots of the ring, 1 to 65536: the frames that may be under way at once.
+    ///
+    /// Frames in the ring, in the driver and in the hardware together. The smaller of what stack
+    /// and driver ask for is in force; the report says which.
+    #[arg(long, env = "PUSHBACK_DEPTH", value_name = "N", default_value = "1024")]
+    pub depth: Depth,
+
+    /// How to wait when there is nothing to do.
+    ///
+    /// With one CPU, hybrid never spins, because the peer could not run meanwhile.
+    #[arg(long, env = "PUSHBACK_IDLE", value_name = "MODE", value_enum, default_value_t)]
+    pub idle: IdleMode,
+
+    /// What all randomness derives from: the same seed gives the same arrivals and service times.
+    #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
+    pub seed: u64,
+
+    /// Write the report as JSON to this file, or to standard output if it is `-`.
+    #[arg(long, env = "PUSHBACK_JSON", value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    #[serde(skip)]
+    pub json: Option<JsonTarget>,
+}
+
+/// One per user, so that two users of a machine do not meet by accident.
+fn default_socket() -> PathBuf {
+    let uid = rustix::process::getuid().as_raw();
+    PathBuf::from(format!("/tmp/pushback-{uid}/driver.sock"))
+}
+
+/// The standard library's message names no remedy.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("use a whole number from 0 to {}", u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        common: Common,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Common, clap::Error> {
+        Flags::try_parse_from([&["test"], flags].concat()).map(|flags| flags.common)
+    }
+
+    #[test]
+    fn without_flags_the_defaults_hold() {
+        let common = parse(&[]).unwrap();
+        assert_eq!((common.depth.get(), common.idle, common.seed), (1024, IdleMode::Hybrid, 1));
+        assert_eq!((common.socket, common.json), (default_socket(), None));
+    }
+
+    #[test]
+    fn a_dash_is_standard_output_and_anything_else_a_file() {
+        assert_eq!(parse(&["--json", "-"]).unwrap().json, Some(JsonTarget::Stdout));
+        assert_eq!(parse(&["--json", "out.json"]).unwrap().json, Some(JsonTarget::File("out.json".into())));
+        assert!(parse(&["--json", ""]).is_err());
+    }
+
+    #[test]
+    fn what_is_refused_names_the_flag_the_value_and_the_remedy() {
+        for (flag, value, remedy) in
+            [("--depth", "0", "1 to 65536"), ("--idle", "doze", "hybrid"), ("--seed", "-1", "whole number")]
+        {
+            let said = parse(&[&format!("{flag}={value}")]).unwrap_err().to_string();
+            assert!(said.contains(flag) && said.contains(value), "{said}");
+            assert!(said.contains(remedy), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_shapes_a_run_survives_json_and_the_rest_is_left_out() {
+        let common = parse(&["--depth=3", "--idle=sleep", "--seed=9", "--socket=a", "--json=-"]).unwrap();
+        let json = serde_json::to_string(&common).unwrap();
+        assert_eq!(json, r#"{"depth":"3","idle":"sleep","seed":9}"#);
+        let back: Common = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, Common { socket: default_socket(), json: None, ..common });
+    }
+
+    #[test]
+    fn every_flag_has_its_twin_in_the_environment() {
+        let command = <Flags as clap::CommandFactory>::command();
+        for flag in command.get_arguments().filter_map(clap::Arg::get_long).filter(|flag| *flag != "help") {
+            let twin = command.get_arguments().find(|arg| arg.get_long() == Some(flag)).and_then(clap::Arg::get_env);
+            assert_eq!(twin.and_then(|twin| twin.to_str()), Some(&*format!("PUSHBACK_{}", flag.to_uppercase())));
+        }
+    }
+}

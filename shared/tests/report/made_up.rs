@@ -1,0 +1,173 @@
+//! Made-up reports. The numbers have nothing to do with each other, so that none can be mistaken
+//! for another.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use shared::exec::IdleStats;
+use shared::report::{
+    AppReport, BlockedReport, ConfigReport, Doorbells, DriverReport, Ending, HardwareReport, HostReport, LedgerReport,
+    ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, Sample, StageReport, Summary, Totals,
+};
+
+/// One app, `wait`, nothing lost.
+pub(crate) fn finished() -> RunReport {
+    let totals = Totals { offered: 406_371, accepted: 406_370, refused: 1, delivered: 406_370, ..Totals::default() };
+    let rate = RateReport { packets_per_second: 81_274.02, bits_per_second: 957_082_862.5 };
+    RunReport {
+        schema: RUN_SCHEMA.to_owned(),
+        config: ConfigReport {
+            netstack: json!({ "policy": "wait", "transport": "socket", "dispatch": "static", "depth": "1024" }),
+            driver: json!({ "link": "1Gbit", "hw_queue": 256 }),
+        },
+        seed: 17,
+        clock: "real".to_owned(),
+        host: HostReport {
+            name: "example".to_owned(),
+            kernel: "6.1.2".to_owned(),
+            cpu: "Example CPU 3000".to_owned(),
+            cpus: 8,
+            git_revision: "0123456789ab".to_owned(),
+        },
+        arrivals_digest: "89abcdef01234567".to_owned(),
+        ending: Ending::Finished,
+        elapsed_ns: 5_012_345_678,
+        totals,
+        ledger: LedgerReport { balanced: true, violations: Vec::new() },
+        drops: BTreeMap::new(),
+        refusals: BTreeMap::from([("GAVE_UP".to_owned(), 1)]),
+        rate,
+        sojourn_ns: times(12_601_234, 1_000),
+        latency_ns: times(12_712_345, 1_100),
+        blocked: BlockedReport {
+            stops: 21_345,
+            wakes: 21_344,
+            total_ns: 4_876_543_210,
+            stages: stages([(0, 0), (0, 0), (21_346, 4_876_543_210)]),
+        },
+        ring: RingReport {
+            depth: 1024,
+            txqueue: 0,
+            capacity: 1024,
+            occupancy_mean: 1019.273,
+            occupancy_max: 1024,
+            occupancy_p50: 1022,
+            occupancy_p99: 1023,
+        },
+        hardware: HardwareReport {
+            starved_ns: 1_234_567,
+            busy_ns: 4_999_876_543,
+            stalled_ns: 0,
+            occupancy_max: 255,
+            active_ns: 5_001_234_567,
+        },
+        doorbells: Doorbells { rung: 13_579, suppressed: 2_468 },
+        apps: vec![app("bulk", "bulk:name=bulk,size=1472B", totals, rate)],
+        series: vec![Sample { time_ns: 1_000_000_000, delivered: 81_000, ..Sample::default() }],
+        process: process(2_345_678_901, 6_789),
+        driver: Some(driver()),
+        warnings: Vec::new(),
+    }
+}
+
+/// Two apps, `drop-oldest`, stopped by a signal.
+pub(crate) fn interrupted() -> RunReport {
+    let sum = Totals {
+        offered: 1_000_457,
+        accepted: 1_000_400,
+        refused: 57,
+        delivered: 700_200,
+        dropped: 300_193,
+        in_flight: 7,
+        lost: 0,
+        loss_ratio: 0.300_072_97,
+    };
+    let share = |offered, dropped, loss_ratio| Totals { offered, dropped, loss_ratio, ..sum };
+    let rate = |bits_per_second| RateReport { packets_per_second: 40_506.07, bits_per_second };
+    RunReport {
+        config: ConfigReport {
+            netstack: json!({ "policy": "drop-oldest", "transport": "socket" }),
+            driver: json!({ "link": "10Mbit" }),
+        },
+        ending: Ending::Interrupted,
+        elapsed_ns: 987_654_321,
+        totals: sum,
+        drops: BTreeMap::from([("DEVICE_RING_FULL".to_owned(), 300_123), ("DRIVER_BAD_HEADER".to_owned(), 70)]),
+        refusals: BTreeMap::from([("WOULD_BLOCK".to_owned(), 38), ("NOT_REACHED".to_owned(), 19)]),
+        ring: RingReport { depth: 3, txqueue: 61, capacity: 64, occupancy_mean: 2.71, ..finished().ring },
+        apps: vec![
+            app("voice", "cbr:name=voice,size=160B,rate=64kbit", share(400_011, 100_022, 0.123), rate(64_321.0)),
+            app("backup", "poisson:name=backup,load=1.5", share(600_446, 200_171, 0.3456), rate(9_876_543.0)),
+        ],
+        warnings: vec![
+            "the hardware starved for 1.23 % of the time: the machine, not the model, set the result".to_owned(),
+        ],
+        ..finished()
+    }
+}
+
+/// The driver died, and took what it held with it.
+pub(crate) fn peer_failed() -> RunReport {
+    let totals =
+        Totals { offered: 2_000, accepted: 1_990, refused: 10, delivered: 966, lost: 1_024, ..Totals::default() };
+    RunReport {
+        config: ConfigReport { netstack: json!({ "policy": "deadline=5ms" }), driver: json!(null) },
+        ending: Ending::PeerFailed("the driver closed the connection without a farewell".to_owned()),
+        totals,
+        ledger: LedgerReport {
+            balanced: false,
+            violations: vec!["totals: offered is 2000, but accepted + refused is 2001".to_owned()],
+        },
+        hardware: HardwareReport::default(),
+        driver: None,
+        ..finished()
+    }
+}
+
+fn times(median: u64, count: u64) -> Summary {
+    Summary {
+        count,
+        mean: median as f64 * 1.01,
+        p50: median,
+        p90: median + 111_111,
+        p99: median + 1_222_222,
+        p999: median + 13_333_333,
+        max: median * 40,
+    }
+}
+
+fn stages(waits: [(u64, u64); 3]) -> BTreeMap<String, StageReport> {
+    let stage = |(count, total_ns): (u64, u64)| {
+        let waits_ns = if count == 0 { Summary::default() } else { times(228_456, count) };
+        StageReport { total_ns, waits_ns }
+    };
+    ["budget", "neighbour", "room"].map(str::to_owned).into_iter().zip(waits.map(stage)).collect()
+}
+
+fn app(name: &str, spec: &str, totals: Totals, rate: RateReport) -> AppReport {
+    AppReport {
+        name: name.to_owned(),
+        spec: spec.to_owned(),
+        totals,
+        rate,
+        sojourn_ns: times(3_456_789, 77),
+        latency_ns: times(45_678_912, 78),
+        blocked: stages([(3, 1_111_111), (0, 0), (4, 2_222_222)]),
+    }
+}
+
+fn process(cpu_ns: u64, sleeps: u64) -> ProcessReport {
+    ProcessReport { cpu_ns, idle: IdleStats { spin_ns: 5, sleep_ns: 6, sleeps } }
+}
+
+fn driver() -> DriverReport {
+    DriverReport {
+        generation: 2,
+        received: 406_369,
+        sent: 406_368,
+        held_max: 1_021,
+        ended: "finished".to_owned(),
+        process: process(3_456_789_012, 9_876),
+        ..DriverReport::default()
+    }
+}

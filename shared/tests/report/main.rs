@@ -1,0 +1,159 @@
+//! A run's report: as JSON for programs, as text for people.
+
+mod made_up;
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use shared::report::{Ending, RunReport, Sample, human, interval_header, interval_line};
+use shared::units::Nanos;
+
+#[test]
+fn a_finished_run() {
+    insta::assert_snapshot!(made_up::finished());
+}
+
+#[test]
+fn an_interrupted_run_with_drops() {
+    insta::assert_snapshot!(made_up::interrupted());
+}
+
+#[test]
+fn a_run_whose_driver_failed() {
+    insta::assert_snapshot!(made_up::peer_failed());
+}
+
+#[test]
+fn interval_lines_stand_below_their_header() {
+    let first = Sample { time_ns: 1_000_004_321, delivered: 81_274, delivered_bytes: 119_635_328, ..Sample::default() };
+    let second = Sample {
+        time_ns: 2_000_104_321,
+        delivered: 40_637,
+        delivered_bytes: 59_817_664,
+        dropped: 40_600,
+        refused: 37,
+        occupancy: 65_536,
+        blocked_ns: 987_654_321,
+    };
+    let lines = [
+        interval_header(),
+        interval_line(&first, Nanos::ZERO),
+        interval_line(&second, Nanos(first.time_ns)),
+        interval_line(&second, Nanos(second.time_ns)),
+    ];
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// The keys of DESIGN.md, "JSON keys that do not move".
+const KEYS: &str = "
+    schema config seed clock host arrivals_digest elapsed_ns
+    totals.offered totals.accepted totals.refused totals.delivered totals.dropped totals.in_flight totals.lost
+    totals.loss_ratio ledger.balanced drops rate.packets_per_second rate.bits_per_second
+    sojourn_ns.mean sojourn_ns.p50 sojourn_ns.p99 sojourn_ns.p999 sojourn_ns.max
+    latency_ns.mean latency_ns.p50 latency_ns.p99 latency_ns.p999 latency_ns.max
+    blocked.stops blocked.wakes blocked.total_ns ring.depth ring.occupancy_mean ring.occupancy_max
+    hardware.starved_ns doorbells.rung doorbells.suppressed
+    apps.0.name apps.0.offered apps.0.accepted apps.0.refused apps.0.delivered apps.0.dropped apps.0.lost
+    series.0.time_ns series.0.delivered series.0.dropped series.0.refused series.0.occupancy series.0.blocked_ns
+";
+
+#[test]
+fn the_keys_that_do_not_move_are_there() {
+    let json = serde_json::to_value(made_up::interrupted()).unwrap();
+    for key in KEYS.split_whitespace() {
+        let found = json.pointer(&format!("/{}", key.replace('.', "/")));
+        assert!(found.is_some_and(|value| !value.is_null()), "{key}");
+    }
+    assert_eq!(json["schema"], "pushback.run/1");
+    assert_eq!(json["drops"]["DEVICE_RING_FULL"], 300_123);
+}
+
+#[test]
+fn a_report_survives_json() {
+    for report in [made_up::finished(), made_up::interrupted(), made_up::peer_failed()] {
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<RunReport>(&json).unwrap(), report);
+    }
+}
+
+proptest! {
+    /// Text is rendered from the value alone, so a file must give the same text as the run did.
+    #[test]
+    fn not_even_the_last_bit_of_a_ratio_is_lost(ratio in 0.0..1.0f64, rate in 0.0..1e12f64) {
+        let mut report = made_up::finished();
+        report.totals.loss_ratio = ratio;
+        report.rate.bits_per_second = rate;
+        let json = serde_json::to_string(&report).unwrap();
+        prop_assert_eq!(serde_json::from_str::<RunReport>(&json).unwrap(), report);
+    }
+}
+
+#[test]
+fn every_number_in_the_text_is_in_the_value() {
+    for report in [made_up::finished(), made_up::interrupted(), made_up::peer_failed()] {
+        let mut known = BTreeSet::from(["50", "99", "99.9"].map(str::to_owned));
+        spell(&serde_json::to_value(&report).unwrap(), &mut known);
+        // The one sum that only the text has: what an app waited at all stages.
+        for app in &report.apps {
+            let sum: u64 = app.blocked.values().map(|stage| stage.total_ns).sum();
+            known.extend(numbers(&human::time(sum as f64)));
+        }
+        for number in numbers(&report.to_string()) {
+            assert!(known.contains(&number), "{number} is in none of the fields");
+        }
+    }
+}
+
+/// Every way in which the numbers below `value` may be printed.
+fn spell(value: &Value, known: &mut BTreeSet<String>) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().unwrap_or_default();
+            let forms = [human::time, human::bit_rate, human::packet_rate, human::percent, human::mean];
+            known.extend(forms.iter().flat_map(|form| numbers(&form(float))));
+            known.extend(number.as_u64().map(human::count));
+            known.insert(number.to_string());
+        }
+        Value::String(text) => known.extend(numbers(text)),
+        Value::Array(values) => values.iter().for_each(|value| spell(value, known)),
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| {
+            known.extend(numbers(key));
+            spell(value, known);
+        }),
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Runs of digits, with the commas and points inside them.
+fn numbers(text: &str) -> Vec<String> {
+    let pieces = text.split(|c: char| !c.is_ascii_digit() && c != ',' && c != '.');
+    let trimmed = pieces.map(|piece| piece.trim_matches([',', '.']).to_owned());
+    trimmed.filter(|piece| !piece.is_empty()).collect()
+}
+
+#[test]
+fn the_peer_cannot_write_to_the_terminal() {
+    let mut report = made_up::finished();
+    report.ending = Ending::PeerFailed("\x1b[2Jgone\nWarning none".to_owned());
+    let text = report.to_string();
+    assert!(text.contains("\\u{1b}[2Jgone\\nWarning none"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
+}
+
+#[test]
+fn a_report_without_anything_in_it_can_be_rendered() {
+    let mut report = made_up::finished();
+    report.config = Default::default();
+    report.apps.clear();
+    report.driver = None;
+    report.totals = Default::default();
+    report.sojourn_ns = Default::default();
+    report.rate.bits_per_second = f64::NAN;
+    let text = report.to_string();
+    assert!(text.contains("ended before it could tell"), "{text}");
+    assert!(
+        text.lines().any(|line| line.split_whitespace().eq("sojourn from acceptance - - - - -".split(' '))),
+        "{text}"
+    );
+}
