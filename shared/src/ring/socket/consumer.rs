@@ -1,7 +1,7 @@
 //! The end that takes and completes frames.
 
+use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
 use std::os::fd::OwnedFd;
 
 use super::end::{End, Side};
@@ -17,11 +17,15 @@ pub struct ConsumerSide {
     /// Counts a frame as completed once its completion has left: until then nobody can know that
     /// the slot is free.
     index: ConsumerIndex,
-    descriptors: Vec<Descriptor>,
-    /// `MAX_FRAME` bytes a slot. Zeroed memory is committed by the page when it is first written,
-    /// so a deep ring that stays shallow costs little.
-    frames: Vec<u8>,
+    /// Frames that were not taken yet.
+    waiting: VecDeque<(Descriptor, Box<Place>)>,
+    /// Places of frames that were. The last one used is the next: it is still in the cache, and a
+    /// deep ring that stays shallow needs no more memory than a shallow one.
+    spare: Vec<Box<Place>>,
 }
+
+/// Room for one frame.
+type Place = [u8; MAX_FRAME];
 
 impl SocketConsumer {
     /// A consumer on `stream`, which is past the greeting, with a ring of `depth` slots.
@@ -29,22 +33,22 @@ impl SocketConsumer {
     /// # Errors
     /// If `stream` is no stream socket.
     pub fn new(stream: OwnedFd, depth: Depth) -> io::Result<Self> {
-        let side = ConsumerSide {
-            index: ConsumerIndex::new(depth),
-            descriptors: vec![Descriptor::default(); depth.as_usize()],
-            frames: vec![0; depth.as_usize() * MAX_FRAME],
-        };
+        let side = ConsumerSide { index: ConsumerIndex::new(depth), waiting: VecDeque::new(), spare: Vec::new() };
         Self::with_side(stream, side)
     }
 }
 
 impl ConsumerSide {
     fn take<'a>(&mut self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
-        let slot = self.index.take()?;
-        let Some(buffer) = into else { return Some(&[]) };
-        let len = (self.descriptors[slot as usize].len as usize).min(buffer.len());
-        let copy = &mut buffer[..len];
-        copy.copy_from_slice(&self.frames[bytes_of(slot, len)]);
+        let (descriptor, place) = self.waiting.pop_front()?;
+        self.index.take();
+        let copy = into.map_or(&[][..], |buffer| {
+            let len = (descriptor.len as usize).min(buffer.len());
+            let copy = &mut buffer[..len];
+            copy.copy_from_slice(&place[..len]);
+            copy
+        });
+        self.spare.push(place);
         Some(copy)
     }
 }
@@ -52,9 +56,11 @@ impl ConsumerSide {
 impl Side for ConsumerSide {
     fn arrive(&mut self, record: Parsed<'_>) -> Result<(), CloseReason> {
         let Parsed::Frame(descriptor, frame) = record else { return Err(WireError::Unexpected("completion").into()) };
-        let slot = self.index.arrive()?;
-        self.descriptors[slot as usize] = descriptor;
-        self.frames[bytes_of(slot, frame.len())].copy_from_slice(frame);
+        self.index.arrive()?;
+        let mut place = self.spare.pop().unwrap_or_else(|| Box::new([0; MAX_FRAME]));
+        // The parser lets no frame through that is longer than a slot.
+        place[..frame.len()].copy_from_slice(frame);
+        self.waiting.push_back((descriptor, place));
         Ok(())
     }
 
@@ -63,22 +69,13 @@ impl Side for ConsumerSide {
     }
 }
 
-/// Where a frame of `len` bytes lies; the parser lets none through that is longer than a slot.
-fn bytes_of(slot: u32, len: usize) -> Range<usize> {
-    let start = slot as usize * MAX_FRAME;
-    start..start + len
-}
-
 impl ConsumerPort for SocketConsumer {
     fn waiting(&self) -> u32 {
         self.with(|state| state.side.index.waiting())
     }
 
     fn peek(&self) -> Option<Descriptor> {
-        self.with(|state| {
-            let slot = state.side.index.peek()?;
-            Some(state.side.descriptors[slot as usize])
-        })
+        self.with(|state| state.side.waiting.front().map(|(descriptor, _)| *descriptor))
     }
 
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {

@@ -4,12 +4,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_type;
-use rustix::net::{RecvFlags, SendFlags, SocketType, recv, send};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, recv, sendmsg};
 
 use super::SocketStats;
 use super::inbox::Inbox;
@@ -91,7 +91,7 @@ impl<S: Side> End<S> {
 
     /// Bytes that wait for room in the kernel's buffer, or for the end of this turn.
     pub fn unsent(&self) -> usize {
-        self.state.borrow().outbox.unsent().len()
+        self.state.borrow().outbox.len()
     }
 
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut State<S>) -> T) -> T {
@@ -107,7 +107,7 @@ impl<S: Side> End<S> {
         encode(&mut state.outbox);
         state.outbox.end_slot();
         state.stats.records += 1;
-        if state.outbox.unsent().len() >= state.refused + EARLY_WRITE {
+        if state.outbox.len() >= state.refused + EARLY_WRITE {
             state.write(self.stream.as_fd());
         }
     }
@@ -135,11 +135,13 @@ impl<S: Side> State<S> {
 
     /// Gives the kernel as much of the outbox as it takes.
     fn write(&mut self, stream: BorrowedFd<'_>) {
-        let unsent = self.outbox.unsent();
-        if unsent.is_empty() || self.broken.is_some() {
+        if self.outbox.len() == 0 || self.broken.is_some() {
             return;
         }
-        match send(stream, unsent, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        let (front, back) = self.outbox.unsent();
+        let parts = [IoSlice::new(front), IoSlice::new(back)];
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match sendmsg(stream, &parts, &mut SendAncillaryBuffer::default(), flags) {
             Ok(len) => {
                 self.stats.writes += 1;
                 self.stats.written_bytes += len as u64;
@@ -153,7 +155,7 @@ impl<S: Side> State<S> {
                 self.outbox.clear();
             }
         }
-        self.refused = self.outbox.unsent().len();
+        self.refused = self.outbox.len();
     }
 
     /// Reads once: how many bytes came.
@@ -225,7 +227,7 @@ impl<S: Side> Source for End<S> {
     /// Nothing to sleep on once the session closed: a dead socket is always ready.
     fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
         let state = self.state.borrow();
-        state.closed.is_none().then(|| (self.stream.as_fd(), !state.outbox.unsent().is_empty()))
+        state.closed.is_none().then(|| (self.stream.as_fd(), state.outbox.len() > 0))
     }
 }
 

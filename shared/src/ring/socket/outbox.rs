@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 /// Encoded records that the kernel did not take yet.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// Records, one behind the other; those before `sent` are gone already.
-    bytes: Vec<u8>,
-    sent: usize,
+    /// Records, one behind the other.
+    unsent: VecDeque<u8>,
     /// Bytes that ever left.
     left: u64,
     /// Where each unsent record ends that occupies a slot, in bytes since the session began.
@@ -17,17 +16,22 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Appends part of a record.
     pub(super) fn push(&mut self, part: &[u8]) {
-        self.bytes.extend_from_slice(part);
+        self.unsent.extend(part);
     }
 
     /// Says that a frame or a completion ends here: something that is counted once it left.
     pub(super) fn end_slot(&mut self) {
-        self.ends.push_back(self.left + self.unsent().len() as u64);
+        self.ends.push_back(self.left + self.unsent.len() as u64);
     }
 
-    /// What the kernel shall get next.
-    pub(super) fn unsent(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+    /// Bytes that have not left.
+    pub(super) fn len(&self) -> usize {
+        self.unsent.len()
+    }
+
+    /// What the kernel shall get next, in two parts where the buffer wraps around.
+    pub(super) fn unsent(&self) -> (&[u8], &[u8]) {
+        self.unsent.as_slices()
     }
 
     /// Frames or completions that have not left, or not all of them.
@@ -37,28 +41,18 @@ impl Outbox {
 
     /// The kernel took `len` bytes. Returns how many frames or completions have left with them.
     pub(super) fn took(&mut self, len: usize) -> usize {
-        self.sent += len;
+        self.unsent.drain(..len);
         self.left += len as u64;
-        self.compact();
-        let unsent = self.ends.len();
+        let before = self.ends.len();
         while self.ends.front().is_some_and(|end| *end <= self.left) {
             self.ends.pop_front();
         }
-        unsent - self.ends.len()
+        before - self.ends.len()
     }
 
     /// Forgets what nobody will read any more.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
-    }
-
-    /// Moves the rest to the front once it is the smaller part, so that each byte moves at most
-    /// once on average and the buffer never grows beyond twice what is unsent.
-    fn compact(&mut self) {
-        if self.sent >= self.unsent().len() {
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
-        }
     }
 }
 
@@ -77,9 +71,14 @@ mod tests {
         outbox.end_slot();
         assert_eq!((outbox.took(2), outbox.unsent_slots()), (0, 2));
         assert_eq!((outbox.took(1), outbox.unsent_slots()), (1, 1));
-        assert_eq!(outbox.unsent(), b"controlde");
+        assert_eq!(outbox.unsent(), (&b"controlde"[..], &b""[..]));
         assert_eq!((outbox.took(8), outbox.took(1)), (0, 1));
-        assert_eq!(outbox.unsent(), b"");
+        assert_eq!(outbox.len(), 0);
+    }
+
+    fn both(outbox: &Outbox) -> impl Iterator<Item = u8> {
+        let (front, back) = outbox.unsent();
+        front.iter().chain(back).copied()
     }
 
     proptest! {
@@ -95,12 +94,12 @@ mod tests {
                 outbox.end_slot();
                 written.extend_from_slice(&part);
                 pushed += 1;
-                let take = take.min(outbox.unsent().len());
-                read.extend_from_slice(&outbox.unsent()[..take]);
+                let take = take.min(outbox.len());
+                read.extend(both(&outbox).take(take));
                 counted += outbox.took(take);
                 prop_assert_eq!(counted + outbox.unsent_slots(), pushed);
             }
-            read.extend_from_slice(outbox.unsent());
+            read.extend(both(&outbox));
             prop_assert_eq!(read, written);
         }
     }
