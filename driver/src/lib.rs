@@ -1,1 +1,7 @@
-//! x
+//! The driver.
+#![warn(missing_docs)]
+
+pub mod backend;
+pub mod hardware;
+mod pairs;
+pub mod session;

@@ -121,6 +121,10 @@ impl ProducerPort for MemoryProducer {
 }
 
 impl ConsumerPort for MemoryConsumer {
+    fn waiting(&self) -> u32 {
+        self.0.index.borrow().waiting()
+    }
+
     fn peek(&self) -> Option<Descriptor> {
         let slot = self.0.index.borrow().peek()?;
         Some(self.0.descriptors.borrow()[slot as usize])

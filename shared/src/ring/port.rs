@@ -53,7 +53,10 @@ pub trait ProducerPort: Port {
 
 /// The end that takes and completes frames.
 pub trait ConsumerPort: Port {
-    /// The oldest frame that arrived and was not taken yet.
+    /// Frames that arrived and were not taken yet.
+    fn waiting(&self) -> u32;
+
+    /// The oldest of them.
     fn peek(&self) -> Option<Descriptor>;
 
     /// Takes that frame. With a buffer, its bytes are copied there, as DMA would; the part of the
@@ -98,6 +101,10 @@ impl<T: ProducerPort + ?Sized> ProducerPort for Rc<T> {
 }
 
 impl<T: ConsumerPort + ?Sized> ConsumerPort for Rc<T> {
+    fn waiting(&self) -> u32 {
+        (**self).waiting()
+    }
+
     fn peek(&self) -> Option<Descriptor> {
         (**self).peek()
     }

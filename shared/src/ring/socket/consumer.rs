@@ -70,6 +70,10 @@ impl Side for ConsumerSide {
 }
 
 impl ConsumerPort for SocketConsumer {
+    fn waiting(&self) -> u32 {
+        self.with(|state| state.side.index.waiting())
+    }
+
     fn peek(&self) -> Option<Descriptor> {
         self.with(|state| state.side.waiting.front().map(|(descriptor, _)| *descriptor))
     }

@@ -1,0 +1,280 @@
+//! The hardware: a pure model of a network card and its link.
+//!
+//! No I/O and no clock: frames are handed over with the time at which that happens, and come back
+//! with the ideal time at which the hardware was done with them. Being polled late does not slow it
+//! down: the service of a frame that is queued starts when the one before it ended. Only a frame
+//! that comes when the link stands idle starts as late as it comes; that time is counted as starved.
+
+mod coalesce;
+mod link;
+mod stall;
+
+pub use coalesce::{Coalesce, CoalesceError};
+pub use stall::{Stall, StallError};
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+use shared::report::HardwareReport;
+use shared::ring::Descriptor;
+use shared::units::{LinkRate, Nanos};
+
+use coalesce::{Batches, Report};
+use link::{Link, Served};
+
+/// How the time that a frame takes on the link comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    /// Its bits at the link's rate.
+    #[default]
+    Fixed,
+    /// Random, exponentially distributed, with that time as its mean.
+    Exponential,
+}
+
+/// What hardware to model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Frames that it holds at once: handed over and not completed.
+    pub queue: NonZeroU32,
+    /// How fast the link is.
+    pub link: LinkRate,
+    /// How long a frame occupies it.
+    pub service: Service,
+    /// Time between the end of service and completion; the link is free during it.
+    pub latency: Nanos,
+    /// Interruptions of the link.
+    pub stall: Option<Stall>,
+    /// How completions are reported.
+    pub coalesce: Coalesce,
+    /// What random service times derive from.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            queue: NonZeroU32::MIN,
+            link: LinkRate::Unlimited,
+            service: Service::Fixed,
+            latency: Nanos::ZERO,
+            stall: None,
+            coalesce: Coalesce::default(),
+            seed: 0,
+        }
+    }
+}
+
+/// A frame that the hardware is done with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// Its length.
+    pub len: u32,
+    /// When its last bit was on the wire.
+    pub sent: Nanos,
+    /// When its completion was reported.
+    pub at: Nanos,
+}
+
+/// The model in action.
+#[derive(Debug, Clone)]
+pub struct Hardware {
+    capacity: usize,
+    latency: Nanos,
+    link: Link,
+    batches: Batches,
+    /// Oldest first; everything about a frame is settled when it is handed over, except that its
+    /// batch may be reported earlier.
+    held: VecDeque<Held>,
+    /// When a full queue last had room again.
+    room_since: Nanos,
+    origin: Nanos,
+    first_submitted: Option<Nanos>,
+    last_completed: Nanos,
+    counters: HardwareReport,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    len: u32,
+    served: Served,
+    at: Nanos,
+}
+
+impl Hardware {
+    /// Idle hardware in a session that starts at `origin`.
+    pub fn new(config: &Config, origin: Nanos) -> Self {
+        let capacity = config.queue.get() as usize;
+        Self {
+            capacity,
+            latency: config.latency,
+            link: Link::new(config, origin),
+            batches: Batches::new(config.coalesce),
+            held: VecDeque::with_capacity(capacity),
+            room_since: origin,
+            origin,
+            first_submitted: None,
+            last_completed: origin,
+            counters: HardwareReport::default(),
+        }
+    }
+
+    /// Whether it can take one more frame.
+    pub fn has_room(&self) -> bool {
+        self.held.len() < self.capacity
+    }
+
+    /// Frames handed over and not completed.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Takes a frame at `now`, which is no earlier than any time it was told before. Returns
+    /// whether there was room; without room, nothing happens.
+    pub fn submit(&mut self, frame: &Descriptor, now: Nanos) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        self.note_submission(frame, now);
+        let served = self.link.serve(frame, now);
+        let at = match self.batches.finish(served.end + self.latency) {
+            Report::Within(at) => at,
+            Report::Full { at, before } => {
+                self.held.iter_mut().rev().take(before as usize).for_each(|held| held.at = at);
+                at
+            }
+        };
+        self.held.push_back(Held { len: frame.len, served, at });
+        // Never above the queue's depth, which fits.
+        self.counters.occupancy_max = self.counters.occupancy_max.max(self.held.len() as u32);
+        true
+    }
+
+    fn note_submission(&mut self, frame: &Descriptor, now: Nanos) {
+        // A claim of the peer, so it counts only as far as it can be true.
+        let waiting_since = frame.submitted.clamp(self.origin, now.max(self.origin));
+        self.first_submitted.get_or_insert(waiting_since);
+        if let Some(idle_since) = self.link.idle_since(now) {
+            let starved = now.since(idle_since.max(waiting_since).max(self.room_since));
+            self.counters.starved_ns = self.counters.starved_ns.saturating_add(starved.0);
+        }
+    }
+
+    /// When the oldest frame completes, as far as is known now; a frame that is handed over later
+    /// may fill its batch earlier.
+    pub fn next_completion(&self) -> Option<Nanos> {
+        self.held.front().map(|held| held.at)
+    }
+
+    /// The oldest frame, if it has completed by `now`.
+    pub fn complete(&mut self, now: Nanos) -> Option<Done> {
+        let was_full = !self.has_room();
+        let Held { len, served, at } = self.held.pop_front_if(|held| held.at <= now)?;
+        if was_full {
+            self.room_since = at;
+        }
+        self.batches.reported(at);
+        self.last_completed = at;
+        self.counters.busy_ns = self.counters.busy_ns.saturating_add(served.busy.0);
+        self.counters.stalled_ns = self.counters.stalled_ns.saturating_add(served.stalled.0);
+        Some(Done { len, sent: served.end, at })
+    }
+
+    /// Its counters so far; frames that it still holds count towards occupancy alone.
+    pub fn report(&self) -> HardwareReport {
+        let first = self.first_submitted.unwrap_or(self.last_completed);
+        HardwareReport { active_ns: self.last_completed.since(first).0, ..self.counters.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: u32 = 1514;
+
+    fn hardware(queue: u32, change: impl FnOnce(&mut Config)) -> Hardware {
+        let link = "1Gbit".parse().unwrap();
+        let mut config = Config { queue: NonZeroU32::new(queue).unwrap(), link, ..Config::default() };
+        change(&mut config);
+        Hardware::new(&config, Nanos(0))
+    }
+
+    fn frame(submitted: u64) -> Descriptor {
+        Descriptor { len: FULL, submitted: Nanos(submitted), ..Descriptor::default() }
+    }
+
+    fn ends(hardware: &mut Hardware) -> Vec<u64> {
+        std::iter::from_fn(|| hardware.complete(Nanos::MAX)).map(|done| done.at.0).collect()
+    }
+
+    #[test]
+    fn a_full_queue_takes_nothing_until_a_frame_is_completed() {
+        let mut hardware = hardware(2, |_| ());
+        assert!(hardware.submit(&frame(0), Nanos(0)) && hardware.submit(&frame(0), Nanos(0)));
+        assert!(!hardware.submit(&frame(0), Nanos(20_000)), "done, but nobody has looked");
+        assert_eq!(hardware.complete(Nanos(12_303)), None);
+        let done = Done { len: FULL, sent: Nanos(12_304), at: Nanos(12_304) };
+        assert_eq!(hardware.complete(Nanos(20_000)), Some(done));
+        assert!(hardware.submit(&frame(0), Nanos(20_000)));
+        assert_eq!(ends(&mut hardware), [24_608, 36_912], "looking late did not slow it down");
+    }
+
+    #[test]
+    fn latency_holds_a_place_but_not_the_link() {
+        let mut hardware = hardware(2, |config| config.latency = Nanos(100_000));
+        assert!(hardware.submit(&frame(0), Nanos(0)) && hardware.submit(&frame(0), Nanos(0)));
+        assert_eq!(hardware.complete(Nanos(99_999)), None);
+        assert!(!hardware.has_room());
+        assert_eq!(ends(&mut hardware), [112_304, 124_608]);
+    }
+
+    #[test]
+    fn time_without_work_is_starved_only_while_there_was_work_in_the_ring() {
+        let mut hardware = hardware(1, |_| ());
+        hardware.submit(&frame(0), Nanos(500));
+        assert_eq!(hardware.report().starved_ns, 500);
+        hardware.complete(Nanos(12_804));
+        hardware.submit(&frame(20_000), Nanos(20_010));
+        assert_eq!(hardware.report().starved_ns, 510, "the ring was empty until 20 000");
+        hardware.complete(Nanos(40_000));
+        hardware.submit(&frame(u64::MAX), Nanos(50_000));
+        assert_eq!(hardware.report().starved_ns, 510, "a time in the future is no claim on the past");
+    }
+
+    #[test]
+    fn a_queue_that_was_full_by_design_is_not_starved() {
+        let mut hardware = hardware(1, |config| config.latency = Nanos(100_000));
+        hardware.submit(&frame(0), Nanos(0));
+        assert!(hardware.complete(Nanos(112_304)).is_some());
+        hardware.submit(&frame(0), Nanos(112_304));
+        assert_eq!(hardware.report().starved_ns, 0);
+    }
+
+    #[test]
+    fn a_batch_is_reported_together_and_counts_until_then() {
+        let mut hardware = hardware(4, |config| config.coalesce = "frames=3,for=1ms".parse().unwrap());
+        for _ in 0..4 {
+            hardware.submit(&frame(0), Nanos(0));
+        }
+        assert!(!hardware.has_room());
+        assert_eq!(hardware.complete(Nanos(36_911)), None);
+        assert_eq!(hardware.complete(Nanos(36_912)).map(|done| (done.sent.0, done.at.0)), Some((12_304, 36_912)));
+        assert_eq!(ends(&mut hardware), [36_912, 36_912, 49_216 + 1_000_000]);
+    }
+
+    #[test]
+    fn busy_stalled_and_active_add_up() {
+        let mut hardware = hardware(8, |config| config.stall = Some("every=20us,for=5us".parse().unwrap()));
+        for _ in 0..3 {
+            hardware.submit(&frame(1_000), Nanos(1_000));
+        }
+        // 19 000 ns of work until 20 us, a stall, 15 000 until 40 us, a stall, the rest.
+        assert_eq!(ends(&mut hardware), [13_304, 30_608, 47_912]);
+        let report = hardware.report();
+        assert_eq!((report.busy_ns, report.stalled_ns, report.active_ns), (36_912, 10_000, 46_912));
+        assert_eq!((report.starved_ns, report.occupancy_max), (0, 3));
+    }
+}

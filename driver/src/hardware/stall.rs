@@ -1,0 +1,170 @@
+//! Stalls: the link stands still at regular intervals, and its work with it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_with::{DeserializeFromStr, SerializeDisplay};
+use shared::units::Nanos;
+
+use crate::pairs::{PairsError, pairs};
+
+/// The link stops from `k * every` to `k * every + length`, for k = 1, 2, ..., counted from the
+/// start of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
+pub struct Stall {
+    every: Nanos,
+    length: Nanos,
+}
+
+/// Text that is not a stall.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StallError {
+    /// Not two times.
+    #[error("{0}; write for example every=100ms,for=5ms")]
+    Pairs(#[from] PairsError),
+    /// The link would never run again.
+    #[error("a stall of {length} every {every} leaves the link no time to run; make `for` shorter than `every`")]
+    Endless {
+        /// From one stall to the next.
+        every: Nanos,
+        /// How long each lasts.
+        length: Nanos,
+    },
+    /// A stall that is none.
+    #[error("a stall of no length is none; leave it out, or write for example every=100ms,for=5ms")]
+    Empty,
+}
+
+impl Stall {
+    /// A stall of `length`, each `every`.
+    ///
+    /// # Errors
+    /// If it has no length, or if the link would never run between two of them.
+    pub fn new(every: Nanos, length: Nanos) -> Result<Self, StallError> {
+        if length == Nanos::ZERO {
+            return Err(StallError::Empty);
+        }
+        if length >= every {
+            return Err(StallError::Endless { every, length });
+        }
+        Ok(Self { every, length })
+    }
+}
+
+impl FromStr for Stall {
+    type Err = StallError;
+
+    fn from_str(text: &str) -> Result<Self, StallError> {
+        let [every, length] = pairs(text, ["every", "for"])?;
+        Self::new(every.parse()?, length.parse()?)
+    }
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "every={},for={}", self.every, self.length)
+    }
+}
+
+/// The stalls of one session, as a map from work to time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stalls {
+    stall: Option<Stall>,
+    origin: Nanos,
+}
+
+/// When work was over, and what the stalls took of the time since it could have begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Worked {
+    pub(super) end: Nanos,
+    pub(super) stalled: Nanos,
+}
+
+impl Stalls {
+    pub(super) fn new(stall: Option<Stall>, origin: Nanos) -> Self {
+        Self { stall, origin }
+    }
+
+    /// Work of `span` that could begin at `start`; `more` says that it is a part of a nanosecond
+    /// longer than that.
+    pub(super) fn work(&self, start: Nanos, span: Nanos, more: bool) -> Worked {
+        let Some(Stall { every, length }) = self.stall else {
+            return Worked { end: start + span, stalled: Nanos::ZERO };
+        };
+        let (cycle, window) = (every.0, every.0 - length.0);
+        let since = start.since(self.origin).0;
+        let within = since % cycle;
+        // The first cycle begins with no stall, all others do.
+        let (wait, room) = match (since / cycle, length.0.checked_sub(within)) {
+            (1.., Some(left)) if left > 0 => (left, window),
+            _ => (0, cycle - within),
+        };
+        let stalls = match span.0.checked_sub(room) {
+            None => 0,
+            Some(0) if !more => 0,
+            // Work that ends exactly with a window needs no further stall.
+            Some(left) if more => left / window + 1,
+            Some(left) => (left - 1) / window + 1,
+        };
+        let stalled = Nanos(wait.saturating_add(stalls.saturating_mul(length.0)));
+        Worked { end: start + span + stalled, stalled }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stalls(every: u64, length: u64) -> Stalls {
+        Stalls::new(Some(Stall::new(Nanos(every), Nanos(length)).unwrap()), Nanos(1000))
+    }
+
+    fn work(start: u64, span: u64, more: bool) -> (u64, u64) {
+        let worked = stalls(100, 10).work(Nanos(1000 + start), Nanos(span), more);
+        (worked.end.0 - 1000, worked.stalled.0)
+    }
+
+    #[test]
+    fn work_in_progress_is_suspended_and_resumed() {
+        assert_eq!(work(0, 50, false), (50, 0), "the first cycle has no stall");
+        assert_eq!(work(90, 10, false), (100, 0), "done as the stall begins");
+        assert_eq!(work(90, 10, true), (110, 10), "a part of a nanosecond is left");
+        assert_eq!(work(90, 20, false), (120, 10));
+        assert_eq!(work(105, 20, false), (130, 5), "begun within a stall");
+        assert_eq!(work(100, 90, false), (200, 10));
+        assert_eq!(work(100, 91, false), (211, 20));
+        assert_eq!(work(0, 100 + 90 + 90 + 1, false), (311, 30));
+    }
+
+    #[test]
+    fn stalls_are_parsed_strictly() {
+        assert_eq!("every=100ms,for=5ms".parse::<Stall>().map(|s| s.to_string()).as_deref(), Ok("every=100ms,for=5ms"));
+        for (bad, says) in [
+            ("every=1ms,for=1ms", "shorter"),
+            ("every=1ms", "for"),
+            ("every=1ms,for=0ns", "no length"),
+            ("every=1,for=1ms", "every"),
+            ("each=1s,for=1ms", "each"),
+        ] {
+            let error = bad.parse::<Stall>().unwrap_err().to_string();
+            assert!(error.contains(says), "{bad}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Against the slow way: one nanosecond after the other.
+        #[test]
+        fn stepping_through_agrees(every in 2u64..40, share in 0.0f64..1.0, start in 0u64..200, span in 1u64..200) {
+            let length = 1 + ((every - 2) as f64 * share) as u64;
+            let still = |at: u64| at >= every && at % every < length;
+            let (mut at, mut left, mut lost) = (start, span, 0);
+            while left > 0 {
+                if still(at) { lost += 1 } else { left -= 1 }
+                at += 1;
+            }
+            let worked = stalls(every, length).work(Nanos(1000 + start), Nanos(span), false);
+            prop_assert_eq!((worked.end.0 - 1000, worked.stalled.0), (at, lost));
+        }
+    }
+}

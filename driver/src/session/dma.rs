@@ -1,0 +1,77 @@
+//! Where frames lie while the hardware holds them.
+
+use shared::ring::MAX_FRAME;
+
+/// Private copies of the frames in the hardware, oldest first; or none, if the bytes stay where
+/// they are.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// `MAX_FRAME` bytes a place. Zeroed memory is committed by the page when it is first written,
+    /// so a deep queue that stays shallow costs little.
+    bytes: Vec<u8>,
+    places: usize,
+    newest: usize,
+    oldest: usize,
+}
+
+impl Frames {
+    /// Room for `places` frames; for none, nothing is copied.
+    pub(super) fn new(places: usize) -> Self {
+        Self { bytes: vec![0; places * MAX_FRAME], places, newest: 0, oldest: 0 }
+    }
+
+    /// Where the next frame goes.
+    pub(super) fn next(&mut self) -> Option<&mut [u8]> {
+        let start = self.newest * MAX_FRAME;
+        self.bytes.get_mut(start..start + MAX_FRAME)
+    }
+
+    /// The frame that was copied last stays until it is the oldest and released.
+    pub(super) fn keep(&mut self) {
+        self.newest = self.behind(self.newest);
+    }
+
+    /// The oldest frame, of `len` bytes; empty if nothing is copied.
+    pub(super) fn oldest(&self, len: u32) -> &[u8] {
+        let start = self.oldest * MAX_FRAME;
+        self.bytes.get(start..start + len as usize).unwrap_or_default()
+    }
+
+    /// The hardware is done with the oldest.
+    pub(super) fn release(&mut self) {
+        self.oldest = self.behind(self.oldest);
+    }
+
+    fn behind(&self, place: usize) -> usize {
+        if place + 1 >= self.places { 0 } else { place + 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_out_in_order_and_places_are_used_again() {
+        let mut frames = Frames::new(2);
+        for round in 0..5u8 {
+            for frame in [2 * round, 2 * round + 1] {
+                frames.next().unwrap()[..3].fill(frame);
+                frames.keep();
+            }
+            for frame in [2 * round, 2 * round + 1] {
+                assert_eq!(frames.oldest(3), [frame; 3]);
+                frames.release();
+            }
+        }
+    }
+
+    #[test]
+    fn without_places_nothing_is_copied() {
+        let mut frames = Frames::new(0);
+        assert!(frames.next().is_none());
+        frames.keep();
+        assert_eq!(frames.oldest(100), b"");
+        frames.release();
+    }
+}

@@ -1,0 +1,71 @@
+//! How a session ends.
+
+use shared::ring::CloseReason;
+use shared::wire::{ByeReason, Control};
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The stack said farewell.
+    Finished,
+    /// The stack was interrupted, and said so.
+    StackInterrupted,
+    /// The stack found fault with what this driver sent.
+    Accused(String),
+    /// This driver was interrupted.
+    Interrupted,
+    /// The connection is gone, or the stack broke the protocol.
+    Failed(CloseReason),
+    /// A bound of the driver's own did not hold.
+    Fault(String),
+}
+
+impl Ended {
+    /// What the stack's farewell means.
+    pub(super) fn by_stack(reason: ByeReason) -> Self {
+        match reason {
+            ByeReason::Finished => Self::Finished,
+            ByeReason::Interrupted => Self::StackInterrupted,
+            ByeReason::Violation(what) => Self::Accused(what),
+        }
+    }
+
+    /// The farewell to the stack; `None` if nobody is there to hear it.
+    pub(super) fn farewell(&self) -> Option<ByeReason> {
+        match self {
+            Self::Finished | Self::StackInterrupted | Self::Accused(_) => Some(ByeReason::Finished),
+            Self::Interrupted => Some(ByeReason::Interrupted),
+            Self::Failed(CloseReason::PeerGone | CloseReason::Io(_)) => None,
+            Self::Failed(violation) => Some(ByeReason::Violation(violation.to_string())),
+            Self::Fault(_) => Some(ByeReason::Interrupted),
+        }
+    }
+
+    /// Whether the stack, or the way to it, is to blame.
+    pub fn peer_failed(&self) -> bool {
+        matches!(self, Self::Accused(_) | Self::Failed(_))
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Finished => f.write_str("finished"),
+            Self::StackInterrupted => f.write_str("the stack was interrupted"),
+            Self::Accused(what) => write!(f, "the stack ended it: {what}"),
+            Self::Interrupted => f.write_str("the driver was interrupted"),
+            Self::Failed(reason) => reason.fmt(f),
+            Self::Fault(what) => write!(f, "a fault of the driver: {what}"),
+        }
+    }
+}
+
+/// What a message is called that does not belong into a session.
+pub(super) fn name_of(message: &Control) -> &'static str {
+    match message {
+        Control::Hello(_) => "hello",
+        Control::Accept(_) => "accept",
+        Control::Refuse(_) => "refuse",
+        Control::Bye(_) => "bye",
+    }
+}

@@ -1,0 +1,27 @@
+//! The last words of a session, and the patience to let them arrive.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use shared::exec::Clock;
+use shared::report::DriverReport;
+use shared::ring::Port;
+use shared::units::Nanos;
+use shared::wire::{Bye, Control};
+
+use super::Ended;
+
+/// How long a stack may take to hear them and close the connection.
+const PATIENCE: Nanos = Nanos::from_secs(1);
+
+/// Sends the report behind the last completion, and waits until the connection is closed: what the
+/// socket did not take at once leaves only while somebody waits.
+pub(super) async fn say_goodbye(port: &impl Port, clock: &Clock, ended: &Ended, report: &DriverReport) {
+    let Some(reason) = ended.farewell() else { return };
+    let bye = Bye { reason, frames: report.received, report: Some(report.clone()) };
+    port.send_control(&Control::Bye(Box::new(bye)));
+    let mut gone = pin!(port.arrived().wait_for(|| port.closed().map(drop)));
+    let mut patience = pin!(clock.sleep_until(clock.now() + PATIENCE));
+    poll_fn(|cx| if gone.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { patience.as_mut().poll(cx) }).await;
+}

@@ -1,0 +1,295 @@
+//! A session with one stack: frames out of the ring, through the hardware, completions back.
+//!
+//! A plain future over the executor's clock and a port of the ring, so that the same code runs in
+//! real time on a socket and in virtual time in one process. It takes a frame only while the
+//! hardware has room for it, and completes frames in ring order: one that is refused waits for
+//! those before it, and never occupies the link.
+
+mod check;
+mod dma;
+mod ended;
+mod farewell;
+
+pub use ended::Ended;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use serde::{Deserialize, Serialize};
+use shared::exec::{Clock, Order, Signal, StopHandle};
+use shared::report::{DriverReport, ProcessReport};
+use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Status};
+use shared::units::Nanos;
+use shared::wire::{Control, WireError};
+
+use crate::backend::Backend;
+use crate::hardware::{self, Done, Hardware};
+use check::{is_frame_length, verify};
+use dma::Frames;
+use ended::name_of;
+use farewell::say_goodbye;
+
+/// What happens to the bytes of a frame that is handed to the hardware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dma {
+    /// They are copied out of the ring.
+    #[default]
+    Copy,
+    /// They are left where they are.
+    None,
+}
+
+/// What a session works with.
+pub struct Setup<B> {
+    /// Which session of this driver.
+    pub generation: u64,
+    /// Slots of the ring in force.
+    pub depth: Depth,
+    /// The hardware to model.
+    pub hardware: hardware::Config,
+    /// What happens to a frame's bytes.
+    pub dma: Dma,
+    /// Whether headers and checksums are checked; needs the bytes.
+    pub verify: bool,
+    /// Where sent frames go.
+    pub backend: B,
+    /// Who may interrupt it.
+    pub stop: Stop,
+    /// What the process has used since the session began. Handed in, because a session reads no
+    /// clock of the system.
+    pub usage: Box<dyn Fn() -> ProcessReport>,
+}
+
+/// A wish to stop, and the signal that tells of it.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// Says whether somebody asked.
+    pub handle: StopHandle,
+    /// Told when somebody did.
+    pub told: Rc<Signal>,
+}
+
+/// A session that is over.
+#[derive(Debug)]
+pub struct Served<B> {
+    /// Its counters.
+    pub report: DriverReport,
+    /// How it ended.
+    pub ended: Ended,
+    /// Given back, for the next session.
+    pub backend: B,
+}
+
+/// Serves the stack at the other end of `port` until one of them ends the session.
+pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Setup<B>) -> Served<B> {
+    let mut session = Session::new(port, clock, setup);
+    let ended = session.run().await;
+    session.discard_rest();
+    session.setup.backend.flush();
+    let report = session.report(&ended);
+    say_goodbye(&session.port, &session.clock, &ended, &report).await;
+    Served { report, ended, backend: session.setup.backend }
+}
+
+struct Session<P, B> {
+    port: P,
+    clock: Clock,
+    setup: Setup<B>,
+    hardware: Hardware,
+    frames: Frames,
+    /// Refused frames that wait for those before them, oldest first. They hold slots of the ring,
+    /// so there are never more than depth.
+    refused: VecDeque<Refused>,
+    taken: u64,
+    completed: u64,
+    /// When the last frame completed: times never go back in ring order.
+    last_at: Nanos,
+    report: DriverReport,
+}
+
+struct Refused {
+    position: u64,
+    status: Status,
+    at: Nanos,
+}
+
+impl<P: ConsumerPort, B: Backend> Session<P, B> {
+    fn new(port: P, clock: Clock, setup: Setup<B>) -> Self {
+        let began = clock.now();
+        // A frame in the hardware also holds a slot, so depth bounds the copies too.
+        let held = setup.hardware.queue.get().min(setup.depth.get()) as usize;
+        let places = match setup.dma {
+            Dma::Copy => held,
+            Dma::None => 0,
+        };
+        Self {
+            hardware: Hardware::new(&setup.hardware, began),
+            frames: Frames::new(places),
+            refused: VecDeque::new(),
+            taken: 0,
+            completed: 0,
+            last_at: began,
+            report: DriverReport { generation: setup.generation, ..DriverReport::default() },
+            port,
+            clock,
+            setup,
+        }
+    }
+
+    async fn run(&mut self) -> Ended {
+        loop {
+            let now = self.clock.now();
+            let held = self.note_held();
+            // Completions first: at equal times, they make room for what arrives.
+            let moved = self.complete_due(now) | self.take_what_fits(now);
+            if let Some(ended) = self.fault(held).or_else(|| self.ending()) {
+                return ended;
+            }
+            // Hardware that needs no time has room again. This ends: what is in the ring is
+            // bounded by its depth until the port moves bytes, and that needs a turn of its own.
+            if !moved {
+                self.wait().await;
+            }
+        }
+    }
+
+    /// Completes, in ring order, what is done by `now`. Returns whether anything was.
+    fn complete_due(&mut self, now: Nanos) -> bool {
+        let before = self.completed;
+        loop {
+            if let Some(refused) = self.refused.pop_front_if(|refused| refused.position == self.completed) {
+                self.complete(refused.status, refused.at);
+            } else if let Some(done) = self.hardware.complete(now) {
+                self.sent(done);
+            } else {
+                return self.completed != before;
+            }
+        }
+    }
+
+    fn sent(&mut self, done: Done) {
+        self.setup.backend.sent(self.frames.oldest(done.len), done.sent);
+        self.frames.release();
+        self.report.sent_bytes += u64::from(done.len);
+        self.complete(Status::Sent, done.at);
+    }
+
+    fn complete(&mut self, status: Status, at: Nanos) {
+        *match status {
+            Status::Sent => &mut self.report.sent,
+            Status::BadLength => &mut self.report.bad_length,
+            Status::BadHeader => &mut self.report.bad_header,
+            Status::BadChecksum => &mut self.report.bad_checksum,
+        } += 1;
+        self.last_at = self.last_at.max(at);
+        self.port.complete(Completion { position: self.completed, status, at: self.last_at });
+        self.completed += 1;
+    }
+
+    /// Takes frames while the hardware has room. Returns whether there was any.
+    fn take_what_fits(&mut self, now: Nanos) -> bool {
+        let before = self.taken;
+        while self.hardware.has_room()
+            && let Some(frame) = self.port.peek()
+        {
+            self.take(&frame, now);
+        }
+        self.taken != before
+    }
+
+    fn take(&mut self, frame: &Descriptor, now: Nanos) {
+        let status = self.fetch(frame);
+        if status == Status::Sent {
+            self.hardware.submit(frame, now);
+            self.frames.keep();
+        } else {
+            self.refused.push_back(Refused { position: self.taken, status, at: now });
+        }
+        self.taken += 1;
+    }
+
+    /// Takes a frame out of the ring and checks it.
+    fn fetch(&mut self, frame: &Descriptor) -> Status {
+        if !is_frame_length(frame.len) {
+            self.port.take(None);
+            return Status::BadLength;
+        }
+        match self.port.take(self.frames.next()) {
+            Some(bytes) if self.setup.verify => verify(bytes),
+            _ => Status::Sent,
+        }
+    }
+
+    /// Frames in the ring, here and in the hardware.
+    fn note_held(&mut self) -> u64 {
+        let held = self.taken - self.completed + u64::from(self.port.waiting());
+        self.report.held_max = self.report.held_max.max(u32::try_from(held).unwrap_or(u32::MAX));
+        held
+    }
+
+    /// A bound that must hold, and does not.
+    fn fault(&self, held: u64) -> Option<Ended> {
+        let (depth, queue) = (self.setup.depth, self.setup.hardware.queue);
+        if held > u64::from(depth.get()) {
+            return Some(Ended::Fault(format!("{held} frames held in a ring of {depth}")));
+        }
+        let in_hardware = self.hardware.held();
+        (in_hardware > queue.get() as usize)
+            .then(|| Ended::Fault(format!("{in_hardware} frames in a hardware queue of {queue}")))
+    }
+
+    fn ending(&self) -> Option<Ended> {
+        match self.port.next_control() {
+            Some(Control::Bye(bye)) => return Some(Ended::by_stack(bye.reason)),
+            Some(other) => self.port.close(WireError::Unexpected(name_of(&other)).into()),
+            None => {}
+        }
+        if let Some(reason) = self.port.closed() {
+            return Some(Ended::Failed(reason));
+        }
+        self.setup.stop.handle.is_asked().then_some(Ended::Interrupted)
+    }
+
+    /// Waits until something may have changed: the port, the wish to stop, or the hardware.
+    async fn wait(&self) {
+        let due = self.hardware.next_completion();
+        let mut due = pin!(due.map(|at| self.clock.sleep_until_as(Order::Completion, at)));
+        // Everything was looked at in this very poll, so nothing that is told later can be lost.
+        let mut arrived = pin!(next(self.port.arrived()));
+        let mut stopped = pin!(next(&self.setup.stop.told));
+        poll_fn(|cx| {
+            let timer = due.as_mut().as_pin_mut().is_some_and(|due| due.poll(cx).is_ready());
+            let told = arrived.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
+            if timer || told { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// What was not completed never will be.
+    fn discard_rest(&mut self) {
+        while self.port.take(None).is_some() {
+            self.taken += 1;
+        }
+        self.report.received = self.taken;
+        self.report.discarded = self.taken - self.completed;
+    }
+
+    fn report(&self, ended: &Ended) -> DriverReport {
+        DriverReport {
+            ended: ended.to_string(),
+            hardware: self.hardware.report(),
+            process: (self.setup.usage)(),
+            ..self.report.clone()
+        }
+    }
+}
+
+/// Ready when `signal` is told for the next time.
+async fn next(signal: &Signal) {
+    let mut looked = false;
+    signal.wait_for(|| std::mem::replace(&mut looked, true).then_some(())).await;
+}

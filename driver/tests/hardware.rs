@@ -1,0 +1,122 @@
+//! The hardware model over random configurations, loads and ways of polling it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::num::NonZeroU32;
+
+use driver::hardware::{Coalesce, Config, Done, Hardware, Service, Stall};
+use proptest::prelude::*;
+use shared::ring::Descriptor;
+use shared::units::{BitRate, LinkRate, Nanos, wire_bits};
+
+fn config() -> impl Strategy<Value = Config> {
+    let link = prop_oneof![
+        1 => Just(LinkRate::Unlimited),
+        3 => (1_000_000u64..100_000_000_000).prop_map(|rate| LinkRate::Limited(BitRate(rate))),
+    ];
+    let service = prop_oneof![Just(Service::Fixed), Just(Service::Exponential)];
+    let stall = proptest::option::of((2u64..2_000_000, 0.0f64..1.0).prop_map(|(every, share)| {
+        let length = 1 + ((every - 2) as f64 * share) as u64;
+        Stall::new(Nanos(every), Nanos(length)).unwrap()
+    }));
+    let coalesce = (1u32..20, 1u64..100_000)
+        .prop_map(|(frames, within)| Coalesce::new(NonZeroU32::new(frames).unwrap(), Nanos(within)).unwrap());
+    (1u32..40, link, service, 0u64..50_000, stall, coalesce, any::<u64>()).prop_map(
+        |(queue, link, service, latency, stall, coalesce, seed)| Config {
+            queue: NonZeroU32::new(queue).unwrap(),
+            link,
+            service,
+            latency: Nanos(latency),
+            stall,
+            coalesce,
+            seed,
+        },
+    )
+}
+
+fn frame(len: u32, sequence: u64, submitted: Nanos) -> Descriptor {
+    Descriptor { len, flow: 0, sequence, submitted }
+}
+
+/// Everything the hardware still holds, in order.
+fn drain(hardware: &mut Hardware) -> Vec<Done> {
+    std::iter::from_fn(|| hardware.complete(Nanos::MAX)).collect()
+}
+
+proptest! {
+    /// Any load, polled at any time: the bound holds, order holds, times do not go back, and every
+    /// frame that went in comes out.
+    #[test]
+    fn bounded_ordered_and_complete(
+        config in config(),
+        moves in proptest::collection::vec((0u64..30_000, 14u32..1515, any::<bool>()), 1..300),
+    ) {
+        let origin = Nanos(5_000);
+        let mut hardware = Hardware::new(&config, origin);
+        let (mut now, mut given, mut done) = (origin, Vec::new(), Vec::new());
+        for (sequence, (gap, len, poll)) in moves.into_iter().enumerate() {
+            now += Nanos(gap);
+            if poll {
+                done.extend(std::iter::from_fn(|| hardware.complete(now)));
+                prop_assert!(hardware.next_completion().is_none_or(|at| at > now));
+            }
+            let room = hardware.has_room();
+            prop_assert_eq!(hardware.submit(&frame(len, sequence as u64, now), now), room);
+            if room { given.push((len, now)); }
+            prop_assert!(hardware.held() <= config.queue.get() as usize);
+            prop_assert_eq!(hardware.held(), given.len() - done.len());
+        }
+        done.extend(drain(&mut hardware));
+        prop_assert_eq!(hardware.held(), 0);
+        prop_assert_eq!(done.len(), given.len());
+        for (done, (len, at)) in done.iter().zip(&given) {
+            prop_assert_eq!(done.len, *len);
+            prop_assert!(done.sent >= *at && done.at >= done.sent + config.latency);
+        }
+        prop_assert!(done.is_sorted_by_key(|done| done.at) && done.is_sorted_by_key(|done| done.sent));
+        let report = hardware.report();
+        prop_assert!(report.occupancy_max <= config.queue.get());
+        prop_assert!(report.busy_ns + report.stalled_ns <= done.last().unwrap().sent.since(origin).0);
+        prop_assert_eq!(report.starved_ns, 0, "every frame was handed over at once");
+    }
+
+    /// While the queue never runs empty, the times do not depend on when anybody looked.
+    #[test]
+    fn looking_late_or_early_changes_nothing(
+        config in config(),
+        lens in proptest::collection::vec(14u32..1515, 1..40),
+        looks in proptest::collection::vec(0u64..200_000, 0..60),
+    ) {
+        let config = Config { queue: NonZeroU32::new(40).unwrap(), ..config };
+        let mut looked_at = Hardware::new(&config, Nanos::ZERO);
+        for (sequence, len) in lens.iter().enumerate() {
+            looked_at.submit(&frame(*len, sequence as u64, Nanos::ZERO), Nanos::ZERO);
+        }
+        let mut left_alone = looked_at.clone();
+        let (mut now, mut done) = (Nanos::ZERO, Vec::new());
+        for look in looks {
+            now += Nanos(look);
+            done.extend(std::iter::from_fn(|| looked_at.complete(now)));
+        }
+        done.extend(drain(&mut looked_at));
+        prop_assert_eq!(done, drain(&mut left_alone));
+        prop_assert_eq!(looked_at.report(), left_alone.report());
+    }
+
+    /// Refilled as late as may be, just before it runs empty, the link never loses a part of a
+    /// nanosecond: the last bit is sent when the sum of all bits says so.
+    #[test]
+    fn the_rate_is_exact(rate in 1_000u64..1_000_000_000_000, lens in proptest::collection::vec(14u32..1515, 1..500)) {
+        let link = LinkRate::Limited(BitRate(rate));
+        let mut hardware = Hardware::new(&Config { link, ..Config::default() }, Nanos::ZERO);
+        let (mut now, mut bits) = (Nanos::ZERO, 0);
+        for (sequence, len) in lens.iter().enumerate() {
+            prop_assert!(hardware.submit(&frame(*len, sequence as u64, now), now));
+            bits += wire_bits(*len as usize);
+            now = hardware.next_completion().unwrap();
+            prop_assert_eq!(now, BitRate(rate).time_for_bits(bits));
+            prop_assert!(hardware.complete(now).is_some());
+        }
+        prop_assert_eq!(hardware.report().busy_ns, now.0);
+    }
+}
