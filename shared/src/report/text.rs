@@ -51,7 +51,7 @@ impl RunReport {
         let host = &self.host;
         let (name, kernel, cpu) = (plain(&host.name), plain(&host.kernel), plain(&host.cpu));
         line(
-            f,
+            out,
             "Host",
             format!("{name}, kernel {kernel}, {cpu}, CPUs {}, git {}", host.cpus, plain(&host.git_revision)),
         )?;
@@ -117,7 +117,7 @@ impl RunReport {
         let ring = &self.ring;
         let (p50, p99, max) = (ring.occupancy_p50, ring.occupancy_p99, ring.occupancy_max);
         line(
-            f,
+            out,
             "Ring",
             format!("slots held: mean {}, p50 {p50}, p99 {p99}, max {max}", human::mean(ring.occupancy_mean)),
         )?;
