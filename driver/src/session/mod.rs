@@ -260,11 +260,13 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         let mut due = pin!(due.map(|at| self.clock.sleep_until_as(Order::Completion, at)));
         // Everything was looked at in this very poll, so nothing that is told later can be lost.
         let mut arrived = pin!(next(self.port.arrived()));
+        let mut told = pin!(next(self.port.told()));
         let mut stopped = pin!(next(&self.setup.stop.told));
         poll_fn(|cx| {
             let timer = due.as_mut().as_pin_mut().is_some_and(|due| due.poll(cx).is_ready());
-            let told = arrived.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
-            if timer || told { Poll::Ready(()) } else { Poll::Pending }
+            let moved = arrived.as_mut().poll(cx).is_ready();
+            let said = told.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
+            if timer || moved || said { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

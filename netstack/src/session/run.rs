@@ -180,7 +180,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             }
             (self.bye.borrow().is_some() || port.closed().is_some()).then_some(())
         };
-        port.arrived().wait_for(heard).await;
+        port.told().wait_for(heard).await;
     }
 
     fn hear(&self, message: Control) {
