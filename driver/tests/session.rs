@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::cell::RefCell;
-use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use driver::backend::Backend;
@@ -87,8 +86,7 @@ async fn pump(stack: Rc<Stack>) {
 }
 
 fn hardware(queue: u32, link: &str) -> hardware::Config {
-    let queue = NonZeroU32::new(queue).unwrap();
-    hardware::Config { queue, link: link.parse().unwrap(), ..hardware::Config::default() }
+    hardware::Config::new(Depth::new(queue).unwrap(), link.parse().unwrap())
 }
 
 fn setup(hardware: hardware::Config, depth: u32) -> Setup<Recorder> {

@@ -238,13 +238,16 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             return Some(Ended::Fault(format!("{held} frames held in a ring of {depth}")));
         }
         let in_hardware = self.hardware.held();
-        (in_hardware > queue.get() as usize)
+        (in_hardware > queue.as_usize())
             .then(|| Ended::Fault(format!("{in_hardware} frames in a hardware queue of {queue}")))
     }
 
     fn ending(&self) -> Option<Ended> {
         match self.port.next_control() {
-            Some(Control::Bye(bye)) => return Some(Ended::by_stack(bye.reason)),
+            Some(Control::Bye(bye)) => {
+                let received = self.taken + u64::from(self.port.waiting());
+                return Some(Ended::by_stack(*bye, received));
+            }
             Some(other) => self.port.close(WireError::Unexpected(name_of(&other)).into()),
             None => {}
         }
