@@ -8,6 +8,7 @@
 
 mod clock;
 mod park;
+mod pool;
 mod real;
 mod run;
 mod signal;
@@ -16,8 +17,9 @@ mod timers;
 
 pub use clock::{Clock, NextTurn, Sleep};
 pub use park::{Park, Source, Virtual};
+pub use pool::Tasks;
 pub use real::{IdleMode, IdleStats, RealPark, monotonic_now, process_cpu_time};
-pub use run::{Stalled, Tasks, run};
+pub use run::{Stalled, run};
 pub use signal::Signal;
 pub use stop::{Interrupt, StopHandle};
 pub use timers::Order;

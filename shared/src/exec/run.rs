@@ -4,23 +4,8 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use futures_executor::{LocalPool, LocalSpawner};
-use futures_util::task::LocalSpawnExt;
-
+use super::pool::{Pool, Tasks};
 use super::{Clock, Park};
-
-/// Where tasks are put. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Tasks(LocalSpawner);
-
-impl Tasks {
-    /// Starts `task`; it runs until it ends, or until the run ends.
-    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        // The pool outlives every task that holds a spawner; once it is gone there is no run left
-        // that the task could matter to.
-        let _ = self.0.spawn_local(task);
-    }
-}
 
 /// Every task waits, no timer is pending, and nothing outside can wake anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +21,8 @@ where
     T: 'static,
     F: Future<Output = T> + 'static,
 {
-    let mut pool = LocalPool::new();
-    let tasks = Tasks(pool.spawner());
+    let mut pool = Pool::new();
+    let tasks = pool.tasks();
     let result = Rc::new(RefCell::new(None));
     let slot = Rc::clone(&result);
     let main = main(tasks.clone());
