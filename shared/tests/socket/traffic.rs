@@ -4,7 +4,11 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake};
 
 use proptest::prelude::*;
 use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Source, run};
@@ -139,6 +143,59 @@ fn a_frame_that_nobody_wants_to_see_is_taken_all_the_same() {
     consumer.exchange();
     assert_eq!(consumer.take(None), Some(&[][..]));
     assert_eq!((consumer.take(None), consumer.waiting()), (None, 0));
+}
+
+#[test]
+fn a_frame_is_as_long_as_its_parts() {
+    let (producer, consumer) = pair(1);
+    producer.submit(0, Descriptor { len: 999, ..Descriptor::default() }, b"four", b"teen bytes");
+    producer.exchange();
+    consumer.exchange();
+    assert_eq!(consumer.peek().map(|found| found.len), Some(14));
+    assert_eq!(consumer.take(Some(&mut [0; 10])), Some(&b"fourteen b"[..]), "never more than there is room for");
+}
+
+#[test]
+fn nobody_sleeps_over_what_is_there_already() {
+    let (producer, consumer) = pair(1);
+    assert!(consumer.before_sleep());
+    submit(&producer, 0);
+    assert!(producer.before_sleep(), "what was queued is out, and nothing came");
+    assert!(!consumer.before_sleep());
+    assert!(consumer.peek().is_some());
+}
+
+#[test]
+fn each_signal_tells_of_its_own() {
+    let (producer, consumer) = pair(2);
+    let (packets, farewell) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
+    let mut arrived = pin!(consumer.arrived().wait_for(|| consumer.peek()));
+    let mut told = pin!(consumer.told().wait_for(|| consumer.next_control()));
+    assert!(arrived.as_mut().poll(&mut Context::from_waker(&packets.clone().into())).is_pending());
+    assert!(told.as_mut().poll(&mut Context::from_waker(&farewell.clone().into())).is_pending());
+    submit(&producer, 0);
+    producer.exchange();
+    consumer.exchange();
+    assert!(packets.is_up() && !farewell.is_up());
+    producer.send_control(&bye(1));
+    consumer.exchange();
+    assert!(farewell.is_up());
+}
+
+/// A waker that remembers that it was used.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Flag {
+    fn is_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
