@@ -18,15 +18,24 @@ pub struct ConsumerSide {
     /// the slot is free.
     index: ConsumerIndex,
     /// Frames that were not taken yet.
-    waiting: VecDeque<(Descriptor, Box<Place>)>,
+    waiting: VecDeque<Place>,
     /// Places of frames that were. The last one used is the next: it is still in the cache, and a
     /// deep ring that stays shallow needs no more memory than a shallow one.
-    #[allow(clippy::vec_box, reason = "places move between here and the queue without being copied")]
-    spare: Vec<Box<Place>>,
+    spare: Vec<Place>,
 }
 
-/// Room for one frame.
-type Place = [u8; MAX_FRAME];
+/// Room for one frame. Its bytes stay where they are while the place goes from list to list.
+#[derive(Debug)]
+struct Place {
+    descriptor: Descriptor,
+    bytes: Box<[u8; MAX_FRAME]>,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { descriptor: Descriptor::default(), bytes: Box::new([0; MAX_FRAME]) }
+    }
+}
 
 impl SocketConsumer {
     /// A consumer on `stream`, which is past the greeting, with a ring of `depth` slots.
@@ -41,12 +50,12 @@ impl SocketConsumer {
 
 impl ConsumerSide {
     fn take<'a>(&mut self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
-        let (descriptor, place) = self.waiting.pop_front()?;
+        let place = self.waiting.pop_front()?;
         self.index.take();
         let copy = into.map_or(&[][..], |buffer| {
-            let len = (descriptor.len as usize).min(buffer.len());
+            let len = (place.descriptor.len as usize).min(buffer.len());
             let copy = &mut buffer[..len];
-            copy.copy_from_slice(&place[..len]);
+            copy.copy_from_slice(&place.bytes[..len]);
             copy
         });
         self.spare.push(place);
@@ -58,10 +67,11 @@ impl Side for ConsumerSide {
     fn arrive(&mut self, record: Parsed<'_>) -> Result<(), CloseReason> {
         let Parsed::Frame(descriptor, frame) = record else { return Err(WireError::Unexpected("completion").into()) };
         self.index.arrive()?;
-        let mut place = self.spare.pop().unwrap_or_else(|| Box::new([0; MAX_FRAME]));
+        let mut place = self.spare.pop().unwrap_or_else(Place::new);
+        place.descriptor = descriptor;
         // The parser lets no frame through that is longer than a slot.
-        place[..frame.len()].copy_from_slice(frame);
-        self.waiting.push_back((descriptor, place));
+        place.bytes[..frame.len()].copy_from_slice(frame);
+        self.waiting.push_back(place);
         Ok(())
     }
 
@@ -76,7 +86,7 @@ impl ConsumerPort for SocketConsumer {
     }
 
     fn peek(&self) -> Option<Descriptor> {
-        self.with(|state| state.side.waiting.front().map(|(descriptor, _)| *descriptor))
+        self.with(|state| state.side.waiting.front().map(|place| place.descriptor))
     }
 
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::socket_type;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, recv, sendmsg};
 
@@ -142,7 +142,7 @@ impl<S: Side> State<S> {
         let (front, back) = self.outbox.unsent();
         let parts = [IoSlice::new(front), IoSlice::new(back)];
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        match sendmsg(stream, &parts, &mut SendAncillaryBuffer::default(), flags) {
+        match retry_on_intr(|| sendmsg(stream, &parts, &mut SendAncillaryBuffer::default(), flags)) {
             Ok(len) => {
                 self.stats.writes += 1;
                 self.stats.written_bytes += len as u64;
@@ -150,7 +150,7 @@ impl<S: Side> State<S> {
                     self.side.left();
                 }
             }
-            Err(error) if is_later(error) => {}
+            Err(Errno::AGAIN) => {}
             Err(error) => {
                 self.broken = Some(close_reason(error));
                 self.outbox.clear();
@@ -161,10 +161,11 @@ impl<S: Side> State<S> {
 
     /// Reads once: how many bytes came.
     fn read(&mut self, stream: BorrowedFd<'_>) -> Result<usize, CloseReason> {
-        let len = match recv(stream, self.inbox.room(), RecvFlags::DONTWAIT) {
-            Ok((_, 0)) => return Err(CloseReason::PeerGone),
-            Ok((_, len)) => len,
-            Err(error) if is_later(error) => return Ok(0),
+        let room = self.inbox.room();
+        let len = match retry_on_intr(|| recv(stream, &mut *room, RecvFlags::DONTWAIT).map(|(_, len)| len)) {
+            Ok(0) => return Err(CloseReason::PeerGone),
+            Ok(len) => len,
+            Err(Errno::AGAIN) => return Ok(0),
             Err(error) => return Err(close_reason(error)),
         };
         self.stats.reads += 1;
@@ -197,10 +198,6 @@ impl<S: Side> State<S> {
         }
         self.closed.get_or_insert(reason);
     }
-}
-
-fn is_later(error: Errno) -> bool {
-    matches!(error, Errno::AGAIN | Errno::INTR)
 }
 
 fn close_reason(error: Errno) -> CloseReason {

@@ -1,0 +1,93 @@
+//! How a session ends when one end goes: what was sent before is still seen.
+
+use std::net::Shutdown;
+
+use shared::exec::Source;
+use shared::ring::{CloseReason, ConsumerPort, Port, ProducerPort};
+
+use super::*;
+
+#[test]
+fn a_farewell_and_completions_are_seen_before_the_end() {
+    let (producer, consumer) = pair(4);
+    submit(&producer, 0);
+    submit(&producer, 1);
+    producer.exchange();
+    consumer.exchange();
+    consumer.take(None);
+    consumer.take(None);
+    consumer.complete(completion(0));
+    consumer.complete(completion(1));
+    consumer.send_control(&bye(2));
+    drop(consumer);
+    settle(&producer);
+    assert_eq!(producer.closed(), Some(CloseReason::PeerGone));
+    assert_eq!(producer.next_completion(), Some(completion(0)));
+    assert_eq!(producer.next_completion(), Some(completion(1)));
+    assert_eq!(producer.next_control(), Some(bye(2)));
+}
+
+/// A peer that closes with records unread resets the connection, and this side learns of it when
+/// it writes, before it has read.
+#[test]
+fn a_failed_write_does_not_hide_what_came() {
+    let (producer, consumer) = pair(4);
+    submit(&producer, 0);
+    producer.exchange();
+    consumer.exchange();
+    consumer.take(None);
+    consumer.complete(completion(0));
+    consumer.send_control(&bye(1));
+    submit(&producer, 1);
+    producer.send_control(&bye(2));
+    drop(consumer);
+    submit(&producer, 2);
+    producer.send_control(&bye(3));
+    assert_eq!((producer.closed(), producer.unsent()), (None, 0), "the write failed, and nothing was read yet");
+    assert!(producer.exchange());
+    assert_eq!(producer.closed(), Some(CloseReason::PeerGone));
+    assert_eq!((producer.next_completion(), producer.next_control()), (Some(completion(0)), Some(bye(1))));
+}
+
+#[test]
+fn frames_and_a_farewell_outlive_the_producer() {
+    let (producer, consumer) = pair(4);
+    submit(&producer, 0);
+    producer.send_control(&bye(1));
+    drop(producer);
+    settle(&consumer);
+    assert_eq!(consumer.closed(), Some(CloseReason::PeerGone));
+    assert_eq!((consumer.peek(), consumer.next_control()), (Some(descriptor(0)), Some(bye(1))));
+    assert_eq!(consumer.take(Some(&mut [0; 2_000])), Some(&frame(0)[..]));
+    consumer.complete(completion(0));
+    assert_eq!(consumer.unsent(), 0, "there is nobody to tell");
+}
+
+#[test]
+fn a_record_that_stops_in_the_middle_ends_the_session() {
+    let (consumer, peer) = consumer_and_peer(4);
+    feed(&consumer, &peer, &frame_record(0)[..40]);
+    drop(peer);
+    settle(&consumer);
+    assert_eq!((consumer.closed(), consumer.peek()), (Some(CloseReason::PeerGone), None));
+}
+
+#[test]
+fn a_peer_that_takes_nothing_any_more_is_gone() {
+    let (producer, peer) = producer_and_peer(4);
+    peer.shutdown(Shutdown::Read).unwrap();
+    submit(&producer, 0);
+    settle(&producer);
+    assert_eq!(producer.closed(), Some(CloseReason::PeerGone));
+}
+
+#[test]
+fn nothing_moves_on_a_closed_session() {
+    let (producer, consumer) = pair(4);
+    producer.close(CloseReason::Io("the test says so".into()));
+    submit(&producer, 0);
+    assert!(!producer.exchange() && producer.descriptor().is_none() && producer.before_sleep());
+    assert!(!consumer.exchange());
+    producer.close(CloseReason::PeerGone);
+    assert_eq!(producer.closed(), Some(CloseReason::Io("the test says so".into())), "the first reason stays");
+}

@@ -1,0 +1,164 @@
+//! What no peer gets away with: each violation ends the session with its own reason, and nothing
+//! that a peer does makes this side hold more than the depth allows.
+
+use std::io::{Read, Write};
+
+use shared::exec::Source;
+use shared::ring::socket::MAX_UNREAD_CONTROL;
+use shared::ring::{CloseReason, ConsumerPort, IndexError, Port, ProducerPort};
+use shared::wire::{COMPLETION_LEN, MAX_CONTROL, WireError, encode_completion};
+
+use super::*;
+
+/// Why a consumer of depth 2 closes that gets these bytes.
+fn consumer_closes(bytes: &[u8]) -> CloseReason {
+    let (consumer, peer) = consumer_and_peer(2);
+    feed(&consumer, &peer, bytes);
+    assert!(consumer.descriptor().is_none(), "a closed session is nothing to sleep on");
+    consumer.closed().unwrap()
+}
+
+/// Why a producer of depth 2 closes that submitted one frame and gets these bytes.
+fn producer_closes(bytes: &[u8]) -> CloseReason {
+    let (producer, peer) = producer_and_peer(2);
+    submit(&producer, 0);
+    producer.exchange();
+    feed(&producer, &peer, bytes);
+    producer.closed().unwrap()
+}
+
+#[test]
+fn bytes_that_are_no_record() {
+    let too_long = (MAX_CONTROL as u32 + 1).to_le_bytes();
+    let mut oversize = frame_record(0);
+    oversize[2..4].copy_from_slice(&1515u16.to_le_bytes());
+    let mut bad_status = encode_completion(&completion(0));
+    bad_status[1] = 4;
+    assert_eq!(consumer_closes(b"garbage"), WireError::UnknownKind(b'g').into());
+    assert_eq!(producer_closes(b"\0"), WireError::UnknownKind(0).into());
+    assert_eq!(consumer_closes(&oversize), WireError::FrameTooLong(1515).into());
+    assert_eq!(consumer_closes(&oversize[..32]), WireError::FrameTooLong(1515).into());
+    assert_eq!(producer_closes(&[&[3, 0, 0, 0][..], &too_long].concat()), WireError::ControlTooLong(65_537).into());
+    assert_eq!(producer_closes(&bad_status), WireError::UnknownStatus(4).into());
+    let nonsense = [3, 0, 0, 0, 4, 0, 0, 0, 0xff, 0, 0, 0];
+    assert!(matches!(consumer_closes(&nonsense), CloseReason::Wire(WireError::BadControl(_))));
+}
+
+#[test]
+fn records_that_go_the_wrong_way() {
+    assert_eq!(producer_closes(&frame_record(0)), WireError::Unexpected("frame").into());
+    assert_eq!(consumer_closes(&encode_completion(&completion(0))), WireError::Unexpected("completion").into());
+}
+
+#[test]
+fn more_frames_than_slots() {
+    let three = [frame_record(0), frame_record(1), frame_record(2)].concat();
+    assert_eq!(consumer_closes(&three), IndexError::Overrun { depth: 2 }.into());
+}
+
+#[test]
+fn a_frame_that_was_taken_still_holds_its_slot() {
+    let (consumer, peer) = consumer_and_peer(1);
+    feed(&consumer, &peer, &frame_record(0));
+    assert!(consumer.take(None).is_some());
+    feed(&consumer, &peer, &frame_record(1));
+    assert_eq!(consumer.closed(), Some(IndexError::Overrun { depth: 1 }.into()));
+}
+
+#[test]
+fn what_came_before_a_violation_is_delivered() {
+    let (consumer, peer) = consumer_and_peer(2);
+    feed(&consumer, &peer, &[&frame_record(0)[..], &bye_record(1), b"\xff"].concat());
+    assert_eq!(consumer.closed(), Some(WireError::UnknownKind(255).into()));
+    assert_eq!((consumer.peek(), consumer.next_control()), (Some(descriptor(0)), Some(bye(1))));
+}
+
+#[test]
+fn completions_that_cannot_be_true() {
+    let back = |position| encode_completion(&completion(position));
+    let twice = [back(0), back(0)].concat();
+    let wrong = |got, expected| IndexError::OutOfOrder { got, expected, submitted: 1 }.into();
+    assert_eq!(producer_closes(&back(1)), wrong(1, 0));
+    assert_eq!(producer_closes(&twice), wrong(0, 1));
+    assert_eq!(producer_closes(&[back(0), back(1)].concat()), wrong(1, 1));
+
+    let (producer, peer) = producer_and_peer(2);
+    feed(&producer, &peer, &back(0));
+    let expected = IndexError::OutOfOrder { got: 0, expected: 0, submitted: 0 };
+    assert_eq!((producer.closed(), producer.next_completion()), (Some(expected.into()), None));
+}
+
+/// Believed, such completions would earn credits for ever while the outbox grew.
+#[test]
+fn a_frame_cannot_be_completed_before_it_left() {
+    let (producer, peer) = producer_and_peer(64);
+    for number in 0..64 {
+        submit(&producer, number);
+    }
+    producer.exchange();
+    let all: Vec<u8> = (0..64).flat_map(|number| encode_completion(&completion(number))).collect();
+    feed(&producer, &peer, &all);
+    let left = std::iter::from_fn(|| producer.next_completion()).count() as u64;
+    assert!(left > 0 && left < 64, "{left} of 64 had left");
+    let expected = IndexError::OutOfOrder { got: left, expected: left, submitted: left };
+    assert_eq!(producer.closed(), Some(expected.into()));
+}
+
+/// Who never reads completions cannot know of free slots; his frames are an overrun, and the
+/// completions that wait for him stay within the depth.
+#[test]
+fn a_peer_that_never_reads_runs_out_of_slots() {
+    let depth = 100;
+    let (consumer, mut peer) = consumer_and_peer(depth);
+    let mut completed = 0;
+    while consumer.closed().is_none() {
+        peer.write_all(&frame_record(completed)).unwrap();
+        settle(&consumer);
+        while consumer.take(None).is_some() {
+            consumer.complete(completion(completed));
+            completed += 1;
+        }
+        assert!(consumer.unsent() <= depth as usize * COMPLETION_LEN);
+        assert!(completed < 100_000, "the peer was never stopped");
+    }
+    assert_eq!(consumer.closed(), Some(IndexError::Overrun { depth }.into()));
+}
+
+#[test]
+fn control_messages_that_nobody_had_time_to_read() {
+    let (producer, peer) = producer_and_peer(1);
+    let most = bye_record(0).repeat(MAX_UNREAD_CONTROL);
+    for _ in 0..3 {
+        feed(&producer, &peer, &most);
+        while let Some(message) = producer.next_control() {
+            assert_eq!(message, bye(0));
+        }
+        assert_eq!(producer.closed(), None);
+    }
+    feed(&producer, &peer, &[most, bye_record(0)].concat());
+    assert_eq!(producer.closed(), Some(WireError::Unexpected("control message").into()));
+}
+
+#[test]
+fn a_peer_is_told_of_its_violation() {
+    let (producer, mut peer) = producer_and_peer(1);
+    feed(&producer, &peer, b"\xff");
+    let reason = ByeReason::Violation(producer.closed().unwrap().to_string());
+    let farewell = Control::Bye(Box::new(Bye { reason, frames: 0, report: None }));
+    producer.send_control(&farewell);
+    drop(producer);
+    let mut said = Vec::new();
+    // The bytes that nobody will read any more end the connection with a reset; all came before it.
+    let _ = peer.read_to_end(&mut said);
+    assert_eq!(said, encode_control(&farewell).unwrap());
+}
+
+#[test]
+fn a_frame_that_fits_no_slot_is_not_sent() {
+    let (producer, mut peer) = producer_and_peer(1);
+    producer.submit(0, Descriptor::default(), &[0; 15], &[0; MAX_FRAME - 14]);
+    assert_eq!(producer.closed(), Some(WireError::FrameTooLong(1515).into()));
+    producer.exchange();
+    drop(producer);
+    assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
+}

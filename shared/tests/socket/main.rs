@@ -1,0 +1,106 @@
+//! The socket transport over real sockets, in one thread where time does not matter: what crosses,
+//! what no peer gets away with, and how a session ends.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod ending;
+mod hostile;
+mod traffic;
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+
+use rustix::net::sockopt::set_socket_send_buffer_size;
+use shared::exec::Source;
+use shared::ring::socket::{SocketConsumer, SocketProducer};
+use shared::ring::{Completion, Depth, Descriptor, MAX_FRAME, ProducerPort, Status};
+use shared::units::Nanos;
+use shared::wire::{Bye, ByeReason, Control, encode_control, encode_frame_header};
+
+/// Both ends, connected.
+fn pair(depth: u32) -> (SocketProducer, SocketConsumer) {
+    let (left, right) = UnixStream::pair().unwrap();
+    ends(left, right, depth)
+}
+
+/// Both ends, with so little room in the kernel that a full-size frame hardly fits.
+fn narrow_pair(depth: u32) -> (SocketProducer, SocketConsumer) {
+    let (left, right) = UnixStream::pair().unwrap();
+    narrow(&left);
+    narrow(&right);
+    ends(left, right, depth)
+}
+
+fn ends(left: UnixStream, right: UnixStream, depth: u32) -> (SocketProducer, SocketConsumer) {
+    (producer_on(left, depth), consumer_on(right, depth))
+}
+
+/// A producer, and the bare socket of its peer.
+fn producer_and_peer(depth: u32) -> (SocketProducer, UnixStream) {
+    let (ours, peer) = UnixStream::pair().unwrap();
+    narrow(&ours);
+    (producer_on(ours, depth), peer)
+}
+
+/// A consumer, and the bare socket of its peer.
+fn consumer_and_peer(depth: u32) -> (SocketConsumer, UnixStream) {
+    let (ours, peer) = UnixStream::pair().unwrap();
+    narrow(&ours);
+    (consumer_on(ours, depth), peer)
+}
+
+fn producer_on(stream: UnixStream, depth: u32) -> SocketProducer {
+    SocketProducer::new(stream.into(), Depth::new(depth).unwrap()).unwrap()
+}
+
+fn consumer_on(stream: UnixStream, depth: u32) -> SocketConsumer {
+    SocketConsumer::new(stream.into(), Depth::new(depth).unwrap()).unwrap()
+}
+
+/// The kernel rounds this up to the least that it allows, some 4 KiB.
+fn narrow(stream: &UnixStream) {
+    set_socket_send_buffer_size(stream, 1).unwrap();
+}
+
+/// A frame that tells from its bytes which one it is; lengths go through all that a slot holds.
+fn frame(number: u64) -> Vec<u8> {
+    let len = 14 + (number as usize * 37) % (MAX_FRAME - 13);
+    (0..len).map(|at| (number as usize * 31 + at) as u8).collect()
+}
+
+fn descriptor(number: u64) -> Descriptor {
+    Descriptor { len: frame(number).len() as u32, flow: 5, sequence: number, submitted: Nanos(number + 1) }
+}
+
+/// That frame as bytes on the wire.
+fn frame_record(number: u64) -> Vec<u8> {
+    [&encode_frame_header(&descriptor(number))[..], &frame(number)].concat()
+}
+
+fn completion(position: u64) -> Completion {
+    Completion { position, status: Status::Sent, at: Nanos(position * 7) }
+}
+
+fn submit(producer: &SocketProducer, number: u64) {
+    let bytes = frame(number);
+    let (headers, payload) = bytes.split_at(bytes.len() / 2);
+    producer.submit(0, descriptor(number), headers, payload);
+}
+
+fn bye(frames: u64) -> Control {
+    Control::Bye(Box::new(Bye { reason: ByeReason::Finished, frames, report: None }))
+}
+
+fn bye_record(frames: u64) -> Vec<u8> {
+    encode_control(&bye(frames)).unwrap()
+}
+
+/// Puts bytes into the socket and lets the end look.
+fn feed(end: &impl Source, mut peer: &UnixStream, bytes: &[u8]) {
+    peer.write_all(bytes).unwrap();
+    settle(end);
+}
+
+/// Lets an end move until nothing moves.
+fn settle(end: &impl Source) {
+    while end.exchange() {}
+}

@@ -1,0 +1,355 @@
+//! What honest ends carry: everything, in order, however the kernel cuts it.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake};
+
+use proptest::prelude::*;
+use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Source, run};
+use shared::ring::socket::{SocketConsumer, SocketProducer};
+use shared::ring::{ConsumerPort, Depth, MAX_FRAME, Port, Producer, ProducerPort};
+use shared::wire::encode_completion;
+
+use super::*;
+
+/// Takes and completes everything that waits; returns how many frames there are now.
+fn serve(consumer: &SocketConsumer, mut taken: u64) -> u64 {
+    let mut buffer = [0; MAX_FRAME];
+    while let Some(found) = consumer.peek() {
+        assert_eq!(found, descriptor(taken));
+        assert_eq!(consumer.take(Some(&mut buffer)), Some(&frame(taken)[..]));
+        consumer.complete(completion(taken));
+        taken += 1;
+    }
+    taken
+}
+
+/// Carries `total` frames over, with the ring kept full.
+fn carry(producer: &SocketProducer, consumer: &SocketConsumer, depth: u64, total: u64) {
+    let (mut submitted, mut taken, mut completed) = (0, 0, 0);
+    while completed < total {
+        while submitted < total && submitted - completed < depth {
+            submit(producer, submitted);
+            submitted += 1;
+        }
+        producer.exchange();
+        consumer.exchange();
+        taken = serve(consumer, taken);
+        consumer.exchange();
+        producer.exchange();
+        while let Some(back) = producer.next_completion() {
+            assert_eq!(back, completion(completed));
+            completed += 1;
+        }
+    }
+    assert_eq!((producer.closed(), consumer.closed()), (None, None));
+}
+
+#[test]
+fn frames_go_one_way_and_completions_the_other() {
+    for (depth, total) in [(1, 100), (3, 1_000), (65_536, 140_000)] {
+        let (producer, consumer) = pair(depth);
+        carry(&producer, &consumer, u64::from(depth), total);
+    }
+}
+
+#[test]
+fn partial_writes_lose_nothing() {
+    let (producer, consumer) = narrow_pair(64);
+    for number in 0..64 {
+        submit(&producer, number);
+    }
+    assert!(!producer.exchange());
+    assert!(producer.unsent() > 0, "the kernel took all of it, so this test shows nothing");
+    assert_eq!(producer.descriptor().map(|(_, writable)| writable), Some(true), "asleep, it waits for room too");
+    let mut taken = 0;
+    while producer.unsent() > 0 {
+        consumer.exchange();
+        producer.exchange();
+        taken = serve(&consumer, taken);
+    }
+    assert_eq!(producer.descriptor().map(|(_, writable)| writable), Some(false));
+    settle(&consumer);
+    assert_eq!(serve(&consumer, taken), 64);
+}
+
+#[test]
+fn a_narrow_socket_carries_as_much_as_a_wide_one() {
+    let (producer, consumer) = narrow_pair(16);
+    carry(&producer, &consumer, 16, 2_000);
+}
+
+#[test]
+fn records_may_be_cut_at_any_byte() {
+    let stream = [frame_record(0), bye_record(1), frame_record(1), frame_record(2)].concat();
+    for cut in 1..stream.len() {
+        let (consumer, peer) = consumer_and_peer(3);
+        feed(&consumer, &peer, &stream[..cut]);
+        feed(&consumer, &peer, &stream[cut..]);
+        assert_eq!(serve(&consumer, 0), 3, "cut at {cut}");
+        assert_eq!((consumer.next_control(), consumer.closed()), (Some(bye(1)), None));
+    }
+}
+
+#[test]
+fn completions_may_come_byte_by_byte() {
+    let (producer, peer) = producer_and_peer(2);
+    submit(&producer, 0);
+    submit(&producer, 1);
+    producer.exchange();
+    let stream = [&encode_completion(&completion(0))[..], &bye_record(9), &encode_completion(&completion(1))].concat();
+    for byte in &stream {
+        feed(&producer, &peer, &[*byte]);
+    }
+    assert_eq!(producer.next_completion(), Some(completion(0)));
+    assert_eq!(producer.next_completion(), Some(completion(1)));
+    assert_eq!((producer.next_control(), producer.closed()), (Some(bye(9)), None));
+}
+
+#[test]
+fn a_turn_of_frames_is_one_write() {
+    let (producer, consumer) = pair(100);
+    for number in 0..20 {
+        submit(&producer, number);
+    }
+    producer.exchange();
+    let bells = producer.stats().doorbells();
+    assert_eq!((bells.rung, bells.suppressed), (1, 19));
+    settle(&consumer);
+    assert_eq!(consumer.stats().reads, 1);
+    assert_eq!(consumer.stats().read_bytes, producer.stats().written_bytes);
+}
+
+#[test]
+fn a_long_turn_lets_the_peer_start_early() {
+    let (producer, consumer) = pair(1_000);
+    for number in 0..1_000 {
+        submit(&producer, number);
+    }
+    assert!(consumer.exchange(), "nothing came before the turn was over");
+}
+
+#[test]
+fn a_frame_that_nobody_wants_to_see_is_taken_all_the_same() {
+    let (producer, consumer) = pair(1);
+    submit(&producer, 0);
+    producer.exchange();
+    consumer.exchange();
+    assert_eq!(consumer.take(None), Some(&[][..]));
+    assert_eq!((consumer.take(None), consumer.waiting()), (None, 0));
+}
+
+#[test]
+fn a_frame_is_as_long_as_its_parts() {
+    let (producer, consumer) = pair(1);
+    producer.submit(0, Descriptor { len: 999, ..Descriptor::default() }, b"four", b"teen bytes");
+    producer.exchange();
+    consumer.exchange();
+    assert_eq!(consumer.peek().map(|found| found.len), Some(14));
+    assert_eq!(consumer.take(Some(&mut [0; 10])), Some(&b"fourteen b"[..]), "never more than there is room for");
+}
+
+#[test]
+fn nobody_sleeps_over_what_is_there_already() {
+    let (producer, consumer) = pair(1);
+    assert!(consumer.before_sleep());
+    submit(&producer, 0);
+    assert!(producer.before_sleep(), "what was queued is out, and nothing came");
+    assert!(!consumer.before_sleep());
+    assert!(consumer.peek().is_some());
+}
+
+#[test]
+fn each_signal_tells_of_its_own() {
+    let (producer, consumer) = pair(2);
+    let (packets, farewell) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
+    let mut arrived = pin!(consumer.arrived().wait_for(|| consumer.peek()));
+    let mut told = pin!(consumer.told().wait_for(|| consumer.next_control()));
+    assert!(arrived.as_mut().poll(&mut Context::from_waker(&packets.clone().into())).is_pending());
+    assert!(told.as_mut().poll(&mut Context::from_waker(&farewell.clone().into())).is_pending());
+    submit(&producer, 0);
+    producer.exchange();
+    consumer.exchange();
+    assert!(packets.is_up() && !farewell.is_up());
+    producer.send_control(&bye(1));
+    consumer.exchange();
+    assert!(farewell.is_up());
+}
+
+/// A waker that remembers that it was used.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Flag {
+    fn is_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn only_a_stream_socket_will_do() {
+    let file: OwnedFd = tempfile::tempfile().unwrap().into();
+    assert!(SocketProducer::new(file, Depth::new(1).unwrap()).is_err());
+}
+
+/// Two threads that sleep whenever they can, at depths where each frame has to wake somebody.
+#[test]
+fn sleeping_ends_wake_each_other() {
+    for depth in [1, 2, 7] {
+        let (left, right) = UnixStream::pair().unwrap();
+        let far = std::thread::spawn(move || consume_asleep(right, depth));
+        produce_asleep(left, depth, 200);
+        assert_eq!(far.join().unwrap(), 200);
+    }
+}
+
+fn produce_asleep(stream: UnixStream, depth: u32, total: u64) {
+    let port = Rc::new(producer_on(stream, depth));
+    let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Sleep);
+    let ring = Rc::new(Producer::new(Rc::clone(&port), Depth::new(depth).unwrap(), Clock::default()));
+    run(&Clock::default(), park, |tasks| {
+        let sender = Rc::clone(&ring);
+        tasks.spawn(async move {
+            for number in 0..total {
+                assert!(sender.reserve().await.submit(descriptor(number), &frame(number), &[]).is_some());
+            }
+        });
+        async move {
+            for _ in 0..total {
+                port.arrived().wait_for(|| ring.next_completion()).await;
+            }
+        }
+    })
+    .unwrap();
+}
+
+fn consume_asleep(stream: UnixStream, depth: u32) -> u64 {
+    let port = Rc::new(consumer_on(stream, depth));
+    let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Sleep);
+    run(&Clock::default(), park, |_| async move {
+        let served = Cell::new(0);
+        let done = || {
+            served.set(serve(&port, served.get()));
+            port.closed()
+        };
+        port.arrived().wait_for(done).await;
+        served.get()
+    })
+    .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Both ends moving in any order: frames and completions arrive in order and unchanged, never
+    /// more than depth are anywhere, and in the end nothing is missing.
+    #[test]
+    fn any_interleaving_loses_nothing(
+        depth in 1u32..40,
+        is_narrow: bool,
+        moves in proptest::collection::vec((0u8..6, 1usize..30), 0..200),
+    ) {
+        let (producer, consumer) = if is_narrow { narrow_pair(depth) } else { pair(depth) };
+        let ring = Producer::new(Rc::new(producer), Depth::new(depth).unwrap(), Clock::default());
+        let mut state = Interleaving { ring, consumer, submitted: 0, taken: 0, completed: 0, confirmed: 0, told: VecDeque::new() };
+        for (what, times) in moves {
+            state.act(what, times)?;
+        }
+        while state.confirmed < state.submitted || !state.told.is_empty() {
+            for what in 0..6 {
+                // Nothing new, but everything that is under way.
+                if what != 1 { state.act(what, if what == 0 { 0 } else { 1_000 })?; }
+            }
+        }
+        prop_assert_eq!(state.ring.room(), u64::from(depth));
+        prop_assert_eq!((state.ring.port().closed(), state.consumer.closed()), (None, None));
+    }
+}
+
+struct Interleaving {
+    ring: Producer<Rc<SocketProducer>>,
+    consumer: SocketConsumer,
+    submitted: u64,
+    taken: u64,
+    completed: u64,
+    confirmed: u64,
+    /// Control messages that the consumer sent and the producer did not see yet.
+    told: VecDeque<u64>,
+}
+
+impl Interleaving {
+    fn act(&mut self, what: u8, times: usize) -> Result<(), TestCaseError> {
+        match what {
+            0 => (0..times).for_each(|_| self.submit()),
+            1 => self.tell(),
+            2 => self.take(times)?,
+            3 => self.complete(times),
+            4 => {
+                self.consumer.exchange();
+            }
+            _ => self.confirm()?,
+        }
+        let (waiting, held) = (u64::from(self.consumer.waiting()), self.taken - self.completed);
+        prop_assert!(waiting + held <= self.submitted - self.confirmed);
+        prop_assert!(self.submitted - self.confirmed <= u64::from(self.ring.depth().get()));
+        Ok(())
+    }
+
+    fn submit(&mut self) {
+        let Some(permit) = self.ring.try_reserve() else { return };
+        let bytes = frame(self.submitted);
+        assert!(permit.submit(descriptor(self.submitted), &bytes[..10], &bytes[10..]).is_some());
+        self.submitted += 1;
+    }
+
+    fn tell(&mut self) {
+        if self.told.len() < 10 {
+            self.consumer.send_control(&bye(self.taken));
+            self.told.push_back(self.taken);
+        }
+    }
+
+    fn take(&mut self, times: usize) -> Result<(), TestCaseError> {
+        let mut buffer = [0; MAX_FRAME];
+        for _ in 0..times {
+            let Some(found) = self.consumer.peek() else { break };
+            prop_assert_eq!(found, descriptor(self.taken));
+            prop_assert_eq!(self.consumer.take(Some(&mut buffer)), Some(&frame(self.taken)[..]));
+            self.taken += 1;
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, times: usize) {
+        for _ in 0..times {
+            if self.completed < self.taken {
+                self.consumer.complete(completion(self.completed));
+                self.completed += 1;
+            }
+        }
+    }
+
+    fn confirm(&mut self) -> Result<(), TestCaseError> {
+        self.ring.port().exchange();
+        while let Some((_, back)) = self.ring.next_completion() {
+            prop_assert_eq!(back, completion(self.confirmed));
+            self.confirmed += 1;
+        }
+        while let Some(message) = self.ring.port().next_control() {
+            prop_assert_eq!(Some(message), self.told.pop_front().map(bye));
+        }
+        Ok(())
+    }
+}
