@@ -1,5 +1,6 @@
 //! The driver process: flags in, exit status out.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,7 +24,8 @@ fn main() -> ExitCode {
 }
 
 fn fail(message: &str) -> ExitCode {
-    eprintln!("driver: {message}");
+    // With nobody to read it, the status alone must do.
+    let _ = writeln!(io::stderr(), "driver: {message}");
     ExitCode::from(USAGE)
 }
 
