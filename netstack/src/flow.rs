@@ -4,7 +4,10 @@
 //! what becomes of it. Both hold the same [`Flow`].
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use shared::exec::{Clock, Signal};
 use shared::ledger::{Counters, DropReason, RefuseReason};
@@ -154,9 +157,10 @@ impl Flow {
         self.settled.notify();
     }
 
-    /// A send waited at `stage` from `since` until now.
-    pub fn note_blocked(&self, stage: Stage, since: Nanos) {
-        self.blocked.borrow_mut()[stage as usize].record(self.clock.now().since(since));
+    /// Awaits `wait`, and counts the time if it takes any.
+    pub async fn blocked_on<W: Future>(&self, stage: Stage, wait: W) -> W::Output {
+        let mut timed = Timed { flow: self, stage, since: None, wait: pin!(wait) };
+        (&mut timed).await
     }
 
     /// Ready once `packets` of the accepted ones have completed or died.
@@ -207,6 +211,59 @@ impl Flow {
     }
 }
 
+/// A wait that counts the time between its first poll and its end, be that ready or given up.
+struct Timed<'a, W> {
+    flow: &'a Flow,
+    stage: Stage,
+    /// When it was found that there is something to wait for.
+    since: Option<Nanos>,
+    wait: Pin<&'a mut W>,
+}
+
+impl<W: Future> Future for Timed<'_, W> {
+    type Output = W::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<W::Output> {
+        let polled = self.wait.as_mut().poll(cx);
+        if polled.is_pending() && self.since.is_none() {
+            self.since = Some(self.flow.clock.now());
+        }
+        polled
+    }
+}
+
+impl<W> Drop for Timed<'_, W> {
+    fn drop(&mut self) {
+        let Some(since) = self.since else { return };
+        let span = self.flow.clock.now().since(since);
+        // A try that found no room is not a wait.
+        if span > Nanos::ZERO {
+            self.flow.blocked.borrow_mut()[self.stage as usize].record(span);
+        }
+    }
+}
+
+/// All accounts of a run, by flow number.
+#[derive(Debug, Default)]
+pub struct Flows(RefCell<Vec<Rc<Flow>>>);
+
+impl Flows {
+    /// Adds an account. Flows are numbered in the order in which they are added.
+    pub fn add(&self, flow: Rc<Flow>) {
+        self.0.borrow_mut().push(flow);
+    }
+
+    /// The account of flow `id`, which must have been added.
+    pub fn get(&self, id: u32) -> Rc<Flow> {
+        Rc::clone(&self.0.borrow()[id as usize])
+    }
+
+    /// All accounts, in order.
+    pub fn all(&self) -> Vec<Rc<Flow>> {
+        self.0.borrow().clone()
+    }
+}
+
 /// A packet that was offered and whose admission is not decided yet.
 #[derive(Debug)]
 #[must_use = "an offer that is dropped counts as given up"]
@@ -253,6 +310,25 @@ mod tests {
         let counters = flow.counters();
         assert_eq!((counters.offered, counters.refused_for(RefuseReason::GaveUp), counters.refused()), (4, 1, 4));
         assert_eq!(flow.first_offer(), Some(Nanos(5)));
+    }
+
+    #[test]
+    fn blocked_time_is_counted_even_if_the_wait_is_given_up() {
+        use futures_util::FutureExt;
+        use shared::exec::{Virtual, run};
+
+        let clock = Clock::default();
+        let account = Flow::new(0, "test", None, &clock);
+        let (flow, timer) = (Rc::clone(&account), clock.clone());
+        let done = run(&clock, Virtual::default(), |_| async move {
+            flow.blocked_on(Stage::Room, timer.sleep_until(Nanos(30))).await;
+            let wait = flow.blocked_on(Stage::Room, std::future::pending::<()>());
+            futures_util::future::select(pin!(wait), timer.sleep_until(Nanos(40))).await;
+            assert_eq!(flow.blocked_on(Stage::Budget, std::future::pending::<()>()).now_or_never(), None);
+        });
+        assert_eq!(done, Ok(()));
+        assert_eq!((account.blocked(Stage::Room).count(), account.blocked_ns()), (2, 40));
+        assert_eq!(account.blocked(Stage::Budget).count(), 0);
     }
 
     #[test]

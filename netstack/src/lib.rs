@@ -3,4 +3,7 @@
 
 pub mod app;
 pub mod flow;
+pub mod process;
+pub mod session;
+pub mod settings;
 pub mod stack;

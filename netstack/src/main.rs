@@ -1,1 +1,10 @@
-fn main() {}
+//! The stack process.
+
+use std::process::ExitCode;
+
+use netstack::process::{RunError, run};
+use shared::exit::run_main;
+
+fn main() -> ExitCode {
+    run_main("netstack", run, RunError::status)
+}

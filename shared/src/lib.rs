@@ -7,9 +7,11 @@
 #![warn(missing_docs)]
 
 pub mod exec;
+pub mod exit;
 pub mod ledger;
 pub mod report;
 pub mod ring;
 pub mod settings;
+pub mod signals;
 pub mod units;
 pub mod wire;

@@ -1,5 +1,7 @@
 //! The socket transport, both ends in one thread: what crosses, in what order, and how much of it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 

@@ -5,8 +5,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::thread;
 
-use rustix::time::{ClockId, clock_gettime};
-use shared::exec::{Clock, IdleMode, RealPark, Signal, Stalled, StopHandle, monotonic_now, run};
+use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Stalled, StopHandle, monotonic_now, process_cpu_time, run};
 use shared::report::ProcessReport;
 use shared::ring::Depth;
 use shared::ring::socket::SocketConsumer;
@@ -14,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::backend::Output;
 use crate::hardware::Config;
-use crate::session::{Dma, Served, Setup, Stop, serve};
+use crate::session::{Dma, Served, Setup, serve};
 
 /// What a session needs to know, in a form that crosses threads.
 pub(super) struct Plan {
@@ -61,9 +60,9 @@ pub(super) async fn session(stream: OwnedFd, plan: Plan) -> Result<Served<Output
 
 fn work(stream: OwnedFd, plan: Plan) -> Result<Served<Output>, SessionError> {
     let port = Rc::new(SocketConsumer::new(stream, plan.depth).map_err(SessionError::Socket)?);
-    let told = Rc::new(Signal::default());
-    let park = RealPark::new(Rc::clone(&port), plan.stop.clone(), Rc::clone(&told), plan.idle);
-    let (idle, began) = (park.stats(), cpu_ns());
+    let interrupt = Rc::new(Interrupt::by(plan.stop));
+    let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), plan.idle);
+    let (idle, began) = (park.stats(), process_cpu_time());
     let setup = Setup {
         generation: plan.generation,
         depth: plan.depth,
@@ -71,16 +70,10 @@ fn work(stream: OwnedFd, plan: Plan) -> Result<Served<Output>, SessionError> {
         dma: plan.dma,
         verify: plan.verify,
         backend: plan.output,
-        stop: Stop { handle: plan.stop, told },
-        usage: Box::new(move || ProcessReport { cpu_ns: cpu_ns().saturating_sub(began), idle: idle.get() }),
+        interrupt,
+        usage: Box::new(move || ProcessReport { cpu_ns: process_cpu_time().since(began).0, idle: idle.get() }),
     };
     let clock = Clock::starting_at(monotonic_now());
     let inner = clock.clone();
     Ok(run(&clock, park, |_| serve(port, inner, setup))?)
-}
-
-/// CPU time of the whole process, user and system.
-fn cpu_ns() -> u64 {
-    let used = clock_gettime(ClockId::ProcessCPUTime);
-    used.tv_sec.unsigned_abs() * 1_000_000_000 + used.tv_nsec.unsigned_abs()
 }

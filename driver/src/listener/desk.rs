@@ -10,19 +10,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use shared::exec::{StopHandle, monotonic_now};
+use shared::exit::Status;
 use shared::report::{DriverReport, JsonTarget};
 use shared::ring::Depth;
+use shared::signals::Signals;
 use shared::units::LinkRate;
 use shared::wire::stream::write_control;
 use shared::wire::{Accept, Control, Hello, RefuseCode, RingInfo};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use super::RunError;
 use super::address::listen;
 use super::data::{Plan, SessionError, session};
 use super::greeting::{PATIENCE, Visit, grant, greet, turn_away};
-use super::{Outcome, RunError};
 use crate::backend::{Capture, Output};
 use crate::hardware::Config;
 use crate::session::{Ended, Served};
@@ -41,8 +42,7 @@ pub(super) struct Desk<'a> {
     settings: &'a Settings,
     hardware: Config,
     listener: Listener,
-    interrupt: Signal,
-    terminate: Signal,
+    signals: Signals,
     /// Clients that are being greeted or refused.
     visits: JoinSet<Visit>,
     running: Option<Running>,
@@ -70,8 +70,7 @@ impl<'a> Desk<'a> {
     /// Listens, and says so.
     pub(super) fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
         // Before anybody can know that there is something to interrupt.
-        let interrupt = signal(SignalKind::interrupt()).map_err(RunError::System)?;
-        let terminate = signal(SignalKind::terminate()).map_err(RunError::System)?;
+        let signals = Signals::new().map_err(RunError::System)?;
         let listener = listen(&settings.common.socket)?;
         // Behind the socket, so that no capture of a live driver is replaced by mistake.
         let output = match &settings.driver.pcap {
@@ -83,8 +82,7 @@ impl<'a> Desk<'a> {
             settings,
             hardware,
             listener,
-            interrupt,
-            terminate,
+            signals,
             visits: JoinSet::new(),
             running: None,
             output: Some(output),
@@ -96,8 +94,8 @@ impl<'a> Desk<'a> {
     }
 
     /// Works until it is time to close. Returns how it went, and the reports of all sessions.
-    pub(super) async fn work(mut self) -> Result<(Outcome, Vec<DriverReport>), RunError> {
-        let outcome = loop {
+    pub(super) async fn work(mut self) -> Result<(Status, Vec<DriverReport>), RunError> {
+        let status = loop {
             match self.next_event().await? {
                 Event::Came(stream) => drop(self.visits.spawn(greet(stream))),
                 Event::Visited(Visit::Wants(stream, hello)) => self.decide(stream, &hello)?,
@@ -106,22 +104,22 @@ impl<'a> Desk<'a> {
                     self.stopping = true;
                     match &self.running {
                         Some(running) => running.stop.stop(),
-                        None => break Outcome::Interrupted,
+                        None => break Status::Interrupted,
                     }
                 }
                 Event::Served(served) => {
                     let ended = self.file(*served);
                     if self.stopping {
-                        break Outcome::Interrupted;
+                        break Status::Interrupted;
                     }
                     if self.settings.driver.once {
-                        break if ended.peer_failed() { Outcome::PeerFailed } else { Outcome::Finished };
+                        break if ended.peer_failed() { Status::PeerFailed } else { Status::Fine };
                     }
                 }
             }
         };
-        let outcome = if self.unbalanced { Outcome::Unbalanced } else { outcome };
-        Ok((outcome, self.reports.into()))
+        let status = if self.unbalanced { Status::Unbalanced } else { status };
+        Ok((status, self.reports.into()))
     }
 
     async fn next_event(&mut self) -> Result<Event, RunError> {
@@ -133,8 +131,7 @@ impl<'a> Desk<'a> {
         };
         Ok(tokio::select! {
             biased;
-            _ = self.interrupt.recv() => Event::Signal,
-            _ = self.terminate.recv() => Event::Signal,
+            () = self.signals.next() => Event::Signal,
             served = done => {
                 self.running = None;
                 Event::Served(Box::new(served?))

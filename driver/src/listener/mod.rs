@@ -14,36 +14,12 @@ pub use data::SessionError;
 
 use std::io;
 
+use shared::exit::Status;
 use shared::report::{DRIVER_SCHEMA, DriverFile, JsonError, JsonTarget};
 
 use crate::backend::CaptureError;
 use crate::settings::{Settings, SettingsError};
 use desk::Desk;
-
-/// How a driver ends that did what it was asked to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The one session that it was to serve is over.
-    Finished,
-    /// That session's stack failed.
-    PeerFailed,
-    /// Counters that must agree do not.
-    Unbalanced,
-    /// A signal ended it.
-    Interrupted,
-}
-
-impl Outcome {
-    /// The status to exit with.
-    pub fn exit_status(self) -> u8 {
-        match self {
-            Self::Finished => 0,
-            Self::PeerFailed => 3,
-            Self::Unbalanced => 4,
-            Self::Interrupted => 130,
-        }
-    }
-}
 
 /// Why a driver cannot do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -72,15 +48,15 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`], for a person to read.
-pub fn run(settings: &Settings) -> Result<Outcome, RunError> {
+pub fn run(settings: &Settings) -> Result<Status, RunError> {
     let hardware = settings.driver.hardware(settings.common.seed)?;
     // Whoever waits for a report wants to know at once that there will be none.
     let json = settings.common.json.as_ref().map(JsonTarget::open).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
-    let (outcome, sessions) = runtime.block_on(async { Desk::open(settings, hardware)?.work().await })?;
+    let (status, sessions) = runtime.block_on(async { Desk::open(settings, hardware)?.work().await })?;
     if let Some(json) = json {
         let config = serde_json::to_value(settings).unwrap_or_default();
         json.write(&DriverFile { schema: DRIVER_SCHEMA.to_owned(), config, sessions })?;
     }
-    Ok(outcome)
+    Ok(status)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shared::exec::{Clock, IdleMode, RealPark, Signal, StopHandle, monotonic_now, run};
+use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Signal, monotonic_now, run};
 use shared::ring::socket::SocketProducer;
 use shared::ring::{Completion, Depth, Descriptor, MAX_FRAME, Port, Producer};
 use shared::wire::{
@@ -99,7 +99,7 @@ impl Client {
         let depth = Depth::new(depth).unwrap();
         let port = Rc::new(SocketProducer::new(self.0.into(), depth).unwrap());
         let clock = Clock::starting_at(monotonic_now());
-        let park = RealPark::new(Rc::clone(&port), StopHandle::new().unwrap(), Rc::default(), IdleMode::Hybrid);
+        let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Hybrid);
         let ring = Rc::new(Producer::new(Rc::clone(&port), depth, clock.clone()));
         let inner = clock.clone();
         run(&clock, park, |tasks| async move {

@@ -1,1 +1,22 @@
-//! Apps.
+//! Apps: what a person asks for, when it wants to send, and the loops that do it.
+//!
+//! ```text
+//! AppSpec  --resolve-->  ResolvedApp  --run_app-->  packets on a socket, counted in a Flow
+//! ```
+//!
+//! Apps are plain futures over a [`Datagrams`](crate::stack::Datagrams) socket. They read no clock
+//! and no randomness but what they are handed, so the same app runs in real and in virtual time.
+
+mod digest;
+mod ended;
+mod resolve;
+mod run;
+mod schedule;
+mod spec;
+
+pub use digest::arrivals_digest;
+pub use ended::Ended;
+pub use resolve::{ResolveError, ResolvedApp, resolve_all};
+pub use run::{Horizon, Run, run_app};
+pub use schedule::{Period, Phases, Shape};
+pub use spec::{AppSpec, Kind, Pace, Process, SpecError, SpecProblem, Traffic, WhenBlocked};

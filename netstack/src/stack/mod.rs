@@ -1,28 +1,35 @@
 //! The protocol layers, from a socket down to the ring.
 //!
-//! Each layer is a trait with a native `async fn`, generic over the layer below. What a layer does
-//! to a packet is a pure function; the trait is how it is called.
+//! Each layer is a trait with a native `async fn`, generic over the layer below, so that any layer
+//! can be tested against a fake neighbour and a user can put one of their own in between. What a
+//! layer does to a packet is a pure function; the trait is how it is called.
+//!
+//! | layer | trait | may wait for |
+//! | --- | --- | --- |
+//! | [`UdpSocket`] | [`Datagrams`] | its send budget |
+//! | [`Udp`] | [`Transport`] | |
+//! | [`Ip`] | [`Network`] | |
+//! | [`Ethernet`] | [`Link`] | the neighbour's address |
+//! | [`RingDevice`] | [`Device`] | room in the ring, as its policy has it |
+//!
+//! Room is asked for last: whoever holds a permit waits for nothing any more.
 
+pub mod device;
 mod error;
+mod ethernet;
+mod ip;
+mod neighbour;
 mod packet;
+mod route;
+mod socket;
+mod udp;
 
+pub use device::{Device, Policy, RingDevice};
 pub use error::SendError;
+pub use ethernet::{Ethernet, Link};
+pub use ip::{Ip, Network};
+pub use neighbour::{MacAddr, MacAddrError, Neighbours};
 pub use packet::{HEADROOM, Packet, Stamp};
-
-use std::net::SocketAddr;
-
-/// What an app sends on: a socket of the stack, or a layer that somebody put on top of one.
-pub trait Datagrams {
-    /// Sends one datagram, and waits as long as a layer below has to wait. Dropping the future
-    /// gives the attempt up; the packet was then never accepted.
-    ///
-    /// # Errors
-    /// [`SendError`] if it cannot be sent at all; the payload is still the caller's.
-    fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> impl Future<Output = Result<(), SendError>>;
-
-    /// Sends one datagram now, or not at all.
-    ///
-    /// # Errors
-    /// [`SendError::WouldBlock`] where [`Datagrams::send`] would wait, and all of its errors.
-    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError>;
-}
+pub use route::{Addresses, Route, Routes};
+pub use socket::{Datagrams, UdpSocket};
+pub use udp::{Transport, Udp};

@@ -11,11 +11,13 @@ mod park;
 mod real;
 mod run;
 mod signal;
+mod stop;
 mod timers;
 
 pub use clock::{Clock, NextTurn, Sleep};
 pub use park::{Park, Source, Virtual};
-pub use real::{IdleMode, IdleStats, RealPark, StopHandle, monotonic_now};
+pub use real::{IdleMode, IdleStats, RealPark, monotonic_now, process_cpu_time};
 pub use run::{Stalled, Tasks, run};
 pub use signal::Signal;
+pub use stop::{Interrupt, StopHandle};
 pub use timers::Order;

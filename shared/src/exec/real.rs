@@ -1,22 +1,28 @@
 //! Real time: the monotonic clock, a bounded spin, then sleep.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::{Park, Signal, Source};
+use super::{Interrupt, Park, Source};
 use crate::units::Nanos;
 
 /// CLOCK_MONOTONIC, which all processes of the machine share, so that times can be compared
 /// across the process boundary.
 pub fn monotonic_now() -> Nanos {
-    let at = clock_gettime(ClockId::Monotonic);
+    read(ClockId::Monotonic)
+}
+
+/// CPU time of this process since it started, user and system, all threads.
+pub fn process_cpu_time() -> Nanos {
+    read(ClockId::ProcessCPUTime)
+}
+
+fn read(clock: ClockId) -> Nanos {
+    let at = clock_gettime(clock);
     Nanos(at.tv_sec.unsigned_abs() * 1_000_000_000 + at.tv_nsec.unsigned_abs())
 }
 
@@ -31,40 +37,6 @@ pub enum IdleMode {
     Hybrid,
     /// Sleeps at once.
     Sleep,
-}
-
-/// Asks a running executor to stop, from a signal handler's task or another thread.
-#[derive(Debug, Clone)]
-pub struct StopHandle(Arc<Stop>);
-
-#[derive(Debug)]
-struct Stop {
-    asked: AtomicBool,
-    /// Readable once asked, so that a sleeping executor wakes up.
-    event: OwnedFd,
-}
-
-impl StopHandle {
-    /// A handle that nobody has used yet.
-    ///
-    /// # Errors
-    /// If the system has no event descriptor left.
-    pub fn new() -> std::io::Result<Self> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self(Arc::new(Stop { asked: AtomicBool::new(false), event })))
-    }
-
-    /// Asks to stop.
-    pub fn stop(&self) {
-        self.0.asked.store(true, Ordering::Release);
-        // The counter of an eventfd is full after 2^64 - 2 calls; until then this cannot fail.
-        let _ = rustix::io::write(&self.0.event, &1u64.to_ne_bytes());
-    }
-
-    /// Whether somebody asked.
-    pub fn is_asked(&self) -> bool {
-        self.0.asked.load(Ordering::Acquire)
-    }
 }
 
 /// Where the time went while no task could move.
@@ -82,20 +54,17 @@ pub struct IdleStats {
 #[derive(Debug)]
 pub struct RealPark<S> {
     source: Rc<S>,
-    stop: StopHandle,
-    /// Told once when `stop` is asked, for the tasks that end the run.
-    stopped: Rc<Signal>,
-    told: bool,
+    interrupt: Rc<Interrupt>,
     spin: SpinBudget,
     stats: Rc<Cell<IdleStats>>,
 }
 
 impl<S: Source> RealPark<S> {
-    /// Waits on `source`, and notifies `stopped` when `stop` is asked.
-    pub fn new(source: Rc<S>, stop: StopHandle, stopped: Rc<Signal>, mode: IdleMode) -> Self {
+    /// Waits on `source` and on `interrupt`.
+    pub fn new(source: Rc<S>, interrupt: Rc<Interrupt>, mode: IdleMode) -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let spin = SpinBudget::new(mode, cpus);
-        Self { source, stop, stopped, told: false, spin, stats: Rc::default() }
+        Self { source, interrupt, spin, stats: Rc::default() }
     }
 
     /// The counters, which go on counting while the park is in use.
@@ -126,15 +95,18 @@ impl<S: Source> RealPark<S> {
         if !self.source.before_sleep() {
             return;
         }
-        let stop = PollFd::from_borrowed_fd(self.stop.0.event.as_fd(), PollFlags::IN);
+        let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        let source = self.source.descriptor().map(|(fd, writable)| {
+            let also = if writable { PollFlags::OUT } else { PollFlags::empty() };
+            PollFd::from_borrowed_fd(fd, PollFlags::IN | also)
+        });
+        let mut watched: [Option<PollFd<'_>>; 2] = [source, self.interrupt.descriptor().map(readable)];
         let timeout = deadline.map(|at| timespec(at.since(monotonic_now())));
         // An interrupted sleep is a short sleep: the loop looks at everything again.
-        let _ = match self.source.descriptor() {
-            Some((fd, writable)) => {
-                let flags = if writable { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-                poll(&mut [PollFd::from_borrowed_fd(fd, flags), stop], timeout.as_ref())
-            }
-            None => poll(&mut [stop], timeout.as_ref()),
+        let _ = match &mut watched {
+            [Some(source), Some(stop)] => poll(&mut [source.clone(), stop.clone()], timeout.as_ref()),
+            [Some(one), None] | [None, Some(one)] => poll(std::slice::from_mut(one), timeout.as_ref()),
+            [None, None] => poll(&mut [], timeout.as_ref()),
         };
         self.source.after_sleep();
     }
@@ -152,12 +124,8 @@ impl<S: Source> Park for RealPark<S> {
     }
 
     fn exchange(&mut self) -> bool {
-        let stopping = !self.told && self.stop.is_asked();
-        if stopping {
-            self.told = true;
-            self.stopped.notify();
-        }
-        self.source.exchange() || stopping
+        let interrupted = self.interrupt.notice();
+        self.source.exchange() || interrupted
     }
 
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
@@ -241,14 +209,5 @@ mod tests {
             spin.learn(true);
         }
         assert_eq!(spin.budget, SpinBudget::MOST);
-    }
-
-    #[test]
-    fn a_stop_is_seen_by_every_clone() -> std::io::Result<()> {
-        let handle = StopHandle::new()?;
-        assert!(!handle.is_asked());
-        handle.clone().stop();
-        assert!(handle.is_asked());
-        Ok(())
     }
 }

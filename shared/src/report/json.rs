@@ -1,7 +1,7 @@
 //! Where a report is written as JSON.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,8 @@ pub struct JsonSink {
     target: JsonTarget,
     /// `None` is standard output.
     file: Option<File>,
+    /// An empty file that is there only because the target was tried, and must not stay so.
+    placeholder: Option<PathBuf>,
 }
 
 /// A report that cannot be written.
@@ -68,14 +70,17 @@ impl JsonTarget {
     /// If the file cannot be opened for writing.
     pub fn open(&self) -> Result<JsonSink, JsonError> {
         let target = self.clone();
-        let file = match self {
-            Self::Stdout => None,
-            Self::File(path) => match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
-                Ok(file) => Some(file),
-                Err(source) => return Err(JsonError::Open { target, source }),
-            },
-        };
-        Ok(JsonSink { target, file })
+        let Self::File(path) = self else { return Ok(JsonSink { target, file: None, placeholder: None }) };
+        match File::create_new(path) {
+            Ok(file) => Ok(JsonSink { target, file: Some(file), placeholder: Some(path.clone()) }),
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+                match File::options().write(true).create(true).truncate(false).open(path) {
+                    Ok(file) => Ok(JsonSink { target, file: Some(file), placeholder: None }),
+                    Err(source) => Err(JsonError::Open { target, source }),
+                }
+            }
+            Err(source) => Err(JsonError::Open { target, source }),
+        }
     }
 }
 
@@ -84,12 +89,23 @@ impl JsonSink {
     ///
     /// # Errors
     /// If not all of it could be written.
-    pub fn write(self, report: &impl Serialize) -> Result<(), JsonError> {
-        let written = match self.file {
+    pub fn write(mut self, report: &impl Serialize) -> Result<(), JsonError> {
+        self.placeholder = None;
+        let written = match &self.file {
             None => write_to(io::stdout().lock(), report),
-            Some(file) => empty(&file).and_then(|()| write_to(file, report)),
+            Some(file) => empty(file).and_then(|()| write_to(file, report)),
         };
-        written.map_err(|source| JsonError::Write { target: self.target, source })
+        written.map_err(|source| JsonError::Write { target: self.target.clone(), source })
+    }
+}
+
+/// A run that failed before it had a report leaves no file behind.
+impl Drop for JsonSink {
+    fn drop(&mut self) {
+        if let Some(path) = self.placeholder.take() {
+            // An empty file that cannot be removed does no harm.
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
@@ -113,11 +129,25 @@ mod tests {
     fn a_longer_old_report_is_replaced_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.json");
-        std::fs::write(&path, "old ".repeat(100)).unwrap();
+        fs::write(&path, "old ".repeat(100)).unwrap();
         let sink = JsonTarget::from(path.clone()).open().unwrap();
-        assert!(std::fs::read_to_string(&path).unwrap().starts_with("old"), "kept until there is something new");
+        assert!(fs::read_to_string(&path).unwrap().starts_with("old"), "kept until there is something new");
         sink.write(&[1, 2]).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
+    }
+
+    #[test]
+    fn without_a_report_there_is_no_file_but_an_old_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, old) = (folder.path().join("new.json"), folder.path().join("old.json"));
+        fs::write(&old, "old").unwrap();
+        for path in [&new, &old] {
+            drop(JsonTarget::from(path.clone()).open().unwrap());
+        }
+        assert!(!new.exists());
+        assert_eq!(fs::read_to_string(&old).unwrap(), "old");
+        JsonTarget::from(new.clone()).open().unwrap().write(&0).unwrap();
+        assert_eq!(fs::read_to_string(&new).unwrap(), "0\n");
     }
 
     #[test]

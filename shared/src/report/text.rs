@@ -7,28 +7,35 @@ use serde_json::Value;
 
 use super::{Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary, human};
 
+/// Lines of text, without a line feed after the last.
 impl Display for RunReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        self.write_setup(f)?;
-        self.write_ledger(f)?;
-        self.write_times(f)?;
-        self.write_blocked(f)?;
-        self.write_below(f)?;
-        self.write_apps(f)?;
-        self.warnings.iter().try_for_each(|warning| line(f, "Warning", plain(warning)))
+        let mut text = String::new();
+        self.write(&mut text)?;
+        f.write_str(text.trim_end())
     }
 }
 
 impl RunReport {
+    fn write(&self, out: &mut String) -> Result {
+        self.write_setup(out)?;
+        self.write_ledger(out)?;
+        self.write_times(out)?;
+        self.write_blocked(out)?;
+        self.write_below(out)?;
+        self.write_apps(out)?;
+        self.warnings.iter().try_for_each(|warning| line(out, "Warning", plain(warning)))
+    }
+
     /// How it ended, and what it was.
-    fn write_setup(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_setup(&self, out: &mut String) -> Result {
         let span = format!("after {} of {} time", human::time(self.elapsed_ns as f64), plain(&self.clock));
         let ending = match &self.ending {
             Ending::Finished => format!("finished {span}"),
             Ending::Interrupted => format!("interrupted {span}; the results are partial"),
             Ending::PeerFailed(why) => format!("the driver failed {span}; the results are partial: {}", plain(why)),
         };
-        line(f, "Run", ending)?;
+        line(out, "Run", ending)?;
         let mut config = format!("depth {}", self.ring.depth);
         if self.ring.txqueue > 0 {
             write!(config, " + txqueue {} = capacity {}", self.ring.txqueue, self.ring.capacity)?;
@@ -37,25 +44,25 @@ impl RunReport {
         for (settings, key) in [(stack, "policy"), (stack, "transport"), (stack, "dispatch"), (driver, "link")] {
             config.extend(setting(settings, key).map(|value| format!(", {key} {value}")));
         }
-        line(f, "Config", config)?;
+        line(out, "Config", config)?;
         for app in &self.apps {
-            line(f, "App", plain(&app.spec))?;
+            line(out, "App", plain(&app.spec))?;
         }
         let host = &self.host;
         let (name, kernel, cpu) = (plain(&host.name), plain(&host.kernel), plain(&host.cpu));
         line(
-            f,
+            out,
             "Host",
             format!("{name}, kernel {kernel}, {cpu}, CPUs {}, git {}", host.cpus, plain(&host.git_revision)),
         )?;
-        line(f, "Seed", format!("{}, arrivals {}", self.seed, plain(&self.arrivals_digest)))
+        line(out, "Seed", format!("{}, arrivals {}", self.seed, plain(&self.arrivals_digest)))
     }
 
     /// What became of the packets.
-    fn write_ledger(&self, f: &mut Formatter<'_>) -> Result {
-        line(f, "Ledger", if self.ledger.balanced { "balanced" } else { "DOES NOT BALANCE" })?;
+    fn write_ledger(&self, out: &mut String) -> Result {
+        line(out, "Ledger", if self.ledger.balanced { "balanced" } else { "DOES NOT BALANCE" })?;
         for violation in &self.ledger.violations {
-            line(f, "", plain(violation))?;
+            line(out, "", plain(violation))?;
         }
         let totals = &self.totals;
         let loss = format!("loss {} of the accepted", human::percent(totals.loss_ratio));
@@ -71,13 +78,13 @@ impl RunReport {
         ];
         let width = rows.iter().map(|(_, count, _)| human::count(*count).len()).max().unwrap_or(0);
         for (fate, count, remark) in rows {
-            line(f, &format!("  {fate}"), format!("{:>width$}  {}", human::count(count), remark))?;
+            line(out, &format!("  {fate}"), format!("{:>width$}  {}", human::count(count), remark))?;
         }
         let goodput = human::bit_rate(self.rate.bits_per_second);
-        line(f, "Rate", format!("{goodput} of payload, {}", human::packet_rate(self.rate.packets_per_second)))
+        line(out, "Rate", format!("{goodput} of payload, {}", human::packet_rate(self.rate.packets_per_second)))
     }
 
-    fn write_times(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_times(&self, out: &mut String) -> Result {
         let row = |label: &str, times: &Summary| {
             let &Summary { count, mean, p50, p99, p999, max, .. } = times;
             let times = [mean, p50 as f64, p99 as f64, p999 as f64, max as f64];
@@ -86,31 +93,31 @@ impl RunReport {
         };
         let header = ["Times of the delivered", "mean", "p50", "p99", "p99.9", "max"].map(str::to_owned).to_vec();
         let sojourn = row("  sojourn from acceptance", &self.sojourn_ns);
-        table(f, &[header, sojourn, row("  latency from intended time", &self.latency_ns)])
+        table(out, &[header, sojourn, row("  latency from intended time", &self.latency_ns)])
     }
 
     /// Who waited.
-    fn write_blocked(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_blocked(&self, out: &mut String) -> Result {
         let blocked = &self.blocked;
         let (stops, wakes) = (human::count(blocked.stops), human::count(blocked.wakes));
-        line(f, "Blocked", format!("{}, stops {stops}, wakes {wakes}", human::time(blocked.total_ns as f64)))?;
+        line(out, "Blocked", format!("{}, stops {stops}, wakes {wakes}", human::time(blocked.total_ns as f64)))?;
         for (stage, StageReport { total_ns, waits_ns }) in &blocked.stages {
             let mut waits = human::time(*total_ns as f64);
             if waits_ns.count > 0 {
                 let [p50, p99, max] = [waits_ns.p50, waits_ns.p99, waits_ns.max].map(|wait| human::time(wait as f64));
                 write!(waits, ", waits {}, p50 {p50}, p99 {p99}, max {max}", human::count(waits_ns.count))?;
             }
-            line(f, &format!("  {}", plain(stage)), waits)?;
+            line(out, &format!("  {}", plain(stage)), waits)?;
         }
         Ok(())
     }
 
     /// What is below the device.
-    fn write_below(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_below(&self, out: &mut String) -> Result {
         let ring = &self.ring;
         let (p50, p99, max) = (ring.occupancy_p50, ring.occupancy_p99, ring.occupancy_max);
         line(
-            f,
+            out,
             "Ring",
             format!("slots held: mean {}, p50 {p50}, p99 {p99}, max {max}", human::mean(ring.occupancy_mean)),
         )?;
@@ -119,23 +126,27 @@ impl RunReport {
             [hardware.starved_ns, hardware.busy_ns, hardware.stalled_ns].map(|span| human::time(span as f64));
         if self.driver.is_some() || *hardware != HardwareReport::default() {
             let most = hardware.occupancy_max;
-            line(f, "Hardware", format!("starved {starved}, busy {busy}, stalled {stalled}, frames at most {most}"))?;
+            line(out, "Hardware", format!("starved {starved}, busy {busy}, stalled {stalled}, frames at most {most}"))?;
         }
         let [rung, suppressed] = [self.doorbells.rung, self.doorbells.suppressed].map(human::count);
-        line(f, "Doorbells", format!("rung {rung}, suppressed {suppressed}"))?;
-        line(f, "Netstack", usage(&self.process))?;
+        line(out, "Doorbells", format!("rung {rung}, suppressed {suppressed}"))?;
+        line(out, "Netstack", usage(&self.process))?;
         match &self.driver {
             Some(driver) => {
                 let [received, sent] = [driver.received, driver.sent].map(human::count);
                 let usage = usage(&driver.process);
-                line(f, "Driver", format!("{usage}, received {received}, sent {sent}, ended: {}", plain(&driver.ended)))
+                line(
+                    out,
+                    "Driver",
+                    format!("{usage}, received {received}, sent {sent}, ended: {}", plain(&driver.ended)),
+                )
             }
-            None => line(f, "Driver", "ended before it could tell what it and the hardware counted"),
+            None => line(out, "Driver", "ended before it could tell what it and the hardware counted"),
         }
     }
 
     /// Each app, if there are several.
-    fn write_apps(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_apps(&self, out: &mut String) -> Result {
         if self.apps.len() < 2 {
             return Ok(());
         }
@@ -154,16 +165,16 @@ impl RunReport {
             row.extend(times.map(|span| human::time(span as f64)));
             rows.push(row);
         }
-        table(f, &rows)
+        table(out, &rows)
     }
 }
 
-fn line(f: &mut Formatter<'_>, label: &str, what: impl Display) -> Result {
-    writeln!(f, "{}", format!("{label:<11} {what}").trim_end())
+fn line(out: &mut String, label: &str, what: impl Display) -> Result {
+    writeln!(out, "{}", format!("{label:<11} {what}").trim_end())
 }
 
 /// Columns as wide as they must be, with numbers to the right.
-fn table(f: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
+fn table(out: &mut String, rows: &[Vec<String>]) -> Result {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -171,9 +182,9 @@ fn table(f: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
     for row in rows {
         for (column, cell) in row.iter().enumerate() {
             let width = width(column);
-            if column == 0 { write!(f, "{cell:<width$}")? } else { write!(f, "  {cell:>width$}")? }
+            if column == 0 { write!(out, "{cell:<width$}")? } else { write!(out, "  {cell:>width$}")? }
         }
-        writeln!(f)?;
+        writeln!(out)?;
     }
     Ok(())
 }

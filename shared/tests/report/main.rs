@@ -138,7 +138,7 @@ fn the_peer_cannot_write_to_the_terminal() {
     report.ending = Ending::PeerFailed("\x1b[2Jgone\nWarning none".to_owned());
     let text = report.to_string();
     assert!(text.contains("\\u{1b}[2Jgone\\nWarning none"), "{text}");
-    assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()) && !text.ends_with('\n'));
 }
 
 #[test]

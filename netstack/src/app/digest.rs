@@ -1,0 +1,81 @@
+//! A short proof that two runs offered the same traffic.
+
+use shared::units::Nanos;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::resolve::{Draws, ResolvedApp};
+
+/// How many draws of each app count. A fixed number, because how many a run got through depends
+/// on how fast it was.
+const DRAWS: usize = 65_536;
+
+/// Hash of what `apps` draw from `seed`: the payload size and the first 65 536 intended times or
+/// think times of each, in order. Equal digests mean equal arrivals.
+///
+/// Names, budgets and policies do not enter it. Neither does the seed itself: apps without
+/// randomness send the same under each.
+pub fn arrivals_digest(seed: u64, apps: &[ResolvedApp]) -> String {
+    let mut hash = Xxh3Default::new();
+    for app in apps {
+        hash.update(app.spec().kind().name().as_bytes());
+        hash.update(&app.spec().size().0.to_le_bytes());
+        match app.draws(seed) {
+            Draws::None => {}
+            Draws::Arrivals(mut arrivals, _) => update(&mut hash, || arrivals.draw()),
+            Draws::Think(mut think) => update(&mut hash, || think.draw()),
+        }
+    }
+    format!("{:016x}", hash.digest())
+}
+
+fn update(hash: &mut Xxh3Default, mut draw: impl FnMut() -> Nanos) {
+    (0..DRAWS).for_each(|_| hash.update(&draw().0.to_le_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AppSpec, resolve_all};
+    use super::*;
+    use shared::units::{BitRate, Bytes, LinkRate};
+
+    fn digest(seed: u64, specs: &[&str]) -> String {
+        let specs: Vec<AppSpec> = specs.iter().map(|text| text.parse().unwrap()).collect();
+        let apps = resolve_all(&specs, LinkRate::Limited(BitRate(1_000_000_000)), Bytes(1472)).unwrap();
+        arrivals_digest(seed, &apps)
+    }
+
+    #[test]
+    fn equal_for_equal_arrivals_and_different_for_others() {
+        let poisson = digest(1, &["poisson:load=0.9"]);
+        assert_eq!(poisson, digest(1, &["poisson:load=0.9,name=other,budget=1MB,when-blocked=skip"]));
+        let others: [(u64, &[&str]); 6] = [
+            (2, &["poisson:load=0.9"]),
+            (1, &["poisson:load=0.91"]),
+            (1, &["poisson:rate=0.9Gbit"]),
+            (1, &["cbr:load=0.9"]),
+            (1, &["poisson:load=0.9", "bulk"]),
+            (1, &["bulk", "poisson:load=0.9"]),
+        ];
+        for (seed, specs) in others {
+            assert_ne!(poisson, digest(seed, specs), "{seed} {specs:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_random_is_equal_under_every_seed() {
+        let digest = |seed| digest(seed, &["cbr:load=2", "onoff:rate=10kpps", "bulk:size=22B", "reqresp"]);
+        assert_eq!(digest(1), digest(2));
+    }
+
+    #[test]
+    fn sizes_and_think_times_count() {
+        assert_ne!(digest(1, &["bulk"]), digest(1, &["bulk:size=22B"]));
+        let think = "reqresp:think=1ms,distribution=exponential";
+        assert_ne!(digest(1, &[think]), digest(2, &[think]));
+    }
+
+    #[test]
+    fn the_digest_is_the_same_on_every_machine() {
+        assert_eq!(digest(1, &["poisson:load=0.9", "onoff:rate=10kpps,distribution=exponential"]), "8006914244a07d30");
+    }
+}

@@ -1,0 +1,245 @@
+//! From what a person asked for to what an app does on the link at hand.
+
+use shared::units::{Bytes, LinkRate, Nanos, wire_bits};
+
+use super::schedule::{Arrivals, Cbr, OnOff, Period, Poisson, Shape, ThinkTimes, generator};
+use super::spec::{AppSpec, Pace, Process, Traffic, WhenBlocked};
+
+/// Ethernet, IPv4 and UDP headers.
+const HEADERS_V4: usize = 14 + 20 + 8;
+/// Ethernet, IPv6 and UDP headers.
+const HEADERS_V6: usize = 14 + 40 + 8;
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+/// Loads are exact to this fraction.
+const LOAD_PARTS: f64 = 1e12;
+
+impl Pace {
+    /// The least load that is not rounded to nothing.
+    pub(super) const LEAST_LOAD: f64 = 1.0 / LOAD_PARTS;
+}
+
+/// An app that cannot run on this link, or beside the others.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ResolveError {
+    /// A load, but no link to take the share of.
+    #[error("--app {spec}: load is a share of the link's time, but the link is unlimited; write rate, or limit --link")]
+    LoadNeedsLink {
+        /// The app.
+        spec: Box<AppSpec>,
+    },
+    /// A payload above the MTU.
+    #[error("--app {spec}: size={size} does not fit into a packet; write at most {limit}")]
+    TooLarge {
+        /// The app.
+        spec: Box<AppSpec>,
+        /// What was asked for.
+        size: Bytes,
+        /// What fits.
+        limit: Bytes,
+    },
+    /// More than a packet a nanosecond.
+    #[error("--app {spec}: more than one packet a nanosecond; lower rate or load, or raise size")]
+    TooFast {
+        /// The app.
+        spec: Box<AppSpec>,
+    },
+    /// Two apps of one name.
+    #[error("--app {spec}: another app is named {name} already; write another name")]
+    NameTaken {
+        /// The app.
+        spec: Box<AppSpec>,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// An app that can run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolvedApp {
+    index: u32,
+    name: String,
+    spec: AppSpec,
+    schedule: Schedule,
+}
+
+/// [`Traffic`], with its pace as a time between packets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Schedule {
+    Bulk,
+    Open { process: Process, period: Period, when_blocked: WhenBlocked },
+    ReqResp { think: Nanos, shape: Shape },
+}
+
+/// Resolves all apps of a run, in order. `payload_limit` is the largest UDP payload that the MTU
+/// allows.
+///
+/// # Errors
+/// [`ResolveError`] for the first app that cannot run.
+pub fn resolve_all(specs: &[AppSpec], link: LinkRate, payload_limit: Bytes) -> Result<Vec<ResolvedApp>, ResolveError> {
+    let mut apps: Vec<ResolvedApp> = Vec::with_capacity(specs.len());
+    for (spec, index) in specs.iter().zip(0..) {
+        let app = spec.resolve(index, link, payload_limit)?;
+        if apps.iter().any(|other| other.name == app.name) {
+            return Err(ResolveError::NameTaken { spec: Box::new(spec.clone()), name: app.name });
+        }
+        apps.push(app);
+    }
+    Ok(apps)
+}
+
+impl AppSpec {
+    /// Number `index` of a run, on `link`.
+    ///
+    /// # Errors
+    /// [`ResolveError`] if it cannot run there.
+    pub fn resolve(&self, index: u32, link: LinkRate, payload_limit: Bytes) -> Result<ResolvedApp, ResolveError> {
+        if self.size > payload_limit {
+            return Err(ResolveError::TooLarge { spec: Box::new(self.clone()), size: self.size, limit: payload_limit });
+        }
+        let schedule = match self.traffic {
+            Traffic::Bulk => Schedule::Bulk,
+            Traffic::Open { process, pace, when_blocked } => {
+                Schedule::Open { process, period: self.period(pace, link)?, when_blocked }
+            }
+            Traffic::ReqResp { think, shape } => Schedule::ReqResp { think, shape },
+        };
+        let name = self.name.clone().unwrap_or_else(|| format!("{}-{index}", self.kind()));
+        let spec = Self { name: Some(name.clone()), ..self.clone() };
+        Ok(ResolvedApp { index, name, spec, schedule })
+    }
+
+    fn period(&self, pace: Pace, link: LinkRate) -> Result<Period, ResolveError> {
+        let spec = || Box::new(self.clone());
+        let period = match pace {
+            Pace::Bits(rate) => Period::new(u128::from(self.size.0) * 8 * NANOS_PER_SECOND, u128::from(rate.0)),
+            Pace::Packets(rate) => Period::new(NANOS_PER_SECOND, u128::from(rate.0)),
+            Pace::Load(load) => {
+                let LinkRate::Limited(link) = link else { return Err(ResolveError::LoadNeedsLink { spec: spec() }) };
+                // A load is a decimal as people write it; as a binary fraction it would drift.
+                let parts = (load.0 * LOAD_PARTS).round() as u128;
+                let nanos = u128::from(self.wire_bits()) * NANOS_PER_SECOND * LOAD_PARTS as u128;
+                Period::new(nanos, u128::from(link.0).saturating_mul(parts))
+            }
+        };
+        period.ok_or_else(|| ResolveError::TooFast { spec: spec() })
+    }
+
+    /// Bits of the link's time that one packet takes.
+    pub fn wire_bits(&self) -> u64 {
+        let headers = if self.to.is_ipv6() { HEADERS_V6 } else { HEADERS_V4 };
+        wire_bits(usize::try_from(self.size.0).unwrap_or(usize::MAX).saturating_add(headers))
+    }
+}
+
+/// What an app draws before it sends.
+#[derive(Debug, Clone)]
+pub(super) enum Draws {
+    /// Nothing: it sends as fast as it may.
+    None,
+    /// Intended times.
+    Arrivals(Arrivals, WhenBlocked),
+    /// Think times.
+    Think(ThinkTimes),
+}
+
+impl ResolvedApp {
+    /// Its number in the run, which is also that of its flow.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What was asked for, with the name resolved.
+    pub fn spec(&self) -> &AppSpec {
+        &self.spec
+    }
+
+    /// Time between packets of an open-loop app, the mean if they vary; in an on phase, for `onoff`.
+    pub fn period(&self) -> Option<Period> {
+        match self.schedule {
+            Schedule::Open { period, .. } => Some(period),
+            Schedule::Bulk | Schedule::ReqResp { .. } => None,
+        }
+    }
+
+    /// Its generators, at their beginning.
+    pub(super) fn draws(&self, seed: u64) -> Draws {
+        let generator = generator(seed, self.index);
+        match self.schedule {
+            Schedule::Bulk => Draws::None,
+            Schedule::Open { process, period, when_blocked } => {
+                let arrivals = match process {
+                    Process::Cbr => Arrivals::Cbr(Cbr::new(period)),
+                    Process::Poisson => Arrivals::Poisson(Poisson::new(period, generator)),
+                    Process::OnOff(phases) => Arrivals::OnOff(OnOff::new(period, phases, generator)),
+                };
+                Draws::Arrivals(arrivals, when_blocked)
+            }
+            Schedule::ReqResp { think, shape } => Draws::Think(ThinkTimes::new(think, shape, generator)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::units::BitRate;
+
+    const GIGABIT: LinkRate = LinkRate::Limited(BitRate(1_000_000_000));
+
+    fn resolve(text: &str, link: LinkRate) -> Result<ResolvedApp, ResolveError> {
+        text.parse::<AppSpec>().unwrap().resolve(3, link, Bytes(1472))
+    }
+
+    #[test]
+    fn a_pace_becomes_the_exact_time_between_packets() {
+        let cases = [
+            ("cbr:rate=100Mbit", (1472 * 8 * 10, 1)),
+            ("poisson:rate=250kpps", (4000, 1)),
+            ("cbr:rate=7Mbit,size=22B", (22 * 8 * 1000, 7)),
+            ("cbr:load=1", (12_304, 1)),
+            ("onoff:load=0.9", (12_304 * 10, 9)),
+            ("cbr:load=2,size=22B", (704, 2)),
+            ("cbr:load=1,to=[::1]:9,size=1452B", (12_304, 1)),
+        ];
+        for (text, (nanos, per)) in cases {
+            let period = resolve(text, GIGABIT).unwrap().period().unwrap();
+            assert_eq!(period, Period::new(nanos, per).unwrap(), "{text}");
+        }
+        assert_eq!(resolve("bulk", LinkRate::Unlimited).unwrap().period(), None);
+    }
+
+    #[test]
+    fn an_app_without_a_name_is_called_after_its_kind_and_number() {
+        let app = resolve("reqresp", LinkRate::Unlimited).unwrap();
+        assert_eq!((app.index(), app.name()), (3, "reqresp-3"));
+        assert_eq!(
+            app.spec().to_string(),
+            "reqresp:name=reqresp-3,size=1472B,think=1ms,distribution=fixed,to=10.0.0.2:9"
+        );
+    }
+
+    #[test]
+    fn what_cannot_run_here_is_named_with_its_remedy() {
+        let said = [
+            ("cbr:load=0.9", LinkRate::Unlimited),
+            ("bulk:size=1473B", GIGABIT),
+            ("cbr:rate=100Gbit,size=1B", GIGABIT),
+            ("cbr:load=1000000", GIGABIT),
+        ]
+        .map(|(text, link)| resolve(text, link).unwrap_err().to_string());
+        let same: Vec<AppSpec> = ["bulk:name=bulk-1", "bulk"].iter().map(|text| text.parse().unwrap()).collect();
+        let twice = resolve_all(&same, GIGABIT, Bytes(1472)).unwrap_err().to_string();
+        insta::assert_snapshot!(said.join("\n") + "\n" + &twice, @"
+        --app cbr:size=1472B,load=0.9,when-blocked=wait,to=10.0.0.2:9: load is a share of the link's time, but the link is unlimited; write rate, or limit --link
+        --app bulk:size=1473B,to=10.0.0.2:9: size=1473B does not fit into a packet; write at most 1472B
+        --app cbr:size=1B,rate=100Gbit,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
+        --app cbr:size=1472B,load=1000000,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
+        --app bulk:size=1472B,to=10.0.0.2:9: another app is named bulk-1 already; write another name
+        ");
+    }
+}

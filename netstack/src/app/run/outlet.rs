@@ -1,0 +1,85 @@
+//! An app's way out: its payload, its packet numbers, and the account of each send.
+
+use std::net::SocketAddr;
+
+use shared::exec::Clock;
+use shared::units::Nanos;
+
+use crate::app::ResolvedApp;
+use crate::flow::{Flow, Offer};
+use crate::stack::{Datagrams, SendError, Stamp};
+
+/// After so many sends, an app that never had to wait lets others have their turn.
+const BURST: u32 = 64;
+
+pub(super) struct Outlet<'a, D> {
+    socket: D,
+    flow: &'a Flow,
+    clock: &'a Clock,
+    to: SocketAddr,
+    /// Allocated once; only the number at its front changes.
+    payload: Vec<u8>,
+    sequence: u64,
+    /// Sends since the app last gave up its turn.
+    burst: u32,
+}
+
+impl<'a, D: Datagrams> Outlet<'a, D> {
+    pub(super) fn new(app: &ResolvedApp, flow: &'a Flow, socket: D, clock: &'a Clock) -> Self {
+        let spec = app.spec();
+        // A pattern that is easy to recognise in a capture.
+        let payload = (0..spec.size().0).map(|at| at as u8).collect();
+        Self { socket, flow, clock, to: spec.to(), payload, sequence: 0, burst: 0 }
+    }
+
+    pub(super) fn flow(&self) -> &'a Flow {
+        self.flow
+    }
+
+    pub(super) fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
+    /// Waits for `at`, and at least for the next turn if it is time to give others theirs.
+    pub(super) async fn rest_until(&mut self, at: Nanos) {
+        if self.now() < at {
+            self.burst = 0;
+            self.clock.sleep_until(at).await;
+        } else if self.burst >= BURST {
+            self.burst = 0;
+            self.clock.next_turn().await;
+        }
+    }
+
+    /// Sends the next packet, waiting as long as it takes. Dropped before it is done, the packet
+    /// was given up.
+    pub(super) async fn send(&mut self, intended: Nanos) -> Result<(), SendError> {
+        let stamp = self.next_stamp(intended);
+        let offer = self.flow.offer(intended);
+        account(offer, self.socket.send(&self.payload, self.to, stamp).await)
+    }
+
+    /// Sends the next packet now or not at all.
+    pub(super) fn try_send(&mut self, intended: Nanos) -> Result<(), SendError> {
+        let stamp = self.next_stamp(intended);
+        let offer = self.flow.offer(intended);
+        account(offer, self.socket.try_send(&self.payload, self.to, stamp))
+    }
+
+    fn next_stamp(&mut self, intended: Nanos) -> Stamp {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        self.burst += 1;
+        // Little-endian, so that a payload with room for less holds the bytes that change.
+        self.payload.iter_mut().zip(sequence.to_le_bytes()).for_each(|(byte, digit)| *byte = digit);
+        Stamp { flow: self.flow.id(), sequence, intended }
+    }
+}
+
+fn account(offer: Offer<'_>, sent: Result<(), SendError>) -> Result<(), SendError> {
+    match sent {
+        Ok(()) => offer.accepted(),
+        Err(error) => offer.refused(error.reason()),
+    }
+    sent
+}

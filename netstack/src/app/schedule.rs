@@ -1,0 +1,328 @@
+//! When apps want to send: seeded generators of intended times, as offsets from the app's start.
+//!
+//! They read no clock and know nothing of what becomes of the packets, so the same seed gives the
+//! same arrivals whatever the policy, the depth and the machine.
+
+use std::fmt;
+
+use rand::SeedableRng;
+use rand_distr::{Distribution, Exp1};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use shared::units::Nanos;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The generator of app number `index`. Seed and index are hashed together, so that neighbouring
+/// apps and seeds share no stretch of numbers.
+pub(super) fn generator(seed: u64, index: u32) -> Xoshiro256PlusPlus {
+    let mut key = *b"app.............";
+    key[4..12].copy_from_slice(&seed.to_le_bytes());
+    key[12..].copy_from_slice(&index.to_le_bytes());
+    Xoshiro256PlusPlus::seed_from_u64(xxh3_64(&key))
+}
+
+/// Time from one packet to the next: nanoseconds as an exact fraction, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    nanos: u128,
+    per: u128,
+}
+
+impl Period {
+    /// `nanos / per` nanoseconds; `None` if that is less than one, which no clock here can tell
+    /// from nothing.
+    pub fn new(nanos: u128, per: u128) -> Option<Self> {
+        let common = gcd(nanos, per);
+        (per > 0 && nanos >= per).then(|| Self { nanos: nanos / common, per: per / common })
+    }
+
+    /// In nanoseconds, for means.
+    pub fn as_nanos_f64(self) -> f64 {
+        self.nanos as f64 / self.per as f64
+    }
+}
+
+fn gcd(a: u128, b: u128) -> u128 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Whether a span is the same each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Always the mean.
+    Fixed,
+    /// Exponentially distributed about the mean.
+    Exponential,
+}
+
+impl Shape {
+    /// Every shape.
+    pub const ALL: [Self; 2] = [Self::Fixed, Self::Exponential];
+
+    /// The spelling in flags.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Exponential => "exponential",
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn draw_span(mean: Nanos, shape: Shape, generator: &mut Xoshiro256PlusPlus) -> Nanos {
+    match shape {
+        Shape::Fixed => mean,
+        Shape::Exponential => {
+            let unit: f64 = Exp1.sample(generator);
+            // The cast saturates.
+            Nanos((unit * mean.0 as f64).round() as u64)
+        }
+    }
+}
+
+/// Intended times of an open-loop app, one after the other, without end.
+#[derive(Debug, Clone)]
+pub(super) enum Arrivals {
+    /// At a constant rate.
+    Cbr(Cbr),
+    /// A Poisson process.
+    Poisson(Poisson),
+    /// At a constant rate, with silences.
+    OnOff(OnOff),
+}
+
+impl Arrivals {
+    /// The next intended time. Never earlier than the one before.
+    pub(super) fn draw(&mut self) -> Nanos {
+        match self {
+            Self::Cbr(cbr) => cbr.draw(),
+            Self::Poisson(poisson) => poisson.draw(),
+            Self::OnOff(onoff) => onoff.draw(),
+        }
+    }
+}
+
+/// Arrival number i at exactly floor(i * period), the first at 0.
+#[derive(Debug, Clone)]
+pub(super) struct Cbr {
+    next: Nanos,
+    /// What `next` was rounded down by, in units of 1 / per nanoseconds.
+    remainder: u128,
+    whole_step: Nanos,
+    step_remainder: u128,
+    per: u128,
+}
+
+impl Cbr {
+    /// A packet each `period`.
+    pub(super) fn new(period: Period) -> Self {
+        let whole_step = u64::try_from(period.nanos / period.per).unwrap_or(u64::MAX);
+        Self {
+            next: Nanos::ZERO,
+            remainder: 0,
+            whole_step: Nanos(whole_step),
+            step_remainder: period.nanos % period.per,
+            per: period.per,
+        }
+    }
+
+    fn draw(&mut self) -> Nanos {
+        let drawn = self.next;
+        self.next += self.whole_step;
+        // The remainder is carried instead of multiplied, so that no packet costs a division.
+        self.remainder += self.step_remainder;
+        if self.remainder >= self.per {
+            self.remainder -= self.per;
+            self.next += Nanos(1);
+        }
+        drawn
+    }
+}
+
+/// Independent, exponentially distributed gaps, also before the first packet.
+#[derive(Debug, Clone)]
+pub(super) struct Poisson {
+    mean_gap: f64,
+    at: Nanos,
+    /// What `at` was rounded down by: keeping it apart keeps long runs as exact as short ones.
+    fraction: f64,
+    generator: Xoshiro256PlusPlus,
+}
+
+impl Poisson {
+    /// On average a packet each `period`.
+    pub(super) fn new(period: Period, generator: Xoshiro256PlusPlus) -> Self {
+        Self { mean_gap: period.as_nanos_f64(), at: Nanos::ZERO, fraction: 0.0, generator }
+    }
+
+    fn draw(&mut self) -> Nanos {
+        let unit: f64 = Exp1.sample(&mut self.generator);
+        let gap = unit * self.mean_gap + self.fraction;
+        let whole = gap as u64;
+        self.fraction = gap - whole as f64;
+        self.at += Nanos(whole);
+        self.at
+    }
+}
+
+/// A packet each period of the on phases; nothing in the off phases between them.
+///
+/// The period runs on across a silence: a phase shorter than the period does not always get a
+/// packet, so the rate of the on phases is exact however short they are.
+#[derive(Debug, Clone)]
+pub(super) struct OnOff {
+    /// Times as if there were no silence.
+    steady: Cbr,
+    phases: Phases,
+    /// Where the current on phase ends, as if there were no silence.
+    on_ends: Nanos,
+    /// The silences so far.
+    silent: Nanos,
+    generator: Xoshiro256PlusPlus,
+}
+
+/// The phases of `onoff`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phases {
+    /// Mean length of the on phase.
+    pub on: Nanos,
+    /// Mean length of the off phase.
+    pub off: Nanos,
+    /// Whether both are the same each time.
+    pub shape: Shape,
+}
+
+impl OnOff {
+    /// Begins with an on phase. Phases whose mean is 0 make no progress, so `on` is at least 1 ns.
+    pub(super) fn new(period: Period, phases: Phases, mut generator: Xoshiro256PlusPlus) -> Self {
+        let phases = Phases { on: phases.on.max(Nanos(1)), ..phases };
+        let on_ends = draw_span(phases.on, phases.shape, &mut generator);
+        Self { steady: Cbr::new(period), phases, on_ends, silent: Nanos::ZERO, generator }
+    }
+
+    fn draw(&mut self) -> Nanos {
+        let steady = self.steady.draw();
+        while steady >= self.on_ends && self.on_ends < Nanos::MAX {
+            self.silent += draw_span(self.phases.off, self.phases.shape, &mut self.generator);
+            self.on_ends += draw_span(self.phases.on, self.phases.shape, &mut self.generator);
+        }
+        steady + self.silent
+    }
+}
+
+/// Think times of a `reqresp` app, one after the other, without end.
+#[derive(Debug, Clone)]
+pub(super) struct ThinkTimes {
+    mean: Nanos,
+    shape: Shape,
+    generator: Xoshiro256PlusPlus,
+}
+
+impl ThinkTimes {
+    /// Think times about `mean`.
+    pub(super) fn new(mean: Nanos, shape: Shape, generator: Xoshiro256PlusPlus) -> Self {
+        Self { mean, shape, generator }
+    }
+
+    /// The next think time.
+    pub(super) fn draw(&mut self) -> Nanos {
+        draw_span(self.mean, self.shape, &mut self.generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn period(nanos: u128, per: u128) -> Period {
+        Period::new(nanos, per).unwrap()
+    }
+
+    fn times(mut arrivals: Arrivals, count: usize) -> Vec<u64> {
+        std::iter::repeat_with(|| arrivals.draw().0).take(count).collect()
+    }
+
+    fn mean_and_variance(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+        let count = values.clone().count() as f64;
+        let mean = values.clone().sum::<f64>() / count;
+        (mean, values.map(|value| (value - mean).powi(2)).sum::<f64>() / count)
+    }
+
+    #[test]
+    fn the_millionth_cbr_arrival_is_exact() {
+        // 1472 B at 7 Mbit/s, and wire time of full frames at 0.9 of a gigabit: neither is a whole number.
+        for (nanos, per) in [(1472 * 8 * 1_000_000_000, 7_000_000), (12_304_000_000_000, 900_000_000), (1, 1)] {
+            let drawn = times(Arrivals::Cbr(Cbr::new(period(nanos, per))), 1_000_001);
+            for i in [0, 1, 2, 3, 999, 1_000_000] {
+                assert_eq!(u128::from(drawn[i]), i as u128 * nanos / per, "arrival {i} each {nanos}/{per}");
+            }
+        }
+    }
+
+    #[test]
+    fn less_than_a_nanosecond_is_no_period() {
+        assert_eq!((Period::new(999, 1000), Period::new(1, 0)), (None, None));
+    }
+
+    #[test]
+    fn a_period_beyond_all_times_never_comes() {
+        let drawn = times(Arrivals::Cbr(Cbr::new(period(u128::MAX, 1))), 3);
+        assert_eq!(drawn, [0, u64::MAX, u64::MAX]);
+    }
+
+    #[test]
+    fn poisson_gaps_have_the_mean_and_the_variance_of_an_exponential() {
+        let drawn = times(Arrivals::Poisson(Poisson::new(period(25_001, 2), generator(1, 0))), 200_001);
+        let gaps = drawn.windows(2).map(|pair| (pair[1] - pair[0]) as f64);
+        let (mean, variance) = mean_and_variance(gaps);
+        assert!((mean / 12_500.5 - 1.0).abs() < 0.01, "mean {mean}");
+        assert!((variance.sqrt() / 12_500.5 - 1.0).abs() < 0.01, "deviation {}", variance.sqrt());
+    }
+
+    #[test]
+    fn poisson_keeps_its_rate_when_gaps_are_close_to_a_nanosecond() {
+        let drawn = times(Arrivals::Poisson(Poisson::new(period(3, 2), generator(1, 0))), 1_000_000);
+        let mean = drawn[999_999] as f64 / 1e6;
+        assert!((mean / 1.5 - 1.0).abs() < 0.01, "rounding each gap down would make it about 1: {mean}");
+    }
+
+    #[test]
+    fn onoff_is_silent_in_its_off_phases_and_keeps_its_rate_in_the_others() {
+        let phases = Phases { on: Nanos(100), off: Nanos(1000), shape: Shape::Fixed };
+        let drawn = times(Arrivals::OnOff(OnOff::new(period(30, 1), phases, generator(1, 0))), 8);
+        // 30 ns apart, but nothing from 100 to 1100, and the next 30 ns are counted across the gap.
+        assert_eq!(drawn, [0, 30, 60, 90, 1120, 1150, 1180, 2210]);
+    }
+
+    #[test]
+    fn exponential_phases_keep_the_share_of_on_time() {
+        let phases = Phases { on: Nanos(10_000), off: Nanos(30_000), shape: Shape::Exponential };
+        let drawn = times(Arrivals::OnOff(OnOff::new(period(100, 1), phases, generator(3, 0))), 1_000_000);
+        let share = 1e6 * 100.0 / drawn[999_999] as f64;
+        assert!((share / 0.25 - 1.0).abs() < 0.05, "{share}");
+        assert!(drawn.is_sorted());
+    }
+
+    #[test]
+    fn think_times_are_fixed_or_exponential() {
+        let mut fixed = ThinkTimes::new(Nanos(7), Shape::Fixed, generator(1, 0));
+        assert_eq!([fixed.draw(), fixed.draw()], [Nanos(7); 2]);
+        let mut varied = ThinkTimes::new(Nanos(1_000_000), Shape::Exponential, generator(1, 0));
+        let drawn: Vec<f64> = std::iter::repeat_with(|| varied.draw().0 as f64).take(100_000).collect();
+        let (mean, variance) = mean_and_variance(drawn.into_iter());
+        assert!((mean / 1e6 - 1.0).abs() < 0.01 && (variance.sqrt() / 1e6 - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn every_app_and_every_seed_draws_its_own() {
+        let drawn = |seed, index| times(Arrivals::Poisson(Poisson::new(period(1000, 1), generator(seed, index))), 10);
+        assert_eq!(drawn(1, 0), drawn(1, 0));
+        assert_ne!(drawn(1, 0), drawn(1, 1));
+        assert_ne!(drawn(1, 0), drawn(2, 0));
+        assert_ne!(drawn(1, 1), drawn(2, 0));
+    }
+}

@@ -1,0 +1,123 @@
+//! The kinds of apps, and which keys each of them has.
+
+use std::fmt;
+
+/// A kind of app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Closed loop, as fast as it may.
+    Bulk,
+    /// Open loop at a constant rate.
+    Cbr,
+    /// Open loop, a Poisson process.
+    Poisson,
+    /// Open loop at a constant rate, with silences.
+    OnOff,
+    /// Closed loop: request, response, think time.
+    ReqResp,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Bulk, Self::Cbr, Self::Poisson, Self::OnOff, Self::ReqResp];
+
+    /// The spelling in flags.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bulk => "bulk",
+            Self::Cbr => "cbr",
+            Self::Poisson => "poisson",
+            Self::OnOff => "onoff",
+            Self::ReqResp => "reqresp",
+        }
+    }
+
+    /// Its keys, in the order in which people should read them.
+    pub fn keys(self) -> impl Iterator<Item = Key> {
+        Key::ALL.into_iter().filter(move |key| key.belongs_to(self))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A key of an app's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// Name in reports.
+    Name,
+    /// UDP payload.
+    Size,
+    /// Payload bits, or packets, a second.
+    Rate,
+    /// Share of the link's time.
+    Load,
+    /// Mean on phase.
+    On,
+    /// Mean off phase.
+    Off,
+    /// Mean think time.
+    Think,
+    /// Whether phases or think times vary.
+    Distribution,
+    /// To wait or to skip.
+    WhenBlocked,
+    /// Payload bytes that may be under way.
+    Budget,
+    /// Destination.
+    To,
+}
+
+impl Key {
+    /// Every key.
+    pub const ALL: [Self; 11] = [
+        Self::Name,
+        Self::Size,
+        Self::Rate,
+        Self::Load,
+        Self::On,
+        Self::Off,
+        Self::Think,
+        Self::Distribution,
+        Self::WhenBlocked,
+        Self::Budget,
+        Self::To,
+    ];
+
+    /// The spelling in flags.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Size => "size",
+            Self::Rate => "rate",
+            Self::Load => "load",
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Think => "think",
+            Self::Distribution => "distribution",
+            Self::WhenBlocked => "when-blocked",
+            Self::Budget => "budget",
+            Self::To => "to",
+        }
+    }
+
+    /// Whether apps of `kind` have it.
+    pub const fn belongs_to(self, kind: Kind) -> bool {
+        match self {
+            Self::Name | Self::Size | Self::Budget | Self::To => true,
+            Self::Rate | Self::Load | Self::WhenBlocked => matches!(kind, Kind::Cbr | Kind::Poisson | Kind::OnOff),
+            Self::On | Self::Off => matches!(kind, Kind::OnOff),
+            Self::Think => matches!(kind, Kind::ReqResp),
+            Self::Distribution => matches!(kind, Kind::OnOff | Kind::ReqResp),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,304 @@
+//! Reading an app from text.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use shared::units::{BitRate, Bytes, Nanos, PacketRate, Ratio, UnitError};
+
+use super::error::shown;
+use super::keys::{Key, Kind};
+use super::{AppSpec, Pace, Phases, Process, Shape, SpecError, SpecProblem, Traffic, WhenBlocked};
+
+/// A full Ethernet frame over IPv4.
+const DEFAULT_SIZE: Bytes = Bytes(1472);
+/// The discard port of the driver's side of the link.
+const DEFAULT_TO: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 9);
+const DEFAULT_PHASE: Nanos = Nanos::from_millis(100);
+const DEFAULT_THINK: Nanos = Nanos::from_millis(1);
+/// An on phase this short is still long enough for the schedule to get somewhere.
+const SHORTEST_ON: Nanos = Nanos::from_micros(1);
+/// Names stand in tables.
+const LONGEST_NAME: usize = 32;
+
+impl FromStr for AppSpec {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        parse(text).map_err(|problem| SpecError::new(text, problem))
+    }
+}
+
+fn parse(text: &str) -> Result<AppSpec, SpecProblem> {
+    let (kind, settings) = text.split_once(':').map_or((text, None), |(kind, settings)| (kind, Some(settings)));
+    let kind = named(Kind::ALL, Kind::name, kind).ok_or_else(|| SpecProblem::UnknownKind(shown(kind)))?;
+    let settings = Settings::read(kind, settings)?;
+    let size = settings.parse_or(Key::Size, DEFAULT_SIZE)?;
+    if size == Bytes(0) {
+        return Err(settings.bad(Key::Size, "is no payload; write at least 1B"));
+    }
+    let budget: Option<Bytes> = settings.parse(Key::Budget)?;
+    if budget.is_some_and(|budget| budget < size) {
+        let remedy = format!("is less than one packet; write at least {size}");
+        return Err(settings.bad(Key::Budget, &remedy));
+    }
+    Ok(AppSpec { name: settings.name()?, size, budget, to: settings.to()?, traffic: settings.traffic(kind)? })
+}
+
+fn named<T: Copy>(all: impl IntoIterator<Item = T>, name: fn(T) -> &'static str, text: &str) -> Option<T> {
+    all.into_iter().find(|item| name(*item) == text)
+}
+
+/// The keys that were written, each at most once, with their values.
+struct Settings<'a>(Vec<(Key, &'a str)>);
+
+impl<'a> Settings<'a> {
+    fn read(kind: Kind, text: Option<&'a str>) -> Result<Self, SpecProblem> {
+        let mut found = Self(Vec::new());
+        for item in text.into_iter().flat_map(|text| text.split(',')) {
+            let Some((key, value)) = item.split_once('=') else {
+                return Err(SpecProblem::NotAPair { item: shown(item), kind });
+            };
+            let key =
+                named(Key::ALL, Key::name, key).ok_or_else(|| SpecProblem::UnknownKey { key: shown(key), kind })?;
+            if !key.belongs_to(kind) {
+                return Err(SpecProblem::ForeignKey { key, kind });
+            }
+            if found.get(key).is_some() {
+                return Err(SpecProblem::RepeatedKey(key));
+            }
+            found.0.push((key, value));
+        }
+        Ok(found)
+    }
+
+    fn get(&self, key: Key) -> Option<&'a str> {
+        self.0.iter().find(|(known, _)| *known == key).map(|(_, value)| *value)
+    }
+
+    fn bad(&self, key: Key, remedy: &str) -> SpecProblem {
+        SpecProblem::BadValue { key, value: shown(self.get(key).unwrap_or_default()), remedy: remedy.to_owned() }
+    }
+
+    fn parse<T: FromStr<Err = UnitError>>(&self, key: Key) -> Result<Option<T>, SpecProblem> {
+        self.get(key).map(str::parse).transpose().map_err(|error| SpecProblem::BadUnit { key, error })
+    }
+
+    fn parse_or<T: FromStr<Err = UnitError>>(&self, key: Key, default: T) -> Result<T, SpecProblem> {
+        Ok(self.parse(key)?.unwrap_or(default))
+    }
+
+    fn one_of<T: Copy, const N: usize>(
+        &self,
+        key: Key,
+        all: [T; N],
+        name: fn(T) -> &'static str,
+        default: T,
+    ) -> Result<T, SpecProblem> {
+        let Some(text) = self.get(key) else { return Ok(default) };
+        named(all, name, text)
+            .ok_or_else(|| self.bad(key, &format!("is none of its values; write {}", all.map(name).join(" or "))))
+    }
+
+    fn name(&self) -> Result<Option<String>, SpecProblem> {
+        let Some(name) = self.get(Key::Name) else { return Ok(None) };
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fits) {
+            let remedy = format!("cannot be a name; write 1 to {LONGEST_NAME} of letters, digits, - _ and .");
+            return Err(self.bad(Key::Name, &remedy));
+        }
+        Ok(Some(name.to_owned()))
+    }
+
+    fn to(&self) -> Result<SocketAddr, SpecProblem> {
+        match self.get(Key::To).map(str::parse::<SocketAddr>) {
+            None => Ok(DEFAULT_TO),
+            Some(Ok(to)) if to.port() != 0 => Ok(to),
+            Some(_) => {
+                Err(self.bad(Key::To, "is no destination; write an address and a port above 0, such as 10.0.0.2:9"))
+            }
+        }
+    }
+
+    fn traffic(&self, kind: Kind) -> Result<Traffic, SpecProblem> {
+        let process = match kind {
+            Kind::Bulk => return Ok(Traffic::Bulk),
+            Kind::ReqResp => {
+                let think = self.parse_or(Key::Think, DEFAULT_THINK)?;
+                return Ok(Traffic::ReqResp { think, shape: self.shape()? });
+            }
+            Kind::Cbr => Process::Cbr,
+            Kind::Poisson => Process::Poisson,
+            Kind::OnOff => Process::OnOff(self.phases()?),
+        };
+        let when_blocked = self.one_of(Key::WhenBlocked, WhenBlocked::ALL, WhenBlocked::name, WhenBlocked::Wait)?;
+        Ok(Traffic::Open { process, pace: self.pace(kind)?, when_blocked })
+    }
+
+    fn shape(&self) -> Result<Shape, SpecProblem> {
+        self.one_of(Key::Distribution, Shape::ALL, Shape::name, Shape::Fixed)
+    }
+
+    fn phases(&self) -> Result<Phases, SpecProblem> {
+        let on = self.parse_or(Key::On, DEFAULT_PHASE)?;
+        if on < SHORTEST_ON {
+            return Err(self.bad(Key::On, &format!("is too short to send in; write at least {SHORTEST_ON}")));
+        }
+        Ok(Phases { on, off: self.parse_or(Key::Off, DEFAULT_PHASE)?, shape: self.shape()? })
+    }
+
+    fn pace(&self, kind: Kind) -> Result<Pace, SpecProblem> {
+        let pace = match (self.get(Key::Rate), self.get(Key::Load)) {
+            (None, None) => return Err(SpecProblem::NoPace(kind)),
+            (Some(_), Some(_)) => return Err(SpecProblem::TwoPaces),
+            (Some(rate), None) if counts_packets(rate) => Pace::Packets(self.parse_or(Key::Rate, PacketRate(0))?),
+            (Some(_), None) => Pace::Bits(self.parse_or(Key::Rate, BitRate(0))?),
+            (None, Some(_)) => Pace::Load(self.parse_or(Key::Load, Ratio(0.0))?),
+        };
+        match pace {
+            Pace::Bits(BitRate(0)) | Pace::Packets(PacketRate(0)) => {
+                Err(self.bad(Key::Rate, "sends nothing; write a rate above zero, or leave the app out"))
+            }
+            Pace::Load(load) if load.0 < Pace::LEAST_LOAD => {
+                Err(self.bad(Key::Load, "sends nothing; write a load above zero, such as 0.9"))
+            }
+            pace => Ok(pace),
+        }
+    }
+}
+
+/// Whether a rate, well spelled or not, was meant to be one of packets.
+fn counts_packets(rate: &str) -> bool {
+    rate.contains('p') && !rate.contains(['b', 'B'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn canonical(text: &str) -> String {
+        text.parse::<AppSpec>().unwrap().to_string()
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default_that_is_printed() {
+        let printed = [
+            "bulk",
+            "cbr:rate=100Mbit",
+            "poisson:load=90%,when-blocked=skip,budget=64KiB",
+            "onoff:rate=250kpps,on=1500us,name=a.b-c_1",
+            "reqresp:to=[::1]:7,size=22B,distribution=exponential",
+        ]
+        .map(canonical);
+        insta::assert_snapshot!(printed.join("\n"), @"
+        bulk:size=1472B,to=10.0.0.2:9
+        cbr:size=1472B,rate=100Mbit,when-blocked=wait,to=10.0.0.2:9
+        poisson:size=1472B,load=0.9,when-blocked=skip,budget=64KiB,to=10.0.0.2:9
+        onoff:name=a.b-c_1,size=1472B,rate=250kpps,on=1.5ms,off=100ms,distribution=fixed,when-blocked=wait,to=10.0.0.2:9
+        reqresp:size=22B,think=1ms,distribution=exponential,to=[::1]:7
+        ");
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_its_remedy() {
+        let written = [
+            "",
+            "blk",
+            "bulk:",
+            "Bulk",
+            "bulk size=22B",
+            "bulk:size",
+            "bulk:size=22B,",
+            "bulk:siez=22B",
+            "bulk:rate=1Gbit",
+            "cbr:rate=1Gbit,think=1ms",
+            "poisson:rate=1Gbit,on=1ms",
+            "reqresp:when-blocked=skip",
+            "cbr",
+            "poisson:size=22B",
+            "cbr:rate=1Gbit,load=0.9",
+            "cbr:rate=1Gbit,rate=2Gbit",
+            "cbr:rate=100",
+            "cbr:rate=100Mbps",
+            "cbr:rate=100kp/s",
+            "cbr:rate=0bit",
+            "cbr:rate=0pps",
+            "cbr:load=-1",
+            "cbr:load=0",
+            "cbr:load=",
+            "cbr:rate=1Gbit,when-blocked=drop",
+            "onoff:rate=1Gbit,on=0ms",
+            "onoff:rate=1Gbit,off=5",
+            "onoff:rate=1Gbit,distribution=normal",
+            "reqresp:think=5m",
+            "bulk:size=1500",
+            "bulk:size=0B",
+            "bulk:budget=64K",
+            "bulk:budget=100B",
+            "bulk:name=",
+            "bulk:name=two words",
+            "bulk:to=10.0.0.2",
+            "bulk:to=10.0.0.2:0",
+            "bulk:to=example.com:9",
+            "bulk:na\nme=x",
+        ];
+        let said = written.map(|text| text.parse::<AppSpec>().unwrap_err().to_string());
+        assert!(said.iter().all(|line| !line.contains('\n')));
+        insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
+    fn a_message_does_not_grow_with_what_was_written() {
+        let said = format!("bulk:{}=1", "x".repeat(10_000)).parse::<AppSpec>().unwrap_err().to_string();
+        assert!(said.len() < 500, "{said}");
+    }
+
+    fn spans() -> impl Strategy<Value = Nanos> {
+        (1_000..u64::MAX).prop_map(Nanos)
+    }
+
+    fn shapes() -> impl Strategy<Value = Shape> {
+        proptest::sample::select(&Shape::ALL[..])
+    }
+
+    fn traffic() -> impl Strategy<Value = Traffic> {
+        let pace = prop_oneof![
+            (1..u64::MAX).prop_map(|rate| Pace::Bits(BitRate(rate))),
+            (1..u64::MAX).prop_map(|rate| Pace::Packets(PacketRate(rate))),
+            (1e-12..1e6).prop_map(|load| Pace::Load(Ratio(load))),
+        ];
+        let process = prop_oneof![
+            Just(Process::Cbr),
+            Just(Process::Poisson),
+            (spans(), spans(), shapes()).prop_map(|(on, off, shape)| Process::OnOff(Phases { on, off, shape })),
+        ];
+        let open = (process, pace, proptest::sample::select(&WhenBlocked::ALL[..]))
+            .prop_map(|(process, pace, when_blocked)| Traffic::Open { process, pace, when_blocked });
+        let reqresp = (spans(), shapes()).prop_map(|(think, shape)| Traffic::ReqResp { think, shape });
+        prop_oneof![Just(Traffic::Bulk), open, reqresp]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back_as_the_same(
+            traffic in traffic(),
+            name in proptest::option::of("[a-zA-Z0-9._-]{1,32}"),
+            size in (1..u64::MAX).prop_map(Bytes),
+            more in proptest::option::of(any::<u64>()),
+            to in any::<(std::net::IpAddr, u16)>().prop_map(|(ip, port)| SocketAddr::new(ip, port.max(1))),
+        ) {
+            let budget = more.map(|more| Bytes(size.0.saturating_add(more)));
+            let spec = AppSpec { name, size, budget, to, traffic };
+            prop_assert_eq!(Ok(spec.clone()), spec.to_string().parse());
+            let json = serde_json::to_string(&spec).unwrap();
+            prop_assert_eq!(spec, serde_json::from_str(&json).unwrap());
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "(bulk|cbr|onoff|)(:|)([a-z-]{0,6}=?[0-9.a-zA-Z%]{0,6},?){0,4}") {
+            if let Ok(spec) = text.parse::<AppSpec>() {
+                prop_assert_eq!(Ok(spec.clone()), spec.to_string().parse());
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The process around the data path: flags, signals, threads, files.
+//!
+//! The main thread runs tokio for the greeting and for signals; the data path has a thread of its
+//! own, where nothing but the executor runs.
+
+use std::io;
+use std::rc::Rc;
+use std::thread;
+
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+use shared::exec::{
+    Clock, Interrupt, RealPark, Stalled, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
+};
+use shared::exit::Status;
+use shared::report::{
+    ConfigReport, Ending, HostReport, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
+    interval_header, interval_line,
+};
+use shared::ring::Producer;
+use shared::ring::socket::SocketProducer;
+use shared::settings::Common;
+use shared::signals::Signals;
+use shared::units::{BitRate, LinkRate, Nanos};
+use tokio::sync::oneshot;
+
+use crate::app::arrivals_digest;
+use crate::session::{ConnectError, Context, Greeted, Length, Plan, PlanError, assemble, connect, run_stack};
+use crate::settings::StackSettings;
+
+/// The stack of Pushback: apps that send UDP through a bounded ring to a driver process.
+///
+/// Start `driver` first, with the same --socket. Units are strict: 1Gbit, 250kpps, 1500B, 5ms.
+#[derive(Debug, Clone, Parser, Serialize, Deserialize)]
+#[command(name = "netstack", version)]
+pub struct Args {
+    /// What both processes take.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: Common,
+    /// What only the stack takes.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub stack: StackSettings,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Flags that make no run.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The report has no place.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// No driver.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Somebody interrupted before there was anything to report.
+    #[error("interrupted before the run began")]
+    Interrupted,
+    /// The machine refused something that every run needs.
+    #[error("{what}: {cause}")]
+    System {
+        /// What was needed.
+        what: &'static str,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A fault of the program.
+    #[error(transparent)]
+    Stalled(#[from] Stalled),
+    /// The data path ended without a word: a fault of the program.
+    #[error("the data path ended without a report; this is a fault of the program")]
+    NoReport,
+}
+
+impl RunError {
+    /// What the process exits with.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Plan(_) | Self::Json(JsonError::Open { .. }) | Self::Connect(ConnectError::BadPath { .. }) => {
+                Status::Usage
+            }
+            Self::Connect(_) => Status::PeerFailed,
+            Self::Interrupted => Status::Interrupted,
+            Self::Json(JsonError::Write { .. }) | Self::System { .. } | Self::Stalled(_) | Self::NoReport => {
+                Status::Failed
+            }
+        }
+    }
+}
+
+/// Runs the stack as `args` say: greets the driver, sends, reports.
+///
+/// # Errors
+/// [`RunError`] if there is no report; a run that ended early has one, and a status that says so.
+pub fn run(args: &Args) -> Result<Status, RunError> {
+    let length = Length::of(&args.stack)?;
+    let sink = args.common.json.as_ref().map(JsonTarget::open).transpose()?;
+    let system = |what| move |cause| RunError::System { what, cause };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(system("the tokio runtime cannot be built"))?;
+    let stop = StopHandle::new().map_err(system("no event descriptor is left"))?;
+    let report = runtime.block_on(async {
+        let mut signals = Signals::new().map_err(system("signals cannot be received"))?;
+        let (path, stack) = (&args.common.socket, &args.stack);
+        let greeted = tokio::select! {
+            greeted = connect(path, args.common.depth, stack.transport, stack.connect_timeout) => greeted?,
+            () = signals.next() => return Err(RunError::Interrupted),
+        };
+        let plan = Plan::new(stack, length, args.common.seed, link(&greeted))?;
+        on_a_thread(args.clone(), greeted, plan, stop, signals).await
+    })?;
+    publish(args, sink, &report)?;
+    Ok(status(&report))
+}
+
+fn link(greeted: &Greeted) -> LinkRate {
+    greeted.accept.link_bits_per_second.map_or(LinkRate::Unlimited, |rate| LinkRate::Limited(BitRate(rate)))
+}
+
+/// Runs the data path on a thread of its own, and passes signals on to it.
+async fn on_a_thread(
+    args: Args,
+    greeted: Greeted,
+    plan: Plan,
+    stop: StopHandle,
+    mut signals: Signals,
+) -> Result<RunReport, RunError> {
+    let (done, mut report) = oneshot::channel();
+    let data_path_stop = stop.clone();
+    let data_path = thread::Builder::new().name("data-path".to_owned());
+    let spawned = data_path.spawn(move || {
+        // The main thread waits for this; should it be gone, so is everything else.
+        let _ = done.send(data_path_main(&args, greeted, plan, data_path_stop));
+    });
+    spawned.map_err(|cause| RunError::System { what: "no thread is left", cause })?;
+    loop {
+        tokio::select! {
+            report = &mut report => return report.unwrap_or(Err(RunError::NoReport)),
+            () = signals.next() => stop.stop(),
+        }
+    }
+}
+
+fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -> Result<RunReport, RunError> {
+    let Greeted { stream, depth, accept } = greeted;
+    let port = SocketProducer::new(stream, depth);
+    let port = Rc::new(port.map_err(|cause| RunError::System { what: "the driver's socket cannot be used", cause })?);
+    let interrupt = Rc::new(Interrupt::by(stop));
+    let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), args.common.idle);
+    let (idle, cpu_before) = (park.stats(), process_cpu_time());
+    let clock = Clock::starting_at(monotonic_now());
+    let ring = Producer::new(Rc::clone(&port), depth, clock.clone());
+    let (tasks_clock, tasks_plan, watch) = (clock.clone(), plan.clone(), watcher(args));
+    let outcome = run_tasks(&clock, park, |tasks| run_stack(tasks, tasks_clock, ring, tasks_plan, interrupt, watch))?;
+    let context = Context {
+        config: ConfigReport {
+            netstack: serde_json::to_value(args).unwrap_or_default(),
+            driver: serde_json::from_str(&accept.settings).unwrap_or_default(),
+        },
+        clock: "real".to_owned(),
+        host: HostReport::read(),
+        arrivals_digest: arrivals_digest(plan.seed, &plan.apps),
+        process: ProcessReport { cpu_ns: process_cpu_time().since(cpu_before).0, idle: idle.get() },
+        doorbells: port.stats().doorbells(),
+    };
+    Ok(assemble(outcome, &plan, depth, context))
+}
+
+/// Where text for people goes: out of the way of JSON on standard output.
+fn say(args: &Args, text: &str) {
+    if args.common.json == Some(JsonTarget::Stdout) { eprintln!("{text}") } else { println!("{text}") }
+}
+
+/// Prints a line per interval, unless nobody wants it.
+fn watcher(args: &Args) -> impl FnMut(&Sample) + use<> {
+    let args = args.clone();
+    let mut before = None;
+    move |sample| {
+        if args.stack.quiet {
+            return;
+        }
+        if before.is_none() {
+            say(&args, &interval_header());
+        }
+        let previous = before.replace(Nanos(sample.time_ns)).unwrap_or_default();
+        say(&args, &interval_line(sample, previous));
+    }
+}
+
+fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<(), RunError> {
+    say(args, &report.to_string());
+    Ok(sink.map_or(Ok(()), |sink| sink.write(report))?)
+}
+
+/// The worst that the report tells.
+fn status(report: &RunReport) -> Status {
+    let ending = match report.ending {
+        Ending::Finished => Status::Fine,
+        Ending::Interrupted => Status::Interrupted,
+        Ending::PeerFailed(_) => Status::PeerFailed,
+    };
+    if report.ledger.balanced { ending } else { Status::Unbalanced }
+}

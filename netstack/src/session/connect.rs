@@ -1,0 +1,140 @@
+//! Finding the driver and greeting it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use interprocess::local_socket::tokio::{Stream, prelude::*};
+use interprocess::local_socket::{GenericFilePath, ToFsName};
+use shared::ring::{Depth, DepthError, MAX_FRAME};
+use shared::units::Nanos;
+use shared::wire::stream::{StreamError, read_control, write_control, write_preamble};
+use shared::wire::{Accept, Control, Direction, Hello, Refuse, RingInfo, TransportKind};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// A session that has begun.
+#[derive(Debug)]
+pub struct Greeted {
+    /// The connection, which from here on belongs to the data path.
+    pub stream: OwnedFd,
+    /// Slots in force.
+    pub depth: Depth,
+    /// What the driver granted.
+    pub accept: Accept,
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody listens.
+    #[error(
+        "--socket {}: no driver there after {waited} ({cause}); start `driver --socket {}` first, \
+         or raise --connect-timeout", path.display(), path.display()
+    )]
+    NoDriver {
+        /// Where we looked.
+        path: PathBuf,
+        /// For how long.
+        waited: Nanos,
+        /// What the system said last.
+        cause: io::Error,
+    },
+    /// The path cannot name a socket.
+    #[error("--socket {}: {cause}; use a path shorter than 108 bytes", path.display())]
+    BadPath {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The driver did not answer in time.
+    #[error("--socket {}: something listens there but did not answer within {waited}; is it a driver?", path.display())]
+    NoAnswer {
+        /// Where we looked.
+        path: PathBuf,
+        /// For how long.
+        waited: Nanos,
+    },
+    /// The greeting failed.
+    #[error("--socket {}: {cause}; is it a driver of this version?", path.display())]
+    Stream {
+        /// Where we looked.
+        path: PathBuf,
+        /// What went wrong.
+        cause: StreamError,
+    },
+    /// The driver said no.
+    #[error("the driver refused: {}", .0.reason)]
+    Refused(Refuse),
+    /// The driver answered what no driver answers.
+    #[error("the driver answered the greeting with something else; is it a driver of this version?")]
+    NotAnAnswer,
+    /// The driver granted a ring that cannot be.
+    #[error("the driver granted no usable ring: {0}")]
+    BadRing(String),
+}
+
+impl From<DepthError> for ConnectError {
+    fn from(error: DepthError) -> Self {
+        Self::BadRing(error.to_string())
+    }
+}
+
+/// Connects to the driver at `path` and asks for one transmit ring of `depth` slots.
+///
+/// # Errors
+/// [`ConnectError`], each with what to do about it.
+pub async fn connect(
+    path: &Path,
+    depth: Depth,
+    transport: TransportKind,
+    patience: Nanos,
+) -> Result<Greeted, ConnectError> {
+    let deadline = Instant::now() + Duration::from_nanos(patience.0);
+    let mut stream = find(path, patience, deadline).await?;
+    let answer = timeout_at(deadline, greet(&mut stream, depth, transport)).await;
+    let no_answer = |_| ConnectError::NoAnswer { path: path.to_owned(), waited: patience };
+    let failed = |cause| ConnectError::Stream { path: path.to_owned(), cause };
+    match answer.map_err(no_answer)?.map_err(failed)? {
+        Control::Accept(accept) => granted(stream, depth, *accept),
+        Control::Refuse(refuse) => Err(ConnectError::Refused(refuse)),
+        Control::Hello(_) | Control::Bye(_) => Err(ConnectError::NotAnAnswer),
+    }
+}
+
+/// Connects; a driver that is only just starting is waited for.
+async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<Stream, ConnectError> {
+    loop {
+        let bad_path = |cause| ConnectError::BadPath { path: path.to_owned(), cause };
+        let name = path.to_fs_name::<GenericFilePath>().map_err(bad_path)?;
+        match Stream::connect(name).await {
+            Ok(stream) => return Ok(stream),
+            Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => return Err(bad_path(cause)),
+            Err(cause) if Instant::now() >= deadline => {
+                return Err(ConnectError::NoDriver { path: path.to_owned(), waited: patience, cause });
+            }
+            Err(_) => sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+async fn greet(stream: &mut Stream, depth: Depth, transport: TransportKind) -> Result<Control, StreamError> {
+    let ring = RingInfo { direction: Direction::Transmit, queue: 0, depth: depth.get(), slot_size: MAX_FRAME as u32 };
+    write_preamble(stream).await?;
+    write_control(stream, &Control::Hello(Hello { transport, rings: vec![ring] })).await?;
+    read_control(stream).await
+}
+
+fn granted(stream: Stream, asked: Depth, accept: Accept) -> Result<Greeted, ConnectError> {
+    let [ring] = accept.rings[..] else {
+        return Err(ConnectError::BadRing(format!("{} rings instead of one", accept.rings.len())));
+    };
+    let depth = Depth::new(ring.depth)?;
+    if depth > asked || ring.direction != Direction::Transmit || (ring.slot_size as usize) < MAX_FRAME {
+        return Err(ConnectError::BadRing(format!("{ring:?} does not fit what was asked for")));
+    }
+    let Stream::UdSocket(stream) = stream;
+    let stream = OwnedFd::try_from(stream).map_err(|error| ConnectError::BadRing(error.to_string()))?;
+    Ok(Greeted { stream, depth, accept })
+}

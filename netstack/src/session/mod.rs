@@ -1,0 +1,14 @@
+//! The session with the driver: greeting, run, farewell, report.
+
+mod connect;
+mod outcome;
+mod plan;
+mod report;
+mod run;
+mod sampler;
+
+pub use connect::{ConnectError, Greeted, connect};
+pub use outcome::{OccupancyFigures, Outcome};
+pub use plan::{Length, Plan, PlanError};
+pub use report::{Context, assemble};
+pub use run::run_stack;

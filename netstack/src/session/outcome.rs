@@ -1,0 +1,47 @@
+//! What a run left behind, before it is rendered.
+
+use std::rc::Rc;
+
+use shared::report::{DriverReport, Ending, Sample};
+use shared::ring::RingStats;
+use shared::units::Nanos;
+
+use crate::flow::Flow;
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// When the apps were started.
+    pub began: Nanos,
+    /// When the drain was over.
+    pub ended: Nanos,
+    /// The apps' accounts, closed.
+    pub flows: Vec<Rc<Flow>>,
+    /// The ring's counters.
+    pub ring: RingStats,
+    /// Slots held, as the device sees them.
+    pub occupancy: OccupancyFigures,
+    /// Packets still under way, by the ring's and the queue's own count.
+    pub under_way: u64,
+    /// Packets whose permit met a dead session.
+    pub lost_at_submit: u64,
+    /// The interval samples.
+    pub series: Vec<Sample>,
+    /// The driver's farewell, if it came.
+    pub driver: Option<DriverReport>,
+}
+
+/// Slots held over time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OccupancyFigures {
+    /// Weighted by time.
+    pub mean: f64,
+    /// The most at once.
+    pub most: u64,
+    /// Half of the time at most this many.
+    pub p50: u64,
+    /// 99 % of the time at most this many.
+    pub p99: u64,
+}

@@ -1,0 +1,140 @@
+//! What a run will do, resolved from the flags and from what the driver granted.
+
+use shared::units::{Bytes, LinkRate, Nanos};
+
+use crate::app::{Horizon, ResolveError, ResolvedApp, resolve_all};
+use crate::settings::{Neighbour, StackSettings};
+use crate::stack::{MacAddr, Policy, Routes};
+
+/// What a run will do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What the device does when the ring is full.
+    pub policy: Policy,
+    /// Places of the device's queue.
+    pub txqueue: u32,
+    /// What all randomness derives from.
+    pub seed: u64,
+    /// The apps.
+    pub apps: Vec<ResolvedApp>,
+    /// How much they offer.
+    pub length: Length,
+    /// How long the ring may drain.
+    pub drain_timeout: Nanos,
+    /// Time between samples.
+    pub interval: Nanos,
+    /// Our Ethernet address.
+    pub mac: MacAddr,
+    /// Which way destinations lie.
+    pub routes: Routes,
+    /// Neighbours that are known beforehand.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// How much the apps offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// For so long.
+    Duration(Nanos),
+    /// So many packets each.
+    Packets(u64),
+}
+
+/// Settings that make no run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// An app that cannot run.
+    #[error(transparent)]
+    App(#[from] ResolveError),
+    /// No time between samples, or more samples than a report shall hold.
+    #[error(
+        "--interval {interval}: a run of {duration} would take more than {MAX_SAMPLES} samples; use a longer interval"
+    )]
+    Interval {
+        /// What was asked for.
+        interval: Nanos,
+        /// For how long.
+        duration: Nanos,
+    },
+    /// Nothing to do.
+    #[error("--duration 0s: there is nothing to measure; use a time above zero, as in 5s")]
+    NoTime,
+}
+
+/// The most interval samples that one report holds.
+pub(super) const MAX_SAMPLES: u64 = 100_000;
+
+/// Largest UDP payload of a frame of 1514 B over IPv4; IPv6's is checked by the IP layer.
+const PAYLOAD_LIMIT: Bytes = Bytes(1472);
+
+/// How long a run takes if nobody says.
+const DEFAULT_DURATION: Nanos = Nanos::from_secs(5);
+
+/// Locally administered, and not a neighbour's default.
+const OUR_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+
+impl Plan {
+    /// Resolves `settings` for a link of rate `link`.
+    ///
+    /// # Errors
+    /// [`PlanError`], naming the flag and the remedy.
+    pub fn new(settings: &StackSettings, length: Length, seed: u64, link: LinkRate) -> Result<Self, PlanError> {
+        Ok(Self {
+            policy: settings.policy,
+            txqueue: settings.txqueue,
+            seed,
+            apps: resolve_all(&settings.apps, link, PAYLOAD_LIMIT)?,
+            length,
+            drain_timeout: settings.drain_timeout,
+            interval: settings.interval,
+            mac: OUR_MAC,
+            routes: routes(settings),
+            neighbours: settings.neighbour.clone(),
+        })
+    }
+
+    /// What each app is told to offer.
+    pub fn horizon(&self) -> Horizon {
+        match self.length {
+            Length::Duration(duration) => Horizon::Until(duration),
+            Length::Packets(packets) => Horizon::Packets(packets),
+        }
+    }
+}
+
+impl Length {
+    /// What `settings` ask for, which can be told before there is a driver.
+    ///
+    /// # Errors
+    /// [`PlanError::NoTime`] or [`PlanError::Interval`].
+    pub fn of(settings: &StackSettings) -> Result<Self, PlanError> {
+        let interval = settings.interval;
+        let length = match settings.packets {
+            Some(packets) => Self::Packets(packets),
+            None => Self::Duration(settings.duration.unwrap_or(DEFAULT_DURATION)),
+        };
+        let duration = match length {
+            Self::Duration(Nanos::ZERO) => return Err(PlanError::NoTime),
+            Self::Duration(duration) => duration,
+            Self::Packets(_) => Nanos::ZERO,
+        };
+        if interval == Nanos::ZERO || duration.0 / interval.0 > MAX_SAMPLES {
+            return Err(PlanError::Interval { interval, duration });
+        }
+        Ok(length)
+    }
+}
+
+fn routes(settings: &StackSettings) -> Routes {
+    let mut routes = Routes::default();
+    for network in &settings.address {
+        routes = routes.on_link(network.address, network.prefix);
+    }
+    for gateway in &settings.gateway {
+        let of_family = settings.address.iter().find(|own| own.address.is_ipv4() == gateway.is_ipv4());
+        if let Some(own) = of_family {
+            routes = routes.default_via(*gateway, own.address);
+        }
+    }
+    routes
+}

@@ -1,0 +1,232 @@
+//! From what a run left behind to its report.
+
+use std::collections::BTreeMap;
+
+use shared::ledger::{Counters, DropReason, Imbalance, RefuseReason};
+use shared::report::{
+    AppReport, BlockedReport, ConfigReport, Distribution, Doorbells, DriverReport, Ending, HostReport, LedgerReport,
+    ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, Totals,
+};
+use shared::ring::Depth;
+use shared::units::Nanos;
+
+use super::outcome::Outcome;
+use super::plan::Plan;
+use crate::flow::{Flow, Stage};
+
+/// What a report says of a run besides what happened in it.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Every resolved setting.
+    pub config: ConfigReport,
+    /// `real` or `virtual`.
+    pub clock: String,
+    /// Where it ran.
+    pub host: HostReport,
+    /// Hash of what the apps drew.
+    pub arrivals_digest: String,
+    /// What the process used.
+    pub process: ProcessReport,
+    /// What the transport counted.
+    pub doorbells: Doorbells,
+}
+
+/// The share of its active time for which the hardware may have starved before the result is the
+/// machine's rather than the model's.
+const STARVED_TOLERANCE: f64 = 0.01;
+
+/// Renders `outcome` of `plan` on a ring of `depth` slots as a report.
+pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -> RunReport {
+    let mut total = Counters::default();
+    let (mut sojourn, mut latency) = (Distribution::default(), Distribution::default());
+    for flow in &outcome.flows {
+        total += &flow.counters();
+        sojourn.add(&flow.sojourn());
+        latency.add(&flow.latency());
+    }
+    let ledger = ledger(&outcome, &total, depth);
+    let hardware = outcome.driver.as_ref().map(|driver| driver.hardware.clone()).unwrap_or_default();
+    RunReport {
+        schema: RUN_SCHEMA.to_owned(),
+        config: context.config,
+        seed: plan.seed,
+        clock: context.clock,
+        host: context.host,
+        arrivals_digest: context.arrivals_digest,
+        elapsed_ns: outcome.ended.since(outcome.began).0,
+        totals: totals(&total),
+        ledger,
+        drops: by_reason(DropReason::ALL, DropReason::name, |reason| total.dropped_for(reason)),
+        refusals: by_reason(RefuseReason::ALL, RefuseReason::name, |reason| total.refused_for(reason)),
+        rate: rate(&total, first_offer(&outcome.flows), last_completion(&outcome.flows)),
+        sojourn_ns: sojourn.summary(),
+        latency_ns: latency.summary(),
+        blocked: blocked(&outcome),
+        ring: ring(&outcome, plan, depth),
+        hardware,
+        doorbells: context.doorbells,
+        apps: outcome
+            .flows
+            .iter()
+            .zip(&plan.apps)
+            .map(|(flow, app)| app_report(flow, app.spec().to_string()))
+            .collect(),
+        process: context.process,
+        warnings: warnings(&outcome, &total),
+        ending: outcome.ending,
+        series: outcome.series,
+        driver: outcome.driver,
+    }
+}
+
+fn totals(counters: &Counters) -> Totals {
+    let (accepted, dropped) = (counters.accepted, counters.dropped());
+    Totals {
+        offered: counters.offered,
+        accepted,
+        refused: counters.refused(),
+        delivered: counters.delivered,
+        dropped,
+        in_flight: counters.in_flight,
+        lost: counters.lost,
+        loss_ratio: if accepted == 0 { 0.0 } else { dropped as f64 / accepted as f64 },
+    }
+}
+
+/// Holds the apps' accounts against the ring's own count, and both against the driver's.
+fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
+    let mut violations = total.check("totals");
+    for flow in &outcome.flows {
+        violations.extend(flow.counters().check(flow.name()));
+    }
+    let unsettled = ("in flight + lost", total.in_flight + total.lost);
+    let counted = ("under way by the ring's count", outcome.under_way + outcome.lost_at_submit);
+    violations.extend(Imbalance::between("ring", unsettled, counted));
+    if let Some(driver) = &outcome.driver {
+        violations.extend(against_driver(outcome, total, driver));
+    }
+    let mut violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    let held = outcome.occupancy.most.max(outcome.driver.as_ref().map_or(0, |driver| u64::from(driver.held_max)));
+    if held > u64::from(depth.get()) {
+        violations.push(format!("ring: {held} slots were held at once, of {depth}"));
+    }
+    LedgerReport { balanced: violations.is_empty(), violations }
+}
+
+fn against_driver(outcome: &Outcome, total: &Counters, driver: &DriverReport) -> Vec<Imbalance> {
+    let fates = driver.sent + driver.bad_length + driver.bad_header + driver.bad_checksum + driver.discarded;
+    let dropped = |reason| ("dropped", total.dropped_for(reason));
+    [
+        Imbalance::between("driver", ("received", driver.received), ("submitted by the stack", outcome.ring.submitted)),
+        Imbalance::between("driver", ("received", driver.received), ("sent + bad + discarded", fates)),
+        Imbalance::between("driver", ("sent", driver.sent), ("delivered", total.delivered)),
+        Imbalance::between("driver", ("bad length", driver.bad_length), dropped(DropReason::DriverBadLength)),
+        Imbalance::between("driver", ("bad header", driver.bad_header), dropped(DropReason::DriverBadHeader)),
+        Imbalance::between("driver", ("bad checksum", driver.bad_checksum), dropped(DropReason::DriverBadChecksum)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn by_reason<R: Copy, const N: usize>(
+    all: [R; N],
+    name: impl Fn(R) -> &'static str,
+    count: impl Fn(R) -> u64,
+) -> BTreeMap<String, u64> {
+    all.into_iter().map(|reason| (name(reason).to_owned(), count(reason))).filter(|(_, count)| *count > 0).collect()
+}
+
+fn first_offer(flows: &[impl AsRef<Flow>]) -> Option<Nanos> {
+    flows.iter().filter_map(|flow| flow.as_ref().first_offer()).min()
+}
+
+fn last_completion(flows: &[impl AsRef<Flow>]) -> Nanos {
+    flows.iter().map(|flow| flow.as_ref().last_completion()).max().unwrap_or_default()
+}
+
+fn rate(counters: &Counters, first: Option<Nanos>, last: Nanos) -> RateReport {
+    let seconds = first.map_or(0.0, |first| last.since(first).as_secs_f64());
+    if seconds == 0.0 {
+        return RateReport::default();
+    }
+    RateReport {
+        packets_per_second: counters.delivered as f64 / seconds,
+        bits_per_second: counters.delivered_bytes as f64 * 8.0 / seconds,
+    }
+}
+
+fn blocked(outcome: &Outcome) -> BlockedReport {
+    let mut stages = BTreeMap::new();
+    for stage in Stage::ALL {
+        let mut all = Distribution::default();
+        outcome.flows.iter().for_each(|flow| all.add(&flow.blocked(stage)));
+        stages.insert(stage.name().to_owned(), stage_report(&all));
+    }
+    let total_ns = outcome.flows.iter().map(|flow| flow.blocked_ns()).sum();
+    BlockedReport { stops: outcome.ring.stops, wakes: outcome.ring.wakes, total_ns, stages }
+}
+
+fn stage_report(waits: &Distribution) -> StageReport {
+    StageReport { total_ns: u64::try_from(waits.sum()).unwrap_or(u64::MAX), waits_ns: waits.summary() }
+}
+
+fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
+    let txqueue = if plan.policy.has_queue() { plan.txqueue } else { 0 };
+    RingReport {
+        depth: depth.get(),
+        txqueue,
+        capacity: u64::from(depth.get()) + u64::from(txqueue),
+        occupancy_mean: outcome.occupancy.mean,
+        occupancy_max: outcome.occupancy.most as u32,
+        occupancy_p50: outcome.occupancy.p50,
+        occupancy_p99: outcome.occupancy.p99,
+    }
+}
+
+fn app_report(flow: &Flow, spec: String) -> AppReport {
+    let counters = flow.counters();
+    let waits = |stage: Stage| (stage.name().to_owned(), stage_report(&flow.blocked(stage)));
+    AppReport {
+        name: flow.name().to_owned(),
+        spec,
+        totals: totals(&counters),
+        rate: rate(&counters, flow.first_offer(), flow.last_completion()),
+        sojourn_ns: flow.sojourn().summary(),
+        latency_ns: flow.latency().summary(),
+        blocked: Stage::ALL.into_iter().map(waits).collect(),
+    }
+}
+
+fn warnings(outcome: &Outcome, total: &Counters) -> Vec<String> {
+    let mut warnings = Vec::new();
+    match &outcome.driver {
+        None => warnings.push("the driver did not report; figures of the hardware are missing".to_owned()),
+        Some(driver) => warnings.extend(starved(driver)),
+    }
+    if outcome.ending == Ending::Finished && total.in_flight > 0 {
+        warnings.push(format!(
+            "{} packets were still under way when the drain timed out; raise --drain-timeout for a complete ledger",
+            total.in_flight
+        ));
+    }
+    for flow in &outcome.flows {
+        let counters = flow.counters();
+        if counters.accepted == 0 && counters.offered > 0 && flow.blocked(Stage::Neighbour).count() > 0 {
+            warnings.push(format!("{} waited for a neighbour that nobody knows; add it with --neighbour", flow.name()));
+        }
+    }
+    warnings
+}
+
+fn starved(driver: &DriverReport) -> Option<String> {
+    let hardware = &driver.hardware;
+    let share = hardware.starved_ns as f64 / hardware.active_ns.max(1) as f64;
+    (share > STARVED_TOLERANCE).then(|| {
+        format!(
+            "the hardware stood idle for {:.1} % of the run while the ring held frames: this machine set the result, \
+             not the model; lower --link, or raise --hw-queue and --depth",
+            share * 100.0
+        )
+    })
+}

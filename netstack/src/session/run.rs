@@ -1,0 +1,270 @@
+//! A run, from the first packet offered to the driver's farewell.
+//!
+//! It is a plain future over a clock and a port, so the same code runs in real time against a
+//! driver process and in virtual time against one in the same process.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, select_all};
+use shared::exec::{Clock, Interrupt, Signal, Tasks};
+use shared::report::{Ending, Sample};
+use shared::ring::{Occupancy, Producer, ProducerPort};
+use shared::units::Nanos;
+use shared::wire::{Bye, ByeReason, Control};
+
+use super::outcome::{OccupancyFigures, Outcome};
+use super::plan::{Length, Plan};
+use super::sampler::Sampler;
+use crate::app::{Ended, Run, run_app};
+use crate::flow::{Flow, Flows};
+use crate::stack::{Ethernet, Ip, Neighbours, Policy, RingDevice, Udp, UdpSocket};
+
+/// How long a driver may take to say farewell.
+const FAREWELL: Nanos = Nanos::from_secs(2);
+
+/// The first of our source ports (RFC 6335: dynamic ports).
+const FIRST_PORT: u16 = 49_152;
+
+/// Why one phase of the run came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Turn {
+    /// As it should.
+    Done,
+    /// Its time is up.
+    TimeUp,
+    /// Somebody interrupted the stack.
+    Interrupted,
+    /// The driver ended the session, or it broke.
+    Peer,
+}
+
+/// Runs `plan` on `ring`. `watch` sees each interval sample.
+pub async fn run_stack<P: ProducerPort + 'static>(
+    tasks: Tasks,
+    clock: Clock,
+    ring: Producer<P>,
+    plan: Plan,
+    interrupt: Rc<Interrupt>,
+    watch: impl FnMut(&Sample) + 'static,
+) -> Outcome {
+    let began = clock.now();
+    let stack = Stack::new(&clock, ring, &plan);
+    stack.spawn_device(&tasks);
+    let sampler = stack.spawn_sampler(&tasks, began, plan.interval, watch);
+    let apps = stack.spawn_apps(&tasks, &plan);
+
+    let time_up = match plan.length {
+        Length::Duration(duration) => began + duration,
+        Length::Packets(_) => Nanos::MAX,
+    };
+    let offering = stack.until(apps.all_done(), time_up, &interrupt).await;
+    apps.ended.end(clock.now());
+    apps.all_done().await;
+    if matches!(offering, Turn::Done | Turn::TimeUp) {
+        let drain = stack.until(stack.device.drained(), clock.now() + plan.drain_timeout, &interrupt).await;
+        stack.note(drain);
+    }
+    stack.note(offering);
+    stack.say_farewell().await;
+    stack.close(began, sampler)
+}
+
+/// The protocol layers above the ring, topmost first.
+type Layers<P> = Udp<Ip<Ethernet<Rc<RingDevice<P>>>>>;
+
+/// Everything of a run that its phases share.
+struct Stack<P> {
+    clock: Clock,
+    flows: Rc<Flows>,
+    device: Rc<RingDevice<P>>,
+    udp: Rc<Layers<P>>,
+    interrupted: Cell<bool>,
+    /// The driver's farewell, whenever it comes.
+    bye: RefCell<Option<Bye>>,
+}
+
+/// The running apps.
+struct Apps {
+    running: Rc<Cell<usize>>,
+    changed: Rc<Signal>,
+    ended: Rc<Ended>,
+}
+
+impl Apps {
+    async fn all_done(&self) {
+        self.changed.wait_for(|| (self.running.get() == 0).then_some(())).await;
+    }
+}
+
+impl<P: ProducerPort + 'static> Stack<P> {
+    fn new(clock: &Clock, ring: Producer<P>, plan: &Plan) -> Self {
+        let flows = Rc::new(Flows::default());
+        for app in &plan.apps {
+            let budget = app.spec().budget().map(|bytes| bytes.0);
+            flows.add(Flow::new(app.index(), app.name(), budget, clock));
+        }
+        let neighbours = Rc::new(Neighbours::default());
+        plan.neighbours.iter().for_each(|known| neighbours.set(known.ip, known.mac));
+        let places = plan.txqueue as usize;
+        let device = Rc::new(RingDevice::new(ring, plan.policy, places, Rc::clone(&flows), clock.clone()));
+        let ethernet = Ethernet::new(Rc::clone(&device), plan.mac, neighbours, Rc::clone(&flows));
+        let udp = Rc::new(Udp::new(Ip::new(ethernet, plan.routes.clone())));
+        Self { clock: clock.clone(), flows, device, udp, interrupted: Cell::new(false), bye: RefCell::new(None) }
+    }
+
+    fn spawn_device(&self, tasks: &Tasks) {
+        let device = Rc::clone(&self.device);
+        tasks.spawn(async move { device.run_completions().await });
+        if self.device.policy() == Policy::DropOldest {
+            let device = Rc::clone(&self.device);
+            tasks.spawn(async move { device.run_queue().await });
+        }
+    }
+
+    fn spawn_sampler(
+        &self,
+        tasks: &Tasks,
+        began: Nanos,
+        interval: Nanos,
+        mut watch: impl FnMut(&Sample) + 'static,
+    ) -> Rc<RefCell<Sampler>> {
+        let sampler = Rc::new(RefCell::new(Sampler::new(began, interval)));
+        let (shared, clock) = (Rc::clone(&sampler), self.clock.clone());
+        let (flows, device) = (Rc::clone(&self.flows), Rc::clone(&self.device));
+        tasks.spawn(async move {
+            loop {
+                let wait = clock.sleep_until(shared.borrow().next(clock.now()));
+                wait.await;
+                let sample = shared.borrow_mut().sample(clock.now(), &flows, &device);
+                watch(&sample);
+            }
+        });
+        sampler
+    }
+
+    fn spawn_apps(&self, tasks: &Tasks, plan: &Plan) -> Apps {
+        let apps = Apps { running: Rc::new(Cell::new(plan.apps.len())), changed: Rc::default(), ended: Rc::default() };
+        for app in plan.apps.clone() {
+            let flow = self.flows.get(app.index());
+            // More apps than ports share them: nothing ever answers.
+            let port = FIRST_PORT | (app.index() as u16 & !FIRST_PORT);
+            let socket = UdpSocket::new(Rc::clone(&self.udp), Rc::clone(&flow), port);
+            let (clock, ended) = (self.clock.clone(), Rc::clone(&apps.ended));
+            let run = Run { seed: plan.seed, clock, horizon: plan.horizon(), ended };
+            let (running, changed) = (Rc::clone(&apps.running), Rc::clone(&apps.changed));
+            tasks.spawn(async move {
+                run_app(app, flow, socket, run).await;
+                running.set(running.get() - 1);
+                changed.notify();
+            });
+        }
+        apps
+    }
+
+    /// Waits for `phase`, for its time to be up, for an interrupt, or for the driver to end it all.
+    async fn until(&self, phase: impl Future<Output = ()>, time_up: Nanos, interrupt: &Interrupt) -> Turn {
+        let turns: [LocalBoxFuture<'_, Turn>; 4] = [
+            interrupt.asked().map(|()| Turn::Interrupted).boxed_local(),
+            self.peer_ends().map(|()| Turn::Peer).boxed_local(),
+            phase.map(|()| Turn::Done).boxed_local(),
+            self.clock.sleep_until(time_up).map(|()| Turn::TimeUp).boxed_local(),
+        ];
+        select_all(turns).await.0
+    }
+
+    /// Ready when the driver said farewell, or the session closed.
+    async fn peer_ends(&self) {
+        let port = self.device.ring().port();
+        let heard = || {
+            while let Some(message) = port.next_control() {
+                self.hear(message);
+            }
+            (self.bye.borrow().is_some() || port.closed().is_some()).then_some(())
+        };
+        port.told().wait_for(heard).await;
+    }
+
+    fn hear(&self, message: Control) {
+        match message {
+            Control::Bye(bye) => {
+                self.bye.borrow_mut().get_or_insert(*bye);
+            }
+            Control::Hello(_) | Control::Accept(_) | Control::Refuse(_) => {
+                let error = shared::wire::WireError::Unexpected("greeting in the middle of a session");
+                self.device.ring().port().close(error.into());
+            }
+        }
+    }
+
+    fn note(&self, turn: Turn) {
+        if turn == Turn::Interrupted {
+            self.interrupted.set(true);
+        }
+    }
+
+    /// Tells the driver that nothing follows, and hears what it has to say about the session.
+    /// Whatever it completed before is settled first: it comes before the farewell.
+    async fn say_farewell(&self) {
+        if self.bye.borrow().is_none() {
+            let reason = if self.interrupted.get() { ByeReason::Interrupted } else { ByeReason::Finished };
+            let frames = self.device.ring().stats().submitted;
+            let port = self.device.ring().port();
+            port.send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
+            let patience = self.clock.sleep_until(self.clock.now() + FAREWELL);
+            futures_util::future::select(self.peer_ends().boxed_local(), patience).await;
+        }
+        // Let the task that settles completions see what came before the farewell.
+        self.clock.next_turn().await;
+    }
+
+    fn close(&self, began: Nanos, sampler: Rc<RefCell<Sampler>>) -> Outcome {
+        let ring = self.device.ring();
+        let ended = self.clock.now();
+        let under_way = u64::from(ring.outstanding()) + self.device.queued() as u64;
+        sampler.borrow_mut().sample(ended, &self.flows, &self.device);
+        let ending = self.ending();
+        self.device.close_accounts();
+        Outcome {
+            ending,
+            began,
+            ended,
+            flows: self.flows.all(),
+            ring: ring.stats(),
+            occupancy: ring.with_occupancy(figures),
+            under_way,
+            lost_at_submit: ring.lost(),
+            series: sampler.borrow().series().to_vec(),
+            driver: self.bye.take().and_then(|bye| bye.report),
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        let asked_first = |bye: &Bye| bye.reason != ByeReason::Finished;
+        match (self.bye.borrow().as_ref(), self.device.ring().port().closed()) {
+            _ if self.interrupted.get() => Ending::Interrupted,
+            (Some(bye), _) if asked_first(bye) => Ending::PeerFailed(said(&bye.reason)),
+            (Some(_), _) => Ending::Finished,
+            (None, Some(reason)) => Ending::PeerFailed(reason.to_string()),
+            (None, None) => Ending::PeerFailed(format!("the driver did not say farewell within {FAREWELL}")),
+        }
+    }
+}
+
+fn said(reason: &ByeReason) -> String {
+    match reason {
+        ByeReason::Finished => "the driver ended the session".to_owned(),
+        ByeReason::Interrupted => "the driver was interrupted".to_owned(),
+        ByeReason::Violation(what) => format!("the driver ended the session: {what}"),
+    }
+}
+
+fn figures(occupancy: &Occupancy) -> OccupancyFigures {
+    OccupancyFigures {
+        mean: occupancy.mean(),
+        most: occupancy.most(),
+        p50: occupancy.time_at().value_at_quantile(0.5),
+        p99: occupancy.time_at().value_at_quantile(0.99),
+    }
+}

@@ -1,0 +1,166 @@
+//! The stack's own flags. Those it shares with the driver are in `shared::settings`.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
+use shared::units::Nanos;
+use shared::wire::TransportKind;
+
+use crate::app::AppSpec;
+use crate::stack::{MacAddr, Policy};
+
+/// The stack's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+pub struct StackSettings {
+    /// What the device does when the ring is full: wait, drop-newest, drop-oldest, deadline=TIME.
+    #[arg(long, env = "PUSHBACK_POLICY", default_value_t)]
+    pub policy: Policy,
+
+    /// Places of the queue in front of the ring, for drop-oldest.
+    #[arg(long, value_name = "N", env = "PUSHBACK_TXQUEUE", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub txqueue: u32,
+
+    /// Traffic, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff or reqresp;
+    /// keys are name, size, rate, load, budget, when-blocked, on, off, think, distribution and to.
+    #[arg(
+        long = "app",
+        value_name = "KIND:KEY=VALUE,...",
+        env = "PUSHBACK_APP",
+        value_delimiter = ';',
+        default_value = "bulk"
+    )]
+    pub apps: Vec<AppSpec>,
+
+    /// How long the apps offer packets. [default: 5s, unless --packets is given]
+    #[arg(long, value_name = "TIME", env = "PUSHBACK_DURATION", conflicts_with = "packets")]
+    pub duration: Option<Nanos>,
+
+    /// How many packets each app offers.
+    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub packets: Option<u64>,
+
+    /// How frames travel to the driver.
+    #[arg(long, env = "PUSHBACK_TRANSPORT", value_enum, default_value_t)]
+    pub transport: TransportKind,
+
+    /// How long to wait for a driver to listen and to answer.
+    #[arg(long, value_name = "TIME", env = "PUSHBACK_CONNECT_TIMEOUT", default_value = "2s")]
+    pub connect_timeout: Nanos,
+
+    /// How long the ring may drain after the last packet was offered.
+    #[arg(long, value_name = "TIME", env = "PUSHBACK_DRAIN_TIMEOUT", default_value = "10s")]
+    pub drain_timeout: Nanos,
+
+    /// Time between two samples, and between two lines on the terminal.
+    #[arg(long, value_name = "TIME", env = "PUSHBACK_INTERVAL", default_value = "1s")]
+    pub interval: Nanos,
+
+    /// No line per interval.
+    #[arg(long, env = "PUSHBACK_QUIET")]
+    #[serde(default)]
+    pub quiet: bool,
+
+    /// Our address and its network, IPv4 or IPv6; repeatable.
+    #[arg(long, value_name = "IP/PREFIX", env = "PUSHBACK_ADDRESS", value_delimiter = ',', default_values = ["10.0.0.1/24", "fd00::1/64"])]
+    pub address: Vec<Network>,
+
+    /// Where packets for other networks go; repeatable.
+    #[arg(long, value_name = "IP", env = "PUSHBACK_GATEWAY", value_delimiter = ',')]
+    #[serde(default)]
+    pub gateway: Vec<IpAddr>,
+
+    /// Ethernet address of a neighbour; repeatable. A send to an unknown one waits.
+    #[arg(
+        long,
+        value_name = "IP=MAC",
+        env = "PUSHBACK_NEIGHBOUR",
+        value_delimiter = ',',
+        default_values = ["10.0.0.2=02:00:00:00:00:02", "fd00::2=02:00:00:00:00:02"]
+    )]
+    pub neighbour: Vec<Neighbour>,
+}
+
+/// An address with the length of its network's prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
+pub struct Network {
+    /// Our address.
+    pub address: IpAddr,
+    /// Bits that neighbours share with it.
+    pub prefix: u8,
+}
+
+/// A neighbour whose Ethernet address is known beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
+pub struct Neighbour {
+    /// Its IP address.
+    pub ip: IpAddr,
+    /// Its Ethernet address.
+    pub mac: MacAddr,
+}
+
+/// Text that is no address of the kind that a flag takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Not `IP/PREFIX`.
+    #[error("{0} is not an address with a prefix length; write it as in 10.0.0.1/24 or fd00::1/64")]
+    Network(String),
+    /// Not `IP=MAC`.
+    #[error("{0} is not a neighbour; write it as in 10.0.0.2=02:00:00:00:00:02")]
+    Neighbour(String),
+}
+
+impl FromStr for Network {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let wrong = || AddressError::Network(text.to_owned());
+        let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        if prefix > most { Err(wrong()) } else { Ok(Self { address, prefix }) }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl FromStr for Neighbour {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let parsed = text.split_once('=').and_then(|(ip, mac)| Some((ip.parse().ok()?, mac.parse().ok()?)));
+        parsed.map(|(ip, mac)| Self { ip, mac }).ok_or_else(|| AddressError::Neighbour(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Neighbour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.ip, self.mac)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_round_trip_and_nonsense_is_refused() {
+        for text in ["10.0.0.1/24", "fd00::1/64", "0.0.0.0/0"] {
+            assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
+        }
+        for bad in ["10.0.0.1", "10.0.0.1/33", "fd00::1/129", "/24", "10.0.0.1/-1"] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
+        let text = "10.0.0.2=02:00:00:00:00:02";
+        assert_eq!(text.parse::<Neighbour>().unwrap().to_string(), text);
+        assert!("10.0.0.2".parse::<Neighbour>().is_err());
+    }
+}

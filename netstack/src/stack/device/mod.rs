@@ -1,0 +1,24 @@
+//! The device layer: the only place of the stack that may drop for want of room.
+
+mod pending;
+mod policy;
+mod queue;
+mod ring;
+
+pub use policy::{Policy, PolicyError};
+pub use ring::RingDevice;
+
+use super::{Packet, SendError};
+
+/// A device: what Ethernet sits on.
+#[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
+pub trait Device {
+    /// The largest frame, in bytes, without frame check sequence.
+    fn max_frame(&self) -> usize;
+
+    /// Takes a whole frame. It is copied before this returns.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if there is no driver any more.
+    async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError>;
+}

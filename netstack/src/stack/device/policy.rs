@@ -1,0 +1,111 @@
+//! What the device does when the ring is full.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_with::{DeserializeFromStr, SerializeDisplay};
+use shared::units::Nanos;
+
+/// What the device does when the ring is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, SerializeDisplay, DeserializeFromStr)]
+pub enum Policy {
+    /// Backpressure: the sender waits for room.
+    #[default]
+    Wait,
+    /// Tail drop: the packet that finds no room is dropped.
+    DropNewest,
+    /// Head drop: a queue in front of the ring drops its oldest packet for the newest.
+    DropOldest,
+    /// The sender waits for room so long; then the packet is dropped.
+    Deadline(Nanos),
+}
+
+/// Text that names no policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// No policy of that name.
+    #[error("unknown policy {0}; use wait, drop-newest, drop-oldest or deadline=TIME, as in deadline=5ms")]
+    Unknown(String),
+    /// The time of a deadline is no time, or no time at all.
+    #[error("policy deadline={value}: {why}; write it as in deadline=5ms")]
+    Deadline {
+        /// What was written behind the equals sign.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Policy {
+    /// The policy's name without its time.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::DropNewest => "drop-newest",
+            Self::DropOldest => "drop-oldest",
+            Self::Deadline(_) => "deadline",
+        }
+    }
+
+    /// Whether the device keeps a queue of its own in front of the ring.
+    pub const fn has_queue(self) -> bool {
+        matches!(self, Self::DropOldest)
+    }
+
+    /// Whether a sender never waits for room.
+    pub const fn never_waits(self) -> bool {
+        matches!(self, Self::DropNewest | Self::DropOldest)
+    }
+}
+
+impl FromStr for Policy {
+    type Err = PolicyError;
+
+    fn from_str(text: &str) -> Result<Self, PolicyError> {
+        match text.split_once('=') {
+            None if text == "wait" => Ok(Self::Wait),
+            None if text == "drop-newest" => Ok(Self::DropNewest),
+            None if text == "drop-oldest" => Ok(Self::DropOldest),
+            Some(("deadline", value)) => deadline(value),
+            _ => Err(PolicyError::Unknown(text.to_owned())),
+        }
+    }
+}
+
+fn deadline(value: &str) -> Result<Policy, PolicyError> {
+    let wrong = |why: String| PolicyError::Deadline { value: value.to_owned(), why };
+    match value.parse::<Nanos>() {
+        Ok(Nanos::ZERO) => Err(wrong("no time to wait is what drop-newest does".to_owned())),
+        Ok(time) => Ok(Policy::Deadline(time)),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deadline(time) => write!(f, "deadline={time}"),
+            other => other.name().fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trips() {
+        for text in ["wait", "drop-newest", "drop-oldest", "deadline=5ms"] {
+            assert_eq!(text.parse::<Policy>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_a_remedy() {
+        for bad in ["", "drop", "wait=5ms", "deadline", "deadline=5", "deadline=0s"] {
+            let error = bad.parse::<Policy>().unwrap_err().to_string();
+            assert!(error.contains("deadline="), "{error}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The device on top of the ring.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+use shared::exec::{Clock, Signal};
+use shared::ledger::DropReason;
+use shared::ring::{Completion, Descriptor, MAX_FRAME, Permit, Producer, ProducerPort};
+use shared::units::Nanos;
+
+use super::pending::{Pending, Table};
+use super::queue::TxQueue;
+use super::{Device, Policy};
+use crate::flow::{Flows, Stage};
+use crate::stack::{Packet, SendError};
+
+/// Sends frames through the ring, and does what its policy says when there is no room.
+#[derive(Debug)]
+pub struct RingDevice<P> {
+    ring: Producer<P>,
+    policy: Policy,
+    flows: Rc<Flows>,
+    clock: Clock,
+    under_way: RefCell<Table>,
+    /// Frames in front of the ring; empty but for [`Policy::DropOldest`].
+    queue: RefCell<TxQueue>,
+    /// Told when the queue gets its first frame.
+    queued: Signal,
+    /// Told when nothing is under way any more, or never will complete.
+    quiet: Signal,
+}
+
+impl<P: ProducerPort> RingDevice<P> {
+    /// A device on `ring`. `txqueue` is how many frames wait in front of it under
+    /// [`Policy::DropOldest`], at least one; the other policies have no queue.
+    pub fn new(ring: Producer<P>, policy: Policy, txqueue: usize, flows: Rc<Flows>, clock: Clock) -> Self {
+        let places = if policy == Policy::DropOldest { txqueue.max(1) } else { 0 };
+        Self {
+            under_way: RefCell::new(Table::new(ring.depth().as_usize())),
+            queue: RefCell::new(TxQueue::new(places)),
+            queued: Signal::default(),
+            quiet: Signal::default(),
+            ring,
+            policy,
+            flows,
+            clock,
+        }
+    }
+
+    /// The ring below.
+    pub fn ring(&self) -> &Producer<P> {
+        &self.ring
+    }
+
+    /// What the device does when the ring is full.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Frames that wait in front of the ring.
+    pub fn queued(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
+    /// Settles what the hardware completes, until the session closes. Runs as a task of its own,
+    /// so that completions are seen even if nobody sends.
+    pub async fn run_completions(&self) {
+        let port = self.ring.port();
+        loop {
+            let next = || self.ring.next_completion().map(Some).or_else(|| port.closed().map(|_| None));
+            let Some((slot, completion)) = port.arrived().wait_for(next).await else { break };
+            self.settle(slot, completion);
+            if self.is_quiet() {
+                self.quiet.notify();
+            }
+        }
+        self.quiet.notify();
+    }
+
+    fn settle(&self, slot: u32, completion: Completion) {
+        let Some(pending) = self.under_way.borrow_mut().take(slot) else { return };
+        let flow = self.flows.get(pending.stamp.flow);
+        match DropReason::of_status(completion.status) {
+            None => flow.deliver(pending.bytes, pending.stamp.intended, pending.accepted, completion.at),
+            Some(reason) => flow.drop_one(pending.bytes, reason),
+        }
+    }
+
+    /// Feeds the ring from the queue, until the session closes. Runs as a task of its own.
+    pub async fn run_queue(&self) {
+        while self.ring.port().closed().is_none() {
+            self.queued.wait_for(|| (!self.queue.borrow().is_empty()).then_some(())).await;
+            let permit = self.ring.reserve().await;
+            let mut queue = self.queue.borrow_mut();
+            queue.pop_with(|pending, frame| self.submit(permit, pending, frame, &[]));
+        }
+    }
+
+    /// Ready when nothing is under way any more, or the session has closed.
+    pub async fn drained(&self) {
+        let done = || (self.is_quiet() || self.ring.port().closed().is_some()).then_some(());
+        self.quiet.wait_for(done).await;
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.ring.outstanding() == 0 && self.queue.borrow().is_empty()
+    }
+
+    /// Decides the fate of everything that is still under way: in flight if the driver lives, lost
+    /// if it does not.
+    pub fn close_accounts(&self) {
+        let alive = self.ring.port().closed().is_none();
+        let close = |pending: Pending| {
+            let flow = self.flows.get(pending.stamp.flow);
+            if alive { flow.leave_in_flight() } else { flow.lose(pending.bytes) }
+        };
+        let mut table = self.under_way.borrow_mut();
+        table.take_all().for_each(close);
+        let mut queue = self.queue.borrow_mut();
+        while queue.pop_with(|pending, _| close(pending)).is_some() {}
+    }
+
+    async fn send_waiting(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+        let flow = self.flows.get(packet.stamp().flow);
+        let permit = match self.ring.try_reserve() {
+            Some(permit) => permit,
+            None => flow.blocked_on(Stage::Room, self.ring.reserve()).await,
+        };
+        flow.accept();
+        self.submit(permit, Pending::of(packet, self.clock.now()), packet.headers(), packet.payload());
+        Ok(())
+    }
+
+    fn send_or_drop(&self, packet: &Packet<'_>) {
+        let flow = self.flows.get(packet.stamp().flow);
+        flow.accept();
+        let pending = Pending::of(packet, self.clock.now());
+        match self.ring.try_reserve() {
+            Some(permit) => self.submit(permit, pending, packet.headers(), packet.payload()),
+            None => flow.drop_one(pending.bytes, DropReason::DeviceRingFull),
+        }
+    }
+
+    fn send_or_queue(&self, packet: &Packet<'_>) {
+        let flow = self.flows.get(packet.stamp().flow);
+        flow.accept();
+        let pending = Pending::of(packet, self.clock.now());
+        let mut queue = self.queue.borrow_mut();
+        if queue.is_empty()
+            && let Some(permit) = self.ring.try_reserve()
+        {
+            return self.submit(permit, pending, packet.headers(), packet.payload());
+        }
+        if let Some(oldest) = queue.push(packet, pending) {
+            self.flows.get(oldest.stamp.flow).drop_one(oldest.bytes, DropReason::DeviceQueueFull);
+        }
+        self.queued.notify();
+    }
+
+    /// The packet counts as accepted from the moment it reached the device, but only once its fate
+    /// is decided: an app that gives up before still has it.
+    async fn send_by(&self, packet: &Packet<'_>, patience: Nanos) {
+        let flow = self.flows.get(packet.stamp().flow);
+        let pending = Pending::of(packet, self.clock.now());
+        let permit = match self.ring.try_reserve() {
+            Some(permit) => Some(permit),
+            None => {
+                let expiry = self.clock.sleep_until(pending.accepted + patience);
+                let wait = select(self.ring.reserve(), expiry);
+                match flow.blocked_on(Stage::Room, wait).await {
+                    Either::Left((permit, _)) => Some(permit),
+                    Either::Right(_) => None,
+                }
+            }
+        };
+        flow.accept();
+        match permit {
+            Some(permit) => self.submit(permit, pending, packet.headers(), packet.payload()),
+            None => flow.drop_one(pending.bytes, DropReason::DeviceDeadline),
+        }
+    }
+
+    /// Between permit and submit nothing waits, and submitting cannot fail.
+    fn submit(&self, permit: Permit<'_, P>, pending: Pending, headers: &[u8], payload: &[u8]) {
+        let descriptor = Descriptor {
+            len: (headers.len() + payload.len()) as u32,
+            flow: pending.stamp.flow,
+            sequence: pending.stamp.sequence,
+            submitted: self.clock.now(),
+        };
+        match permit.submit(descriptor, headers, payload) {
+            Some(slot) => self.under_way.borrow_mut().put(slot, pending),
+            None => self.flows.get(pending.stamp.flow).lose(pending.bytes),
+        }
+    }
+}
+
+impl<P: ProducerPort> Device for Rc<RingDevice<P>> {
+    fn max_frame(&self) -> usize {
+        MAX_FRAME
+    }
+
+    async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+        if self.ring.port().closed().is_some() {
+            return Err(SendError::Closed);
+        }
+        match self.policy {
+            Policy::Wait => self.send_waiting(packet).await?,
+            Policy::DropNewest => self.send_or_drop(packet),
+            Policy::DropOldest => self.send_or_queue(packet),
+            Policy::Deadline(patience) => self.send_by(packet, patience).await,
+        }
+        Ok(())
+    }
+}

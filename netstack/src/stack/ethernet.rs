@@ -1,0 +1,123 @@
+//! Ethernet: the neighbour's address and the frame header (IEEE 802.3, RFC 894, RFC 2464).
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use etherparse::{EtherType, Ethernet2Header};
+
+use super::{Device, MacAddr, Neighbours, Packet, SendError};
+use crate::flow::{Flows, Stage};
+
+/// A link layer: what IP sits on.
+#[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
+pub trait Link {
+    /// The largest IP packet that a frame carries, in bytes.
+    fn mtu(&self) -> usize;
+
+    /// Sends `packet`, which starts with an IP header, to the neighbour `next_hop`.
+    ///
+    /// # Errors
+    /// [`SendError`] if it cannot be sent; the payload is still the caller's.
+    async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError>;
+}
+
+/// The Ethernet layer.
+#[derive(Debug)]
+pub struct Ethernet<D> {
+    below: D,
+    address: MacAddr,
+    neighbours: Rc<Neighbours>,
+    flows: Rc<Flows>,
+}
+
+impl<D: Device> Ethernet<D> {
+    /// Ethernet on top of `below`, sending from `address`.
+    pub fn new(below: D, address: MacAddr, neighbours: Rc<Neighbours>, flows: Rc<Flows>) -> Self {
+        Self { below, address, neighbours, flows }
+    }
+
+    async fn resolve(&self, packet: &Packet<'_>, next_hop: IpAddr) -> MacAddr {
+        match self.neighbours.get(next_hop) {
+            Some(known) => known,
+            None => {
+                let flow = self.flows.get(packet.stamp().flow);
+                flow.blocked_on(Stage::Neighbour, self.neighbours.resolve(next_hop)).await
+            }
+        }
+    }
+}
+
+impl<D: Device> Link for Ethernet<D> {
+    fn mtu(&self) -> usize {
+        self.below.max_frame() - Ethernet2Header::LEN
+    }
+
+    async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
+        let neighbour = self.resolve(packet, next_hop).await;
+        packet.prepend(&encapsulate(self.address, neighbour, next_hop));
+        self.below.send(packet).await
+    }
+}
+
+/// The frame header in front of an IP packet for `next_hop`.
+fn encapsulate(source: MacAddr, destination: MacAddr, next_hop: IpAddr) -> [u8; Ethernet2Header::LEN] {
+    let ether_type = if next_hop.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
+    Ethernet2Header { source: source.0, destination: destination.0, ether_type }.to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Flow;
+    use crate::stack::Stamp;
+    use futures_util::FutureExt;
+    use shared::exec::Clock;
+    use smoltcp::wire::{EthernetFrame, EthernetProtocol};
+    use std::cell::RefCell;
+
+    #[derive(Default)]
+    struct Fake(RefCell<Vec<Vec<u8>>>);
+
+    impl Device for Fake {
+        fn max_frame(&self) -> usize {
+            1514
+        }
+
+        async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+            self.0.borrow_mut().push([packet.headers(), packet.payload()].concat());
+            Ok(())
+        }
+    }
+
+    fn layer() -> Ethernet<Fake> {
+        let flows = Rc::new(Flows::default());
+        flows.add(Flow::new(0, "test", None, &Clock::default()));
+        Ethernet::new(Fake::default(), MacAddr([2, 0, 0, 0, 0, 1]), Rc::default(), flows)
+    }
+
+    #[test]
+    fn an_independent_reader_accepts_the_frame() {
+        let layer = layer();
+        for (hop, protocol) in [("10.0.0.2", EthernetProtocol::Ipv4), ("fd00::2", EthernetProtocol::Ipv6)] {
+            let hop = hop.parse().unwrap();
+            layer.neighbours.set(hop, MacAddr([2, 0, 0, 0, 0, 2]));
+            assert_eq!(layer.send(&mut Packet::new(b"ip", Stamp::default()), hop).now_or_never(), Some(Ok(())));
+            let bytes = layer.below.0.borrow_mut().pop().unwrap();
+            let frame = EthernetFrame::new_checked(&bytes[..]).unwrap();
+            assert_eq!((frame.ethertype(), frame.payload()), (protocol, &b"ip"[..]));
+            assert_eq!((frame.src_addr().0[5], frame.dst_addr().0[5]), (1, 2));
+        }
+        assert_eq!(layer.mtu(), 1500);
+    }
+
+    #[test]
+    fn a_send_waits_for_its_neighbour_and_holds_nothing_meanwhile() {
+        let (layer, hop) = (layer(), IpAddr::from([10, 0, 0, 2]));
+        let mut packet = Packet::new(b"ip", Stamp::default());
+        let mut send = Box::pin(layer.send(&mut packet, hop));
+        assert_eq!((&mut send).now_or_never(), None);
+        assert!(layer.below.0.borrow().is_empty(), "the device was not asked yet");
+        layer.neighbours.set(hop, MacAddr([2, 0, 0, 0, 0, 2]));
+        assert_eq!(send.now_or_never(), Some(Ok(())));
+    }
+}

@@ -1,0 +1,126 @@
+//! Routes: which way a destination lies.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::SendError;
+
+/// Source and destination of a packet, of one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// IPv4.
+    V4 {
+        /// Ours.
+        source: Ipv4Addr,
+        /// Theirs.
+        destination: Ipv4Addr,
+    },
+    /// IPv6.
+    V6 {
+        /// Ours.
+        source: Ipv6Addr,
+        /// Theirs.
+        destination: Ipv6Addr,
+    },
+}
+
+/// The way to one destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// What goes into the IP header; the UDP checksum covers it, so UDP is told first.
+    pub addresses: Addresses,
+    /// Who gets the frame: the destination, or a gateway.
+    pub next_hop: IpAddr,
+    /// The largest IP packet that fits, in bytes.
+    pub mtu: usize,
+}
+
+/// The routing table: longest prefix first.
+#[derive(Debug, Clone, Default)]
+pub struct Routes {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    network: IpAddr,
+    prefix: u8,
+    source: IpAddr,
+    gateway: Option<IpAddr>,
+}
+
+impl Routes {
+    /// Destinations that share `prefix` bits with `source` are neighbours.
+    #[must_use]
+    pub fn on_link(self, source: IpAddr, prefix: u8) -> Self {
+        self.with(Entry { network: source, prefix, source, gateway: None })
+    }
+
+    /// All other destinations of that family go to `gateway`.
+    #[must_use]
+    pub fn default_via(self, gateway: IpAddr, source: IpAddr) -> Self {
+        self.with(Entry { network: source, prefix: 0, source, gateway: Some(gateway) })
+    }
+
+    fn with(mut self, entry: Entry) -> Self {
+        self.entries.push(entry);
+        self.entries.sort_by_key(|entry| std::cmp::Reverse(entry.prefix));
+        self
+    }
+
+    /// The way to `to`, over a link that carries IP packets of `mtu` bytes.
+    ///
+    /// # Errors
+    /// [`SendError::NoRoute`].
+    pub fn find(&self, to: IpAddr, mtu: usize) -> Result<Route, SendError> {
+        let matching = |entry: &&Entry| shares_prefix(entry.network, to, entry.prefix);
+        let entry = self.entries.iter().find(matching).ok_or(SendError::NoRoute(to))?;
+        let addresses = match (entry.source, to) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => Addresses::V4 { source, destination },
+            (IpAddr::V6(source), IpAddr::V6(destination)) => Addresses::V6 { source, destination },
+            _ => return Err(SendError::NoRoute(to)),
+        };
+        Ok(Route { addresses, next_hop: entry.gateway.unwrap_or(to), mtu })
+    }
+}
+
+/// Whether both are of one family and share their first `prefix` bits.
+fn shares_prefix(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
+    let differing = match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        _ => return false,
+    };
+    differing >= u32::from(prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn routes() -> Routes {
+        Routes::default()
+            .default_via(ip("10.0.0.254"), ip("10.0.0.1"))
+            .on_link(ip("10.0.0.1"), 24)
+            .on_link(ip("fd00::1"), 64)
+    }
+
+    #[test]
+    fn the_longest_prefix_wins() {
+        let hop = |to| routes().find(ip(to), 1500).map(|route| route.next_hop);
+        assert_eq!(hop("10.0.0.7"), Ok(ip("10.0.0.7")));
+        assert_eq!(hop("192.0.2.1"), Ok(ip("10.0.0.254")));
+        assert_eq!(hop("fd00::7"), Ok(ip("fd00::7")));
+        assert_eq!(hop("fd01::7"), Err(SendError::NoRoute(ip("fd01::7"))));
+    }
+
+    #[test]
+    fn a_host_route_covers_one_host() {
+        let routes = Routes::default().on_link(ip("10.0.0.1"), 32);
+        assert!(routes.find(ip("10.0.0.1"), 1500).is_ok());
+        assert!(routes.find(ip("10.0.0.0"), 1500).is_err());
+    }
+}

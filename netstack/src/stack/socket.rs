@@ -1,0 +1,109 @@
+//! Sockets: where apps and layers meet, and where the send budget is kept.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+
+use super::{Packet, SendError, Stamp, Transport};
+use crate::flow::{Flow, Stage};
+
+/// What an app sends on: a socket of the stack, or a layer that somebody put on top of one.
+#[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
+pub trait Datagrams {
+    /// Sends one datagram, and waits as long as a layer below has to wait. Dropping the future
+    /// gives the attempt up; the packet was then never accepted.
+    ///
+    /// # Errors
+    /// [`SendError`] if it cannot be sent at all; the payload is still the caller's.
+    async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError>;
+
+    /// Sends one datagram now, or not at all.
+    ///
+    /// # Errors
+    /// [`SendError::WouldBlock`] where [`Datagrams::send`] would wait, and all of its errors.
+    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        // Every wait below can be given up without a trace, so one poll is a try.
+        self.send(payload, to, stamp).now_or_never().unwrap_or(Err(SendError::WouldBlock))
+    }
+}
+
+/// A UDP socket with a send budget.
+#[derive(Debug)]
+pub struct UdpSocket<T> {
+    below: Rc<T>,
+    flow: Rc<Flow>,
+    port: u16,
+}
+
+impl<T: Transport> UdpSocket<T> {
+    /// A socket on `port` whose packets are counted under `flow`.
+    pub fn new(below: Rc<T>, flow: Rc<Flow>, port: u16) -> Self {
+        Self { below, flow, port }
+    }
+}
+
+impl<T: Transport> Datagrams for UdpSocket<T> {
+    async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        let grant = match self.flow.budget() {
+            Some(budget) => Some(self.flow.blocked_on(Stage::Budget, budget.acquire(payload.len() as u64)).await),
+            None => None,
+        };
+        self.below.send(&mut Packet::new(payload, stamp), self.port, to).await?;
+        // From here on the packet holds it; completing or dying, it gives it back.
+        if let Some(grant) = grant {
+            grant.spend();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::exec::Clock;
+    use std::cell::Cell;
+
+    /// Takes every packet, or none.
+    struct Fake(Cell<Result<(), SendError>>);
+
+    impl Transport for Fake {
+        async fn send(&self, _: &mut Packet<'_>, _: u16, _: SocketAddr) -> Result<(), SendError> {
+            self.0.get()
+        }
+    }
+
+    fn socket(budget: u64, outcome: Result<(), SendError>) -> UdpSocket<Fake> {
+        let flow = Flow::new(0, "test", Some(budget), &Clock::default());
+        UdpSocket::new(Rc::new(Fake(Cell::new(outcome))), flow, 9)
+    }
+
+    fn to() -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 2], 9))
+    }
+
+    #[test]
+    fn a_used_up_budget_blocks_until_a_packet_settles() {
+        let socket = socket(10, Ok(()));
+        assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Ok(()));
+        assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Err(SendError::WouldBlock));
+        socket.flow.lose(8);
+        assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Ok(()));
+    }
+
+    #[test]
+    fn a_failed_send_gives_its_budget_back() {
+        let socket = socket(8, Err(SendError::Closed));
+        for _ in 0..3 {
+            assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Err(SendError::Closed));
+        }
+    }
+
+    #[test]
+    fn a_try_that_would_block_leaves_no_trace() {
+        let socket = socket(4, Ok(()));
+        assert_eq!(socket.try_send(b"12345", to(), Stamp::default()), Err(SendError::WouldBlock));
+        assert_eq!(socket.flow.blocked(Stage::Budget).count(), 0);
+        assert_eq!(socket.try_send(b"1234", to(), Stamp::default()), Ok(()));
+    }
+}

@@ -1,0 +1,121 @@
+//! UDP: ports and checksum (RFC 768; over IPv6 RFC 8200, section 8.1).
+
+use std::net::SocketAddr;
+
+use etherparse::{IpNumber, UdpHeader};
+
+use super::{Addresses, Network, Packet, SendError};
+
+/// A transport layer: what sockets sit on.
+#[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
+pub trait Transport {
+    /// Sends `packet`, which holds a payload only.
+    ///
+    /// # Errors
+    /// [`SendError`] if it cannot be sent; the payload is still the caller's.
+    async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError>;
+}
+
+/// The UDP layer.
+#[derive(Debug)]
+pub struct Udp<N> {
+    below: N,
+}
+
+impl<N: Network> Udp<N> {
+    /// UDP on top of `below`.
+    pub fn new(below: N) -> Self {
+        Self { below }
+    }
+}
+
+impl<N: Network> Transport for Udp<N> {
+    async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
+        let route = self.below.route(to.ip())?;
+        // The IP layer has the last word on length, but a checksum needs one that fits its field.
+        let len = UdpHeader::LEN + packet.payload().len();
+        if len > usize::from(u16::MAX) {
+            return Err(SendError::TooLarge { len, mtu: route.mtu });
+        }
+        let header = encapsulate(&route.addresses, source_port, to.port(), packet.payload());
+        packet.prepend(&header);
+        self.below.send(packet, IpNumber::UDP, &route).await
+    }
+}
+
+/// The UDP header of `payload`, checksum included. The payload is at most 65 527 B.
+fn encapsulate(addresses: &Addresses, source_port: u16, destination_port: u16, payload: &[u8]) -> [u8; UdpHeader::LEN] {
+    let length = (UdpHeader::LEN + payload.len()) as u16;
+    let mut header = UdpHeader { source_port, destination_port, length, checksum: 0 };
+    let checksum = match addresses {
+        Addresses::V4 { source, destination } => {
+            header.calc_checksum_ipv4_raw(source.octets(), destination.octets(), payload)
+        }
+        Addresses::V6 { source, destination } => {
+            header.calc_checksum_ipv6_raw(source.octets(), destination.octets(), payload)
+        }
+    };
+    // It can only fail for a length that the field above could not have held either.
+    header.checksum = checksum.unwrap_or_default();
+    header.to_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::{Route, Stamp};
+    use futures_util::FutureExt;
+    use smoltcp::phy::ChecksumCapabilities;
+    use smoltcp::wire::{IpAddress, UdpPacket, UdpRepr};
+    use std::cell::RefCell;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    /// Knows one route and keeps what it was asked to send.
+    #[derive(Default)]
+    struct Fake(RefCell<Vec<Vec<u8>>>);
+
+    impl Network for Fake {
+        fn route(&self, to: IpAddr) -> Result<Route, SendError> {
+            let addresses = match to {
+                IpAddr::V4(destination) => Addresses::V4 { source: Ipv4Addr::new(10, 0, 0, 1), destination },
+                IpAddr::V6(destination) => Addresses::V6 { source: Ipv6Addr::LOCALHOST, destination },
+            };
+            Ok(Route { addresses, next_hop: to, mtu: 1500 })
+        }
+
+        async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, _: &Route) -> Result<(), SendError> {
+            assert_eq!(protocol, IpNumber::UDP);
+            self.0.borrow_mut().push([packet.headers(), packet.payload()].concat());
+            Ok(())
+        }
+    }
+
+    fn check(to: &str, source: IpAddress, payload: &[u8]) {
+        let udp = Udp::new(Fake::default());
+        let to: SocketAddr = to.parse().unwrap();
+        let sent = udp.send(&mut Packet::new(payload, Stamp::default()), 4000, to).now_or_never();
+        assert_eq!(sent, Some(Ok(())));
+        let bytes = udp.below.0.borrow().first().unwrap().clone();
+        let read = UdpPacket::new_checked(&bytes[..]).unwrap();
+        let repr = UdpRepr::parse(&read, &source, &to.ip().into(), &ChecksumCapabilities::default()).unwrap();
+        assert_eq!((repr.src_port, repr.dst_port, read.payload()), (4000, 9, payload));
+        assert_ne!(read.checksum(), 0, "a checksum of zero would mean: none");
+    }
+
+    #[test]
+    fn an_independent_reader_accepts_header_and_checksum() {
+        for payload in [&b""[..], b"x", b"hello", &[0xff; 1472]] {
+            check("10.0.0.2:9", IpAddress::v4(10, 0, 0, 1), payload);
+            check("[::2]:9", IpAddress::v6(0, 0, 0, 0, 0, 0, 0, 1), payload);
+        }
+    }
+
+    #[test]
+    fn a_payload_beyond_the_length_field_is_refused() {
+        let udp = Udp::new(Fake::default());
+        let payload = vec![0; 65_528];
+        let to = SocketAddr::from(([10, 0, 0, 2], 9));
+        let sent = udp.send(&mut Packet::new(&payload, Stamp::default()), 1, to).now_or_never();
+        assert_eq!(sent, Some(Err(SendError::TooLarge { len: 65_536, mtu: 1500 })));
+    }
+}

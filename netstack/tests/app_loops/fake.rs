@@ -1,0 +1,173 @@
+//! A socket that behaves as told, and a run on it in virtual time.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use netstack::app::{AppSpec, Ended, Horizon, ResolvedApp, Run, resolve_all, run_app};
+use netstack::flow::Flow;
+use netstack::stack::{Datagrams, SendError, Stamp};
+use shared::exec::{Clock, Tasks, Virtual, run};
+use shared::ledger::Counters;
+use shared::ring::Credits;
+use shared::units::{BitRate, Bytes, LinkRate, Nanos};
+
+/// How the socket behaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Behaviour {
+    /// There is always room, and packets complete at once.
+    Ready,
+    /// There is no room before a time.
+    BlocksUntil(Nanos),
+    /// One packet at a time, and each takes so long.
+    Serves(Nanos),
+    /// Every send fails.
+    Refuses(SendError),
+    /// Sends fail from a time on.
+    ClosesAt(Nanos),
+}
+
+/// A packet that was accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sent {
+    pub(crate) at: Nanos,
+    pub(crate) stamp: Stamp,
+    /// The first bytes of its payload.
+    pub(crate) front: [u8; 2],
+}
+
+#[derive(Clone)]
+struct Fake {
+    behaviour: Behaviour,
+    clock: Clock,
+    tasks: Tasks,
+    flow: Rc<Flow>,
+    room: Rc<Credits>,
+    sent: Rc<RefCell<Vec<Sent>>>,
+}
+
+impl Fake {
+    fn refusal(&self) -> Result<(), SendError> {
+        match self.behaviour {
+            Behaviour::Refuses(error) => Err(error),
+            Behaviour::ClosesAt(at) if self.clock.now() >= at => Err(SendError::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    fn accept(&self, payload: &[u8], stamp: Stamp) {
+        let at = self.clock.now();
+        let front = [payload[0], payload[payload.len() - 1]];
+        self.sent.borrow_mut().push(Sent { at, stamp, front });
+        self.flow.accept();
+        let bytes = payload.len() as u64;
+        let Behaviour::Serves(time) = self.behaviour else {
+            self.flow.deliver(bytes, stamp.intended, at, at);
+            return;
+        };
+        let fake = self.clone();
+        self.tasks.spawn(async move {
+            fake.clock.sleep_until(at + time).await;
+            fake.flow.deliver(bytes, stamp.intended, at, at + time);
+            fake.room.release(1);
+        });
+    }
+}
+
+impl Datagrams for Fake {
+    async fn send(&self, payload: &[u8], _: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        self.refusal()?;
+        match self.behaviour {
+            Behaviour::BlocksUntil(at) => self.clock.sleep_until(at).await,
+            Behaviour::Serves(_) => self.room.acquire(1).await.spend(),
+            _ => {}
+        }
+        self.refusal()?;
+        self.accept(payload, stamp);
+        Ok(())
+    }
+
+    fn try_send(&self, payload: &[u8], _: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        self.refusal()?;
+        match self.behaviour {
+            Behaviour::BlocksUntil(at) if self.clock.now() < at => return Err(SendError::WouldBlock),
+            Behaviour::Serves(_) => self.room.try_acquire(1).ok_or(SendError::WouldBlock)?.spend(),
+            _ => {}
+        }
+        self.accept(payload, stamp);
+        Ok(())
+    }
+}
+
+/// What became of a run of one app.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) counters: Counters,
+    pub(crate) sent: Vec<Sent>,
+    /// When the app was done.
+    pub(crate) done: Nanos,
+}
+
+pub(crate) fn resolve(spec: &str) -> ResolvedApp {
+    let spec: AppSpec = spec.parse().unwrap();
+    resolve_all(&[spec], LinkRate::Limited(BitRate(1_000_000_000)), Bytes(1472)).unwrap().remove(0)
+}
+
+/// Runs one app until it is done; the run ends at `end`. The clock starts at 1 s, so that nothing
+/// takes a span for a moment.
+pub(crate) fn simulate(spec: &str, behaviour: Behaviour, horizon: Horizon, end: Nanos) -> Outcome {
+    let clock = Clock::starting_at(START);
+    let (app, inner) = (resolve(spec), clock.clone());
+    run(&clock, Virtual::default(), |tasks| async move {
+        let clock = inner;
+        let flow = Flow::new(0, app.name(), None, &clock);
+        let sent = Rc::default();
+        let fake = Fake {
+            behaviour: behaviour.after_start(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            flow: Rc::clone(&flow),
+            room: Rc::new(Credits::new(1)),
+            sent: Rc::clone(&sent),
+        };
+        let ended = Rc::new(Ended::default());
+        let told = Run { seed: 1, clock: clock.clone(), horizon, ended: Rc::clone(&ended) };
+        let timer = clock.clone();
+        tasks.spawn(async move {
+            timer.sleep_until(START + end).await;
+            ended.end(timer.now());
+        });
+        run_app(app, Rc::clone(&flow), fake, told).await;
+        let done = clock.now().since(START);
+        // What was accepted completes, so that both equations can be checked.
+        while flow.counters().delivered < flow.counters().accepted {
+            clock.sleep_until(clock.now() + Nanos(1000)).await;
+        }
+        Outcome { counters: flow.counters(), sent: sent.take(), done }
+    })
+    .unwrap()
+}
+
+pub(crate) const START: Nanos = Nanos::from_secs(1);
+
+impl Behaviour {
+    fn after_start(self) -> Self {
+        match self {
+            Self::BlocksUntil(at) => Self::BlocksUntil(START + at),
+            Self::ClosesAt(at) => Self::ClosesAt(START + at),
+            other => other,
+        }
+    }
+}
+
+impl Outcome {
+    /// When packets were accepted, from the start.
+    pub(crate) fn times(&self) -> Vec<u64> {
+        self.sent.iter().map(|sent| sent.at.since(START).0 / 1000).collect()
+    }
+
+    /// When they should have been, from the start.
+    pub(crate) fn intended(&self) -> Vec<u64> {
+        self.sent.iter().map(|sent| sent.stamp.intended.since(START).0 / 1000).collect()
+    }
+}

@@ -1,0 +1,166 @@
+//! What each policy does with a ring that is full, in virtual time.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use netstack::flow::{Flow, Flows, Stage};
+use netstack::stack::{Device, Packet, Policy, RingDevice, SendError, Stamp};
+use shared::exec::{Clock, Virtual, run};
+use shared::ledger::DropReason;
+use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
+use shared::ring::{Completion, ConsumerPort, Depth, Producer, Status};
+use shared::units::Nanos;
+
+struct Bench {
+    clock: Clock,
+    device: Rc<RingDevice<MemoryProducer>>,
+    consumer: MemoryConsumer,
+    flow: Rc<Flow>,
+    taken: RefCell<Vec<u64>>,
+}
+
+impl Bench {
+    fn send(&self, sequence: u64) -> impl Future<Output = Result<(), SendError>> + 'static {
+        let (device, clock) = (Rc::clone(&self.device), self.clock.clone());
+        async move {
+            let stamp = Stamp { flow: 0, sequence, intended: clock.now() };
+            device.send(&Packet::new(b"frame", stamp)).await
+        }
+    }
+
+    /// The hardware takes one frame and completes it.
+    fn complete_one(&self, position: u64, status: Status) {
+        self.taken.borrow_mut().extend(self.consumer.peek().map(|frame| frame.sequence));
+        self.consumer.take(None);
+        self.consumer.complete(Completion { position, status, at: self.clock.now() });
+    }
+}
+
+/// Runs `body` with a device of `depth` slots whose hardware does nothing by itself.
+fn bench<F: Future<Output = ()> + 'static>(policy: Policy, depth: u32, body: impl FnOnce(Rc<Bench>) -> F) {
+    let clock = Clock::default();
+    let depth = Depth::new(depth).unwrap();
+    let flow = Flow::new(0, "test", None, &clock);
+    let flows = Rc::new(Flows::default());
+    flows.add(Rc::clone(&flow));
+    let (port, consumer) = pair(depth);
+    let ring = Producer::new(port, depth, clock.clone());
+    let device = Rc::new(RingDevice::new(ring, policy, 2, flows, clock.clone()));
+    let bench = Rc::new(Bench { clock: clock.clone(), device, consumer, flow, taken: RefCell::default() });
+    let ended = run(&clock, Virtual::default(), |tasks| {
+        let (completions, queue) = (Rc::clone(&bench.device), Rc::clone(&bench.device));
+        tasks.spawn(async move { completions.run_completions().await });
+        if policy == Policy::DropOldest {
+            tasks.spawn(async move { queue.run_queue().await });
+        }
+        body(bench)
+    });
+    assert_eq!(ended, Ok(()));
+}
+
+#[test]
+fn wait_waits_for_a_completion_and_counts_the_time() {
+    bench(Policy::Wait, 1, |bench| async move {
+        assert_eq!(bench.send(0).await, Ok(()));
+        let driver = Rc::clone(&bench);
+        let completion = async move {
+            driver.clock.sleep_until(Nanos(500)).await;
+            driver.complete_one(0, Status::Sent);
+        };
+        let (sent, ()) = futures_util::future::join(bench.send(1), completion).await;
+        assert_eq!((sent, bench.clock.now()), (Ok(()), Nanos(500)));
+        assert_eq!(bench.flow.blocked(Stage::Room).sum(), 500);
+        let counters = bench.flow.counters();
+        assert_eq!((counters.accepted, counters.delivered, counters.dropped()), (2, 1, 0));
+        assert_eq!((bench.device.ring().stats().stops, bench.device.ring().stats().wakes), (1, 1));
+    });
+}
+
+#[test]
+fn drop_newest_drops_the_packet_that_finds_no_room() {
+    bench(Policy::DropNewest, 2, |bench| async move {
+        for sequence in 0..5 {
+            assert_eq!(bench.send(sequence).await, Ok(()), "the app is not told");
+        }
+        let counters = bench.flow.counters();
+        assert_eq!((counters.accepted, counters.dropped_for(DropReason::DeviceRingFull)), (5, 3));
+        assert_eq!(bench.consumer.peek().map(|frame| frame.sequence), Some(0), "the oldest stays");
+    });
+}
+
+#[test]
+fn drop_oldest_drops_from_the_head_of_its_queue() {
+    bench(Policy::DropOldest, 1, |bench| async move {
+        for sequence in 0..6 {
+            assert_eq!(bench.send(sequence).await, Ok(()));
+        }
+        for position in 0..3 {
+            bench.complete_one(position, Status::Sent);
+            bench.clock.sleep_until(bench.clock.now() + Nanos(10)).await;
+        }
+        assert_eq!(*bench.taken.borrow(), [0, 4, 5], "ring, then the two newest");
+        let counters = bench.flow.counters();
+        assert_eq!((counters.delivered, counters.dropped_for(DropReason::DeviceQueueFull)), (3, 3));
+    });
+}
+
+#[test]
+fn deadline_waits_so_long_and_then_drops() {
+    bench(Policy::Deadline(Nanos(100)), 1, |bench| async move {
+        assert_eq!(bench.send(0).await, Ok(()));
+        assert_eq!(bench.send(1).await, Ok(()));
+        assert_eq!(bench.clock.now(), Nanos(100));
+        assert_eq!(bench.flow.counters().dropped_for(DropReason::DeviceDeadline), 1);
+        bench.complete_one(0, Status::Sent);
+        assert_eq!(bench.send(2).await, Ok(()));
+        assert_eq!((bench.flow.counters().accepted, bench.clock.now()), (3, Nanos(100)));
+    });
+}
+
+#[test]
+fn a_send_that_is_given_up_was_never_accepted() {
+    for policy in [Policy::Wait, Policy::Deadline(Nanos::from_secs(1))] {
+        bench(policy, 1, |bench| async move {
+            assert_eq!(bench.send(0).await, Ok(()));
+            let waiting = Box::pin(bench.send(1));
+            let timer = bench.clock.sleep_until(Nanos(50));
+            drop(futures_util::future::select(waiting, timer).await);
+            assert_eq!(bench.flow.counters().accepted, 1);
+            bench.complete_one(0, Status::Sent);
+            assert_eq!(bench.send(2).await, Ok(()), "its place in line is gone too");
+        });
+    }
+}
+
+#[test]
+fn what_the_driver_refuses_is_dropped_under_its_own_reason() {
+    bench(Policy::Wait, 4, |bench| async move {
+        for (position, status) in [Status::BadLength, Status::BadHeader, Status::BadChecksum].into_iter().enumerate() {
+            assert_eq!(bench.send(position as u64).await, Ok(()));
+            bench.complete_one(position as u64, status);
+        }
+        bench.device.drained().await;
+        let counters = bench.flow.counters();
+        assert_eq!((counters.delivered, counters.dropped()), (0, 3));
+        assert_eq!(counters.dropped_for(DropReason::DriverBadHeader), 1);
+    });
+}
+
+#[test]
+fn a_driver_that_dies_leaves_lost_packets_and_a_closed_device() {
+    bench(Policy::DropOldest, 1, |bench| async move {
+        for sequence in 0..3 {
+            assert_eq!(bench.send(sequence).await, Ok(()));
+        }
+        let bench = Rc::try_unwrap(bench).map_err(drop).unwrap();
+        let Bench { consumer, device, flow, .. } = bench;
+        drop(consumer);
+        device.drained().await;
+        device.close_accounts();
+        assert_eq!((flow.counters().accepted, flow.counters().lost), (3, 3));
+        let after = device.send(&Packet::new(b"frame", Stamp::default())).await;
+        assert_eq!(after, Err(SendError::Closed));
+    });
+}
