@@ -191,7 +191,7 @@ impl<'a> Desk<'a> {
         let Served { report, ended, backend } = served;
         let bad = report.bad_length + report.bad_header + report.bad_checksum;
         note(format_args!(
-            "session {} {ended}: {} frames received, {} sent, {bad} bad, {} discarded",
+            "session {}: {ended}; {} frames received, {} sent, {bad} bad, {} discarded",
             report.generation, report.received, report.sent, report.discarded
         ));
         if let Some(warning) = backend.warning() {

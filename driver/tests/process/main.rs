@@ -176,7 +176,7 @@ fn a_second_stack_is_told_to_come_back_and_then_served() {
     let refuse = Client::greet(&driver.socket, 4).refused();
     assert_eq!(refuse.code, RefuseCode::Busy);
     assert_eq!(first.leave().reason, ByeReason::Finished);
-    assert!(std::iter::repeat_with(|| driver.says()).any(|line| line.contains("session 1 finished")));
+    assert!(std::iter::repeat_with(|| driver.says()).any(|line| line.contains("session 1: finished")));
     let second = Client::greet(&driver.socket, 4).accepted();
     assert_eq!((second.generation, second.rings[0].depth), (2, 4));
     assert_eq!(driver.stop().status, Some(130));
@@ -195,7 +195,7 @@ fn a_session_over_the_socket_is_served_and_reported() {
     let (completions, bye) = client.transmit(64, frames.clone());
     let exit = driver.wait();
     assert_eq!(exit.status, Some(0), "{}", exit.stderr);
-    assert!(exit.stdout.is_empty() && exit.stderr.contains("session 1 finished: 3000 frames"), "{exit:?}");
+    assert!(exit.stdout.is_empty() && exit.stderr.contains("session 1: finished; 3000 frames"), "{exit:?}");
 
     let bad: Vec<_> = completions.iter().filter(|c| c.status != Status::Sent).collect();
     assert_eq!(bad.iter().map(|c| (c.position, c.status)).collect::<Vec<_>>(), [(1_000, Status::BadChecksum)]);
