@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use driver::hardware::{Coalesce, Config, Done, Hardware, Service, Stall};
 use proptest::prelude::*;
-use shared::ring::Descriptor;
+use shared::ring::{Depth, Descriptor};
 use shared::units::{BitRate, LinkRate, Nanos, wire_bits};
 
 fn config() -> impl Strategy<Value = Config> {
@@ -23,7 +23,7 @@ fn config() -> impl Strategy<Value = Config> {
         .prop_map(|(frames, within)| Coalesce::new(NonZeroU32::new(frames).unwrap(), Nanos(within)).unwrap());
     (1u32..40, link, service, 0u64..50_000, stall, coalesce, any::<u64>()).prop_map(
         |(queue, link, service, latency, stall, coalesce, seed)| Config {
-            queue: NonZeroU32::new(queue).unwrap(),
+            queue: Depth::new(queue).unwrap(),
             link,
             service,
             latency: Nanos(latency),
@@ -87,7 +87,7 @@ proptest! {
         lens in proptest::collection::vec(14u32..1515, 1..40),
         looks in proptest::collection::vec(0u64..200_000, 0..60),
     ) {
-        let config = Config { queue: NonZeroU32::new(40).unwrap(), ..config };
+        let config = Config { queue: Depth::new(40).unwrap(), ..config };
         let mut looked_at = Hardware::new(&config, Nanos::ZERO);
         for (sequence, len) in lens.iter().enumerate() {
             looked_at.submit(&frame(*len, sequence as u64, Nanos::ZERO), Nanos::ZERO);
@@ -108,7 +108,7 @@ proptest! {
     #[test]
     fn the_rate_is_exact(rate in 1_000u64..1_000_000_000_000, lens in proptest::collection::vec(14u32..1515, 1..500)) {
         let link = LinkRate::Limited(BitRate(rate));
-        let mut hardware = Hardware::new(&Config { link, ..Config::default() }, Nanos::ZERO);
+        let mut hardware = Hardware::new(&Config::new(Depth::new(1).unwrap(), link), Nanos::ZERO);
         let (mut now, mut bits) = (Nanos::ZERO, 0);
         for (sequence, len) in lens.iter().enumerate() {
             prop_assert!(hardware.submit(&frame(*len, sequence as u64, now), now));

@@ -3,15 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::cell::RefCell;
-use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use driver::backend::Backend;
 use driver::hardware::{self, Service};
-use driver::session::{Dma, Ended, Served, Setup, Stop, serve};
+use driver::session::{Dma, Ended, Served, Setup, serve};
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
-use shared::exec::{Clock, Signal, StopHandle, Tasks, Virtual, run};
+use shared::exec::{Clock, Interrupt, Signal, StopHandle, Tasks, Virtual, run};
 use shared::report::ProcessReport;
 use shared::ring::memory::{MemoryProducer, pair};
 use shared::ring::{CloseReason, Completion, Depth, Descriptor, Port, Producer, Status};
@@ -37,7 +36,7 @@ impl Backend for Recorder {
 struct Stack {
     ring: Producer<MemoryProducer>,
     clock: Clock,
-    stop: Stop,
+    interrupt: Rc<Interrupt>,
     completions: RefCell<Vec<Completion>>,
     completed: Signal,
 }
@@ -87,11 +86,14 @@ async fn pump(stack: Rc<Stack>) {
 }
 
 fn hardware(queue: u32, link: &str) -> hardware::Config {
-    let queue = NonZeroU32::new(queue).unwrap();
-    hardware::Config { queue, link: link.parse().unwrap(), ..hardware::Config::default() }
+    hardware::Config::new(Depth::new(queue).unwrap(), link.parse().unwrap())
 }
 
 fn setup(hardware: hardware::Config, depth: u32) -> Setup<Recorder> {
+    setup_with(hardware, depth, Interrupt::never())
+}
+
+fn setup_with(hardware: hardware::Config, depth: u32, interrupt: Interrupt) -> Setup<Recorder> {
     Setup {
         generation: 1,
         depth: Depth::new(depth).unwrap(),
@@ -99,7 +101,7 @@ fn setup(hardware: hardware::Config, depth: u32) -> Setup<Recorder> {
         dma: Dma::Copy,
         verify: false,
         backend: Recorder::default(),
-        stop: Stop { handle: StopHandle::new().unwrap(), told: Rc::default() },
+        interrupt: Rc::new(interrupt),
         usage: Box::new(ProcessReport::default),
     }
 }
@@ -114,7 +116,7 @@ fn session<T: 'static, F: Future<Output = T> + 'static>(
     let stack = Rc::new(Stack {
         ring: Producer::new(producer, setup.depth, clock.clone()),
         clock: clock.clone(),
-        stop: setup.stop.clone(),
+        interrupt: Rc::clone(&setup.interrupt),
         completions: RefCell::default(),
         completed: Signal::default(),
     });
@@ -282,11 +284,13 @@ fn a_stack_that_vanishes_ends_the_session() {
 
 #[test]
 fn an_interrupt_is_told_to_the_stack() {
-    let (served, bye) = session(setup(hardware(2, "1Gbit"), 8), |stack| async move {
+    let handle = StopHandle::new().unwrap();
+    let setup = setup_with(hardware(2, "1Gbit"), 8, Interrupt::by(handle.clone()));
+    let (served, bye) = session(setup, move |stack| async move {
         stack.send(0, &[0; 1514]).await;
         stack.clock.sleep_until(Nanos(5)).await;
-        stack.stop.handle.stop();
-        stack.stop.told.notify();
+        handle.stop();
+        assert!(stack.interrupt.notice(), "as the real executor does in each turn");
         stack.hear_bye().await
     });
     assert_eq!((served.ended, bye.reason), (Ended::Interrupted, ByeReason::Interrupted));

@@ -2,15 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use netstack::process::{Args, run};
+use netstack::process::{RunError, run};
+use shared::exit::run_main;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(status) => status.into(),
-        Err(error) => {
-            eprintln!("netstack: {error}");
-            error.status().into()
-        }
-    }
+    run_main("netstack", run, RunError::status)
 }

@@ -20,7 +20,7 @@ use shared::report::{
 use shared::ring::Producer;
 use shared::ring::socket::SocketProducer;
 use shared::settings::Common;
-use shared::signals::interrupted;
+use shared::signals::Signals;
 use shared::units::{BitRate, LinkRate, Nanos};
 use tokio::sync::oneshot;
 
@@ -103,13 +103,14 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
     let runtime = runtime.map_err(system("the tokio runtime cannot be built"))?;
     let stop = StopHandle::new().map_err(system("no event descriptor is left"))?;
     let report = runtime.block_on(async {
+        let mut signals = Signals::new().map_err(system("signals cannot be received"))?;
         let (path, stack) = (&args.common.socket, &args.stack);
         let greeted = tokio::select! {
             greeted = connect(path, args.common.depth, stack.transport, stack.connect_timeout) => greeted?,
-            _ = interrupted() => return Err(RunError::Interrupted),
+            () = signals.next() => return Err(RunError::Interrupted),
         };
         let plan = Plan::new(stack, length, args.common.seed, link(&greeted))?;
-        on_a_thread(args.clone(), greeted, plan, stop).await
+        on_a_thread(args.clone(), greeted, plan, stop, signals).await
     })?;
     publish(args, sink, &report)?;
     Ok(status(&report))
@@ -120,7 +121,13 @@ fn link(greeted: &Greeted) -> LinkRate {
 }
 
 /// Runs the data path on a thread of its own, and passes signals on to it.
-async fn on_a_thread(args: Args, greeted: Greeted, plan: Plan, stop: StopHandle) -> Result<RunReport, RunError> {
+async fn on_a_thread(
+    args: Args,
+    greeted: Greeted,
+    plan: Plan,
+    stop: StopHandle,
+    mut signals: Signals,
+) -> Result<RunReport, RunError> {
     let (done, mut report) = oneshot::channel();
     let data_path_stop = stop.clone();
     let data_path = thread::Builder::new().name("data-path".to_owned());
@@ -132,10 +139,7 @@ async fn on_a_thread(args: Args, greeted: Greeted, plan: Plan, stop: StopHandle)
     loop {
         tokio::select! {
             report = &mut report => return report.unwrap_or(Err(RunError::NoReport)),
-            signal = interrupted() => {
-                signal.map_err(|cause| RunError::System { what: "signals cannot be received", cause })?;
-                stop.stop();
-            }
+            () = signals.next() => stop.stop(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What each policy does with a ring that is full, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -1,6 +1,9 @@
-//! Exit statuses, the same for every binary.
+//! How every binary starts and exits: flags in, one line for what is wrong, a status out.
 
+use std::fmt::Display;
 use std::process::ExitCode;
+
+use clap::Parser;
 
 /// What a process exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,5 +26,48 @@ pub enum Status {
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         Self::from(status as u8)
+    }
+}
+
+/// Parses the flags of the binary `name`, runs it, and turns what comes out into a status. An error
+/// is one line on standard error.
+pub fn run_main<A: Parser, E: Display>(
+    name: &str,
+    run: impl FnOnce(&A) -> Result<Status, E>,
+    status_of: impl FnOnce(&E) -> Status,
+) -> ExitCode {
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        // Help and version are no errors, and are printed as they are.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            eprintln!("{name}: {}; see {name} --help", one_line(&error.to_string()));
+            return Status::Usage.into();
+        }
+    };
+    match run(&args) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            status_of(&error).into()
+        }
+    }
+}
+
+/// What is wrong and what to do, without the usage around it.
+fn one_line(error: &str) -> String {
+    let said = error.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let said: Vec<_> = said.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
+    said.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_several_lines_becomes_one() {
+        let error = "error: invalid value 'x' for '--depth <N>': use a number\n\n  tip: 5\n\nUsage: driver\n";
+        assert_eq!(one_line(error), "invalid value 'x' for '--depth <N>': use a number tip: 5");
     }
 }

@@ -15,12 +15,35 @@ pub trait Backend {
     fn flush(&mut self);
 }
 
-/// Nowhere: the model is all there is.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Model;
+/// Where a driver's frames go.
+#[derive(Debug)]
+pub enum Output {
+    /// Nowhere: the model is all there is.
+    Model,
+    /// Into a capture file.
+    Capture(Box<Capture>),
+}
 
-impl Backend for Model {
-    fn sent(&mut self, _frame: &[u8], _at: Nanos) {}
+impl Output {
+    /// What a user must know about it, if anything.
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            Self::Model => None,
+            Self::Capture(capture) => capture.warning(),
+        }
+    }
+}
 
-    fn flush(&mut self) {}
+impl Backend for Output {
+    fn sent(&mut self, frame: &[u8], at: Nanos) {
+        if let Self::Capture(capture) = self {
+            capture.sent(frame, at);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Self::Capture(capture) = self {
+            capture.flush();
+        }
+    }
 }

@@ -91,13 +91,14 @@ fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::ring::Depth;
 
     fn frame(len: u32, sequence: u64) -> Descriptor {
         Descriptor { len, sequence, ..Descriptor::default() }
     }
 
     fn link(rate: &str, service: Service) -> Link {
-        let config = Config { link: rate.parse().unwrap(), service, ..Config::default() };
+        let config = Config { service, ..Config::new(Depth::new(1).unwrap(), rate.parse().unwrap()) };
         Link::new(&config, Nanos(0))
     }
 

@@ -13,11 +13,10 @@ pub use coalesce::{Coalesce, CoalesceError};
 pub use stall::{Stall, StallError};
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 use shared::report::HardwareReport;
-use shared::ring::Descriptor;
+use shared::ring::{Depth, Descriptor};
 use shared::units::{LinkRate, Nanos};
 
 use coalesce::{Batches, Report};
@@ -38,7 +37,7 @@ pub enum Service {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Frames that it holds at once: handed over and not completed.
-    pub queue: NonZeroU32,
+    pub queue: Depth,
     /// How fast the link is.
     pub link: LinkRate,
     /// How long a frame occupies it.
@@ -53,11 +52,12 @@ pub struct Config {
     pub seed: u64,
 }
 
-impl Default for Config {
-    fn default() -> Self {
+impl Config {
+    /// A queue in front of a link, and nothing else.
+    pub fn new(queue: Depth, link: LinkRate) -> Self {
         Self {
-            queue: NonZeroU32::MIN,
-            link: LinkRate::Unlimited,
+            queue,
+            link,
             service: Service::Fixed,
             latency: Nanos::ZERO,
             stall: None,
@@ -106,7 +106,7 @@ struct Held {
 impl Hardware {
     /// Idle hardware in a session that starts at `origin`.
     pub fn new(config: &Config, origin: Nanos) -> Self {
-        let capacity = config.queue.get() as usize;
+        let capacity = config.queue.as_usize();
         Self {
             capacity,
             latency: config.latency,
@@ -196,8 +196,7 @@ mod tests {
     const FULL: u32 = 1514;
 
     fn hardware(queue: u32, change: impl FnOnce(&mut Config)) -> Hardware {
-        let link = "1Gbit".parse().unwrap();
-        let mut config = Config { queue: NonZeroU32::new(queue).unwrap(), link, ..Config::default() };
+        let mut config = Config::new(Depth::new(queue).unwrap(), "1Gbit".parse().unwrap());
         change(&mut config);
         Hardware::new(&config, Nanos(0))
     }

@@ -1,7 +1,7 @@
 //! How a session ends.
 
 use shared::ring::CloseReason;
-use shared::wire::{ByeReason, Control};
+use shared::wire::{Bye, ByeReason, Control};
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,14 +16,22 @@ pub enum Ended {
     Interrupted,
     /// The connection is gone, or the stack broke the protocol.
     Failed(CloseReason),
+    /// The stack said farewell, but submitted other than what arrived.
+    Miscounted {
+        /// Frames that the stack says it submitted.
+        submitted: u64,
+        /// Frames that came out of the ring.
+        received: u64,
+    },
     /// A bound of the driver's own did not hold.
     Fault(String),
 }
 
 impl Ended {
-    /// What the stack's farewell means.
-    pub(super) fn by_stack(reason: ByeReason) -> Self {
-        match reason {
+    /// What the stack's farewell means, if `received` frames came out of the ring in all.
+    pub(super) fn by_stack(bye: Bye, received: u64) -> Self {
+        match bye.reason {
+            _ if bye.frames != received => Self::Miscounted { submitted: bye.frames, received },
             ByeReason::Finished => Self::Finished,
             ByeReason::Interrupted => Self::StackInterrupted,
             ByeReason::Violation(what) => Self::Accused(what),
@@ -33,7 +41,9 @@ impl Ended {
     /// The farewell to the stack; `None` if nobody is there to hear it.
     pub(super) fn farewell(&self) -> Option<ByeReason> {
         match self {
-            Self::Finished | Self::StackInterrupted | Self::Accused(_) => Some(ByeReason::Finished),
+            Self::Finished | Self::StackInterrupted | Self::Accused(_) | Self::Miscounted { .. } => {
+                Some(ByeReason::Finished)
+            }
             Self::Interrupted => Some(ByeReason::Interrupted),
             Self::Failed(CloseReason::PeerGone | CloseReason::Io(_)) => None,
             Self::Failed(violation) => Some(ByeReason::Violation(violation.to_string())),
@@ -45,6 +55,11 @@ impl Ended {
     pub fn peer_failed(&self) -> bool {
         matches!(self, Self::Accused(_) | Self::Failed(_))
     }
+
+    /// Whether a bound or a count did not hold.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Fault(_) | Self::Miscounted { .. })
+    }
 }
 
 impl std::fmt::Display for Ended {
@@ -55,6 +70,9 @@ impl std::fmt::Display for Ended {
             Self::Accused(what) => write!(f, "the stack ended it: {what}"),
             Self::Interrupted => f.write_str("the driver was interrupted"),
             Self::Failed(reason) => reason.fmt(f),
+            Self::Miscounted { submitted, received } => {
+                write!(f, "the stack submitted {submitted} frames, but {received} arrived")
+            }
             Self::Fault(what) => write!(f, "a fault of the driver: {what}"),
         }
     }

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use serde::{Deserialize, Serialize};
-use shared::exec::{Clock, Order, Signal, StopHandle};
+use shared::exec::{Clock, Interrupt, Order, Signal};
 use shared::report::{DriverReport, ProcessReport};
 use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Status};
 use shared::units::Nanos;
@@ -58,19 +58,10 @@ pub struct Setup<B> {
     /// Where sent frames go.
     pub backend: B,
     /// Who may interrupt it.
-    pub stop: Stop,
+    pub interrupt: Rc<Interrupt>,
     /// What the process has used since the session began. Handed in, because a session reads no
     /// clock of the system.
     pub usage: Box<dyn Fn() -> ProcessReport>,
-}
-
-/// A wish to stop, and the signal that tells of it.
-#[derive(Debug, Clone)]
-pub struct Stop {
-    /// Says whether somebody asked.
-    pub handle: StopHandle,
-    /// Told when somebody did.
-    pub told: Rc<Signal>,
 }
 
 /// A session that is over.
@@ -238,20 +229,23 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             return Some(Ended::Fault(format!("{held} frames held in a ring of {depth}")));
         }
         let in_hardware = self.hardware.held();
-        (in_hardware > queue.get() as usize)
+        (in_hardware > queue.as_usize())
             .then(|| Ended::Fault(format!("{in_hardware} frames in a hardware queue of {queue}")))
     }
 
     fn ending(&self) -> Option<Ended> {
         match self.port.next_control() {
-            Some(Control::Bye(bye)) => return Some(Ended::by_stack(bye.reason)),
+            Some(Control::Bye(bye)) => {
+                let received = self.taken + u64::from(self.port.waiting());
+                return Some(Ended::by_stack(*bye, received));
+            }
             Some(other) => self.port.close(WireError::Unexpected(name_of(&other)).into()),
             None => {}
         }
         if let Some(reason) = self.port.closed() {
             return Some(Ended::Failed(reason));
         }
-        self.setup.stop.handle.is_asked().then_some(Ended::Interrupted)
+        self.setup.interrupt.is_asked().then_some(Ended::Interrupted)
     }
 
     /// Waits until something may have changed: the port, the wish to stop, or the hardware.
@@ -260,11 +254,13 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         let mut due = pin!(due.map(|at| self.clock.sleep_until_as(Order::Completion, at)));
         // Everything was looked at in this very poll, so nothing that is told later can be lost.
         let mut arrived = pin!(next(self.port.arrived()));
-        let mut stopped = pin!(next(&self.setup.stop.told));
+        let mut told = pin!(next(self.port.told()));
+        let mut stopped = pin!(self.setup.interrupt.asked());
         poll_fn(|cx| {
             let timer = due.as_mut().as_pin_mut().is_some_and(|due| due.poll(cx).is_ready());
-            let told = arrived.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
-            if timer || told { Poll::Ready(()) } else { Poll::Pending }
+            let moved = arrived.as_mut().poll(cx).is_ready();
+            let said = told.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
+            if timer || moved || said { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

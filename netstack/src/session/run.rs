@@ -71,12 +71,15 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     stack.close(began, sampler)
 }
 
+/// The protocol layers above the ring, topmost first.
+type Layers<P> = Udp<Ip<Ethernet<Rc<RingDevice<P>>>>>;
+
 /// Everything of a run that its phases share.
 struct Stack<P> {
     clock: Clock,
     flows: Rc<Flows>,
     device: Rc<RingDevice<P>>,
-    udp: Rc<Udp<Ip<Ethernet<Rc<RingDevice<P>>>>>>,
+    udp: Rc<Layers<P>>,
     interrupted: Cell<bool>,
     /// The driver's farewell, whenever it comes.
     bye: RefCell<Option<Bye>>,
@@ -180,7 +183,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             }
             (self.bye.borrow().is_some() || port.closed().is_some()).then_some(())
         };
-        port.arrived().wait_for(heard).await;
+        port.told().wait_for(heard).await;
     }
 
     fn hear(&self, message: Control) {

@@ -77,6 +77,10 @@ fn an_early_end_offers_only_what_had_come() {
         assert_eq!((asleep.times(), asleep.counters.refused(), asleep.done), (vec![0, 10, 20], 0, us(25)));
         let blocked = simulate("cbr:rate=100kpps", Behaviour::BlocksUntil(NEVER), horizon, us(25));
         assert_eq!((blocked.counters.offered, blocked.counters.refused()), (3, 3));
+        for behaviour in [Behaviour::Ready, Behaviour::BlocksUntil(NEVER)] {
+            let outcome = simulate("cbr:rate=100kpps", behaviour, horizon, us(20));
+            assert_eq!(outcome.counters.offered, 3, "what is meant for the moment of the end had come");
+        }
     }
     let few = simulate("cbr:rate=100kpps", Behaviour::BlocksUntil(NEVER), Horizon::Packets(2), us(25));
     assert_eq!((few.counters.offered, few.counters.refused()), (2, 2));

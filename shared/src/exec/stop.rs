@@ -74,7 +74,7 @@ impl Interrupt {
     }
 
     /// Wakes those who wait, the first time after somebody asked. Returns whether this was it.
-    pub(super) fn notice(&self) -> bool {
+    pub fn notice(&self) -> bool {
         let news = self.is_asked() && !self.told.replace(true);
         if news {
             self.asked.notify();

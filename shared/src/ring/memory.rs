@@ -33,25 +33,28 @@ struct Link {
     to_consumer: Mailbox,
 }
 
-/// Control messages on their way to one end, and how that end is told of anything.
+/// Control messages on their way to one end, and how that end hears of anything.
 #[derive(Debug, Default)]
 struct Mailbox {
     control: RefCell<VecDeque<Control>>,
     arrived: Signal,
+    told: Signal,
 }
 
 impl Mailbox {
     fn post(&self, message: &Control) {
         self.control.borrow_mut().push_back(message.clone());
-        self.arrived.notify();
+        self.told.notify();
     }
 }
 
 impl Link {
     fn close(&self, reason: CloseReason) {
         self.closed.borrow_mut().get_or_insert(reason);
-        self.to_producer.arrived.notify();
-        self.to_consumer.arrived.notify();
+        for end in [&self.to_producer, &self.to_consumer] {
+            end.arrived.notify();
+            end.told.notify();
+        }
     }
 
     fn bytes_of(slot: u32, len: usize) -> std::ops::Range<usize> {
@@ -73,6 +76,9 @@ macro_rules! port {
         impl Port for $end {
             fn arrived(&self) -> &Signal {
                 &self.0.$inbox.arrived
+            }
+            fn told(&self) -> &Signal {
+                &self.0.$inbox.told
             }
             fn send_control(&self, message: &Control) {
                 self.0.$outbox.post(message);

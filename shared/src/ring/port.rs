@@ -25,8 +25,12 @@ pub enum CloseReason {
 
 /// What both ends share: control messages, and the end of the session.
 pub trait Port {
-    /// Told when completions, frames or control messages arrived, or the session closed.
+    /// Told when frames or completions arrived, or the session closed.
     fn arrived(&self) -> &Signal;
+
+    /// Told when a control message arrived, or the session closed. A signal of its own, so that
+    /// who waits for the farewell is not woken for each packet.
+    fn told(&self) -> &Signal;
 
     /// Sends a control message behind everything that was sent before it.
     fn send_control(&self, message: &Control);
@@ -71,6 +75,10 @@ pub trait ConsumerPort: Port {
 impl<T: Port + ?Sized> Port for Rc<T> {
     fn arrived(&self) -> &Signal {
         (**self).arrived()
+    }
+
+    fn told(&self) -> &Signal {
+        (**self).told()
     }
 
     fn send_control(&self, message: &Control) {

@@ -21,6 +21,7 @@ pub struct ConsumerSide {
     waiting: VecDeque<(Descriptor, Box<Place>)>,
     /// Places of frames that were. The last one used is the next: it is still in the cache, and a
     /// deep ring that stays shallow needs no more memory than a shallow one.
+    #[allow(clippy::vec_box, reason = "places move between here and the queue without being copied")]
     spare: Vec<Box<Place>>,
 }
 

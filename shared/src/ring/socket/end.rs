@@ -45,6 +45,7 @@ pub trait Side: Debug {
 pub struct End<S> {
     stream: OwnedFd,
     arrived: Signal,
+    told: Signal,
     state: RefCell<State<S>>,
 }
 
@@ -81,7 +82,7 @@ impl<S: Side> End<S> {
             broken: None,
             stats: SocketStats::default(),
         };
-        Ok(Self { stream, arrived: Signal::default(), state: RefCell::new(state) })
+        Ok(Self { stream, arrived: Signal::default(), told: Signal::default(), state: RefCell::new(state) })
     }
 
     /// The traffic so far.
@@ -211,9 +212,13 @@ fn close_reason(error: Errno) -> CloseReason {
 
 impl<S: Side> Source for End<S> {
     fn exchange(&self) -> bool {
-        let moved = self.state.borrow_mut().exchange(self.stream.as_fd());
+        let mut state = self.state.borrow_mut();
+        let moved = state.exchange(self.stream.as_fd());
         if moved {
             self.arrived.notify();
+        }
+        if moved && (state.closed.is_some() || !state.control.is_empty()) {
+            self.told.notify();
         }
         moved
     }
@@ -234,6 +239,10 @@ impl<S: Side> Source for End<S> {
 impl<S: Side> Port for End<S> {
     fn arrived(&self) -> &Signal {
         &self.arrived
+    }
+
+    fn told(&self) -> &Signal {
+        &self.told
     }
 
     /// Writes at once: control messages are few, and the last one may be followed by the end of
@@ -262,5 +271,6 @@ impl<S: Side> Port for End<S> {
     fn close(&self, reason: CloseReason) {
         self.state.borrow_mut().close(reason);
         self.arrived.notify();
+        self.told.notify();
     }
 }

@@ -1,0 +1,167 @@
+//! The socket file: ours alone, unless another driver lives there.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::path::{Path, PathBuf};
+
+use interprocess::local_socket::tokio::Listener;
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
+use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+/// What fits into the address of a Unix socket.
+const LONGEST: usize = 107;
+
+/// Why nobody can listen there.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The path does not fit into an address.
+    #[error("--socket {path}: {len} bytes are too long for a socket; name a path of at most {LONGEST}", path = path.display())]
+    TooLong {
+        /// What was asked for.
+        path: PathBuf,
+        /// How long it is.
+        len: usize,
+    },
+    /// Another driver.
+    #[error("--socket {path}: a driver listens there already; stop it, or name another path", path = path.display())]
+    Alive {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// Something that must not be overwritten.
+    #[error("--socket {path}: there is something that is no socket; remove it, or name another path", path = path.display())]
+    NotASocket {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// The system refuses.
+    #[error("--socket {path}: cannot listen there ({source}); name a path in a folder that you may write to", path = path.display())]
+    Io {
+        /// What was asked for.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Listens at `path`, for this user only. The file goes when the listener is dropped; one that a
+/// crash left behind is replaced, that of a live driver is not.
+///
+/// # Errors
+/// [`ListenError`].
+pub(super) fn listen(path: &Path) -> Result<Listener, ListenError> {
+    let owned = || path.to_owned();
+    let len = path.as_os_str().as_bytes().len();
+    if len > LONGEST {
+        return Err(ListenError::TooLong { path: owned(), len });
+    }
+    make_folder(path).map_err(|source| ListenError::Io { path: owned(), source })?;
+    match occupant(path).map_err(|source| ListenError::Io { path: owned(), source })? {
+        Occupant::Alive => Err(ListenError::Alive { path: owned() }),
+        Occupant::NotASocket => Err(ListenError::NotASocket { path: owned() }),
+        Occupant::Nobody => bind(path, false),
+        // Overwriting takes the name from whoever has it, so it is done only to the dead.
+        Occupant::Dead => bind(path, true),
+    }
+}
+
+fn bind(path: &Path, overwrite: bool) -> Result<Listener, ListenError> {
+    let bound = path.to_fs_name::<GenericFilePath>().and_then(|name| {
+        let options = ListenerOptions::new().name(name).mode(0o600).try_overwrite(overwrite);
+        options.create_tokio()
+    });
+    bound.map_err(|source| match source.kind() {
+        // Somebody was faster.
+        ErrorKind::AddrInUse => ListenError::Alive { path: path.to_owned() },
+        _ => ListenError::Io { path: path.to_owned(), source },
+    })
+}
+
+/// A folder that is not there is made, for this user only.
+fn make_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => DirBuilder::new().recursive(true).mode(0o700).create(folder),
+        _ => Ok(()),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Occupant {
+    Nobody,
+    Dead,
+    Alive,
+    NotASocket,
+}
+
+/// Knocks at `path`. A live driver sees a client that leaves without a word.
+fn occupant(path: &Path) -> io::Result<Occupant> {
+    match fs::metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {}
+        Ok(_) => return Ok(Occupant::NotASocket),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupant::Nobody),
+        Err(error) => return Err(error),
+    }
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let knock = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match connect(&knock, &SocketAddrUnix::new(path)?) {
+        // A live driver may have so many clients waiting that it takes no further one.
+        Ok(()) | Err(Errno::AGAIN) => Ok(Occupant::Alive),
+        Err(Errno::CONNREFUSED) => Ok(Occupant::Dead),
+        Err(Errno::NOENT) => Ok(Occupant::Nobody),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
+
+    fn listen_there(path: &Path) -> Result<Listener, ListenError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async { listen(path) })
+    }
+
+    #[test]
+    fn the_file_is_ours_alone_and_goes_with_the_listener() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made/for/it.sock");
+        let listener = listen_there(&path).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_dead_are_replaced_and_the_living_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("driver.sock");
+        let living = UnixListener::bind(&path).unwrap();
+        assert!(matches!(listen_there(&path), Err(ListenError::Alive { .. })));
+        drop(living);
+        assert_eq!(occupant(&path).unwrap(), Occupant::Dead);
+        listen_there(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("precious");
+        fs::write(&path, "data").unwrap();
+        let error = listen_there(&path).unwrap_err().to_string();
+        assert!(error.contains("precious") && error.contains("another path"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"data");
+    }
+
+    #[test]
+    fn a_path_that_does_not_fit_is_refused_with_the_limit() {
+        let error = listen_there(Path::new(&"x".repeat(108))).unwrap_err().to_string();
+        assert!(error.contains("108") && error.contains("at most 107"), "{error}");
+    }
+}

@@ -1,0 +1,252 @@
+//! The reception: who comes in, who is served, and when it closes.
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::future::pending;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use interprocess::local_socket::tokio::{Listener, Stream};
+use interprocess::local_socket::traits::tokio::Listener as _;
+use shared::exec::{StopHandle, monotonic_now};
+use shared::exit::Status;
+use shared::report::{DriverReport, JsonTarget};
+use shared::ring::Depth;
+use shared::signals::Signals;
+use shared::units::LinkRate;
+use shared::wire::stream::write_control;
+use shared::wire::{Accept, Control, Hello, RefuseCode, RingInfo};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::RunError;
+use super::address::listen;
+use super::data::{Plan, SessionError, session};
+use super::greeting::{PATIENCE, Visit, grant, greet, turn_away};
+use crate::backend::{Capture, Output};
+use crate::hardware::Config;
+use crate::session::{Ended, Served};
+use crate::settings::Settings;
+
+/// Clients that may be greeted or refused at once; the next ones wait in the system's queue.
+const MOST_VISITS: usize = 64;
+
+/// Reports that are kept; a driver that serves more sessions forgets the oldest.
+const MOST_REPORTS: usize = 1_000;
+
+/// What to do after a connection could not be accepted, most likely for want of descriptors.
+const BREATHER: Duration = Duration::from_millis(100);
+
+pub(super) struct Desk<'a> {
+    settings: &'a Settings,
+    hardware: Config,
+    listener: Listener,
+    signals: Signals,
+    /// Clients that are being greeted or refused.
+    visits: JoinSet<Visit>,
+    running: Option<Running>,
+    /// Where sent frames go; with the session while there is one.
+    output: Option<Output>,
+    generation: u64,
+    reports: VecDeque<DriverReport>,
+    unbalanced: bool,
+    stopping: bool,
+}
+
+struct Running {
+    stop: StopHandle,
+    done: JoinHandle<Result<Served<Output>, SessionError>>,
+}
+
+enum Event {
+    Signal,
+    Came(Stream),
+    Visited(Visit),
+    Served(Box<Served<Output>>),
+}
+
+impl<'a> Desk<'a> {
+    /// Listens, and says so.
+    pub(super) fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
+        // Before anybody can know that there is something to interrupt.
+        let signals = Signals::new().map_err(RunError::System)?;
+        let listener = listen(&settings.common.socket)?;
+        // Behind the socket, so that no capture of a live driver is replaced by mistake.
+        let output = match &settings.driver.pcap {
+            Some(path) => Output::Capture(Box::new(Capture::create(path, clock_base())?)),
+            None => Output::Model,
+        };
+        say_ready(settings);
+        Ok(Self {
+            settings,
+            hardware,
+            listener,
+            signals,
+            visits: JoinSet::new(),
+            running: None,
+            output: Some(output),
+            generation: 0,
+            reports: VecDeque::new(),
+            unbalanced: false,
+            stopping: false,
+        })
+    }
+
+    /// Works until it is time to close. Returns how it went, and the reports of all sessions.
+    pub(super) async fn work(mut self) -> Result<(Status, Vec<DriverReport>), RunError> {
+        let status = loop {
+            match self.next_event().await? {
+                Event::Came(stream) => drop(self.visits.spawn(greet(stream))),
+                Event::Visited(Visit::Wants(stream, hello)) => self.decide(stream, &hello)?,
+                Event::Visited(Visit::Over(why)) => note(why),
+                Event::Signal => {
+                    self.stopping = true;
+                    match &self.running {
+                        Some(running) => running.stop.stop(),
+                        None => break Status::Interrupted,
+                    }
+                }
+                Event::Served(served) => {
+                    let ended = self.file(*served);
+                    if self.stopping {
+                        break Status::Interrupted;
+                    }
+                    if self.settings.driver.once {
+                        break if ended.peer_failed() { Status::PeerFailed } else { Status::Fine };
+                    }
+                }
+            }
+        };
+        let status = if self.unbalanced { Status::Unbalanced } else { status };
+        Ok((status, self.reports.into()))
+    }
+
+    async fn next_event(&mut self) -> Result<Event, RunError> {
+        let done = async {
+            match &mut self.running {
+                Some(running) => (&mut running.done).await.unwrap_or(Err(SessionError::Vanished)),
+                None => pending().await,
+            }
+        };
+        Ok(tokio::select! {
+            biased;
+            () = self.signals.next() => Event::Signal,
+            served = done => {
+                self.running = None;
+                Event::Served(Box::new(served?))
+            }
+            Some(visit) = self.visits.join_next() => {
+                Event::Visited(visit.unwrap_or_else(|error| Visit::Over(error.to_string())))
+            }
+            stream = accept(&self.listener), if self.visits.len() < MOST_VISITS => Event::Came(stream),
+        })
+    }
+
+    /// Serves a stack, or says why not.
+    fn decide(&mut self, stream: Stream, hello: &Hello) -> Result<(), RunError> {
+        let refusal = match grant(&hello.rings, self.settings.common.depth) {
+            _ if self.stopping => (RefuseCode::ShuttingDown, "the driver is about to exit; start it again".to_owned()),
+            Err(reason) => (RefuseCode::InvalidRing, reason),
+            Ok((ring, depth)) => match self.output.take() {
+                Some(output) => return self.begin(stream, ring, depth, output),
+                None => {
+                    let reason = "another stack is being served; wait for its end, or start another driver";
+                    (RefuseCode::Busy, reason.to_owned())
+                }
+            },
+        };
+        self.visits.spawn(turn_away(stream, refusal.0, refusal.1));
+        Ok(())
+    }
+
+    fn begin(&mut self, stream: Stream, ring: RingInfo, depth: Depth, output: Output) -> Result<(), RunError> {
+        self.generation += 1;
+        let stop = StopHandle::new().map_err(RunError::System)?;
+        let accept = Accept {
+            generation: self.generation,
+            rings: vec![ring],
+            link_bits_per_second: match self.hardware.link {
+                LinkRate::Unlimited => None,
+                LinkRate::Limited(rate) => Some(rate.0),
+            },
+            settings: serde_json::to_string(self.settings).unwrap_or_default(),
+        };
+        let plan = Plan {
+            generation: self.generation,
+            depth,
+            hardware: self.hardware.clone(),
+            dma: self.settings.driver.dma,
+            verify: self.settings.driver.verify,
+            idle: self.settings.common.idle,
+            output,
+            stop: stop.clone(),
+        };
+        self.running = Some(Running { stop, done: tokio::spawn(converse(stream, accept, plan)) });
+        Ok(())
+    }
+
+    /// Keeps what a session left behind. Returns how it ended.
+    fn file(&mut self, served: Served<Output>) -> Ended {
+        let Served { report, ended, backend } = served;
+        let bad = report.bad_length + report.bad_header + report.bad_checksum;
+        note(format_args!(
+            "session {} {ended}: {} frames received, {} sent, {bad} bad, {} discarded",
+            report.generation, report.received, report.sent, report.discarded
+        ));
+        if let Some(warning) = backend.warning() {
+            note(format_args!("warning: {warning}"));
+        }
+        self.unbalanced |= ended.is_fault() || report.received != report.sent + bad + report.discarded;
+        self.output = Some(backend);
+        if self.reports.len() == MOST_REPORTS {
+            self.reports.pop_front();
+        }
+        self.reports.push_back(report);
+        ended
+    }
+}
+
+async fn accept(listener: &Listener) -> Stream {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => return stream,
+            Err(error) => {
+                note(format_args!("a connection could not be accepted ({error}); trying again"));
+                sleep(BREATHER).await;
+            }
+        }
+    }
+}
+
+/// Welcomes a stack and serves it.
+async fn converse(mut stream: Stream, accept: Accept, plan: Plan) -> Result<Served<Output>, SessionError> {
+    // A stack that does not hear it any more is found to be gone by the session.
+    let _ = timeout(PATIENCE, write_control(&mut stream, &Control::Accept(Box::new(accept)))).await;
+    let Stream::UdSocket(stream) = stream;
+    let stream = OwnedFd::try_from(stream).map_err(SessionError::Socket)?;
+    session(stream, plan).await
+}
+
+/// What the wall clock shows at the origin of the monotonic one.
+fn clock_base() -> Duration {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    wall.saturating_sub(Duration::from_nanos(monotonic_now().0))
+}
+
+/// The one line that programs wait for. With the report on standard output, it goes where
+/// everything else for people goes.
+fn say_ready(settings: &Settings) {
+    let socket = settings.common.socket.display();
+    if settings.common.json == Some(JsonTarget::Stdout) {
+        return note(format_args!("ready on {socket}"));
+    }
+    let mut out = io::stdout().lock();
+    // Nobody has to read it.
+    let _ = writeln!(out, "driver: ready on {socket}").and_then(|()| out.flush());
+}
+
+/// A line for people. A closed terminal is no reason to die.
+fn note(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "driver: {line}");
+}

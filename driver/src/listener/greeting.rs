@@ -1,0 +1,130 @@
+//! The greeting: who is there, what does he want, and can it be had.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use interprocess::local_socket::tokio::Stream;
+use rustix::net::{Shutdown, shutdown};
+use shared::ring::{Depth, MAX_FRAME};
+use shared::wire::stream::{StreamError, read_control, read_preamble, write_control};
+use shared::wire::{Control, Direction, Hello, Refuse, RefuseCode, RingInfo, VERSION};
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+/// How long a client may take to say what it wants, and to hear why it cannot have it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// More rings than any stack needs.
+const MOST_RINGS: usize = 64;
+
+/// How a visit went.
+#[derive(Debug)]
+pub(super) enum Visit {
+    /// A stack that asks for a session.
+    Wants(Stream, Hello),
+    /// A client that will not be served; why, in words for the driver's user.
+    Over(String),
+}
+
+/// Hears a client out, and turns it away if it does not speak this protocol.
+pub(super) async fn greet(stream: Stream) -> Visit {
+    match timeout(PATIENCE, hear(stream)).await {
+        Ok(visit) => visit,
+        Err(_) => Visit::Over(format!("a client said nothing for {} s", PATIENCE.as_secs())),
+    }
+}
+
+async fn hear(mut stream: Stream) -> Visit {
+    match read_preamble(&mut stream).await {
+        Ok(VERSION) => {}
+        Ok(version) => {
+            let reason = format!("the driver speaks version {VERSION}, not {version}; start both from the same build");
+            return turn_away(stream, RefuseCode::Version, reason).await;
+        }
+        // Whoever it is would not understand a refusal.
+        Err(error) => return Visit::Over(format!("a client was not served: {error}")),
+    }
+    match read_control(&mut stream).await {
+        Ok(Control::Hello(hello)) => Visit::Wants(stream, hello),
+        Ok(_) => turn_away(stream, RefuseCode::BadGreeting, "the first message must be a hello".to_owned()).await,
+        Err(StreamError::Wire(error)) => turn_away(stream, RefuseCode::BadGreeting, error.to_string()).await,
+        Err(error) => Visit::Over(format!("a client was not served: {error}")),
+    }
+}
+
+/// Tells a client why it is not served, and hangs up when it has heard it.
+pub(super) async fn turn_away(mut stream: Stream, code: RefuseCode, reason: String) -> Visit {
+    let refuse = Control::Refuse(Refuse { code, reason: reason.clone() });
+    let told = async {
+        write_control(&mut stream, &refuse).await?;
+        let Stream::UdSocket(socket) = &stream;
+        shutdown(socket.as_fd(), Shutdown::Write).map_err(std::io::Error::from)?;
+        // To hang up on what a client still says could cost it the answer.
+        let mut rest = [0; 4096];
+        while stream.read(&mut rest).await? > 0 {}
+        Ok::<(), StreamError>(())
+    };
+    // A client that does not listen misses the answer, no more.
+    let _ = timeout(PATIENCE, told).await;
+    Visit::Over(format!("a client was refused: {reason}"))
+}
+
+/// The rings that are granted to a stack that asks for `rings`, and the depth in force.
+///
+/// # Errors
+/// What is wrong and what to do, in words for the stack's user.
+pub(super) fn grant(rings: &[RingInfo], most: Depth) -> Result<(RingInfo, Depth), String> {
+    if rings.len() > MOST_RINGS {
+        return Err(format!("{} rings are too many; ask for one that transmits", rings.len()));
+    }
+    let mut transmit = rings.iter().filter(|ring| ring.direction == Direction::Transmit);
+    let (Some(ring), None) = (transmit.next(), transmit.next()) else {
+        return Err("this driver serves exactly one ring that transmits; ask for one".to_owned());
+    };
+    if (ring.slot_size as usize) < MAX_FRAME {
+        return Err(format!("slots of {} B hold no full frame; ask for at least {MAX_FRAME} B", ring.slot_size));
+    }
+    let depth = Depth::new(ring.depth).map_err(|error| error.to_string())?.min(most);
+    Ok((RingInfo { depth: depth.get(), slot_size: MAX_FRAME as u32, ..*ring }, depth))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(depth: u32) -> RingInfo {
+        RingInfo { direction: Direction::Transmit, queue: 0, depth, slot_size: MAX_FRAME as u32 }
+    }
+
+    #[test]
+    fn the_smaller_depth_is_in_force() {
+        let most = Depth::new(100).unwrap();
+        for (asked, granted) in [(1, 1), (100, 100), (65_536, 100)] {
+            let (ring, depth) = grant(&[ring(asked)], most).unwrap();
+            assert_eq!((ring.depth, depth.get()), (granted, granted));
+        }
+    }
+
+    #[test]
+    fn a_ring_of_a_later_time_is_left_out_of_the_grant() {
+        let receive = RingInfo { direction: Direction::Receive, ..ring(8) };
+        assert_eq!(grant(&[receive, ring(8)], Depth::new(8).unwrap()).map(|(ring, _)| ring), Ok(ring(8)));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_the_remedy() {
+        let receive = RingInfo { direction: Direction::Receive, ..ring(8) };
+        for (rings, remedy) in [
+            (vec![], "ask for one"),
+            (vec![receive], "ask for one"),
+            (vec![ring(8); 2], "ask for one"),
+            (vec![receive; 65], "too many"),
+            (vec![ring(0)], "1 to 65536"),
+            (vec![ring(65_537)], "1 to 65536"),
+            (vec![RingInfo { slot_size: 100, ..ring(8) }], "at least 1514"),
+        ] {
+            let reason = grant(&rings, Depth::new(8).unwrap()).unwrap_err();
+            assert!(reason.contains(remedy), "{reason}");
+        }
+    }
+}

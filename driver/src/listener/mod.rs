@@ -1,0 +1,62 @@
+//! The driver's front: it listens, greets, refuses, and serves one session after the other.
+//!
+//! All of it runs on a runtime in the main thread, beside the data path and never inside it: a
+//! client that says nothing keeps nobody waiting, and one that comes while another is served hears
+//! so at once.
+
+mod address;
+mod data;
+mod desk;
+mod greeting;
+
+pub use address::ListenError;
+pub use data::SessionError;
+
+use std::io;
+
+use shared::exit::Status;
+use shared::report::{DRIVER_SCHEMA, DriverFile, JsonError, JsonTarget};
+
+use crate::backend::CaptureError;
+use crate::settings::{Settings, SettingsError};
+use desk::Desk;
+
+/// Why a driver cannot do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Flags contradict each other.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The report cannot be written.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The capture cannot be written.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// Nobody can listen there.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A session failed for a reason of the driver's own.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The system has no signals, timers or descriptors left.
+    #[error("the system gives the driver what it needs no more ({0}); end other programs and start it again")]
+    System(#[source] io::Error),
+}
+
+/// Listens and serves until a signal comes, or with `--once` until the first session is over.
+///
+/// # Errors
+/// [`RunError`], for a person to read.
+pub fn run(settings: &Settings) -> Result<Status, RunError> {
+    let hardware = settings.driver.hardware(settings.common.seed)?;
+    // Whoever waits for a report wants to know at once that there will be none.
+    let json = settings.common.json.as_ref().map(JsonTarget::open).transpose()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
+    let (status, sessions) = runtime.block_on(async { Desk::open(settings, hardware)?.work().await })?;
+    if let Some(json) = json {
+        let config = serde_json::to_value(settings).unwrap_or_default();
+        json.write(&DriverFile { schema: DRIVER_SCHEMA.to_owned(), config, sessions })?;
+    }
+    Ok(status)
+}

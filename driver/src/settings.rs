@@ -1,0 +1,179 @@
+//! The driver's flags. Each has an environment twin, `PUSHBACK_` and its name.
+
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use serde::{Deserialize, Serialize};
+use shared::ring::Depth;
+use shared::settings::Common;
+use shared::units::{LinkRate, Nanos};
+
+use crate::hardware::{Coalesce, Config, Service, Stall};
+use crate::session::Dma;
+
+/// Everything that the driver takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Parser)]
+#[command(name = "driver", version, about = "The driver process: takes frames from the ring and sends them at the pace of its hardware model.", long_about = None)]
+pub struct Settings {
+    /// What both processes take.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: Common,
+    /// What only the driver takes.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub driver: DriverSettings,
+}
+
+/// What only the driver takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+pub struct DriverSettings {
+    /// Frames that the hardware holds at once, 1 to 65536.
+    ///
+    /// Counts frames handed over and not completed: the one on the wire and those in --latency
+    /// included. It is a bound within the ring's depth.
+    #[arg(long, env = "PUSHBACK_HW_QUEUE", value_name = "N", default_value = "256")]
+    pub hw_queue: Depth,
+
+    /// Rate of the link, such as 1Gbit, or unlimited.
+    ///
+    /// Preamble, check sequence and gap take their share: 1500 B of IP are 12304 ns at 1Gbit.
+    #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "1Gbit")]
+    pub link: LinkRate,
+
+    /// How long a frame occupies the link: its bits, or a random time of that mean.
+    #[arg(long, env = "PUSHBACK_SERVICE", value_name = "MODEL", value_enum, default_value_t)]
+    pub service: Service,
+
+    /// Time from the end of a frame on the link to its completion, such as 20us.
+    ///
+    /// The link is free meanwhile, the frame's place in the hardware is not.
+    #[arg(long, env = "PUSHBACK_LATENCY", value_name = "TIME", default_value = "0s")]
+    pub latency: Nanos,
+
+    /// The link stands still at intervals: every=100ms,for=5ms.
+    #[arg(long, env = "PUSHBACK_STALL", value_name = "every=TIME,for=TIME")]
+    pub stall: Option<Stall>,
+
+    /// Completions are reported when N frames have finished, or TIME after the first of them.
+    #[arg(long, env = "PUSHBACK_COALESCE", value_name = "frames=N,for=TIME", default_value_t)]
+    pub coalesce: Coalesce,
+
+    /// Whether a frame's bytes are copied out of the ring when the hardware takes it.
+    #[arg(long, env = "PUSHBACK_DMA", value_name = "HOW", value_enum, default_value_t)]
+    pub dma: Dma,
+
+    /// Check headers and checksums of each frame; those that are wrong are not sent.
+    #[arg(long, env = "PUSHBACK_VERIFY", value_parser = BoolishValueParser::new())]
+    pub verify: bool,
+
+    /// Write what was sent to this capture file.
+    #[arg(long, env = "PUSHBACK_PCAP", value_name = "FILE")]
+    #[serde(skip)]
+    pub pcap: Option<PathBuf>,
+
+    /// Exit after the first session.
+    #[arg(long, env = "PUSHBACK_ONCE", value_parser = BoolishValueParser::new())]
+    #[serde(skip)]
+    pub once: bool,
+}
+
+/// Flags that contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A random time of mean zero.
+    #[error(
+        "--service exponential needs a link that takes time, and --link is unlimited; set --link 1Gbit, for example"
+    )]
+    NoServiceTime,
+    /// Bytes that nobody copied are to be read.
+    #[error("--dma none leaves the bytes of a frame untouched, and {flag} reads them; drop one of the two")]
+    NoBytes {
+        /// The flag that needs them.
+        flag: &'static str,
+    },
+}
+
+impl DriverSettings {
+    /// The hardware that they describe, with `seed` behind all that is random in it.
+    ///
+    /// # Errors
+    /// If flags contradict each other.
+    pub fn hardware(&self, seed: u64) -> Result<Config, SettingsError> {
+        if self.service == Service::Exponential && self.link == LinkRate::Unlimited {
+            return Err(SettingsError::NoServiceTime);
+        }
+        if self.dma == Dma::None && self.verify {
+            return Err(SettingsError::NoBytes { flag: "--verify" });
+        }
+        if self.dma == Dma::None && self.pcap.is_some() {
+            return Err(SettingsError::NoBytes { flag: "--pcap" });
+        }
+        Ok(Config {
+            queue: self.hw_queue,
+            link: self.link,
+            service: self.service,
+            latency: self.latency,
+            stall: self.stall,
+            coalesce: self.coalesce,
+            seed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    fn parse(flags: &[&str]) -> Result<Settings, clap::Error> {
+        Settings::try_parse_from([&["driver"], flags].concat())
+    }
+
+    #[test]
+    fn settings_survive_json() {
+        let flags = ["--depth=3", "--hw-queue=2", "--latency=20us", "--stall=every=1ms,for=10us", "--verify"];
+        let settings = parse(&flags).unwrap();
+        let json = serde_json::to_value(&settings).unwrap();
+        assert_eq!(json["hw_queue"], "2");
+        assert_eq!(json["stall"], "every=1ms,for=10us");
+        assert_eq!(json["coalesce"], "frames=1,for=0s");
+        assert_eq!(serde_json::from_value::<Settings>(json).unwrap(), settings);
+    }
+
+    #[test]
+    fn what_is_refused_names_the_flag_the_value_and_the_remedy() {
+        for (flag, value, remedy) in [
+            ("--hw-queue", "0", "1 to 65536"),
+            ("--link", "1000", "1000kbit"),
+            ("--link", "0Gbit", "unlimited"),
+            ("--service", "random", "exponential"),
+            ("--latency", "20", "20us"),
+            ("--stall", "every=1ms", "every=100ms,for=5ms"),
+            ("--coalesce", "frames=2,for=0s", "for=50us"),
+            ("--dma", "maybe", "none"),
+        ] {
+            let said = parse(&[&format!("{flag}={value}")]).unwrap_err().to_string();
+            assert!(said.contains(flag) && said.contains(value) && said.contains(remedy), "{said}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let hardware = |flags: &[&str]| parse(flags).unwrap().driver.hardware(1);
+        assert!(hardware(&[]).is_ok());
+        assert_eq!(hardware(&["--service=exponential", "--link=unlimited"]), Err(SettingsError::NoServiceTime));
+        assert_eq!(hardware(&["--dma=none", "--verify"]), Err(SettingsError::NoBytes { flag: "--verify" }));
+        assert_eq!(hardware(&["--dma=none", "--pcap=x"]), Err(SettingsError::NoBytes { flag: "--pcap" }));
+    }
+
+    #[test]
+    fn every_flag_has_its_twin_in_the_environment() {
+        for arg in Settings::command().get_arguments() {
+            let Some(flag) = arg.get_long().filter(|flag| !["help", "version"].contains(flag)) else { continue };
+            let twin = format!("PUSHBACK_{}", flag.replace('-', "_").to_uppercase());
+            assert_eq!(arg.get_env().and_then(|twin| twin.to_str()), Some(&*twin));
+        }
+    }
+}
