@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use shared::ledger::{Counters, DropReason, Imbalance, RefuseReason};
 use shared::report::{
-    AppReport, BlockedReport, ConfigReport, DRIVER_MISSING, Distribution, Doorbells, DriverReport, Ending, HostReport, LedgerReport,
-    ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, Totals,
+    AppReport, BlockedReport, ConfigReport, DRIVER_MISSING, Distribution, Doorbells, DriverReport, Ending, HostReport,
+    LedgerReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, Totals,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;

@@ -11,7 +11,7 @@ use shared::settings::Common;
 
 /// Runs both processes of Pushback, the stack and the driver, and reports.
 #[derive(Debug, Parser)]
-#[command(name = "lab", version)]
+#[command(name = "lab", version, subcommand_required = true, arg_required_else_help = false)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

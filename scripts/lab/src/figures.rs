@@ -53,9 +53,11 @@ impl Value {
         match self {
             Self::Text(text) => text.clone(),
             Self::Count(count) => count.to_string(),
-            Self::Time(value) | Self::Share(value) | Self::BitRate(value) | Self::PacketRate(value) | Self::Mean(value) => {
-                value.to_string()
-            }
+            Self::Time(value)
+            | Self::Share(value)
+            | Self::BitRate(value)
+            | Self::PacketRate(value)
+            | Self::Mean(value) => value.to_string(),
             Self::None => String::new(),
         }
     }
@@ -78,7 +80,8 @@ const LOSS: Figure = figure("loss_ratio", "loss", |run| Value::Share(run.totals.
 const GOODPUT: Figure = figure("bits_per_second", "goodput", |run| Value::BitRate(run.rate.bits_per_second));
 const SOJOURN_P50: Figure = figure("sojourn_p50_ns", "p50 from acceptance", |run| sojourn(run, run.sojourn_ns.p50));
 const SOJOURN_P99: Figure = figure("sojourn_p99_ns", "p99 from acceptance", |run| sojourn(run, run.sojourn_ns.p99));
-const SOJOURN_P999: Figure = figure("sojourn_p999_ns", "p99.9 from acceptance", |run| sojourn(run, run.sojourn_ns.p999));
+const SOJOURN_P999: Figure =
+    figure("sojourn_p999_ns", "p99.9 from acceptance", |run| sojourn(run, run.sojourn_ns.p999));
 const LATENCY_P50: Figure = figure("latency_p50_ns", "p50 from intended time", |run| latency(run, run.latency_ns.p50));
 const LATENCY_P99: Figure = figure("latency_p99_ns", "p99 from intended time", |run| latency(run, run.latency_ns.p99));
 const LATENCY_P999: Figure =
@@ -91,8 +94,22 @@ const DRIVER_CPU: Figure = figure("driver_cpu_share", "CPU of the driver", |run|
 
 /// What a comparison of policies shows, below the policy.
 pub(crate) const COMPARED: [Figure; 16] = [
-    OFFERED, ACCEPTED, REFUSED, DELIVERED, DROPPED, LOSS, GOODPUT, SOJOURN_P50, SOJOURN_P99, SOJOURN_P999, LATENCY_P50,
-    LATENCY_P99, LATENCY_P999, BLOCKED, STACK_CPU, DRIVER_CPU,
+    OFFERED,
+    ACCEPTED,
+    REFUSED,
+    DELIVERED,
+    DROPPED,
+    LOSS,
+    GOODPUT,
+    SOJOURN_P50,
+    SOJOURN_P99,
+    SOJOURN_P999,
+    LATENCY_P50,
+    LATENCY_P99,
+    LATENCY_P999,
+    BLOCKED,
+    STACK_CPU,
+    DRIVER_CPU,
 ];
 
 /// What a list of runs shows of each.

@@ -73,8 +73,7 @@ pub(crate) fn read(command: &Command, config: &Value) -> Result<Vec<Setting>, Fl
         let Some((arg, long)) = flag else {
             return Err(FlagError::Unknown { program: program(), name: name.clone() });
         };
-        let no_value =
-            || FlagError::NoValue { program: program(), name: name.clone(), value: value.to_string() };
+        let no_value = || FlagError::NoValue { program: program(), name: name.clone(), value: value.to_string() };
         let arguments = said(arg, long, value).ok_or_else(no_value)?;
         settings.push(Setting { id: name.clone(), arguments });
     }
@@ -110,9 +109,9 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Those behind the subcommand of `matches`.
-    pub(crate) fn in_subcommand(matches: &ArgMatches) -> Self {
-        let command = crate::cli::Cli::command();
+    /// Those that this very program was started with, behind the subcommand of `command`.
+    pub(crate) fn here(command: Command) -> Self {
+        let matches = command.clone().get_matches();
         let sub = matches.subcommand();
         sub.and_then(|(name, matches)| Some(Self::in_matches(command.find_subcommand(name)?, matches)))
             .unwrap_or_default()
@@ -160,14 +159,6 @@ impl Given {
 fn excludes(command: &Command, given: &Arg, recorded: &Arg) -> bool {
     let conflict = |one: &Arg, other: &Arg| command.get_arg_conflicts_with(one).contains(&other);
     given == recorded || conflict(given, recorded) || conflict(recorded, given)
-}
-
-/// What is wrong and what to do, without the usage around it.
-pub(crate) fn one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let said = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let said: Vec<_> = said.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
-    format!("{}; see lab --help", said.join(" ").trim_start_matches("error: "))
 }
 
 #[cfg(test)]

@@ -93,7 +93,10 @@ fn implausible(report: &RunReport, own: &DriverReport) -> Vec<String> {
     if (totals.delivered..=most).contains(&own.sent) {
         return Vec::new();
     }
-    vec![format!("driver: sent is {}, but delivered is {} and delivered + in flight + lost {most}", own.sent, totals.delivered)]
+    vec![format!(
+        "driver: sent is {}, but delivered is {} and delivered + in flight + lost {most}",
+        own.sent, totals.delivered
+    )]
 }
 
 fn fill_in(report: &mut RunReport, own: DriverReport) {

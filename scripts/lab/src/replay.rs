@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches};
 use serde_json::Value;
+use shared::exit::one_line;
 use shared::report::{RUN_SCHEMA, RunReport};
 
 use crate::cli::Sides;
-use crate::flags::{FlagError, Given, one_line, read};
+use crate::flags::{FlagError, Given, read};
 
 /// Schema of the file that `lab compare --json` writes.
 pub(crate) const COMPARE_SCHEMA: &str = "pushback.compare/1";
@@ -95,5 +96,5 @@ fn side<S: CommandFactory + FromArgMatches>(recorded: &Value, given: &Given) -> 
     let mut command = S::command().no_binary_name(true).mut_args(|arg| arg.env(None::<&str>));
     let arguments = given.over(read(&command, recorded)?, &mut command);
     let parsed = command.try_get_matches_from(arguments).and_then(|matches| S::from_arg_matches(&matches));
-    parsed.map_err(|error| FileProblem::Value(one_line(&error)))
+    parsed.map_err(|error| FileProblem::Value(one_line(&error.to_string())))
 }

@@ -35,7 +35,10 @@ fn loss(run: &RunReport) -> f64 {
 
 fn losses(runs: &[RunReport]) -> String {
     let losers = runs.iter().filter(|run| run.totals.dropped > 0);
-    let lost = losers.map(|run| format!("{} lost {} of {} packets", policy(run), percent(loss(run)), count(run.totals.accepted)));
+    let lost = losers.map(|run| {
+        let (dropped, accepted) = (count(run.totals.dropped), count(run.totals.accepted));
+        format!("{} lost {dropped} of {accepted} packets ({})", policy(run), percent(loss(run)))
+    });
     match &lost.collect::<Vec<_>>()[..] {
         [] => "Nothing was dropped: the policies differ only when the ring is full.".to_owned(),
         [one] => format!("{}.", capital(one)),
@@ -47,7 +50,10 @@ fn losses(runs: &[RunReport]) -> String {
 fn price_of_waiting(run: &RunReport) -> String {
     let totals = &run.totals;
     if totals.dropped > 0 {
-        return format!("Waiting does not help where the driver finds frames to be wrong: {} were.", count(totals.dropped));
+        return format!(
+            "Waiting does not help where the driver finds frames to be wrong: {} were.",
+            count(totals.dropped)
+        );
     }
     let lost = format!("Waiting lost none of {}", count(totals.accepted));
     let blocked = time(run.blocked.total_ns as f64);

@@ -29,14 +29,8 @@ impl Ended {
 
 impl From<ExitStatus> for Ended {
     fn from(status: ExitStatus) -> Self {
-        let known = [
-            Status::Fine,
-            Status::Failed,
-            Status::Usage,
-            Status::PeerFailed,
-            Status::Unbalanced,
-            Status::Interrupted,
-        ];
+        let known =
+            [Status::Fine, Status::Failed, Status::Usage, Status::PeerFailed, Status::Unbalanced, Status::Interrupted];
         match (status.code(), status.signal()) {
             (Some(code), _) => {
                 let said = known.into_iter().find(|known| i32::from(*known as u8) == code);

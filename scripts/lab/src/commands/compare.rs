@@ -4,11 +4,12 @@ use netstack::stack::Policy;
 use serde::Serialize;
 use shared::exit::Status;
 use shared::report::{JsonTarget, RunReport};
+use shared::signals::Signals;
 
 use super::{Failure, refuse_socket, runtime, say};
 use crate::cli::{CompareArgs, Sides};
 use crate::flags::Given;
-use crate::launch::{Binaries, Signals, Voice, launch};
+use crate::launch::{Binaries, Voice, launch};
 use crate::merge::{Merged, merge};
 use crate::progress::Progress;
 use crate::render::compared;
@@ -52,7 +53,7 @@ pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure>
 
 /// The runs, up to the first that failed, and the worst status.
 async fn all(policies: &[Policy], binaries: &Binaries, sides: &Sides) -> Result<(Vec<RunReport>, Status), Failure> {
-    let mut signals = Signals::watch()?;
+    let mut signals = Signals::new()?;
     let progress = Progress::new();
     let (mut runs, mut statuses) = (Vec::new(), Vec::new());
     for (policy, number) in policies.iter().zip(1..) {

@@ -1,26 +1,30 @@
 //! One file per subcommand: what it asks of the other rooms, and what it says to people.
 
-pub(crate) mod compare;
-pub(crate) mod report;
-pub(crate) mod run;
+mod compare;
+mod report;
+mod run;
 
 use std::fmt::Display;
 use std::io;
 
+use clap::CommandFactory;
 use shared::exit::Status;
 use shared::report::{JsonError, JsonTarget};
 
-use crate::cli::Flags;
-use crate::flags::{FlagError, Given};
+use crate::cli::{Cli, Command};
+use crate::flags::Given;
 use crate::launch::{BinariesError, LaunchError};
 use crate::replay::FileError;
 
 /// Why a subcommand has nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// A report that was named cannot be used.
+    /// A report cannot be shown.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A run cannot be repeated.
+    #[error("--from {0}")]
+    From(#[source] FileError),
     /// Nowhere to write to.
     #[error(transparent)]
     Json(#[from] JsonError),
@@ -50,10 +54,25 @@ impl Failure {
     /// What the lab exits with.
     pub(crate) fn status(&self) -> Status {
         match self {
-            Self::File(_) | Self::Json(JsonError::Open { .. }) | Self::Flag { .. } => Status::Usage,
+            Self::File(_) | Self::From(_) | Self::Json(JsonError::Open { .. }) | Self::Flag { .. } => Status::Usage,
             Self::Launch(error) => error.status(),
-            Self::Json(JsonError::Write { .. }) | Self::Binaries(_) | Self::Arrivals(_) | Self::System(_) => Status::Failed,
+            Self::Json(JsonError::Write { .. }) | Self::Binaries(_) | Self::Arrivals(_) | Self::System(_) => {
+                Status::Failed
+            }
         }
+    }
+}
+
+/// Does what `cli` asks for.
+///
+/// # Errors
+/// If there is nothing to show.
+pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
+    let given = || Given::here(Cli::command());
+    match &cli.command {
+        Command::Run(args) => run::main(args, &given()),
+        Command::Compare(args) => compare::main(args, &given()),
+        Command::Report(args) => report::main(args),
     }
 }
 

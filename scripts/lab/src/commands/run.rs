@@ -3,13 +3,15 @@
 use serde::Serialize;
 use shared::exit::Status;
 use shared::report::{DriverFile, JsonSink, JsonTarget};
+use shared::signals::Signals;
 
 use super::{Failure, refuse_socket, runtime, say};
 use crate::cli::RunArgs;
 use crate::flags::Given;
-use crate::launch::{Binaries, Signals, Voice, launch};
+use crate::launch::{Binaries, Voice, launch};
 use crate::merge::{Merged, merge};
 use crate::replay::replay;
+use crate::verdict::Ended;
 
 /// Runs, reports, and says what to exit with.
 ///
@@ -19,13 +21,13 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     refuse_socket(given)?;
     let json = args.flags.common.json.as_ref();
     let sides = match &args.from {
-        Some(file) => replay(file, given)?,
+        Some(file) => replay(file, given).map_err(Failure::From)?,
         None => args.flags.sides(),
     };
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
     let voice = if json == Some(&JsonTarget::Stdout) { Voice::Aside } else { Voice::Aloud };
-    let remains = runtime()?.block_on(async { launch(&binaries, &sides, voice, &mut Signals::watch()?).await })?;
+    let remains = runtime()?.block_on(async { launch(&binaries, &sides, voice, &mut Signals::new()?).await })?;
     let ends = remains.ends;
     ends.complain();
     match merge(remains.report, remains.file) {
@@ -36,6 +38,8 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
             write(sink, &report)?;
             Ok(ends.status(report.ledger.balanced))
         }
+        // A stack that gave up by itself has said why, and the driver saw nothing of interest.
+        Merged::DriverOnly(_) if matches!(ends.stack, Ended::Said(_)) => Ok(ends.status(true)),
         Merged::DriverOnly(file) => {
             say(json, driver_only(&file));
             write(sink, &file)?;

@@ -3,8 +3,6 @@
 mod binaries;
 mod pair;
 mod process;
-mod signals;
 
 pub(crate) use binaries::{Binaries, BinariesError};
 pub(crate) use pair::{LaunchError, Voice, launch};
-pub(crate) use signals::Signals;

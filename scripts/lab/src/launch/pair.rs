@@ -15,11 +15,12 @@ use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use shared::exit::Status;
 use shared::report::{DriverFile, RunReport};
+use shared::signals::Signals;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::Binaries;
 use super::process::Process;
-use super::{Binaries, Signals};
 use crate::cli::Sides;
 use crate::flags::{FlagError, spell};
 use crate::verdict::{Ended, Ends};
@@ -72,9 +73,14 @@ pub(crate) enum LaunchError {
         /// What the system said.
         source: io::Error,
     },
-    /// The driver ended before it listened, and said why itself.
-    #[error("the driver ended before it was ready: {0}")]
-    DriverEnded(Ended),
+    /// The driver ended before it listened.
+    #[error("the driver ended before it was ready ({ended}): {said}")]
+    DriverEnded {
+        /// How.
+        ended: Ended,
+        /// What it said.
+        said: String,
+    },
     /// The driver never listened.
     #[error("the driver was not ready within {} s", READY.as_secs())]
     NotReady,
@@ -94,7 +100,7 @@ impl LaunchError {
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::Folder(_) | Self::LongPath(_) => Status::Usage,
-            Self::DriverEnded(ended) => ended.status(),
+            Self::DriverEnded { ended, .. } => ended.status(),
             Self::NotReady => Status::PeerFailed,
             Self::Interrupted => Status::Interrupted,
             Self::Start { .. } | Self::Flags(_) | Self::System(_) => Status::Failed,
@@ -154,11 +160,17 @@ pub(crate) async fn launch(
     arguments.extend(sides.driver.driver.pcap.as_deref().map(|path| path_flag("--pcap", path)));
     let err = File::create(room.path("driver.err")).map_err(LaunchError::Folder)?;
     let mut driver = start(&binaries.driver, &arguments, Stdio::piped(), err.into())?;
-    let remains = beside(&mut driver, binaries, sides, voice, signals, &room).await;
+    let mut remains = beside(&mut driver, binaries, sides, voice, signals, &room).await;
     driver.reap().await;
-    // What a driver says of a run without trouble, the report says too.
-    if !remains.as_ref().is_ok_and(|remains| remains.ends.status(true) == Status::Fine) {
-        eprint!("{}", fs::read_to_string(room.path("driver.err")).unwrap_or_default());
+    let said = fs::read_to_string(room.path("driver.err")).unwrap_or_default();
+    match &mut remains {
+        Err(LaunchError::DriverEnded { said: told, .. }) => *told = said.trim().to_owned(),
+        Err(_) => {}
+        // What a driver says of a run without trouble, the report says too, but for warnings.
+        Ok(remains) => {
+            let trouble = remains.ends.driver.is_some_and(|ended| ended.status() != Status::Fine);
+            said.lines().filter(|line| trouble || line.contains("warning")).for_each(|line| eprintln!("{line}"));
+        }
     }
     remains
 }
@@ -199,24 +211,20 @@ async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), Launch
     let mut out = BufReader::new(out);
     tokio::select! {
         read = timeout(READY, out.read_line(&mut line)) => read.map_err(|_| LaunchError::NotReady)??,
-        _ = signals.next() => return Err(LaunchError::Interrupted),
+        () = signals.next() => return Err(LaunchError::Interrupted),
     };
     if line.starts_with("driver: ready on ") {
         return Ok(());
     }
     // The end of its output is the end of the driver, but for a moment.
     match timeout(END, driver.ended()).await {
-        Ok(ended) => Err(LaunchError::DriverEnded(ended?)),
+        Ok(ended) => Err(LaunchError::DriverEnded { ended: ended?, said: String::new() }),
         Err(_) => Err(LaunchError::NotReady),
     }
 }
 
 /// Waits until both have ended, however that comes about.
-async fn both_ends(
-    stack: &mut Process,
-    driver: &mut Process,
-    signals: &mut Signals,
-) -> Result<Ends, LaunchError> {
+async fn both_ends(stack: &mut Process, driver: &mut Process, signals: &mut Signals) -> Result<Ends, LaunchError> {
     let (stack_ended, interrupted) = stack_ends(stack, signals).await?;
     // Without flags that make sense there was no session, so the driver waits for one in vain.
     let mut told = stack_ended == Ended::Said(Status::Usage);
@@ -227,7 +235,7 @@ async fn both_ends(
     loop {
         let ended = tokio::select! {
             ended = driver.ended() => ended?,
-            _ = signals.next() => {
+            () = signals.next() => {
                 driver.signal(Signal::KILL);
                 continue;
             }
@@ -255,8 +263,8 @@ async fn stack_ends(stack: &mut Process, signals: &mut Signals) -> Result<(Ended
         };
         tokio::select! {
             ended = stack.ended() => return Ok((ended?, patience.is_some())),
-            signal = signals.next() => {
-                stack.signal(if patience.is_none() { signal } else { Signal::KILL });
+            () = signals.next() => {
+                stack.signal(if patience.is_none() { Signal::INT } else { Signal::KILL });
                 patience = Some(Instant::now() + END);
             }
             () = late => {
