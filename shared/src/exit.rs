@@ -55,7 +55,7 @@ pub fn run_main<A: Parser, E: Display>(
 }
 
 /// What is wrong and what to do, without the usage around it.
-fn one_line(error: &str) -> String {
+pub fn one_line(error: &str) -> String {
     let said = error.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let said: Vec<_> = said.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
     said.join(" ").trim_start_matches("error: ").to_owned()

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use shared::ledger::{Counters, DropReason, Imbalance, RefuseReason};
 use shared::report::{
-    AppReport, BlockedReport, ConfigReport, Distribution, Doorbells, DriverReport, Ending, HostReport, LedgerReport,
-    ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, Totals,
+    AppReport, BlockedReport, ConfigReport, DRIVER_MISSING, Distribution, Doorbells, DriverReport, Ending, HostReport,
+    LedgerReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, Totals,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
@@ -201,7 +201,7 @@ fn app_report(flow: &Flow, spec: String) -> AppReport {
 fn warnings(outcome: &Outcome, total: &Counters) -> Vec<String> {
     let mut warnings = Vec::new();
     match &outcome.driver {
-        None => warnings.push("the driver did not report; figures of the hardware are missing".to_owned()),
+        None => warnings.push(DRIVER_MISSING.to_owned()),
         Some(driver) => warnings.extend(starved(driver)),
     }
     if outcome.ending == Ending::Finished && total.in_flight > 0 {

@@ -1,1 +1,22 @@
-fn main() {}
+//! Runs both processes of Pushback, and makes something of what they report.
+
+mod cli;
+mod commands;
+mod figures;
+mod flags;
+mod launch;
+mod merge;
+mod progress;
+mod render;
+mod replay;
+mod story;
+mod verdict;
+
+use std::process::ExitCode;
+
+use commands::{Failure, dispatch};
+use shared::exit::run_main;
+
+fn main() -> ExitCode {
+    run_main("lab", dispatch, Failure::status)
+}

@@ -9,7 +9,7 @@ mod run;
 mod summary;
 mod text;
 
-pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
+pub use driver::{DRIVER_MISSING, DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
 pub use interval::{interval_header, interval_line};
 pub use json::{JsonError, JsonSink, JsonTarget};
 pub use run::{

@@ -1,0 +1,91 @@
+//! `lab compare`: the same traffic through several policies, with fresh processes for each.
+
+use netstack::stack::Policy;
+use serde::Serialize;
+use shared::exit::Status;
+use shared::report::{JsonTarget, RunReport};
+use shared::signals::Signals;
+
+use super::{Failure, refuse_socket, runtime, say};
+use crate::cli::{CompareArgs, Sides};
+use crate::flags::Given;
+use crate::launch::{Binaries, Voice, launch};
+use crate::merge::{Merged, merge};
+use crate::progress::Progress;
+use crate::render::compared;
+use crate::replay::COMPARE_SCHEMA;
+use crate::story::story;
+use crate::verdict::worst;
+
+/// What `--json` writes.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    /// [`COMPARE_SCHEMA`].
+    schema: &'static str,
+    /// In the order of `--policies`.
+    runs: Vec<RunReport>,
+}
+
+/// Runs one policy after the other, and says what to exit with.
+///
+/// # Errors
+/// If there was no run, or if the runs cannot be compared.
+pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure> {
+    refuse_socket(given)?;
+    if given.has("policy") {
+        let remedy = "a comparison is of several policies; name them in --policies, as in --policies wait,drop-newest";
+        return Err(Failure::Flag { flag: "--policy", remedy });
+    }
+    let json = args.flags.common.json.as_ref();
+    let sink = json.map(JsonTarget::open).transpose()?;
+    let binaries = Binaries::find()?;
+    let (runs, status) = runtime()?.block_on(all(&args.policies, &binaries, &args.flags.sides()))?;
+    if !runs.is_empty() {
+        say(json, compared(&runs));
+        say(json, format_args!("\n{}", story(&runs).join("\n")));
+    }
+    let digests = one_arrivals(&runs);
+    if let Some(sink) = sink {
+        sink.write(&Comparison { schema: COMPARE_SCHEMA, runs })?;
+    }
+    digests.map(|()| status)
+}
+
+/// The runs, up to the first that failed, and the worst status.
+async fn all(policies: &[Policy], binaries: &Binaries, sides: &Sides) -> Result<(Vec<RunReport>, Status), Failure> {
+    let mut signals = Signals::new()?;
+    let progress = Progress::new();
+    let (mut runs, mut statuses) = (Vec::new(), Vec::new());
+    for (policy, number) in policies.iter().zip(1..) {
+        progress.now(&format!("{policy} ({number} of {}) ...", policies.len()));
+        let mut sides = sides.clone();
+        sides.stack.stack.policy = *policy;
+        sides.stack.stack.quiet = true;
+        let remains = launch(binaries, &sides, Voice::Mute, &mut signals).await?;
+        let ends = remains.ends;
+        ends.complain();
+        let mut status = ends.status(true);
+        if let Merged::Run { report, .. } = merge(remains.report, remains.file) {
+            status = ends.status(report.ledger.balanced);
+            for violation in &report.ledger.violations {
+                eprintln!("lab: {policy}: the ledger does not balance: {violation}");
+            }
+            runs.push(*report);
+        }
+        statuses.push(status);
+        // What is wrong with one run is wrong with the next; and nobody wants to interrupt each.
+        if !matches!(status, Status::Fine | Status::Unbalanced) {
+            break;
+        }
+    }
+    Ok((runs, worst(statuses)))
+}
+
+/// Different traffic cannot be compared.
+fn one_arrivals(runs: &[RunReport]) -> Result<(), Failure> {
+    let same = |pair: &[RunReport]| pair[0].arrivals_digest == pair[1].arrivals_digest;
+    if runs.windows(2).all(same) {
+        return Ok(());
+    }
+    Err(Failure::Arrivals(runs.iter().map(|run| run.arrivals_digest.as_str()).collect::<Vec<_>>().join(", ")))
+}

@@ -1,0 +1,93 @@
+//! One file per subcommand: what it asks of the other rooms, and what it says to people.
+
+mod compare;
+mod report;
+mod run;
+
+use std::fmt::Display;
+use std::io;
+
+use clap::CommandFactory;
+use shared::exit::Status;
+use shared::report::{JsonError, JsonTarget};
+
+use crate::cli::{Cli, Command};
+use crate::flags::Given;
+use crate::launch::{BinariesError, LaunchError};
+use crate::replay::FileError;
+
+/// Why a subcommand has nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// A report cannot be shown.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A run cannot be repeated.
+    #[error("--from {0}")]
+    From(#[source] FileError),
+    /// Nowhere to write to.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// No programs.
+    #[error(transparent)]
+    Binaries(#[from] BinariesError),
+    /// No run.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// A flag that makes no sense here.
+    #[error("{flag}: {remedy}; see lab --help")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+    /// The runs cannot be compared.
+    #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
+    Arrivals(String),
+    /// The machine refused something that every run needs.
+    #[error("the system gives the lab what it needs no more: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Failure {
+    /// What the lab exits with.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::File(_) | Self::From(_) | Self::Json(JsonError::Open { .. }) | Self::Flag { .. } => Status::Usage,
+            Self::Launch(error) => error.status(),
+            Self::Json(JsonError::Write { .. }) | Self::Binaries(_) | Self::Arrivals(_) | Self::System(_) => {
+                Status::Failed
+            }
+        }
+    }
+}
+
+/// Does what `cli` asks for.
+///
+/// # Errors
+/// If there is nothing to show.
+pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
+    let given = || Given::here(Cli::command());
+    match &cli.command {
+        Command::Run(args) => run::main(args, &given()),
+        Command::Compare(args) => compare::main(args, &given()),
+        Command::Report(args) => report::main(args),
+    }
+}
+
+/// The lab's processes meet where nobody else does.
+fn refuse_socket(given: &Given) -> Result<(), Failure> {
+    let remedy = "the lab makes a private socket for each run; leave it out, or start driver and netstack yourself";
+    if given.has("socket") { Err(Failure::Flag { flag: "--socket", remedy }) } else { Ok(()) }
+}
+
+/// Text for people goes out of the way of JSON on standard output.
+fn say(json: Option<&JsonTarget>, text: impl Display) {
+    if json == Some(&JsonTarget::Stdout) { eprintln!("{text}") } else { println!("{text}") }
+}
+
+/// The runtime that carries sockets, signals and child processes.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

@@ -1,0 +1,206 @@
+//! What tables say of a run: each figure with its name, and how it is read from a report.
+
+use serde_json::Value as Json;
+use shared::report::{Ending, RunReport, human};
+
+/// One column, or one row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figure {
+    /// For programs.
+    pub(crate) key: &'static str,
+    /// For people.
+    pub(crate) title: &'static str,
+    /// Its value in a report.
+    pub(crate) of: fn(&RunReport) -> Value,
+}
+
+/// A value, with what it measures.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Text(String),
+    Count(u64),
+    /// Nanoseconds.
+    Time(f64),
+    /// A share of one.
+    Share(f64),
+    /// Bits a second.
+    BitRate(f64),
+    /// Packets a second.
+    PacketRate(f64),
+    /// A number of slots.
+    Mean(f64),
+    /// Not measured.
+    None,
+}
+
+impl Value {
+    /// Three digits and a unit.
+    pub(crate) fn for_people(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Count(count) => human::count(*count),
+            Self::Time(nanos) => human::time(*nanos),
+            Self::Share(share) => human::percent(*share),
+            Self::BitRate(rate) => human::bit_rate(*rate),
+            Self::PacketRate(rate) => human::packet_rate(*rate),
+            Self::Mean(mean) => human::mean(*mean),
+            Self::None => "-".to_owned(),
+        }
+    }
+
+    /// Every digit, in the base unit; nothing if there is nothing.
+    pub(crate) fn exact(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Count(count) => count.to_string(),
+            Self::Time(value)
+            | Self::Share(value)
+            | Self::BitRate(value)
+            | Self::PacketRate(value)
+            | Self::Mean(value) => value.to_string(),
+            Self::None => String::new(),
+        }
+    }
+}
+
+/// Shorthand for the lists below.
+const fn figure(key: &'static str, title: &'static str, of: fn(&RunReport) -> Value) -> Figure {
+    Figure { key, title, of }
+}
+
+/// The policy, which heads a column of [`COMPARED`].
+pub(crate) const POLICY: Figure = figure("policy", "policy", |run| setting(&run.config.netstack, "policy"));
+const DEPTH: Figure = figure("depth", "depth", |run| Value::Count(u64::from(run.ring.depth)));
+const OFFERED: Figure = figure("offered", "offered", |run| Value::Count(run.totals.offered));
+const ACCEPTED: Figure = figure("accepted", "accepted", |run| Value::Count(run.totals.accepted));
+const REFUSED: Figure = figure("refused", "refused", |run| Value::Count(run.totals.refused));
+const DELIVERED: Figure = figure("delivered", "delivered", |run| Value::Count(run.totals.delivered));
+const DROPPED: Figure = figure("dropped", "dropped", |run| Value::Count(run.totals.dropped));
+const LOSS: Figure = figure("loss_ratio", "loss", |run| Value::Share(run.totals.loss_ratio));
+const GOODPUT: Figure = figure("bits_per_second", "goodput", |run| Value::BitRate(run.rate.bits_per_second));
+const SOJOURN_P50: Figure = figure("sojourn_p50_ns", "p50 from acceptance", |run| sojourn(run, run.sojourn_ns.p50));
+const SOJOURN_P99: Figure = figure("sojourn_p99_ns", "p99 from acceptance", |run| sojourn(run, run.sojourn_ns.p99));
+const SOJOURN_P999: Figure =
+    figure("sojourn_p999_ns", "p99.9 from acceptance", |run| sojourn(run, run.sojourn_ns.p999));
+const LATENCY_P50: Figure = figure("latency_p50_ns", "p50 from intended time", |run| latency(run, run.latency_ns.p50));
+const LATENCY_P99: Figure = figure("latency_p99_ns", "p99 from intended time", |run| latency(run, run.latency_ns.p99));
+const LATENCY_P999: Figure =
+    figure("latency_p999_ns", "p99.9 from intended time", |run| latency(run, run.latency_ns.p999));
+const BLOCKED: Figure = figure("blocked_ns", "senders blocked", |run| Value::Time(run.blocked.total_ns as f64));
+const STACK_CPU: Figure = figure("stack_cpu_share", "CPU of the stack", |run| cpu_share(run, Some(run.process.cpu_ns)));
+const DRIVER_CPU: Figure = figure("driver_cpu_share", "CPU of the driver", |run| {
+    cpu_share(run, run.driver.as_ref().map(|driver| driver.process.cpu_ns))
+});
+
+/// What a comparison of policies shows, below the policy.
+pub(crate) const COMPARED: [Figure; 16] = [
+    OFFERED,
+    ACCEPTED,
+    REFUSED,
+    DELIVERED,
+    DROPPED,
+    LOSS,
+    GOODPUT,
+    SOJOURN_P50,
+    SOJOURN_P99,
+    SOJOURN_P999,
+    LATENCY_P50,
+    LATENCY_P99,
+    LATENCY_P999,
+    BLOCKED,
+    STACK_CPU,
+    DRIVER_CPU,
+];
+
+/// What a list of runs shows of each.
+pub(crate) const LISTED: [Figure; 10] =
+    [POLICY, DEPTH, OFFERED, DELIVERED, LOSS, GOODPUT, SOJOURN_P50, SOJOURN_P99, LATENCY_P99, BLOCKED];
+
+/// What CSV says of each run.
+pub(crate) const EXACT: [Figure; 45] = [
+    POLICY,
+    DEPTH,
+    figure("txqueue", "txqueue", |run| Value::Count(u64::from(run.ring.txqueue))),
+    figure("hw_queue", "hw-queue", |run| setting(&run.config.driver, "hw_queue")),
+    figure("link", "link", |run| setting(&run.config.driver, "link")),
+    figure("transport", "transport", |run| setting(&run.config.netstack, "transport")),
+    figure("apps", "apps", |run| Value::Text(specs(run))),
+    figure("seed", "seed", |run| Value::Count(run.seed)),
+    figure("clock", "clock", |run| Value::Text(run.clock.clone())),
+    figure("ending", "ending", |run| Value::Text(ending(run).to_owned())),
+    figure("balanced", "balanced", |run| Value::Text(run.ledger.balanced.to_string())),
+    figure("elapsed_ns", "elapsed", |run| Value::Time(run.elapsed_ns as f64)),
+    OFFERED,
+    ACCEPTED,
+    REFUSED,
+    DELIVERED,
+    DROPPED,
+    figure("in_flight", "in flight", |run| Value::Count(run.totals.in_flight)),
+    figure("lost", "lost", |run| Value::Count(run.totals.lost)),
+    LOSS,
+    figure("packets_per_second", "rate", |run| Value::PacketRate(run.rate.packets_per_second)),
+    GOODPUT,
+    figure("sojourn_mean_ns", "mean from acceptance", |run| time(run.sojourn_ns.count, run.sojourn_ns.mean)),
+    SOJOURN_P50,
+    SOJOURN_P99,
+    SOJOURN_P999,
+    figure("sojourn_max_ns", "max from acceptance", |run| sojourn(run, run.sojourn_ns.max)),
+    figure("latency_mean_ns", "mean from intended time", |run| time(run.latency_ns.count, run.latency_ns.mean)),
+    LATENCY_P50,
+    LATENCY_P99,
+    LATENCY_P999,
+    figure("latency_max_ns", "max from intended time", |run| latency(run, run.latency_ns.max)),
+    BLOCKED,
+    figure("stops", "stops", |run| Value::Count(run.blocked.stops)),
+    figure("wakes", "wakes", |run| Value::Count(run.blocked.wakes)),
+    figure("occupancy_mean", "slots held", |run| Value::Mean(run.ring.occupancy_mean)),
+    figure("occupancy_max", "most slots held", |run| Value::Count(u64::from(run.ring.occupancy_max))),
+    figure("doorbells_rung", "doorbells", |run| Value::Count(run.doorbells.rung)),
+    figure("starved_ns", "hardware starved", |run| Value::Time(run.hardware.starved_ns as f64)),
+    figure("hardware_active_ns", "hardware active", |run| Value::Time(run.hardware.active_ns as f64)),
+    STACK_CPU,
+    DRIVER_CPU,
+    figure("host", "host", |run| Value::Text(run.host.name.clone())),
+    figure("git_revision", "git", |run| Value::Text(run.host.git_revision.clone())),
+    figure("arrivals_digest", "arrivals", |run| Value::Text(run.arrivals_digest.clone())),
+];
+
+fn setting(settings: &Json, name: &str) -> Value {
+    match &settings[name] {
+        Json::Null => Value::None,
+        Json::String(text) => Value::Text(text.clone()),
+        other => Value::Text(other.to_string()),
+    }
+}
+
+fn time(count: u64, nanos: f64) -> Value {
+    if count == 0 { Value::None } else { Value::Time(nanos) }
+}
+
+fn sojourn(run: &RunReport, nanos: u64) -> Value {
+    time(run.sojourn_ns.count, nanos as f64)
+}
+
+fn latency(run: &RunReport, nanos: u64) -> Value {
+    time(run.latency_ns.count, nanos as f64)
+}
+
+/// Of one CPU.
+fn cpu_share(run: &RunReport, cpu_ns: Option<u64>) -> Value {
+    match cpu_ns {
+        Some(used) if run.elapsed_ns > 0 => Value::Share(used as f64 / run.elapsed_ns as f64),
+        _ => Value::None,
+    }
+}
+
+fn specs(run: &RunReport) -> String {
+    run.apps.iter().map(|app| app.spec.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+fn ending(run: &RunReport) -> &'static str {
+    match run.ending {
+        Ending::Finished => "finished",
+        Ending::Interrupted => "interrupted",
+        Ending::PeerFailed(_) => "peer-failed",
+    }
+}

@@ -1,0 +1,244 @@
+//! From settings to the flags that say them, and back.
+//!
+//! A report holds settings as JSON, with the names that the flags have. So one reading serves both
+//! ways: the arguments of a child process, and a run that is repeated from its report.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
+use serde::Serialize;
+use serde_json::Value;
+
+/// A setting, as flags say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Its name in JSON, which is the flag's identity.
+    pub(crate) id: String,
+    /// One argument for each value.
+    pub(crate) arguments: Vec<OsString>,
+}
+
+/// Settings that no flags can say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FlagError {
+    /// Not an object.
+    #[error("the settings of {program} are missing")]
+    Missing {
+        /// Whose settings.
+        program: String,
+    },
+    /// A name that is no flag's.
+    #[error("{program} has no setting {name}; was the report written by another version?")]
+    Unknown {
+        /// Whose settings.
+        program: String,
+        /// The name.
+        name: String,
+    },
+    /// A value that is none.
+    #[error("setting {name} of {program} is {value}, which is no value of a flag")]
+    NoValue {
+        /// Whose settings.
+        program: String,
+        /// The name.
+        name: String,
+        /// The value.
+        value: String,
+    },
+}
+
+/// The arguments that make the program whose flags are `S` run with exactly `settings`.
+///
+/// # Errors
+/// If a setting has no flag: a fault of the program.
+pub(crate) fn spell<S: CommandFactory + Serialize>(settings: &S) -> Result<Vec<OsString>, FlagError> {
+    let config = serde_json::to_value(settings).unwrap_or_default();
+    let settings = read(&S::command(), &config)?;
+    Ok(settings.into_iter().flat_map(|setting| setting.arguments).collect())
+}
+
+/// The settings in `config`, as flags of `command`.
+///
+/// # Errors
+/// If they are not settings of `command`.
+pub(crate) fn read(command: &Command, config: &Value) -> Result<Vec<Setting>, FlagError> {
+    let program = || command.get_name().to_owned();
+    let Value::Object(config) = config else { return Err(FlagError::Missing { program: program() }) };
+    let mut settings = Vec::new();
+    for (name, value) in config {
+        let arg = command.get_arguments().find(|arg| arg.get_id() == name);
+        let flag = arg.and_then(|arg| Some((arg, arg.get_long()?)));
+        let Some((arg, long)) = flag else {
+            return Err(FlagError::Unknown { program: program(), name: name.clone() });
+        };
+        let no_value = || FlagError::NoValue { program: program(), name: name.clone(), value: value.to_string() };
+        let arguments = said(arg, long, value).ok_or_else(no_value)?;
+        settings.push(Setting { id: name.clone(), arguments });
+    }
+    Ok(settings)
+}
+
+/// The arguments for one value; none if there is nothing to say; `None` if it is no value.
+fn said(arg: &Arg, long: &str, value: &Value) -> Option<Vec<OsString>> {
+    let switch = matches!(arg.get_action(), ArgAction::SetTrue);
+    match value {
+        Value::Null => Some(Vec::new()),
+        Value::Bool(on) if switch => Some(if *on { vec![format!("--{long}").into()] } else { Vec::new() }),
+        Value::String(text) if !switch => Some(vec![with_value(long, text)]),
+        Value::Number(number) if !switch => Some(vec![with_value(long, &number.to_string())]),
+        Value::Array(values) if matches!(arg.get_action(), ArgAction::Append) => {
+            values.iter().map(|value| value.as_str().map(|text| with_value(long, text))).collect()
+        }
+        _ => None,
+    }
+}
+
+/// In one argument, so that a value may begin with a dash.
+fn with_value(long: &str, value: impl AsRef<OsStr>) -> OsString {
+    let mut argument = OsString::from(format!("--{long}="));
+    argument.push(value);
+    argument
+}
+
+/// The flags that were given on the command line: not those from the environment, and not defaults.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Given {
+    settings: Vec<Setting>,
+}
+
+impl Given {
+    /// Those that this very program was started with, behind the subcommand of `command`.
+    pub(crate) fn here(command: Command) -> Self {
+        let matches = command.clone().get_matches();
+        let sub = matches.subcommand();
+        sub.and_then(|(name, matches)| Some(Self::in_matches(command.find_subcommand(name)?, matches)))
+            .unwrap_or_default()
+    }
+
+    fn in_matches(command: &Command, matches: &ArgMatches) -> Self {
+        let given = |arg: &&Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+        let settings = command.get_arguments().filter(given).filter_map(|arg| {
+            let (id, long) = (arg.get_id().to_string(), arg.get_long()?);
+            let values = matches.get_raw(&id).into_iter().flatten();
+            let arguments = match arg.get_action() {
+                ArgAction::SetTrue => vec![format!("--{long}").into()],
+                _ => values.map(|value| with_value(long, value)).collect(),
+            };
+            Some(Setting { id, arguments })
+        });
+        Self { settings: settings.collect() }
+    }
+
+    /// Whether the flag `--id` was among them.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.settings.iter().any(|setting| setting.id == id)
+    }
+
+    /// The arguments of `command` that say `recorded`, except where something else was given.
+    pub(crate) fn over(&self, recorded: Vec<Setting>, command: &mut Command) -> Vec<OsString> {
+        command.build();
+        let args = |ids: &mut dyn Iterator<Item = &Setting>| -> Vec<&Arg> {
+            ids.filter_map(|setting| command.get_arguments().find(|arg| arg.get_id() == &*setting.id)).collect()
+        };
+        let given = args(&mut self.settings.iter());
+        let excluded: BTreeSet<_> = args(&mut recorded.iter())
+            .into_iter()
+            .filter(|arg| given.iter().any(|given| excludes(command, given, arg)))
+            .map(|arg| arg.get_id().to_string())
+            .collect();
+        let kept = recorded.into_iter().filter(|setting| !excluded.contains(&setting.id));
+        let own = self.settings.iter().filter(|setting| given.iter().any(|arg| arg.get_id() == &*setting.id));
+        kept.chain(own.cloned()).flat_map(|setting| setting.arguments).collect()
+    }
+}
+
+/// Whether `given` leaves no place for `recorded`: it is the same flag, or one of them excludes the
+/// other.
+fn excludes(command: &Command, given: &Arg, recorded: &Arg) -> bool {
+    let conflict = |one: &Arg, other: &Arg| command.get_arg_conflicts_with(one).contains(&other);
+    given == recorded || conflict(given, recorded) || conflict(recorded, given)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{FromArgMatches, Parser};
+    use driver::settings::Settings as DriverArgs;
+    use netstack::process::Args as StackArgs;
+
+    use super::*;
+
+    fn stack(flags: &[&str]) -> StackArgs {
+        StackArgs::try_parse_from([&["netstack"], flags].concat()).unwrap()
+    }
+
+    fn again<S: CommandFactory + FromArgMatches + Serialize>(settings: &S) -> S {
+        let arguments = [OsString::from("program")].into_iter().chain(spell(settings).unwrap());
+        S::from_arg_matches(&S::command().try_get_matches_from(arguments).unwrap()).unwrap()
+    }
+
+    fn json(settings: &impl Serialize) -> Value {
+        serde_json::to_value(settings).unwrap()
+    }
+
+    #[test]
+    fn flags_say_every_setting_of_both_programs() {
+        for flags in [
+            &[][..],
+            &["--policy=deadline=5ms", "--app=cbr:load=2", "--app=bulk:size=22B", "--packets=7", "--quiet"],
+            &["--depth=1", "--idle=sleep", "--seed=18446744073709551615", "--duration=1.5s", "--gateway=10.0.0.9"],
+        ] {
+            let settings = stack(flags);
+            assert_eq!(json(&again(&settings)), json(&settings), "{flags:?}");
+        }
+        for flags in [
+            &["driver"][..],
+            &["driver", "--link=unlimited", "--hw-queue=2", "--latency=20us", "--verify"],
+            &["driver", "--stall=every=1ms,for=10us", "--service=exponential", "--coalesce=frames=4,for=50us"],
+        ] {
+            let settings = DriverArgs::try_parse_from(flags).unwrap();
+            assert_eq!(again(&settings), settings, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_is_none_is_refused() {
+        let said = |config| read(&StackArgs::command(), &config).unwrap_err().to_string();
+        assert_eq!(
+            said(serde_json::json!({"colour": 1})),
+            "netstack has no setting colour; was the report written by another version?"
+        );
+        assert_eq!(
+            said(serde_json::json!({"depth": ["1"]})),
+            "setting depth of netstack is [\"1\"], which is no value of a flag"
+        );
+        assert_eq!(said(Value::Null), "the settings of netstack are missing");
+    }
+
+    fn replayed(recorded: &[&str], given: &[&str]) -> StackArgs {
+        let matches = StackArgs::command().get_matches_from([&["netstack"], given].concat());
+        let given = Given::in_matches(&StackArgs::command(), &matches);
+        let recorded = read(&StackArgs::command(), &json(&stack(recorded))).unwrap();
+        let arguments = given.over(recorded, &mut StackArgs::command());
+        let arguments = [OsString::from("netstack")].into_iter().chain(arguments);
+        StackArgs::try_parse_from(arguments).unwrap()
+    }
+
+    #[test]
+    fn what_was_given_wins_over_what_was_recorded() {
+        let recorded = ["--depth=16", "--app=cbr:load=2", "--app=bulk", "--packets=9", "--quiet"];
+        let same = replayed(&recorded, &[]);
+        assert_eq!(json(&same), json(&stack(&recorded)));
+        let other = replayed(&recorded, &["--depth", "8", "--app", "poisson:load=1"]);
+        assert_eq!((other.common.depth.get(), other.stack.apps.len(), other.stack.packets), (8, 1, Some(9)));
+    }
+
+    #[test]
+    fn what_was_given_drives_out_what_excludes_it() {
+        let by_time = replayed(&["--packets=9"], &["--duration=1s"]).stack;
+        assert_eq!((by_time.packets, by_time.duration.is_some()), (None, true));
+        let by_count = replayed(&["--duration=1s"], &["--packets=9"]).stack;
+        assert_eq!((by_count.packets, by_count.duration), (Some(9), None));
+    }
+}

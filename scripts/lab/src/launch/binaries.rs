@@ -1,0 +1,72 @@
+//! Where the programs of both processes are.
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Names the folder of the programs, if they are not beside the lab's own.
+const FOLDER: &str = "PUSHBACK_BIN_DIR";
+
+/// The programs.
+#[derive(Debug, Clone)]
+pub(crate) struct Binaries {
+    pub(crate) driver: PathBuf,
+    pub(crate) netstack: PathBuf,
+}
+
+/// A program that is not there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BinariesError {
+    /// Not found.
+    #[error(
+        "there is no program {name} in {}; build it with `cargo build --release`, or name its folder in {FOLDER}",
+        folder.display()
+    )]
+    Missing {
+        /// The program.
+        name: &'static str,
+        /// Where we looked.
+        folder: PathBuf,
+    },
+    /// We do not even know where we are.
+    #[error("the lab cannot tell where its own program is ({0}); name the folder of the others in {FOLDER}")]
+    Nowhere(#[from] io::Error),
+}
+
+impl Binaries {
+    /// Looks beside the lab's own program, or where the environment says.
+    ///
+    /// # Errors
+    /// If one of them is not there.
+    pub(crate) fn find() -> Result<Self, BinariesError> {
+        let folder = match env::var_os(FOLDER).filter(|folder| !folder.is_empty()) {
+            Some(folder) => PathBuf::from(folder),
+            None => env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default(),
+        };
+        Self::in_folder(&folder)
+    }
+
+    fn in_folder(folder: &Path) -> Result<Self, BinariesError> {
+        let find = |name| {
+            let path = folder.join(name);
+            let missing = || BinariesError::Missing { name, folder: folder.to_owned() };
+            if path.is_file() { Ok(path) } else { Err(missing()) }
+        };
+        Ok(Self { driver: find("driver")?, netstack: find("netstack")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_missing_is_named_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("driver"), "").unwrap();
+        let said = Binaries::in_folder(folder.path()).unwrap_err().to_string();
+        assert!(said.contains("no program netstack") && said.contains("cargo build --release"), "{said}");
+        std::fs::write(folder.path().join("netstack"), "").unwrap();
+        assert!(Binaries::in_folder(folder.path()).is_ok());
+    }
+}

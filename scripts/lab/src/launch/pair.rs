@@ -1,0 +1,276 @@
+//! A driver, and then a stack that meets it on a private socket.
+//!
+//! Whatever happens, both are gone when [`launch`] returns: every wait is bounded, but for the run
+//! itself, which a signal ends.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde::de::DeserializeOwned;
+use shared::exit::Status;
+use shared::report::{DriverFile, RunReport};
+use shared::signals::Signals;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Binaries;
+use super::process::Process;
+use crate::cli::Sides;
+use crate::flags::{FlagError, spell};
+use crate::verdict::{Ended, Ends};
+
+/// How long a driver may take to listen.
+const READY: Duration = Duration::from_secs(10);
+
+/// How long a process may take to end after it was asked to, or after its peer has.
+const END: Duration = Duration::from_secs(10);
+
+/// Longest path of a Unix socket.
+const LONGEST_PATH: usize = 107;
+
+/// Where a person hears the children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// Where the lab itself is heard.
+    Aloud,
+    /// The same, but all of it on standard error: standard output is for JSON.
+    Aside,
+    /// Nowhere, unless something goes wrong.
+    Mute,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    /// How both ended.
+    pub(crate) ends: Ends,
+    /// The stack's report, if it lived to write one.
+    pub(crate) report: Option<RunReport>,
+    /// The driver's, likewise.
+    pub(crate) file: Option<DriverFile>,
+}
+
+/// Why there was no run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaunchError {
+    /// No private folder.
+    #[error("no private folder for the socket can be made ({0}); set TMPDIR to a folder that you may write to")]
+    Folder(#[source] io::Error),
+    /// The private folder is too far down.
+    #[error("{}: too long a path for a socket; set TMPDIR to a folder with a shorter path", .0.display())]
+    LongPath(PathBuf),
+    /// A program does not start.
+    #[error("{} does not start: {source}", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The driver ended before it listened.
+    #[error("the driver ended before it was ready ({ended}): {said}")]
+    DriverEnded {
+        /// How.
+        ended: Ended,
+        /// What it said.
+        said: String,
+    },
+    /// The driver never listened.
+    #[error("the driver was not ready within {} s", READY.as_secs())]
+    NotReady,
+    /// The lab was interrupted before there was a run.
+    #[error("interrupted before the run began")]
+    Interrupted,
+    /// A fault of the program.
+    #[error(transparent)]
+    Flags(#[from] FlagError),
+    /// A process cannot be followed.
+    #[error("the system does not tell how a process goes on: {0}")]
+    System(#[from] io::Error),
+}
+
+impl LaunchError {
+    /// What the lab exits with.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Folder(_) | Self::LongPath(_) => Status::Usage,
+            Self::DriverEnded { ended, .. } => ended.status(),
+            Self::NotReady => Status::PeerFailed,
+            Self::Interrupted => Status::Interrupted,
+            Self::Start { .. } | Self::Flags(_) | Self::System(_) => Status::Failed,
+        }
+    }
+}
+
+/// What both processes share on disk: gone when this is dropped.
+struct Room {
+    folder: tempfile::TempDir,
+}
+
+impl Room {
+    fn new() -> Result<Self, LaunchError> {
+        // The folder is for this user only, so the socket in it is too.
+        let folder = tempfile::Builder::new().prefix("pushback-").tempdir().map_err(LaunchError::Folder)?;
+        let room = Self { folder };
+        let socket = room.path("socket");
+        if socket.as_os_str().len() > LONGEST_PATH { Err(LaunchError::LongPath(socket)) } else { Ok(room) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `--flag=PATH`.
+    fn flag(&self, flag: &str, name: &str) -> OsString {
+        path_flag(flag, &self.path(name))
+    }
+
+    /// A report, if there is a complete one.
+    fn report<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.path(name)).ok()?).ok()
+    }
+}
+
+fn path_flag(flag: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(flag);
+    argument.push("=");
+    argument.push(path);
+    argument
+}
+
+/// Runs both programs once, with fresh processes, and waits for their end.
+///
+/// # Errors
+/// [`LaunchError`] if there was no run. One that failed has remains.
+pub(crate) async fn launch(
+    binaries: &Binaries,
+    sides: &Sides,
+    voice: Voice,
+    signals: &mut Signals,
+) -> Result<Remains, LaunchError> {
+    let room = Room::new()?;
+    let mut arguments = spell(&sides.driver)?;
+    arguments.extend([room.flag("--socket", "socket"), room.flag("--json", "driver.json"), "--once".into()]);
+    arguments.extend(sides.driver.driver.pcap.as_deref().map(|path| path_flag("--pcap", path)));
+    let err = File::create(room.path("driver.err")).map_err(LaunchError::Folder)?;
+    let mut driver = start(&binaries.driver, &arguments, Stdio::piped(), err.into())?;
+    let mut remains = beside(&mut driver, binaries, sides, voice, signals, &room).await;
+    driver.reap().await;
+    let said = fs::read_to_string(room.path("driver.err")).unwrap_or_default();
+    match &mut remains {
+        Err(LaunchError::DriverEnded { said: told, .. }) => *told = said.trim().to_owned(),
+        Err(_) => {}
+        // What a driver says of a run without trouble, the report says too, but for warnings.
+        Ok(remains) => {
+            let trouble = remains.ends.driver.is_some_and(|ended| ended.status() != Status::Fine);
+            said.lines().filter(|line| trouble || line.contains("warning")).for_each(|line| eprintln!("{line}"));
+        }
+    }
+    remains
+}
+
+fn start(program: &Path, arguments: &[OsString], out: Stdio, err: Stdio) -> Result<Process, LaunchError> {
+    let failed = |source| LaunchError::Start { program: program.to_owned(), source };
+    Process::start(program, arguments, out, err).map_err(failed)
+}
+
+/// Everything that happens while the driver is there.
+async fn beside(
+    driver: &mut Process,
+    binaries: &Binaries,
+    sides: &Sides,
+    voice: Voice,
+    signals: &mut Signals,
+    room: &Room,
+) -> Result<Remains, LaunchError> {
+    ready(driver, signals).await?;
+    let mut arguments = spell(&sides.stack)?;
+    arguments.extend([room.flag("--socket", "socket"), room.flag("--json", "run.json")]);
+    let out = match voice {
+        Voice::Aloud => Stdio::inherit(),
+        Voice::Aside => Stdio::from(io::stderr().as_fd().try_clone_to_owned()?),
+        Voice::Mute => Stdio::null(),
+    };
+    let mut stack = start(&binaries.netstack, &arguments, out, Stdio::inherit())?;
+    let ends = both_ends(&mut stack, driver, signals).await;
+    stack.reap().await;
+    let ends = ends?;
+    Ok(Remains { ends, report: room.report("run.json"), file: room.report("driver.json") })
+}
+
+/// Waits for the driver's one line.
+async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), LaunchError> {
+    let Some(out) = driver.stdout() else { return Err(LaunchError::NotReady) };
+    let mut line = String::new();
+    let mut out = BufReader::new(out);
+    tokio::select! {
+        read = timeout(READY, out.read_line(&mut line)) => read.map_err(|_| LaunchError::NotReady)??,
+        () = signals.next() => return Err(LaunchError::Interrupted),
+    };
+    if line.starts_with("driver: ready on ") {
+        return Ok(());
+    }
+    // The end of its output is the end of the driver, but for a moment.
+    match timeout(END, driver.ended()).await {
+        Ok(ended) => Err(LaunchError::DriverEnded { ended: ended?, said: String::new() }),
+        Err(_) => Err(LaunchError::NotReady),
+    }
+}
+
+/// Waits until both have ended, however that comes about.
+async fn both_ends(stack: &mut Process, driver: &mut Process, signals: &mut Signals) -> Result<Ends, LaunchError> {
+    let (stack_ended, interrupted) = stack_ends(stack, signals).await?;
+    // Without flags that make sense there was no session, so the driver waits for one in vain.
+    let mut told = stack_ended == Ended::Said(Status::Usage);
+    if told {
+        driver.signal(Signal::INT);
+    }
+    let mut deadline = Instant::now() + END;
+    loop {
+        let ended = tokio::select! {
+            ended = driver.ended() => ended?,
+            () = signals.next() => {
+                driver.signal(Signal::KILL);
+                continue;
+            }
+            () = sleep_until(deadline) => {
+                driver.signal(if told { Signal::KILL } else { Signal::INT });
+                (told, deadline) = (true, Instant::now() + END);
+                continue;
+            }
+        };
+        let by_itself = !told || ended == Ended::Said(Status::Unbalanced);
+        return Ok(Ends { stack: stack_ended, driver: by_itself.then_some(ended), interrupted });
+    }
+}
+
+/// Waits for the stack, and passes the first signal on to it: it tells the driver. At the second,
+/// or if it does not heed the first, it is killed.
+async fn stack_ends(stack: &mut Process, signals: &mut Signals) -> Result<(Ended, bool), LaunchError> {
+    let mut patience: Option<Instant> = None;
+    loop {
+        let late = async {
+            match patience {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = stack.ended() => return Ok((ended?, patience.is_some())),
+            () = signals.next() => {
+                stack.signal(if patience.is_none() { Signal::INT } else { Signal::KILL });
+                patience = Some(Instant::now() + END);
+            }
+            () = late => {
+                stack.signal(Signal::KILL);
+                patience = Some(Instant::now() + END);
+            }
+        }
+    }
+}

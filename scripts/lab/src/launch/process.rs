@@ -1,0 +1,58 @@
+//! One child process, which never outlives its owner.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::verdict::Ended;
+
+/// A child process. Dropped while it runs, it is killed; [`Process::reap`] also waits for that.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts `program`. It is told everything by `arguments`, and nothing by the environment.
+    ///
+    /// It gets a process group of its own: Ctrl-C at the terminal reaches the lab alone, which
+    /// passes it on, so that no child hears it twice.
+    pub(super) fn start(program: &Path, arguments: &[OsString], out: Stdio, err: Stdio) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
+            command.env_remove(name);
+        }
+        command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(err);
+        Ok(Self { child: command.process_group(0).kill_on_drop(true).spawn()? })
+    }
+
+    /// What it writes to standard output, if that was piped and nobody has taken it.
+    pub(super) fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Waits for its end, and says again how that was if it is over.
+    pub(super) async fn ended(&mut self) -> io::Result<Ended> {
+        self.child.wait().await.map(Ended::from)
+    }
+
+    /// Sends `signal`, unless it has ended.
+    pub(super) fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        if let Some(pid) = pid {
+            // It may end at this very moment.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Makes sure that it is gone.
+    pub(super) async fn reap(&mut self) {
+        // An error means that there is nothing to kill.
+        let _ = self.child.kill().await;
+    }
+}

@@ -1,0 +1,100 @@
+//! `--from`: a run that is repeated from its report.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory, FromArgMatches};
+use serde_json::Value;
+use shared::exit::one_line;
+use shared::report::{RUN_SCHEMA, RunReport};
+
+use crate::cli::Sides;
+use crate::flags::{FlagError, Given, read};
+
+/// Schema of the file that `lab compare --json` writes.
+pub(crate) const COMPARE_SCHEMA: &str = "pushback.compare/1";
+
+/// A file that holds no run.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", file.display())]
+pub(crate) struct FileError {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// What is wrong with it.
+    pub(crate) problem: FileProblem,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileProblem {
+    /// It cannot be read.
+    #[error("cannot be read ({0}); name a report that was written with --json")]
+    Unreadable(#[from] io::Error),
+    /// It is not JSON, or not all of it.
+    #[error("is no complete report ({0}); name one that was written with --json")]
+    Malformed(#[from] serde_json::Error),
+    /// It is something else.
+    #[error("its schema is {0}; use a report of schema {RUN_SCHEMA} or {COMPARE_SCHEMA}")]
+    UnknownSchema(String),
+    /// Several runs, where one is meant.
+    #[error("it holds {0} runs; use the report of a single run, of schema {RUN_SCHEMA}")]
+    Several(usize),
+    /// Its settings are none.
+    #[error("cannot be repeated: {0}")]
+    Settings(#[from] FlagError),
+    /// A setting has a value that is none.
+    #[error("cannot be repeated: {0}")]
+    Value(String),
+}
+
+/// The runs in `file`, which is standard input if it is `-`.
+///
+/// # Errors
+/// If it holds none.
+pub(crate) fn runs_in(file: &Path) -> Result<Vec<RunReport>, FileError> {
+    load(file).map_err(|problem| FileError { file: file.to_owned(), problem })
+}
+
+fn load(file: &Path) -> Result<Vec<RunReport>, FileProblem> {
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text)?;
+        text
+    } else {
+        fs::read_to_string(file)?
+    };
+    parse(&text)
+}
+
+fn parse(text: &str) -> Result<Vec<RunReport>, FileProblem> {
+    let mut value: Value = serde_json::from_str(text)?;
+    match value.get("schema").and_then(Value::as_str) {
+        Some(RUN_SCHEMA) => Ok(vec![serde_json::from_value(value)?]),
+        Some(COMPARE_SCHEMA) => Ok(serde_json::from_value(value["runs"].take())?),
+        Some(other) => Err(FileProblem::UnknownSchema(other.escape_debug().to_string())),
+        None => Err(FileProblem::UnknownSchema("not told".to_owned())),
+    }
+}
+
+/// What each process was started with for the run in `file`, except where something else was
+/// `given`.
+///
+/// # Errors
+/// If the file holds no run, or not one that can be repeated.
+pub(crate) fn replay(file: &Path, given: &Given) -> Result<Sides, FileError> {
+    let repeat = || {
+        let runs = load(file)?;
+        let [run] = &runs[..] else { return Err(FileProblem::Several(runs.len())) };
+        Ok(Sides { stack: side(&run.config.netstack, given)?, driver: side(&run.config.driver, given)? })
+    };
+    repeat().map_err(|problem| FileError { file: file.to_owned(), problem })
+}
+
+/// The settings of one process. The environment has no say: the report has every setting.
+fn side<S: CommandFactory + FromArgMatches>(recorded: &Value, given: &Given) -> Result<S, FileProblem> {
+    let mut command = S::command().no_binary_name(true).mut_args(|arg| arg.env(None::<&str>));
+    let arguments = given.over(read(&command, recorded)?, &mut command);
+    let parsed = command.try_get_matches_from(arguments).and_then(|matches| S::from_arg_matches(&matches));
+    parsed.map_err(|error| FileProblem::Value(one_line(&error.to_string())))
+}
