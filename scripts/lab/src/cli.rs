@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use driver::settings::{DriverSettings, Settings as DriverArgs};
 use netstack::process::Args as StackArgs;
 use netstack::settings::StackSettings;
@@ -28,6 +28,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args(|arg| hidden_if(arg, &["socket", "once"])))]
 pub(crate) struct RunArgs {
     /// Repeat the run that this report is of; - reads it from standard input.
     ///
@@ -41,6 +42,7 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args(|arg| hidden_if(arg, &["socket", "once", "policy", "quiet", "pcap"])))]
 pub(crate) struct CompareArgs {
     /// The policies, in the order of the table.
     #[arg(
@@ -85,6 +87,12 @@ pub(crate) struct Flags {
     pub(crate) stack: StackSettings,
     #[command(flatten)]
     pub(crate) driver: DriverSettings,
+}
+
+/// What the lab decides itself is not offered to people.
+fn hidden_if(arg: Arg, ids: &[&str]) -> Arg {
+    let hidden = ids.contains(&arg.get_id().as_str());
+    arg.hide(hidden)
 }
 
 /// What each process is started with.

@@ -112,9 +112,19 @@ pub(crate) const COMPARED: [Figure; 16] = [
     DRIVER_CPU,
 ];
 
-/// What a list of runs shows of each.
-pub(crate) const LISTED: [Figure; 10] =
-    [POLICY, DEPTH, OFFERED, DELIVERED, LOSS, GOODPUT, SOJOURN_P50, SOJOURN_P99, LATENCY_P99, BLOCKED];
+/// What a list of runs shows of each, under headings that leave room for all of them.
+pub(crate) const LISTED: [(&str, Figure); 10] = [
+    ("policy", POLICY),
+    ("depth", DEPTH),
+    ("offered", OFFERED),
+    ("delivered", DELIVERED),
+    ("loss", LOSS),
+    ("goodput", GOODPUT),
+    ("sojourn p50", SOJOURN_P50),
+    ("p99", SOJOURN_P99),
+    ("latency p99", LATENCY_P99),
+    ("blocked", BLOCKED),
+];
 
 /// What CSV says of each run.
 pub(crate) const EXACT: [Figure; 45] = [

@@ -3,6 +3,8 @@
 mod cli;
 mod commands;
 mod figures;
+#[cfg(test)]
+mod fixture;
 mod flags;
 mod launch;
 mod merge;

@@ -37,13 +37,13 @@ fn losses(runs: &[RunReport]) -> String {
     let losers = runs.iter().filter(|run| run.totals.dropped > 0);
     let lost = losers.map(|run| {
         let (dropped, accepted) = (count(run.totals.dropped), count(run.totals.accepted));
-        format!("{} lost {dropped} of {accepted} packets ({})", policy(run), percent(loss(run)))
+        format!("{} {dropped} of {accepted} packets ({})", policy(run), percent(loss(run)))
     });
-    match &lost.collect::<Vec<_>>()[..] {
-        [] => "Nothing was dropped: the policies differ only when the ring is full.".to_owned(),
-        [one] => format!("{}.", capital(one)),
-        [some @ .., last] => format!("{}, and {last}.", capital(&some.join(", "))),
+    let lost: Vec<_> = lost.collect();
+    if lost.is_empty() {
+        return "Nothing was dropped: the policies differ only when the ring is full.".to_owned();
     }
+    format!("Lost: {}.", lost.join(", "))
 }
 
 /// What waiting cost the senders.
@@ -79,7 +79,59 @@ fn where_the_delay_is(waiting: &RunReport, worst: &RunReport) -> String {
     format!("From acceptance the median packet took {accepted}; from its intended time {intended}{moral}.")
 }
 
-fn capital(sentence: &str) -> String {
-    let mut chars = sentence.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{run, times};
+
+    fn told(runs: &[RunReport]) -> String {
+        story(runs).join("\n")
+    }
+
+    fn waiting() -> RunReport {
+        let mut run = run("wait", 40_632, 0);
+        run.latency_ns = times(40_632, 1_250_000_000);
+        run.blocked.total_ns = 4_100_000_000;
+        run
+    }
+
+    #[test]
+    fn twice_what_the_link_carries() {
+        let runs = [waiting(), run("drop-newest", 40_632, 20_316), run("drop-oldest", 40_632, 20_252)];
+        insta::assert_snapshot!(told(&runs), @"
+        Lost: drop-newest 20,316 of 40,632 packets (50 %), drop-oldest 20,252 of 40,632 packets (49.8 %).
+        Waiting lost none of 40,632: the senders were blocked for 4.10 s in all.
+        From acceptance the median packet took 7.82 ms under wait and 7.82 ms under drop-newest; from its intended time 1.25 s under wait and 7.83 ms under drop-newest: the delay moved to the senders.
+        ");
+    }
+
+    #[test]
+    fn a_run_of_fixed_time_leaves_packets_with_their_senders() {
+        let mut waiting = waiting();
+        waiting.totals.accepted = 20_380;
+        waiting.totals.refused = 20_252;
+        insta::assert_snapshot!(told(&[waiting, run("deadline=5ms", 40_632, 20_252)]), @"
+        Lost: deadline=5ms 20,252 of 40,632 packets (49.8 %).
+        Waiting lost none of 20,380: the senders were blocked for 4.10 s in all, and still had 20,252 packets that they had not sent when the time was up.
+        From acceptance the median packet took 7.82 ms under wait and 7.82 ms under deadline=5ms; from its intended time 1.25 s under wait and 7.83 ms under deadline=5ms: the delay moved to the senders.
+        ");
+    }
+
+    #[test]
+    fn less_than_the_link_carries() {
+        insta::assert_snapshot!(told(&[run("wait", 18_284, 0), run("drop-newest", 18_284, 0)]), @"
+        Nothing was dropped: the policies differ only when the ring is full.
+        Waiting lost none of 18,284, and no sender had to wait.
+        ");
+    }
+
+    #[test]
+    fn warnings_are_passed_on_with_whose_they_are() {
+        let mut starved = run("drop-newest", 100, 60);
+        starved.warnings = vec!["the hardware stood idle for 29.3 % of the run".to_owned()];
+        insta::assert_snapshot!(told(&[starved]), @"
+        Lost: drop-newest 60 of 100 packets (60 %).
+        Warning (drop-newest): the hardware stood idle for 29.3 % of the run.
+        ");
+    }
 }

@@ -35,9 +35,9 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Launch(#[from] LaunchError),
     /// A flag that makes no sense here.
-    #[error("{flag}: {remedy}; see lab --help")]
+    #[error("--{flag}: {remedy}; see lab --help")]
     Flag {
-        /// The flag.
+        /// The flag, without dashes.
         flag: &'static str,
         /// What to do instead.
         remedy: &'static str,
@@ -76,10 +76,14 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
     }
 }
 
-/// The lab's processes meet where nobody else does.
+/// Refuses `--flag` if it was given: it makes no sense here, and `remedy` says what does.
+fn refuse(given: &Given, flag: &'static str, remedy: &'static str) -> Result<(), Failure> {
+    if given.has(flag) { Err(Failure::Flag { flag, remedy }) } else { Ok(()) }
+}
+
+/// The processes meet where nobody else does.
 fn refuse_socket(given: &Given) -> Result<(), Failure> {
-    let remedy = "the lab makes a private socket for each run; leave it out, or start driver and netstack yourself";
-    if given.has("socket") { Err(Failure::Flag { flag: "--socket", remedy }) } else { Ok(()) }
+    refuse(given, "socket", "the lab makes a private one; leave it out, or start driver and netstack yourself")
 }
 
 /// Text for people goes out of the way of JSON on standard output.
