@@ -87,7 +87,7 @@ fn said(arg: &Arg, long: &str, value: &Value) -> Option<Vec<OsString>> {
         Value::Null => Some(Vec::new()),
         Value::Bool(on) if switch => Some(if *on { vec![format!("--{long}").into()] } else { Vec::new() }),
         Value::String(text) if !switch => Some(vec![with_value(long, text)]),
-        Value::Number(number) if !switch => Some(vec![with_value(long, &number.to_string())]),
+        Value::Number(number) if !switch => Some(vec![with_value(long, number.to_string())]),
         Value::Array(values) if matches!(arg.get_action(), ArgAction::Append) => {
             values.iter().map(|value| value.as_str().map(|text| with_value(long, text))).collect()
         }
