@@ -21,7 +21,7 @@ pub(super) async fn say_goodbye(port: &impl Port, clock: &Clock, ended: &Ended, 
     let Some(reason) = ended.farewell() else { return };
     let bye = Bye { reason, frames: report.received, report: Some(report.clone()) };
     port.send_control(&Control::Bye(Box::new(bye)));
-    let mut gone = pin!(port.arrived().wait_for(|| port.closed().map(drop)));
+    let mut gone = pin!(port.told().wait_for(|| port.closed().map(drop)));
     let mut patience = pin!(clock.sleep_until(clock.now() + PATIENCE));
     poll_fn(|cx| if gone.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { patience.as_mut().poll(cx) }).await;
 }

@@ -1,6 +1,6 @@
 //! The stack's side of the socket, as a test plays it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::rc::Rc;
@@ -54,9 +54,13 @@ impl Client {
         let mut bytes = Vec::new();
         loop {
             let mut next = [0];
-            if self.0.read(&mut next).unwrap() == 0 {
-                assert!(bytes.is_empty(), "the driver hung up in the middle of a message");
-                return None;
+            // Unlike a plain read, it goes on after an interruption.
+            match self.0.read_exact(&mut next) {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    assert!(bytes.is_empty(), "the driver hung up in the middle of a message");
+                    return None;
+                }
+                read => read.unwrap(),
             }
             bytes.push(next[0]);
             if let Some((record, _)) = parse(&bytes).unwrap() {
