@@ -23,6 +23,8 @@ pub struct Outcome {
     pub ring: RingStats,
     /// Slots held, as the device sees them.
     pub occupancy: OccupancyFigures,
+    /// Nanoseconds that completed frames held their slots, summed packet by packet.
+    pub held_ns: u64,
     /// Packets still under way, by the ring's and the queue's own count.
     pub under_way: u64,
     /// Packets whose permit met a dead session.
@@ -38,6 +40,8 @@ pub struct Outcome {
 pub struct OccupancyFigures {
     /// Weighted by time.
     pub mean: f64,
+    /// Slot-nanoseconds, integrated event by event.
+    pub integral_ns: u64,
     /// The most at once.
     pub most: u64,
     /// Half of the time at most this many.

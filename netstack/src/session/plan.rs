@@ -19,6 +19,8 @@ pub struct Plan {
     pub apps: Vec<ResolvedApp>,
     /// How much they offer.
     pub length: Length,
+    /// How long the stack's CPU takes for each packet: zero in real time, where it takes what it takes.
+    pub stack_cost: Nanos,
     /// How long the ring may drain.
     pub drain_timeout: Nanos,
     /// Time between samples.
@@ -85,6 +87,7 @@ impl Plan {
             seed,
             apps: resolve_all(&settings.apps, link, PAYLOAD_LIMIT)?,
             length,
+            stack_cost: Nanos::ZERO,
             drain_timeout: settings.drain_timeout,
             interval: settings.interval,
             mac: OUR_MAC,

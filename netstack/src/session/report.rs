@@ -181,6 +181,8 @@ fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
         occupancy_max: outcome.occupancy.most as u32,
         occupancy_p50: outcome.occupancy.p50,
         occupancy_p99: outcome.occupancy.p99,
+        occupancy_ns: outcome.occupancy.integral_ns,
+        held_ns: outcome.held_ns,
     }
 }
 

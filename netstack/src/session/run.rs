@@ -19,7 +19,7 @@ use super::plan::{Length, Plan};
 use super::sampler::Sampler;
 use crate::app::{Ended, Run, run_app};
 use crate::flow::{Flow, Flows};
-use crate::stack::{Ethernet, Ip, Neighbours, Policy, RingDevice, Udp, UdpSocket};
+use crate::stack::{Costly, Ethernet, Ip, Neighbours, Policy, RingDevice, Udp, UdpSocket};
 
 /// How long a driver may take to say farewell.
 const FAREWELL: Nanos = Nanos::from_secs(2);
@@ -72,7 +72,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
 }
 
 /// The protocol layers above the ring, topmost first.
-type Layers<P> = Udp<Ip<Ethernet<Rc<RingDevice<P>>>>>;
+type Layers<P> = Udp<Ip<Ethernet<Costly<Rc<RingDevice<P>>>>>>;
 
 /// Everything of a run that its phases share.
 struct Stack<P> {
@@ -109,7 +109,8 @@ impl<P: ProducerPort + 'static> Stack<P> {
         plan.neighbours.iter().for_each(|known| neighbours.set(known.ip, known.mac));
         let places = plan.txqueue as usize;
         let device = Rc::new(RingDevice::new(ring, plan.policy, places, Rc::clone(&flows), clock.clone()));
-        let ethernet = Ethernet::new(Rc::clone(&device), plan.mac, neighbours, Rc::clone(&flows));
+        let device_of_layers = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
+        let ethernet = Ethernet::new(device_of_layers, plan.mac, neighbours, Rc::clone(&flows));
         let udp = Rc::new(Udp::new(Ip::new(ethernet, plan.routes.clone())));
         Self { clock: clock.clone(), flows, device, udp, interrupted: Cell::new(false), bye: RefCell::new(None) }
     }
@@ -233,6 +234,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             flows: self.flows.all(),
             ring: ring.stats(),
             occupancy: ring.with_occupancy(figures),
+            held_ns: self.device.held_ns(),
             under_way,
             lost_at_submit: ring.lost(),
             series: sampler.borrow().series().to_vec(),
@@ -264,6 +266,7 @@ fn figures(occupancy: &Occupancy) -> OccupancyFigures {
     OccupancyFigures {
         mean: occupancy.mean(),
         most: occupancy.most(),
+        integral_ns: u64::try_from(occupancy.integral()).unwrap_or(u64::MAX),
         p50: occupancy.time_at().value_at_quantile(0.5),
         p99: occupancy.time_at().value_at_quantile(0.99),
     }

@@ -14,6 +14,7 @@
 //!
 //! Room is asked for last: whoever holds a permit waits for nothing any more.
 
+mod cost;
 pub mod device;
 mod error;
 mod ethernet;
@@ -24,6 +25,7 @@ mod route;
 mod socket;
 mod udp;
 
+pub use cost::Costly;
 pub use device::{Device, Policy, RingDevice};
 pub use error::SendError;
 pub use ethernet::{Ethernet, Link};

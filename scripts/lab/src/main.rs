@@ -1,5 +1,6 @@
 //! Runs both processes of Pushback, and makes something of what they report.
 
+mod bench;
 mod cli;
 mod commands;
 mod figures;

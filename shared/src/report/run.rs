@@ -176,6 +176,12 @@ pub struct RingReport {
     pub occupancy_p50: u64,
     /// 99 % of the time at most this many were held.
     pub occupancy_p99: u64,
+    /// Slot-nanoseconds: the occupancy integrated over time, event by event.
+    pub occupancy_ns: u64,
+    /// Slot-nanoseconds: how long completed frames held their slots, summed packet by packet. Little's
+    /// law says that both are equal if the run began and ended empty; in real time the stack learns
+    /// of a completion late, so the first is a little larger.
+    pub held_ns: u64,
 }
 
 /// Doorbells of both sides.

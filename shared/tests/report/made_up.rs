@@ -53,6 +53,8 @@ pub(crate) fn finished() -> RunReport {
             occupancy_max: 1024,
             occupancy_p50: 1022,
             occupancy_p99: 1023,
+            occupancy_ns: 3_072_000_000,
+            held_ns: 3_071_000_000,
         },
         hardware: HardwareReport {
             starved_ns: 1_234_567,

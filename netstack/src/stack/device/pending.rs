@@ -11,11 +11,13 @@ pub(super) struct Pending {
     /// Bytes of payload.
     pub(super) bytes: u64,
     pub(super) accepted: Nanos,
+    /// When it got its slot.
+    pub(super) submitted: Nanos,
 }
 
 impl Pending {
     pub(super) fn of(packet: &Packet<'_>, accepted: Nanos) -> Self {
-        Self { stamp: packet.stamp(), bytes: packet.payload().len() as u64, accepted }
+        Self { stamp: packet.stamp(), bytes: packet.payload().len() as u64, accepted, submitted: accepted }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The device on top of the ring.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
@@ -27,6 +27,8 @@ pub struct RingDevice<P> {
     queue: RefCell<TxQueue>,
     /// Told when the queue gets its first frame.
     queued: Signal,
+    /// Nanoseconds that completed frames held their slots.
+    held_ns: Cell<u64>,
     /// Told when nothing is under way any more, or never will complete.
     quiet: Signal,
 }
@@ -41,6 +43,7 @@ impl<P: ProducerPort> RingDevice<P> {
             queue: RefCell::new(TxQueue::new(places)),
             queued: Signal::default(),
             quiet: Signal::default(),
+            held_ns: Cell::new(0),
             ring,
             policy,
             flows,
@@ -56,6 +59,11 @@ impl<P: ProducerPort> RingDevice<P> {
     /// What the device does when the ring is full.
     pub fn policy(&self) -> Policy {
         self.policy
+    }
+
+    /// Nanoseconds that completed frames held their slots, summed packet by packet.
+    pub fn held_ns(&self) -> u64 {
+        self.held_ns.get()
     }
 
     /// Frames that wait in front of the ring.
@@ -80,6 +88,8 @@ impl<P: ProducerPort> RingDevice<P> {
 
     fn settle(&self, slot: u32, completion: Completion) {
         let Some(pending) = self.under_way.borrow_mut().take(slot) else { return };
+        let held = completion.at.since(pending.submitted);
+        self.held_ns.set(self.held_ns.get().saturating_add(held.0));
         let flow = self.flows.get(pending.stamp.flow);
         match DropReason::of_status(completion.status) {
             None => flow.deliver(pending.bytes, pending.stamp.intended, pending.accepted, completion.at),
@@ -189,6 +199,7 @@ impl<P: ProducerPort> RingDevice<P> {
             sequence: pending.stamp.sequence,
             submitted: self.clock.now(),
         };
+        let pending = Pending { submitted: descriptor.submitted, ..pending };
         match permit.submit(descriptor, headers, payload) {
             Some(slot) => self.under_way.borrow_mut().put(slot, pending),
             None => self.flows.get(pending.stamp.flow).lose(pending.bytes),

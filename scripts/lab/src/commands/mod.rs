@@ -1,5 +1,6 @@
 //! One file per subcommand: what it asks of the other rooms, and what it says to people.
 
+mod bench;
 mod compare;
 mod report;
 mod run;
@@ -11,7 +12,7 @@ use clap::CommandFactory;
 use shared::exit::Status;
 use shared::report::{JsonError, JsonTarget};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Flags};
 use crate::flags::Given;
 use crate::launch::{BinariesError, LaunchError};
 use crate::replay::FileError;
@@ -45,6 +46,9 @@ pub(crate) enum Failure {
     /// The runs cannot be compared.
     #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
     Arrivals(String),
+    /// A measurement that is none.
+    #[error("no benchmark: {0}")]
+    Bench(&'static str),
     /// The machine refused something that every run needs.
     #[error("the system gives the lab what it needs no more: {0}")]
     System(#[from] io::Error),
@@ -56,9 +60,11 @@ impl Failure {
         match self {
             Self::File(_) | Self::From(_) | Self::Json(JsonError::Open { .. }) | Self::Flag { .. } => Status::Usage,
             Self::Launch(error) => error.status(),
-            Self::Json(JsonError::Write { .. }) | Self::Binaries(_) | Self::Arrivals(_) | Self::System(_) => {
-                Status::Failed
-            }
+            Self::Json(JsonError::Write { .. })
+            | Self::Binaries(_)
+            | Self::Arrivals(_)
+            | Self::Bench(_)
+            | Self::System(_) => Status::Failed,
         }
     }
 }
@@ -72,6 +78,8 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
     match &cli.command {
         Command::Run(args) => run::main(args, &given()),
         Command::Compare(args) => compare::main(args, &given()),
+        Command::Bench(args) => bench::main(args, &Flags::defaults()),
+        Command::Peer(args) => bench::peer(args),
         Command::Report(args) => report::main(args),
     }
 }

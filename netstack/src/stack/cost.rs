@@ -1,0 +1,81 @@
+//! What the stack's own work costs: one CPU that each packet occupies for a while.
+
+use std::cell::Cell;
+
+use shared::exec::Clock;
+use shared::units::Nanos;
+
+use super::{Device, Packet, SendError};
+
+/// A device behind a CPU that takes `cost` for each packet, one packet after the other.
+///
+/// In virtual time nothing costs anything by itself; this is how a budget of 4 us per packet becomes
+/// something to play with. In real time the machine charges its own price, and `cost` is zero.
+#[derive(Debug)]
+pub struct Costly<D> {
+    below: D,
+    cost: Nanos,
+    clock: Clock,
+    /// When the CPU has finished with everything that asked for it so far.
+    free_at: Cell<Nanos>,
+}
+
+impl<D: Device> Costly<D> {
+    /// `below`, behind a CPU that takes `cost` for each packet.
+    pub fn new(below: D, cost: Nanos, clock: Clock) -> Self {
+        Self { below, cost, clock, free_at: Cell::new(Nanos::ZERO) }
+    }
+}
+
+impl<D: Device> Device for Costly<D> {
+    fn max_frame(&self) -> usize {
+        self.below.max_frame()
+    }
+
+    async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+        if self.cost > Nanos::ZERO {
+            let done = self.free_at.get().max(self.clock.now()) + self.cost;
+            self.free_at.set(done);
+            self.clock.sleep_until(done).await;
+        }
+        self.below.send(packet).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::Stamp;
+    use futures_util::future::join;
+    use shared::exec::{Virtual, run};
+    use std::cell::RefCell;
+
+    /// Notes when it gets a packet.
+    struct Fake(Clock, RefCell<Vec<u64>>);
+
+    impl Device for Fake {
+        fn max_frame(&self) -> usize {
+            1514
+        }
+
+        async fn send(&self, _: &Packet<'_>) -> Result<(), SendError> {
+            self.1.borrow_mut().push(self.0.now().0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn packets_share_one_cpu() {
+        let clock = Clock::default();
+        let inner = clock.clone();
+        let times = run(&clock, Virtual::default(), |_| async move {
+            let device = Costly::new(Fake(inner.clone(), RefCell::default()), Nanos(10), inner.clone());
+            let packet = Packet::new(b"", Stamp::default());
+            assert_eq!(join(device.send(&packet), device.send(&packet)).await, (Ok(()), Ok(())));
+            inner.sleep_until(Nanos(100)).await;
+            assert_eq!(device.send(&packet).await, Ok(()));
+            device.below.1.take()
+        });
+        assert_eq!(times, Ok(vec![10, 20, 110]));
+    }
+}

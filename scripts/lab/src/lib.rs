@@ -1,0 +1,5 @@
+//! What the lab knows without starting a process: queueing theory, and the whole system in virtual
+//! time.
+
+pub mod simulate;
+pub mod theory;

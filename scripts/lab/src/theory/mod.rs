@@ -1,0 +1,52 @@
+//! Theory: what queueing theory says a run should have measured.
+//!
+//! Pure functions, no clock, no randomness, no I/O. They are held against runs in virtual time, so a
+//! fault in the stack, in the hardware model or in the meter shows as a figure that theory does not give.
+//!
+//! Units, everywhere unless a name ends in `_ns`: time is counted in mean service times, rates in packets
+//! per mean service time (so the server's own rate is 1). `load` is the rho of the textbooks: the arrival
+//! rate over the service rate. `places` is their K: how many packets may be present, the one in service
+//! included. In this project that is the depth of the ring.
+//!
+//! Words: here, as in the textbooks, a packet is *offered* to the server and *accepted* if it finds a place. A
+//! report counts from the app on: under the dropping policies its `accepted` is what is offered here, so its
+//! `totals.loss_ratio` (dropped / accepted) is the loss ratio of these models.
+//!
+//! | module | model | answers |
+//! | --- | --- | --- |
+//! | [`dd1k`] | D/D/1/K | constant rate, fixed service: exact counts |
+//! | [`mm1k`] | M/M/1/K | Poisson arrivals, exponential service |
+//! | [`md1k`] | M/D/1/K | Poisson arrivals, fixed service |
+//! | [`erlang_b`] | M/G/K/K | a fixed latency with K places, and nothing else in the way |
+//! | [`finite_source`] | M/M/1//N | closed loop: N applications that wait for the response, then think |
+//! | [`unbounded`] | M/M/1, M/D/1 | the limit of very deep rings |
+//! | [`token_bucket`] | network calculus | a depth that never loses, and the worst delay: bounds, not means |
+//! | [`lindley`] | any | what one given sequence of packets must meet, to the nanosecond |
+//! | [`little`] | any | the identity that every meter must satisfy exactly |
+//! | [`estimate`] | | means of replications, with intervals |
+//! | [`agreement`] | | whether a measurement supports a prediction |
+
+pub mod agreement;
+pub mod dd1k;
+pub mod erlang_b;
+mod error;
+pub mod estimate;
+pub mod finite_source;
+pub mod lindley;
+pub mod little;
+pub mod md1k;
+mod mg1k;
+pub mod mm1k;
+mod model;
+mod pace;
+mod prediction;
+pub mod token_bucket;
+pub mod unbounded;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::{MAX_PLACES, ParameterError};
+pub use model::Model;
+pub use pace::Pace;
+pub use prediction::Prediction;
