@@ -3,7 +3,7 @@
 //! The main thread runs tokio for the greeting and for signals; the data path has a thread of its
 //! own, where nothing but the executor runs.
 
-use std::io;
+use std::io::{self, Write};
 use std::rc::Rc;
 use std::thread;
 
@@ -169,9 +169,13 @@ fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -
     Ok(assemble(outcome, &plan, depth, context))
 }
 
-/// Where text for people goes: out of the way of JSON on standard output.
+/// Where text for people goes: out of the way of JSON on standard output. A reader that left, or a
+/// full disk, is no reason to end a run: its results are still to be told.
 fn say(args: &Args, text: &str) {
-    if args.common.json == Some(JsonTarget::Stdout) { eprintln!("{text}") } else { println!("{text}") }
+    let _ = match args.common.json {
+        Some(JsonTarget::Stdout) => writeln!(io::stderr().lock(), "{text}"),
+        _ => writeln!(io::stdout().lock(), "{text}"),
+    };
 }
 
 /// Prints a line per interval, unless nobody wants it.
