@@ -31,6 +31,8 @@ pub struct Outcome {
     pub lost_at_submit: u64,
     /// The interval samples.
     pub series: Vec<Sample>,
+    /// Whether the driver ended the session, and not the stack.
+    pub left_first: bool,
     /// The driver's farewell, if it came.
     pub driver: Option<DriverReport>,
 }

@@ -81,8 +81,12 @@ struct Stack<P> {
     device: Rc<RingDevice<P>>,
     udp: Rc<Layers<P>>,
     interrupted: Cell<bool>,
+    /// Whether we said farewell.
+    said: Cell<bool>,
     /// The driver's farewell, whenever it comes.
     bye: RefCell<Option<Bye>>,
+    /// Whether it is no answer to ours: frames may have crossed it that the driver never saw.
+    left_first: Cell<bool>,
 }
 
 /// The running apps.
@@ -112,7 +116,16 @@ impl<P: ProducerPort + 'static> Stack<P> {
         let device_of_layers = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
         let ethernet = Ethernet::new(device_of_layers, plan.mac, neighbours, Rc::clone(&flows));
         let udp = Rc::new(Udp::new(Ip::new(ethernet, plan.routes.clone())));
-        Self { clock: clock.clone(), flows, device, udp, interrupted: Cell::new(false), bye: RefCell::new(None) }
+        Self {
+            clock: clock.clone(),
+            flows,
+            device,
+            udp,
+            interrupted: Cell::default(),
+            said: Cell::default(),
+            bye: RefCell::default(),
+            left_first: Cell::default(),
+        }
     }
 
     fn spawn_device(&self, tasks: &Tasks) {
@@ -189,8 +202,11 @@ impl<P: ProducerPort + 'static> Stack<P> {
 
     fn hear(&self, message: Control) {
         match message {
+            Control::Bye(_) if self.bye.borrow().is_some() => {}
             Control::Bye(bye) => {
-                self.bye.borrow_mut().get_or_insert(*bye);
+                // Only "finished" answers; a driver that was interrupted may do so at any time.
+                self.left_first.set(!self.said.get() || bye.reason != ByeReason::Finished);
+                self.bye.replace(Some(*bye));
             }
             Control::Hello(_) | Control::Accept(_) | Control::Refuse(_) => {
                 let error = shared::wire::WireError::Unexpected("greeting in the middle of a session");
@@ -212,6 +228,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             let reason = if self.interrupted.get() { ByeReason::Interrupted } else { ByeReason::Finished };
             let frames = self.device.ring().stats().submitted;
             let port = self.device.ring().port();
+            self.said.set(true);
             port.send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
             let patience = self.clock.sleep_until(self.clock.now() + FAREWELL);
             futures_util::future::select(self.peer_ends().boxed_local(), patience).await;
@@ -237,16 +254,16 @@ impl<P: ProducerPort + 'static> Stack<P> {
             held_ns: self.device.held_ns(),
             under_way,
             lost_at_submit: ring.lost(),
+            left_first: self.left_first.get(),
             series: sampler.borrow().series().to_vec(),
             driver: self.bye.take().and_then(|bye| bye.report),
         }
     }
 
     fn ending(&self) -> Ending {
-        let asked_first = |bye: &Bye| bye.reason != ByeReason::Finished;
         match (self.bye.borrow().as_ref(), self.device.ring().port().closed()) {
             _ if self.interrupted.get() => Ending::Interrupted,
-            (Some(bye), _) if asked_first(bye) => Ending::PeerFailed(said(&bye.reason)),
+            (Some(bye), _) if self.left_first.get() => Ending::PeerFailed(said(&bye.reason)),
             (Some(_), _) => Ending::Finished,
             (None, Some(reason)) => Ending::PeerFailed(reason.to_string()),
             (None, None) => Ending::PeerFailed(format!("the driver did not say farewell within {FAREWELL}")),
