@@ -66,7 +66,7 @@ pub enum PlanError {
 /// The most interval samples that one report holds.
 pub(super) const MAX_SAMPLES: u64 = 100_000;
 
-/// Largest UDP payload of a frame of 1514 B over IPv4; IPv6's is checked by the IP layer.
+/// Largest UDP payload of a frame of 1514 B over IPv4.
 const PAYLOAD_LIMIT: Bytes = Bytes(1472);
 
 /// How long a run takes if nobody says.
