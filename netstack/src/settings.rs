@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::units::Nanos;
@@ -60,7 +61,7 @@ pub struct StackSettings {
     pub interval: Nanos,
 
     /// No line per interval.
-    #[arg(long, env = "PUSHBACK_QUIET")]
+    #[arg(long, env = "PUSHBACK_QUIET", value_parser = BoolishValueParser::new())]
     #[serde(default)]
     pub quiet: bool,
 

@@ -116,3 +116,11 @@ fn counts_that_cannot_be_are_an_imbalance_and_no_panic() {
     assert_eq!(status, Some(4));
     assert!(report.ledger.violations.iter().any(|what| what.contains("9 slots")), "{:?}", report.ledger.violations);
 }
+
+#[test]
+fn quiet_may_be_a_one_in_the_environment_as_the_drivers_switches_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(&folder.path().join("nobody"), &["--connect-timeout=1ms"]);
+    let status = command.env("PUSHBACK_QUIET", "1").stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(3), "the flags are fine, only the driver is missing");
+}
