@@ -159,6 +159,7 @@ fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -
         config: ConfigReport {
             netstack: serde_json::to_value(args).unwrap_or_default(),
             driver: serde_json::from_str(&accept.settings).unwrap_or_default(),
+            simulate: None,
         },
         clock: "real".to_owned(),
         host: HostReport::read(),

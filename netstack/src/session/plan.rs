@@ -21,6 +21,8 @@ pub struct Plan {
     pub length: Length,
     /// How long the stack's CPU takes for each packet: zero in real time, where it takes what it takes.
     pub stack_cost: Nanos,
+    /// After how long counting begins anew, for figures of the steady state; zero for never.
+    pub warmup: Nanos,
     /// How long the ring may drain.
     pub drain_timeout: Nanos,
     /// Time between samples.
@@ -88,6 +90,7 @@ impl Plan {
             apps: resolve_all(&settings.apps, link, PAYLOAD_LIMIT)?,
             length,
             stack_cost: Nanos::ZERO,
+            warmup: Nanos::ZERO,
             drain_timeout: settings.drain_timeout,
             interval: settings.interval,
             mac: OUR_MAC,

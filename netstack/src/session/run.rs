@@ -14,7 +14,7 @@ use shared::ring::{Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control};
 
-use super::outcome::{OccupancyFigures, Outcome};
+use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
 use super::sampler::Sampler;
 use crate::app::{Ended, Run, run_app};
@@ -52,6 +52,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     let began = clock.now();
     let stack = Stack::new(&clock, ring, &plan);
     stack.spawn_device(&tasks);
+    let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
     let sampler = stack.spawn_sampler(&tasks, began, plan.interval, watch);
     let apps = stack.spawn_apps(&tasks, &plan);
 
@@ -68,7 +69,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     }
     stack.note(offering);
     stack.say_farewell().await;
-    stack.close(began, sampler)
+    stack.close(began, warm.get(), sampler)
 }
 
 /// The protocol layers above the ring, topmost first.
@@ -143,6 +144,19 @@ impl<P: ProducerPort + 'static> Stack<P> {
             }
         });
         sampler
+    }
+
+    /// Reads all accounts at the end of the warm-up.
+    fn spawn_warmup(&self, tasks: &Tasks, began: Nanos, warmup: Nanos) -> Rc<Cell<Option<Snapshot>>> {
+        let warm = Rc::new(Cell::new(None));
+        if warmup > Nanos::ZERO {
+            let (slot, clock, flows) = (Rc::clone(&warm), self.clock.clone(), Rc::clone(&self.flows));
+            tasks.spawn(async move {
+                clock.sleep_until(began + warmup).await;
+                slot.set(Some(Snapshot::of(&flows.all(), clock.now())));
+            });
+        }
+        warm
     }
 
     fn spawn_apps(&self, tasks: &Tasks, plan: &Plan) -> Apps {
@@ -220,7 +234,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         self.clock.next_turn().await;
     }
 
-    fn close(&self, began: Nanos, sampler: Rc<RefCell<Sampler>>) -> Outcome {
+    fn close(&self, began: Nanos, warm: Option<Snapshot>, sampler: Rc<RefCell<Sampler>>) -> Outcome {
         let ring = self.device.ring();
         let ended = self.clock.now();
         let under_way = u64::from(ring.outstanding()) + self.device.queued() as u64;
@@ -237,6 +251,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             held_ns: self.device.held_ns(),
             under_way,
             lost_at_submit: ring.lost(),
+            warm,
             series: sampler.borrow().series().to_vec(),
             driver: self.bye.take().and_then(|bye| bye.report),
         }

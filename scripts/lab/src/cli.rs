@@ -9,6 +9,8 @@ use netstack::settings::StackSettings;
 use netstack::stack::Policy;
 use shared::settings::Common;
 
+use crate::commands::{SimulateArgs, TheoryArgs};
+
 /// Runs both processes of Pushback, the stack and the driver, and reports.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version, subcommand_required = true, arg_required_else_help = false)]
@@ -23,6 +25,10 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// The same traffic through several policies, side by side.
     Compare(CompareArgs),
+    /// The same run in virtual time, in this process: exact, and in a fraction of the time.
+    Simulate(Box<SimulateArgs>),
+    /// What queueing theory says, without a run.
+    Theory(TheoryArgs),
     /// Shows reports that were written with --json, one line each.
     Report(ReportArgs),
 }
