@@ -25,7 +25,7 @@ use shared::units::{BitRate, LinkRate, Nanos};
 use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
-use crate::session::{ConnectError, Context, Greeted, Length, Plan, PlanError, assemble, connect, run_stack};
+use crate::session::{ConnectError, Context, Greeted, Plan, PlanError, assemble, connect, run_stack};
 use crate::settings::StackSettings;
 
 /// The stack of Pushback: apps that send UDP through a bounded ring to a driver process.
@@ -96,7 +96,7 @@ impl RunError {
 /// # Errors
 /// [`RunError`] if there is no report; a run that ended early has one, and a status that says so.
 pub fn run(args: &Args) -> Result<Status, RunError> {
-    let length = Length::of(&args.stack)?;
+    let length = Plan::check(&args.stack)?;
     let sink = args.common.json.as_ref().map(JsonTarget::open).transpose()?;
     let system = |what| move |cause| RunError::System { what, cause };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -159,6 +159,7 @@ fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -
         config: ConfigReport {
             netstack: serde_json::to_value(args).unwrap_or_default(),
             driver: serde_json::from_str(&accept.settings).unwrap_or_default(),
+            simulate: None,
         },
         clock: "real".to_owned(),
         host: HostReport::read(),

@@ -134,6 +134,9 @@ fn granted(stream: Stream, asked: Depth, accept: Accept) -> Result<Greeted, Conn
     if depth > asked || ring.direction != Direction::Transmit || (ring.slot_size as usize) < MAX_FRAME {
         return Err(ConnectError::BadRing(format!("{ring:?} does not fit what was asked for")));
     }
+    if accept.link_bits_per_second == Some(0) {
+        return Err(ConnectError::BadRing("a link of no bits a second carries nothing".to_owned()));
+    }
     let Stream::UdSocket(stream) = stream;
     let stream = OwnedFd::try_from(stream).map_err(|error| ConnectError::BadRing(error.to_string()))?;
     Ok(Greeted { stream, depth, accept })

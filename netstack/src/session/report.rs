@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use shared::ledger::{Counters, DropReason, Imbalance, RefuseReason};
 use shared::report::{
     AppReport, BlockedReport, ConfigReport, DRIVER_MISSING, Distribution, Doorbells, DriverReport, Ending, HostReport,
-    LedgerReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, Totals,
+    LedgerReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Snapshot};
 use super::plan::Plan;
 use crate::flow::{Flow, Stage};
 
@@ -61,6 +61,9 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         rate: rate(&total, first_offer(&outcome.flows), last_completion(&outcome.flows)),
         sojourn_ns: sojourn.summary(),
         latency_ns: latency.summary(),
+        steady: outcome.warm.and_then(|warm| steady(&warm, &outcome)),
+        theory: None,
+        estimate: None,
         blocked: blocked(&outcome),
         ring: ring(&outcome, plan, depth),
         hardware,
@@ -161,6 +164,31 @@ fn rate(counters: &Counters, first: Option<Nanos>, last: Nanos) -> RateReport {
         packets_per_second: counters.delivered as f64 / seconds,
         bits_per_second: counters.delivered_bytes as f64 * 8.0 / seconds,
     }
+}
+
+/// What happened since the warm-up; nothing if nothing was delivered since.
+fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
+    let last = last_completion(&outcome.flows);
+    let all = Snapshot::of(&outcome.flows, last);
+    let delivered = all.counters.delivered - warm.counters.delivered;
+    let window = last.since(warm.at);
+    if delivered == 0 || window == Nanos::ZERO {
+        return None;
+    }
+    let (accepted, dropped) =
+        (all.counters.accepted - warm.counters.accepted, all.counters.dropped() - warm.counters.dropped());
+    Some(SteadyReport {
+        after_ns: warm.at.since(outcome.began).0,
+        offered: all.counters.offered - warm.counters.offered,
+        accepted,
+        refused: all.counters.refused() - warm.counters.refused(),
+        delivered,
+        dropped,
+        loss_ratio: if accepted == 0 { 0.0 } else { dropped as f64 / accepted as f64 },
+        sojourn_mean_ns: (all.sojourn_ns - warm.sojourn_ns) as f64 / delivered as f64,
+        latency_mean_ns: (all.latency_ns - warm.latency_ns) as f64 / delivered as f64,
+        packets_per_second: delivered as f64 / window.as_secs_f64(),
+    })
 }
 
 fn blocked(outcome: &Outcome) -> BlockedReport {

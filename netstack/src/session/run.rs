@@ -14,7 +14,7 @@ use shared::ring::{Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control};
 
-use super::outcome::{OccupancyFigures, Outcome};
+use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
 use super::sampler::Sampler;
 use crate::app::{Ended, Run, run_app};
@@ -52,6 +52,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     let began = clock.now();
     let stack = Stack::new(&clock, ring, &plan);
     stack.spawn_device(&tasks);
+    let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
     let sampler = stack.spawn_sampler(&tasks, began, plan.interval, watch);
     let apps = stack.spawn_apps(&tasks, &plan);
 
@@ -68,7 +69,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     }
     stack.note(offering);
     stack.say_farewell().await;
-    stack.close(began, sampler)
+    stack.close(began, warm.get(), sampler)
 }
 
 /// The protocol layers above the ring, topmost first.
@@ -114,7 +115,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         let places = plan.txqueue as usize;
         let device = Rc::new(RingDevice::new(ring, plan.policy, places, Rc::clone(&flows), clock.clone()));
         let device_of_layers = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
-        let ethernet = Ethernet::new(device_of_layers, plan.mac, neighbours, Rc::clone(&flows));
+        let ethernet = Ethernet::new(device_of_layers, plan.mac, neighbours, Rc::clone(&flows), clock.clone());
         let udp = Rc::new(Udp::new(Ip::new(ethernet, plan.routes.clone())));
         Self {
             clock: clock.clone(),
@@ -156,6 +157,19 @@ impl<P: ProducerPort + 'static> Stack<P> {
             }
         });
         sampler
+    }
+
+    /// Reads all accounts at the end of the warm-up.
+    fn spawn_warmup(&self, tasks: &Tasks, began: Nanos, warmup: Nanos) -> Rc<Cell<Option<Snapshot>>> {
+        let warm = Rc::new(Cell::new(None));
+        if warmup > Nanos::ZERO {
+            let (slot, clock, flows) = (Rc::clone(&warm), self.clock.clone(), Rc::clone(&self.flows));
+            tasks.spawn(async move {
+                clock.sleep_until(began + warmup).await;
+                slot.set(Some(Snapshot::of(&flows.all(), clock.now())));
+            });
+        }
+        warm
     }
 
     fn spawn_apps(&self, tasks: &Tasks, plan: &Plan) -> Apps {
@@ -239,7 +253,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         self.clock.next_turn().await;
     }
 
-    fn close(&self, began: Nanos, sampler: Rc<RefCell<Sampler>>) -> Outcome {
+    fn close(&self, began: Nanos, warm: Option<Snapshot>, sampler: Rc<RefCell<Sampler>>) -> Outcome {
         let ring = self.device.ring();
         let ended = self.clock.now();
         let under_way = u64::from(ring.outstanding()) + self.device.queued() as u64;
@@ -257,6 +271,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             under_way,
             lost_at_submit: ring.lost(),
             left_first: self.left_first.get(),
+            warm,
             series: sampler.borrow().series().to_vec(),
             driver: self.bye.take().and_then(|bye| bye.report),
         }

@@ -12,6 +12,8 @@ use shared::report::JsonTarget;
 use shared::settings::Common;
 use shared::units::{Bytes, Nanos, UnitError};
 
+use crate::commands::{SimulateArgs, TheoryArgs};
+
 /// Runs both processes of Pushback, the stack and the driver, and reports.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version, subcommand_required = true, arg_required_else_help = false)]
@@ -31,6 +33,10 @@ pub(crate) enum Command {
     /// One process of a benchmark's peer.
     #[command(subcommand, hide = true)]
     Peer(PeerArgs),
+    /// The same run in virtual time, in this process: exact, and in a fraction of the time.
+    Simulate(Box<SimulateArgs>),
+    /// What queueing theory says, without a run.
+    Theory(TheoryArgs),
     /// Shows reports that were written with --json, one line each.
     Report(ReportArgs),
 }

@@ -15,7 +15,11 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         config: ConfigReport {
             netstack: json!({"policy": policy, "transport": "socket"}),
             driver: json!({"hw_queue": "16", "link": "100Mbit"}),
+            simulate: None,
         },
+        steady: None,
+        theory: None,
+        estimate: None,
         seed: 1,
         clock: "real".to_owned(),
         host: Default::default(),

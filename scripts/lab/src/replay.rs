@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches};
+use lab::simulate::Only;
 use serde_json::Value;
 use shared::exit::one_line;
 use shared::report::{RUN_SCHEMA, RunReport};
@@ -83,10 +84,19 @@ fn parse(text: &str) -> Result<Vec<RunReport>, FileProblem> {
 /// # Errors
 /// If the file holds no run, or not one that can be repeated.
 pub(crate) fn replay(file: &Path, given: &Given) -> Result<Sides, FileError> {
+    replay_with(file, given).map(|(sides, _)| sides)
+}
+
+/// The same, with what only a simulation has, if the run was one.
+///
+/// # Errors
+/// As [`replay`].
+pub(crate) fn replay_with(file: &Path, given: &Given) -> Result<(Sides, Option<Only>), FileError> {
     let repeat = || {
         let runs = load(file)?;
         let [run] = &runs[..] else { return Err(FileProblem::Several(runs.len())) };
-        Ok(Sides { stack: side(&run.config.netstack, given)?, driver: side(&run.config.driver, given)? })
+        let sides = Sides { stack: side(&run.config.netstack, given)?, driver: side(&run.config.driver, given)? };
+        Ok((sides, run.config.simulate.clone().map(serde_json::from_value).transpose()?))
     };
     repeat().map_err(|problem| FileError { file: file.to_owned(), problem })
 }

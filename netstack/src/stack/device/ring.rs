@@ -91,11 +91,13 @@ impl<P: ProducerPort> RingDevice<P> {
 
     fn settle(&self, slot: u32, completion: Completion) {
         let Some(pending) = self.under_way.borrow_mut().take(slot) else { return };
-        let held = completion.at.since(pending.submitted);
+        // A driver may claim any time, but nothing completes before it was submitted or after now.
+        let at = completion.at.max(pending.submitted).min(self.clock.now());
+        let held = at.since(pending.submitted);
         self.held_ns.set(self.held_ns.get().saturating_add(held.0));
         let flow = self.flows.get(pending.stamp.flow);
         match DropReason::of_status(completion.status) {
-            None => flow.deliver(pending.bytes, pending.stamp.intended, pending.accepted, completion.at),
+            None => flow.deliver(pending.bytes, pending.stamp.intended, pending.accepted, at),
             Some(reason) => flow.drop_one(pending.bytes, reason),
         }
     }

@@ -4,11 +4,19 @@ mod bench;
 mod compare;
 mod report;
 mod run;
+mod simulate;
+mod theory;
+
+pub(crate) use simulate::SimulateArgs;
+pub(crate) use theory::TheoryArgs;
 
 use std::fmt::Display;
 use std::io;
 
 use clap::CommandFactory;
+use lab::simulate::SimulateError;
+use lab::theory::ParameterError;
+use lab::theory::applies::NoFit;
 use shared::exit::Status;
 use shared::report::{JsonError, JsonTarget};
 
@@ -35,6 +43,15 @@ pub(crate) enum Failure {
     /// No run.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// No simulated run.
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
+    /// Nothing to hold a run against.
+    #[error(transparent)]
+    NoFit(#[from] NoFit),
+    /// A model without figures.
+    #[error(transparent)]
+    Theory(#[from] ParameterError),
     /// A flag that makes no sense here.
     #[error("--{flag}: {remedy}; see lab --help")]
     Flag {
@@ -59,6 +76,8 @@ impl Failure {
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::File(_) | Self::From(_) | Self::Json(JsonError::Open { .. }) | Self::Flag { .. } => Status::Usage,
+            Self::Simulate(SimulateError::Stalled(_)) => Status::Failed,
+            Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
             Self::Launch(error) => error.status(),
             Self::Json(JsonError::Write { .. })
             | Self::Binaries(_)
@@ -80,6 +99,8 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
         Command::Compare(args) => compare::main(args, &given()),
         Command::Bench(args) => bench::main(args, &Flags::defaults()),
         Command::Peer(args) => bench::peer(args),
+        Command::Simulate(args) => simulate::main(args, &given()),
+        Command::Theory(args) => theory::main(args),
         Command::Report(args) => report::main(args),
     }
 }
