@@ -224,6 +224,8 @@ impl<P: ProducerPort + 'static> Stack<P> {
     /// Tells the driver that nothing follows, and hears what it has to say about the session.
     /// Whatever it completed before is settled first: it comes before the farewell.
     async fn say_farewell(&self) {
+        // What completes from here on makes room, but the queue must not use it: the count is told.
+        self.device.seal();
         if self.bye.borrow().is_none() {
             let reason = if self.interrupted.get() { ByeReason::Interrupted } else { ByeReason::Finished };
             let frames = self.device.ring().stats().submitted;
