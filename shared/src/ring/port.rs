@@ -41,6 +41,11 @@ pub trait Port {
     /// Why the session closed, once it has.
     fn closed(&self) -> Option<CloseReason>;
 
+    /// Whether the session closed: what is asked for each frame.
+    fn is_closed(&self) -> bool {
+        self.closed().is_some()
+    }
+
     /// Ends the session from this side, for a reason that the port itself could not see.
     fn close(&self, reason: CloseReason);
 }
@@ -91,6 +96,10 @@ impl<T: Port + ?Sized> Port for Rc<T> {
 
     fn closed(&self) -> Option<CloseReason> {
         (**self).closed()
+    }
+
+    fn is_closed(&self) -> bool {
+        (**self).is_closed()
     }
 
     fn close(&self, reason: CloseReason) {

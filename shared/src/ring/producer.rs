@@ -146,7 +146,7 @@ impl<P: ProducerPort> Permit<'_, P> {
     /// lost. Otherwise the slot it occupies until its completion.
     pub fn submit(self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
         let Self { producer, credit } = self;
-        if producer.port.closed().is_some() {
+        if producer.port.is_closed() {
             producer.lost.set(producer.lost.get() + 1);
             // The session will not need the credit again; nobody else shall lose a packet by it.
             credit.spend();
