@@ -54,7 +54,9 @@ fn a_loaded_machine_changes_nothing() {
     let alone: Vec<_> = scenarios.iter().map(json).collect();
     thread::scope(|scope| {
         for _ in 0..10 {
-            scope.spawn(|| scenarios.iter().zip(&alone).for_each(|(scenario, alone)| assert_eq!(&json(scenario), alone)));
+            scope.spawn(|| {
+                scenarios.iter().zip(&alone).for_each(|(scenario, alone)| assert_eq!(&json(scenario), alone))
+            });
         }
     });
 }

@@ -3,5 +3,6 @@
 mod conservation;
 mod determinism;
 mod invariants;
+#[path = "../common/setup.rs"]
 mod setup;
 mod sweep;

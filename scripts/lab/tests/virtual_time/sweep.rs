@@ -18,7 +18,18 @@ fn depths_by_loads_by_policies_by_seeds() {
     writeln!(
         table,
         "{:13} {:>5} {:>4} {:>4} | {:>7} {:>7} {:>9} | {:>9} {:>9} {:>9} | {:>7} {:>5}",
-        "policy", "depth", "load", "seed", "refused", "dropped", "delivered", "sojourn", "p99", "latency", "blocked", "slots"
+        "policy",
+        "depth",
+        "load",
+        "seed",
+        "refused",
+        "dropped",
+        "delivered",
+        "sojourn",
+        "p99",
+        "latency",
+        "blocked",
+        "slots"
     )
     .unwrap();
     for policy in POLICIES {
