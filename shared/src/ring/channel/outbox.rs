@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// Encoded records that the kernel did not take yet.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(in crate::ring) struct Outbox {
     /// Records, one behind the other.
     unsent: VecDeque<u8>,
     /// Bytes that ever left.
@@ -15,7 +15,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Appends part of a record.
-    pub(super) fn push(&mut self, part: &[u8]) {
+    pub(in crate::ring) fn push(&mut self, part: &[u8]) {
         self.unsent.extend(part);
     }
 
@@ -35,7 +35,7 @@ impl Outbox {
     }
 
     /// Frames or completions that have not left, or not all of them.
-    pub(super) fn unsent_slots(&self) -> usize {
+    pub(in crate::ring) fn unsent_slots(&self) -> usize {
         self.ends.len()
     }
 
