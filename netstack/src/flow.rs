@@ -258,6 +258,11 @@ impl Flows {
         Rc::clone(&self.0.borrow()[id as usize])
     }
 
+    /// Lets `act` have the account of flow `id`, which must have been added.
+    pub fn with<T>(&self, id: u32, act: impl FnOnce(&Flow) -> T) -> T {
+        act(&self.0.borrow()[id as usize])
+    }
+
     /// All accounts, in order.
     pub fn all(&self) -> Vec<Rc<Flow>> {
         self.0.borrow().clone()

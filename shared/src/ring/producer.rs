@@ -62,6 +62,7 @@ impl<P: ProducerPort> Producer<P> {
     }
 
     /// A permit now, or none.
+    #[inline(always)]
     pub fn try_reserve(&self) -> Option<Permit<'_, P>> {
         let credit = self.credits.try_acquire(1)?;
         Some(self.permit(credit))
@@ -144,9 +145,10 @@ pub struct Permit<'a, P: ProducerPort> {
 impl<P: ProducerPort> Permit<'_, P> {
     /// Writes the frame and hands it over. `None` if the session has died meanwhile: the frame is
     /// lost. Otherwise the slot it occupies until its completion.
+    #[inline(always)]
     pub fn submit(self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
         let Self { producer, credit } = self;
-        if producer.port.closed().is_some() {
+        if producer.port.is_closed() {
             producer.lost.set(producer.lost.get() + 1);
             // The session will not need the credit again; nobody else shall lose a packet by it.
             credit.spend();

@@ -12,7 +12,7 @@ use shared::units::Nanos;
 use super::pending::{Pending, Table};
 use super::queue::TxQueue;
 use super::{Device, Policy};
-use crate::flow::{Flows, Stage};
+use crate::flow::{Flow, Flows, Stage};
 use crate::stack::{Packet, SendError};
 
 /// Sends frames through the ring, and does what its policy says when there is no room.
@@ -90,11 +90,10 @@ impl<P: ProducerPort> RingDevice<P> {
         let Some(pending) = self.under_way.borrow_mut().take(slot) else { return };
         let held = completion.at.since(pending.submitted);
         self.held_ns.set(self.held_ns.get().saturating_add(held.0));
-        let flow = self.flows.get(pending.stamp.flow);
-        match DropReason::of_status(completion.status) {
+        self.flows.with(pending.stamp.flow, |flow| match DropReason::of_status(completion.status) {
             None => flow.deliver(pending.bytes, pending.stamp.intended, pending.accepted, completion.at),
             Some(reason) => flow.drop_one(pending.bytes, reason),
-        }
+        });
     }
 
     /// Feeds the ring from the queue, until the session closes. Runs as a task of its own.
@@ -192,6 +191,7 @@ impl<P: ProducerPort> RingDevice<P> {
     }
 
     /// Between permit and submit nothing waits, and submitting cannot fail.
+    #[inline(always)]
     fn submit(&self, permit: Permit<'_, P>, pending: Pending, headers: &[u8], payload: &[u8]) {
         let descriptor = Descriptor {
             len: (headers.len() + payload.len()) as u32,
@@ -212,8 +212,25 @@ impl<P: ProducerPort> Device for Rc<RingDevice<P>> {
         MAX_FRAME
     }
 
+    #[inline(always)]
+    fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+        if self.ring.port().is_closed() {
+            return Err(SendError::Closed);
+        }
+        match self.policy {
+            Policy::Wait | Policy::Deadline(_) => {
+                let permit = self.ring.try_reserve().ok_or(SendError::WouldBlock)?;
+                self.flows.with(packet.stamp().flow, Flow::accept);
+                self.submit(permit, Pending::of(packet, self.clock.now()), packet.headers(), packet.payload());
+            }
+            Policy::DropNewest => self.send_or_drop(packet),
+            Policy::DropOldest => self.send_or_queue(packet),
+        }
+        Ok(())
+    }
+
     async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
-        if self.ring.port().closed().is_some() {
+        if self.ring.port().is_closed() {
             return Err(SendError::Closed);
         }
         match self.policy {

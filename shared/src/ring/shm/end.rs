@@ -84,6 +84,7 @@ impl Core {
     }
 
     /// Puts one item: `write` fills its slot.
+    #[inline(always)]
     pub(super) fn put(&self, write: impl FnOnce(&SharedMemory, u32)) {
         let flow = &mut *self.flow.borrow_mut();
         let slot = step(&mut flow.put_slot, flow.depth);

@@ -136,6 +136,7 @@ impl SharedMemory {
     }
 
     /// Writes `parts` one behind the other into `slot`, as far as it holds them.
+    #[inline(always)]
     pub(super) fn write_slot(&self, slot: u32, header: &[u8; SLOT_HEADER], parts: [&[u8]; 2]) {
         let at = slot_at(self.depth, slot);
         let Ok(room) = self.region.get_slice(at, STRIDE) else { return };

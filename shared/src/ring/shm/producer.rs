@@ -89,6 +89,7 @@ port!(ShmProducer);
 impl ProducerPort for ShmProducer {
     /// Slots are used in turn, so the number of the slot is known; the frame is as long as its
     /// parts.
+    #[inline(always)]
     fn submit(&self, _slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
         if self.is_closed() {
             return;

@@ -9,6 +9,7 @@ use crate::wire::WireError;
 const STATUS_BITS: u32 = 4;
 
 /// Length, flow, sequence number, time of submission; the last 8 bytes are zero.
+#[inline(always)]
 pub(super) fn encode(descriptor: &Descriptor) -> [u8; SLOT_HEADER] {
     let mut header = [0; SLOT_HEADER];
     header[0..4].copy_from_slice(&descriptor.len.to_ne_bytes());
