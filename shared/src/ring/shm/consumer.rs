@@ -39,6 +39,9 @@ impl ShmConsumer {
         self.core.stats()
     }
 
+    /// Nothing is staged here: what was put is in the ring.
+    fn unload(&self) {}
+
     /// Whether the producer waits for an earlier completion than this side plans for.
     fn is_too_patient(&self) -> bool {
         self.core.peer_sleeps_until(Head::ProducerEvent).is_some_and(|at| at < self.plan.get())

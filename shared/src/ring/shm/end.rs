@@ -17,7 +17,7 @@ use crate::wire::{Control, DOORBELL_RECORD};
 
 /// Items that are worth publishing in the middle of a turn, so that the peer can work on them while
 /// this side puts more.
-const EARLY: u64 = 32;
+const EARLY: u64 = 16;
 
 /// Turns between two looks at the socket while the ring alone keeps this side busy: control
 /// messages are rare, and a system call per turn is not free.
@@ -251,6 +251,7 @@ macro_rules! port {
                 self.core.channel.told()
             }
             fn send_control(&self, message: &Control) {
+                self.unload();
                 self.core.send_control(message);
             }
             fn next_control(&self) -> Option<Control> {

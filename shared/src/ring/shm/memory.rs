@@ -135,17 +135,10 @@ impl SharedMemory {
         self.word_at(completion_at(slot))
     }
 
-    /// Writes `parts` one behind the other into `slot`, as far as it holds them.
-    #[inline(always)]
-    pub(super) fn write_slot(&self, slot: u32, header: &[u8; SLOT_HEADER], parts: [&[u8]; 2]) {
-        let at = slot_at(self.depth, slot);
-        let Ok(room) = self.region.get_slice(at, STRIDE) else { return };
-        room.copy_from(header);
-        let mut behind = SLOT_HEADER;
-        for part in parts {
-            let Ok(room) = room.offset(behind) else { return };
-            room.copy_from(part);
-            behind += part.len();
+    /// Writes `bytes`, a header and a frame, into `slot`.
+    pub(super) fn write_slot(&self, slot: u32, bytes: &[u8]) {
+        if let Ok(room) = self.region.get_slice(slot_at(self.depth, slot), STRIDE) {
+            room.copy_from(bytes);
         }
     }
 

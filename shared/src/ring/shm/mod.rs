@@ -8,6 +8,7 @@ mod memory;
 mod producer;
 mod protocol;
 mod slot;
+mod staging;
 mod words;
 
 pub use bells::ShmStats;

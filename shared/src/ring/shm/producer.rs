@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::end::{Core, port};
 use super::slot::{encode, unpack};
+use super::staging::Staging;
 use super::{AWAKE, Head, SharedMemory, ShmStats, Words};
 use crate::exec::{Signal, Source};
 use crate::report::Doorbells;
@@ -17,6 +18,7 @@ use crate::wire::{Control, WireError};
 /// The producer's end of a ring in shared memory.
 pub struct ShmProducer {
     core: Core,
+    staging: RefCell<Staging>,
     need: RefCell<Box<dyn Fn() -> Need>>,
 }
 
@@ -26,12 +28,21 @@ impl ShmProducer {
     /// # Errors
     /// If `stream` is no stream socket.
     pub fn new(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
-        Ok(Self { core: Core::producer(stream, memory)?, need: RefCell::new(Box::new(|| Need::Completion)) })
+        Ok(Self {
+            core: Core::producer(stream, memory)?,
+            staging: RefCell::new(Staging::new()),
+            need: RefCell::new(Box::new(|| Need::Completion)),
+        })
     }
 
     /// The traffic so far.
     pub fn stats(&self) -> ShmStats {
         self.core.stats()
+    }
+
+    /// Puts what was staged into the ring.
+    fn unload(&self) {
+        self.staging.borrow_mut().drain(|bytes| self.core.put(|memory, slot| memory.write_slot(slot, bytes)));
     }
 
     /// The count of completions to be woken for; [`AWAKE`] if there is none to come.
@@ -63,10 +74,12 @@ impl fmt::Debug for ShmProducer {
 
 impl Source for ShmProducer {
     fn exchange(&self) -> bool {
+        self.unload();
         self.core.exchange()
     }
 
     fn before_sleep(&self) -> bool {
+        self.unload();
         let wake_at = self.wake_at();
         let may_sleep = self.core.announce(wake_at);
         if may_sleep {
@@ -100,7 +113,9 @@ impl ProducerPort for ShmProducer {
             return self.close(WireError::FrameTooLong(claimed).into());
         }
         let header = encode(&Descriptor { len: len as u32, ..descriptor });
-        self.core.put(|memory, slot| memory.write_slot(slot, &header, [headers, payload]));
+        if self.staging.borrow_mut().push(&header, headers, payload) {
+            self.unload();
+        }
     }
 
     fn next_completion(&self) -> Option<Completion> {
