@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 use shared::exec::{Clock, Signal};
 use shared::ledger::DropReason;
-use shared::ring::{Completion, Descriptor, MAX_FRAME, Permit, Producer, ProducerPort};
+use shared::ring::{Completion, Descriptor, MAX_FRAME, Need, Permit, Producer, ProducerPort};
 use shared::units::Nanos;
 
 use super::pending::{Pending, Table};
@@ -49,6 +49,19 @@ impl<P: ProducerPort> RingDevice<P> {
             flows,
             clock,
         }
+    }
+
+    /// Tells the port whom to ask before the stack goes to sleep.
+    pub fn answer_before_sleep(self: &Rc<Self>)
+    where
+        P: 'static,
+    {
+        let device = Rc::downgrade(self);
+        let need = move || match device.upgrade() {
+            Some(device) if device.flows.are_awaited() || device.quiet.is_awaited() => Need::Completion,
+            _ => Need::Room,
+        };
+        self.ring.port().before_sleep_ask(Box::new(need));
     }
 
     /// The ring below.

@@ -161,9 +161,15 @@ impl Core {
         }
         if told {
             let rung = self.channel.with(|state| state.side.take_rung());
-            self.count(|stats| stats.spurious += u64::from(rung > 0 && !came));
+            let hurried = self.is_consumer() && self.peer_sleeps_until(Head::ProducerEvent).is_some();
+            self.count(|stats| stats.spurious += u64::from(rung > 0 && !came && !hurried));
         }
         told || came
+    }
+
+    /// A producer also rings to be heard of earlier.
+    fn is_consumer(&self) -> bool {
+        self.flow.borrow().ahead > 0
     }
 
     /// Looks at the peer's count.
