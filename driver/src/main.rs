@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use driver::listener;
-use shared::exit::{Status, run_main};
+use driver::listener::{RunError, run};
+use shared::exit::run_main;
 
 fn main() -> ExitCode {
-    // Whatever keeps a driver from serving at all is a matter of its flags and of where it is.
-    run_main("driver", listener::run, |_| Status::Usage)
+    run_main("driver", run, RunError::status)
 }

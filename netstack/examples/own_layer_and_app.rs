@@ -85,7 +85,7 @@ async fn stack(tasks: Tasks, clock: Clock, depth: Depth) -> Shown {
     let tap = Tap { below: Rc::clone(&device), frames: Rc::clone(&frames) };
     let neighbours = Rc::new(Neighbours::default());
     neighbours.set(IpAddr::from([10, 0, 0, 2]), MacAddr([2, 0, 0, 0, 0, 2]));
-    let ethernet = Ethernet::new(tap, MacAddr([2, 0, 0, 0, 0, 1]), neighbours, flows);
+    let ethernet = Ethernet::new(tap, MacAddr([2, 0, 0, 0, 0, 1]), neighbours, flows, clock.clone());
     let routes = Routes::default().on_link(IpAddr::from([10, 0, 0, 1]), 24);
     let udp = Rc::new(Udp::new(Ip::new(ethernet, routes)));
 

@@ -204,6 +204,16 @@ impl Flow {
         self.latency.borrow().clone()
     }
 
+    /// The sum of [`Flow::sojourn`].
+    pub fn sojourn_sum(&self) -> u128 {
+        self.sojourn.borrow().sum()
+    }
+
+    /// The sum of [`Flow::latency`].
+    pub fn latency_sum(&self) -> u128 {
+        self.latency.borrow().sum()
+    }
+
     /// Time spent waiting at `stage`.
     pub fn blocked(&self, stage: Stage) -> Distribution {
         self.blocked.borrow()[stage as usize].clone()

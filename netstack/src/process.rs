@@ -3,7 +3,7 @@
 //! The main thread runs tokio for the greeting and for signals; the data path has a thread of its
 //! own, where nothing but the executor runs.
 
-use std::io;
+use std::io::{self, Write};
 use std::rc::Rc;
 use std::thread;
 
@@ -28,7 +28,7 @@ use shared::wire::Accept;
 use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
-use crate::session::{ConnectError, Context, Greeted, Length, Plan, PlanError, assemble, connect, run_stack};
+use crate::session::{ConnectError, Context, Greeted, Plan, PlanError, assemble, connect, run_stack};
 use crate::settings::StackSettings;
 
 /// The stack of Pushback: apps that send UDP through a bounded ring to a driver process.
@@ -99,7 +99,7 @@ impl RunError {
 /// # Errors
 /// [`RunError`] if there is no report; a run that ended early has one, and a status that says so.
 pub fn run(args: &Args) -> Result<Status, RunError> {
-    let length = Length::of(&args.stack)?;
+    let length = Plan::check(&args.stack)?;
     let sink = args.common.json.as_ref().map(JsonTarget::open).transpose()?;
     let system = |what| move |cause| RunError::System { what, cause };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -177,6 +177,7 @@ fn run_on(
         config: ConfigReport {
             netstack: serde_json::to_value(args).unwrap_or_default(),
             driver: serde_json::from_str(&accept.settings).unwrap_or_default(),
+            simulate: None,
         },
         clock: "real".to_owned(),
         host: HostReport::read(),
@@ -190,9 +191,13 @@ fn run_on(
     Ok(assemble(outcome, &plan, depth, context))
 }
 
-/// Where text for people goes: out of the way of JSON on standard output.
+/// Where text for people goes: out of the way of JSON on standard output. A reader that left, or a
+/// full disk, is no reason to end a run: its results are still to be told.
 fn say(args: &Args, text: &str) {
-    if args.common.json == Some(JsonTarget::Stdout) { eprintln!("{text}") } else { println!("{text}") }
+    let _ = match args.common.json {
+        Some(JsonTarget::Stdout) => writeln!(io::stderr().lock(), "{text}"),
+        _ => writeln!(io::stdout().lock(), "{text}"),
+    };
 }
 
 /// Prints a line per interval, unless nobody wants it.

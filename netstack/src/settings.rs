@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::units::Nanos;
@@ -60,7 +61,7 @@ pub struct StackSettings {
     pub interval: Nanos,
 
     /// No line per interval.
-    #[arg(long, env = "PUSHBACK_QUIET")]
+    #[arg(long, env = "PUSHBACK_QUIET", value_parser = BoolishValueParser::new())]
     #[serde(default)]
     pub quiet: bool,
 
@@ -69,7 +70,7 @@ pub struct StackSettings {
     pub address: Vec<Network>,
 
     /// Where packets for other networks go; repeatable.
-    #[arg(long, value_name = "IP", env = "PUSHBACK_GATEWAY", value_delimiter = ',')]
+    #[arg(long, value_name = "IP", env = "PUSHBACK_GATEWAY", value_delimiter = ',', value_parser = ip)]
     #[serde(default)]
     pub gateway: Vec<IpAddr>,
 
@@ -82,6 +83,11 @@ pub struct StackSettings {
         default_values = ["10.0.0.2=02:00:00:00:00:02", "fd00::2=02:00:00:00:00:02"]
     )]
     pub neighbour: Vec<Neighbour>,
+}
+
+/// The standard library's message names no remedy.
+fn ip(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "write an address, as in 10.0.0.254 or fd00::254".to_owned())
 }
 
 /// An address with the length of its network's prefix.

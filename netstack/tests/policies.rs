@@ -107,6 +107,21 @@ fn drop_oldest_drops_from_the_head_of_its_queue() {
 }
 
 #[test]
+fn what_is_queued_stays_out_of_a_sealed_ring() {
+    bench(Policy::DropOldest, 1, |bench| async move {
+        assert_eq!((bench.send(0).await, bench.send(1).await), (Ok(()), Ok(())));
+        bench.clock.next_turn().await;
+        bench.device.seal();
+        bench.complete_one(0, Status::Sent);
+        bench.clock.sleep_until(Nanos(500)).await;
+        assert_eq!((bench.device.ring().stats().submitted, bench.device.queued()), (1, 1));
+        bench.device.close_accounts();
+        let counters = bench.flow.counters();
+        assert_eq!((counters.accepted, counters.delivered, counters.in_flight), (2, 1, 1));
+    });
+}
+
+#[test]
 fn deadline_waits_so_long_and_then_drops() {
     bench(Policy::Deadline(Nanos(100)), 1, |bench| async move {
         assert_eq!(bench.send(0).await, Ok(()));

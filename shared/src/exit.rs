@@ -1,6 +1,7 @@
 //! How every binary starts and exits: flags in, one line for what is wrong, a status out.
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -41,17 +42,27 @@ pub fn run_main<A: Parser, E: Display>(
         // Help and version are no errors, and are printed as they are.
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
-            eprintln!("{name}: {}; see {name} --help", one_line(&error.to_string()));
+            complain(format_args!("{name}: {}; see {name} --help", one_line(&error.to_string())));
             return Status::Usage.into();
         }
     };
     match run(&args) {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("{name}: {error}");
+            complain(format_args!("{name}: {error}"));
             status_of(&error).into()
         }
     }
+}
+
+/// If nobody can read it, the status still tells.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(&line.to_string()));
+}
+
+/// One line that moves no cursor: part of it may be a peer's words.
+pub fn harmless(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// What is wrong and what to do, without the usage around it.
@@ -64,6 +75,11 @@ pub fn one_line(error: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_peer_says_stays_on_its_line() {
+        assert_eq!(harmless("refused: no\nway\x1b[31m, café"), "refused: no way [31m, café");
+    }
 
     #[test]
     fn an_error_of_several_lines_becomes_one() {

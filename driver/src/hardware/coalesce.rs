@@ -38,6 +38,11 @@ impl Coalesce {
         }
         Ok(Self { frames, within })
     }
+
+    /// How many finished frames make a batch.
+    pub const fn frames(&self) -> u32 {
+        self.frames.get()
+    }
 }
 
 impl Default for Coalesce {

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use shared::exec::{StopHandle, monotonic_now};
-use shared::exit::Status;
+use shared::exit::{Status, harmless};
 use shared::peers::Guests;
 use shared::report::{DriverReport, JsonTarget};
 use shared::ring::Depth;
@@ -293,7 +293,7 @@ fn say_ready(settings: &Settings) {
     let _ = writeln!(out, "driver: ready on {socket}").and_then(|()| out.flush());
 }
 
-/// A line for people. A closed terminal is no reason to die.
+/// A line for people, some of it in a client's words. A closed terminal is no reason to die.
 fn note(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "driver: {line}");
+    let _ = writeln!(io::stderr().lock(), "driver: {}", harmless(&line.to_string()));
 }

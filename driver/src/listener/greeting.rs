@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 /// How long a client may take to say what it wants, and to hear why it cannot have it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// More rings than any stack needs.
 const MOST_RINGS: usize = 64;

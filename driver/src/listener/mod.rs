@@ -44,6 +44,19 @@ pub enum RunError {
     System(#[source] io::Error),
 }
 
+impl RunError {
+    /// What the process exits with.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Json(JsonError::Write { .. }) | Self::Session(_) | Self::System(_) => Status::Failed,
+            // Whatever keeps a driver from listening is a matter of its flags and of where it is.
+            Self::Settings(_) | Self::Json(JsonError::Open { .. }) | Self::Capture(_) | Self::Listen(_) => {
+                Status::Usage
+            }
+        }
+    }
+}
+
 /// Listens and serves until a signal comes, or with `--once` until the first session is over.
 ///
 /// # Errors

@@ -235,6 +235,14 @@ fn a_report_on_standard_output_stands_alone_there() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_in_the_end_is_no_matter_of_usage() {
+    let folder = folder();
+    let exit = Driver::start(&folder.path().join("driver.sock"), &["--json", "/dev/full"]).stop();
+    assert_eq!(exit.status, Some(1), "{}", exit.stderr);
+    assert!(exit.stderr.contains("--json /dev/full"), "{}", exit.stderr);
+}
+
+#[test]
 fn an_interrupt_tells_the_stack() {
     let folder = folder();
     let driver = Driver::start(&folder.path().join("driver.sock"), &[]);

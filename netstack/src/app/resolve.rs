@@ -12,6 +12,8 @@ const HEADERS_V6: usize = 14 + 40 + 8;
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 /// Loads are exact to this fraction.
 const LOAD_PARTS: f64 = 1e12;
+/// On phases that may pass on average until `onoff` sends a packet: each of them costs a draw.
+const MOST_PHASES: f64 = 100.0;
 
 impl Pace {
     /// The least load that is not rounded to nothing.
@@ -43,6 +45,14 @@ pub enum ResolveError {
         /// The app.
         spec: Box<AppSpec>,
     },
+    /// Hardly ever a packet in an on phase.
+    #[error("--app {spec}: a packet only every {phases:.0} on phases; raise rate, load or on")]
+    TooSparse {
+        /// The app.
+        spec: Box<AppSpec>,
+        /// On phases from one packet to the next.
+        phases: f64,
+    },
     /// Two apps of one name.
     #[error("--app {spec}: another app is named {name} already; write another name")]
     NameTaken {
@@ -71,7 +81,7 @@ enum Schedule {
 }
 
 /// Resolves all apps of a run, in order. `payload_limit` is the largest UDP payload that the MTU
-/// allows.
+/// allows over IPv4.
 ///
 /// # Errors
 /// [`ResolveError`] for the first app that cannot run.
@@ -93,13 +103,16 @@ impl AppSpec {
     /// # Errors
     /// [`ResolveError`] if it cannot run there.
     pub fn resolve(&self, index: u32, link: LinkRate, payload_limit: Bytes) -> Result<ResolvedApp, ResolveError> {
-        if self.size > payload_limit {
-            return Err(ResolveError::TooLarge { spec: Box::new(self.clone()), size: self.size, limit: payload_limit });
+        let limit = self.limit(payload_limit);
+        if self.size > limit {
+            return Err(ResolveError::TooLarge { spec: Box::new(self.clone()), size: self.size, limit });
         }
         let schedule = match self.traffic {
             Traffic::Bulk => Schedule::Bulk,
             Traffic::Open { process, pace, when_blocked } => {
-                Schedule::Open { process, period: self.period(pace, link)?, when_blocked }
+                let period = self.period(pace, link)?;
+                self.check_phases(process, period)?;
+                Schedule::Open { process, period, when_blocked }
             }
             Traffic::ReqResp { think, shape } => Schedule::ReqResp { think, shape },
         };
@@ -122,6 +135,21 @@ impl AppSpec {
             }
         };
         period.ok_or_else(|| ResolveError::TooFast { spec: spec() })
+    }
+
+    fn check_phases(&self, process: Process, period: Period) -> Result<(), ResolveError> {
+        let Process::OnOff(phases) = process else { return Ok(()) };
+        let phases = period.as_nanos_f64() / phases.on.0 as f64;
+        if phases > MOST_PHASES {
+            return Err(ResolveError::TooSparse { spec: Box::new(self.clone()), phases });
+        }
+        Ok(())
+    }
+
+    /// The largest payload to its destination, if that over IPv4 is `v4`.
+    fn limit(&self, v4: Bytes) -> Bytes {
+        let longer = if self.to.is_ipv6() { HEADERS_V6 - HEADERS_V4 } else { 0 };
+        Bytes(v4.0.saturating_sub(longer as u64))
     }
 
     /// Bits of the link's time that one packet takes.
@@ -228,8 +256,10 @@ mod tests {
         let said = [
             ("cbr:load=0.9", LinkRate::Unlimited),
             ("bulk:size=1473B", GIGABIT),
+            ("bulk:size=1453B,to=[::1]:9", GIGABIT),
             ("cbr:rate=100Gbit,size=1B", GIGABIT),
             ("cbr:load=1000000", GIGABIT),
+            ("onoff:rate=1bit,on=1us", GIGABIT),
         ]
         .map(|(text, link)| resolve(text, link).unwrap_err().to_string());
         let same: Vec<AppSpec> = ["bulk:name=bulk-1", "bulk"].iter().map(|text| text.parse().unwrap()).collect();
@@ -237,8 +267,10 @@ mod tests {
         insta::assert_snapshot!(said.join("\n") + "\n" + &twice, @"
         --app cbr:size=1472B,load=0.9,when-blocked=wait,to=10.0.0.2:9: load is a share of the link's time, but the link is unlimited; write rate, or limit --link
         --app bulk:size=1473B,to=10.0.0.2:9: size=1473B does not fit into a packet; write at most 1472B
+        --app bulk:size=1453B,to=[::1]:9: size=1453B does not fit into a packet; write at most 1452B
         --app cbr:size=1B,rate=100Gbit,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
         --app cbr:size=1472B,load=1000000,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
+        --app onoff:size=1472B,rate=1bit,on=1us,off=100ms,distribution=fixed,when-blocked=wait,to=10.0.0.2:9: a packet only every 11776000000 on phases; raise rate, load or on
         --app bulk:size=1472B,to=10.0.0.2:9: another app is named bulk-1 already; write another name
         ");
     }

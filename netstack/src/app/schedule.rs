@@ -35,6 +35,11 @@ impl Period {
         (per > 0 && nanos >= per).then(|| Self { nanos: nanos / common, per: per / common })
     }
 
+    /// In nanoseconds, exactly: a numerator and a denominator without a common divisor.
+    pub fn as_fraction(self) -> (u128, u128) {
+        (self.nanos, self.per)
+    }
+
     /// In nanoseconds, for means.
     pub fn as_nanos_f64(self) -> f64 {
         self.nanos as f64 / self.per as f64

@@ -176,5 +176,8 @@ fn granted(asked: Depth, accept: &Accept) -> Result<Depth, ConnectError> {
     if depth > asked || ring.direction != Direction::Transmit || (ring.slot_size as usize) < MAX_FRAME {
         return Err(ConnectError::BadRing(format!("{ring:?} does not fit what was asked for")));
     }
+    if accept.link_bits_per_second == Some(0) {
+        return Err(ConnectError::BadRing("a link of no bits a second carries nothing".to_owned()));
+    }
     Ok(depth)
 }

@@ -8,7 +8,7 @@ mod run;
 mod sampler;
 
 pub use connect::{ConnectError, Greeted, connect};
-pub use outcome::{OccupancyFigures, Outcome};
+pub use outcome::{OccupancyFigures, Outcome, Snapshot};
 pub use plan::{Length, Plan, PlanError};
 pub use report::{Context, assemble};
 pub use run::run_stack;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use shared::ledger::Counters;
 use shared::report::{DriverReport, Ending, Sample};
 use shared::ring::RingStats;
 use shared::units::Nanos;
@@ -29,10 +30,40 @@ pub struct Outcome {
     pub under_way: u64,
     /// Packets whose permit met a dead session.
     pub lost_at_submit: u64,
+    /// The accounts as they stood at the end of the warm-up, if there was one.
+    pub warm: Option<Snapshot>,
     /// The interval samples.
     pub series: Vec<Sample>,
+    /// Whether the driver ended the session, and not the stack.
+    pub left_first: bool,
     /// The driver's farewell, if it came.
     pub driver: Option<DriverReport>,
+}
+
+/// All accounts together, at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Snapshot {
+    /// When.
+    pub at: Nanos,
+    /// The ledger's sums.
+    pub counters: Counters,
+    /// Nanoseconds from acceptance to completion, summed over the delivered packets.
+    pub sojourn_ns: u128,
+    /// Nanoseconds from the intended time to completion, likewise.
+    pub latency_ns: u128,
+}
+
+impl Snapshot {
+    /// What `flows` say at `at`.
+    pub fn of(flows: &[Rc<Flow>], at: Nanos) -> Self {
+        let mut all = Self { at, ..Self::default() };
+        for flow in flows {
+            all.counters += &flow.counters();
+            all.sojourn_ns += flow.sojourn_sum();
+            all.latency_ns += flow.latency_sum();
+        }
+        all
+    }
 }
 
 /// Slots held over time.

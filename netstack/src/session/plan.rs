@@ -1,6 +1,8 @@
 //! What a run will do, resolved from the flags and from what the driver granted.
 
-use shared::units::{Bytes, LinkRate, Nanos};
+use std::net::IpAddr;
+
+use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
 use crate::app::{Horizon, ResolveError, ResolvedApp, resolve_all};
 use crate::settings::{Neighbour, StackSettings};
@@ -21,6 +23,8 @@ pub struct Plan {
     pub length: Length,
     /// How long the stack's CPU takes for each packet: zero in real time, where it takes what it takes.
     pub stack_cost: Nanos,
+    /// After how long counting begins anew, for figures of the steady state; zero for never.
+    pub warmup: Nanos,
     /// How long the ring may drain.
     pub drain_timeout: Nanos,
     /// Time between samples.
@@ -48,7 +52,18 @@ pub enum PlanError {
     /// An app that cannot run.
     #[error(transparent)]
     App(#[from] ResolveError),
-    /// No time between samples, or more samples than a report shall hold.
+    /// Nobody to give an app's packets to.
+    #[error("--app {app}: no route to {to}; add its network with --address, or a --gateway")]
+    NoRoute {
+        /// The app's settings.
+        app: String,
+        /// Where its packets should go.
+        to: IpAddr,
+    },
+    /// No time between two samples.
+    #[error("--interval 0s: samples need time between them; use a time above zero, as in 1s")]
+    NoInterval,
+    /// More samples than a report shall hold.
     #[error(
         "--interval {interval}: a run of {duration} would take more than {MAX_SAMPLES} samples; use a longer interval"
     )]
@@ -66,7 +81,10 @@ pub enum PlanError {
 /// The most interval samples that one report holds.
 pub(super) const MAX_SAMPLES: u64 = 100_000;
 
-/// Largest UDP payload of a frame of 1514 B over IPv4; IPv6's is checked by the IP layer.
+/// IP packets of Ethernet.
+const MTU: usize = 1500;
+
+/// Largest UDP payload of a frame of 1514 B over IPv4.
 const PAYLOAD_LIMIT: Bytes = Bytes(1472);
 
 /// How long a run takes if nobody says.
@@ -81,19 +99,36 @@ impl Plan {
     /// # Errors
     /// [`PlanError`], naming the flag and the remedy.
     pub fn new(settings: &StackSettings, length: Length, seed: u64, link: LinkRate) -> Result<Self, PlanError> {
+        let apps = resolve_all(&settings.apps, link, PAYLOAD_LIMIT)?;
+        let routes = routes(settings);
+        for app in &apps {
+            let to = app.spec().to().ip();
+            routes.find(to, MTU).map_err(|_| PlanError::NoRoute { app: app.spec().to_string(), to })?;
+        }
         Ok(Self {
             policy: settings.policy,
             txqueue: settings.txqueue,
             seed,
-            apps: resolve_all(&settings.apps, link, PAYLOAD_LIMIT)?,
+            apps,
             length,
             stack_cost: Nanos::ZERO,
+            warmup: Nanos::ZERO,
             drain_timeout: settings.drain_timeout,
             interval: settings.interval,
             mac: OUR_MAC,
-            routes: routes(settings),
+            routes,
             neighbours: settings.neighbour.clone(),
         })
+    }
+
+    /// Finds what is wrong with `settings` whatever the link is, before a driver is bothered.
+    ///
+    /// # Errors
+    /// [`PlanError`], naming the flag and the remedy.
+    pub fn check(settings: &StackSettings) -> Result<Length, PlanError> {
+        let length = Length::of(settings)?;
+        // No link is so slow that a share of it would be too fast.
+        Self::new(settings, length, 0, LinkRate::Limited(BitRate(1))).map(|_| length)
     }
 
     /// What each app is told to offer.
@@ -109,7 +144,7 @@ impl Length {
     /// What `settings` ask for, which can be told before there is a driver.
     ///
     /// # Errors
-    /// [`PlanError::NoTime`] or [`PlanError::Interval`].
+    /// [`PlanError::NoTime`], [`PlanError::NoInterval`] or [`PlanError::Interval`].
     pub fn of(settings: &StackSettings) -> Result<Self, PlanError> {
         let interval = settings.interval;
         let length = match settings.packets {
@@ -121,7 +156,10 @@ impl Length {
             Self::Duration(duration) => duration,
             Self::Packets(_) => Nanos::ZERO,
         };
-        if interval == Nanos::ZERO || duration.0 / interval.0 > MAX_SAMPLES {
+        if interval == Nanos::ZERO {
+            return Err(PlanError::NoInterval);
+        }
+        if duration.0 / interval.0 > MAX_SAMPLES {
             return Err(PlanError::Interval { interval, duration });
         }
         Ok(length)

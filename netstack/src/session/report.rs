@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use shared::ledger::{Counters, DropReason, Imbalance, RefuseReason};
 use shared::report::{
     AppReport, BlockedReport, ConfigReport, DRIVER_MISSING, Distribution, Doorbells, DriverReport, Ending, HostReport,
-    LedgerReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, Totals,
+    LedgerReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Snapshot};
 use super::plan::Plan;
 use crate::flow::{Flow, Stage};
 
@@ -60,6 +60,9 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         rate: rate(&total, first_offer(&outcome.flows), last_completion(&outcome.flows)),
         sojourn_ns: sojourn.summary(),
         latency_ns: latency.summary(),
+        steady: outcome.warm.and_then(|warm| steady(&warm, &outcome)),
+        theory: None,
+        estimate: None,
         blocked: blocked(&outcome),
         ring: ring(&outcome, plan, depth),
         hardware,
@@ -123,10 +126,17 @@ fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
 }
 
 fn against_driver(outcome: &Outcome, total: &Counters, driver: &DriverReport) -> Vec<Imbalance> {
-    let fates = driver.sent + driver.bad_length + driver.bad_header + driver.bad_checksum + driver.discarded;
+    let fates = [driver.sent, driver.bad_length, driver.bad_header, driver.bad_checksum, driver.discarded];
+    // A claim of the peer: it may be anything, also more than a count can hold.
+    let fates = fates.into_iter().fold(0, u64::saturating_add);
     let dropped = |reason| ("dropped", total.dropped_for(reason));
+    let submitted = match outcome.left_first {
+        // What crossed its farewell, it never saw; that it saw more than there was is still wrong.
+        true => outcome.ring.submitted.min(driver.received),
+        false => outcome.ring.submitted,
+    };
     [
-        Imbalance::between("driver", ("received", driver.received), ("submitted by the stack", outcome.ring.submitted)),
+        Imbalance::between("driver", ("received", driver.received), ("submitted by the stack", submitted)),
         Imbalance::between("driver", ("received", driver.received), ("sent + bad + discarded", fates)),
         Imbalance::between("driver", ("sent", driver.sent), ("delivered", total.delivered)),
         Imbalance::between("driver", ("bad length", driver.bad_length), dropped(DropReason::DriverBadLength)),
@@ -163,6 +173,31 @@ fn rate(counters: &Counters, first: Option<Nanos>, last: Nanos) -> RateReport {
         packets_per_second: counters.delivered as f64 / seconds,
         bits_per_second: counters.delivered_bytes as f64 * 8.0 / seconds,
     }
+}
+
+/// What happened since the warm-up; nothing if nothing was delivered since.
+fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
+    let last = last_completion(&outcome.flows);
+    let all = Snapshot::of(&outcome.flows, last);
+    let delivered = all.counters.delivered - warm.counters.delivered;
+    let window = last.since(warm.at);
+    if delivered == 0 || window == Nanos::ZERO {
+        return None;
+    }
+    let (accepted, dropped) =
+        (all.counters.accepted - warm.counters.accepted, all.counters.dropped() - warm.counters.dropped());
+    Some(SteadyReport {
+        after_ns: warm.at.since(outcome.began).0,
+        offered: all.counters.offered - warm.counters.offered,
+        accepted,
+        refused: all.counters.refused() - warm.counters.refused(),
+        delivered,
+        dropped,
+        loss_ratio: if accepted == 0 { 0.0 } else { dropped as f64 / accepted as f64 },
+        sojourn_mean_ns: (all.sojourn_ns - warm.sojourn_ns) as f64 / delivered as f64,
+        latency_mean_ns: (all.latency_ns - warm.latency_ns) as f64 / delivered as f64,
+        packets_per_second: delivered as f64 / window.as_secs_f64(),
+    })
 }
 
 fn blocked(outcome: &Outcome) -> BlockedReport {

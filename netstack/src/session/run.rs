@@ -14,7 +14,7 @@ use shared::ring::{Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control};
 
-use super::outcome::{OccupancyFigures, Outcome};
+use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
 use super::sampler::Sampler;
 use crate::app::{Ended, Run, run_app};
@@ -52,6 +52,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     let began = clock.now();
     let stack = Stack::new(&clock, ring, &plan);
     stack.spawn_device(&tasks);
+    let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
     let sampler = stack.spawn_sampler(&tasks, began, plan.interval, watch);
     let apps = stack.spawn_apps(&tasks, &plan);
 
@@ -68,7 +69,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     }
     stack.note(offering);
     stack.say_farewell().await;
-    stack.close(began, sampler)
+    stack.close(began, warm.get(), sampler)
 }
 
 /// The protocol layers above the ring, topmost first.
@@ -81,8 +82,12 @@ struct Stack<P> {
     device: Rc<RingDevice<P>>,
     udp: Rc<Layers<P>>,
     interrupted: Cell<bool>,
+    /// Whether we said farewell.
+    said: Cell<bool>,
     /// The driver's farewell, whenever it comes.
     bye: RefCell<Option<Bye>>,
+    /// Whether it is no answer to ours: frames may have crossed it that the driver never saw.
+    left_first: Cell<bool>,
 }
 
 /// The running apps.
@@ -111,9 +116,18 @@ impl<P: ProducerPort + 'static> Stack<P> {
         let device = Rc::new(RingDevice::new(ring, plan.policy, places, Rc::clone(&flows), clock.clone()));
         device.answer_before_sleep();
         let device_of_layers = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
-        let ethernet = Ethernet::new(device_of_layers, plan.mac, neighbours, Rc::clone(&flows));
+        let ethernet = Ethernet::new(device_of_layers, plan.mac, neighbours, Rc::clone(&flows), clock.clone());
         let udp = Rc::new(Udp::new(Ip::new(ethernet, plan.routes.clone())));
-        Self { clock: clock.clone(), flows, device, udp, interrupted: Cell::new(false), bye: RefCell::new(None) }
+        Self {
+            clock: clock.clone(),
+            flows,
+            device,
+            udp,
+            interrupted: Cell::default(),
+            said: Cell::default(),
+            bye: RefCell::default(),
+            left_first: Cell::default(),
+        }
     }
 
     fn spawn_device(&self, tasks: &Tasks) {
@@ -144,6 +158,19 @@ impl<P: ProducerPort + 'static> Stack<P> {
             }
         });
         sampler
+    }
+
+    /// Reads all accounts at the end of the warm-up.
+    fn spawn_warmup(&self, tasks: &Tasks, began: Nanos, warmup: Nanos) -> Rc<Cell<Option<Snapshot>>> {
+        let warm = Rc::new(Cell::new(None));
+        if warmup > Nanos::ZERO {
+            let (slot, clock, flows) = (Rc::clone(&warm), self.clock.clone(), Rc::clone(&self.flows));
+            tasks.spawn(async move {
+                clock.sleep_until(began + warmup).await;
+                slot.set(Some(Snapshot::of(&flows.all(), clock.now())));
+            });
+        }
+        warm
     }
 
     fn spawn_apps(&self, tasks: &Tasks, plan: &Plan) -> Apps {
@@ -190,8 +217,11 @@ impl<P: ProducerPort + 'static> Stack<P> {
 
     fn hear(&self, message: Control) {
         match message {
+            Control::Bye(_) if self.bye.borrow().is_some() => {}
             Control::Bye(bye) => {
-                self.bye.borrow_mut().get_or_insert(*bye);
+                // Only "finished" answers; a driver that was interrupted may do so at any time.
+                self.left_first.set(!self.said.get() || bye.reason != ByeReason::Finished);
+                self.bye.replace(Some(*bye));
             }
             Control::Hello(_) | Control::Accept(_) | Control::Refuse(_) => {
                 let error = shared::wire::WireError::Unexpected("greeting in the middle of a session");
@@ -209,10 +239,13 @@ impl<P: ProducerPort + 'static> Stack<P> {
     /// Tells the driver that nothing follows, and hears what it has to say about the session.
     /// Whatever it completed before is settled first: it comes before the farewell.
     async fn say_farewell(&self) {
+        // What completes from here on makes room, but the queue must not use it: the count is told.
+        self.device.seal();
         if self.bye.borrow().is_none() {
             let reason = if self.interrupted.get() { ByeReason::Interrupted } else { ByeReason::Finished };
             let frames = self.device.ring().stats().submitted;
             let port = self.device.ring().port();
+            self.said.set(true);
             port.send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
             let patience = self.clock.sleep_until(self.clock.now() + FAREWELL);
             futures_util::future::select(self.peer_ends().boxed_local(), patience).await;
@@ -221,7 +254,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         self.clock.next_turn().await;
     }
 
-    fn close(&self, began: Nanos, sampler: Rc<RefCell<Sampler>>) -> Outcome {
+    fn close(&self, began: Nanos, warm: Option<Snapshot>, sampler: Rc<RefCell<Sampler>>) -> Outcome {
         let ring = self.device.ring();
         let ended = self.clock.now();
         let under_way = u64::from(ring.outstanding()) + self.device.queued() as u64;
@@ -238,16 +271,17 @@ impl<P: ProducerPort + 'static> Stack<P> {
             held_ns: self.device.held_ns(),
             under_way,
             lost_at_submit: ring.lost(),
+            left_first: self.left_first.get(),
+            warm,
             series: sampler.borrow().series().to_vec(),
             driver: self.bye.take().and_then(|bye| bye.report),
         }
     }
 
     fn ending(&self) -> Ending {
-        let asked_first = |bye: &Bye| bye.reason != ByeReason::Finished;
         match (self.bye.borrow().as_ref(), self.device.ring().port().closed()) {
             _ if self.interrupted.get() => Ending::Interrupted,
-            (Some(bye), _) if asked_first(bye) => Ending::PeerFailed(said(&bye.reason)),
+            (Some(bye), _) if self.left_first.get() => Ending::PeerFailed(said(&bye.reason)),
             (Some(_), _) => Ending::Finished,
             (None, Some(reason)) => Ending::PeerFailed(reason.to_string()),
             (None, None) => Ending::PeerFailed(format!("the driver did not say farewell within {FAREWELL}")),

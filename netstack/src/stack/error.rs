@@ -13,6 +13,9 @@ pub enum SendError {
     /// No route to the destination.
     #[error("no route to {0}; add one, or send to a configured network")]
     NoRoute(IpAddr),
+    /// Nobody said where the next hop is, for as long as it is worth waiting.
+    #[error("no neighbour {0} answers; name its Ethernet address with --neighbour")]
+    NoNeighbour(IpAddr),
     /// The packet does not fit.
     #[error("{len} B do not fit into the route's MTU of {mtu} B; send at most {mtu} B, headers included")]
     TooLarge {
@@ -32,6 +35,7 @@ impl SendError {
         match self {
             Self::WouldBlock => RefuseReason::WouldBlock,
             Self::NoRoute(_) => RefuseReason::NoRoute,
+            Self::NoNeighbour(_) => RefuseReason::NoNeighbour,
             Self::TooLarge { .. } => RefuseReason::TooLarge,
             Self::Closed => RefuseReason::Closed,
         }

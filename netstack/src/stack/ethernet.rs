@@ -1,9 +1,13 @@
 //! Ethernet: the neighbour's address and the frame header (IEEE 802.3, RFC 894, RFC 2464).
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 
 use etherparse::{EtherType, Ethernet2Header};
+use futures_util::future::{Either, select};
+use shared::exec::Clock;
+use shared::units::Nanos;
 
 use super::{Device, MacAddr, Neighbours, Packet, SendError, now};
 use crate::flow::{Flows, Stage};
@@ -29,6 +33,10 @@ pub trait Link {
     }
 }
 
+/// How long a packet waits for its neighbour. RFC 1122, section 2.3.2.2, asks that it waits; the time
+/// is that between two requests for an address there.
+const PATIENCE: Nanos = Nanos::from_secs(1);
+
 /// The Ethernet layer.
 #[derive(Debug)]
 pub struct Ethernet<D> {
@@ -36,21 +44,25 @@ pub struct Ethernet<D> {
     address: MacAddr,
     neighbours: Rc<Neighbours>,
     flows: Rc<Flows>,
+    clock: Clock,
 }
 
 impl<D: Device> Ethernet<D> {
     /// Ethernet on top of `below`, sending from `address`.
-    pub fn new(below: D, address: MacAddr, neighbours: Rc<Neighbours>, flows: Rc<Flows>) -> Self {
-        Self { below, address, neighbours, flows }
+    pub fn new(below: D, address: MacAddr, neighbours: Rc<Neighbours>, flows: Rc<Flows>, clock: Clock) -> Self {
+        Self { below, address, neighbours, flows, clock }
     }
 
-    async fn resolve(&self, packet: &Packet<'_>, next_hop: IpAddr) -> MacAddr {
-        match self.neighbours.get(next_hop) {
-            Some(known) => known,
-            None => {
-                let flow = self.flows.get(packet.stamp().flow);
-                flow.blocked_on(Stage::Neighbour, self.neighbours.resolve(next_hop)).await
-            }
+    async fn resolve(&self, packet: &Packet<'_>, next_hop: IpAddr) -> Result<MacAddr, SendError> {
+        if let Some(known) = self.neighbours.get(next_hop) {
+            return Ok(known);
+        }
+        let flow = self.flows.get(packet.stamp().flow);
+        let known = pin!(self.neighbours.resolve(next_hop));
+        let wait = select(known, self.clock.sleep_until(self.clock.now() + PATIENCE));
+        match flow.blocked_on(Stage::Neighbour, wait).await {
+            Either::Left((known, _)) => Ok(known),
+            Either::Right(_) => Err(SendError::NoNeighbour(next_hop)),
         }
     }
 }
@@ -61,7 +73,7 @@ impl<D: Device> Link for Ethernet<D> {
     }
 
     async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
-        let neighbour = self.resolve(packet, next_hop).await;
+        let neighbour = self.resolve(packet, next_hop).await?;
         packet.prepend(&encapsulate(self.address, neighbour, next_hop));
         self.below.send(packet).await
     }
@@ -87,7 +99,6 @@ mod tests {
     use crate::flow::Flow;
     use crate::stack::Stamp;
     use futures_util::FutureExt;
-    use shared::exec::Clock;
     use smoltcp::wire::{EthernetFrame, EthernetProtocol};
     use std::cell::RefCell;
 
@@ -108,7 +119,7 @@ mod tests {
     fn layer() -> Ethernet<Fake> {
         let flows = Rc::new(Flows::default());
         flows.add(Flow::new(0, "test", None, &Clock::default()));
-        Ethernet::new(Fake::default(), MacAddr([2, 0, 0, 0, 0, 1]), Rc::default(), flows)
+        Ethernet::new(Fake::default(), MacAddr([2, 0, 0, 0, 0, 1]), Rc::default(), flows, Clock::default())
     }
 
     #[test]
@@ -124,6 +135,22 @@ mod tests {
             assert_eq!((frame.src_addr().0[5], frame.dst_addr().0[5]), (1, 2));
         }
         assert_eq!(layer.mtu(), 1500);
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_for_a_neighbour() {
+        use shared::exec::{Virtual, run};
+
+        let clock = Clock::default();
+        let (flows, inner) = (Rc::new(Flows::default()), clock.clone());
+        flows.add(Flow::new(0, "test", None, &clock));
+        let layer = Ethernet::new(Fake::default(), MacAddr([2, 0, 0, 0, 0, 1]), Rc::default(), flows, clock.clone());
+        let hop = IpAddr::from([10, 0, 0, 2]);
+        let sent = run(&clock, Virtual::default(), |_| async move {
+            let sent = layer.send(&mut Packet::new(b"ip", Stamp::default()), hop).await;
+            (sent, inner.now())
+        });
+        assert_eq!(sent, Ok((Err(SendError::NoNeighbour(hop)), PATIENCE)));
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub(crate) enum Behaviour {
 pub(crate) struct Sent {
     pub(crate) at: Nanos,
     pub(crate) stamp: Stamp,
-    /// The first bytes of its payload.
-    pub(crate) front: [u8; 2],
+    /// The first and the last byte of its payload.
+    pub(crate) ends: [u8; 2],
 }
 
 #[derive(Clone)]
@@ -57,8 +57,8 @@ impl Fake {
 
     fn accept(&self, payload: &[u8], stamp: Stamp) {
         let at = self.clock.now();
-        let front = [payload[0], payload[payload.len() - 1]];
-        self.sent.borrow_mut().push(Sent { at, stamp, front });
+        let ends = [payload[0], payload[payload.len() - 1]];
+        self.sent.borrow_mut().push(Sent { at, stamp, ends });
         self.flow.accept();
         let bytes = payload.len() as u64;
         let Behaviour::Serves(time) = self.behaviour else {

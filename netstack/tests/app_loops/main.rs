@@ -46,9 +46,9 @@ fn an_open_loop_offers_so_many_packets() {
 fn packets_carry_their_number() {
     let outcome = simulate("bulk:size=3B", Behaviour::Ready, Horizon::Packets(300), NEVER);
     assert!(outcome.sent.iter().map(|sent| sent.stamp.sequence).eq(0..300));
-    assert_eq!(outcome.sent[298].front, [42, 0], "as many bytes of it as fit");
+    assert_eq!(outcome.sent[298].ends, [0, 42], "as many bytes of it as fit");
     let outcome = simulate("bulk:size=1B", Behaviour::Ready, Horizon::Packets(300), NEVER);
-    assert_eq!(outcome.sent[299].front, [43, 43]);
+    assert_eq!(outcome.sent[299].ends, [43, 43]);
 }
 
 #[test]

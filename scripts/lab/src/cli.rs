@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use driver::settings::{DriverSettings, Settings as DriverArgs};
 use netstack::process::Args as StackArgs;
 use netstack::settings::StackSettings;
 use netstack::stack::Policy;
+use shared::report::JsonTarget;
 use shared::settings::Common;
+use shared::units::{Bytes, Nanos, UnitError};
+
+use crate::commands::{SimulateArgs, TheoryArgs};
 
 /// Runs both processes of Pushback, the stack and the driver, and reports.
 #[derive(Debug, Parser)]
@@ -23,11 +28,21 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// The same traffic through several policies, side by side.
     Compare(CompareArgs),
+    /// Packets a second between two processes, beside UDP over loopback in the same run.
+    Bench(BenchArgs),
+    /// One process of a benchmark's peer.
+    #[command(subcommand, hide = true)]
+    Peer(PeerArgs),
+    /// The same run in virtual time, in this process: exact, and in a fraction of the time.
+    Simulate(Box<SimulateArgs>),
+    /// What queueing theory says, without a run.
+    Theory(TheoryArgs),
     /// Shows reports that were written with --json, one line each.
     Report(ReportArgs),
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args(|arg| hidden_if(arg, &["socket", "once"])))]
 pub(crate) struct RunArgs {
     /// Repeat the run that this report is of; - reads it from standard input.
     ///
@@ -41,6 +56,7 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args(|arg| hidden_if(arg, &["socket", "once", "policy", "quiet", "pcap"])))]
 pub(crate) struct CompareArgs {
     /// The policies, in the order of the table.
     #[arg(
@@ -53,6 +69,49 @@ pub(crate) struct CompareArgs {
 
     #[command(flatten)]
     pub(crate) flags: Flags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// How long each measurement takes.
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(crate) time: Nanos,
+
+    /// How often each is repeated; the medians count.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repetitions: u32,
+
+    /// Ethernet frames without check sequence, 64B to 1514B.
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
+    pub(crate) sizes: Vec<Bytes>,
+
+    /// Write the rows as JSON to this file, or to standard output if it is `-`.
+    #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    pub(crate) json: Option<JsonTarget>,
+}
+
+/// A size that the stack can send with a payload in it.
+fn frame_size(text: &str) -> Result<Bytes, String> {
+    let size: Bytes = text.parse().map_err(|error: UnitError| error.to_string())?;
+    if (64..=1514).contains(&size.0) { Ok(size) } else { Err("use a frame of 64B to 1514B".to_owned()) }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PeerArgs {
+    /// Counts datagrams.
+    UdpSink,
+    /// Sends datagrams as fast as it can.
+    UdpSource {
+        /// Where to.
+        #[arg(long)]
+        port: u16,
+        /// Payload of each.
+        #[arg(long)]
+        size: Bytes,
+        /// For how long.
+        #[arg(long)]
+        time: Nanos,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +146,12 @@ pub(crate) struct Flags {
     pub(crate) driver: DriverSettings,
 }
 
+/// What the lab decides itself is not offered to people.
+fn hidden_if(arg: Arg, ids: &[&str]) -> Arg {
+    let hidden = ids.contains(&arg.get_id().as_str());
+    arg.hide(hidden)
+}
+
 /// What each process is started with.
 #[derive(Debug, Clone)]
 pub(crate) struct Sides {
@@ -95,6 +160,16 @@ pub(crate) struct Sides {
 }
 
 impl Flags {
+    /// What runs get if nobody says anything.
+    pub(crate) fn defaults() -> Self {
+        #[derive(Parser)]
+        struct Only {
+            #[command(flatten)]
+            flags: Flags,
+        }
+        Only::parse_from(["lab"]).flags
+    }
+
     /// Gives each process what it takes.
     pub(crate) fn sides(&self) -> Sides {
         Sides {

@@ -87,13 +87,21 @@ const LATENCY_P99: Figure = figure("latency_p99_ns", "p99 from intended time", |
 const LATENCY_P999: Figure =
     figure("latency_p999_ns", "p99.9 from intended time", |run| latency(run, run.latency_ns.p999));
 const BLOCKED: Figure = figure("blocked_ns", "senders blocked", |run| Value::Time(run.blocked.total_ns as f64));
+const STARVED: Figure = figure("starved_share", "hardware starved", |run| {
+    let hardware = &run.hardware;
+    if hardware.active_ns == 0 {
+        Value::None
+    } else {
+        Value::Share(hardware.starved_ns as f64 / hardware.active_ns as f64)
+    }
+});
 const STACK_CPU: Figure = figure("stack_cpu_share", "CPU of the stack", |run| cpu_share(run, Some(run.process.cpu_ns)));
 const DRIVER_CPU: Figure = figure("driver_cpu_share", "CPU of the driver", |run| {
     cpu_share(run, run.driver.as_ref().map(|driver| driver.process.cpu_ns))
 });
 
 /// What a comparison of policies shows, below the policy.
-pub(crate) const COMPARED: [Figure; 16] = [
+pub(crate) const COMPARED: [Figure; 17] = [
     OFFERED,
     ACCEPTED,
     REFUSED,
@@ -108,16 +116,28 @@ pub(crate) const COMPARED: [Figure; 16] = [
     LATENCY_P99,
     LATENCY_P999,
     BLOCKED,
+    STARVED,
     STACK_CPU,
     DRIVER_CPU,
 ];
 
-/// What a list of runs shows of each.
-pub(crate) const LISTED: [Figure; 10] =
-    [POLICY, DEPTH, OFFERED, DELIVERED, LOSS, GOODPUT, SOJOURN_P50, SOJOURN_P99, LATENCY_P99, BLOCKED];
+/// What a list of runs shows of each, under headings that leave room for all of them.
+pub(crate) const LISTED: [(&str, Figure); 11] = [
+    ("policy", POLICY),
+    ("depth", DEPTH),
+    ("offered", OFFERED),
+    ("delivered", DELIVERED),
+    ("loss", LOSS),
+    ("goodput", GOODPUT),
+    ("sojourn p50", SOJOURN_P50),
+    ("p99", SOJOURN_P99),
+    ("latency p99", LATENCY_P99),
+    ("blocked", BLOCKED),
+    ("starved", STARVED),
+];
 
 /// What CSV says of each run.
-pub(crate) const EXACT: [Figure; 45] = [
+pub(crate) const EXACT: [Figure; 46] = [
     POLICY,
     DEPTH,
     figure("txqueue", "txqueue", |run| Value::Count(u64::from(run.ring.txqueue))),
@@ -156,7 +176,8 @@ pub(crate) const EXACT: [Figure; 45] = [
     figure("occupancy_mean", "slots held", |run| Value::Mean(run.ring.occupancy_mean)),
     figure("occupancy_max", "most slots held", |run| Value::Count(u64::from(run.ring.occupancy_max))),
     figure("doorbells_rung", "doorbells", |run| Value::Count(run.doorbells.rung)),
-    figure("starved_ns", "hardware starved", |run| Value::Time(run.hardware.starved_ns as f64)),
+    figure("starved_ns", "starved for", |run| Value::Time(run.hardware.starved_ns as f64)),
+    STARVED,
     figure("hardware_active_ns", "hardware active", |run| Value::Time(run.hardware.active_ns as f64)),
     STACK_CPU,
     DRIVER_CPU,

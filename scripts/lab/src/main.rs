@@ -1,8 +1,11 @@
 //! Runs both processes of Pushback, and makes something of what they report.
 
+mod bench;
 mod cli;
 mod commands;
 mod figures;
+#[cfg(test)]
+mod fixture;
 mod flags;
 mod launch;
 mod merge;

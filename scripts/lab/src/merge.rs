@@ -105,3 +105,94 @@ fn fill_in(report: &mut RunReport, own: DriverReport) {
     report.hardware = own.hardware.clone();
     report.driver = Some(own);
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shared::report::Ending;
+
+    use super::*;
+    use crate::fixture::{file, run};
+
+    fn merged(report: RunReport, file: DriverFile) -> (RunReport, bool) {
+        match merge(Some(report), Some(file)) {
+            Merged::Run { report, changed } => (*report, changed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// As the stack leaves it if the driver is gone.
+    fn deserted(delivered: u64, lost: u64) -> RunReport {
+        let mut report = run("wait", delivered + lost, 0);
+        report.totals.delivered = delivered;
+        report.totals.lost = lost;
+        report.ending = Ending::PeerFailed("the peer closed the connection".to_owned());
+        report.driver = None;
+        report.hardware = Default::default();
+        report.warnings = vec![DRIVER_MISSING.to_owned()];
+        report
+    }
+
+    #[test]
+    fn what_agrees_is_left_alone() {
+        let mut file = file(100);
+        file.sessions[0].process.cpu_ns += 1;
+        assert_eq!(merged(run("wait", 100, 0), file), (run("wait", 100, 0), false));
+        let alone = merge(Some(run("wait", 100, 0)), None);
+        assert_eq!(alone, Merged::Run { report: Box::new(run("wait", 100, 0)), changed: false });
+    }
+
+    #[test]
+    fn a_driver_that_says_two_things_unbalances_the_ledger() {
+        let mut file = file(100);
+        file.sessions[0].sent = 99;
+        file.sessions[0].hardware.busy_ns = 7;
+        let (report, changed) = merged(run("wait", 100, 0), file);
+        assert!(changed && !report.ledger.balanced);
+        insta::assert_snapshot!(report.ledger.violations.join("\n"), @"
+        driver.hardware.busy_ns: its farewell says 12304000, but its own file 7
+        driver.sent: its farewell says 100, but its own file 99
+        ");
+        let empty = DriverFile { sessions: Vec::new(), ..crate::fixture::file(1) };
+        assert!(!merged(run("wait", 100, 0), empty).0.ledger.balanced);
+    }
+
+    #[test]
+    fn the_file_takes_the_place_of_a_farewell_that_did_not_arrive() {
+        let (report, changed) = merged(deserted(90, 10), file(95));
+        assert!(changed && report.ledger.balanced, "{:?}", report.ledger);
+        assert_eq!(report.driver.as_ref().map(|driver| driver.sent), Some(95));
+        assert_eq!(report.hardware, file(95).sessions[0].hardware);
+        assert!(!report.warnings.iter().any(|warning| warning == DRIVER_MISSING), "{:?}", report.warnings);
+    }
+
+    #[test]
+    fn without_a_stack_the_driver_is_heard_alone() {
+        assert_eq!(merge(None, Some(file(5))), Merged::DriverOnly(file(5)));
+        assert_eq!(merge(None, None), Merged::Nothing);
+    }
+
+    proptest! {
+        /// Of frames whose completion nobody saw, any number may have been sent, and no more.
+        #[test]
+        fn a_late_file_balances_exactly_if_it_can_be_true(delivered in 0..1000u64, lost in 1..1000u64, sent in 0..3000u64) {
+            let (report, _) = merged(deserted(delivered, lost), file(sent));
+            prop_assert_eq!(report.ledger.balanced, (delivered..=delivered + lost).contains(&sent));
+            prop_assert_eq!(report.ledger.balanced, report.ledger.violations.is_empty());
+        }
+
+        /// Whatever differs is found.
+        #[test]
+        fn any_difference_is_found(field in 0..7usize, by in 1..1000u64) {
+            let mut file = file(100);
+            let own = &mut file.sessions[0];
+            *[
+                &mut own.generation, &mut own.received, &mut own.sent, &mut own.sent_bytes, &mut own.bad_checksum,
+                &mut own.discarded, &mut own.hardware.starved_ns,
+            ][field] += by;
+            let (report, changed) = merged(run("wait", 100, 0), file);
+            prop_assert!(changed && !report.ledger.balanced);
+            prop_assert_eq!(report.ledger.violations.len(), 1);
+        }
+    }
+}

@@ -20,8 +20,8 @@ pub(crate) fn compared(runs: &[RunReport]) -> String {
 
 /// One line per run.
 pub(crate) fn listed(runs: &[RunReport]) -> String {
-    let header = LISTED.iter().map(|figure| figure.title.to_owned()).collect();
-    table(header, runs.iter().map(|run| LISTED.iter().map(|figure| (figure.of)(run).for_people()).collect()))
+    let header = LISTED.iter().map(|(heading, _)| (*heading).to_owned()).collect();
+    table(header, runs.iter().map(|run| LISTED.iter().map(|(_, figure)| (figure.of)(run).for_people()).collect()))
 }
 
 /// Names to the left, figures to the right. It reads well on a terminal and is Markdown too.
@@ -45,4 +45,40 @@ pub(crate) fn csv(runs: &[RunReport]) -> String {
 
 fn quoted(cell: &str) -> String {
     if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{run, times};
+
+    fn two() -> [RunReport; 2] {
+        let mut waiting = run("wait", 20_000, 0);
+        waiting.latency_ns = times(20_000, 616_000_000);
+        waiting.blocked.total_ns = 2_450_000_000;
+        let mut lossy = run("drop-newest", 20_000, 9_947);
+        lossy.driver = None;
+        [waiting, lossy]
+    }
+
+    #[test]
+    fn a_comparison_has_a_column_for_each_policy() {
+        insta::assert_snapshot!(compared(&two()));
+    }
+
+    #[test]
+    fn a_list_has_a_line_for_each_run() {
+        insta::assert_snapshot!(listed(&two()));
+    }
+
+    #[test]
+    fn csv_has_a_name_for_each_column_and_quotes_what_has_commas() {
+        let mut runs = two();
+        runs[0].config.netstack = serde_json::json!({"policy": "say \"wait\", please"});
+        let text = csv(&runs);
+        let names: Vec<_> = text.lines().next().unwrap().split(',').collect();
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!((names.len(), distinct.len()), (EXACT.len(), EXACT.len()));
+        insta::assert_snapshot!(text);
+    }
 }

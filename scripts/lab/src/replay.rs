@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches};
+use lab::simulate::Only;
 use serde_json::Value;
 use shared::exit::one_line;
 use shared::report::{RUN_SCHEMA, RunReport};
@@ -83,10 +84,19 @@ fn parse(text: &str) -> Result<Vec<RunReport>, FileProblem> {
 /// # Errors
 /// If the file holds no run, or not one that can be repeated.
 pub(crate) fn replay(file: &Path, given: &Given) -> Result<Sides, FileError> {
+    replay_with(file, given).map(|(sides, _)| sides)
+}
+
+/// The same, with what only a simulation has, if the run was one.
+///
+/// # Errors
+/// As [`replay`].
+pub(crate) fn replay_with(file: &Path, given: &Given) -> Result<(Sides, Option<Only>), FileError> {
     let repeat = || {
         let runs = load(file)?;
         let [run] = &runs[..] else { return Err(FileProblem::Several(runs.len())) };
-        Ok(Sides { stack: side(&run.config.netstack, given)?, driver: side(&run.config.driver, given)? })
+        let sides = Sides { stack: side(&run.config.netstack, given)?, driver: side(&run.config.driver, given)? };
+        Ok((sides, run.config.simulate.clone().map(serde_json::from_value).transpose()?))
     };
     repeat().map_err(|problem| FileError { file: file.to_owned(), problem })
 }
@@ -97,4 +107,43 @@ fn side<S: CommandFactory + FromArgMatches>(recorded: &Value, given: &Given) -> 
     let arguments = given.over(read(&command, recorded)?, &mut command);
     let parsed = command.try_get_matches_from(arguments).and_then(|matches| S::from_arg_matches(&matches));
     parsed.map_err(|error| FileProblem::Value(one_line(&error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use netstack::process::Args as StackArgs;
+
+    use super::*;
+    use crate::fixture::run;
+
+    fn problem(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn both_schemas_are_read() {
+        let run = run("wait", 10, 0);
+        let one = serde_json::to_string(&run).unwrap();
+        assert_eq!(parse(&one).unwrap(), std::slice::from_ref(&run));
+        let two = serde_json::json!({"schema": COMPARE_SCHEMA, "runs": [run, run]}).to_string();
+        assert_eq!(parse(&two).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_report_is_named_with_the_remedy() {
+        assert!(problem("{").contains("no complete report"));
+        let unknown = problem(r#"{"schema": "pushback.run/2"}"#);
+        assert!(unknown.contains("pushback.run/2") && unknown.contains("pushback.run/1"), "{unknown}");
+        assert!(problem("[]").contains("not told"));
+        assert!(problem(r#"{"schema": "pushback.run/1"}"#).contains("missing field"));
+    }
+
+    #[test]
+    fn a_recorded_value_that_is_none_is_refused_with_its_flag() {
+        let mut recorded = serde_json::to_value(StackArgs::parse_from(["netstack"])).unwrap();
+        recorded["depth"] = "0".into();
+        let refused = side::<StackArgs>(&recorded, &Given::default()).unwrap_err().to_string();
+        assert!(refused.contains("--depth") && refused.contains("1 to 65536"), "{refused}");
+    }
 }

@@ -12,17 +12,38 @@ const WAIT: &str = "wait";
 /// that it waited at its sender.
 const MOVED: f64 = 2.0;
 
+/// Losses as near as this to the greatest are told apart by chance alone.
+const AS_BAD: f64 = 0.9;
+
 /// At most three sentences, and the warnings of the runs behind them.
 pub(crate) fn story(runs: &[RunReport]) -> Vec<String> {
     let waiting = runs.iter().find(|run| policy(run) == WAIT);
-    let worst = runs.iter().filter(|run| run.totals.dropped > 0).max_by(|a, b| loss(a).total_cmp(&loss(b)));
+    let greatest = runs.iter().map(loss).fold(0.0, f64::max);
+    let losing = runs.iter().find(|run| run.totals.dropped > 0 && loss(run) >= AS_BAD * greatest);
     let mut sentences = vec![losses(runs)];
     sentences.extend(waiting.map(price_of_waiting));
-    sentences.extend(waiting.zip(worst).map(|(waiting, worst)| where_the_delay_is(waiting, worst)));
-    for run in runs {
-        sentences.extend(run.warnings.iter().map(|warning| format!("Warning ({}): {warning}.", policy(run))));
-    }
+    sentences.extend(waiting.zip(losing).map(|(waiting, losing)| where_the_delay_is(waiting, losing)));
+    sentences.extend(warnings(runs));
     sentences
+}
+
+/// Each warning once, as it was first given, with the names of all runs that it is of.
+fn warnings(runs: &[RunReport]) -> impl Iterator<Item = String> {
+    let wording = |warning: &str| warning.replace(|c: char| c.is_ascii_digit() || c == '.', "");
+    let mut kinds: Vec<(String, &str, Vec<String>)> = Vec::new();
+    for (run, warning) in runs.iter().flat_map(|run| run.warnings.iter().map(move |warning| (run, warning))) {
+        let wording = wording(warning);
+        match kinds.iter_mut().find(|(known, ..)| *known == wording) {
+            Some((.., whose)) => whose.push(policy(run)),
+            None => kinds.push((wording, warning, vec![policy(run)])),
+        }
+    }
+    kinds.into_iter().map(|(_, warning, whose)| match &whose[..] {
+        [first, others @ ..] if !others.is_empty() => {
+            format!("Warning ({first}, and likewise {}): {warning}.", others.join(", "))
+        }
+        _ => format!("Warning ({}): {warning}.", whose.concat()),
+    })
 }
 
 fn policy(run: &RunReport) -> String {
@@ -37,13 +58,13 @@ fn losses(runs: &[RunReport]) -> String {
     let losers = runs.iter().filter(|run| run.totals.dropped > 0);
     let lost = losers.map(|run| {
         let (dropped, accepted) = (count(run.totals.dropped), count(run.totals.accepted));
-        format!("{} lost {dropped} of {accepted} packets ({})", policy(run), percent(loss(run)))
+        format!("{} {dropped} of {accepted} packets ({})", policy(run), percent(loss(run)))
     });
-    match &lost.collect::<Vec<_>>()[..] {
-        [] => "Nothing was dropped: the policies differ only when the ring is full.".to_owned(),
-        [one] => format!("{}.", capital(one)),
-        [some @ .., last] => format!("{}, and {last}.", capital(&some.join(", "))),
+    let lost: Vec<_> = lost.collect();
+    if lost.is_empty() {
+        return "Nothing was dropped: the policies differ only when the ring is full.".to_owned();
     }
+    format!("Lost: {}.", lost.join(", "))
 }
 
 /// What waiting cost the senders.
@@ -68,10 +89,10 @@ fn price_of_waiting(run: &RunReport) -> String {
 }
 
 /// From acceptance alone, waiting seems to cost nothing.
-fn where_the_delay_is(waiting: &RunReport, worst: &RunReport) -> String {
+fn where_the_delay_is(waiting: &RunReport, losing: &RunReport) -> String {
     let medians = |times: fn(&RunReport) -> &Summary| {
         let median = |run| time(times(run).p50 as f64);
-        format!("{} under {WAIT} and {} under {}", median(waiting), median(worst), policy(worst))
+        format!("{} under {WAIT} and {} under {}", median(waiting), median(losing), policy(losing))
     };
     let (accepted, intended) = (medians(|run| &run.sojourn_ns), medians(|run| &run.latency_ns));
     let moved = waiting.latency_ns.p50 as f64 > MOVED * waiting.sojourn_ns.p50 as f64;
@@ -79,7 +100,64 @@ fn where_the_delay_is(waiting: &RunReport, worst: &RunReport) -> String {
     format!("From acceptance the median packet took {accepted}; from its intended time {intended}{moral}.")
 }
 
-fn capital(sentence: &str) -> String {
-    let mut chars = sentence.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{run, times};
+
+    fn told(runs: &[RunReport]) -> String {
+        story(runs).join("\n")
+    }
+
+    fn waiting() -> RunReport {
+        let mut run = run("wait", 40_632, 0);
+        run.latency_ns = times(40_632, 1_250_000_000);
+        run.blocked.total_ns = 4_100_000_000;
+        run
+    }
+
+    #[test]
+    fn twice_what_the_link_carries() {
+        let runs = [waiting(), run("drop-newest", 40_632, 20_316), run("drop-oldest", 40_632, 20_252)];
+        insta::assert_snapshot!(told(&runs), @"
+        Lost: drop-newest 20,316 of 40,632 packets (50 %), drop-oldest 20,252 of 40,632 packets (49.8 %).
+        Waiting lost none of 40,632: the senders were blocked for 4.10 s in all.
+        From acceptance the median packet took 7.82 ms under wait and 7.82 ms under drop-newest; from its intended time 1.25 s under wait and 7.83 ms under drop-newest: the delay moved to the senders.
+        ");
+    }
+
+    #[test]
+    fn a_run_of_fixed_time_leaves_packets_with_their_senders() {
+        let mut waiting = waiting();
+        waiting.totals.accepted = 20_380;
+        waiting.totals.refused = 20_252;
+        insta::assert_snapshot!(told(&[waiting, run("deadline=5ms", 40_632, 20_252)]), @"
+        Lost: deadline=5ms 20,252 of 40,632 packets (49.8 %).
+        Waiting lost none of 20,380: the senders were blocked for 4.10 s in all, and still had 20,252 packets that they had not sent when the time was up.
+        From acceptance the median packet took 7.82 ms under wait and 7.82 ms under deadline=5ms; from its intended time 1.25 s under wait and 7.83 ms under deadline=5ms: the delay moved to the senders.
+        ");
+    }
+
+    #[test]
+    fn less_than_the_link_carries() {
+        insta::assert_snapshot!(told(&[run("wait", 18_284, 0), run("drop-newest", 18_284, 0)]), @"
+        Nothing was dropped: the policies differ only when the ring is full.
+        Waiting lost none of 18,284, and no sender had to wait.
+        ");
+    }
+
+    #[test]
+    fn warnings_are_passed_on_with_whose_they_are() {
+        let mut starved = run("drop-newest", 100, 60);
+        starved.warnings = vec!["the hardware stood idle for 29.3 % of the run".to_owned()];
+        let mut likewise = run("wait", 100, 0);
+        likewise.warnings = vec!["the hardware stood idle for 1.2 % of the run".to_owned(), "another".to_owned()];
+        insta::assert_snapshot!(told(&[starved, likewise]), @"
+        Lost: drop-newest 60 of 100 packets (60 %).
+        Waiting lost none of 100, and no sender had to wait.
+        From acceptance the median packet took 7.82 ms under wait and 7.82 ms under drop-newest; from its intended time 7.83 ms under wait and 7.83 ms under drop-newest.
+        Warning (drop-newest, and likewise wait): the hardware stood idle for 29.3 % of the run.
+        Warning (wait): another.
+        ");
+    }
 }

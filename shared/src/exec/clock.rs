@@ -22,8 +22,8 @@ struct Inner {
     timers: RefCell<Timers>,
     /// Tasks that yielded and run again after the transport had its turn.
     next_turn: RefCell<Vec<Waker>>,
-    /// Reused between turns, so that firing timers allocates nothing.
-    firing: RefCell<Vec<Waker>>,
+    /// Reused between turns, so that beginning one allocates nothing.
+    beginning: RefCell<Vec<Waker>>,
 }
 
 impl Clock {
@@ -66,19 +66,18 @@ impl Clock {
 
     /// Wakes the earliest group of due timers (one instant, one order).
     pub(super) fn fire_due(&self) -> bool {
-        let mut firing = self.0.firing.take();
-        let fired = self.0.timers.borrow_mut().pop_due(self.now(), &mut firing);
-        firing.drain(..).for_each(Waker::wake);
-        self.0.firing.replace(firing);
-        fired > 0
+        self.0.timers.borrow_mut().fire_due(self.now()) > 0
     }
 
     /// Wakes the tasks that yielded in the turn before.
     pub(super) fn begin_turn(&self) {
-        let mut firing = self.0.firing.take();
-        std::mem::swap(&mut firing, &mut *self.0.next_turn.borrow_mut());
-        firing.drain(..).for_each(Waker::wake);
-        self.0.firing.replace(firing);
+        if !self.has_yielded() {
+            return;
+        }
+        let mut beginning = self.0.beginning.take();
+        std::mem::swap(&mut beginning, &mut *self.0.next_turn.borrow_mut());
+        beginning.drain(..).for_each(Waker::wake);
+        self.0.beginning.replace(beginning);
     }
 
     pub(super) fn has_yielded(&self) -> bool {
@@ -109,7 +108,7 @@ impl Future for Sleep {
                 timers.update(id, cx.waker());
                 id
             }
-            None => timers.insert(self.at, self.order, cx.waker().clone()),
+            None => timers.insert(self.at, self.order, cx.waker()),
         };
         drop(timers);
         self.pending = Some(pending);

@@ -25,7 +25,7 @@ type Entry = (Nanos, Order, u64, usize);
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Entry>>,
-    /// The waker of each pending timer; `None` once fired or cancelled.
+    /// Each pending timer, and vacant ones.
     slots: Vec<Slot>,
     free: Vec<usize>,
     created: u64,
@@ -35,7 +35,11 @@ pub(super) struct Timers {
 struct Slot {
     /// Which timer owns the slot: an entry of the heap with another number is stale.
     owner: u64,
-    waker: Option<Waker>,
+    /// Neither fired nor cancelled yet.
+    pending: bool,
+    /// Stays when the timer is gone: the next one in this slot is mostly of the same task, and
+    /// then the waker need not be copied.
+    waker: Waker,
 }
 
 /// Names a pending timer.
@@ -46,17 +50,18 @@ pub(super) struct TimerId {
 }
 
 impl Timers {
-    pub(super) fn insert(&mut self, at: Nanos, order: Order, waker: Waker) -> TimerId {
+    pub(super) fn insert(&mut self, at: Nanos, order: Order, waker: &Waker) -> TimerId {
         let owner = self.created;
         self.created += 1;
-        let fresh = Slot { owner, waker: Some(waker) };
         let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot] = fresh;
-                slot
+            Some(index) => {
+                let slot = &mut self.slots[index];
+                slot.waker.clone_from(waker);
+                (slot.owner, slot.pending) = (owner, true);
+                index
             }
             None => {
-                self.slots.push(fresh);
+                self.slots.push(Slot { owner, pending: true, waker: waker.clone() });
                 self.slots.len() - 1
             }
         };
@@ -66,16 +71,14 @@ impl Timers {
 
     /// Keeps the newest waker of a timer that is polled again.
     pub(super) fn update(&mut self, id: TimerId, waker: &Waker) {
-        if let Some(slot) = self.owned(id)
-            && let Some(held) = &mut slot.waker
-        {
-            held.clone_from(waker);
+        if let Some(slot) = self.owned(id) {
+            slot.waker.clone_from(waker);
         }
     }
 
     pub(super) fn cancel(&mut self, id: TimerId) {
         if let Some(slot) = self.owned(id)
-            && slot.waker.take().is_some()
+            && std::mem::take(&mut slot.pending)
         {
             self.free.push(id.slot);
         }
@@ -91,41 +94,38 @@ impl Timers {
         self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// Removes the earliest timers that share one instant and one order, due by `now`, and hands
-    /// their wakers out in order of creation. Returns how many there were.
-    pub(super) fn pop_due(&mut self, now: Nanos, out: &mut Vec<Waker>) -> usize {
+    /// Removes the earliest timers that share one instant and one order, due by `now`, and wakes
+    /// their tasks in order of creation. Returns how many there were.
+    pub(super) fn fire_due(&mut self, now: Nanos) -> usize {
         let mut group = None;
-        let before = out.len();
+        let mut fired = 0;
         while let Some(Reverse((at, order, owner, index))) = self.heap.peek().copied() {
             if at > now || group.is_some_and(|first| first != (at, order)) {
                 break;
             }
             group = Some((at, order));
             self.heap.pop();
-            if let Some(waker) = self.slots[index].take_of(owner) {
+            let slot = &mut self.slots[index];
+            if slot.owner == owner && std::mem::take(&mut slot.pending) {
+                // Only queues the task, so nobody re-enters these timers.
+                slot.waker.wake_by_ref();
                 self.free.push(index);
-                out.push(waker);
+                fired += 1;
             }
             self.drop_stale();
         }
-        out.len() - before
+        fired
     }
 
     /// Cancelled timers must not shape the deadline that the executor sleeps for.
     fn drop_stale(&mut self) {
         while let Some(Reverse((_, _, owner, index))) = self.heap.peek() {
             let slot = &self.slots[*index];
-            if slot.owner == *owner && slot.waker.is_some() {
+            if slot.owner == *owner && slot.pending {
                 break;
             }
             self.heap.pop();
         }
-    }
-}
-
-impl Slot {
-    fn take_of(&mut self, owner: u64) -> Option<Waker> {
-        if self.owner == owner { self.waker.take() } else { None }
     }
 }
 
@@ -133,8 +133,8 @@ impl Slot {
 mod tests {
     use super::*;
 
-    fn waker() -> Waker {
-        Waker::noop().clone()
+    fn waker() -> &'static Waker {
+        Waker::noop()
     }
 
     #[test]
@@ -142,10 +142,9 @@ mod tests {
         let mut timers = Timers::default();
         timers.insert(Nanos(5), Order::Arrival, waker());
         timers.insert(Nanos(5), Order::Completion, waker());
-        let mut out = Vec::new();
-        assert_eq!(timers.pop_due(Nanos(5), &mut out), 1, "one order at a time");
-        assert_eq!(timers.pop_due(Nanos(5), &mut out), 1);
-        assert_eq!(timers.pop_due(Nanos(5), &mut out), 0);
+        assert_eq!(timers.fire_due(Nanos(5)), 1, "one order at a time");
+        assert_eq!(timers.fire_due(Nanos(5)), 1);
+        assert_eq!(timers.fire_due(Nanos(5)), 0);
     }
 
     #[test]
@@ -156,9 +155,8 @@ mod tests {
         timers.cancel(early);
         assert_eq!(timers.next(), Some(Nanos(9)));
         timers.cancel(early);
-        let mut out = Vec::new();
-        assert_eq!(timers.pop_due(Nanos(8), &mut out), 0);
-        assert_eq!(timers.pop_due(Nanos(9), &mut out), 1);
+        assert_eq!(timers.fire_due(Nanos(8)), 0);
+        assert_eq!(timers.fire_due(Nanos(9)), 1);
     }
 
     #[test]
@@ -168,8 +166,7 @@ mod tests {
         let stale = timers.insert(Nanos(5), Order::Arrival, waker());
         timers.cancel(stale);
         timers.insert(Nanos(7), Order::Arrival, waker());
-        let mut out = Vec::new();
-        assert_eq!(timers.pop_due(Nanos(6), &mut out), 1);
+        assert_eq!(timers.fire_due(Nanos(6)), 1);
         assert_eq!(timers.next(), Some(Nanos(7)));
     }
 }

@@ -64,6 +64,8 @@ pub enum RefuseReason {
     NotReached,
     /// No route to the destination.
     NoRoute,
+    /// Nobody said where the next hop is.
+    NoNeighbour,
     /// The packet is larger than the route's MTU allows.
     TooLarge,
     /// The session with the driver had ended.
@@ -72,8 +74,15 @@ pub enum RefuseReason {
 
 impl RefuseReason {
     /// Every reason, in the order of the ledger's array.
-    pub const ALL: [Self; 6] =
-        [Self::WouldBlock, Self::GaveUp, Self::NotReached, Self::NoRoute, Self::TooLarge, Self::Closed];
+    pub const ALL: [Self; 7] = [
+        Self::WouldBlock,
+        Self::GaveUp,
+        Self::NotReached,
+        Self::NoRoute,
+        Self::NoNeighbour,
+        Self::TooLarge,
+        Self::Closed,
+    ];
 
     /// The name in reports.
     pub const fn name(self) -> &'static str {
@@ -82,6 +91,7 @@ impl RefuseReason {
             Self::GaveUp => "GAVE_UP",
             Self::NotReached => "NOT_REACHED",
             Self::NoRoute => "NO_ROUTE",
+            Self::NoNeighbour => "NO_NEIGHBOUR",
             Self::TooLarge => "TOO_LARGE",
             Self::Closed => "CLOSED",
         }

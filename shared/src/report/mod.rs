@@ -8,6 +8,7 @@ mod json;
 mod run;
 mod summary;
 mod text;
+mod theory;
 
 pub use driver::{DRIVER_MISSING, DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
 pub use interval::{interval_header, interval_line};
@@ -17,3 +18,4 @@ pub use run::{
     RingReport, RunReport, Sample, StageReport, Totals,
 };
 pub use summary::{Distribution, Summary};
+pub use theory::{EstimateReport, FigureReport, MeasuredReport, SteadyReport, TheoryReport};

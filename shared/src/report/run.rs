@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DriverReport, HardwareReport, ProcessReport, Summary};
+use super::{DriverReport, EstimateReport, HardwareReport, ProcessReport, SteadyReport, Summary, TheoryReport};
 
 /// Schema of a run's report.
 pub const RUN_SCHEMA: &str = "pushback.run/1";
@@ -42,6 +42,15 @@ pub struct RunReport {
     pub sojourn_ns: Summary,
     /// From the intended time of sending to completed.
     pub latency_ns: Summary,
+    /// What happened after the warm-up, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<SteadyReport>,
+    /// What theory says, if a model fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theory: Option<TheoryReport>,
+    /// Means over several runs, of which this report shows the first; if there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<EstimateReport>,
     /// Who waited, and for how long.
     pub blocked: BlockedReport,
     /// The ring.
@@ -69,6 +78,9 @@ pub struct ConfigReport {
     pub netstack: serde_json::Value,
     /// The driver's, as it told them in the handshake.
     pub driver: serde_json::Value,
+    /// What only a simulation has; nothing for a run in real time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulate: Option<serde_json::Value>,
 }
 
 /// The machine and the program.

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::units::Nanos;
 
 /// A distribution of nanoseconds, as it is collected.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Distribution {
-    histogram: Histogram<u64>,
+    /// A quarter of a megabyte, so there is none before there is a value.
+    histogram: Option<Box<Histogram<u64>>>,
     count: u64,
     /// Exact, unlike a mean from buckets.
     sum: u128,
@@ -34,21 +35,13 @@ pub struct Summary {
     pub max: u64,
 }
 
-impl Default for Distribution {
-    fn default() -> Self {
-        #[allow(clippy::unwrap_used, reason = "the bounds are constants within the library's documented range")]
-        let histogram = Histogram::new_with_bounds(1, LONGEST, 3).unwrap();
-        Self { histogram, count: 0, sum: 0, max: 0 }
-    }
-}
-
 /// An hour: longer times count as this in quantiles; mean and maximum stay exact.
 const LONGEST: u64 = 3_600_000_000_000;
 
 impl Distribution {
     /// Counts one value.
     pub fn record(&mut self, value: Nanos) {
-        self.histogram.saturating_record(value.0);
+        self.histogram.get_or_insert_with(empty).saturating_record(value.0);
         self.count += 1;
         self.sum += u128::from(value.0);
         self.max = self.max.max(value.0);
@@ -66,8 +59,12 @@ impl Distribution {
 
     /// Adds another distribution to this one.
     pub fn add(&mut self, other: &Self) {
-        // Both have the same bounds, so nothing can be out of range.
-        let _ = self.histogram.add(&other.histogram);
+        match (&mut self.histogram, &other.histogram) {
+            // Both have the same bounds, so nothing can be out of range.
+            (Some(mine), Some(theirs)) => _ = mine.add(&**theirs),
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
         self.count += other.count;
         self.sum += other.sum;
         self.max = self.max.max(other.max);
@@ -75,7 +72,7 @@ impl Distribution {
 
     /// What the report says of it.
     pub fn summary(&self) -> Summary {
-        let quantile = |q| self.histogram.value_at_quantile(q).min(self.max);
+        let quantile = |q| self.histogram.as_ref().map_or(0, |all| all.value_at_quantile(q).min(self.max));
         Summary {
             count: self.count,
             mean: if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 },
@@ -86,6 +83,11 @@ impl Distribution {
             max: self.max,
         }
     }
+}
+
+fn empty() -> Box<Histogram<u64>> {
+    #[allow(clippy::unwrap_used, reason = "the bounds are constants within the library's documented range")]
+    Box::new(Histogram::new_with_bounds(1, LONGEST, 3).unwrap())
 }
 
 #[cfg(test)]

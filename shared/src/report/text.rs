@@ -21,6 +21,7 @@ impl RunReport {
         self.write_setup(out)?;
         self.write_ledger(out)?;
         self.write_times(out)?;
+        self.write_theory(out)?;
         self.write_blocked(out)?;
         self.write_below(out)?;
         self.write_apps(out)?;
@@ -96,6 +97,12 @@ impl RunReport {
         table(out, &[header, sojourn, row("  latency from intended time", &self.latency_ns)])
     }
 
+    /// What theory says of them.
+    fn write_theory(&self, out: &mut String) -> Result {
+        self.theory.iter().try_for_each(|theory| write!(out, "{theory}"))?;
+        self.estimate.iter().try_for_each(|estimate| write!(out, "{estimate}"))
+    }
+
     /// Who waited.
     fn write_blocked(&self, out: &mut String) -> Result {
         let blocked = &self.blocked;
@@ -169,12 +176,12 @@ impl RunReport {
     }
 }
 
-fn line(out: &mut String, label: &str, what: impl Display) -> Result {
+pub(super) fn line(out: &mut String, label: &str, what: impl Display) -> Result {
     writeln!(out, "{}", format!("{label:<11} {what}").trim_end())
 }
 
 /// Columns as wide as they must be, with numbers to the right.
-fn table(out: &mut String, rows: &[Vec<String>]) -> Result {
+pub(super) fn table(out: &mut String, rows: &[Vec<String>]) -> Result {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)

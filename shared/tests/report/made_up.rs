@@ -19,6 +19,7 @@ pub(crate) fn finished() -> RunReport {
         config: ConfigReport {
             netstack: json!({ "policy": "wait", "transport": "socket", "dispatch": "static", "depth": "1024" }),
             driver: json!({ "link": "1Gbit", "hw_queue": 256 }),
+            simulate: None,
         },
         seed: 17,
         clock: "real".to_owned(),
@@ -39,6 +40,9 @@ pub(crate) fn finished() -> RunReport {
         rate,
         sojourn_ns: times(12_601_234, 1_000),
         latency_ns: times(12_712_345, 1_100),
+        steady: None,
+        theory: None,
+        estimate: None,
         blocked: BlockedReport {
             stops: 21_345,
             wakes: 21_344,
@@ -90,6 +94,7 @@ pub(crate) fn interrupted() -> RunReport {
         config: ConfigReport {
             netstack: json!({ "policy": "drop-oldest", "transport": "socket" }),
             driver: json!({ "link": "10Mbit" }),
+            simulate: None,
         },
         ending: Ending::Interrupted,
         elapsed_ns: 987_654_321,
@@ -113,7 +118,7 @@ pub(crate) fn peer_failed() -> RunReport {
     let totals =
         Totals { offered: 2_000, accepted: 1_990, refused: 10, delivered: 966, lost: 1_024, ..Totals::default() };
     RunReport {
-        config: ConfigReport { netstack: json!({ "policy": "deadline=5ms" }), driver: json!(null) },
+        config: ConfigReport { netstack: json!({ "policy": "deadline=5ms" }), driver: json!(null), simulate: None },
         ending: Ending::PeerFailed("the driver closed the connection without a farewell".to_owned()),
         totals,
         ledger: LedgerReport {
@@ -159,7 +164,11 @@ fn app(name: &str, spec: &str, totals: Totals, rate: RateReport) -> AppReport {
 }
 
 fn process(cpu_ns: u64, sleeps: u64) -> ProcessReport {
-    ProcessReport { cpu_ns, idle: IdleStats { spin_ns: 5, sleep_ns: 6, sleeps } }
+    ProcessReport {
+        cpu_ns,
+        idle: IdleStats { spin_ns: 5, sleep_ns: 6, sleeps },
+        doorbells: Doorbells { rung: 7, suppressed: 8, spurious: 9 },
+    }
 }
 
 fn driver() -> DriverReport {

@@ -79,7 +79,7 @@ pub async fn run_app<D: Datagrams>(app: ResolvedApp, flow: Rc<Flow>, socket: D, 
                 WhenBlocked::Skip => run.ended.interrupt(open::skip(&mut outlet, &mut plan)).await,
             };
             let end = run.ended.at().unwrap_or(run.clock.now());
-            let (first, packets) = plan.overdue(end);
+            let (first, packets) = plan.overdue(end, &run.clock).await;
             flow.not_reached(first, packets);
         }
     }

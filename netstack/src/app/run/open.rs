@@ -1,5 +1,6 @@
 //! Open loops: packets are meant for the times of a schedule, whether or not the app gets to them.
 
+use shared::exec::Clock;
 use shared::units::Nanos;
 
 use super::Horizon;
@@ -34,17 +35,24 @@ impl Plan {
     }
 
     /// The packets whose time had come when the run ended at `end`: when the first was meant to be
-    /// sent, and how many there are. They are drawn one by one, like those that were sent.
-    pub(super) fn overdue(mut self, end: Nanos) -> (Nanos, u64) {
+    /// sent, and how many there are. They are drawn one by one, like those that were sent; there may
+    /// be many, so others get their turns meanwhile.
+    pub(super) async fn overdue(mut self, end: Nanos, clock: &Clock) -> (Nanos, u64) {
         let first = self.next;
-        let mut packets = 0;
+        let mut packets = 0_u64;
         while self.next().is_some_and(|next| next <= end) {
             packets += 1;
             self.advance();
+            if packets.is_multiple_of(DRAWS_PER_TURN) {
+                clock.next_turn().await;
+            }
         }
         (first, packets)
     }
 }
+
+/// Draws that take well below a millisecond.
+const DRAWS_PER_TURN: u64 = 16_384;
 
 /// Sends each packet at its time, or as soon after it as the stack lets it.
 pub(super) async fn wait<D: Datagrams>(outlet: &mut Outlet<'_, D>, plan: &mut Plan) {

@@ -17,7 +17,8 @@ pub(super) struct Outlet<'a, D> {
     flow: &'a Flow,
     clock: &'a Clock,
     to: SocketAddr,
-    /// Allocated once; only the number at its front changes.
+    /// Allocated once; only the number at its end changes. At its front, now and then a number would
+    /// look like the header of some protocol, and analysers would find it malformed.
     payload: Vec<u8>,
     sequence: u64,
     /// Sends since the app last gave up its turn.
@@ -77,11 +78,11 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         let sequence = self.sequence;
         self.sequence += 1;
         self.burst += 1;
-        // Little-endian, so that a payload with room for less holds the bytes that change.
-        match self.payload.first_chunk_mut() {
+        // Big-endian, so that a payload with room for less holds the bytes that change.
+        match self.payload.last_chunk_mut() {
             // As one word: the layers read it as such, soon enough to notice the difference.
-            Some(front) => *front = sequence.to_le_bytes(),
-            None => self.payload.iter_mut().zip(sequence.to_le_bytes()).for_each(|(byte, digit)| *byte = digit),
+            Some(number) => *number = sequence.to_be_bytes(),
+            None => self.payload.iter_mut().rev().zip(sequence.to_le_bytes()).for_each(|(byte, digit)| *byte = digit),
         }
         Stamp { flow: self.flow.id(), sequence, intended }
     }

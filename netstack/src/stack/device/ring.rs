@@ -27,6 +27,8 @@ pub struct RingDevice<P> {
     queue: RefCell<TxQueue>,
     /// Told when the queue gets its first frame.
     queued: Signal,
+    /// Set once nothing may enter the ring any more.
+    sealed: Cell<bool>,
     /// Nanoseconds that completed frames held their slots.
     held_ns: Cell<u64>,
     /// Told when nothing is under way any more, or never will complete.
@@ -42,6 +44,7 @@ impl<P: ProducerPort> RingDevice<P> {
             under_way: RefCell::new(Table::new(ring.depth().as_usize())),
             queue: RefCell::new(TxQueue::new(places)),
             queued: Signal::default(),
+            sealed: Cell::default(),
             quiet: Signal::default(),
             held_ns: Cell::new(0),
             ring,
@@ -101,19 +104,31 @@ impl<P: ProducerPort> RingDevice<P> {
 
     fn settle(&self, slot: u32, completion: Completion) {
         let Some(pending) = self.under_way.borrow_mut().take(slot) else { return };
-        let held = completion.at.since(pending.submitted);
+        // A driver may claim any time, but nothing completes before it was submitted or after now.
+        let at = completion.at.max(pending.submitted).min(self.clock.now());
+        let held = at.since(pending.submitted);
         self.held_ns.set(self.held_ns.get().saturating_add(held.0));
         self.flows.with(pending.stamp.flow, |flow| match DropReason::of_status(completion.status) {
-            None => flow.deliver(pending.bytes, pending.stamp.intended, pending.accepted, completion.at),
+            None => flow.deliver(pending.bytes, pending.stamp.intended, pending.accepted, at),
             Some(reason) => flow.drop_one(pending.bytes, reason),
         });
     }
 
-    /// Feeds the ring from the queue, until the session closes. Runs as a task of its own.
+    /// Lets nothing into the ring any more that waits in front of it: what has been submitted can be
+    /// counted now. Completions are still settled.
+    pub fn seal(&self) {
+        self.sealed.set(true);
+    }
+
+    /// Feeds the ring from the queue, until the session closes or the ring is sealed. Runs as a task
+    /// of its own.
     pub async fn run_queue(&self) {
         while self.ring.port().closed().is_none() {
             self.queued.wait_for(|| (!self.queue.borrow().is_empty()).then_some(())).await;
             let permit = self.ring.reserve().await;
+            if self.sealed.get() {
+                break;
+            }
             let mut queue = self.queue.borrow_mut();
             queue.pop_with(|pending, frame| self.submit(permit, pending, frame, &[]));
         }

@@ -6,7 +6,7 @@ use shared::exit::Status;
 use shared::report::{JsonTarget, RunReport};
 use shared::signals::Signals;
 
-use super::{Failure, refuse_socket, runtime, say};
+use super::{Failure, refuse, refuse_socket, runtime, say};
 use crate::cli::{CompareArgs, Sides};
 use crate::flags::Given;
 use crate::launch::{Binaries, Voice, launch};
@@ -32,10 +32,8 @@ struct Comparison {
 /// If there was no run, or if the runs cannot be compared.
 pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure> {
     refuse_socket(given)?;
-    if given.has("policy") {
-        let remedy = "a comparison is of several policies; name them in --policies, as in --policies wait,drop-newest";
-        return Err(Failure::Flag { flag: "--policy", remedy });
-    }
+    refuse(given, "policy", "a comparison is of several; name them in --policies, as in --policies wait,drop-newest")?;
+    refuse(given, "pcap", "a comparison has several runs; capture one with lab run")?;
     let json = args.flags.common.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;

@@ -1,17 +1,26 @@
 //! One file per subcommand: what it asks of the other rooms, and what it says to people.
 
+mod bench;
 mod compare;
 mod report;
 mod run;
+mod simulate;
+mod theory;
+
+pub(crate) use simulate::SimulateArgs;
+pub(crate) use theory::TheoryArgs;
 
 use std::fmt::Display;
 use std::io;
 
 use clap::CommandFactory;
+use lab::simulate::SimulateError;
+use lab::theory::ParameterError;
+use lab::theory::applies::NoFit;
 use shared::exit::Status;
 use shared::report::{JsonError, JsonTarget};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Flags};
 use crate::flags::Given;
 use crate::launch::{BinariesError, LaunchError};
 use crate::replay::FileError;
@@ -34,10 +43,19 @@ pub(crate) enum Failure {
     /// No run.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// No simulated run.
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
+    /// Nothing to hold a run against.
+    #[error(transparent)]
+    NoFit(#[from] NoFit),
+    /// A model without figures.
+    #[error(transparent)]
+    Theory(#[from] ParameterError),
     /// A flag that makes no sense here.
-    #[error("{flag}: {remedy}; see lab --help")]
+    #[error("--{flag}: {remedy}; see lab --help")]
     Flag {
-        /// The flag.
+        /// The flag, without dashes.
         flag: &'static str,
         /// What to do instead.
         remedy: &'static str,
@@ -45,6 +63,9 @@ pub(crate) enum Failure {
     /// The runs cannot be compared.
     #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
     Arrivals(String),
+    /// A measurement that is none.
+    #[error("no benchmark: {0}")]
+    Bench(&'static str),
     /// The machine refused something that every run needs.
     #[error("the system gives the lab what it needs no more: {0}")]
     System(#[from] io::Error),
@@ -55,10 +76,14 @@ impl Failure {
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::File(_) | Self::From(_) | Self::Json(JsonError::Open { .. }) | Self::Flag { .. } => Status::Usage,
+            Self::Simulate(SimulateError::Stalled(_)) => Status::Failed,
+            Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
             Self::Launch(error) => error.status(),
-            Self::Json(JsonError::Write { .. }) | Self::Binaries(_) | Self::Arrivals(_) | Self::System(_) => {
-                Status::Failed
-            }
+            Self::Json(JsonError::Write { .. })
+            | Self::Binaries(_)
+            | Self::Arrivals(_)
+            | Self::Bench(_)
+            | Self::System(_) => Status::Failed,
         }
     }
 }
@@ -72,14 +97,22 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
     match &cli.command {
         Command::Run(args) => run::main(args, &given()),
         Command::Compare(args) => compare::main(args, &given()),
+        Command::Bench(args) => bench::main(args, &Flags::defaults()),
+        Command::Peer(args) => bench::peer(args),
+        Command::Simulate(args) => simulate::main(args, &given()),
+        Command::Theory(args) => theory::main(args),
         Command::Report(args) => report::main(args),
     }
 }
 
-/// The lab's processes meet where nobody else does.
+/// Refuses `--flag` if it was given: it makes no sense here, and `remedy` says what does.
+fn refuse(given: &Given, flag: &'static str, remedy: &'static str) -> Result<(), Failure> {
+    if given.has(flag) { Err(Failure::Flag { flag, remedy }) } else { Ok(()) }
+}
+
+/// The processes meet where nobody else does.
 fn refuse_socket(given: &Given) -> Result<(), Failure> {
-    let remedy = "the lab makes a private socket for each run; leave it out, or start driver and netstack yourself";
-    if given.has("socket") { Err(Failure::Flag { flag: "--socket", remedy }) } else { Ok(()) }
+    refuse(given, "socket", "the lab makes a private one; leave it out, or start driver and netstack yourself")
 }
 
 /// Text for people goes out of the way of JSON on standard output.

@@ -1,5 +1,6 @@
 //! `lab run`: one run of both processes.
 
+use lab::simulate::theory_of;
 use serde::Serialize;
 use shared::exit::Status;
 use shared::report::{DriverFile, JsonSink, JsonTarget};
@@ -31,9 +32,12 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     let ends = remains.ends;
     ends.complain();
     match merge(remains.report, remains.file) {
-        Merged::Run { report, changed } => {
+        Merged::Run { mut report, changed } => {
+            report.theory = theory_of(&report);
             if changed {
                 say(json, format_args!("\nWith what the driver's own file says:\n{report}"));
+            } else if let Some(theory) = &report.theory {
+                say(json, theory.to_string().trim_end());
             }
             write(sink, &report)?;
             Ok(ends.status(report.ledger.balanced))

@@ -1,8 +1,12 @@
 //! The whole system in virtual time, in one process: the same apps, layers, ring, driver session and
 //! hardware model as in a run of two processes, exact to the nanosecond and deterministic to the bit.
 
+mod judge;
 mod one;
 mod refuse;
+mod replicate;
 
-pub use one::{Scenario, SimulateError, simulate, simulate_on};
+pub use judge::theory_of;
+pub use one::{Only, Scenario, SimulateError, measure, simulate, simulate_on};
 pub use refuse::Timeless;
+pub use replicate::{Precision, Replicated, replicate};

@@ -5,16 +5,18 @@ use std::rc::Rc;
 use driver::backend::Output;
 use driver::session::{Setup, serve};
 use driver::settings::{Settings as DriverArgs, SettingsError};
-use netstack::app::arrivals_digest;
+use netstack::app::{AppSpec, Traffic, arrivals_digest};
 use netstack::process::Args as StackArgs;
 use netstack::session::{Context, Length, Plan, PlanError, assemble, run_stack};
+use serde::{Deserialize, Serialize};
 use shared::exec::{Clock, Interrupt, Park, Stalled, Tasks, Virtual, run};
 use shared::report::{ConfigReport, HostReport, RunReport};
 use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
 use shared::ring::{Depth, Producer};
-use shared::units::Nanos;
+use shared::units::{LinkRate, Nanos};
 
 use super::refuse::{Timeless, check};
+use crate::theory::ParameterError;
 
 /// What is simulated: the settings of both processes, and what only a simulation has.
 #[derive(Debug, Clone)]
@@ -23,8 +25,18 @@ pub struct Scenario {
     pub stack: StackArgs,
     /// The driver's.
     pub driver: DriverArgs,
+    /// What only a simulation has.
+    pub only: Only,
+}
+
+/// What only a simulation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Only {
     /// How long the stack's CPU takes for each packet.
     pub stack_cost: Nanos,
+    /// After how long counting begins anew; if nobody says, after a tenth of the run.
+    pub warmup: Option<Nanos>,
 }
 
 /// Why there is no simulated run.
@@ -39,6 +51,9 @@ pub enum SimulateError {
     /// The driver's settings make no hardware.
     #[error(transparent)]
     Driver(#[from] SettingsError),
+    /// A level or a precision that is none.
+    #[error("--level or --precision: {0}")]
+    Estimate(#[from] ParameterError),
     /// A fault of the program.
     #[error(transparent)]
     Stalled(#[from] Stalled),
@@ -50,10 +65,40 @@ impl Scenario {
         self.stack.common.depth.min(self.driver.common.depth)
     }
 
+    /// The same under another seed.
+    pub fn seeded(&self, seed: u64) -> Self {
+        let mut other = self.clone();
+        other.stack.common.seed = seed;
+        other.driver.common.seed = seed;
+        other
+    }
+
     fn plan(&self) -> Result<Plan, PlanError> {
         let (settings, seed) = (&self.stack.stack, self.stack.common.seed);
         let plan = Plan::new(settings, Length::of(settings)?, seed, self.driver.driver.link)?;
-        Ok(Plan { stack_cost: self.stack_cost, ..plan })
+        let warmup = self.only.warmup.unwrap_or_else(|| Nanos(self.expected_length(&plan).0 / 10));
+        Ok(Plan { stack_cost: self.only.stack_cost, warmup, ..plan })
+    }
+
+    /// About how long the apps will take to offer everything.
+    fn expected_length(&self, plan: &Plan) -> Nanos {
+        let packets = match plan.length {
+            Length::Duration(duration) => return duration,
+            Length::Packets(packets) => packets,
+        };
+        let on_the_link = |app: &AppSpec| match self.driver.driver.link {
+            LinkRate::Limited(rate) => rate.time_for_bits(app.wire_bits()),
+            LinkRate::Unlimited => self.driver.driver.latency,
+        };
+        // All apps share link and CPU; each has its own pace.
+        let shared: Nanos = plan.apps.iter().map(|app| on_the_link(app.spec()).max(self.only.stack_cost)).sum();
+        let own = plan.apps.iter().map(|app| match (app.period(), app.spec().traffic()) {
+            (Some(period), _) => Nanos(period.as_nanos_f64() as u64),
+            (None, Traffic::ReqResp { think, .. }) => think + on_the_link(app.spec()),
+            (None, _) => Nanos::ZERO,
+        });
+        let each = own.max().unwrap_or_default().max(shared);
+        Nanos(each.0.saturating_mul(packets))
     }
 
     fn setup(&self) -> Result<Setup<Output>, SettingsError> {
@@ -84,22 +129,33 @@ pub fn simulate(scenario: &Scenario) -> Result<RunReport, SimulateError> {
 /// # Errors
 /// [`SimulateError`] if it cannot be simulated.
 pub fn simulate_on(scenario: &Scenario, park: impl Park) -> Result<RunReport, SimulateError> {
+    let report = measure(scenario, park)?;
+    let plan = scenario.plan()?;
+    Ok(RunReport {
+        config: ConfigReport {
+            netstack: serde_json::to_value(&scenario.stack).unwrap_or_default(),
+            driver: serde_json::to_value(&scenario.driver).unwrap_or_default(),
+            simulate: serde_json::to_value(scenario.only).ok(),
+        },
+        host: HostReport::read(),
+        arrivals_digest: arrivals_digest(plan.seed, &plan.apps),
+        ..report
+    })
+}
+
+/// What `scenario` comes to, without the rest of a report: what was asked for, where it ran and a
+/// digest of the arrivals, which takes longer than a short run.
+///
+/// # Errors
+/// [`SimulateError`] if it cannot be simulated.
+pub fn measure(scenario: &Scenario, park: impl Park) -> Result<RunReport, SimulateError> {
     check(scenario)?;
     let (plan, setup, depth) = (scenario.plan()?, scenario.setup()?, scenario.depth());
     let clock = Clock::default();
     let (inner, planned) = (clock.clone(), plan.clone());
     let ends = pair(depth);
     let outcome = run(&clock, park, move |tasks| both(tasks, inner, ends, setup, planned, depth))?;
-    let context = Context {
-        config: ConfigReport {
-            netstack: serde_json::to_value(&scenario.stack).unwrap_or_default(),
-            driver: serde_json::to_value(&scenario.driver).unwrap_or_default(),
-        },
-        clock: "virtual".to_owned(),
-        host: HostReport::read(),
-        arrivals_digest: arrivals_digest(plan.seed, &plan.apps),
-        ..Context::default()
-    };
+    let context = Context { clock: "virtual".to_owned(), ..Context::default() };
     Ok(assemble(outcome, &plan, depth, context))
 }
 

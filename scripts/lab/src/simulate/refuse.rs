@@ -49,7 +49,7 @@ pub enum Timeless {
 /// # Errors
 /// [`Timeless`], with what to change.
 pub(super) fn check(scenario: &Scenario) -> Result<(), Timeless> {
-    let (stack, driver, cost) = (&scenario.stack.stack, &scenario.driver.driver, scenario.stack_cost);
+    let (stack, driver, cost) = (&scenario.stack.stack, &scenario.driver.driver, scenario.only.stack_cost);
     let free = cost == Nanos::ZERO;
     if free && driver.link == LinkRate::Unlimited && driver.latency == Nanos::ZERO {
         return Err(Timeless::Hardware);

@@ -90,17 +90,23 @@ impl fmt::Display for Comparison {
 /// [`super::estimate::bonferroni`] of it.
 #[must_use]
 pub fn compare(prediction: &Prediction, measured: &Measured, tolerance: Tolerance) -> [Comparison; 2] {
-    let one = |figure, predicted: f64, measured: Interval| Comparison {
-        model: prediction.model,
-        figure,
-        predicted,
-        measured,
-        finding: finding(predicted, measured, tolerance),
-    };
+    let model = prediction.model;
     [
-        one("loss ratio", prediction.loss_ratio, measured.loss_ratio),
-        one("mean sojourn", prediction.sojourn_mean, measured.sojourn_mean),
+        compare_one(model, "loss ratio", prediction.loss_ratio, measured.loss_ratio, tolerance),
+        compare_one(model, "mean sojourn", prediction.sojourn_mean, measured.sojourn_mean, tolerance),
     ]
+}
+
+/// Holds one figure of `model` against what it `predicted`, both in the same unit.
+#[must_use]
+pub fn compare_one(
+    model: &'static str,
+    figure: &'static str,
+    predicted: f64,
+    measured: Interval,
+    tolerance: Tolerance,
+) -> Comparison {
+    Comparison { model, figure, predicted, measured, finding: finding(predicted, measured, tolerance) }
 }
 
 fn finding(predicted: f64, measured: Interval, tolerance: Tolerance) -> Finding {

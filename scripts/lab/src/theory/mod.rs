@@ -24,9 +24,11 @@
 //! | [`lindley`] | any | what one given sequence of packets must meet, to the nanosecond |
 //! | [`little`] | any | the identity that every meter must satisfy exactly |
 //! | [`estimate`] | | means of replications, with intervals |
+//! | [`applies`] | | which model fits a run, from its settings |
 //! | [`agreement`] | | whether a measurement supports a prediction |
 
 pub mod agreement;
+pub mod applies;
 pub mod dd1k;
 pub mod erlang_b;
 mod error;

@@ -49,6 +49,12 @@ impl Pace {
         u64::try_from(exact).ok()
     }
 
+    /// Whether packets are a whole number of nanoseconds apart.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.ns.is_multiple_of(self.packets)
+    }
+
     /// Time between packets, in ticks of `1 / packets` nanoseconds: a whole number by construction.
     pub(super) fn interarrival_ticks(&self) -> u128 {
         u128::from(self.ns)

@@ -1,0 +1,127 @@
+//! The stack as a process, against a driver that a test plays.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod driver;
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use driver::listen;
+use shared::report::{DriverReport, Ending, RunReport};
+use shared::wire::ByeReason;
+
+/// The binary, with nothing of the environment that could change what it does.
+fn command(socket: &Path, flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netstack"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PUSHBACK_")) {
+        command.env_remove(name);
+    }
+    // The driver that a test plays has no memory to share.
+    command.arg("--socket").arg(socket).arg("--transport=socket").args(flags).stdin(Stdio::null());
+    command
+}
+
+/// Runs the stack with its report on standard output. Returns its status and the report.
+fn report(socket: &Path, flags: &[&str]) -> (Option<i32>, RunReport) {
+    let output = command(socket, flags).args(["--quiet", "--json", "-"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    (output.status.code(), report)
+}
+
+#[test]
+fn a_run_ends_well_although_nobody_can_read_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, json) in [("stdout", "report.json"), ("stderr", "-")] {
+        let socket = folder.path().join(text);
+        let driver = listen(&socket, |mut driver| {
+            driver.accept();
+            driver.serve();
+        });
+        let json = if json == "-" { json.to_owned() } else { folder.path().join(json).display().to_string() };
+        let flags = ["--depth=4", "--duration=50ms", "--interval=5ms", "--app=cbr:rate=1kpps", "--json", &json];
+        let mut command = command(&socket, &flags);
+        let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+        match text {
+            "stdout" => command.stdout(full()).stderr(Stdio::piped()),
+            _ => command.stdout(Stdio::null()).stderr(full()),
+        };
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+        driver.join().unwrap();
+    }
+    let report = std::fs::read(folder.path().join("report.json")).unwrap();
+    assert!(serde_json::from_slice::<RunReport>(&report).unwrap().ledger.balanced);
+}
+
+#[test]
+fn an_error_that_nobody_can_read_still_has_its_status() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let status = command(Path::new("unused"), &["--depth=0"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn frames_that_cross_the_farewell_of_an_interrupted_driver_are_in_flight() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("driver.sock");
+    let driver = listen(&socket, |mut driver| {
+        driver.accept();
+        // The ring is full when it leaves, and it has seen but one of the frames.
+        driver.hear();
+        driver.complete();
+        driver.leave(ByeReason::Interrupted);
+        driver.see_off();
+    });
+    let (status, report) = report(&socket, &["--depth=8", "--duration=60s"]);
+    driver.join().unwrap();
+    assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
+    assert_eq!((status, report.ending), (Some(3), Ending::PeerFailed("the driver was interrupted".to_owned())));
+    let totals = report.totals;
+    assert_eq!((totals.delivered, totals.in_flight + totals.lost), (1, totals.accepted - 1));
+}
+
+#[test]
+fn a_driver_that_leaves_unasked_has_failed_however_politely() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("driver.sock");
+    let driver = listen(&socket, |mut driver| {
+        driver.accept();
+        driver.hear();
+        driver.complete();
+        driver.leave(ByeReason::Finished);
+        driver.see_off();
+    });
+    let (status, report) = report(&socket, &["--depth=8", "--duration=60s"]);
+    driver.join().unwrap();
+    assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
+    assert_eq!((status, report.ending), (Some(3), Ending::PeerFailed("the driver ended the session".to_owned())));
+}
+
+#[test]
+fn counts_that_cannot_be_are_an_imbalance_and_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("driver.sock");
+    let driver = listen(&socket, |mut driver| {
+        driver.accept();
+        let most = u64::MAX;
+        let report =
+            DriverReport { received: most, sent: most, discarded: most, held_max: 9, ..DriverReport::default() };
+        driver.report(ByeReason::Interrupted, report);
+        driver.see_off();
+    });
+    let (status, report) = report(&socket, &["--depth=8", "--duration=60s"]);
+    driver.join().unwrap();
+    assert_eq!(status, Some(4));
+    assert!(report.ledger.violations.iter().any(|what| what.contains("9 slots")), "{:?}", report.ledger.violations);
+}
+
+#[test]
+fn quiet_may_be_a_one_in_the_environment_as_the_drivers_switches_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(&folder.path().join("nobody"), &["--connect-timeout=1ms"]);
+    let status = command.env("PUSHBACK_QUIET", "1").stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(3), "the flags are fine, only the driver is missing");
+}

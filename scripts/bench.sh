@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Packets a second between two processes: scripts/bench.sh [--out DIR] [FLAG ...]
+#
+# Builds, then measures the whole stack and its peers in turn, several times, and prints the
+# medians: only ratios of one run mean anything on a machine that others use too. The table and the
+# exact figures (JSON) are left in bench-results/<date>-<machine>, or DIR. FLAGs go to `lab bench`:
+# --time 2s, --repetitions 5, --sizes 64B,1500B.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+out=$(default_out)
+flags=()
+while (($#)); do
+    case $1 in
+    -h | --help)
+        help
+        exit
+        ;;
+    --out)
+        [[ -n ${2:-} ]] || fail "--out needs a folder, as in --out results"
+        out=$2
+        shift
+        ;;
+    *) flags+=("$1") ;;
+    esac
+    shift
+done
+
+build
+mkdir -p "$out" || fail "--out $out: cannot be made; name a folder in one that you may write to"
+{
+    printf '# Packets a second between two processes\n\n%s\n- made by `scripts/bench.sh`; `bench.json` has every repetition\n\n' "$(machine)"
+    "$lab" bench "${flags[@]}" --json "$out/bench.json"
+} | tee "$out/bench.md"
+printf '\nResults: %s\n' "$out"

@@ -1,0 +1,45 @@
+# What the scripts share; they source it. Not a program of its own.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+me=$(basename "$0")
+
+# Says what is wrong and what to do, and ends with the status for wrong usage.
+fail() {
+    echo "$me: $*" >&2
+    exit 2
+}
+
+# The comment at the top of the script is its help.
+help() {
+    sed -n '2,/^[^#]/ s/^# \{0,1\}//p' "$0"
+}
+
+need_cargo() {
+    command -v cargo >/dev/null || fail "cargo is missing; install Rust 1.95 or later (see rustup) and put cargo on the PATH"
+}
+
+# Builds all three programs, and names the lab's: $lab.
+build() {
+    need_cargo
+    # Progress and errors of the build are no part of a script's output.
+    (cd "$root" && cargo build --release --package lab --package driver --package netstack) >&2
+    local target=${CARGO_TARGET_DIR:-target}
+    [[ $target == /* ]] || target=$root/$target
+    lab=$target/release/lab
+    [[ -x $lab ]] || fail "there is no program $lab after the build; if cargo builds elsewhere, say where in CARGO_TARGET_DIR"
+}
+
+# The folder of today's results, unless --out names another.
+default_out() {
+    echo "$root/bench-results/$(date +%F)-$(uname -n)"
+}
+
+# The machine, in a few lines of Markdown.
+machine() {
+    local cpu revision
+    cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
+    revision=$(git -C "$root" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+    echo "- machine: $(uname -n), $(nproc) CPUs (${cpu:-$(uname -m)}), $(uname -s) $(uname -r)"
+    echo "- date: $(date -u '+%F %H:%M UTC'); git revision $revision; release build"
+}

@@ -1,0 +1,133 @@
+//! `lab simulate`: a run in virtual time, and how well its means are known.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lab::simulate::{Only, Precision, Scenario, replicate, simulate, theory_of};
+use lab::theory::applies::fit;
+use shared::exit::Status;
+use shared::report::{JsonTarget, RunReport};
+use shared::units::{Nanos, Ratio};
+
+use super::{Failure, say};
+use crate::cli::{Flags, Sides};
+use crate::flags::Given;
+use crate::replay::replay_with;
+
+/// How well means shall be known, if only the theory is asked for.
+const ASSERTED: Ratio = Ratio(0.01);
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Simulate the run that this report is of, real or simulated; - reads it from standard input.
+    #[arg(long, value_name = "FILE|-")]
+    from: Option<PathBuf>,
+
+    #[command(flatten)]
+    flags: Flags,
+
+    /// How long each packet occupies the stack's one CPU, such as 4us. [default: 0s]
+    #[arg(long, env = "PUSHBACK_STACK_COST", value_name = "TIME")]
+    stack_cost: Option<Nanos>,
+
+    /// After how long counting begins for figures of the steady state. [default: a tenth of the run]
+    #[arg(long, env = "PUSHBACK_WARMUP", value_name = "TIME")]
+    warmup: Option<Nanos>,
+
+    /// Repeat under the seeds that follow until each mean is known this well, such as 1%.
+    #[arg(long, env = "PUSHBACK_PRECISION", value_name = "RATIO")]
+    precision: Option<Ratio>,
+
+    /// The confidence with which all intervals hold together.
+    #[arg(long, env = "PUSHBACK_LEVEL", value_name = "RATIO", default_value = "0.999")]
+    level: Ratio,
+
+    /// Give up after so many runs, and say so.
+    #[arg(long, env = "PUSHBACK_MAX_REPLICATIONS", value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(2..))]
+    max_replications: u64,
+
+    /// Fail if theory disagrees. Repeats as --precision does, to 1% if that is not given.
+    #[arg(long, env = "PUSHBACK_ASSERT_THEORY")]
+    assert_theory: bool,
+}
+
+/// Simulates, reports, and says what to exit with.
+///
+/// # Errors
+/// If there was nothing to simulate.
+pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure> {
+    refuse(given)?;
+    let json = args.flags.common.json.as_ref();
+    let scenario = scenario(args, given)?;
+    if args.assert_theory {
+        fit(&scenario.stack, &scenario.driver, scenario.only.stack_cost)?;
+    }
+    let sink = json.map(JsonTarget::open).transpose()?;
+    let precision = args.precision.or(args.assert_theory.then_some(ASSERTED));
+    let (report, precise) = match precision {
+        Some(half_width) => {
+            let (level, at_most) = (args.level.0, args.max_replications);
+            let replicated = replicate(&scenario, Precision { level, half_width: half_width.0, at_most })?;
+            (replicated.report, replicated.precise)
+        }
+        None => {
+            let mut report = simulate(&scenario)?;
+            report.theory = theory_of(&report);
+            (report, true)
+        }
+    };
+    say(json, &report);
+    if !precise && json == Some(&JsonTarget::Stdout) {
+        // Said in the text above, too; this is for whoever looks at the last line only.
+        eprintln!("lab: the interval is wider than --precision");
+    }
+    if let Some(sink) = sink {
+        sink.write(&report)?;
+    }
+    Ok(status(&report, args.assert_theory))
+}
+
+fn status(report: &RunReport, assert_theory: bool) -> Status {
+    let agrees = report.theory.as_ref().and_then(|theory| theory.agrees);
+    if !report.ledger.balanced {
+        Status::Unbalanced
+    } else if assert_theory && agrees != Some(true) {
+        Status::Failed
+    } else {
+        Status::Fine
+    }
+}
+
+fn scenario(args: &SimulateArgs, given: &Given) -> Result<Scenario, Failure> {
+    let (Sides { stack, driver }, recorded) = match &args.from {
+        Some(file) => replay_with(file, given).map_err(Failure::From)?,
+        None => (args.flags.sides(), None),
+    };
+    let recorded = recorded.unwrap_or_default();
+    let only =
+        Only { stack_cost: args.stack_cost.unwrap_or(recorded.stack_cost), warmup: args.warmup.or(recorded.warmup) };
+    Ok(Scenario { stack, driver, only })
+}
+
+/// Flags of what a simulation does not have.
+fn refuse(given: &Given) -> Result<(), Failure> {
+    let alone = "a simulation is one process and meets nobody; leave it out, or use lab run";
+    let nothing_sent = "a simulation sends nothing; leave it out, or use lab run";
+    for (id, flag, remedy) in [("socket", "--socket", alone), ("pcap", "--pcap", nothing_sent)] {
+        if given.has(id) {
+            return Err(Failure::Flag { flag, remedy });
+        }
+    }
+    for (id, flag) in [
+        ("idle", "--idle"),
+        ("transport", "--transport"),
+        ("connect_timeout", "--connect-timeout"),
+        ("once", "--once"),
+        ("quiet", "--quiet"),
+    ] {
+        if given.has(id) {
+            eprintln!("lab: {flag} means nothing in virtual time, and is ignored");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! `lab theory`: what queueing theory says, without a run.
+
+use clap::{Args, Subcommand};
+use lab::theory::applies::fit;
+use lab::theory::token_bucket::{Server, TokenBucket, bound};
+use lab::theory::{Model, Pace, Prediction};
+use shared::exit::Status;
+use shared::report::human;
+use shared::units::Nanos;
+
+use super::Failure;
+use crate::cli::Flags;
+
+#[derive(Debug, Args)]
+pub(crate) struct TheoryArgs {
+    #[command(subcommand)]
+    model: ModelArgs,
+
+    /// Mean service time, to print times as such and not in service times.
+    #[arg(long, value_name = "TIME", global = true)]
+    service_time: Option<Nanos>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelArgs {
+    /// Constant rate, fixed service, K places: exact. Needs --service-time.
+    Dd1k {
+        /// Time from packet to packet.
+        #[arg(long, value_name = "TIME")]
+        interarrival: Nanos,
+        /// Places, the packet in service included: the depth.
+        #[arg(long, value_name = "K")]
+        places: u32,
+    },
+    /// Poisson arrivals, exponential service, K places.
+    Mm1k {
+        /// Arrival rate over service rate.
+        #[arg(long)]
+        load: f64,
+        /// Places, the packet in service included: the depth.
+        #[arg(long, value_name = "K")]
+        places: u32,
+    },
+    /// Poisson arrivals, fixed service, K places.
+    Md1k {
+        /// Arrival rate over service rate.
+        #[arg(long)]
+        load: f64,
+        /// Places, the packet in service included: the depth.
+        #[arg(long, value_name = "K")]
+        places: u32,
+    },
+    /// Poisson arrivals, c servers, no queue.
+    ErlangB {
+        /// Arrival rate times mean holding time, in erlangs.
+        #[arg(long)]
+        offered: f64,
+        /// How many are held at once: the depth.
+        #[arg(long, value_name = "C")]
+        servers: u32,
+    },
+    /// N sources that wait for the response, then think; exponential service.
+    FiniteSource {
+        /// How many sources.
+        #[arg(long, value_name = "N")]
+        sources: u32,
+        /// Mean service time over mean think time.
+        #[arg(long)]
+        ratio: f64,
+    },
+    /// Poisson arrivals, exponential service, no bound.
+    Mm1 {
+        /// Arrival rate over service rate, below 1.
+        #[arg(long)]
+        load: f64,
+    },
+    /// Poisson arrivals, fixed service, no bound.
+    Md1 {
+        /// Arrival rate over service rate, below 1.
+        #[arg(long)]
+        load: f64,
+    },
+    /// Bursts of sigma packets at rate rho: the depth that never loses, and the worst delay.
+    TokenBucket {
+        /// Sigma, in packets.
+        #[arg(long)]
+        burst: f64,
+        /// Rho, in packets per service time.
+        #[arg(long)]
+        rate: f64,
+        /// The longest time, in service times, in which the server may serve nothing.
+        #[arg(long, default_value_t = 0.0)]
+        stall: f64,
+    },
+    /// The model that fits a run with these flags.
+    For(Box<ForArgs>),
+}
+
+#[derive(Debug, Args)]
+struct ForArgs {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Prints a model's figures.
+///
+/// # Errors
+/// If the model has none for these parameters.
+pub(crate) fn main(args: &TheoryArgs) -> Result<Status, Failure> {
+    let service_ns = args.service_time.map(|service| service.0 as f64);
+    let (model, service_ns) = match args.model {
+        ModelArgs::Dd1k { interarrival, places } => (constant(interarrival, args.service_time, places)?, service_ns),
+        ModelArgs::Mm1k { load, places } => (Model::Mm1k { load, places }, service_ns),
+        ModelArgs::Md1k { load, places } => (Model::Md1k { load, places }, service_ns),
+        ModelArgs::ErlangB { offered, servers } => (Model::ErlangB { offered, servers }, service_ns),
+        ModelArgs::FiniteSource { sources, ratio } => (Model::FiniteSource { sources, ratio }, service_ns),
+        ModelArgs::Mm1 { load } => (Model::Mm1 { load }, service_ns),
+        ModelArgs::Md1 { load } => (Model::Md1 { load }, service_ns),
+        ModelArgs::TokenBucket { burst, rate, stall } => {
+            let bound = bound(TokenBucket { burst, rate }, Server { rate: 1.0, latency: stall })?;
+            println!("Token bucket of {burst} packets, {rate} per service time, worst stall {stall}");
+            println!("  depth that never loses  {}", bound.depth);
+            println!("  worst delay             {}", time(bound.delay, service_ns));
+            return Ok(Status::Fine);
+        }
+        ModelArgs::For(ref run) => {
+            let sides = run.flags.sides();
+            let fit = fit(&sides.stack, &sides.driver, Nanos::ZERO)?;
+            (fit.model, Some(fit.service_mean_ns))
+        }
+    };
+    print(&model, &model.predict()?, service_ns);
+    Ok(Status::Fine)
+}
+
+fn constant(interarrival: Nanos, service: Option<Nanos>, places: u32) -> Result<Model, Failure> {
+    let remedy = "D/D/1/K depends on how the two times divide each other; give it, as in --service-time 12304ns";
+    let service = service.ok_or(Failure::Flag { flag: "service-time", remedy })?;
+    Ok(Model::Dd1k { pace: Pace::every(interarrival.0)?, service_ns: service.0, places })
+}
+
+/// With six digits, because these are for comparing.
+fn print(model: &Model, prediction: &Prediction, service_ns: Option<f64>) {
+    let throughput = match service_ns {
+        Some(service_ns) => human::packet_rate(prediction.packets_per_second(service_ns)),
+        None => format!("{:.6} packets per service time", prediction.throughput),
+    };
+    println!("{model}");
+    println!("  loss        {:.6}", prediction.loss_ratio);
+    println!("  mean time   {}", time(prediction.sojourn_mean, service_ns));
+    println!("  delivered   {throughput}");
+    println!("  slots held  {:.6}", prediction.occupancy_mean);
+}
+
+fn time(services: f64, service_ns: Option<f64>) -> String {
+    match service_ns {
+        Some(service_ns) => format!("{} ({services:.6} service times)", human::time(services * service_ns)),
+        None => format!("{services:.6} service times"),
+    }
+}

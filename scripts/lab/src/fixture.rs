@@ -1,0 +1,76 @@
+//! Reports for tests: round numbers of a run that might have been.
+
+use serde_json::json;
+use shared::report::{
+    ConfigReport, DRIVER_SCHEMA, DriverFile, DriverReport, Ending, HardwareReport, LedgerReport, ProcessReport,
+    RUN_SCHEMA, RateReport, RingReport, RunReport, Summary, Totals,
+};
+
+/// A run of `offered` packets of which `dropped` were.
+pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
+    let delivered = offered - dropped;
+    let driver = session(delivered);
+    RunReport {
+        schema: RUN_SCHEMA.to_owned(),
+        config: ConfigReport {
+            netstack: json!({"policy": policy, "transport": "socket"}),
+            driver: json!({"hw_queue": "16", "link": "100Mbit"}),
+            simulate: None,
+        },
+        steady: None,
+        theory: None,
+        estimate: None,
+        seed: 1,
+        clock: "real".to_owned(),
+        host: Default::default(),
+        arrivals_digest: "0123456789abcdef".to_owned(),
+        ending: Ending::Finished,
+        elapsed_ns: 2_500_000_000,
+        totals: Totals {
+            offered,
+            accepted: offered,
+            delivered,
+            dropped,
+            loss_ratio: dropped as f64 / offered as f64,
+            ..Totals::default()
+        },
+        ledger: LedgerReport { balanced: true, violations: Vec::new() },
+        drops: Default::default(),
+        refusals: Default::default(),
+        rate: RateReport { packets_per_second: 8127.4, bits_per_second: 95_708_000.0 },
+        sojourn_ns: times(delivered, 7_820_000),
+        latency_ns: times(delivered, 7_830_000),
+        blocked: Default::default(),
+        ring: RingReport { depth: 64, capacity: 64, ..RingReport::default() },
+        hardware: driver.hardware.clone(),
+        doorbells: Default::default(),
+        apps: Vec::new(),
+        series: Vec::new(),
+        process: ProcessReport { cpu_ns: 100_000_000, ..ProcessReport::default() },
+        driver: Some(driver),
+        warnings: Vec::new(),
+    }
+}
+
+/// What the driver says of it in a file of its own.
+pub(crate) fn file(sent: u64) -> DriverFile {
+    DriverFile { schema: DRIVER_SCHEMA.to_owned(), config: json!({}), sessions: vec![session(sent)] }
+}
+
+fn session(sent: u64) -> DriverReport {
+    DriverReport {
+        generation: 1,
+        received: sent,
+        sent,
+        ended: "finished".to_owned(),
+        hardware: HardwareReport { busy_ns: sent * 123_040, ..HardwareReport::default() },
+        process: ProcessReport { cpu_ns: 50_000_000, ..ProcessReport::default() },
+        ..DriverReport::default()
+    }
+}
+
+/// A distribution around `median`.
+pub(crate) fn times(count: u64, median: u64) -> Summary {
+    let max = 2 * median;
+    Summary { count, mean: median as f64, p50: median, p90: median, p99: max, p999: max, max }
+}

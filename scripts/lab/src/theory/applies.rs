@@ -1,0 +1,271 @@
+//! Which model fits a run, from its settings alone.
+//!
+//! The conditions are those under which the system *is* the model, not those under which it is near it:
+//!
+//! - one server without a frame beyond it: no latency, no stalls, each completion reported by itself, and no
+//!   CPU of the stack in front of it. Then a packet holds a slot from acceptance to completion, and K is the
+//!   depth, whatever the hardware's own queue: it only says where within the ring a packet waits;
+//! - one app, so that all packets are alike, without a send budget, which would be a second bound;
+//! - `drop-newest`, or `wait` with an app that skips what would block: a packet that finds no place is gone
+//!   at once. A queue in front of the ring, or a time to wait for it, is another system.
+//!
+//! Under `wait` with an app that waits, too, nothing is lost, and the line of packets that are due goes on
+//! behind the ring: counted from the intended time it is the queue without a bound, at any depth.
+
+use driver::hardware::Service;
+use driver::settings::{DriverSettings, Settings as DriverArgs};
+use netstack::app::{AppSpec, Pace as AppPace, Period, Process, Shape, Traffic, WhenBlocked};
+use netstack::process::Args as StackArgs;
+use netstack::settings::StackSettings;
+use netstack::stack::Policy;
+use shared::units::{Bytes, LinkRate, Nanos};
+
+use super::{Model, Pace};
+
+/// A model, and how a run's figures compare with it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    /// The model.
+    pub model: Model,
+    /// The unit of its times.
+    pub service_mean_ns: f64,
+    /// Which packets of a run found no place.
+    pub loss: Loss,
+    /// Since when a packet is in the model's system.
+    pub entry: Entry,
+}
+
+/// Which packets of a run found no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Those that were dropped, of the accepted.
+    Dropped,
+    /// Those that were refused, of the offered.
+    Refused,
+}
+
+/// Since when a packet is in the model's system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Since it was accepted.
+    Accepted,
+    /// Since its intended time.
+    Intended,
+}
+
+/// Why no model fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no model fits: {0}")]
+pub struct NoFit(&'static str);
+
+/// The settings that decide.
+struct Setting<'a> {
+    stack: &'a StackSettings,
+    driver: &'a DriverSettings,
+    depth: u32,
+}
+
+/// The model that fits a run with these settings.
+///
+/// # Errors
+/// [`NoFit`], with the first condition that is not met.
+pub fn fit(stack: &StackArgs, driver: &DriverArgs, stack_cost: Nanos) -> Result<Fit, NoFit> {
+    let depth = stack.common.depth.min(driver.common.depth).get();
+    let setting = Setting { stack: &stack.stack, driver: &driver.driver, depth };
+    let apps = &setting.stack.apps;
+    let unmet = [
+        (stack_cost > Nanos::ZERO, "--stack-cost puts another server before the ring; leave it out"),
+        (setting.driver.stall.is_some(), "--stall is in no model; leave it out"),
+        (setting.driver.coalesce.frames() > 1, "--coalesce delays completions; leave it out"),
+        (apps.iter().any(|app| app.budget().is_some()), "budget is a second bound; leave it out"),
+    ];
+    if let Some((_, why)) = unmet.into_iter().find(|(unmet, _)| *unmet) {
+        return Err(NoFit(why));
+    }
+    match apps.as_slice() {
+        [app] if matches!(app.traffic(), Traffic::Open { .. }) => setting.open(app),
+        apps if apps.iter().all(|app| matches!(app.traffic(), Traffic::ReqResp { .. })) => setting.closed(apps),
+        _ => Err(NoFit("it takes one app of kind cbr or poisson, or only apps of kind reqresp")),
+    }
+}
+
+impl Setting<'_> {
+    fn open(&self, app: &AppSpec) -> Result<Fit, NoFit> {
+        let Traffic::Open { process, pace, when_blocked } = app.traffic() else {
+            return Err(NoFit("the app is no open loop"));
+        };
+        let period = app.resolve(0, self.driver.link, Bytes(u64::MAX)).ok().and_then(|app| app.period());
+        let period = period.ok_or(NoFit("the app cannot run on this link"))?;
+        let loss = match (self.stack.policy, when_blocked) {
+            (Policy::DropNewest, _) => Some(Loss::Dropped),
+            (Policy::Wait, WhenBlocked::Skip) => Some(Loss::Refused),
+            (Policy::Wait, WhenBlocked::Wait) => None,
+            _ => return Err(NoFit("it takes --policy drop-newest or wait")),
+        };
+        let Some(loss) = loss else { return self.unbounded(app, process, pace, period) };
+        if self.driver.link == LinkRate::Unlimited {
+            return self.erlang_b(process, period, loss);
+        }
+        let service = self.service(app)?;
+        let load = load(pace, period, service);
+        let model = match (process, self.driver.service) {
+            (Process::Poisson, Service::Exponential) => Model::Mm1k { load, places: self.depth },
+            (Process::Poisson, Service::Fixed) => Model::Md1k { load, places: self.depth },
+            (Process::Cbr, Service::Fixed) => self.constant(period, service)?,
+            _ => return Err(NoFit("it takes poisson, or cbr with --service fixed")),
+        };
+        Ok(Fit { model, service_mean_ns: service.as_nanos_f64(), loss, entry: Entry::Accepted })
+    }
+
+    /// Both times in the same parts of a nanosecond, so that neither is rounded.
+    fn constant(&self, period: Period, service: Period) -> Result<Model, NoFit> {
+        let ((nanos, per), (work, parts)) = (period.as_fraction(), service.as_fraction());
+        let narrow = |value: u128| u64::try_from(value).map_err(|_| NoFit("its times have too many digits"));
+        let pace = Pace::of(narrow(per)?, narrow(nanos.saturating_mul(parts))?);
+        let pace = pace.map_err(|_| NoFit("its rate is none"))?;
+        Ok(Model::Dd1k { pace, service_ns: narrow(work)?, places: self.depth })
+    }
+
+    fn unbounded(&self, app: &AppSpec, process: Process, pace: AppPace, period: Period) -> Result<Fit, NoFit> {
+        let service = self.service(app)?;
+        let load = load(pace, period, service);
+        let model = match (process, self.driver.service) {
+            _ if load >= 1.0 => return Err(NoFit("a load of 1 or more without losses never settles")),
+            (Process::Poisson, Service::Exponential) => Model::Mm1 { load },
+            (Process::Poisson, Service::Fixed) => Model::Md1 { load },
+            _ => return Err(NoFit("without losses it takes poisson")),
+        };
+        let service_mean_ns = service.as_nanos_f64();
+        Ok(Fit { model, service_mean_ns, loss: Loss::Dropped, entry: Entry::Intended })
+    }
+
+    /// Every slot is a server, if the hardware takes all that the ring holds.
+    fn erlang_b(&self, process: Process, period: Period, loss: Loss) -> Result<Fit, NoFit> {
+        let latency = self.driver.latency.0 as f64;
+        if process != Process::Poisson || latency == 0.0 {
+            return Err(NoFit("an unlimited link takes poisson, and --latency"));
+        }
+        if self.driver.hw_queue.get() < self.depth {
+            return Err(NoFit("an unlimited link takes --hw-queue of --depth"));
+        }
+        let model = Model::ErlangB { offered: latency / period.as_nanos_f64(), servers: self.depth };
+        Ok(Fit { model, service_mean_ns: latency, loss, entry: Entry::Accepted })
+    }
+
+    fn closed(&self, apps: &[AppSpec]) -> Result<Fit, NoFit> {
+        let Some(app) = apps.first() else { return Err(NoFit("there is no app")) };
+        let alike = |other: &AppSpec| (other.traffic(), other.wire_bits()) == (app.traffic(), app.wire_bits());
+        let think = match app.traffic() {
+            Traffic::ReqResp { think, shape: Shape::Exponential } if apps.iter().all(alike) => think,
+            _ => return Err(NoFit("it takes apps that are alike, with distribution=exponential")),
+        };
+        let sources = u32::try_from(apps.len()).unwrap_or(u32::MAX);
+        if self.stack.policy != Policy::Wait || self.driver.service != Service::Exponential || self.depth < sources {
+            return Err(NoFit("with reqresp it takes --policy wait, --service exponential and a slot for each app"));
+        }
+        let service_mean_ns = self.service(app)?.as_nanos_f64();
+        let model = Model::FiniteSource { sources, ratio: service_mean_ns / think.0 as f64 };
+        Ok(Fit { model, service_mean_ns, loss: Loss::Dropped, entry: Entry::Accepted })
+    }
+
+    /// Mean time on the link, exactly.
+    fn service(&self, app: &AppSpec) -> Result<Period, NoFit> {
+        if self.driver.latency > Nanos::ZERO {
+            return Err(NoFit("--latency after the link is in no model; leave it out"));
+        }
+        let LinkRate::Limited(rate) = self.driver.link else {
+            return Err(NoFit("it takes a limited --link"));
+        };
+        let work = u128::from(app.wire_bits()) * 1_000_000_000;
+        Period::new(work, u128::from(rate.0)).ok_or(NoFit("the link takes less than a nanosecond"))
+    }
+}
+
+/// As it was asked for, if it was; what is computed back from times may be off in the last digit.
+fn load(pace: AppPace, period: Period, service: Period) -> f64 {
+    match pace {
+        AppPace::Load(load) => load.0,
+        AppPace::Bits(_) | AppPace::Packets(_) => service.as_nanos_f64() / period.as_nanos_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// What fits a run with these flags; an asterisk stands before those of the driver.
+    fn fits(flags: &str) -> Result<Fit, NoFit> {
+        let (driver, stack): (Vec<_>, Vec<_>) = flags.split(' ').partition(|flag| flag.starts_with('*'));
+        let driver: Vec<_> = driver.iter().map(|flag| flag.replace('*', "--")).collect();
+        let stack: Vec<_> = stack.iter().map(|flag| format!("--{flag}")).collect();
+        let stack = StackArgs::try_parse_from([&["netstack".to_owned()], &stack[..]].concat()).unwrap();
+        let driver = DriverArgs::try_parse_from([&["driver".to_owned()], &driver[..]].concat()).unwrap();
+        fit(&stack, &driver, Nanos::ZERO)
+    }
+
+    fn named(flags: &str) -> String {
+        fits(flags).unwrap().model.to_string()
+    }
+
+    #[test]
+    fn each_model_has_its_settings() {
+        for (flags, model) in [
+            ("app=cbr:load=2 policy=drop-newest depth=8", "D/D/1/8 at load 2"),
+            ("app=cbr:load=1.5,when-blocked=skip depth=8 *link=7Mbit", "D/D/1/8 at load 1.5"),
+            ("app=poisson:load=0.9 policy=drop-newest depth=8", "M/D/1/8 at load 0.9"),
+            ("app=poisson:load=0.9 policy=drop-newest depth=8 *hw-queue=1", "M/D/1/8 at load 0.9"),
+            ("app=poisson:load=0.9,when-blocked=skip depth=8 *service=exponential", "M/M/1/8 at load 0.9"),
+            ("app=poisson:load=0.9 *service=exponential", "M/M/1 at load 0.9"),
+            ("app=poisson:load=0.9 depth=3", "M/D/1 at load 0.9"),
+            ("app=poisson:rate=8kpps policy=drop-newest depth=8 *link=unlimited *latency=1ms", "M/G/8/8 at 8 erlangs"),
+        ] {
+            assert_eq!(named(flags), model, "{flags}");
+        }
+        let reqresp = "app=reqresp:think=24608ns,distribution=exponential";
+        assert_eq!(named(&format!("{reqresp} {reqresp} *service=exponential")), "M/M/1//2 at service/think 0.5");
+    }
+
+    #[test]
+    fn figures_are_counted_as_the_policy_counts_them() {
+        let counted = |flags| fits(flags).map(|fit| (fit.loss, fit.entry));
+        assert_eq!(counted("app=poisson:load=0.9 policy=drop-newest"), Ok((Loss::Dropped, Entry::Accepted)));
+        assert_eq!(counted("app=poisson:load=0.9,when-blocked=skip"), Ok((Loss::Refused, Entry::Accepted)));
+        assert_eq!(counted("app=poisson:load=0.9"), Ok((Loss::Dropped, Entry::Intended)));
+    }
+
+    #[test]
+    fn outside_the_conditions_no_model_is_named() {
+        let poisson = "app=poisson:load=0.9 policy=drop-newest";
+        for change in ["*latency=1us", "*stall=every=1ms,for=1us", "*coalesce=frames=2,for=1us", "app=cbr:load=0.1"] {
+            assert!(fits(&format!("{poisson} {change}")).is_err(), "{change}");
+        }
+        for flags in [
+            "app=bulk",
+            "app=cbr:load=0.9",
+            "app=poisson:load=1",
+            "app=cbr:load=0.9 policy=drop-newest *service=exponential",
+            "app=onoff:load=0.9 policy=drop-newest",
+            "app=poisson:load=0.9,budget=1MB policy=drop-newest",
+            "app=poisson:load=0.9 policy=drop-oldest",
+            "app=poisson:load=0.9 policy=deadline=1ms",
+            "app=poisson:rate=8kpps policy=drop-newest depth=8 *link=unlimited *latency=1ms *hw-queue=7",
+            "app=reqresp:distribution=exponential",
+            "app=reqresp *service=exponential",
+            "app=reqresp:distribution=exponential policy=drop-newest *service=exponential",
+        ] {
+            assert!(fits(flags).is_err(), "{flags}");
+        }
+        let reqresp = "app=reqresp:distribution=exponential *service=exponential";
+        assert!(fits(&format!("{reqresp} depth=1")).is_ok());
+        assert!(fits(&format!("{reqresp} app=reqresp:distribution=exponential depth=1")).is_err());
+        assert!(fits(&format!("{reqresp} app=reqresp:distribution=exponential,think=2ms")).is_err());
+    }
+
+    #[test]
+    fn a_service_of_parts_of_a_nanosecond_keeps_them() {
+        let fit = fits("app=cbr:load=2 policy=drop-newest depth=8 *link=10Gbit").unwrap();
+        assert_eq!((fit.service_mean_ns, fit.model.to_string()), (1230.4, "D/D/1/8 at load 2".to_owned()));
+    }
+}

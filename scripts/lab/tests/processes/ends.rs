@@ -1,0 +1,84 @@
+//! Runs that end before their time. What each of them waits for is what the processes say.
+
+use rustix::process::Signal;
+use shared::report::{DriverFile, Ending, RunReport};
+use tempfile::TempDir;
+
+use crate::lab::Running;
+
+/// Lets a run come to the end that `cause` brings about, and returns its status, the JSON, and what
+/// was said on standard error.
+fn ended(cause: impl FnOnce(&Running)) -> (i32, String, String) {
+    let folder = TempDir::new().unwrap();
+    let json = folder.path().join("run.json");
+    let running = Running::start(&json);
+    cause(&running);
+    let output = running.end();
+    let said = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), std::fs::read_to_string(json).unwrap(), said)
+}
+
+/// A partial report adds up too.
+fn partial(json: &str) -> RunReport {
+    let run: RunReport = serde_json::from_str(json).unwrap();
+    let totals = run.totals;
+    assert!(run.ledger.balanced, "{:?}", run.ledger.violations);
+    assert!(totals.accepted > 0);
+    assert_eq!(totals.offered, totals.accepted + totals.refused);
+    assert_eq!(totals.accepted, totals.delivered + totals.dropped + totals.in_flight + totals.lost);
+    run
+}
+
+#[test]
+fn a_driver_that_is_killed_leaves_a_report_of_what_is_lost() {
+    let (status, json, said) = ended(|running| running.signal_child("driver", Signal::KILL));
+    assert_eq!(status, 3);
+    assert!(said.contains("driver: killed by signal 9"), "{said}");
+    let run = partial(&json);
+    assert!(matches!(run.ending, Ending::PeerFailed(_)), "{:?}", run.ending);
+    assert!(run.totals.lost > 0 && run.totals.in_flight == 0 && run.driver.is_none(), "{:?}", run.totals);
+}
+
+#[test]
+fn a_stack_that_is_killed_leaves_the_drivers_report() {
+    let (status, json, said) = ended(|running| running.signal_child("netstack", Signal::KILL));
+    assert_eq!(status, 3);
+    assert!(said.contains("netstack: killed by signal 9"), "{said}");
+    let file: DriverFile = serde_json::from_str(&json).unwrap();
+    let session = &file.sessions[0];
+    assert!(session.received > 0, "{session:?}");
+    assert_eq!(session.received, session.sent + session.discarded);
+}
+
+#[test]
+fn an_interrupt_leaves_partial_results_wherever_it_arrives() {
+    let (status, json, _) = ended(|running| running.signal(Signal::INT));
+    assert_eq!(status, 130);
+    let run = partial(&json);
+    assert!(run.ending == Ending::Interrupted && run.driver.is_some(), "{:?}", run.ending);
+
+    let (status, json, _) = ended(|running| running.signal(Signal::TERM));
+    assert_eq!((status, partial(&json).ending), (130, Ending::Interrupted));
+
+    let (status, json, _) = ended(|running| running.signal_child("netstack", Signal::INT));
+    assert_eq!((status, partial(&json).ending), (130, Ending::Interrupted));
+
+    let (status, json, _) = ended(|running| running.signal_child("driver", Signal::INT));
+    assert_eq!(status, 130);
+    let run = partial(&json);
+    assert!(matches!(&run.ending, Ending::PeerFailed(why) if why.contains("interrupted")), "{:?}", run.ending);
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let folder = TempDir::new().unwrap();
+    let kept = TempDir::new().unwrap();
+    let json = kept.path().join("run.json");
+    for cause in [Signal::INT, Signal::KILL] {
+        let running = Running::start_in(&json, folder.path());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        running.signal_child("netstack", cause);
+        running.end();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{cause:?}");
+    }
+}

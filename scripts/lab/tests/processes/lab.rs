@@ -1,0 +1,112 @@
+//! The lab as a child process, beside fresh programs of the other two.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use assert_cmd::assert::OutputAssertExt;
+use rustix::process::{Pid, Signal, kill_process};
+use shared::report::RunReport;
+
+/// A command of the lab, with the environment of none of our tests.
+pub(crate) fn lab(arguments: &[&str]) -> Command {
+    let mut command = Command::new(built());
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs `lab` to its end, which must be with `status`, and returns what it wrote as JSON.
+pub(crate) fn report(arguments: &[&str], status: i32) -> RunReport {
+    let output = lab(&[&["run", "--quiet", "--json", "-"], arguments].concat()).output().unwrap();
+    let report = output.stdout.clone();
+    output.assert().code(status);
+    serde_json::from_slice(&report).unwrap()
+}
+
+/// The lab's own program, with those of `driver` and `netstack` beside it.
+///
+/// Cargo builds the programs of a package for its own tests only. `cargo test` for the whole
+/// workspace has them all; for this package alone, they would be missing, or old. So cargo is asked
+/// for exactly what it does for the whole workspace: mostly nothing, and never anything that
+/// replaces a program while another test runs it.
+fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let lab = PathBuf::from(env!("CARGO_BIN_EXE_lab"));
+        let folder = lab.parent().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["test", "--quiet", "--workspace", "--no-run"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.arg("--target-dir").arg(folder.parent().unwrap());
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        cargo.output().unwrap().assert().success();
+        lab
+    })
+}
+
+/// A lab that runs, until it is told to end.
+pub(crate) struct Running {
+    lab: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// Starts a run of 30 seconds on a slow link, and waits until packets are under way.
+    pub(crate) fn start(json: &Path) -> Self {
+        Self::start_in(json, &std::env::temp_dir())
+    }
+
+    /// The same, with `folder` for what is temporary.
+    pub(crate) fn start_in(json: &Path, folder: &Path) -> Self {
+        let flags = ["run", "--link", "10Mbit", "--duration", "30s", "--interval", "50ms", "--json"];
+        let mut command = lab(&[&flags[..], &[json.to_str().unwrap()]].concat());
+        command.env("TMPDIR", folder);
+        let mut lab = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(lab.stdout.take().unwrap());
+        // The header, and the first interval.
+        for _ in 0..2 {
+            lines.read_line(&mut String::new()).unwrap();
+        }
+        Self { lab, lines }
+    }
+
+    /// Sends `signal` to the lab.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(pid(self.lab.id()), signal).unwrap();
+    }
+
+    /// Sends `signal` to the lab's child of that `name`.
+    pub(crate) fn signal_child(&self, name: &str, signal: Signal) {
+        kill_process(self.child(name), signal).unwrap();
+    }
+
+    fn child(&self, name: &str) -> Pid {
+        let start = format!("({name}) ");
+        let parent = self.lab.id().to_string();
+        let is_it = |stat: &String| {
+            // PID (NAME) STATE PARENT ...
+            let rest = stat.split_once(&start).map(|(_, rest)| rest);
+            rest.and_then(|rest| rest.split(' ').nth(1)) == Some(&parent)
+        };
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut stats = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+        let stat = stats.find(is_it).unwrap();
+        pid(stat.split(' ').next().unwrap().parse().unwrap())
+    }
+
+    /// Waits for its end. What is returned has standard output from after the first interval on.
+    pub(crate) fn end(mut self) -> Output {
+        let mut stdout = Vec::new();
+        std::io::Read::read_to_end(&mut self.lines, &mut stdout).unwrap();
+        Output { stdout, ..self.lab.wait_with_output().unwrap() }
+    }
+}
+
+fn pid(id: u32) -> Pid {
+    Pid::from_raw(id.cast_signed()).unwrap()
+}

@@ -1,0 +1,84 @@
+//! What becomes of the packets, counted by both processes.
+
+use shared::report::{Ending, RunReport};
+
+use crate::lab::{lab, report};
+
+/// Nothing is lost, and both equations hold.
+fn assert_complete(run: &RunReport, offered: u64) {
+    let totals = run.totals;
+    assert!(run.ledger.balanced, "{:?}", run.ledger.violations);
+    assert_eq!(run.ending, Ending::Finished);
+    assert_eq!((totals.offered, totals.accepted, totals.delivered), (offered, offered, offered), "{totals:?}");
+    assert_eq!((totals.refused, totals.dropped, totals.in_flight, totals.lost), (0, 0, 0, 0), "{totals:?}");
+    assert!(run.ring.occupancy_max <= run.ring.depth, "{:?}", run.ring);
+    let driver = run.driver.as_ref().unwrap();
+    assert_eq!((driver.received, driver.sent), (offered, offered));
+    assert!(driver.held_max <= run.ring.depth && driver.hardware.occupancy_max <= 16, "{driver:?}");
+}
+
+#[test]
+fn waiting_loses_nothing_at_any_depth() {
+    for depth in ["1", "2", "3", "16", "256", "4096", "65536"] {
+        let bulk = report(&["--depth", depth, "--hw-queue", "16", "--packets", "3000"], 0);
+        assert_complete(&bulk, 3000);
+        assert_eq!(bulk.ring.depth.to_string(), depth);
+        let poisson =
+            report(&["--depth", depth, "--hw-queue", "16", "--packets", "3000", "--app", "poisson:load=2"], 0);
+        assert_complete(&poisson, 3000);
+    }
+}
+
+#[test]
+fn waiting_loses_nothing_if_the_link_is_unlimited_and_every_frame_is_checked() {
+    assert_complete(&report(&["--link", "unlimited", "--verify", "--hw-queue", "16", "--packets", "50000"], 0), 50_000);
+}
+
+/// Of two packets in the time of one, the ring takes one; at the end it is full. While the machine
+/// kept the hardware waiting, it took fewer.
+#[test]
+fn at_twice_what_the_link_carries_dropping_loses_half() {
+    let flags = ["--link", "100Mbit", "--depth", "64", "--hw-queue", "16", "--packets", "10000"];
+    let run = report(&[&flags[..], &["--policy", "drop-newest", "--app", "cbr:load=2"]].concat(), 0);
+    let starved = run.hardware.starved_ns as f64 / run.hardware.active_ns as f64;
+    assert!((run.totals.loss_ratio - 0.5).abs() <= 0.01 + starved / 2.0, "{:?}, starved {starved}", run.totals);
+    assert_eq!(run.drops.get("DEVICE_RING_FULL"), Some(&run.totals.dropped));
+    assert!(run.ledger.balanced, "{:?}", run.ledger);
+}
+
+#[test]
+fn at_nine_tenths_of_what_the_link_carries_dropping_loses_nothing() {
+    let flags = ["--link", "10Mbit", "--depth", "64", "--hw-queue", "16", "--packets", "500"];
+    assert_complete(&report(&[&flags[..], &["--policy", "drop-newest", "--app", "cbr:load=0.9"]].concat(), 0), 500);
+}
+
+/// The lab compares the digests itself, and fails if they differ.
+#[test]
+fn every_policy_and_depth_meets_the_same_arrivals() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("compare.json");
+    let flags = ["--packets", "500", "--app", "poisson:load=2", "--app", "onoff:rate=100Mbit", "--seed", "7", "--json"];
+    let mut digests = Vec::new();
+    for depth in ["1", "64"] {
+        let arguments = [&["compare", "--depth", depth], &flags[..], &[json.to_str().unwrap()]].concat();
+        let output = lab(&arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let table = String::from_utf8(output.stdout).unwrap();
+        for word in
+            ["wait", "drop-newest", "drop-oldest", "deadline=5ms", "goodput", "CPU of the driver", "Waiting lost none"]
+        {
+            assert!(table.contains(word), "{word} is not in\n{table}");
+        }
+        let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        assert_eq!(written["schema"], "pushback.compare/1");
+        let runs: Vec<RunReport> = serde_json::from_value(written["runs"].clone()).unwrap();
+        assert!(runs.iter().all(|run| run.ledger.balanced && run.ending == Ending::Finished));
+        digests.extend(runs.into_iter().map(|run| run.arrivals_digest));
+    }
+    assert_eq!(digests.len(), 8);
+    digests.dedup();
+    assert_eq!(digests.len(), 1, "{digests:?}");
+    let other =
+        report(&["--packets", "500", "--app", "poisson:load=2", "--app", "onoff:rate=100Mbit", "--seed", "8"], 0);
+    assert_ne!(other.arrivals_digest, digests[0]);
+}

@@ -1,0 +1,11 @@
+//! Both processes, started by the lab as a person would. What is asserted are ledgers, exit
+//! statuses and messages, which hold on a busy machine too; a ratio only where the model fixes it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod ends;
+mod help;
+mod input;
+mod lab;
+mod ledger;
+mod replay;

@@ -1,0 +1,87 @@
+//! A run that is repeated from its report.
+
+use std::fs::File;
+
+use assert_cmd::assert::OutputAssertExt;
+use shared::report::RunReport;
+
+use crate::lab::{lab, report};
+
+const FLAGS: [&str; 14] = [
+    "--depth",
+    "5",
+    "--hw-queue",
+    "2",
+    "--link",
+    "200Mbit",
+    "--seed",
+    "42",
+    "--packets",
+    "200",
+    "--policy",
+    "drop-oldest",
+    "--app",
+    "poisson:load=0.5,name=one",
+];
+
+#[test]
+fn a_report_has_all_that_its_run_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("first.json");
+    let file = path.to_str().unwrap();
+    let more =
+        ["--app", "onoff:rate=10Mbit,name=two", "--txqueue", "9", "--latency", "20us", "--verify", "--json", file];
+    lab(&[&["run", "--quiet"], &FLAGS[..], &more].concat()).output().unwrap().assert().success();
+    let first: RunReport = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+
+    let mut again = lab(&["run", "--from", file, "--json", "-"]);
+    // The environment has no say in a repetition.
+    again.env("PUSHBACK_DEPTH", "77").env("PUSHBACK_DURATION", "9s");
+    let output = again.output().unwrap().assert().success().get_output().stdout.clone();
+    let again: RunReport = serde_json::from_slice(&output).unwrap();
+    assert_eq!(again.config, first.config);
+    assert_eq!((again.seed, again.arrivals_digest), (42, first.arrivals_digest.clone()));
+    assert_eq!(again.totals.offered, first.totals.offered);
+
+    let other = report(&["--from", file, "--depth", "3", "--duration", "10ms"], 0);
+    assert_eq!((other.ring.depth, other.config.netstack["packets"].is_null()), (3, true));
+    assert_eq!(other.arrivals_digest, first.arrivals_digest);
+}
+
+#[test]
+fn a_report_is_read_from_standard_input_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("first.json");
+    let first = report(&FLAGS, 0);
+    std::fs::write(&path, serde_json::to_vec(&first).unwrap()).unwrap();
+    let mut again = lab(&["run", "--from", "-", "--json", "-"]);
+    let output = again.stdin(File::open(&path).unwrap()).output().unwrap();
+    let again: RunReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(again.config, first.config);
+}
+
+#[test]
+fn a_report_of_another_schema_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("future.json");
+    std::fs::write(&path, r#"{"schema": "pushback.run/2"}"#).unwrap();
+    let output = lab(&["run", "--from", path.to_str().unwrap()]).output().unwrap();
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    output.assert().code(2);
+    assert!(said.contains("pushback.run/2") && said.contains("pushback.run/1"), "{said}");
+}
+
+#[test]
+fn reports_become_a_table_and_csv() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.json");
+    std::fs::write(&path, serde_json::to_vec(&report(&FLAGS, 0)).unwrap()).unwrap();
+    let file = path.to_str().unwrap();
+    let shown = |flags: &[&str]| {
+        let output = lab(&[&["report"], flags, &[file, file]].concat()).output().unwrap();
+        String::from_utf8(output.assert().success().get_output().stdout.clone()).unwrap()
+    };
+    assert_eq!(shown(&[]).lines().filter(|line| line.contains("| drop-oldest |")).count(), 2);
+    let csv = shown(&["--format", "csv"]);
+    assert!(csv.starts_with("policy,depth,") && csv.lines().count() == 3, "{csv}");
+}

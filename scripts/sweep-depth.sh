@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Loss and latency by depth: scripts/sweep-depth.sh [--depths N,...] [--policies P,...] [--out DIR] [FLAGS OF lab run]
+#
+# Builds, then runs each policy at each depth. Prints a table, and leaves it in a folder with the
+# exact figures (sweep-depth.csv) and each run's report (JSON): bench-results/<date>-<machine>, or
+# DIR.
+#
+#   --depths    1,2,4,...,4096, unless you name others
+#   --policies  wait,drop-newest, unless you name others
+#
+# Other flags go to `lab run`, whose defaults are here: --link 20Mbit --hw-queue 16
+# --app poisson:load=0.9 --packets 3000. To see them all: scripts/run.sh --flags
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+depths=1,2,4,8,16,32,64,128,256,512,1024,2048,4096
+policies=wait,drop-newest
+out=$(default_out)
+flags=()
+length=--packets
+while (($#)); do
+    case $1 in
+    -h | --help)
+        help
+        exit
+        ;;
+    --depths | --policies | --out)
+        [[ -n ${2:-} ]] || fail "$1 needs a value; see $me --help"
+        declare "${1#--}=$2"
+        shift
+        ;;
+    --depth | --depth=* | --policy | --policy=* | --json | --json=*)
+        fail "${1%%=*} is for this script to set; see $me --help"
+        ;;
+    *)
+        [[ $1 == --duration* ]] && length=--duration
+        flags+=("$1")
+        ;;
+    esac
+    shift
+done
+
+build
+mkdir -p "$out" || fail "--out $out: cannot be made; name a folder in one that you may write to"
+
+# What is said by the environment, flags may say otherwise.
+export PUSHBACK_LINK=${PUSHBACK_LINK:-20Mbit} PUSHBACK_HW_QUEUE=${PUSHBACK_HW_QUEUE:-16}
+export PUSHBACK_APP=${PUSHBACK_APP:-poisson:load=0.9}
+if [[ $length == --packets && -z ${PUSHBACK_DURATION:-} ]]; then
+    export PUSHBACK_PACKETS=${PUSHBACK_PACKETS:-3000}
+fi
+
+reports=()
+for policy in ${policies//,/ }; do
+    for depth in ${depths//,/ }; do
+        [[ ! -t 2 ]] || printf '\r\033[2K%s, depth %s ...' "$policy" "$depth" >&2
+        report=$out/sweep-${policy/=/-}-$depth.json
+        "$lab" run --quiet --policy "$policy" --depth "$depth" "${flags[@]}" --json "$report" >/dev/null
+        reports+=("$report")
+    done
+done
+[[ ! -t 2 ]] || printf '\r\033[2K' >&2
+
+"$lab" report --format csv "${reports[@]}" >"$out/sweep-depth.csv"
+{
+    printf '# Loss and latency by depth\n\n%s\n' "$(machine)"
+    printf -- '- link %s, hw-queue %s, app %s; flags given: %s\n\n' \
+        "$PUSHBACK_LINK" "$PUSHBACK_HW_QUEUE" "$PUSHBACK_APP" "${flags[*]:-none}"
+    "$lab" report "${reports[@]}"
+    printf '\nSojourn is from acceptance to completion; latency is from the intended time of sending.\n'
+} | tee "$out/sweep-depth.md"
+printf '\nResults: %s\n' "$out"
