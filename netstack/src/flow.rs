@@ -169,6 +169,11 @@ impl Flow {
         self.settled.wait_for(reached).await;
     }
 
+    /// Whether somebody waits for the next of its packets to complete or die.
+    pub fn is_awaited(&self) -> bool {
+        self.settled.is_awaited() || self.budget.as_ref().is_some_and(|budget| budget.waiting() > 0)
+    }
+
     fn settled_so_far(&self) -> u64 {
         let counters = self.counters.borrow();
         counters.delivered + counters.dropped() + counters.lost
@@ -266,6 +271,16 @@ impl Flows {
     /// The account of flow `id`, which must have been added.
     pub fn get(&self, id: u32) -> Rc<Flow> {
         Rc::clone(&self.0.borrow()[id as usize])
+    }
+
+    /// Lets `act` have the account of flow `id`, which must have been added.
+    pub fn with<T>(&self, id: u32, act: impl FnOnce(&Flow) -> T) -> T {
+        act(&self.0.borrow()[id as usize])
+    }
+
+    /// Whether somebody waits for the next packet of any of them.
+    pub fn are_awaited(&self) -> bool {
+        self.0.borrow().iter().any(|flow| flow.is_awaited())
     }
 
     /// All accounts, in order.

@@ -10,18 +10,21 @@ use std::thread;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 use shared::exec::{
-    Clock, Interrupt, RealPark, Stalled, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
+    Clock, Interrupt, RealPark, Source, Stalled, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
 };
 use shared::exit::Status;
+use shared::peers::Guests;
 use shared::report::{
     ConfigReport, Ending, HostReport, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
     interval_header, interval_line,
 };
-use shared::ring::Producer;
+use shared::ring::shm::ShmProducer;
 use shared::ring::socket::SocketProducer;
+use shared::ring::{Depth, Producer, ProducerPort};
 use shared::settings::Common;
 use shared::signals::Signals;
 use shared::units::{BitRate, LinkRate, Nanos};
+use shared::wire::Accept;
 use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
@@ -105,8 +108,9 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
     let report = runtime.block_on(async {
         let mut signals = Signals::new().map_err(system("signals cannot be received"))?;
         let (path, stack) = (&args.common.socket, &args.stack);
+        let guests = Guests::of(&args.common.allow_uid);
         let greeted = tokio::select! {
-            greeted = connect(path, args.common.depth, stack.transport, stack.connect_timeout) => greeted?,
+            greeted = connect(path, args.common.depth, stack.transport, stack.connect_timeout, &guests) => greeted?,
             () = signals.next() => return Err(RunError::Interrupted),
         };
         let plan = Plan::new(stack, length, args.common.seed, link(&greeted))?;
@@ -145,9 +149,23 @@ async fn on_a_thread(
 }
 
 fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -> Result<RunReport, RunError> {
-    let Greeted { stream, depth, accept } = greeted;
-    let port = SocketProducer::new(stream, depth);
-    let port = Rc::new(port.map_err(|cause| RunError::System { what: "the driver's socket cannot be used", cause })?);
+    let Greeted { stream, depth, memory, accept } = greeted;
+    let unusable = |cause| RunError::System { what: "the driver's socket cannot be used", cause };
+    match memory {
+        Some(memory) => run_on(ShmProducer::new(stream, memory).map_err(unusable)?, args, depth, &accept, plan, stop),
+        None => run_on(SocketProducer::new(stream, depth).map_err(unusable)?, args, depth, &accept, plan, stop),
+    }
+}
+
+fn run_on(
+    port: impl ProducerPort + Source + 'static,
+    args: &Args,
+    depth: Depth,
+    accept: &Accept,
+    plan: Plan,
+    stop: StopHandle,
+) -> Result<RunReport, RunError> {
+    let port = Rc::new(port);
     let interrupt = Rc::new(Interrupt::by(stop));
     let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), args.common.idle);
     let (idle, cpu_before) = (park.stats(), process_cpu_time());
@@ -164,8 +182,11 @@ fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -
         clock: "real".to_owned(),
         host: HostReport::read(),
         arrivals_digest: arrivals_digest(plan.seed, &plan.apps),
-        process: ProcessReport { cpu_ns: process_cpu_time().since(cpu_before).0, idle: idle.get() },
-        doorbells: port.stats().doorbells(),
+        process: ProcessReport {
+            cpu_ns: process_cpu_time().since(cpu_before).0,
+            idle: idle.get(),
+            doorbells: port.doorbells(),
+        },
     };
     Ok(assemble(outcome, &plan, depth, context))
 }

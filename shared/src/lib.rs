@@ -9,6 +9,7 @@
 pub mod exec;
 pub mod exit;
 pub mod ledger;
+pub mod peers;
 pub mod report;
 pub mod ring;
 pub mod settings;

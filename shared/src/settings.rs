@@ -30,6 +30,11 @@ pub struct Common {
     #[arg(long, env = "PUSHBACK_DEPTH", value_name = "N", default_value = "1024")]
     pub depth: Depth,
 
+    /// User whose process may be the other side, besides our own; repeatable.
+    #[arg(long = "allow-uid", env = "PUSHBACK_ALLOW_UID", value_name = "N", value_delimiter = ',')]
+    #[serde(skip)]
+    pub allow_uid: Vec<u32>,
+
     /// How to wait when there is nothing to do.
     ///
     /// With one CPU, hybrid never spins, because the peer could not run meanwhile.

@@ -165,7 +165,18 @@ impl Hardware {
     /// When the oldest frame completes, as far as is known now; a frame that is handed over later
     /// may fill its batch earlier.
     pub fn next_completion(&self) -> Option<Nanos> {
-        self.held.front().map(|held| held.at)
+        self.completion_of(1)
+    }
+
+    /// When the oldest `frames` have completed, as far as is known now.
+    pub fn completion_of(&self, frames: usize) -> Option<Nanos> {
+        self.held.get(frames.checked_sub(1)?).map(|held| held.at)
+    }
+
+    /// How many completions it can go on for without a new frame, and with half of its queue to
+    /// spare.
+    pub fn reserve(&self) -> usize {
+        self.held.len().saturating_sub(self.capacity / 2)
     }
 
     /// The oldest frame, if it has completed by `now`.

@@ -5,10 +5,13 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::thread;
 
-use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Stalled, StopHandle, monotonic_now, process_cpu_time, run};
+use shared::exec::{
+    Clock, IdleMode, Interrupt, RealPark, Source, Stalled, StopHandle, monotonic_now, process_cpu_time, run,
+};
 use shared::report::ProcessReport;
-use shared::ring::Depth;
+use shared::ring::shm::{SharedMemory, ShmConsumer};
 use shared::ring::socket::SocketConsumer;
+use shared::ring::{ConsumerPort, Depth};
 use tokio::sync::oneshot;
 
 use crate::backend::Output;
@@ -19,6 +22,8 @@ use crate::session::{Dma, Served, Setup, serve};
 pub(super) struct Plan {
     pub(super) generation: u64,
     pub(super) depth: Depth,
+    /// Where the ring lies; `None` if it travels over the socket.
+    pub(super) memory: Option<SharedMemory>,
     pub(super) hardware: Config,
     pub(super) dma: Dma,
     pub(super) verify: bool,
@@ -58,11 +63,24 @@ pub(super) async fn session(stream: OwnedFd, plan: Plan) -> Result<Served<Output
     told.await.map_err(|_| SessionError::Vanished)?
 }
 
-fn work(stream: OwnedFd, plan: Plan) -> Result<Served<Output>, SessionError> {
-    let port = Rc::new(SocketConsumer::new(stream, plan.depth).map_err(SessionError::Socket)?);
+fn work(stream: OwnedFd, mut plan: Plan) -> Result<Served<Output>, SessionError> {
+    match plan.memory.take() {
+        Some(memory) => serve_on(ShmConsumer::new(stream, memory).map_err(SessionError::Socket)?, plan),
+        None => serve_on(SocketConsumer::new(stream, plan.depth).map_err(SessionError::Socket)?, plan),
+    }
+}
+
+fn serve_on(port: impl ConsumerPort + Source + 'static, plan: Plan) -> Result<Served<Output>, SessionError> {
+    let port = Rc::new(port);
     let interrupt = Rc::new(Interrupt::by(plan.stop));
     let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), plan.idle);
     let (idle, began) = (park.stats(), process_cpu_time());
+    let counted = Rc::clone(&port);
+    let usage = move || ProcessReport {
+        cpu_ns: process_cpu_time().since(began).0,
+        idle: idle.get(),
+        doorbells: counted.doorbells(),
+    };
     let setup = Setup {
         generation: plan.generation,
         depth: plan.depth,
@@ -71,7 +89,7 @@ fn work(stream: OwnedFd, plan: Plan) -> Result<Served<Output>, SessionError> {
         verify: plan.verify,
         backend: plan.output,
         interrupt,
-        usage: Box::new(move || ProcessReport { cpu_ns: process_cpu_time().since(began).0, idle: idle.get() }),
+        usage: Box::new(usage),
     };
     let clock = Clock::starting_at(monotonic_now());
     let inner = clock.clone();

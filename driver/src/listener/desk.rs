@@ -11,12 +11,15 @@ use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use shared::exec::{StopHandle, monotonic_now};
 use shared::exit::{Status, harmless};
+use shared::peers::Guests;
 use shared::report::{DriverReport, JsonTarget};
 use shared::ring::Depth;
+use shared::ring::shm::{SharedMemory, hand_over};
 use shared::signals::Signals;
 use shared::units::LinkRate;
-use shared::wire::stream::write_control;
-use shared::wire::{Accept, Control, Hello, RefuseCode, RingInfo};
+use shared::wire::stream::{StreamError, write_control};
+use shared::wire::{Accept, Control, Hello, RefuseCode, RingInfo, TransportKind};
+use tokio::io::Interest;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -48,10 +51,20 @@ pub(super) struct Desk<'a> {
     running: Option<Running>,
     /// Where sent frames go; with the session while there is one.
     output: Option<Output>,
+    guests: Guests,
     generation: u64,
     reports: VecDeque<DriverReport>,
     unbalanced: bool,
     stopping: bool,
+}
+
+/// What a stack that is served gets.
+struct Granted {
+    ring: RingInfo,
+    depth: Depth,
+    /// The ring's memory, and the descriptor to hand over.
+    memory: Option<(SharedMemory, OwnedFd)>,
+    output: Output,
 }
 
 struct Running {
@@ -86,6 +99,7 @@ impl<'a> Desk<'a> {
             visits: JoinSet::new(),
             running: None,
             output: Some(output),
+            guests: Guests::of(&settings.common.allow_uid),
             generation: 0,
             reports: VecDeque::new(),
             unbalanced: false,
@@ -97,7 +111,7 @@ impl<'a> Desk<'a> {
     pub(super) async fn work(mut self) -> Result<(Status, Vec<DriverReport>), RunError> {
         let status = loop {
             match self.next_event().await? {
-                Event::Came(stream) => drop(self.visits.spawn(greet(stream))),
+                Event::Came(stream) => drop(self.visits.spawn(greet(stream, self.guests.clone()))),
                 Event::Visited(Visit::Wants(stream, hello)) => self.decide(stream, &hello)?,
                 Event::Visited(Visit::Over(why)) => note(why),
                 Event::Signal => {
@@ -145,22 +159,41 @@ impl<'a> Desk<'a> {
 
     /// Serves a stack, or says why not.
     fn decide(&mut self, stream: Stream, hello: &Hello) -> Result<(), RunError> {
-        let refusal = match grant(&hello.rings, self.settings.common.depth) {
-            _ if self.stopping => (RefuseCode::ShuttingDown, "the driver is about to exit; start it again".to_owned()),
-            Err(reason) => (RefuseCode::InvalidRing, reason),
-            Ok((ring, depth)) => match self.output.take() {
-                Some(output) => return self.begin(stream, ring, depth, output),
-                None => {
-                    let reason = "another stack is being served; wait for its end, or start another driver";
-                    (RefuseCode::Busy, reason.to_owned())
-                }
-            },
-        };
-        self.visits.spawn(turn_away(stream, refusal.0, refusal.1));
-        Ok(())
+        match self.weigh(hello) {
+            Ok(granted) => self.begin(stream, granted),
+            Err((code, reason)) => {
+                self.visits.spawn(turn_away(stream, code, reason));
+                Ok(())
+            }
+        }
     }
 
-    fn begin(&mut self, stream: Stream, ring: RingInfo, depth: Depth, output: Output) -> Result<(), RunError> {
+    /// What a stack gets, and what everybody else is told.
+    fn weigh(&mut self, hello: &Hello) -> Result<Granted, (RefuseCode, String)> {
+        if self.stopping {
+            return Err((RefuseCode::ShuttingDown, "the driver is about to exit; start it again".to_owned()));
+        }
+        let granted = grant(&hello.rings, self.settings.common.depth);
+        let (ring, depth) = granted.map_err(|reason| (RefuseCode::InvalidRing, reason))?;
+        if self.output.is_none() {
+            let reason = "another stack is being served; wait for its end, or start another driver";
+            return Err((RefuseCode::Busy, reason.to_owned()));
+        }
+        let memory = match hello.transport {
+            TransportKind::Socket => None,
+            TransportKind::Shm => {
+                let made = SharedMemory::create(depth, self.generation + 1);
+                Some(made.map_err(|error| (RefuseCode::NoResources, format!("{error}; try --transport socket")))?)
+            }
+        };
+        // Nobody else takes it meanwhile.
+        let output = self.output.take().unwrap_or(Output::Model);
+        Ok(Granted { ring, depth, memory, output })
+    }
+
+    fn begin(&mut self, stream: Stream, granted: Granted) -> Result<(), RunError> {
+        let Granted { ring, depth, memory, output } = granted;
+        let (memory, descriptor) = memory.unzip();
         self.generation += 1;
         let stop = StopHandle::new().map_err(RunError::System)?;
         let accept = Accept {
@@ -175,6 +208,7 @@ impl<'a> Desk<'a> {
         let plan = Plan {
             generation: self.generation,
             depth,
+            memory,
             hardware: self.hardware.clone(),
             dma: self.settings.driver.dma,
             verify: self.settings.driver.verify,
@@ -182,7 +216,7 @@ impl<'a> Desk<'a> {
             output,
             stop: stop.clone(),
         };
-        self.running = Some(Running { stop, done: tokio::spawn(converse(stream, accept, plan)) });
+        self.running = Some(Running { stop, done: tokio::spawn(converse(stream, accept, descriptor, plan)) });
         Ok(())
     }
 
@@ -220,9 +254,22 @@ async fn accept(listener: &Listener) -> Stream {
 }
 
 /// Welcomes a stack and serves it.
-async fn converse(mut stream: Stream, accept: Accept, plan: Plan) -> Result<Served<Output>, SessionError> {
+async fn converse(
+    mut stream: Stream,
+    accept: Accept,
+    descriptor: Option<OwnedFd>,
+    plan: Plan,
+) -> Result<Served<Output>, SessionError> {
+    let welcome = async {
+        write_control(&mut stream, &Control::Accept(Box::new(accept))).await?;
+        let Stream::UdSocket(socket) = &stream;
+        if let Some(memory) = descriptor {
+            socket.inner().async_io(Interest::WRITABLE, || hand_over(socket, &memory)).await?;
+        }
+        Ok::<(), StreamError>(())
+    };
     // A stack that does not hear it any more is found to be gone by the session.
-    let _ = timeout(PATIENCE, write_control(&mut stream, &Control::Accept(Box::new(accept)))).await;
+    let _ = timeout(PATIENCE, welcome).await;
     let Stream::UdSocket(stream) = stream;
     let stream = OwnedFd::try_from(stream).map_err(SessionError::Socket)?;
     session(stream, plan).await

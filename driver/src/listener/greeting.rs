@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
 use rustix::net::{Shutdown, shutdown};
+use shared::peers::Guests;
 use shared::ring::{Depth, MAX_FRAME};
 use shared::wire::stream::{StreamError, read_control, read_preamble, write_control};
 use shared::wire::{Control, Direction, Hello, Refuse, RefuseCode, RingInfo, VERSION};
@@ -27,14 +28,18 @@ pub(super) enum Visit {
 }
 
 /// Hears a client out, and turns it away if it does not speak this protocol.
-pub(super) async fn greet(stream: Stream) -> Visit {
-    match timeout(PATIENCE, hear(stream)).await {
+pub(super) async fn greet(stream: Stream, guests: Guests) -> Visit {
+    match timeout(PATIENCE, hear(stream, guests)).await {
         Ok(visit) => visit,
         Err(_) => Visit::Over(format!("a client said nothing for {} s", PATIENCE.as_secs())),
     }
 }
 
-async fn hear(mut stream: Stream) -> Visit {
+async fn hear(mut stream: Stream, guests: Guests) -> Visit {
+    let Stream::UdSocket(socket) = &stream;
+    if let Err(error) = guests.check(socket.as_fd()) {
+        return turn_away(stream, RefuseCode::NotAllowed, error.to_string()).await;
+    }
     match read_preamble(&mut stream).await {
         Ok(VERSION) => {}
         Ok(version) => {

@@ -261,7 +261,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
 
     /// Waits until something may have changed: the port, the wish to stop, or the hardware.
     async fn wait(&mut self) {
-        let at = self.hardware.next_completion();
+        let at = self.hardware.completion_of(self.patience());
         if at != self.due.as_ref().map(Sleep::at) {
             self.due = at.map(|at| self.clock.sleep_until_as(Order::Completion, at));
         }
@@ -277,6 +277,17 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             if timer || moved || said { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+
+    /// How many completions may pass before it is time to look again: the hardware must not run dry
+    /// while frames wait for it, and the stack must hear in time of those that it waits for.
+    fn patience(&self) -> usize {
+        let held = self.hardware.held();
+        let most = if self.port.waiting() > 0 { self.hardware.reserve().clamp(1, held.max(1)) } else { held };
+        // Refused frames are completed behind sent ones, and are not counted among them.
+        let most = if self.refused.is_empty() { most } else { most.min(1) };
+        // Never above the queue's depth, which fits.
+        self.port.patience(most as u32) as usize
     }
 
     /// What was not completed never will be.

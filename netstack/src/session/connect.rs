@@ -1,16 +1,19 @@
 //! Finding the driver and greeting it.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use interprocess::local_socket::tokio::{Stream, prelude::*};
 use interprocess::local_socket::{GenericFilePath, ToFsName};
+use shared::peers::{Guests, PeerError};
+use shared::ring::shm::{HandoverError, MemoryError, SharedMemory, receive};
 use shared::ring::{Depth, DepthError, MAX_FRAME};
 use shared::units::Nanos;
 use shared::wire::stream::{StreamError, read_control, write_control, write_preamble};
 use shared::wire::{Accept, Control, Direction, Hello, Refuse, RingInfo, TransportKind};
+use tokio::io::Interest;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// A session that has begun.
@@ -20,6 +23,8 @@ pub struct Greeted {
     pub stream: OwnedFd,
     /// Slots in force.
     pub depth: Depth,
+    /// Where the ring lies; `None` if it travels over the socket.
+    pub memory: Option<SharedMemory>,
     /// What the driver granted.
     pub accept: Accept,
 }
@@ -70,6 +75,20 @@ pub enum ConnectError {
     /// The driver answered what no driver answers.
     #[error("the driver answered the greeting with something else; is it a driver of this version?")]
     NotAnAnswer,
+    /// Somebody else's driver.
+    #[error("--socket {}: {cause}", path.display())]
+    Peer {
+        /// Where we looked.
+        path: PathBuf,
+        /// Whose it is.
+        cause: PeerError,
+    },
+    /// The ring did not come with the grant.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
+    /// What came is not the ring that was granted.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The driver granted a ring that cannot be.
     #[error("the driver granted no usable ring: {0}")]
     BadRing(String),
@@ -90,14 +109,30 @@ pub async fn connect(
     depth: Depth,
     transport: TransportKind,
     patience: Nanos,
+    guests: &Guests,
 ) -> Result<Greeted, ConnectError> {
     let deadline = Instant::now() + Duration::from_nanos(patience.0);
     let mut stream = find(path, patience, deadline).await?;
+    let Stream::UdSocket(socket) = &stream;
+    guests.check(socket.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
     let answer = timeout_at(deadline, greet(&mut stream, depth, transport)).await;
     let no_answer = |_| ConnectError::NoAnswer { path: path.to_owned(), waited: patience };
     let failed = |cause| ConnectError::Stream { path: path.to_owned(), cause };
     match answer.map_err(no_answer)?.map_err(failed)? {
-        Control::Accept(accept) => granted(stream, depth, *accept),
+        Control::Accept(accept) => {
+            let in_force = granted(depth, &accept)?;
+            let memory = match transport {
+                TransportKind::Socket => None,
+                TransportKind::Shm => {
+                    let taken = timeout_at(deadline, take_over(&stream)).await;
+                    let descriptor = taken.map_err(no_answer)?.map_err(|error| failed(error.into()))??;
+                    Some(SharedMemory::open(descriptor, in_force, accept.generation)?)
+                }
+            };
+            let Stream::UdSocket(stream) = stream;
+            let stream = OwnedFd::try_from(stream).map_err(|error| failed(error.into()))?;
+            Ok(Greeted { stream, depth: in_force, memory, accept: *accept })
+        }
         Control::Refuse(refuse) => Err(ConnectError::Refused(refuse)),
         Control::Hello(_) | Control::Bye(_) => Err(ConnectError::NotAnAnswer),
     }
@@ -126,7 +161,14 @@ async fn greet(stream: &mut Stream, depth: Depth, transport: TransportKind) -> R
     read_control(stream).await
 }
 
-fn granted(stream: Stream, asked: Depth, accept: Accept) -> Result<Greeted, ConnectError> {
+/// The ring's memory comes right behind the grant.
+async fn take_over(stream: &Stream) -> io::Result<Result<OwnedFd, HandoverError>> {
+    let Stream::UdSocket(socket) = stream;
+    socket.inner().async_io(Interest::READABLE, || receive(socket)).await
+}
+
+/// The depth in force.
+fn granted(asked: Depth, accept: &Accept) -> Result<Depth, ConnectError> {
     let [ring] = accept.rings[..] else {
         return Err(ConnectError::BadRing(format!("{} rings instead of one", accept.rings.len())));
     };
@@ -137,7 +179,5 @@ fn granted(stream: Stream, asked: Depth, accept: Accept) -> Result<Greeted, Conn
     if accept.link_bits_per_second == Some(0) {
         return Err(ConnectError::BadRing("a link of no bits a second carries nothing".to_owned()));
     }
-    let Stream::UdSocket(stream) = stream;
-    let stream = OwnedFd::try_from(stream).map_err(|error| ConnectError::BadRing(error.to_string()))?;
-    Ok(Greeted { stream, depth, accept })
+    Ok(depth)
 }

@@ -27,8 +27,6 @@ pub struct Context {
     pub arrivals_digest: String,
     /// What the process used.
     pub process: ProcessReport,
-    /// What the transport counted.
-    pub doorbells: Doorbells,
 }
 
 /// The share of its active time for which the hardware may have starved before the result is the
@@ -45,6 +43,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         latency.add(&flow.latency());
     }
     let ledger = ledger(&outcome, &total, depth);
+    let doorbells = both(context.process.doorbells, outcome.driver.as_ref().map(|driver| driver.process.doorbells));
     let hardware = outcome.driver.as_ref().map(|driver| driver.hardware.clone()).unwrap_or_default();
     RunReport {
         schema: RUN_SCHEMA.to_owned(),
@@ -67,7 +66,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         blocked: blocked(&outcome),
         ring: ring(&outcome, plan, depth),
         hardware,
-        doorbells: context.doorbells,
+        doorbells,
         apps: outcome
             .flows
             .iter()
@@ -79,6 +78,16 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         ending: outcome.ending,
         series: outcome.series,
         driver: outcome.driver,
+    }
+}
+
+/// The doorbells of both sides, as far as both could tell.
+fn both(ours: Doorbells, theirs: Option<Doorbells>) -> Doorbells {
+    let theirs = theirs.unwrap_or_default();
+    Doorbells {
+        rung: ours.rung + theirs.rung,
+        suppressed: ours.suppressed + theirs.suppressed,
+        spurious: ours.spurious + theirs.spurious,
     }
 }
 

@@ -114,6 +114,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         plan.neighbours.iter().for_each(|known| neighbours.set(known.ip, known.mac));
         let places = plan.txqueue as usize;
         let device = Rc::new(RingDevice::new(ring, plan.policy, places, Rc::clone(&flows), clock.clone()));
+        device.answer_before_sleep();
         let device_of_layers = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
         let ethernet = Ethernet::new(device_of_layers, plan.mac, neighbours, Rc::clone(&flows), clock.clone());
         let udp = Rc::new(Udp::new(Ip::new(ethernet, plan.routes.clone())));

@@ -40,6 +40,12 @@ impl<D: Device> Device for Costly<D> {
         }
         self.below.send(packet).await
     }
+
+    /// Work that takes time is never done now.
+    #[inline(always)]
+    fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+        if self.cost > Nanos::ZERO { Err(SendError::WouldBlock) } else { self.below.try_send(packet) }
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 use shared::exec::Clock;
 use shared::units::Nanos;
 
-use super::{Device, MacAddr, Neighbours, Packet, SendError};
+use super::{Device, MacAddr, Neighbours, Packet, SendError, now};
 use crate::flow::{Flows, Stage};
 
 /// A link layer: what IP sits on.
@@ -23,6 +23,14 @@ pub trait Link {
     /// # Errors
     /// [`SendError`] if it cannot be sent; the payload is still the caller's.
     async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError>;
+
+    /// Sends `packet` now, or not at all.
+    ///
+    /// # Errors
+    /// [`SendError::WouldBlock`] where [`Link::send`] would wait, and all of its errors.
+    fn try_send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
+        now(self.send(packet, next_hop))
+    }
 }
 
 /// How long a packet waits for its neighbour. RFC 1122, section 2.3.2.2, asks that it waits; the time
@@ -69,8 +77,16 @@ impl<D: Device> Link for Ethernet<D> {
         packet.prepend(&encapsulate(self.address, neighbour, next_hop));
         self.below.send(packet).await
     }
+
+    #[inline(always)]
+    fn try_send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
+        let neighbour = self.neighbours.get(next_hop).ok_or(SendError::WouldBlock)?;
+        packet.prepend(&encapsulate(self.address, neighbour, next_hop));
+        self.below.try_send(packet)
+    }
 }
 
+#[inline(always)]
 /// The frame header in front of an IP packet for `next_hop`.
 fn encapsulate(source: MacAddr, destination: MacAddr, next_hop: IpAddr) -> [u8; Ethernet2Header::LEN] {
     let ether_type = if next_hop.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };

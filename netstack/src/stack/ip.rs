@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{IpNumber, Ipv4Header, Ipv6Header};
 
-use super::{Addresses, Link, Packet, Route, Routes, SendError};
+use super::{Addresses, Link, Packet, Route, Routes, SendError, now};
 
 /// A network layer: what UDP sits on.
 #[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
@@ -21,6 +21,14 @@ pub trait Network {
     /// # Errors
     /// [`SendError`] if it cannot be sent; the payload is still the caller's.
     async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError>;
+
+    /// Sends `packet` now, or not at all.
+    ///
+    /// # Errors
+    /// [`SendError::WouldBlock`] where [`Network::send`] would wait, and all of its errors.
+    fn try_send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
+        now(self.send(packet, protocol, route))
+    }
 }
 
 /// The IP layer.
@@ -43,11 +51,26 @@ impl<L: Link> Ip<L> {
 }
 
 impl<L: Link> Network for Ip<L> {
+    #[inline(always)]
     fn route(&self, to: IpAddr) -> Result<Route, SendError> {
         self.routes.find(to, self.below.mtu())
     }
 
     async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
+        self.encapsulate(packet, protocol, route)?;
+        self.below.send(packet, route.next_hop).await
+    }
+
+    #[inline(always)]
+    fn try_send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
+        self.encapsulate(packet, protocol, route)?;
+        self.below.try_send(packet, route.next_hop)
+    }
+}
+
+impl<L: Link> Ip<L> {
+    #[inline(always)]
+    fn encapsulate(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
         match route.addresses {
             Addresses::V4 { source, destination } => {
                 let len = fitting(packet.len(), Ipv4Header::MIN_LEN, route.mtu)?;
@@ -59,7 +82,7 @@ impl<L: Link> Network for Ip<L> {
                 packet.prepend(&encapsulate_v6(len, protocol, source, destination));
             }
         }
-        self.below.send(packet, route.next_hop).await
+        Ok(())
     }
 }
 
@@ -72,6 +95,7 @@ fn fitting(inner: usize, header: usize, mtu: usize) -> Result<u16, SendError> {
     }
 }
 
+#[inline(always)]
 /// The IPv4 header in front of `len` bytes, checksum included.
 fn encapsulate_v4(
     len: u16,
@@ -96,6 +120,7 @@ fn encapsulate_v4(
     bytes
 }
 
+#[inline(always)]
 /// The IPv6 header in front of `len` bytes.
 fn encapsulate_v6(len: u16, protocol: IpNumber, source: Ipv6Addr, destination: Ipv6Addr) -> [u8; Ipv6Header::LEN] {
     Ipv6Header {

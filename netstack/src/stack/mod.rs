@@ -14,6 +14,10 @@
 //!
 //! Room is asked for last: whoever holds a permit waits for nothing any more.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 mod cost;
 pub mod device;
 mod error;
@@ -35,3 +39,12 @@ pub use packet::{HEADROOM, Packet, Stamp};
 pub use route::{Addresses, Route, Routes};
 pub use socket::{Datagrams, UdpSocket};
 pub use udp::{Transport, Udp};
+
+/// What a send comes to that may not wait. Every wait in the stack can be given up without a trace,
+/// so one poll is a try.
+fn now(send: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
+    match pin!(send).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(sent) => sent,
+        Poll::Pending => Err(SendError::WouldBlock),
+    }
+}

@@ -55,6 +55,7 @@ impl Neighbours {
     }
 
     /// The address of `ip`, if it is known.
+    #[inline(always)]
     pub fn get(&self, ip: IpAddr) -> Option<MacAddr> {
         self.entries.borrow().iter().find(|(known, _)| *known == ip).map(|(_, mac)| *mac)
     }

@@ -27,12 +27,14 @@ pub struct Packet<'a> {
 
 impl<'a> Packet<'a> {
     /// A packet without headers.
+    #[inline(always)]
     pub fn new(payload: &'a [u8], stamp: Stamp) -> Self {
         Self { headroom: [0; HEADROOM], start: HEADROOM, payload, stamp }
     }
 
     /// Puts `header` in front of everything so far. Headers of all layers together must fit into
     /// [`HEADROOM`]; what does not fit is a fault of the program.
+    #[inline(always)]
     pub fn prepend(&mut self, header: &[u8]) {
         let start = self.start - header.len();
         self.headroom[start..self.start].copy_from_slice(header);

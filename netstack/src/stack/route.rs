@@ -71,6 +71,7 @@ impl Routes {
     ///
     /// # Errors
     /// [`SendError::NoRoute`].
+    #[inline(always)]
     pub fn find(&self, to: IpAddr, mtu: usize) -> Result<Route, SendError> {
         let matching = |entry: &&Entry| shares_prefix(entry.network, to, entry.prefix);
         let entry = self.entries.iter().find(matching).ok_or(SendError::NoRoute(to))?;

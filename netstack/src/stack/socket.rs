@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use futures_util::FutureExt;
-
-use super::{Packet, SendError, Stamp, Transport};
+use super::{Packet, SendError, Stamp, Transport, now};
 use crate::flow::{Flow, Stage};
 
 /// What an app sends on: a socket of the stack, or a layer that somebody put on top of one.
@@ -23,8 +21,7 @@ pub trait Datagrams {
     /// # Errors
     /// [`SendError::WouldBlock`] where [`Datagrams::send`] would wait, and all of its errors.
     fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
-        // Every wait below can be given up without a trace, so one poll is a try.
-        self.send(payload, to, stamp).now_or_never().unwrap_or(Err(SendError::WouldBlock))
+        now(self.send(payload, to, stamp))
     }
 }
 
@@ -51,6 +48,19 @@ impl<T: Transport> Datagrams for UdpSocket<T> {
         };
         self.below.send(&mut Packet::new(payload, stamp), self.port, to).await?;
         // From here on the packet holds it; completing or dying, it gives it back.
+        if let Some(grant) = grant {
+            grant.spend();
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        let grant = match self.flow.budget() {
+            Some(budget) => Some(budget.try_acquire(payload.len() as u64).ok_or(SendError::WouldBlock)?),
+            None => None,
+        };
+        self.below.try_send(&mut Packet::new(payload, stamp), self.port, to)?;
         if let Some(grant) = grant {
             grant.spend();
         }

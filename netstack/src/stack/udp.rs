@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use etherparse::{IpNumber, UdpHeader};
 
-use super::{Addresses, Network, Packet, SendError};
+use super::{Addresses, Network, Packet, Route, SendError, now};
 
 /// A transport layer: what sockets sit on.
 #[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
@@ -14,6 +14,14 @@ pub trait Transport {
     /// # Errors
     /// [`SendError`] if it cannot be sent; the payload is still the caller's.
     async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError>;
+
+    /// Sends `packet` now, or not at all.
+    ///
+    /// # Errors
+    /// [`SendError::WouldBlock`] where [`Transport::send`] would wait, and all of its errors.
+    fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
+        now(self.send(packet, source_port, to))
+    }
 }
 
 /// The UDP layer.
@@ -31,6 +39,20 @@ impl<N: Network> Udp<N> {
 
 impl<N: Network> Transport for Udp<N> {
     async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
+        let route = self.encapsulate(packet, source_port, to)?;
+        self.below.send(packet, IpNumber::UDP, &route).await
+    }
+
+    #[inline(always)]
+    fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
+        let route = self.encapsulate(packet, source_port, to)?;
+        self.below.try_send(packet, IpNumber::UDP, &route)
+    }
+}
+
+impl<N: Network> Udp<N> {
+    #[inline(always)]
+    fn encapsulate(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<Route, SendError> {
         let route = self.below.route(to.ip())?;
         // The IP layer has the last word on length, but a checksum needs one that fits its field.
         let len = UdpHeader::LEN + packet.payload().len();
@@ -39,11 +61,12 @@ impl<N: Network> Transport for Udp<N> {
         }
         let header = encapsulate(&route.addresses, source_port, to.port(), packet.payload());
         packet.prepend(&header);
-        self.below.send(packet, IpNumber::UDP, &route).await
+        Ok(route)
     }
 }
 
 /// The UDP header of `payload`, checksum included. The payload is at most 65 527 B.
+#[inline(always)]
 fn encapsulate(addresses: &Addresses, source_port: u16, destination_port: u16, payload: &[u8]) -> [u8; UdpHeader::LEN] {
     let length = (UdpHeader::LEN + payload.len()) as u16;
     let mut header = UdpHeader { source_port, destination_port, length, checksum: 0 };
@@ -63,7 +86,7 @@ fn encapsulate(addresses: &Addresses, source_port: u16, destination_port: u16, p
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Route, Stamp};
+    use crate::stack::Stamp;
     use futures_util::FutureExt;
     use smoltcp::phy::ChecksumCapabilities;
     use smoltcp::wire::{IpAddress, UdpPacket, UdpRepr};

@@ -18,7 +18,8 @@ fn command(socket: &Path, flags: &[&str]) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PUSHBACK_")) {
         command.env_remove(name);
     }
-    command.arg("--socket").arg(socket).args(flags).stdin(Stdio::null());
+    // The driver that a test plays has no memory to share.
+    command.arg("--socket").arg(socket).arg("--transport=socket").args(flags).stdin(Stdio::null());
     command
 }
 

@@ -132,20 +132,23 @@ impl<S: Source> Park for RealPark<S> {
         let began = monotonic_now();
         if self.spin.budget > Nanos::ZERO {
             let found = self.spin(began, deadline.unwrap_or(Nanos::MAX));
-            self.spin.learn(found);
             let spun = monotonic_now().since(began);
             self.count(|stats| stats.spin_ns += spun.0);
             if found {
+                self.spin.learn(spun);
                 return true;
             }
         }
-        let began = monotonic_now();
+        let fell_asleep = monotonic_now();
         self.sleep(deadline);
-        let slept = monotonic_now().since(began);
+        let awoke = monotonic_now();
+        self.spin.learn(awoke.since(began));
         self.count(|stats| {
-            stats.sleep_ns += slept.0;
+            stats.sleep_ns += awoke.since(fell_asleep).0;
             stats.sleeps += 1;
         });
+        // What came while this side slept comes before the timers that are due by now.
+        self.exchange();
         true
     }
 }
@@ -154,7 +157,7 @@ fn timespec(span: Nanos) -> Timespec {
     Timespec { tv_sec: (span.0 / 1_000_000_000) as i64, tv_nsec: (span.0 % 1_000_000_000) as i64 }
 }
 
-/// How long to spin before sleeping: grows while spinning pays, shrinks while it does not.
+/// How long to spin before sleeping: grows while waits are short, shrinks while they are long.
 #[derive(Debug, PartialEq, Eq)]
 struct SpinBudget {
     mode: IdleMode,
@@ -178,12 +181,15 @@ impl SpinBudget {
         Self { mode, budget: most, most }
     }
 
-    fn learn(&mut self, found: bool) {
+    /// After a wait that took `waited`, be it spent spinning, asleep or both. A sleep always lasts
+    /// about as long as it takes to be woken; one that lasted little longer was not worth it.
+    fn learn(&mut self, waited: Nanos) {
         if self.mode != IdleMode::Hybrid {
             return;
         }
-        let next = if found { self.budget.0 * 2 } else { self.budget.0 / 2 };
-        self.budget = Nanos(next).clamp(Self::LEAST, self.most);
+        let worth_it = waited <= Self::MOST + Self::MOST;
+        let next = if worth_it { self.budget.0 * 2 } else { self.budget.0 / 2 };
+        self.budget = Nanos(next).clamp(Self::LEAST.min(self.most), self.most);
     }
 }
 
@@ -199,14 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_follows_what_spinning_found() {
+    fn the_budget_follows_how_long_waits_are() {
         let mut spin = SpinBudget::new(IdleMode::Hybrid, 2);
         for _ in 0..20 {
-            spin.learn(false);
+            spin.learn(Nanos::from_micros(101));
         }
         assert_eq!(spin.budget, SpinBudget::LEAST);
         for _ in 0..20 {
-            spin.learn(true);
+            spin.learn(Nanos::from_micros(100));
         }
         assert_eq!(spin.budget, SpinBudget::MOST);
     }

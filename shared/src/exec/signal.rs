@@ -34,6 +34,11 @@ impl Signal {
         });
     }
 
+    /// Whether anybody waits.
+    pub fn is_awaited(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+    }
+
     /// Ready with what `condition` returns as soon as that is something.
     pub fn wait_for<T>(&self, mut condition: impl FnMut() -> Option<T>) -> impl Future<Output = T> {
         poll_fn(move |cx| match condition() {

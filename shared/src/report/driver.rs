@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Doorbells;
 use crate::exec::IdleStats;
 
 /// Schema of the file that `driver --json` writes.
@@ -73,6 +74,9 @@ pub struct ProcessReport {
     pub cpu_ns: u64,
     /// Time spent waiting.
     pub idle: IdleStats,
+    /// Signals to the other process.
+    #[serde(default)]
+    pub doorbells: Doorbells,
 }
 
 #[cfg(test)]

@@ -203,6 +203,9 @@ pub struct Doorbells {
     pub rung: u64,
     /// Batches that needed no signal of their own, because the peer was awake.
     pub suppressed: u64,
+    /// Signals with nothing behind them.
+    #[serde(default)]
+    pub spurious: u64,
 }
 
 /// One app.

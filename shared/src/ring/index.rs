@@ -21,6 +21,16 @@ pub enum IndexError {
         /// How many frames were submitted so far.
         submitted: u64,
     },
+    /// An index in shared memory went back, or ahead of what it can be.
+    #[error("the peer moved its index from {from} to {to}; it never goes back, and {most} is the most it can be")]
+    Jumped {
+        /// What it was.
+        from: u64,
+        /// What it is now.
+        to: u64,
+        /// The most it can be.
+        most: u64,
+    },
 }
 
 /// The producer's private view: how many frames went in, how many came back.
@@ -147,7 +157,7 @@ impl ConsumerIndex {
 }
 
 /// The slot, and the cursor moved to the one behind it. Any depth, so no mask, and no division.
-fn step(cursor: &mut u32, depth: Depth) -> u32 {
+pub(super) fn step(cursor: &mut u32, depth: Depth) -> u32 {
     let slot = *cursor;
     *cursor = if slot + 1 == depth.get() { 0 } else { slot + 1 };
     slot

@@ -8,6 +8,7 @@
 //! The arithmetic is pure ([`ProducerIndex`], [`ConsumerIndex`], [`Credits`]); what carries frames
 //! and completions across is a port ([`ProducerPort`], [`ConsumerPort`]).
 
+pub mod channel;
 mod credits;
 mod depth;
 mod frame;
@@ -16,6 +17,7 @@ pub mod memory;
 mod occupancy;
 mod port;
 mod producer;
+pub mod shm;
 pub mod socket;
 
 pub use credits::{Acquire, Credits, Grant};
@@ -23,5 +25,5 @@ pub use depth::{Depth, DepthError};
 pub use frame::{Completion, Descriptor, MAX_FRAME, MIN_FRAME, Status};
 pub use index::{ConsumerIndex, IndexError, ProducerIndex};
 pub use occupancy::Occupancy;
-pub use port::{CloseReason, ConsumerPort, Port, ProducerPort};
+pub use port::{CloseReason, ConsumerPort, Need, Port, ProducerPort};
 pub use producer::{Permit, Producer, Reserve, RingStats};

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::{Completion, Descriptor, IndexError};
 use crate::exec::Signal;
+use crate::report::Doorbells;
 use crate::wire::{Control, WireError};
 
 /// Why a session can carry nothing any more.
@@ -21,6 +22,22 @@ pub enum CloseReason {
     /// The peer claimed slots that it cannot have.
     #[error("the peer broke the protocol: {0}")]
     Index(#[from] IndexError),
+    /// The peer handed over a slot without a frame in it.
+    #[error("the peer broke the protocol: a slot that holds {0} bytes")]
+    SlotLength(u32),
+    /// The peer rings and rings, and never has anything to say.
+    #[error("the peer broke the protocol: {0} doorbells in a row with nothing behind them")]
+    DoorbellStorm(u32),
+}
+
+/// What a producer that sleeps needs to be woken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// The very next completion: somebody waits for a budget, a response or a drain.
+    Completion,
+    /// Room, at the latest when half of the ring is free: to be woken for each slot costs more than
+    /// it gives.
+    Room,
 }
 
 /// What both ends share: control messages, and the end of the session.
@@ -48,6 +65,11 @@ pub trait Port {
 
     /// Ends the session from this side, for a reason that the port itself could not see.
     fn close(&self, reason: CloseReason);
+
+    /// The signals to the peer so far; none where peers never sleep.
+    fn doorbells(&self) -> Doorbells {
+        Doorbells::default()
+    }
 }
 
 /// The end that submits frames.
@@ -58,6 +80,10 @@ pub trait ProducerPort: Port {
 
     /// The next completion that arrived.
     fn next_completion(&self) -> Option<Completion>;
+
+    /// Says whom to ask before this side goes to sleep. A port that is never asked to wake late has
+    /// no use for it.
+    fn before_sleep_ask(&self, _need: Box<dyn Fn() -> Need>) {}
 }
 
 /// The end that takes and completes frames.
@@ -74,6 +100,12 @@ pub trait ConsumerPort: Port {
 
     /// Completes the oldest taken frame; its slot is the producer's again.
     fn complete(&self, completion: Completion);
+
+    /// The consumer is about to wait, and could do so until `most` further frames have completed.
+    /// Returns after how many the producer wants to hear of them; whoever waits longer is late.
+    fn patience(&self, most: u32) -> u32 {
+        most.min(1)
+    }
 }
 
 // An end is shared by the tasks that use it and the park that moves its bytes.
@@ -105,6 +137,10 @@ impl<T: Port + ?Sized> Port for Rc<T> {
     fn close(&self, reason: CloseReason) {
         (**self).close(reason);
     }
+
+    fn doorbells(&self) -> Doorbells {
+        (**self).doorbells()
+    }
 }
 
 impl<T: ProducerPort + ?Sized> ProducerPort for Rc<T> {
@@ -114,6 +150,10 @@ impl<T: ProducerPort + ?Sized> ProducerPort for Rc<T> {
 
     fn next_completion(&self) -> Option<Completion> {
         (**self).next_completion()
+    }
+
+    fn before_sleep_ask(&self, need: Box<dyn Fn() -> Need>) {
+        (**self).before_sleep_ask(need);
     }
 }
 
@@ -132,5 +172,9 @@ impl<T: ConsumerPort + ?Sized> ConsumerPort for Rc<T> {
 
     fn complete(&self, completion: Completion) {
         (**self).complete(completion);
+    }
+
+    fn patience(&self, most: u32) -> u32 {
+        (**self).patience(most)
     }
 }

@@ -62,6 +62,7 @@ impl<P: ProducerPort> Producer<P> {
     }
 
     /// A permit now, or none.
+    #[inline(always)]
     pub fn try_reserve(&self) -> Option<Permit<'_, P>> {
         let credit = self.credits.try_acquire(1)?;
         Some(self.permit(credit))
@@ -144,6 +145,7 @@ pub struct Permit<'a, P: ProducerPort> {
 impl<P: ProducerPort> Permit<'_, P> {
     /// Writes the frame and hands it over. `None` if the session has died meanwhile: the frame is
     /// lost. Otherwise the slot it occupies until its completion.
+    #[inline(always)]
     pub fn submit(self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
         let Self { producer, credit } = self;
         if producer.port.is_closed() {

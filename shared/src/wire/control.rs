@@ -53,8 +53,11 @@ pub enum Direction {
 #[serde(rename_all = "kebab-case")]
 pub enum TransportKind {
     /// Over the Unix socket, in batches.
-    #[default]
+    #[cfg_attr(not(target_os = "linux"), default)]
     Socket,
+    /// Through shared memory.
+    #[cfg_attr(target_os = "linux", default)]
+    Shm,
 }
 
 /// What the driver grants.
@@ -92,6 +95,10 @@ pub enum RefuseCode {
     BadGreeting,
     /// The driver is about to exit.
     ShuttingDown,
+    /// The stack belongs to a user that this driver does not serve.
+    NotAllowed,
+    /// The driver's system has no memory or descriptors left.
+    NoResources,
 }
 
 /// The end of a session.

@@ -12,6 +12,6 @@ pub mod stream;
 pub use control::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, RefuseCode, RingInfo, TransportKind};
 pub use preamble::{PREAMBLE_LEN, VERSION, check_preamble, preamble};
 pub use record::{
-    COMPLETION_LEN, FRAME_HEADER_LEN, MAX_CONTROL, Parsed, WireError, encode_completion, encode_control,
-    encode_frame_header, parse,
+    COMPLETION_LEN, DOORBELL_RECORD, FRAME_HEADER_LEN, MAX_CONTROL, MEMORY_RECORD, Parsed, WireError,
+    encode_completion, encode_control, encode_frame_header, parse,
 };

@@ -7,6 +7,8 @@
 //! | 1 frame | 32 + len | kind u8, 0 u8, len u16, flow u32, sequence u64, submitted u64, 0 u64, frame |
 //! | 2 completion | 24 | kind u8, status u8, 0 u16, 0 u32, position u64, at u64 |
 //! | 3 control | 8 + len | kind u8, 0 u8, 0 u16, len u32, bincode of [`Control`] |
+//! | 4 memory | 8 | kind u8, 0 u8, 0 u16, descriptors u32; the descriptors travel with it |
+//! | 5 doorbell | 8 | kind u8, 0 u8, 0 u16, 0 u32 |
 
 use bincode::Options;
 
@@ -26,6 +28,13 @@ pub(super) const CONTROL_HEADER_LEN: usize = 8;
 const FRAME: u8 = 1;
 const COMPLETION: u8 = 2;
 const CONTROL: u8 = 3;
+const MEMORY: u8 = 4;
+const DOORBELL: u8 = 5;
+
+/// The record that a descriptor of shared memory travels with. Always the same: one descriptor.
+pub const MEMORY_RECORD: [u8; 8] = [MEMORY, 0, 0, 0, 1, 0, 0, 0];
+/// The record that wakes a sleeping peer. Always the same.
+pub const DOORBELL_RECORD: [u8; 8] = [DOORBELL, 0, 0, 0, 0, 0, 0, 0];
 
 /// Bytes that no peer may send.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +68,20 @@ pub enum Parsed<'a> {
     Completion(Completion),
     /// A control message.
     Control(Control),
+    /// A doorbell.
+    Doorbell,
+}
+
+impl Parsed<'_> {
+    /// What it is called where it does not belong.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Frame(..) => "frame",
+            Self::Completion(_) => "completion",
+            Self::Control(_) => "control message",
+            Self::Doorbell => "doorbell",
+        }
+    }
 }
 
 /// Reads the record at the front of `bytes`, and says how long it is. `None` if more bytes are
@@ -73,6 +96,11 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError> {
         Some(&FRAME) => parse_frame(bytes),
         Some(&COMPLETION) => parse_completion(bytes),
         Some(&CONTROL) => parse_control(bytes),
+        // Descriptors come right behind the greeting or not at all; a plain read has lost them.
+        Some(&MEMORY) => Err(WireError::Unexpected("descriptor of memory")),
+        Some(&DOORBELL) => {
+            Ok((bytes.len() >= DOORBELL_RECORD.len()).then_some((Parsed::Doorbell, DOORBELL_RECORD.len())))
+        }
         Some(&kind) => Err(WireError::UnknownKind(kind)),
     }
 }

@@ -67,7 +67,7 @@ pub(crate) fn finished() -> RunReport {
             occupancy_max: 255,
             active_ns: 5_001_234_567,
         },
-        doorbells: Doorbells { rung: 13_579, suppressed: 2_468 },
+        doorbells: Doorbells { rung: 13_579, suppressed: 2_468, spurious: 12 },
         apps: vec![app("bulk", "bulk:name=bulk,size=1472B", totals, rate)],
         series: vec![Sample { time_ns: 1_000_000_000, delivered: 81_000, ..Sample::default() }],
         process: process(2_345_678_901, 6_789),
@@ -164,7 +164,11 @@ fn app(name: &str, spec: &str, totals: Totals, rate: RateReport) -> AppReport {
 }
 
 fn process(cpu_ns: u64, sleeps: u64) -> ProcessReport {
-    ProcessReport { cpu_ns, idle: IdleStats { spin_ns: 5, sleep_ns: 6, sleeps } }
+    ProcessReport {
+        cpu_ns,
+        idle: IdleStats { spin_ns: 5, sleep_ns: 6, sleeps },
+        doorbells: Doorbells { rung: 7, suppressed: 8, spurious: 9 },
+    }
 }
 
 fn driver() -> DriverReport {

@@ -8,7 +8,7 @@ mod ring;
 pub use policy::{Policy, PolicyError};
 pub use ring::RingDevice;
 
-use super::{Packet, SendError};
+use super::{Packet, SendError, now};
 
 /// A device: what Ethernet sits on.
 #[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
@@ -21,4 +21,12 @@ pub trait Device {
     /// # Errors
     /// [`SendError::Closed`] if there is no driver any more.
     async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError>;
+
+    /// Takes a whole frame now, or not at all.
+    ///
+    /// # Errors
+    /// [`SendError::WouldBlock`] where [`Device::send`] would wait, and all of its errors.
+    fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+        now(self.send(packet))
+    }
 }

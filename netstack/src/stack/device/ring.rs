@@ -6,13 +6,13 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 use shared::exec::{Clock, Signal};
 use shared::ledger::DropReason;
-use shared::ring::{Completion, Descriptor, MAX_FRAME, Permit, Producer, ProducerPort};
+use shared::ring::{Completion, Descriptor, MAX_FRAME, Need, Permit, Producer, ProducerPort};
 use shared::units::Nanos;
 
 use super::pending::{Pending, Table};
 use super::queue::TxQueue;
 use super::{Device, Policy};
-use crate::flow::{Flows, Stage};
+use crate::flow::{Flow, Flows, Stage};
 use crate::stack::{Packet, SendError};
 
 /// Sends frames through the ring, and does what its policy says when there is no room.
@@ -52,6 +52,19 @@ impl<P: ProducerPort> RingDevice<P> {
             flows,
             clock,
         }
+    }
+
+    /// Tells the port whom to ask before the stack goes to sleep.
+    pub fn answer_before_sleep(self: &Rc<Self>)
+    where
+        P: 'static,
+    {
+        let device = Rc::downgrade(self);
+        let need = move || match device.upgrade() {
+            Some(device) if device.flows.are_awaited() || device.quiet.is_awaited() => Need::Completion,
+            _ => Need::Room,
+        };
+        self.ring.port().before_sleep_ask(Box::new(need));
     }
 
     /// The ring below.
@@ -95,11 +108,10 @@ impl<P: ProducerPort> RingDevice<P> {
         let at = completion.at.max(pending.submitted).min(self.clock.now());
         let held = at.since(pending.submitted);
         self.held_ns.set(self.held_ns.get().saturating_add(held.0));
-        let flow = self.flows.get(pending.stamp.flow);
-        match DropReason::of_status(completion.status) {
+        self.flows.with(pending.stamp.flow, |flow| match DropReason::of_status(completion.status) {
             None => flow.deliver(pending.bytes, pending.stamp.intended, pending.accepted, at),
             Some(reason) => flow.drop_one(pending.bytes, reason),
-        }
+        });
     }
 
     /// Lets nothing into the ring any more that waits in front of it: what has been submitted can be
@@ -207,6 +219,7 @@ impl<P: ProducerPort> RingDevice<P> {
     }
 
     /// Between permit and submit nothing waits, and submitting cannot fail.
+    #[inline(always)]
     fn submit(&self, permit: Permit<'_, P>, pending: Pending, headers: &[u8], payload: &[u8]) {
         let descriptor = Descriptor {
             len: (headers.len() + payload.len()) as u32,
@@ -225,6 +238,23 @@ impl<P: ProducerPort> RingDevice<P> {
 impl<P: ProducerPort> Device for Rc<RingDevice<P>> {
     fn max_frame(&self) -> usize {
         MAX_FRAME
+    }
+
+    #[inline(always)]
+    fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+        if self.ring.port().is_closed() {
+            return Err(SendError::Closed);
+        }
+        match self.policy {
+            Policy::Wait | Policy::Deadline(_) => {
+                let permit = self.ring.try_reserve().ok_or(SendError::WouldBlock)?;
+                self.flows.with(packet.stamp().flow, Flow::accept);
+                self.submit(permit, Pending::of(packet, self.clock.now()), packet.headers(), packet.payload());
+            }
+            Policy::DropNewest => self.send_or_drop(packet),
+            Policy::DropOldest => self.send_or_queue(packet),
+        }
+        Ok(())
     }
 
     async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {

@@ -142,7 +142,8 @@ async fn both(tasks: Tasks, system: Rc<System>, specs: Vec<AppSpec>) {
     let neighbours = Rc::new(Neighbours::default());
     neighbours.set(IpAddr::from([10, 0, 0, 2]), MacAddr([2, 0, 0, 0, 0, 2]));
     let mac = MacAddr([2, 0, 0, 0, 0, 1]);
-    let ethernet = Ethernet::new(Rc::clone(&system.device), mac, neighbours, Rc::clone(&system.flows));
+    let ethernet =
+        Ethernet::new(Rc::clone(&system.device), mac, neighbours, Rc::clone(&system.flows), system.clock.clone());
     let udp = Rc::new(Udp::new(Ip::new(ethernet, Routes::default().on_link(IpAddr::from([10, 0, 0, 1]), 24))));
     let apps = resolve_all(&specs, LINK, Bytes(1472)).unwrap();
     system.running.set(apps.len());

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::end::{End, Side};
+use crate::ring::channel::{Channel, Side};
 use crate::ring::{CloseReason, Completion, ConsumerIndex, ConsumerPort, Depth, Descriptor, MAX_FRAME};
 use crate::wire::{Parsed, WireError, encode_completion};
 
 /// The consumer's end of a socket session.
-pub type SocketConsumer = End<ConsumerSide>;
+pub type SocketConsumer = Channel<ConsumerSide>;
 
 /// What only a consumer has.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl ConsumerSide {
 
 impl Side for ConsumerSide {
     fn arrive(&mut self, record: Parsed<'_>) -> Result<(), CloseReason> {
-        let Parsed::Frame(descriptor, frame) = record else { return Err(WireError::Unexpected("completion").into()) };
+        let Parsed::Frame(descriptor, frame) = record else { return Err(WireError::Unexpected(record.name()).into()) };
         self.index.arrive()?;
         let mut place = self.spare.pop().unwrap_or_else(Place::new);
         place.descriptor = descriptor;

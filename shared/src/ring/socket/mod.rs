@@ -17,13 +17,9 @@
 //! | both | one inbox, [`MAX_UNREAD_CONTROL`] control messages, and the control messages it sends itself |
 
 mod consumer;
-mod end;
-mod inbox;
-mod outbox;
 mod producer;
-mod stats;
 
+pub use super::channel::ChannelStats as SocketStats;
+pub use super::channel::MAX_UNREAD_CONTROL;
 pub use consumer::{ConsumerSide, SocketConsumer};
-pub use end::{End, MAX_UNREAD_CONTROL, Side};
 pub use producer::{ProducerSide, SocketProducer};
-pub use stats::SocketStats;

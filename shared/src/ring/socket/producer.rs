@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::end::{End, Side};
+use crate::ring::channel::{Channel, Side};
 use crate::ring::{CloseReason, Completion, Depth, Descriptor, MAX_FRAME, Port, ProducerIndex, ProducerPort};
 use crate::wire::{Parsed, WireError, encode_frame_header};
 
 /// The producer's end of a socket session.
-pub type SocketProducer = End<ProducerSide>;
+pub type SocketProducer = Channel<ProducerSide>;
 
 /// What only a producer has.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl SocketProducer {
 
 impl Side for ProducerSide {
     fn arrive(&mut self, record: Parsed<'_>) -> Result<(), CloseReason> {
-        let Parsed::Completion(completion) = record else { return Err(WireError::Unexpected("frame").into()) };
+        let Parsed::Completion(completion) = record else { return Err(WireError::Unexpected(record.name()).into()) };
         self.index.complete(completion.position)?;
         self.completions.push_back(completion);
         Ok(())

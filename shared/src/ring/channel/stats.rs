@@ -1,10 +1,10 @@
-//! What the socket transport counts.
+//! What a channel counts.
 
 use crate::report::Doorbells;
 
 /// The traffic of one end with the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SocketStats {
+pub struct ChannelStats {
     /// Records queued for the peer: frames, completions and control messages.
     pub records: u64,
     /// Writes that carried something: each of them wakes a sleeping peer.
@@ -17,9 +17,9 @@ pub struct SocketStats {
     pub read_bytes: u64,
 }
 
-impl SocketStats {
+impl ChannelStats {
     /// Writes as doorbells: what travelled behind something else needed none of its own.
     pub fn doorbells(&self) -> Doorbells {
-        Doorbells { rung: self.writes, suppressed: self.records.saturating_sub(self.writes) }
+        Doorbells { rung: self.writes, suppressed: self.records.saturating_sub(self.writes), spurious: 0 }
     }
 }

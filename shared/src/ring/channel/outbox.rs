@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// Encoded records that the kernel did not take yet.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(in crate::ring) struct Outbox {
     /// Records, one behind the other; those before `sent` are gone already.
     sending: Vec<u8>,
     sent: usize,
@@ -19,7 +19,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Appends part of a record.
-    pub(super) fn push(&mut self, part: &[u8]) {
+    pub(in crate::ring) fn push(&mut self, part: &[u8]) {
         self.filling.extend_from_slice(part);
     }
 
@@ -39,7 +39,7 @@ impl Outbox {
     }
 
     /// Frames or completions that have not left, or not all of them.
-    pub(super) fn unsent_slots(&self) -> usize {
+    pub(in crate::ring) fn unsent_slots(&self) -> usize {
         self.ends.len()
     }
 

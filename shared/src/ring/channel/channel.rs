@@ -1,5 +1,4 @@
-//! What both ends of the socket transport do alike: batched reads and writes, control messages,
-//! and the end of the session.
+//! One end of the socket: batched reads and writes, control messages, and the end of the session.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -11,10 +10,11 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::socket_type;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, recv, sendmsg};
 
-use super::SocketStats;
+use super::ChannelStats;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use crate::exec::{Signal, Source};
+use crate::report::Doorbells;
 use crate::ring::{CloseReason, Port};
 use crate::wire::{Control, Parsed, WireError, encode_control};
 
@@ -25,9 +25,9 @@ pub const MAX_UNREAD_CONTROL: usize = 16;
 /// this side still fills the ring.
 const EARLY_WRITE: usize = 64 * 1024;
 
-/// What tells a producer from a consumer.
+/// What tells a producer from a consumer, and one transport from another.
 pub trait Side: Debug {
-    /// A frame or a completion came.
+    /// A record came that is no control message.
     ///
     /// # Errors
     /// Why the session ends, if this side cannot have got it from an honest peer.
@@ -42,7 +42,7 @@ pub trait Side: Debug {
 /// Used from one thread, as an `Rc`: the executor's park calls [`Source::exchange`], tasks use it
 /// as a port. Dropped, it closes the connection.
 #[derive(Debug)]
-pub struct End<S> {
+pub struct Channel<S> {
     stream: OwnedFd,
     arrived: Signal,
     told: Signal,
@@ -50,25 +50,25 @@ pub struct End<S> {
 }
 
 #[derive(Debug)]
-pub(super) struct State<S> {
-    pub(super) side: S,
+pub(in crate::ring) struct State<S> {
+    pub(in crate::ring) side: S,
     inbox: Inbox,
-    pub(super) outbox: Outbox,
+    pub(in crate::ring) outbox: Outbox,
     /// What was unsent after the last write: only bytes beyond it make an early one worthwhile.
     refused: usize,
     control: VecDeque<Control>,
     closed: Option<CloseReason>,
     /// Why writing failed. What the peer sent before it went is read before the session closes.
     broken: Option<CloseReason>,
-    stats: SocketStats,
+    stats: ChannelStats,
 }
 
-impl<S: Side> End<S> {
+impl<S: Side> Channel<S> {
     /// An end on `stream`, which is past the greeting.
     ///
     /// # Errors
     /// If it is no stream socket: any other kind would cut records, or refuse to be read.
-    pub(super) fn with_side(stream: OwnedFd, side: S) -> io::Result<Self> {
+    pub(in crate::ring) fn with_side(stream: OwnedFd, side: S) -> io::Result<Self> {
         if socket_type(&stream)? != SocketType::STREAM {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the ring needs a stream socket"));
         }
@@ -80,13 +80,13 @@ impl<S: Side> End<S> {
             control: VecDeque::new(),
             closed: None,
             broken: None,
-            stats: SocketStats::default(),
+            stats: ChannelStats::default(),
         };
         Ok(Self { stream, arrived: Signal::default(), told: Signal::default(), state: RefCell::new(state) })
     }
 
     /// The traffic so far.
-    pub fn stats(&self) -> SocketStats {
+    pub fn stats(&self) -> ChannelStats {
         self.state.borrow().stats
     }
 
@@ -95,12 +95,12 @@ impl<S: Side> End<S> {
         self.state.borrow().outbox.len()
     }
 
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut State<S>) -> T) -> T {
+    pub(in crate::ring) fn with<T>(&self, act: impl FnOnce(&mut State<S>) -> T) -> T {
         act(&mut self.state.borrow_mut())
     }
 
     /// Queues one frame or completion, which `encode` writes; nothing on a closed session.
-    pub(super) fn queue_slot(&self, encode: impl FnOnce(&mut Outbox)) {
+    pub(in crate::ring) fn queue_slot(&self, encode: impl FnOnce(&mut Outbox)) {
         let state = &mut *self.state.borrow_mut();
         if state.closed.is_some() || state.broken.is_some() {
             return;
@@ -109,6 +109,19 @@ impl<S: Side> End<S> {
         state.outbox.end_slot();
         state.stats.records += 1;
         if state.outbox.len() >= state.refused + EARLY_WRITE {
+            state.write(self.stream.as_fd());
+        }
+    }
+}
+
+impl<S: Side> Channel<S> {
+    /// Writes `record` at once. Nothing happens if bytes are waiting already: a peer that has not
+    /// read those has something to wake up for.
+    pub(in crate::ring) fn nudge(&self, record: &[u8]) {
+        let state = &mut *self.state.borrow_mut();
+        if state.outbox.len() == 0 && state.broken.is_none() && state.closed.is_none() {
+            state.outbox.push(record);
+            state.stats.records += 1;
             state.write(self.stream.as_fd());
         }
     }
@@ -207,7 +220,7 @@ fn close_reason(error: Errno) -> CloseReason {
     }
 }
 
-impl<S: Side> Source for End<S> {
+impl<S: Side> Source for Channel<S> {
     fn exchange(&self) -> bool {
         let mut state = self.state.borrow_mut();
         let moved = state.exchange(self.stream.as_fd());
@@ -233,7 +246,7 @@ impl<S: Side> Source for End<S> {
     }
 }
 
-impl<S: Side> Port for End<S> {
+impl<S: Side> Port for Channel<S> {
     fn arrived(&self) -> &Signal {
         &self.arrived
     }
@@ -265,9 +278,17 @@ impl<S: Side> Port for End<S> {
         self.state.borrow().closed.clone()
     }
 
+    fn is_closed(&self) -> bool {
+        self.state.borrow().closed.is_some()
+    }
+
     fn close(&self, reason: CloseReason) {
         self.state.borrow_mut().close(reason);
         self.arrived.notify();
         self.told.notify();
+    }
+
+    fn doorbells(&self) -> Doorbells {
+        self.stats().doorbells()
     }
 }

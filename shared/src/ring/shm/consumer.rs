@@ -1,0 +1,139 @@
+//! The end that takes and completes frames.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::end::{Core, port};
+use super::slot::{decode, pack};
+use super::{AWAKE, Head, SharedMemory, ShmStats, Words};
+use crate::exec::{Signal, Source};
+use crate::report::Doorbells;
+use crate::ring::{CloseReason, Completion, ConsumerPort, Descriptor, Port};
+use crate::wire::Control;
+
+/// The consumer's end of a ring in shared memory.
+#[derive(Debug)]
+pub struct ShmConsumer {
+    core: Core,
+    /// The header of the oldest frame that was not taken, once it was looked at: copied and checked
+    /// once.
+    peeked: Cell<Option<Descriptor>>,
+    /// The count of completions by which this side will be awake without being woken; [`AWAKE`] if
+    /// it waits for frames alone.
+    plan: Cell<u64>,
+}
+
+impl ShmConsumer {
+    /// A consumer on `memory`; `stream` is past the greeting.
+    ///
+    /// # Errors
+    /// If `stream` is no stream socket.
+    pub fn new(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
+        Ok(Self { core: Core::consumer(stream, memory)?, peeked: Cell::default(), plan: Cell::new(AWAKE) })
+    }
+
+    /// The traffic so far.
+    pub fn stats(&self) -> ShmStats {
+        self.core.stats()
+    }
+
+    /// Nothing is staged here: what was put is in the ring.
+    fn unload(&self) {}
+
+    /// Whether the producer waits for an earlier completion than this side plans for.
+    fn is_too_patient(&self) -> bool {
+        self.core.peer_sleeps_until(Head::ProducerEvent).is_some_and(|at| at < self.plan.get())
+    }
+}
+
+impl Source for ShmConsumer {
+    fn exchange(&self) -> bool {
+        self.core.exchange()
+    }
+
+    /// Frames that wait already wait for the hardware, so further ones are no reason to wake up.
+    fn before_sleep(&self) -> bool {
+        let (_, produced) = self.core.counts();
+        let wake_at = if self.core.waiting() == 0 { produced + 1 } else { AWAKE };
+        self.core.memory.word(Head::ConsumerPlan).store(self.plan.get(), Relaxed);
+        if !self.core.announce(wake_at) {
+            return false;
+        }
+        // Behind the fence of the announcement: a producer that did not see the plan is seen here.
+        if self.is_too_patient() {
+            self.core.arrived().notify();
+            return false;
+        }
+        true
+    }
+
+    fn after_sleep(&self) {
+        self.core.memory.word(Head::ConsumerPlan).store(AWAKE, Relaxed);
+        self.core.awake();
+    }
+
+    fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
+        self.core.descriptor()
+    }
+}
+
+port!(ShmConsumer);
+
+impl ConsumerPort for ShmConsumer {
+    fn waiting(&self) -> u32 {
+        self.core.waiting()
+    }
+
+    fn peek(&self) -> Option<Descriptor> {
+        let slot = self.core.peek()?;
+        if let Some(known) = self.peeked.get() {
+            return Some(known);
+        }
+        match decode(&self.core.memory.read_header(slot)) {
+            Ok(descriptor) => {
+                self.peeked.set(Some(descriptor));
+                Some(descriptor)
+            }
+            Err(reason) => {
+                if !self.is_closed() {
+                    self.close(reason);
+                }
+                None
+            }
+        }
+    }
+
+    /// A frame whose header cannot be is taken all the same, with no bytes: the session is over.
+    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
+        let len = self.peek().map_or(0, |descriptor| descriptor.len as usize);
+        self.peeked.set(None);
+        self.core.next(|memory, slot, _| {
+            into.map_or(&[][..], |buffer| {
+                let len = len.min(buffer.len());
+                let copy = &mut buffer[..len];
+                memory.read_frame(slot, copy);
+                copy
+            })
+        })
+    }
+
+    fn complete(&self, completion: Completion) {
+        // A completion that nobody took a frame for would be a lie.
+        let (put, _) = self.core.counts();
+        if completion.position == put && self.core.taken() > put {
+            let word = pack(&completion);
+            self.core.put(|memory, slot| memory.completion(slot).store(word, Relaxed));
+        }
+    }
+
+    fn patience(&self, most: u32) -> u32 {
+        let (completed, _) = self.core.counts();
+        let wanted = self.core.peer_sleeps_until(Head::ProducerEvent).map_or(u64::from(most), |at| at - completed);
+        let wait = wanted.min(u64::from(most));
+        self.plan.set(if wait == 0 { AWAKE } else { completed + wait });
+        // No more than `most`, which fits.
+        wait as u32
+    }
+}

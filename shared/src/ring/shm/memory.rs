@@ -1,0 +1,178 @@
+//! The shared memory: made and sealed by one side, checked and mapped by the other.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate, memfd_create};
+use rustix::io::Errno;
+use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
+
+use super::layout::{
+    DEPTH_AT, GENERATION_AT, MAGIC, MAGIC_AT, SLOT_HEADER, STRIDE, STRIDE_AT, completion_at, slot_at, total,
+};
+use super::{Head, Words};
+use crate::ring::Depth;
+
+/// With these, nobody can take the memory away from under a mapping of it.
+const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+
+/// Where a memfd lies, unless it is made of huge pages: those may be missing when they are touched.
+const TMPFS: u64 = 0x0102_1994;
+
+/// A ring that lies in memory which both processes see.
+#[derive(Debug)]
+pub struct SharedMemory {
+    region: MmapRegion,
+    depth: Depth,
+    /// Stands in for a word outside of the mapping, of which there is none.
+    nowhere: AtomicU64,
+}
+
+/// Memory that was handed over and is not what it must be.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// Some other kind of descriptor.
+    #[error("the peer handed over a descriptor that is no memory file ({0})")]
+    NotMemory(io::Error),
+    /// The peer could take it away again.
+    #[error("the peer handed over memory that is not sealed against shrinking, growing and other seals")]
+    Unsealed,
+    /// Memory that may turn out not to be there.
+    #[error("the peer handed over memory of huge pages; it must be of ordinary ones")]
+    HugePages,
+    /// It does not hold the ring that was agreed upon.
+    #[error("the peer handed over {got} B of memory for a ring that takes {expected} B")]
+    Size {
+        /// What came.
+        got: u64,
+        /// What the ring takes.
+        expected: u64,
+    },
+    /// It cannot be mapped.
+    #[error("the ring's memory cannot be mapped: {0}")]
+    Map(#[from] vm_memory::mmap::MmapRegionError),
+    /// It holds something else, or the ring of another session.
+    #[error("the peer handed over memory with {what} {got} where {expected} was agreed upon")]
+    Stale {
+        /// Which part of the head.
+        what: &'static str,
+        /// What is there.
+        got: u64,
+        /// What has to be there.
+        expected: u64,
+    },
+}
+
+impl SharedMemory {
+    /// Makes an empty ring of `depth` slots for session `generation`, and the descriptor to hand
+    /// over. Pages are committed when they are first written, so a deep ring that stays shallow
+    /// costs little.
+    ///
+    /// # Errors
+    /// If the system has no memory or descriptors left.
+    pub fn create(depth: Depth, generation: u64) -> Result<(Self, OwnedFd), MemoryError> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let system = |error: Errno| MemoryError::NotMemory(error.into());
+        let file = memfd_create("pushback-ring", flags).map_err(system)?;
+        ftruncate(&file, total(depth) as u64).map_err(system)?;
+        fcntl_add_seals(&file, SEALS).map_err(system)?;
+        let memory = Self::map(file.try_clone().map_err(MemoryError::NotMemory)?, depth)?;
+        for (at, value) in head(depth, generation) {
+            memory.word_at(at).store(value, Ordering::Relaxed);
+        }
+        Ok((memory, file))
+    }
+
+    /// Maps memory that a peer made for session `generation`, once it is known to be what it must
+    /// be and to stay so.
+    ///
+    /// # Errors
+    /// [`MemoryError`] if it is not.
+    pub fn open(file: OwnedFd, depth: Depth, generation: u64) -> Result<Self, MemoryError> {
+        let seals = fcntl_get_seals(&file).map_err(|error| MemoryError::NotMemory(error.into()))?;
+        if !seals.contains(SEALS) {
+            return Err(MemoryError::Unsealed);
+        }
+        let system = |error: Errno| MemoryError::NotMemory(error.into());
+        if fstatfs(&file).map_err(system)?.f_type as u64 != TMPFS {
+            return Err(MemoryError::HugePages);
+        }
+        let (got, expected) = (fstat(file.as_fd()).map_err(system)?.st_size as u64, total(depth) as u64);
+        if got != expected {
+            return Err(MemoryError::Size { got, expected });
+        }
+        let memory = Self::map(file, depth)?;
+        for ((at, expected), what) in
+            head(depth, generation).into_iter().zip(["magic", "generation", "depth", "stride"])
+        {
+            let got = memory.word_at(at).load(Ordering::Relaxed);
+            if got != expected {
+                return Err(MemoryError::Stale { what, got, expected });
+            }
+        }
+        Ok(memory)
+    }
+
+    fn map(file: OwnedFd, depth: Depth) -> Result<Self, MemoryError> {
+        let region = MmapRegion::from_file(FileOffset::new(File::from(file), 0), total(depth))?;
+        Ok(Self { region, depth, nowhere: AtomicU64::new(0) })
+    }
+
+    /// How many slots there are; the one in the memory is not looked at again.
+    pub fn depth(&self) -> Depth {
+        self.depth
+    }
+
+    /// The word at `at`, which is inside the mapping and aligned.
+    fn word_at(&self, at: usize) -> &AtomicU64 {
+        self.region.get_atomic_ref(at).unwrap_or(&self.nowhere)
+    }
+
+    /// The completion of `slot`.
+    pub(super) fn completion(&self, slot: u32) -> &AtomicU64 {
+        self.word_at(completion_at(slot))
+    }
+
+    /// Writes `bytes`, a header and a frame, into `slot`.
+    pub(super) fn write_slot(&self, slot: u32, bytes: &[u8]) {
+        if let Ok(room) = self.region.get_slice(slot_at(self.depth, slot), STRIDE) {
+            room.copy_from(bytes);
+        }
+    }
+
+    /// A private copy of the header of `slot`.
+    pub(super) fn read_header(&self, slot: u32) -> [u8; SLOT_HEADER] {
+        let mut header = [0; SLOT_HEADER];
+        if let Ok(slice) = self.region.get_slice(slot_at(self.depth, slot), SLOT_HEADER) {
+            slice.copy_to(&mut header);
+        }
+        header
+    }
+
+    /// Copies the frame in `slot` into `buffer`, as much as it holds.
+    pub(super) fn read_frame(&self, slot: u32, buffer: &mut [u8]) {
+        let at = slot_at(self.depth, slot) + SLOT_HEADER;
+        if let Ok(slice) = self.region.get_slice(at, STRIDE - SLOT_HEADER) {
+            slice.copy_to(buffer);
+        }
+    }
+}
+
+/// The words that say what kind of ring it is, and where they lie.
+fn head(depth: Depth, generation: u64) -> [(usize, u64); 4] {
+    [(MAGIC_AT, MAGIC), (GENERATION_AT, generation), (DEPTH_AT, u64::from(depth.get())), (STRIDE_AT, STRIDE as u64)]
+}
+
+impl Words for SharedMemory {
+    type Word = AtomicU64;
+
+    fn word(&self, which: Head) -> &AtomicU64 {
+        self.word_at(which.offset())
+    }
+
+    fn fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+}

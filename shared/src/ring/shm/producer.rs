@@ -1,0 +1,135 @@
+//! The end that submits frames.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::end::{Core, port};
+use super::slot::{encode, unpack};
+use super::staging::Staging;
+use super::{AWAKE, Head, SharedMemory, ShmStats, Words};
+use crate::exec::{Signal, Source};
+use crate::report::Doorbells;
+use crate::ring::{CloseReason, Completion, Descriptor, MAX_FRAME, Need, Port, ProducerPort};
+use crate::wire::{Control, WireError};
+
+/// The producer's end of a ring in shared memory.
+pub struct ShmProducer {
+    core: Core,
+    staging: RefCell<Staging>,
+    need: RefCell<Box<dyn Fn() -> Need>>,
+}
+
+impl ShmProducer {
+    /// A producer on `memory`; `stream` is past the greeting.
+    ///
+    /// # Errors
+    /// If `stream` is no stream socket.
+    pub fn new(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
+        Ok(Self {
+            core: Core::producer(stream, memory)?,
+            staging: RefCell::new(Staging::new()),
+            need: RefCell::new(Box::new(|| Need::Completion)),
+        })
+    }
+
+    /// The traffic so far.
+    pub fn stats(&self) -> ShmStats {
+        self.core.stats()
+    }
+
+    /// Puts what was staged into the ring.
+    fn unload(&self) {
+        self.staging.borrow_mut().drain(|bytes| self.core.put(|memory, slot| memory.write_slot(slot, bytes)));
+    }
+
+    /// The count of completions to be woken for; [`AWAKE`] if there is none to come.
+    fn wake_at(&self) -> u64 {
+        let (put, completed) = self.core.counts();
+        let outstanding = put - completed;
+        match (self.need.borrow())() {
+            _ if outstanding == 0 => AWAKE,
+            Need::Completion => completed + 1,
+            Need::Room => completed + outstanding.min(u64::from(self.core.memory.depth().get() / 2)).max(1),
+        }
+    }
+
+    /// A consumer that sleeps beyond what this side waits for is told so. The fence between the
+    /// announcement and this look is that of the announcement.
+    fn hurry_consumer(&self, wake_at: u64) {
+        let plan = self.core.memory.word(Head::ConsumerPlan).load(Relaxed);
+        if wake_at != AWAKE && plan > wake_at {
+            self.core.ring();
+        }
+    }
+}
+
+impl fmt::Debug for ShmProducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShmProducer").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+impl Source for ShmProducer {
+    fn exchange(&self) -> bool {
+        self.unload();
+        self.core.exchange()
+    }
+
+    fn before_sleep(&self) -> bool {
+        self.unload();
+        let wake_at = self.wake_at();
+        let may_sleep = self.core.announce(wake_at);
+        if may_sleep {
+            self.hurry_consumer(wake_at);
+        }
+        may_sleep
+    }
+
+    fn after_sleep(&self) {
+        self.core.awake();
+    }
+
+    fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
+        self.core.descriptor()
+    }
+}
+
+port!(ShmProducer);
+
+impl ProducerPort for ShmProducer {
+    /// Slots are used in turn, so the number of the slot is known; the frame is as long as its
+    /// parts.
+    #[inline(always)]
+    fn submit(&self, _slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+        if self.is_closed() {
+            return;
+        }
+        let len = headers.len() + payload.len();
+        if len > MAX_FRAME {
+            let claimed = u16::try_from(len).unwrap_or(u16::MAX);
+            return self.close(WireError::FrameTooLong(claimed).into());
+        }
+        let header = encode(&Descriptor { len: len as u32, ..descriptor });
+        if self.staging.borrow_mut().push(&header, headers, payload) {
+            self.unload();
+        }
+    }
+
+    fn next_completion(&self) -> Option<Completion> {
+        let word = |memory: &SharedMemory, slot, position| unpack(memory.completion(slot).load(Relaxed), position);
+        match self.core.next(word)? {
+            Ok(completion) => Some(completion),
+            Err(reason) => {
+                self.close(reason);
+                None
+            }
+        }
+    }
+
+    fn before_sleep_ask(&self, need: Box<dyn Fn() -> Need>) {
+        *self.need.borrow_mut() = need;
+    }
+}

@@ -1,0 +1,143 @@
+//! Who sleeps, who is woken, and for what.
+
+use shared::ring::{ConsumerPort, MAX_FRAME, Need, Port, ProducerPort};
+
+use super::*;
+
+/// Takes and completes `frames`, and publishes.
+fn complete(consumer: &ShmConsumer, from: u64, frames: u64) {
+    for position in from..from + frames {
+        assert!(consumer.take(Some(&mut [0; MAX_FRAME])).is_some());
+        consumer.complete(completion(position));
+    }
+    consumer.exchange();
+}
+
+fn fill(producer: &ShmProducer, consumer: &ShmConsumer, frames: u64) {
+    (0..frames).for_each(|number| submit(producer, number));
+    producer.exchange();
+    settle(consumer);
+}
+
+#[test]
+fn a_consumer_that_sleeps_is_rung_for_once_and_one_that_is_awake_is_not() {
+    let (producer, consumer) = pair(8);
+    assert!(consumer.before_sleep());
+    submit(&producer, 0);
+    producer.exchange();
+    submit(&producer, 1);
+    producer.exchange();
+    assert_eq!((producer.stats().rung, producer.stats().suppressed), (1, 1));
+    consumer.after_sleep();
+    assert!(consumer.exchange());
+    submit(&producer, 2);
+    producer.exchange();
+    assert_eq!((producer.stats().rung, consumer.stats().spurious), (1, 0));
+}
+
+#[test]
+fn nobody_sleeps_over_what_is_there_already() {
+    let (producer, consumer) = pair(8);
+    submit(&producer, 0);
+    producer.exchange();
+    assert!(!consumer.before_sleep());
+    assert_eq!(consumer.waiting(), 1, "the second look took it in");
+    consumer.after_sleep();
+    complete(&consumer, 0, 1);
+    assert!(!producer.before_sleep());
+}
+
+#[test]
+fn what_was_put_is_published_before_sleep() {
+    let (producer, consumer) = pair(8);
+    assert!(consumer.before_sleep());
+    submit(&producer, 0);
+    assert!(producer.before_sleep());
+    assert_eq!(producer.stats().rung, 1);
+}
+
+#[test]
+fn who_waits_for_room_is_woken_at_half_the_ring() {
+    let (producer, consumer) = pair(8);
+    producer.before_sleep_ask(Box::new(|| Need::Room));
+    fill(&producer, &consumer, 8);
+    assert!(producer.before_sleep());
+    complete(&consumer, 0, 3);
+    assert_eq!(consumer.stats().rung, 0);
+    complete(&consumer, 3, 1);
+    assert_eq!(consumer.stats().rung, 1);
+    complete(&consumer, 4, 4);
+    assert_eq!(consumer.stats().rung, 1, "once is enough");
+}
+
+#[test]
+fn who_waits_for_a_completion_is_woken_by_the_next_with_room_in_the_ring() {
+    let (producer, consumer) = pair(8);
+    producer.before_sleep_ask(Box::new(|| Need::Completion));
+    fill(&producer, &consumer, 3);
+    assert!(producer.before_sleep());
+    complete(&consumer, 0, 1);
+    assert_eq!(consumer.stats().rung, 1);
+}
+
+#[test]
+fn less_than_half_a_ring_wakes_with_the_last_of_it_and_depth_one_with_the_only_one() {
+    for (slots, frames) in [(8, 2), (1, 1), (2, 1), (3, 1)] {
+        let (producer, consumer) = pair(slots);
+        producer.before_sleep_ask(Box::new(|| Need::Room));
+        fill(&producer, &consumer, frames);
+        assert!(producer.before_sleep());
+        complete(&consumer, 0, frames);
+        assert_eq!(consumer.stats().rung, 1, "{slots} slots");
+    }
+}
+
+#[test]
+fn a_consumer_that_sleeps_too_long_for_its_producer_is_told() {
+    let (producer, consumer) = pair(8);
+    fill(&producer, &consumer, 8);
+    (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
+    // Nobody has said that he waits, so the consumer plans to sleep over all eight.
+    assert_eq!(consumer.patience(8), 8);
+    assert!(consumer.before_sleep());
+    assert!(producer.before_sleep());
+    assert_eq!(producer.stats().rung, 1);
+    consumer.after_sleep();
+    assert!(consumer.exchange(), "the doorbell is a reason to look again");
+    assert_eq!((consumer.patience(8), consumer.stats().spurious), (1, 0));
+    assert!(consumer.before_sleep(), "now both know");
+}
+
+#[test]
+fn a_producer_that_went_to_sleep_meanwhile_keeps_the_consumer_from_sleeping_too_long() {
+    let (producer, consumer) = pair(8);
+    fill(&producer, &consumer, 8);
+    (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
+    assert_eq!(consumer.patience(8), 8);
+    assert!(producer.before_sleep());
+    assert!(!consumer.before_sleep());
+    consumer.after_sleep();
+    assert_eq!(consumer.patience(8), 1);
+}
+
+#[test]
+fn frames_that_wait_for_the_hardware_are_no_reason_to_be_woken_for_more() {
+    let (producer, consumer) = pair(8);
+    fill(&producer, &consumer, 2);
+    assert_eq!(consumer.waiting(), 2);
+    consumer.patience(1);
+    assert!(consumer.before_sleep());
+    submit(&producer, 2);
+    producer.exchange();
+    assert_eq!(producer.stats().rung, 0);
+}
+
+#[test]
+fn a_doorbell_without_anything_behind_it_is_counted() {
+    let (producer, mut peer) = producer_and_peer(8);
+    assert!(producer.before_sleep());
+    peer.doorbells(1);
+    producer.after_sleep();
+    settle(&producer);
+    assert_eq!((producer.stats().spurious, producer.closed()), (1, None));
+}

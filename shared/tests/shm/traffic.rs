@@ -1,0 +1,127 @@
+//! What crosses, in what order, and how much the kernel has to do with it.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+use shared::exec::Source;
+use shared::ring::{ConsumerPort, MAX_FRAME, Port, ProducerPort};
+use shared::wire::{Bye, ByeReason, Control};
+
+use super::*;
+
+#[test]
+fn frames_go_one_way_and_completions_the_other_at_any_depth() {
+    for slots in [1, 3, 64, 65_536] {
+        let (producer, consumer) = pair(slots);
+        let total = (u64::from(slots) * 2).min(70_000) + 10;
+        let (mut submitted, mut taken, mut completed) = (0, 0, 0);
+        let mut buffer = [0; MAX_FRAME];
+        while completed < total {
+            while submitted < total && submitted - completed < u64::from(slots) {
+                submit(&producer, submitted);
+                submitted += 1;
+            }
+            producer.exchange();
+            consumer.exchange();
+            while let Some(seen) = consumer.peek() {
+                assert_eq!(seen, descriptor(taken));
+                assert_eq!(consumer.take(Some(&mut buffer)), Some(&frame(taken)[..]));
+                consumer.complete(completion(taken));
+                taken += 1;
+            }
+            consumer.exchange();
+            producer.exchange();
+            while let Some(back) = producer.next_completion() {
+                assert_eq!(back, completion(completed));
+                completed += 1;
+            }
+        }
+        assert_eq!((producer.closed(), consumer.closed()), (None, None));
+    }
+}
+
+#[test]
+fn two_busy_sides_cost_the_kernel_next_to_nothing() {
+    let (producer, consumer) = pair(64);
+    let total = 100_000;
+    let (mut submitted, mut completed) = (0, 0);
+    let mut buffer = [0; MAX_FRAME];
+    while completed < total {
+        while submitted - completed < 64 {
+            submit(&producer, submitted);
+            submitted += 1;
+        }
+        producer.exchange();
+        consumer.exchange();
+        while consumer.peek().is_some() {
+            consumer.take(Some(&mut buffer));
+            consumer.complete(completion(completed));
+            completed += 1;
+        }
+        consumer.exchange();
+        producer.exchange();
+        while producer.next_completion().is_some() {}
+    }
+    for stats in [producer.stats(), consumer.stats()] {
+        assert_eq!((stats.rung, stats.spurious, stats.channel.writes, stats.channel.reads), (0, 0, 0, 0));
+        assert!(stats.suppressed > 0);
+    }
+}
+
+#[test]
+fn a_farewell_comes_behind_everything_that_was_put() {
+    let (producer, consumer) = pair(8);
+    submit(&producer, 0);
+    let bye = Control::Bye(Box::new(Bye { reason: ByeReason::Finished, frames: 1, report: None }));
+    producer.send_control(&bye);
+    drop(producer);
+    settle(&consumer);
+    assert_eq!((consumer.next_control(), consumer.waiting()), (Some(bye), 1));
+    assert!(consumer.is_closed());
+}
+
+#[test]
+fn a_completion_without_a_frame_is_not_put() {
+    let (producer, consumer) = pair(8);
+    consumer.complete(completion(0));
+    settle(&consumer);
+    settle(&producer);
+    assert_eq!((producer.next_completion(), producer.closed()), (None, None));
+}
+
+proptest! {
+    /// Any interleaving of both sides: frames and completions arrive once, whole and in order.
+    #[test]
+    fn nothing_is_lost_doubled_or_reordered(slots in 1u32..70, moves in proptest::collection::vec(0u8..6, 0..600)) {
+        let (producer, consumer) = pair(slots);
+        let (mut submitted, mut taken, mut completed, mut back) = (0u64, 0u64, 0u64, 0u64);
+        let mut buffer = [0; MAX_FRAME];
+        let mut held = VecDeque::new();
+        for step in moves {
+            match step {
+                0 if submitted - back < u64::from(slots) => {
+                    submit(&producer, submitted);
+                    submitted += 1;
+                }
+                1 => { producer.exchange(); }
+                2 => { consumer.exchange(); }
+                3 => if let Some(seen) = consumer.peek() {
+                    prop_assert_eq!(seen, descriptor(taken));
+                    prop_assert_eq!(consumer.take(Some(&mut buffer)), Some(&frame(taken)[..]));
+                    held.push_back(taken);
+                    taken += 1;
+                },
+                4 => if let Some(position) = held.pop_front() {
+                    consumer.complete(completion(position));
+                    completed += 1;
+                },
+                _ => if let Some(seen) = producer.next_completion() {
+                    prop_assert_eq!(seen, completion(back));
+                    back += 1;
+                },
+            }
+            prop_assert!(back <= completed && completed <= taken && taken <= submitted);
+            prop_assert_eq!((producer.closed(), consumer.closed()), (None, None));
+        }
+    }
+}
