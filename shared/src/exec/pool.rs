@@ -105,8 +105,15 @@ impl Pool {
         loop {
             self.admit();
             // A batch at a time. What is woken meanwhile comes behind all of it, as in one queue.
-            READY.with(|ready| std::mem::swap(&mut *ready.borrow_mut(), &mut self.batch));
-            if self.batch.is_empty() {
+            let any = READY.with(|ready| {
+                let mut ready = ready.borrow_mut();
+                let any = !ready.is_empty();
+                if any {
+                    std::mem::swap(&mut *ready, &mut self.batch);
+                }
+                any
+            });
+            if !any {
                 break;
             }
             while let Some(index) = self.batch.pop_front() {

@@ -6,6 +6,8 @@
 //! The long rows simulate some hundred million packets, and are ignored unless asked for:
 //! `cargo test --release -p lab --test theory_table -- --include-ignored`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 #[path = "../common/setup.rs"]
 mod setup;
 
@@ -133,7 +135,7 @@ fn md1k_at_1_1_and_8() {
 fn other_points() {
     places(true, 0.8, 1, "0.444444", "1.000");
     places(false, 2.0, 1, "0.666667", "1.000");
-    places(true, 0.6, 5, "0.032626", "2.1790");
+    places(true, 0.6, 5, "0.032626", "2.0784");
 }
 
 /// Refusing is dropping, seen from the app.
