@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::end::{Core, port};
 use super::slot::{decode, pack};
-use super::{AWAKE, Head, SharedMemory, ShmStats, Words};
+use super::{AWAKE, Head, SharedMemory, ShmStats, plan};
 use crate::exec::{Signal, Source};
 use crate::report::Doorbells;
 use crate::ring::{CloseReason, Completion, ConsumerPort, Descriptor, Port};
@@ -57,7 +57,7 @@ impl Source for ShmConsumer {
     fn before_sleep(&self) -> bool {
         let (_, produced) = self.core.counts();
         let wake_at = if self.core.waiting() == 0 { produced + 1 } else { AWAKE };
-        self.core.memory.word(Head::ConsumerPlan).store(self.plan.get(), Relaxed);
+        plan(&self.core.memory, self.plan.get());
         if !self.core.announce(wake_at) {
             return false;
         }
@@ -70,7 +70,7 @@ impl Source for ShmConsumer {
     }
 
     fn after_sleep(&self) {
-        self.core.memory.word(Head::ConsumerPlan).store(AWAKE, Relaxed);
+        plan(&self.core.memory, AWAKE);
         self.core.awake();
     }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::bells::{Bells, ShmStats};
-use super::{AWAKE, Head, Reader, SharedMemory, Words, Writer};
+use super::{Head, Reader, SharedMemory, Writer, sleeps_until};
 use crate::exec::{Signal, Source};
 use crate::ring::channel::Channel;
 use crate::ring::index::step;
@@ -216,9 +216,7 @@ impl Core {
 
     /// The peer's event word: `None` if the peer is awake, or will be without further ado.
     pub(super) fn peer_sleeps_until(&self, event: Head) -> Option<u64> {
-        use std::sync::atomic::Ordering::Relaxed;
-        let at = self.memory.word(event).load(Relaxed);
-        (at != AWAKE && at > self.flow.borrow().put).then_some(at)
+        sleeps_until(&self.memory, event, self.flow.borrow().put)
     }
 
     pub(super) fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {

@@ -17,5 +17,5 @@ pub use handover::{HandoverError, hand_over, receive};
 pub use layout::Head;
 pub use memory::{MemoryError, SharedMemory};
 pub use producer::ShmProducer;
-pub use protocol::{AWAKE, Reader, Writer};
+pub use protocol::{AWAKE, Reader, Writer, plan, planned_beyond, sleeps_until};
 pub use words::{Word, Words};

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::end::{Core, port};
 use super::slot::{encode, unpack};
 use super::staging::Staging;
-use super::{AWAKE, Head, SharedMemory, ShmStats, Words};
+use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
 use crate::exec::{Signal, Source};
 use crate::report::Doorbells;
 use crate::ring::{CloseReason, Completion, Descriptor, MAX_FRAME, Need, Port, ProducerPort};
@@ -59,8 +59,7 @@ impl ShmProducer {
     /// A consumer that sleeps beyond what this side waits for is told so. The fence between the
     /// announcement and this look is that of the announcement.
     fn hurry_consumer(&self, wake_at: u64) {
-        let plan = self.core.memory.word(Head::ConsumerPlan).load(Relaxed);
-        if wake_at != AWAKE && plan > wake_at {
+        if planned_beyond(&self.core.memory, wake_at) {
             self.core.ring();
         }
     }

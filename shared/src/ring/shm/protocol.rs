@@ -7,6 +7,12 @@
 //! fence and reads that word. Whichever fence comes second sees what the other side wrote, so
 //! either the reader sees the count, or the writer sees the sleeper.
 //!
+//! A consumer that has work for later does not sleep for frames alone: it plans to wake up by
+//! itself at some count of completions. It writes that plan before it announces, and looks at the
+//! producer's event word behind the fence ([`sleeps_until`]); a producer looks at the plan behind
+//! the fence of its own announcement ([`planned_beyond`]). So one of them notices if the producer
+//! waits for an earlier completion than the consumer plans for.
+//!
 //! Generic over the words and the fence, so that a model checker runs these very functions.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -101,4 +107,21 @@ impl Reader {
     pub fn awake(&self, words: &impl Words) {
         words.word(self.event).store(AWAKE, Relaxed);
     }
+}
+
+/// What a reader of the count that is now at `count` sleeps for; `None` if it is awake, or about to
+/// be.
+pub fn sleeps_until(words: &impl Words, event: Head, count: u64) -> Option<u64> {
+    let at = words.word(event).load(Relaxed);
+    (at != AWAKE && at > count).then_some(at)
+}
+
+/// Whether the consumer sleeps beyond completion `wake_at`, which the producer announced before.
+pub fn planned_beyond(words: &impl Words, wake_at: u64) -> bool {
+    wake_at != AWAKE && words.word(Head::ConsumerPlan).load(Relaxed) > wake_at
+}
+
+/// The consumer says when it wakes by itself, before it announces sleep; [`AWAKE`] takes it back.
+pub fn plan(words: &impl Words, completions: u64) {
+    words.word(Head::ConsumerPlan).store(completions, Relaxed);
 }

@@ -1,0 +1,174 @@
+//! The wake-up protocol, as it is shipped, in every interleaving that loom can find. A lost wake-up
+//! is a thread that waits for a doorbell for ever, which loom reports as a deadlock.
+//!
+//! Run by `scripts/loom.sh`.
+#![cfg(pushback_loom)]
+#![allow(clippy::unwrap_used, reason = "a claim that cannot be is a failure of the model")]
+
+use loom::sync::Notify;
+use loom::sync::atomic::{AtomicU64, Ordering, fence};
+use loom::thread;
+use shared::ring::shm::{Head, Reader, Word, Words, Writer, plan, planned_beyond, sleeps_until};
+
+struct Loom(AtomicU64);
+
+impl Word for Loom {
+    fn load(&self, order: Ordering) -> u64 {
+        self.0.load(order)
+    }
+
+    fn store(&self, value: u64, order: Ordering) {
+        self.0.store(value, order);
+    }
+}
+
+/// The head of a ring, and a doorbell on each side.
+struct Ring {
+    words: Vec<Loom>,
+    fences: bool,
+    consumer_bell: Notify,
+    producer_bell: Notify,
+}
+
+impl Ring {
+    /// Leaked: what loom drops while it reports a deadlock would panic once more.
+    fn new(fences: bool) -> &'static Self {
+        let words = (0..6).map(|_| Loom(AtomicU64::new(0))).collect();
+        Box::leak(Box::new(Self { words, fences, consumer_bell: Notify::new(), producer_bell: Notify::new() }))
+    }
+}
+
+impl Words for Ring {
+    type Word = Loom;
+
+    fn word(&self, which: Head) -> &Loom {
+        &self.words[which as usize]
+    }
+
+    fn fence(&self) {
+        if self.fences {
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+fn frames() -> (Writer, Reader) {
+    (Writer::new(Head::Produced, Head::ConsumerEvent), Reader::new(Head::Produced, Head::ConsumerEvent))
+}
+
+fn completions() -> (Writer, Reader) {
+    (Writer::new(Head::Completed, Head::ProducerEvent), Reader::new(Head::Completed, Head::ProducerEvent))
+}
+
+/// Sleeps until the count is at least `wake_at`, as an end does.
+fn follow(ring: &Ring, reader: &mut Reader, wake_at: u64, most: u64, bell: &Notify) {
+    while reader.seen() < wake_at {
+        if !reader.look(ring, most).unwrap() && reader.announce(ring, wake_at, most).unwrap() {
+            bell.wait();
+        }
+        reader.awake(ring);
+    }
+}
+
+/// The producer publishes `items` one by one; the consumer sleeps for each of them.
+fn one_way(fences: bool, items: u64) {
+    let ring = Ring::new(fences);
+    let (mut writer, mut reader) = frames();
+    let consumer = thread::spawn(move || {
+        for item in 1..=items {
+            follow(ring, &mut reader, item, items, &ring.consumer_bell);
+        }
+    });
+    for item in 1..=items {
+        if writer.publish(ring, item) {
+            ring.consumer_bell.notify();
+        }
+    }
+    consumer.join().unwrap();
+}
+
+#[test]
+fn no_wake_up_is_lost() {
+    loom::model(|| one_way(true, 2));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn without_the_fence_one_is_lost_and_this_model_finds_it() {
+    loom::model(|| one_way(false, 2));
+}
+
+/// A ring of one slot: each frame needs the completion of the one before.
+fn there_and_back(items: u64) {
+    let ring = Ring::new(true);
+    let ((mut put, mut take), (mut complete, mut settle)) = (frames(), completions());
+    let consumer = thread::spawn(move || {
+        for item in 1..=items {
+            follow(ring, &mut take, item, item, &ring.consumer_bell);
+            if complete.publish(ring, item) {
+                ring.producer_bell.notify();
+            }
+        }
+    });
+    for item in 1..=items {
+        if put.publish(ring, item) {
+            ring.consumer_bell.notify();
+        }
+        follow(ring, &mut settle, item, item, &ring.producer_bell);
+    }
+    consumer.join().unwrap();
+}
+
+#[test]
+fn both_directions_at_once_lose_nothing() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| there_and_back(2));
+}
+
+/// Room for two, completions published together: a producer that waits for both of them is woken
+/// once, by the second.
+#[test]
+fn a_late_wake_up_comes_all_the_same() {
+    loom::model(|| {
+        let ring = Ring::new(true);
+        let (mut complete, mut settle) = completions();
+        let producer = thread::spawn(move || follow(ring, &mut settle, 2, 2, &ring.producer_bell));
+        let rung = (1..=2).filter(|count| complete.publish(ring, *count)).count();
+        if rung > 0 {
+            ring.producer_bell.notify();
+        }
+        assert!(rung <= 1, "only the completion that was asked for rings");
+        producer.join().unwrap();
+    });
+}
+
+/// The consumer plans to sleep over two completions, the producer wants to hear of the first: one
+/// of them must notice.
+fn too_patient(fences: bool) {
+    let ring = Ring::new(fences);
+    let ((_, mut take), (_, mut settle)) = (frames(), completions());
+    let consumer = thread::spawn(move || {
+        plan(ring, 2);
+        assert!(take.announce(ring, 1, 2).unwrap(), "no frame comes in this model");
+        if sleeps_until(ring, Head::ProducerEvent, 0).is_none_or(|at| at >= 2) {
+            ring.consumer_bell.wait();
+        }
+    });
+    assert!(settle.announce(ring, 1, 2).unwrap(), "nor a completion");
+    if planned_beyond(ring, 1) {
+        ring.consumer_bell.notify();
+    }
+    consumer.join().unwrap();
+}
+
+#[test]
+fn a_consumer_that_plans_too_late_is_told_or_sees_it() {
+    loom::model(|| too_patient(true));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn without_the_fence_it_sleeps_on() {
+    loom::model(|| too_patient(false));
+}
