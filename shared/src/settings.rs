@@ -117,7 +117,10 @@ mod tests {
         let command = <Flags as clap::CommandFactory>::command();
         for flag in command.get_arguments().filter_map(clap::Arg::get_long).filter(|flag| *flag != "help") {
             let twin = command.get_arguments().find(|arg| arg.get_long() == Some(flag)).and_then(clap::Arg::get_env);
-            assert_eq!(twin.and_then(|twin| twin.to_str()), Some(&*format!("PUSHBACK_{}", flag.replace('-', "_").to_uppercase())));
+            assert_eq!(
+                twin.and_then(|twin| twin.to_str()),
+                Some(&*format!("PUSHBACK_{}", flag.replace('-', "_").to_uppercase()))
+            );
         }
     }
 }
