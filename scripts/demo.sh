@@ -6,6 +6,7 @@
 # exact figures (CSV) and the full reports (JSON) are left in a folder with a README:
 # bench-results/<date>-<machine>, or DIR.
 set -euo pipefail
+# shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 out=$(default_out)

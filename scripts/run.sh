@@ -8,6 +8,7 @@
 # Exit status: 0 fine, 1 a failure here, 2 wrong flags, 3 a process failed, 4 the ledger does not
 # balance, 130 interrupted.
 set -euo pipefail
+# shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 case ${1:-} in

@@ -11,6 +11,7 @@
 # Other flags go to `lab run`, whose defaults are here: --link 20Mbit --hw-queue 16
 # --app poisson:load=0.9 --packets 3000. To see them all: scripts/run.sh --flags
 set -euo pipefail
+# shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 depths=1,2,4,8,16,32,64,128,256,512,1024,2048,4096

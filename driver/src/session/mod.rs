@@ -14,12 +14,12 @@ pub use ended::Ended;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
 use serde::{Deserialize, Serialize};
-use shared::exec::{Clock, Interrupt, Order, Signal};
+use shared::exec::{Clock, Interrupt, Order, Signal, Sleep};
 use shared::report::{DriverReport, ProcessReport};
 use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Status};
 use shared::units::Nanos;
@@ -97,6 +97,8 @@ struct Session<P, B> {
     refused: VecDeque<Refused>,
     taken: u64,
     completed: u64,
+    /// The timer of the next completion. Kept from wait to wait: most arrivals do not change it.
+    due: Option<Sleep>,
     /// When the last frame completed: times never go back in ring order.
     last_at: Nanos,
     report: DriverReport,
@@ -123,6 +125,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             refused: VecDeque::new(),
             taken: 0,
             completed: 0,
+            due: None,
             last_at: began,
             report: DriverReport { generation: setup.generation, ..DriverReport::default() },
             port,
@@ -142,7 +145,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             }
             // Hardware that needs no time has room again. This ends: what is in the ring is
             // bounded by its depth until the port moves bytes, and that needs a turn of its own.
-            if !moved {
+            if !moved || !self.more_is_due(now) {
                 self.wait().await;
             }
         }
@@ -179,6 +182,12 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         self.last_at = self.last_at.max(at);
         self.port.complete(Completion { position: self.completed, status, at: self.last_at });
         self.completed += 1;
+    }
+
+    /// Whether something can complete by `now` after all that was taken.
+    fn more_is_due(&self, now: Nanos) -> bool {
+        self.refused.front().is_some_and(|refused| refused.position == self.completed)
+            || self.hardware.next_completion().is_some_and(|at| at <= now)
     }
 
     /// Takes frames while the hardware has room. Returns whether there was any.
@@ -242,22 +251,27 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             Some(other) => self.port.close(WireError::Unexpected(name_of(&other)).into()),
             None => {}
         }
-        if let Some(reason) = self.port.closed() {
+        if self.port.is_closed()
+            && let Some(reason) = self.port.closed()
+        {
             return Some(Ended::Failed(reason));
         }
         self.setup.interrupt.is_asked().then_some(Ended::Interrupted)
     }
 
     /// Waits until something may have changed: the port, the wish to stop, or the hardware.
-    async fn wait(&self) {
-        let due = self.hardware.completion_of(self.patience());
-        let mut due = pin!(due.map(|at| self.clock.sleep_until_as(Order::Completion, at)));
+    async fn wait(&mut self) {
+        let at = self.hardware.completion_of(self.patience());
+        if at != self.due.as_ref().map(Sleep::at) {
+            self.due = at.map(|at| self.clock.sleep_until_as(Order::Completion, at));
+        }
+        let due = &mut self.due;
         // Everything was looked at in this very poll, so nothing that is told later can be lost.
         let mut arrived = pin!(next(self.port.arrived()));
         let mut told = pin!(next(self.port.told()));
         let mut stopped = pin!(self.setup.interrupt.asked());
         poll_fn(|cx| {
-            let timer = due.as_mut().as_pin_mut().is_some_and(|due| due.poll(cx).is_ready());
+            let timer = due.as_mut().is_some_and(|due| Pin::new(due).poll(cx).is_ready());
             let moved = arrived.as_mut().poll(cx).is_ready();
             let said = told.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
             if timer || moved || said { Poll::Ready(()) } else { Poll::Pending }

@@ -95,6 +95,13 @@ pub struct Sleep {
     pending: Option<TimerId>,
 }
 
+impl Sleep {
+    /// What it waits for.
+    pub fn at(&self) -> Nanos {
+        self.at
+    }
+}
+
 impl Future for Sleep {
     type Output = ();
 

@@ -44,6 +44,8 @@ pub(super) struct Pool {
     vacant: Vec<usize>,
     /// Tasks that were spawned and not seen yet.
     spawned: Tasks,
+    /// Tasks that are being polled, in order; kept for its allocation.
+    batch: VecDeque<usize>,
     elsewhere: Arc<Elsewhere>,
 }
 
@@ -102,16 +104,30 @@ impl Pool {
     pub(super) fn run_until_stalled(&mut self) {
         loop {
             self.admit();
-            let Some(index) = READY.with(|ready| ready.borrow_mut().pop_front()) else { break };
-            self.poll(index);
+            // A batch at a time. What is woken meanwhile comes behind all of it, as in one queue.
+            let any = READY.with(|ready| {
+                let mut ready = ready.borrow_mut();
+                let any = !ready.is_empty();
+                if any {
+                    std::mem::swap(&mut *ready, &mut self.batch);
+                }
+                any
+            });
+            if !any {
+                break;
+            }
+            while let Some(index) = self.batch.pop_front() {
+                self.poll(index);
+            }
         }
     }
 
     /// Takes in what was spawned, and what other threads woke.
     fn admit(&mut self) {
-        let spawned = self.spawned.0.take();
-        for task in spawned {
-            self.insert(task);
+        if !self.spawned.0.borrow().is_empty() {
+            for task in self.spawned.0.take() {
+                self.insert(task);
+            }
         }
         if self.elsewhere.any.load(Ordering::Acquire) {
             self.elsewhere.any.store(false, Ordering::Release);

@@ -15,8 +15,36 @@ pub enum Order {
     Arrival,
 }
 
-/// A timer's place in the heap; ties fall to order, then to creation.
-type Entry = (Nanos, Order, u64, usize);
+/// A timer's place in the heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    /// Instant, then order, then creation, from the highest bits down: one comparison, not three.
+    key: u128,
+    slot: usize,
+}
+
+/// Timers ever created: a bit short of a word, which no run lives to see.
+const OWNER_BITS: u32 = 63;
+
+impl Entry {
+    fn new(at: Nanos, order: Order, owner: u64, slot: usize) -> Self {
+        let tie = (order as u64) << OWNER_BITS | owner;
+        Self { key: u128::from(at.0) << 64 | u128::from(tie), slot }
+    }
+
+    fn at(self) -> Nanos {
+        Nanos((self.key >> 64) as u64)
+    }
+
+    fn owner(self) -> u64 {
+        self.key as u64 & !(1 << OWNER_BITS)
+    }
+
+    /// Instant and order: equal for timers that fire together.
+    fn group(self) -> u128 {
+        self.key >> OWNER_BITS
+    }
+}
 
 /// Pending timers, earliest first.
 ///
@@ -65,7 +93,7 @@ impl Timers {
                 self.slots.len() - 1
             }
         };
-        self.heap.push(Reverse((at, order, owner, slot)));
+        self.heap.push(Reverse(Entry::new(at, order, owner, slot)));
         TimerId { slot, owner }
     }
 
@@ -91,7 +119,7 @@ impl Timers {
 
     /// The earliest pending deadline.
     pub(super) fn next(&self) -> Option<Nanos> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
+        self.heap.peek().map(|Reverse(entry)| entry.at())
     }
 
     /// Removes the earliest timers that share one instant and one order, due by `now`, and wakes
@@ -99,17 +127,17 @@ impl Timers {
     pub(super) fn fire_due(&mut self, now: Nanos) -> usize {
         let mut group = None;
         let mut fired = 0;
-        while let Some(Reverse((at, order, owner, index))) = self.heap.peek().copied() {
-            if at > now || group.is_some_and(|first| first != (at, order)) {
+        while let Some(Reverse(entry)) = self.heap.peek().copied() {
+            if entry.at() > now || group.is_some_and(|first| first != entry.group()) {
                 break;
             }
-            group = Some((at, order));
+            group = Some(entry.group());
             self.heap.pop();
-            let slot = &mut self.slots[index];
-            if slot.owner == owner && std::mem::take(&mut slot.pending) {
+            let slot = &mut self.slots[entry.slot];
+            if slot.owner == entry.owner() && std::mem::take(&mut slot.pending) {
                 // Only queues the task, so nobody re-enters these timers.
                 slot.waker.wake_by_ref();
-                self.free.push(index);
+                self.free.push(entry.slot);
                 fired += 1;
             }
             self.drop_stale();
@@ -119,9 +147,9 @@ impl Timers {
 
     /// Cancelled timers must not shape the deadline that the executor sleeps for.
     fn drop_stale(&mut self) {
-        while let Some(Reverse((_, _, owner, index))) = self.heap.peek() {
-            let slot = &self.slots[*index];
-            if slot.owner == *owner && slot.pending {
+        while let Some(Reverse(entry)) = self.heap.peek() {
+            let slot = &self.slots[entry.slot];
+            if slot.owner == entry.owner() && slot.pending {
                 break;
             }
             self.heap.pop();

@@ -117,12 +117,17 @@ impl Display for TheoryReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let (measured, mut out) = (&self.measured, String::new());
         line(&mut out, "Theory", &self.model)?;
+        let share = |ratio: f64| match ratio {
+            // What no run would ever meet.
+            0.0..1e-6 if ratio > 0.0 => "almost none".to_owned(),
+            _ => human::percent(ratio),
+        };
         let row = |label: String, form: fn(f64) -> String, predicted, measured| {
             vec![format!("  {label}"), form(predicted), form(measured)]
         };
         let mut rows = vec![
             ["  ", "predicted", "measured"].map(str::to_owned).to_vec(),
-            row(format!("loss ({})", measured.loss_is), human::percent, self.loss_ratio, measured.loss_ratio),
+            row(format!("loss ({})", measured.loss_is), share, self.loss_ratio, measured.loss_ratio),
             row(
                 format!("mean time {}", measured.sojourn_is),
                 human::time,

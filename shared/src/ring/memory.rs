@@ -89,6 +89,9 @@ macro_rules! port {
             fn closed(&self) -> Option<CloseReason> {
                 self.0.closed.borrow().clone()
             }
+            fn is_closed(&self) -> bool {
+                self.0.closed.borrow().is_some()
+            }
             fn close(&self, reason: CloseReason) {
                 self.0.close(reason);
             }

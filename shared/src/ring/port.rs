@@ -58,7 +58,7 @@ pub trait Port {
     /// Why the session closed, once it has.
     fn closed(&self) -> Option<CloseReason>;
 
-    /// Whether the session has closed.
+    /// Whether the session closed: what is asked for each frame.
     fn is_closed(&self) -> bool {
         self.closed().is_some()
     }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use shared::exec::IdleStats;
 use shared::report::{
-    AppReport, BlockedReport, ConfigReport, Doorbells, DriverReport, Ending, HardwareReport, HostReport, LedgerReport,
-    ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, Sample, StageReport, Summary, Totals,
+    AppReport, BlockedReport, ConfigReport, Doorbells, DriverReport, Ending, EstimateReport, FigureReport,
+    HardwareReport, HostReport, LedgerReport, MeasuredReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport,
+    RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
 };
 
 /// One app, `wait`, nothing lost.
@@ -109,6 +110,43 @@ pub(crate) fn interrupted() -> RunReport {
         warnings: vec![
             "the hardware starved for 1.23 % of the time: the machine, not the model, set the result".to_owned(),
         ],
+        ..finished()
+    }
+}
+
+/// Several runs in virtual time, and a model that fits them.
+pub(crate) fn estimated() -> RunReport {
+    let figure = |mean, half_width| FigureReport { mean, half_width };
+    RunReport {
+        clock: "virtual".to_owned(),
+        steady: Some(SteadyReport { after_ns: 500_000_000, offered: 365_432, ..SteadyReport::default() }),
+        theory: Some(TheoryReport {
+            model: "M/M/1/8 at load 0.9".to_owned(),
+            loss_ratio: 0.070_271,
+            sojourn_mean_ns: 48_641.5,
+            packets_per_second: 68_123.4,
+            admitted: None,
+            measured: MeasuredReport {
+                loss_is: "dropped / accepted".to_owned(),
+                sojourn_is: "from acceptance".to_owned(),
+                loss_ratio: 0.071_345,
+                sojourn_mean_ns: 48_987.6,
+                packets_per_second: 67_890.1,
+                admitted: None,
+            },
+            agrees: Some(true),
+            findings: vec!["loss ratio 0.071345 agrees with 0.070271 of M/M/1/K".to_owned()],
+        }),
+        estimate: Some(EstimateReport {
+            level: 0.999,
+            precision: 0.01,
+            replications: 23,
+            first_seed: 17,
+            last_seed: 39,
+            loss_ratio: figure(0.071_345, 0.000_654),
+            sojourn_mean_ns: figure(48_987.6, 321.9),
+            packets_per_second: figure(67_890.1, 76.54),
+        }),
         ..finished()
     }
 }

@@ -92,7 +92,7 @@ impl<P: ProducerPort> RingDevice<P> {
     pub async fn run_completions(&self) {
         let port = self.ring.port();
         loop {
-            let next = || self.ring.next_completion().map(Some).or_else(|| port.closed().map(|_| None));
+            let next = || self.ring.next_completion().map(Some).or_else(|| port.is_closed().then_some(None));
             let Some((slot, completion)) = port.arrived().wait_for(next).await else { break };
             self.settle(slot, completion);
             if self.is_quiet() {
@@ -123,7 +123,7 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Feeds the ring from the queue, until the session closes or the ring is sealed. Runs as a task
     /// of its own.
     pub async fn run_queue(&self) {
-        while self.ring.port().closed().is_none() {
+        while !self.ring.port().is_closed() {
             self.queued.wait_for(|| (!self.queue.borrow().is_empty()).then_some(())).await;
             let permit = self.ring.reserve().await;
             if self.sealed.get() {
@@ -136,7 +136,7 @@ impl<P: ProducerPort> RingDevice<P> {
 
     /// Ready when nothing is under way any more, or the session has closed.
     pub async fn drained(&self) {
-        let done = || (self.is_quiet() || self.ring.port().closed().is_some()).then_some(());
+        let done = || (self.is_quiet() || self.ring.port().is_closed()).then_some(());
         self.quiet.wait_for(done).await;
     }
 
@@ -147,7 +147,7 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Decides the fate of everything that is still under way: in flight if the driver lives, lost
     /// if it does not.
     pub fn close_accounts(&self) {
-        let alive = self.ring.port().closed().is_none();
+        let alive = !self.ring.port().is_closed();
         let close = |pending: Pending| {
             let flow = self.flows.get(pending.stamp.flow);
             if alive { flow.leave_in_flight() } else { flow.lose(pending.bytes) }

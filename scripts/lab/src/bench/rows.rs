@@ -108,6 +108,7 @@ fn spread(row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::wire::TransportKind;
 
     #[test]
     fn the_median_is_not_moved_by_one_bad_run() {
@@ -119,9 +120,9 @@ mod tests {
     #[test]
     fn the_table_compares_within_a_size() {
         let rows = vec![
-            Row::new(Contestant::Socket, 64, vec![5e6, 4e6, 6e6]),
+            Row::new(Contestant::Pushback(TransportKind::Socket), 64, vec![5e6, 4e6, 6e6]),
             Row::new(Contestant::UdpLoopback, 64, vec![1e5, 2.5e5, 3e5]),
-            Row::new(Contestant::Socket, 1500, vec![2e6]),
+            Row::new(Contestant::Pushback(TransportKind::Socket), 1500, vec![2e6]),
         ];
         let report = BenchReport { schema: BENCH_SCHEMA.to_owned(), host: HostReport::default(), seconds: 2.0, rows };
         insta::assert_snapshot!(table(&report));

@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use super::{Failure, runtime, say};
 use crate::bench::{BENCH_SCHEMA, BenchReport, Contestant, Row, table, udp};
-use crate::cli::{BenchArgs, Flags, PeerArgs};
+use crate::cli::{BenchArgs, Flags, PeerArgs, Sides};
 use crate::launch::{Binaries, Voice, launch};
 use crate::merge::{Merged, merge};
 use crate::progress::Progress;
@@ -61,7 +61,11 @@ async fn all(args: &BenchArgs, binaries: &Binaries, defaults: &Flags) -> Result<
                 progress.now(&format!("{size} {name} ({repetition} of {}) ...", args.repetitions));
                 let payload = Bytes(Row::payload(size.0));
                 rates.push(match contestant {
-                    Contestant::Socket => ours(binaries, defaults, payload, args.time, &mut signals).await?,
+                    Contestant::Pushback(transport) => {
+                        let mut sides = defaults.sides();
+                        sides.stack.stack.transport = transport;
+                        ours(binaries, sides, payload, args.time, &mut signals).await?
+                    }
                     Contestant::UdpLoopback => loopback(payload, args.time).await?,
                 });
             }
@@ -75,12 +79,11 @@ async fn all(args: &BenchArgs, binaries: &Binaries, defaults: &Flags) -> Result<
 /// that loses a packet is no measurement.
 async fn ours(
     binaries: &Binaries,
-    defaults: &Flags,
+    mut sides: Sides,
     payload: Bytes,
     time: Nanos,
     signals: &mut Signals,
 ) -> Result<f64, Failure> {
-    let mut sides = defaults.sides();
     let app = format!("bulk:size={payload}");
     sides.stack.stack.apps = vec![app.parse().map_err(|_| Failure::Bench("a payload of that size cannot be sent"))?];
     sides.stack.stack.duration = Some(time);

@@ -1,5 +1,9 @@
 //! Replications: the same setting under one seed after the other, until the means are known well enough.
 
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::thread;
+
 use shared::exec::Virtual;
 use shared::report::{EstimateReport, FigureReport, RunReport, TheoryReport};
 
@@ -54,13 +58,18 @@ pub fn replicate(scenario: &Scenario, precision: Precision) -> Result<Replicated
     runs.push(Figures::of(&report, loss, entry))?;
     let first_seed = scenario.stack.common.seed;
     let mut last_seed = first_seed;
+    let mut ahead = VecDeque::new();
     let (figures, precise) = loop {
         if let Some(settled) = rule.verdict(&runs)? {
             break settled;
         }
-        last_seed = last_seed.wrapping_add(1);
-        let next = measure(&scenario.seeded(last_seed), Virtual::default())?;
-        runs.push(Figures::of(&next, loss, entry))?;
+        if ahead.is_empty() {
+            ahead = batch(scenario, last_seed);
+        }
+        if let Some(next) = ahead.pop_front() {
+            last_seed = last_seed.wrapping_add(1);
+            runs.push(Figures::of(&next?, loss, entry))?;
+        }
     };
     let estimate = rule.estimate(figures, runs.count(), first_seed, last_seed);
     if let Some(fit) = named
@@ -73,6 +82,19 @@ pub fn replicate(scenario: &Scenario, precision: Precision) -> Result<Replicated
     }
     report.estimate = Some(estimate);
     Ok(Replicated { report, precise })
+}
+
+/// The runs of the seeds after `seed`, one for each CPU, in the order of the seeds: what comes of
+/// them does not depend on how many there are. Those that are one too many are not looked at.
+fn batch(scenario: &Scenario, seed: u64) -> VecDeque<Result<RunReport, SimulateError>> {
+    let cpus = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let run = |ahead| measure(&scenario.seeded(seed.wrapping_add(ahead)), Virtual::default());
+    thread::scope(|scope| {
+        let others: Vec<_> = (2..=cpus).map(|ahead| scope.spawn(move || run(ahead))).collect();
+        let mine = run(1);
+        let others = others.into_iter().filter_map(|other| other.join().ok());
+        [mine].into_iter().chain(others).collect()
+    })
 }
 
 fn theory(

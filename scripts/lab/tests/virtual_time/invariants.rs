@@ -1,0 +1,215 @@
+//! Flow control, looked at whenever nothing can move: at each event of a run, not at its end.
+//!
+//! A park sees every such moment. Here one also sees the stack's device, the accounts and the driver's end
+//! of the ring, which are put together as a session puts them together.
+
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use driver::backend::Output;
+use driver::hardware;
+use driver::session::{Dma, Setup, serve};
+use netstack::app::{AppSpec, Ended, Horizon, Run, resolve_all, run_app};
+use netstack::flow::{Flow, Flows};
+use netstack::stack::{Ethernet, Ip, MacAddr, Neighbours, Policy, RingDevice, Routes, Udp, UdpSocket};
+use shared::exec::{Clock, Interrupt, Park, Signal, Tasks, Virtual, run};
+use shared::ledger::Counters;
+use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
+use shared::ring::{ConsumerPort, Depth, Producer};
+use shared::units::{BitRate, Bytes, LinkRate, Nanos};
+
+const LINK: LinkRate = LinkRate::Limited(BitRate(1_000_000_000));
+
+/// What is put together, and what all of it can be asked.
+struct System {
+    clock: Clock,
+    flows: Rc<Flows>,
+    device: Rc<RingDevice<MemoryProducer>>,
+    driver: Rc<MemoryConsumer>,
+    queue: u64,
+    /// Apps that have not offered everything yet.
+    running: Cell<usize>,
+    changed: Signal,
+}
+
+impl System {
+    fn new(depth: u32, queue: u32, policy: &str) -> Self {
+        let (clock, flows, depth) = (Clock::default(), Rc::new(Flows::default()), Depth::new(depth).unwrap());
+        let (port, driver) = pair(depth);
+        let ring = Producer::new(port, depth, clock.clone());
+        let policy: Policy = policy.parse().unwrap();
+        let device = Rc::new(RingDevice::new(ring, policy, 3, Rc::clone(&flows), clock.clone()));
+        let (running, changed) = (Cell::new(0), Signal::default());
+        Self { clock, flows, device, driver: Rc::new(driver), queue: queue.into(), running, changed }
+    }
+
+    fn total(&self) -> Counters {
+        let mut total = Counters::default();
+        self.flows.all().iter().for_each(|flow| total += &flow.counters());
+        total
+    }
+
+    /// What holds whenever every task has been polled until it could not move.
+    fn check(&self) {
+        let (ring, total) = (self.device.ring(), self.total());
+        let (outstanding, queued) = (u64::from(ring.outstanding()), self.device.queued() as u64);
+        assert_eq!(ring.room() + outstanding, u64::from(ring.depth().get()), "a credit is nowhere");
+        let fates = total.delivered + total.dropped() + total.lost;
+        assert_eq!(total.accepted, fates + outstanding + queued, "a packet is nowhere");
+        assert!(total.offered >= total.accepted + total.refused());
+        // Ring and hardware: none is idle while the other has work for it.
+        let in_ring = u64::from(self.driver.waiting());
+        let in_hardware = outstanding - in_ring;
+        assert!(in_hardware <= self.queue);
+        assert!(in_ring == 0 || in_hardware == self.queue, "{in_ring} wait, and the hardware has room");
+        // Nobody waits while there is room.
+        assert!(ring.room() == 0 || (ring.waiting() == 0 && queued == 0), "room, and somebody waits");
+        let stats = ring.stats();
+        assert!(stats.stops == stats.wakes || stats.stops == stats.wakes + 1);
+        assert!(stats.wakes <= stats.completed, "a wake without a completion before it");
+    }
+}
+
+/// Virtual time, with eyes.
+struct Watch {
+    time: Virtual,
+    system: Rc<System>,
+    /// How many apps there are, if each of them sends all that it may.
+    saturating: Option<usize>,
+    /// Wakes and submissions when it looked last.
+    seen: (u64, u64),
+    looks: Rc<Cell<u64>>,
+}
+
+impl Park for Watch {
+    fn now(&mut self) -> Nanos {
+        self.time.now()
+    }
+
+    fn exchange(&mut self) -> bool {
+        self.system.check();
+        self.looks.set(self.looks.get() + 1);
+        self.time.exchange()
+    }
+
+    fn park(&mut self, deadline: Option<Nanos>) -> bool {
+        let (ring, running) = (self.system.device.ring(), self.system.running.get());
+        let stats = ring.stats();
+        if self.saturating == Some(running) {
+            // Nobody yielded, so whoever does not wait for room has nothing to send: nobody, here.
+            assert_eq!(ring.room(), 0, "stopped with credit left");
+            assert_eq!(ring.waiting(), running, "no credit, and somebody is not stopped");
+            assert_eq!(stats.stops, stats.wakes + 1, "stopped, and told otherwise");
+            let (wakes, submitted) = self.seen;
+            assert!(stats.submitted - submitted >= stats.wakes - wakes, "a wake that found no room");
+        }
+        self.seen = (stats.wakes, stats.submitted);
+        self.time.park(deadline)
+    }
+}
+
+/// Runs `apps` to their end, and returns how often it looked.
+fn watched(system: System, apps: &[&str]) -> u64 {
+    let (system, looks) = (Rc::new(system), Rc::new(Cell::new(0)));
+    let specs: Vec<AppSpec> = apps.iter().map(|app| app.parse().unwrap()).collect();
+    let bulk = apps.iter().all(|app| app.starts_with("bulk"));
+    let saturating = (bulk && system.device.policy() == Policy::Wait).then_some(apps.len());
+    let watch = Watch {
+        time: Virtual::default(),
+        system: Rc::clone(&system),
+        saturating,
+        seen: (0, 0),
+        looks: Rc::clone(&looks),
+    };
+    let inner = Rc::clone(&system);
+    run(&system.clock, watch, move |tasks| both(tasks, inner, specs)).unwrap();
+    let total = system.total();
+    assert_eq!(total.check("totals"), []);
+    assert_eq!(total.accepted, total.delivered + total.dropped());
+    looks.get()
+}
+
+async fn both(tasks: Tasks, system: Rc<System>, specs: Vec<AppSpec>) {
+    let (port, clock, setup) = (Rc::clone(&system.driver), system.clock.clone(), setup(&system));
+    tasks.spawn(async move { drop(serve(port, clock, setup).await) });
+    let device = Rc::clone(&system.device);
+    tasks.spawn(async move { device.run_completions().await });
+    if system.device.policy().has_queue() {
+        let device = Rc::clone(&system.device);
+        tasks.spawn(async move { device.run_queue().await });
+    }
+    let neighbours = Rc::new(Neighbours::default());
+    neighbours.set(IpAddr::from([10, 0, 0, 2]), MacAddr([2, 0, 0, 0, 0, 2]));
+    let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+    let ethernet =
+        Ethernet::new(Rc::clone(&system.device), mac, neighbours, Rc::clone(&system.flows), system.clock.clone());
+    let udp = Rc::new(Udp::new(Ip::new(ethernet, Routes::default().on_link(IpAddr::from([10, 0, 0, 1]), 24))));
+    let apps = resolve_all(&specs, LINK, Bytes(1472)).unwrap();
+    system.running.set(apps.len());
+    for app in apps {
+        let flow = Flow::new(app.index(), app.name(), app.spec().budget().map(|bytes| bytes.0), &system.clock);
+        system.flows.add(Rc::clone(&flow));
+        let socket = UdpSocket::new(Rc::clone(&udp), Rc::clone(&flow), 49_152);
+        let ended = Rc::new(Ended::default());
+        let run = Run { seed: 7, clock: system.clock.clone(), horizon: Horizon::Packets(300), ended };
+        let system = Rc::clone(&system);
+        tasks.spawn(async move {
+            run_app(app, flow, socket, run).await;
+            system.running.set(system.running.get() - 1);
+            system.changed.notify();
+        });
+    }
+    system.changed.wait_for(|| (system.running.get() == 0).then_some(())).await;
+    system.device.drained().await;
+}
+
+fn setup(system: &System) -> Setup<Output> {
+    let queue = Depth::new(system.queue as u32).unwrap();
+    let hardware = hardware::Config {
+        service: hardware::Service::Exponential,
+        stall: Some("every=300us,for=100us".parse().unwrap()),
+        ..hardware::Config::new(queue, LINK)
+    };
+    Setup {
+        generation: 1,
+        depth: system.device.ring().depth(),
+        hardware,
+        dma: Dma::Copy,
+        verify: true,
+        backend: Output::Model,
+        interrupt: Rc::new(Interrupt::never()),
+        usage: Box::new(Default::default),
+    }
+}
+
+/// Depths below, at and above what the hardware takes.
+fn everywhere(policy: &str, apps: &[&str]) {
+    for depth in [1, 2, 5, 64] {
+        for queue in [1, 2, 8] {
+            let looks = watched(System::new(depth, queue, policy), apps);
+            assert!(looks >= 300, "{looks}");
+        }
+    }
+}
+
+#[test]
+fn a_saturating_stack_is_stopped_if_and_only_if_no_credit_is_left() {
+    everywhere("wait", &["bulk"]);
+    everywhere("wait", &["bulk:size=22B", "bulk", "bulk:size=700B"]);
+}
+
+#[test]
+fn whoever_sends_now_and_then_waits_only_while_no_credit_is_left() {
+    let apps = ["poisson:load=0.7", "onoff:load=2,on=1ms,off=1ms", "reqresp:think=50us", "bulk:budget=3000B"];
+    everywhere("wait", &apps);
+    everywhere("wait", &["poisson:load=1.4,when-blocked=skip", "cbr:load=0.2"]);
+}
+
+#[test]
+fn no_packet_is_nowhere_under_the_policies_that_drop() {
+    for policy in ["drop-newest", "drop-oldest", "deadline=30us"] {
+        everywhere(policy, &["poisson:load=1.4", "cbr:load=0.5,size=100B", "reqresp:think=20us"]);
+    }
+    everywhere("deadline=30us", &["bulk", "bulk:size=64B"]);
+}

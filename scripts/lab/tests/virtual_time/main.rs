@@ -1,0 +1,10 @@
+//! The whole system in virtual time: what must hold in every run.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod conservation;
+mod determinism;
+mod invariants;
+#[path = "../common/setup.rs"]
+mod setup;
+mod sweep;
