@@ -1,8 +1,10 @@
 //! IP: routes, MTU and the header (RFC 791, RFC 8200). Nothing is fragmented.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
 
+use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpNumber, Ipv4Header, Ipv6Header};
 
 use super::{Addresses, Link, Packet, Route, Routes, SendError, now};
@@ -14,7 +16,7 @@ pub trait Network {
     ///
     /// # Errors
     /// [`SendError::NoRoute`].
-    fn route(&self, to: IpAddr) -> Result<Route, SendError>;
+    fn route(&self, to: IpAddr) -> Result<Rc<Route>, SendError>;
 
     /// Sends `packet`, which holds a `protocol` header and a payload, along `route`.
     ///
@@ -38,6 +40,24 @@ pub struct Ip<L> {
     routes: Routes,
     /// IPv4 identification of the next packet (RFC 6864 lets it be anything here).
     identification: Cell<u16>,
+    /// What was found and made for the last packet, and fits the next one more often than not.
+    last: RefCell<Option<Last>>,
+}
+
+#[derive(Debug)]
+struct Last {
+    to: IpAddr,
+    route: Rc<Route>,
+    header: Option<Template>,
+}
+
+/// A v4 header without identification and checksum.
+#[derive(Debug)]
+struct Template {
+    len: u16,
+    protocol: IpNumber,
+    bytes: [u8; Ipv4Header::MIN_LEN],
+    sum: Sum16BitWords,
 }
 
 /// Hops that a packet may take (RFC 1700's recommended default).
@@ -46,14 +66,20 @@ const HOPS: u8 = 64;
 impl<L: Link> Ip<L> {
     /// IP on top of `below`.
     pub fn new(below: L, routes: Routes) -> Self {
-        Self { below, routes, identification: Cell::new(0) }
+        Self { below, routes, identification: Cell::new(0), last: RefCell::default() }
     }
 }
 
 impl<L: Link> Network for Ip<L> {
     #[inline(always)]
-    fn route(&self, to: IpAddr) -> Result<Route, SendError> {
-        self.routes.find(to, self.below.mtu())
+    fn route(&self, to: IpAddr) -> Result<Rc<Route>, SendError> {
+        let mut last = self.last.borrow_mut();
+        if let Some(last) = last.as_ref().filter(|last| last.to == to) {
+            return Ok(Rc::clone(&last.route));
+        }
+        let route = Rc::new(self.routes.find(to, self.below.mtu())?);
+        *last = Some(Last { to, route: Rc::clone(&route), header: None });
+        Ok(route)
     }
 
     async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
@@ -75,7 +101,18 @@ impl<L: Link> Ip<L> {
             Addresses::V4 { source, destination } => {
                 let len = fitting(packet.len(), Ipv4Header::MIN_LEN, route.mtu)?;
                 let identification = self.identification.replace(self.identification.get().wrapping_add(1));
-                packet.prepend(&encapsulate_v4(len, protocol, identification, source, destination));
+                let mut last = self.last.borrow_mut();
+                let mut fresh = None;
+                let template = match last.as_mut().filter(|last| std::ptr::eq(&*last.route, route)) {
+                    Some(last) => &mut last.header,
+                    None => &mut fresh,
+                };
+                if template.as_ref().is_none_or(|known| known.len != len || known.protocol != protocol) {
+                    *template = Some(Template::new(len, protocol, source, destination));
+                }
+                if let Some(template) = template {
+                    template.prepend(packet, identification);
+                }
             }
             Addresses::V6 { source, destination } => {
                 let len = fitting(packet.len(), Ipv6Header::LEN, route.mtu)?;
@@ -95,29 +132,33 @@ fn fitting(inner: usize, header: usize, mtu: usize) -> Result<u16, SendError> {
     }
 }
 
-#[inline(always)]
-/// The IPv4 header in front of `len` bytes, checksum included.
-fn encapsulate_v4(
-    len: u16,
-    protocol: IpNumber,
-    identification: u16,
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
-) -> [u8; Ipv4Header::MIN_LEN] {
-    let mut header = Ipv4Header {
-        total_len: len + Ipv4Header::MIN_LEN_U16,
-        identification,
-        dont_fragment: true,
-        time_to_live: HOPS,
-        protocol,
-        source: source.octets(),
-        destination: destination.octets(),
-        ..Ipv4Header::default()
-    };
-    header.header_checksum = header.calc_header_checksum();
-    let mut bytes = [0; Ipv4Header::MIN_LEN];
-    bytes.copy_from_slice(&header.to_bytes());
-    bytes
+impl Template {
+    /// The IPv4 header in front of `len` bytes.
+    fn new(len: u16, protocol: IpNumber, source: Ipv4Addr, destination: Ipv4Addr) -> Self {
+        let header = Ipv4Header {
+            total_len: len + Ipv4Header::MIN_LEN_U16,
+            dont_fragment: true,
+            time_to_live: HOPS,
+            protocol,
+            source: source.octets(),
+            destination: destination.octets(),
+            ..Ipv4Header::default()
+        };
+        let mut bytes = [0; Ipv4Header::MIN_LEN];
+        bytes.copy_from_slice(&header.to_bytes());
+        Self { len, protocol, bytes, sum: Sum16BitWords::new().add_slice(&bytes) }
+    }
+
+    /// Puts the header in front of `packet`, identification and checksum (bytes 4 and 10) included.
+    #[inline(always)]
+    fn prepend(&self, packet: &mut Packet<'_>, identification: u16) {
+        let identification = identification.to_be_bytes();
+        let checksum = self.sum.clone().add_2bytes(identification).ones_complement().to_ne_bytes();
+        let mut bytes = self.bytes;
+        bytes[4..6].copy_from_slice(&identification);
+        bytes[10..12].copy_from_slice(&checksum);
+        packet.prepend(&bytes);
+    }
 }
 
 #[inline(always)]

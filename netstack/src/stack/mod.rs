@@ -18,6 +18,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+mod checksum;
 mod cost;
 pub mod device;
 mod error;

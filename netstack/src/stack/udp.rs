@@ -1,9 +1,11 @@
 //! UDP: ports and checksum (RFC 768; over IPv6 RFC 8200, section 8.1).
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use etherparse::{IpNumber, UdpHeader};
 
+use super::checksum::condense;
 use super::{Addresses, Network, Packet, Route, SendError, now};
 
 /// A transport layer: what sockets sit on.
@@ -52,7 +54,7 @@ impl<N: Network> Transport for Udp<N> {
 
 impl<N: Network> Udp<N> {
     #[inline(always)]
-    fn encapsulate(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<Route, SendError> {
+    fn encapsulate(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<Rc<Route>, SendError> {
         let route = self.below.route(to.ip())?;
         // The IP layer has the last word on length, but a checksum needs one that fits its field.
         let len = UdpHeader::LEN + packet.payload().len();
@@ -72,10 +74,10 @@ fn encapsulate(addresses: &Addresses, source_port: u16, destination_port: u16, p
     let mut header = UdpHeader { source_port, destination_port, length, checksum: 0 };
     let checksum = match addresses {
         Addresses::V4 { source, destination } => {
-            header.calc_checksum_ipv4_raw(source.octets(), destination.octets(), payload)
+            header.calc_checksum_ipv4_raw(source.octets(), destination.octets(), &condense(payload))
         }
         Addresses::V6 { source, destination } => {
-            header.calc_checksum_ipv6_raw(source.octets(), destination.octets(), payload)
+            header.calc_checksum_ipv6_raw(source.octets(), destination.octets(), &condense(payload))
         }
     };
     // It can only fail for a length that the field above could not have held either.
@@ -98,12 +100,12 @@ mod tests {
     struct Fake(RefCell<Vec<Vec<u8>>>);
 
     impl Network for Fake {
-        fn route(&self, to: IpAddr) -> Result<Route, SendError> {
+        fn route(&self, to: IpAddr) -> Result<Rc<Route>, SendError> {
             let addresses = match to {
                 IpAddr::V4(destination) => Addresses::V4 { source: Ipv4Addr::new(10, 0, 0, 1), destination },
                 IpAddr::V6(destination) => Addresses::V6 { source: Ipv6Addr::LOCALHOST, destination },
             };
-            Ok(Route { addresses, next_hop: to, mtu: 1500 })
+            Ok(Rc::new(Route { addresses, next_hop: to, mtu: 1500 }))
         }
 
         async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, _: &Route) -> Result<(), SendError> {

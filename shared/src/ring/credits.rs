@@ -56,6 +56,12 @@ impl Credits {
         self.state.borrow_mut().take(need).then(|| Grant { pool: self, amount: need })
     }
 
+    /// Takes `need` credits now and keeps them out of the pool, like a grant that is spent at once;
+    /// or none.
+    pub(super) fn try_spend(&self, need: u64) -> bool {
+        self.state.borrow_mut().take(need)
+    }
+
     /// Waits in line for `need` credits. More than the pool ever has is never granted.
     pub fn acquire(&self, need: u64) -> Acquire<'_> {
         Acquire { pool: self, need, place: None }

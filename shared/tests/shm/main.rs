@@ -5,6 +5,7 @@
 
 mod handover;
 mod hostile;
+mod processes;
 mod sleep;
 mod traffic;
 

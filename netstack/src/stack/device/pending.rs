@@ -1,5 +1,6 @@
 //! The private table of what is under way, by slot.
 
+use shared::ring::Descriptor;
 use shared::units::Nanos;
 
 use crate::stack::{Packet, Stamp};
@@ -18,6 +19,13 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn of(packet: &Packet<'_>, accepted: Nanos) -> Self {
         Self { stamp: packet.stamp(), bytes: packet.payload().len() as u64, accepted, submitted: accepted }
+    }
+
+    /// What the driver is told of a frame of `len` bytes, submitted when it got its slot.
+    #[inline(always)]
+    pub(super) fn descriptor(&self, len: usize) -> Descriptor {
+        let Stamp { flow, sequence, .. } = self.stamp;
+        Descriptor { len: len as u32, flow, sequence, submitted: self.submitted }
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 use shared::exec::{Clock, Signal};
 use shared::ledger::DropReason;
-use shared::ring::{Completion, Descriptor, MAX_FRAME, Need, Permit, Producer, ProducerPort};
+use shared::ring::{Completion, MAX_FRAME, Need, Permit, Producer, ProducerPort};
 use shared::units::Nanos;
 
 use super::pending::{Pending, Table};
@@ -221,13 +221,8 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Between permit and submit nothing waits, and submitting cannot fail.
     #[inline(always)]
     fn submit(&self, permit: Permit<'_, P>, pending: Pending, headers: &[u8], payload: &[u8]) {
-        let descriptor = Descriptor {
-            len: (headers.len() + payload.len()) as u32,
-            flow: pending.stamp.flow,
-            sequence: pending.stamp.sequence,
-            submitted: self.clock.now(),
-        };
-        let pending = Pending { submitted: descriptor.submitted, ..pending };
+        let pending = Pending { submitted: self.clock.now(), ..pending };
+        let descriptor = pending.descriptor(headers.len() + payload.len());
         match permit.submit(descriptor, headers, payload) {
             Some(slot) => self.under_way.borrow_mut().put(slot, pending),
             None => self.flows.get(pending.stamp.flow).lose(pending.bytes),
@@ -247,9 +242,10 @@ impl<P: ProducerPort> Device for Rc<RingDevice<P>> {
         }
         match self.policy {
             Policy::Wait | Policy::Deadline(_) => {
-                let permit = self.ring.try_reserve().ok_or(SendError::WouldBlock)?;
-                self.flows.with(packet.stamp().flow, Flow::accept);
-                self.submit(permit, Pending::of(packet, self.clock.now()), packet.headers(), packet.payload());
+                let pending = Pending::of(packet, self.clock.now());
+                let slot = self.ring.try_submit(pending.descriptor(packet.len()), packet.headers(), packet.payload());
+                self.under_way.borrow_mut().put(slot.ok_or(SendError::WouldBlock)?, pending);
+                self.flows.with(pending.stamp.flow, Flow::accept);
             }
             Policy::DropNewest => self.send_or_drop(packet),
             Policy::DropOldest => self.send_or_queue(packet),

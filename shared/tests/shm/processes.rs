@@ -1,0 +1,86 @@
+//! Both ends in processes of their own, asleep as often as awake.
+
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+use std::rc::Rc;
+
+use shared::exec::{Clock, IdleMode, Interrupt, RealPark, monotonic_now, run};
+use shared::ring::shm::{hand_over, receive};
+use shared::ring::{ConsumerPort, MAX_FRAME, Port, Producer};
+
+use super::*;
+
+/// Where the other process finds this one, and how many slots the ring has.
+const SOCKET: &str = "SHM_TEST_SOCKET";
+const SLOTS: &str = "SHM_TEST_SLOTS";
+
+/// Not a test of its own: what the other process runs.
+#[test]
+fn the_other_process() {
+    let (Ok(socket), Ok(slots)) = (std::env::var(SOCKET), std::env::var(SLOTS)) else { return };
+    let stream = UnixStream::connect(socket).unwrap();
+    let file = loop {
+        match receive(&stream) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => std::thread::yield_now(),
+            received => break received.unwrap().unwrap(),
+        }
+    };
+    let slots = depth(slots.parse().unwrap());
+    let memory = SharedMemory::open(file, slots, GENERATION).unwrap();
+    let port = Rc::new(ShmProducer::new(stream.into(), memory).unwrap());
+    let clock = Clock::starting_at(monotonic_now());
+    let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Sleep);
+    let ring = Rc::new(Producer::new(Rc::clone(&port), slots, clock.clone()));
+    run(&clock, park, |tasks| async move {
+        let settling = Rc::clone(&ring);
+        tasks.spawn(async move {
+            loop {
+                settling.port().arrived().wait_for(|| settling.next_completion()).await;
+            }
+        });
+        for number in 0..total(slots.get()) {
+            let bytes = frame(number);
+            let permit = ring.reserve().await;
+            assert!(permit.submit(descriptor(number), &bytes, b"").is_some());
+        }
+        port.told().wait_for(|| port.closed()).await
+    })
+    .unwrap();
+}
+
+fn total(slots: u32) -> u64 {
+    (u64::from(slots) * 3).clamp(3_000, 70_000)
+}
+
+#[test]
+fn every_frame_crosses_at_any_depth_although_both_sides_sleep() {
+    for slots in [1, 3, 64, 65_536] {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let mut other = Command::new(std::env::current_exe().unwrap())
+            .args(["processes::the_other_process", "--exact"])
+            .env(SOCKET, &socket)
+            .env(SLOTS, slots.to_string())
+            .spawn()
+            .unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let (memory, file) = SharedMemory::create(depth(slots), GENERATION).unwrap();
+        hand_over(&stream, &file).unwrap();
+        let port = Rc::new(ShmConsumer::new(stream.into(), memory).unwrap());
+        let clock = Clock::starting_at(monotonic_now());
+        let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Sleep);
+        let closed = run(&clock, park, |_| async move {
+            let mut buffer = [0; MAX_FRAME];
+            for number in 0..total(slots) {
+                let seen = port.arrived().wait_for(|| port.peek().map(Ok).or_else(|| port.closed().map(Err))).await;
+                assert_eq!(seen, Ok(descriptor(number)));
+                assert_eq!(port.take(Some(&mut buffer)), Some(&frame(number)[..]));
+                port.complete(completion(number));
+            }
+            port.closed()
+        });
+        assert_eq!(closed, Ok(None));
+        assert!(other.wait().unwrap().success());
+    }
+}
