@@ -33,6 +33,9 @@ pub enum CloseReason {
 /// What a producer that sleeps needs to be woken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
+    /// Nothing that the ring has to tell: it wakes by itself, and must find every credit that is free
+    /// by then.
+    Nothing,
     /// The very next completion: somebody waits for a budget, a response or a drain.
     Completion,
     /// Room, at the latest when half of the ring is free: to be woken for each slot costs more than

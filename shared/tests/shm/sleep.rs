@@ -97,10 +97,12 @@ fn a_consumer_that_sleeps_too_long_for_its_producer_is_told() {
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 8);
     (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
-    // Nobody has said that he waits, so the consumer plans to sleep over all eight.
-    assert_eq!(consumer.patience(8), 8);
+    // Who waits for room waits for half of the ring, and the consumer plans to sleep as long.
+    sleep_for(&producer, Need::Room);
+    assert_eq!(consumer.patience(8), 4);
     assert!(consumer.before_sleep());
-    assert!(producer.before_sleep());
+    producer.after_sleep();
+    sleep_for(&producer, Need::Completion);
     assert_eq!(producer.stats().rung, 1);
     consumer.after_sleep();
     assert!(consumer.exchange(), "the doorbell is a reason to look again");
@@ -113,11 +115,29 @@ fn a_producer_that_went_to_sleep_meanwhile_keeps_the_consumer_from_sleeping_too_
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 8);
     (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
-    assert_eq!(consumer.patience(8), 8);
-    assert!(producer.before_sleep());
+    sleep_for(&producer, Need::Room);
+    assert_eq!(consumer.patience(8), 4);
+    producer.after_sleep();
+    sleep_for(&producer, Need::Completion);
     assert!(!consumer.before_sleep());
     consumer.after_sleep();
     assert_eq!(consumer.patience(8), 1);
+}
+
+#[test]
+fn a_producer_that_is_awake_or_wakes_by_itself_finds_every_credit() {
+    let (producer, consumer) = pair(8);
+    fill(&producer, &consumer, 8);
+    assert_eq!(consumer.patience(8), 1, "awake");
+    sleep_for(&producer, Need::Nothing);
+    assert_eq!(consumer.patience(8), 1, "asleep, and not to be woken");
+    complete(&consumer, 0, 8);
+    assert_eq!(consumer.stats().rung, 0);
+}
+
+fn sleep_for(producer: &ShmProducer, need: Need) {
+    producer.before_sleep_ask(Box::new(move || need));
+    assert!(producer.before_sleep());
 }
 
 #[test]

@@ -61,10 +61,22 @@ impl<P: ProducerPort> RingDevice<P> {
     {
         let device = Rc::downgrade(self);
         let need = move || match device.upgrade() {
-            Some(device) if device.flows.are_awaited() || device.quiet.is_awaited() => Need::Completion,
-            _ => Need::Room,
+            Some(device) => device.need(),
+            None => Need::Nothing,
         };
         self.ring.port().before_sleep_ask(Box::new(need));
+    }
+
+    /// What to be woken for. Only backpressure can do with half of the ring at once: the other
+    /// policies drop what finds no room, so each slot has to be seen as soon as it is free.
+    fn need(&self) -> Need {
+        let somebody_waits = self.ring.waiting() > 0;
+        match self.policy {
+            _ if self.flows.are_awaited() || self.quiet.is_awaited() => Need::Completion,
+            Policy::Wait if somebody_waits => Need::Room,
+            _ if somebody_waits => Need::Completion,
+            _ => Need::Nothing,
+        }
     }
 
     /// The ring below.

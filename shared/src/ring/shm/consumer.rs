@@ -49,8 +49,13 @@ impl ShmConsumer {
 }
 
 impl Source for ShmConsumer {
+    /// A side that never sleeps has to find here what one that sleeps is told.
     fn exchange(&self) -> bool {
-        self.core.exchange()
+        let hurried = self.plan.get() != AWAKE && self.is_too_patient();
+        if hurried {
+            self.core.arrived().notify();
+        }
+        self.core.exchange() || hurried
     }
 
     /// Frames that wait already wait for the hardware, so further ones are no reason to wake up.
@@ -130,7 +135,8 @@ impl ConsumerPort for ShmConsumer {
 
     fn patience(&self, most: u32) -> u32 {
         let (completed, _) = self.core.counts();
-        let wanted = self.core.peer_sleeps_until(Head::ProducerEvent).map_or(u64::from(most), |at| at - completed);
+        // A producer that is awake, or wakes by itself, looks for credits at any time: none may be late.
+        let wanted = self.core.peer_sleeps_until(Head::ProducerEvent).map_or(1, |at| at - completed);
         let wait = wanted.min(u64::from(most));
         self.plan.set(if wait == 0 { AWAKE } else { completed + wait });
         // No more than `most`, which fits.

@@ -45,12 +45,14 @@ impl ShmProducer {
         self.staging.borrow_mut().drain(|bytes| self.core.put(|memory, slot| memory.write_slot(slot, bytes)));
     }
 
-    /// The count of completions to be woken for; [`AWAKE`] if there is none to come.
+    /// The count of completions to be woken for; [`AWAKE`] if there is none to come, or none that
+    /// matters.
     fn wake_at(&self) -> u64 {
         let (put, completed) = self.core.counts();
         let outstanding = put - completed;
         match (self.need.borrow())() {
             _ if outstanding == 0 => AWAKE,
+            Need::Nothing => AWAKE,
             Need::Completion => completed + 1,
             Need::Room => completed + outstanding.min(u64::from(self.core.memory.depth().get() / 2)).max(1),
         }
