@@ -1,13 +1,19 @@
-#!/bin/sh
-# Predicts with `lab simulate`, confirms with `lab run`: the same settings in virtual and in real time.
-# Prints both and exits with 1 if delivered rate or loss differ by more than 2 %.
+#!/usr/bin/env bash
+# Predicts with `lab simulate`, confirms with `lab run`: scripts/predict.sh [FLAGS OF lab run]
 #
-#   scripts/predict.sh [--duration 5s] [any other flag of lab run]
-set -eu
-cd "$(dirname "$0")/.."
-cargo build --release --quiet --bins
+# The same settings in virtual and in real time: 1 Gbit/s, 1024 slots, 256 of them in the hardware,
+# 5 s. Prints both, and exits with 1 if the delivered rate or the loss differ by more than 2 %.
+set -euo pipefail
+# shellcheck source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-lab=target/release/lab
+case ${1:-} in
+-h | --help)
+    help
+    exit
+    ;;
+esac
+build
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
@@ -24,7 +30,7 @@ while read -r name app policy <&3; do
         "$lab" "$how" --app "$app" --policy "$policy" --depth 1024 --hw-queue 256 --link 1Gbit \
             "$@" --json "$results/$name-$how.json" >"$results/log" 2>&1 ||
             { cat "$results/log" >&2; exit 1; }
-        if [ "$how" = run ]; then
+        if [[ $how == run ]]; then
             grep '^Warning .*this machine set the result' "$results/log" >&2 || break
         fi
     done

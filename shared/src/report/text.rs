@@ -43,6 +43,10 @@ impl RunReport {
         }
         let (stack, driver) = (&self.config.netstack, &self.config.driver);
         for (settings, key) in [(stack, "policy"), (stack, "transport"), (stack, "dispatch"), (driver, "link")] {
+            // A simulation has one process, and nothing to carry frames out of it.
+            if key == "transport" && self.config.simulate.is_some() {
+                continue;
+            }
             config.extend(setting(settings, key).map(|value| format!(", {key} {value}")));
         }
         line(out, "Config", config)?;

@@ -64,23 +64,18 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
     }
     let sink = json.map(JsonTarget::open).transpose()?;
     let precision = args.precision.or(args.assert_theory.then_some(ASSERTED));
-    let (report, precise) = match precision {
+    let report = match precision {
         Some(half_width) => {
             let (level, at_most) = (args.level.0, args.max_replications);
-            let replicated = replicate(&scenario, Precision { level, half_width: half_width.0, at_most })?;
-            (replicated.report, replicated.precise)
+            replicate(&scenario, Precision { level, half_width: half_width.0, at_most })?.report
         }
         None => {
             let mut report = simulate(&scenario)?;
             report.theory = theory_of(&report);
-            (report, true)
+            report
         }
     };
     say(json, &report);
-    if !precise && json == Some(&JsonTarget::Stdout) {
-        // Said in the text above, too; this is for whoever looks at the last line only.
-        eprintln!("lab: the interval is wider than --precision");
-    }
     if let Some(sink) = sink {
         sink.write(&report)?;
     }
