@@ -4,7 +4,8 @@
 //! until the pieces have left the processor's store buffer. That is quick in private memory. If the
 //! stores before them went to lines that the peer has read, it takes as long as to get those lines
 //! back, for every single frame: measured at 64 B between distant CPUs, 280 ns a frame in place of
-//! 140. So frames are built here, and then copied in one go, whole lines at a time.
+//! 140. So frames are built here, and then copied in one go, whole lines at a time. At 1500 B the
+//! second copy gains nothing between distant CPUs, and costs 30 ns of 190 between close ones.
 
 use super::layout::{SLOT_HEADER, STRIDE};
 use crate::ring::MAX_FRAME;
