@@ -7,7 +7,6 @@
 # --time 2s, --repetitions 5, --sizes 64B,1500B.
 set -euo pipefail
 # shellcheck source=common.sh
-# shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 out=$(default_out)

@@ -10,24 +10,31 @@ fail() {
     exit 2
 }
 
+# Says what went wrong here, though the flags are fine, and ends with the status for that.
+give_up() {
+    echo "$me: $*" >&2
+    exit 1
+}
+
 # The comment at the top of the script is its help.
 help() {
     sed -n '2,/^[^#]/ s/^# \{0,1\}//p' "$0"
 }
 
 need_cargo() {
-    command -v cargo >/dev/null || fail "cargo is missing; install Rust 1.95 or later (see rustup) and put cargo on the PATH"
+    command -v cargo >/dev/null || give_up "cargo is missing; install Rust 1.95 or later (see rustup) and put cargo on the PATH"
 }
 
 # Builds all three programs, and names the lab's: $lab.
 build() {
     need_cargo
     # Progress and errors of the build are no part of a script's output.
-    (cd "$root" && cargo build --release --package lab --package driver --package netstack) >&2
+    (cd "$root" && cargo build --release --package lab --package driver --package netstack) >&2 ||
+        give_up "the build failed, for the reason above"
     local target=${CARGO_TARGET_DIR:-target}
     [[ $target == /* ]] || target=$root/$target
     lab=$target/release/lab
-    [[ -x $lab ]] || fail "there is no program $lab after the build; if cargo builds elsewhere, say where in CARGO_TARGET_DIR"
+    [[ -x $lab ]] || give_up "there is no program $lab after the build; if cargo builds elsewhere, say where in CARGO_TARGET_DIR"
 }
 
 # The folder of today's results, unless --out names another.

@@ -29,7 +29,9 @@ done
 build
 mkdir -p "$out" || fail "--out $out: cannot be made; name a folder in one that you may write to"
 readme=$out/README.md
-flags=(--link 20Mbit --depth 64 --hw-queue 16 --seed 1)
+# A sender that waits has room after one packet's time on the link at most, 0.62 ms: a deadline beyond
+# that never comes, and would only show waiting once more.
+flags=(--link 20Mbit --depth 64 --hw-queue 16 --seed 1 --policies wait,drop-newest,drop-oldest,deadline=500us)
 
 cat >"$readme" <<TEXT
 # Dropping or waiting: the demo

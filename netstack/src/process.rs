@@ -3,7 +3,7 @@
 //! The main thread runs tokio for the greeting and for signals; the data path has a thread of its
 //! own, where nothing but the executor runs.
 
-use std::io::{self, Write};
+use std::io;
 use std::rc::Rc;
 use std::thread;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use shared::exec::{
     Clock, Interrupt, RealPark, Source, Stalled, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
 };
-use shared::exit::Status;
+use shared::exit::{Status, say};
 use shared::peers::Guests;
 use shared::report::{
     ConfigReport, Ending, HostReport, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
@@ -191,34 +191,26 @@ fn run_on(
     Ok(assemble(outcome, &plan, depth, context))
 }
 
-/// Where text for people goes: out of the way of JSON on standard output. A reader that left, or a
-/// full disk, is no reason to end a run: its results are still to be told.
-fn say(args: &Args, text: &str) {
-    let _ = match args.common.json {
-        Some(JsonTarget::Stdout) => writeln!(io::stderr().lock(), "{text}"),
-        _ => writeln!(io::stdout().lock(), "{text}"),
-    };
-}
-
 /// Prints a line per interval, unless nobody wants it.
 fn watcher(args: &Args) -> impl FnMut(&Sample) + use<> {
-    let args = args.clone();
+    let (quiet, json) = (args.stack.quiet, args.common.json.clone());
     let mut before = None;
     move |sample| {
-        if args.stack.quiet {
+        if quiet {
             return;
         }
         if before.is_none() {
-            say(&args, &interval_header());
+            say(json.as_ref(), interval_header());
         }
         let previous = before.replace(Nanos(sample.time_ns)).unwrap_or_default();
-        say(&args, &interval_line(sample, previous));
+        say(json.as_ref(), interval_line(sample, previous));
     }
 }
 
 fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<(), RunError> {
-    say(args, &report.to_string());
-    Ok(sink.map_or(Ok(()), |sink| sink.write(report))?)
+    let written = sink.map_or(Ok(()), |sink| sink.write(report));
+    say(args.common.json.as_ref(), report);
+    Ok(written?)
 }
 
 /// The worst that the report tells.

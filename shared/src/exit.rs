@@ -1,10 +1,15 @@
-//! How every binary starts and exits: flags in, one line for what is wrong, a status out.
+//! How every binary starts, speaks and exits: flags in, text for people, a status out.
+//!
+//! A reader that left, or a full disk, is no reason to end a run: its results are still to be
+//! written, and the status still tells. So whatever is said here ends nothing if it is not heard.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::report::JsonTarget;
 
 /// What a process exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +60,16 @@ pub fn run_main<A: Parser, E: Display>(
     }
 }
 
-/// If nobody can read it, the status still tells.
-fn complain(line: impl Display) {
+/// Says `text` to people: on standard output, or on standard error if `json` has the other to itself.
+pub fn say(json: Option<&JsonTarget>, text: impl Display) {
+    let _ = match json {
+        Some(JsonTarget::Stdout) => writeln!(io::stderr().lock(), "{text}"),
+        Some(JsonTarget::File(_)) | None => writeln!(io::stdout().lock(), "{text}"),
+    };
+}
+
+/// Says one line of trouble on standard error.
+pub fn complain(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", harmless(&line.to_string()));
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use shared::exec::{StopHandle, monotonic_now};
-use shared::exit::{Status, harmless};
+use shared::exit::{Status, complain};
 use shared::peers::Guests;
 use shared::report::{DriverReport, JsonTarget};
 use shared::ring::Depth;
@@ -295,5 +295,5 @@ fn say_ready(settings: &Settings) {
 
 /// A line for people, some of it in a client's words. A closed terminal is no reason to die.
 fn note(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "driver: {}", harmless(&line.to_string()));
+    complain(format_args!("driver: {line}"));
 }

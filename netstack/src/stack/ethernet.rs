@@ -86,8 +86,8 @@ impl<D: Device> Link for Ethernet<D> {
     }
 }
 
-#[inline(always)]
 /// The frame header in front of an IP packet for `next_hop`.
+#[inline(always)]
 fn encapsulate(source: MacAddr, destination: MacAddr, next_hop: IpAddr) -> [u8; Ethernet2Header::LEN] {
     let ether_type = if next_hop.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
     Ethernet2Header { source: source.0, destination: destination.0, ether_type }.to_bytes()

@@ -161,8 +161,8 @@ impl Template {
     }
 }
 
-#[inline(always)]
 /// The IPv6 header in front of `len` bytes.
+#[inline(always)]
 fn encapsulate_v6(len: u16, protocol: IpNumber, source: Ipv6Addr, destination: Ipv6Addr) -> [u8; Ipv6Header::LEN] {
     Ipv6Header {
         payload_length: len,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use shared::exit::Status;
+use shared::exit::{Status, complain};
 
 /// How a child process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Ends {
     pub(crate) fn complain(self) {
         for (name, ended) in [("netstack", Some(self.stack)), ("driver", self.driver)] {
             if let Some(ended @ (Ended::Strange(_) | Ended::Killed(_))) = ended {
-                eprintln!("lab: {name}: {ended}");
+                complain(format_args!("lab: {name}: {ended}"));
             }
         }
     }

@@ -50,7 +50,7 @@ fn interval_lines_stand_below_their_header() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
-/// The keys of DESIGN.md, "JSON keys that do not move".
+/// The keys that do not move: whoever reads reports relies on them.
 const KEYS: &str = "
     schema config seed clock host arrivals_digest elapsed_ns
     totals.offered totals.accepted totals.refused totals.delivered totals.dropped totals.in_flight totals.lost

@@ -37,8 +37,9 @@ pub(crate) fn source(port: u16, size: usize, time: Duration) -> io::Result<()> {
 /// If the socket cannot be used, or nothing comes.
 pub(crate) fn sink() -> io::Result<()> {
     let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
-    println!("{}", socket.local_addr()?.port());
-    io::stdout().flush()?;
+    // Whoever started it reads both lines, or it is of no use.
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", socket.local_addr()?.port())?;
     let mut buffer = [0; 2048];
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.recv(&mut buffer)?;
@@ -51,6 +52,5 @@ pub(crate) fn sink() -> io::Result<()> {
             last = Instant::now();
         }
     }
-    println!("{packets} {}", last.duration_since(first).as_nanos());
-    Ok(())
+    writeln!(out, "{packets} {}", last.duration_since(first).as_nanos())
 }

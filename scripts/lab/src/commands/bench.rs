@@ -6,14 +6,14 @@ use std::process::Stdio;
 use std::time::Duration;
 use std::{env, io};
 
-use shared::exit::Status;
+use shared::exit::{Status, say};
 use shared::report::{HostReport, JsonTarget};
 use shared::signals::Signals;
 use shared::units::{Bytes, LinkRate, Nanos};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
-use super::{Failure, runtime, say};
+use super::{Failure, runtime};
 use crate::bench::{BENCH_SCHEMA, BenchReport, Contestant, Row, table, udp};
 use crate::cli::{BenchArgs, Flags, PeerArgs, Sides};
 use crate::launch::{Binaries, Voice, launch};
@@ -31,8 +31,9 @@ pub(crate) fn main(args: &BenchArgs, defaults: &Flags) -> Result<Status, Failure
     let rows = runtime()?.block_on(all(args, &binaries, defaults))?;
     let seconds = args.time.as_secs_f64();
     let report = BenchReport { schema: BENCH_SCHEMA.to_owned(), host: HostReport::read(), seconds, rows };
+    let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(json, table(&report));
-    sink.map_or(Ok(()), |sink| sink.write(&report))?;
+    written?;
     Ok(Status::Fine)
 }
 

@@ -2,11 +2,11 @@
 
 use netstack::stack::Policy;
 use serde::Serialize;
-use shared::exit::Status;
+use shared::exit::{Status, complain, say};
 use shared::report::{JsonTarget, RunReport};
 use shared::signals::Signals;
 
-use super::{Failure, refuse, refuse_socket, runtime, say};
+use super::{Failure, refuse, refuse_socket, runtime};
 use crate::cli::{CompareArgs, Sides};
 use crate::flags::Given;
 use crate::launch::{Binaries, Voice, launch};
@@ -38,15 +38,15 @@ pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure>
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
     let (runs, status) = runtime()?.block_on(all(&args.policies, &binaries, &args.flags.sides()))?;
+    let comparison = Comparison { schema: COMPARE_SCHEMA, runs };
+    let written = sink.map_or(Ok(()), |sink| sink.write(&comparison));
+    let runs = &comparison.runs;
     if !runs.is_empty() {
-        say(json, compared(&runs));
-        say(json, format_args!("\n{}", story(&runs).join("\n")));
+        say(json, compared(runs));
+        say(json, format_args!("\n{}", story(runs).join("\n")));
     }
-    let digests = one_arrivals(&runs);
-    if let Some(sink) = sink {
-        sink.write(&Comparison { schema: COMPARE_SCHEMA, runs })?;
-    }
-    digests.map(|()| status)
+    written?;
+    one_arrivals(runs).map(|()| status)
 }
 
 /// The runs, up to the first that failed, and the worst status.
@@ -66,7 +66,7 @@ async fn all(policies: &[Policy], binaries: &Binaries, sides: &Sides) -> Result<
         if let Merged::Run { report, .. } = merge(remains.report, remains.file) {
             status = ends.status(report.ledger.balanced);
             for violation in &report.ledger.violations {
-                eprintln!("lab: {policy}: the ledger does not balance: {violation}");
+                complain(format_args!("lab: {policy}: the ledger does not balance: {violation}"));
             }
             runs.push(*report);
         }

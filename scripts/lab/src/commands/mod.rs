@@ -10,7 +10,6 @@ mod theory;
 pub(crate) use simulate::SimulateArgs;
 pub(crate) use theory::TheoryArgs;
 
-use std::fmt::Display;
 use std::io;
 
 use clap::CommandFactory;
@@ -18,7 +17,7 @@ use lab::simulate::SimulateError;
 use lab::theory::ParameterError;
 use lab::theory::applies::NoFit;
 use shared::exit::Status;
-use shared::report::{JsonError, JsonTarget};
+use shared::report::JsonError;
 
 use crate::cli::{Cli, Command, Flags};
 use crate::flags::Given;
@@ -113,11 +112,6 @@ fn refuse(given: &Given, flag: &'static str, remedy: &'static str) -> Result<(),
 /// The processes meet where nobody else does.
 fn refuse_socket(given: &Given) -> Result<(), Failure> {
     refuse(given, "socket", "the lab makes a private one; leave it out, or start driver and netstack yourself")
-}
-
-/// Text for people goes out of the way of JSON on standard output.
-fn say(json: Option<&JsonTarget>, text: impl Display) {
-    if json == Some(&JsonTarget::Stdout) { eprintln!("{text}") } else { println!("{text}") }
 }
 
 /// The runtime that carries sockets, signals and child processes.

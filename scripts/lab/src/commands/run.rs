@@ -2,11 +2,11 @@
 
 use lab::simulate::theory_of;
 use serde::Serialize;
-use shared::exit::Status;
+use shared::exit::{Status, say};
 use shared::report::{DriverFile, JsonSink, JsonTarget};
 use shared::signals::Signals;
 
-use super::{Failure, refuse_socket, runtime, say};
+use super::{Failure, refuse_socket, runtime};
 use crate::cli::RunArgs;
 use crate::flags::Given;
 use crate::launch::{Binaries, Voice, launch};
@@ -34,19 +34,21 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     match merge(remains.report, remains.file) {
         Merged::Run { mut report, changed } => {
             report.theory = theory_of(&report);
+            let written = write(sink, &report);
             if changed {
                 say(json, format_args!("\nWith what the driver's own file says:\n{report}"));
             } else if let Some(theory) = &report.theory {
                 say(json, theory.to_string().trim_end());
             }
-            write(sink, &report)?;
+            written?;
             Ok(ends.status(report.ledger.balanced))
         }
         // A stack that gave up by itself has said why, and the driver saw nothing of interest.
         Merged::DriverOnly(_) if matches!(ends.stack, Ended::Said(_)) => Ok(ends.status(true)),
         Merged::DriverOnly(file) => {
+            let written = write(sink, &file);
             say(json, driver_only(&file));
-            write(sink, &file)?;
+            written?;
             Ok(ends.status(true))
         }
         Merged::Nothing => Ok(ends.status(true)),

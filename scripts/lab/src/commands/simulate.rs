@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use lab::simulate::{Only, Precision, Scenario, replicate, simulate, theory_of};
 use lab::theory::applies::fit;
-use shared::exit::Status;
+use shared::exit::{Status, complain, say};
 use shared::report::{JsonTarget, RunReport};
 use shared::units::{Nanos, Ratio};
 
-use super::{Failure, say};
+use super::Failure;
 use crate::cli::{Flags, Sides};
 use crate::flags::Given;
 use crate::replay::replay_with;
@@ -75,10 +75,9 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
             report
         }
     };
+    let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(json, &report);
-    if let Some(sink) = sink {
-        sink.write(&report)?;
-    }
+    written?;
     Ok(status(&report, args.assert_theory))
 }
 
@@ -121,7 +120,7 @@ fn refuse(given: &Given) -> Result<(), Failure> {
         ("quiet", "--quiet"),
     ] {
         if given.has(id) {
-            eprintln!("lab: {flag} means nothing in virtual time, and is ignored");
+            complain(format_args!("lab: {flag} means nothing in virtual time, and is ignored"));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use lab::theory::applies::fit;
 use lab::theory::token_bucket::{Server, TokenBucket, bound};
 use lab::theory::{Model, Pace, Prediction};
-use shared::exit::Status;
+use shared::exit::{Status, say};
 use shared::report::human;
 use shared::units::Nanos;
 
@@ -118,9 +118,9 @@ pub(crate) fn main(args: &TheoryArgs) -> Result<Status, Failure> {
         ModelArgs::Md1 { load } => (Model::Md1 { load }, service_ns),
         ModelArgs::TokenBucket { burst, rate, stall } => {
             let bound = bound(TokenBucket { burst, rate }, Server { rate: 1.0, latency: stall })?;
-            println!("Token bucket of {burst} packets, {rate} per service time, worst stall {stall}");
-            println!("  depth that never loses  {}", bound.depth);
-            println!("  worst delay             {}", time(bound.delay, service_ns));
+            say(None, format_args!("Token bucket of {burst} packets, {rate} per service time, worst stall {stall}"));
+            say(None, format_args!("  depth that never loses  {}", bound.depth));
+            say(None, format_args!("  worst delay             {}", time(bound.delay, service_ns)));
             return Ok(Status::Fine);
         }
         ModelArgs::For(ref run) => {
@@ -145,11 +145,11 @@ fn print(model: &Model, prediction: &Prediction, service_ns: Option<f64>) {
         Some(service_ns) => human::packet_rate(prediction.packets_per_second(service_ns)),
         None => format!("{:.6} packets per service time", prediction.throughput),
     };
-    println!("{model}");
-    println!("  loss        {:.6}", prediction.loss_ratio);
-    println!("  mean time   {}", time(prediction.sojourn_mean, service_ns));
-    println!("  delivered   {throughput}");
-    println!("  slots held  {:.6}", prediction.occupancy_mean);
+    say(None, model);
+    say(None, format_args!("  loss        {:.6}", prediction.loss_ratio));
+    say(None, format_args!("  mean time   {}", time(prediction.sojourn_mean, service_ns)));
+    say(None, format_args!("  delivered   {throughput}"));
+    say(None, format_args!("  slots held  {:.6}", prediction.occupancy_mean));
 }
 
 fn time(services: f64, service_ns: Option<f64>) -> String {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
-use shared::exit::Status;
+use shared::exit::{Status, complain};
 use shared::report::{DriverFile, RunReport};
 use shared::signals::Signals;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -169,7 +169,7 @@ pub(crate) async fn launch(
         // What a driver says of a run without trouble, the report says too, but for warnings.
         Ok(remains) => {
             let trouble = remains.ends.driver.is_some_and(|ended| ended.status() != Status::Fine);
-            said.lines().filter(|line| trouble || line.contains("warning")).for_each(|line| eprintln!("{line}"));
+            said.lines().filter(|line| trouble || line.contains("warning")).for_each(complain);
         }
     }
     remains

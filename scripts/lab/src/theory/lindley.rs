@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_tie_at_load_one() {
-        // FACTS.md: none or half, depending on the order of simultaneous events. Completions first: none.
+        // None or half, depending on the order of simultaneous events. Completions first: none.
         let pace = Pace::every(10).unwrap();
         let outcome = fixed_service(1000, |i| pace.arrival_ns(i), 10, 1).unwrap();
         assert_eq!((outcome.accepted, outcome.dropped), (1000, 0));

@@ -8,4 +8,5 @@ mod help;
 mod input;
 mod lab;
 mod ledger;
+mod output;
 mod replay;
