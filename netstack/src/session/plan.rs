@@ -60,9 +60,9 @@ pub enum PlanError {
         /// Where its packets should go.
         to: IpAddr,
     },
-    /// No time between two samples.
-    #[error("--interval 0s: samples need time between them; use a time above zero, as in 1s")]
-    NoInterval,
+    /// Hardly any time between two samples.
+    #[error("--interval {0}: samples need time between them; use at least {LEAST_INTERVAL}, as in 1s")]
+    ShortInterval(Nanos),
     /// More samples than a report shall hold.
     #[error(
         "--interval {interval}: a run of {duration} would take more than {MAX_SAMPLES} samples; use a longer interval"
@@ -77,6 +77,9 @@ pub enum PlanError {
     #[error("--duration 0s: there is nothing to measure; use a time above zero, as in 5s")]
     NoTime,
 }
+
+/// The least time between samples: below it, sampling is all that a run does.
+const LEAST_INTERVAL: Nanos = Nanos::from_millis(1);
 
 /// The most interval samples that one report holds.
 pub(super) const MAX_SAMPLES: u64 = 100_000;
@@ -144,7 +147,7 @@ impl Length {
     /// What `settings` ask for, which can be told before there is a driver.
     ///
     /// # Errors
-    /// [`PlanError::NoTime`], [`PlanError::NoInterval`] or [`PlanError::Interval`].
+    /// [`PlanError::NoTime`], [`PlanError::ShortInterval`] or [`PlanError::Interval`].
     pub fn of(settings: &StackSettings) -> Result<Self, PlanError> {
         let interval = settings.interval;
         let length = match settings.packets {
@@ -156,8 +159,8 @@ impl Length {
             Self::Duration(duration) => duration,
             Self::Packets(_) => Nanos::ZERO,
         };
-        if interval == Nanos::ZERO {
-            return Err(PlanError::NoInterval);
+        if interval < LEAST_INTERVAL {
+            return Err(PlanError::ShortInterval(interval));
         }
         if duration.0 / interval.0 > MAX_SAMPLES {
             return Err(PlanError::Interval { interval, duration });

@@ -85,9 +85,9 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
 fn both(ours: Doorbells, theirs: Option<Doorbells>) -> Doorbells {
     let theirs = theirs.unwrap_or_default();
     Doorbells {
-        rung: ours.rung + theirs.rung,
-        suppressed: ours.suppressed + theirs.suppressed,
-        spurious: ours.spurious + theirs.spurious,
+        rung: ours.rung.saturating_add(theirs.rung),
+        suppressed: ours.suppressed.saturating_add(theirs.suppressed),
+        spurious: ours.spurious.saturating_add(theirs.spurious),
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, select_all};
 use shared::exec::{Clock, Interrupt, Signal, Tasks};
 use shared::report::{Ending, Sample};
-use shared::ring::{Occupancy, Producer, ProducerPort};
+use shared::ring::{CloseReason, Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control};
 
@@ -23,6 +23,9 @@ use crate::stack::{Costly, Ethernet, Ip, Neighbours, Policy, RingDevice, Udp, Ud
 
 /// How long a driver may take to say farewell.
 const FAREWELL: Nanos = Nanos::from_secs(2);
+
+/// How long apps may count what they never got to after an interrupt.
+const COUNTING: Nanos = Nanos::from_millis(100);
 
 /// The first of our source ports (RFC 6335: dynamic ports).
 const FIRST_PORT: u16 = 49_152;
@@ -62,7 +65,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     };
     let offering = stack.until(apps.all_done(), time_up, &interrupt).await;
     apps.ended.end(clock.now());
-    apps.all_done().await;
+    stack.settle_apps(&apps, offering == Turn::Interrupted, &interrupt).await;
     if matches!(offering, Turn::Done | Turn::TimeUp) {
         let drain = stack.until(stack.device.drained(), clock.now() + plan.drain_timeout, &interrupt).await;
         stack.note(drain);
@@ -192,6 +195,19 @@ impl<P: ProducerPort + 'static> Stack<P> {
         apps
     }
 
+    /// Waits until the apps have counted what they never got to. They have dropped what they were
+    /// doing by their next turn; counting may take longer behind an absurd rate, and who interrupts
+    /// does not wait for that.
+    async fn settle_apps(&self, apps: &Apps, interrupted: bool, interrupt: &Interrupt) {
+        let (never, soon) = (Interrupt::never(), self.clock.now() + COUNTING);
+        let turn = match interrupted {
+            true => self.until(apps.all_done(), soon, &never).await,
+            false => self.until(apps.all_done(), Nanos::MAX, interrupt).await,
+        };
+        self.note(turn);
+        self.clock.next_turn().await;
+    }
+
     /// Waits for `phase`, for its time to be up, for an interrupt, or for the driver to end it all.
     async fn until(&self, phase: impl Future<Output = ()>, time_up: Nanos, interrupt: &Interrupt) -> Turn {
         let turns: [LocalBoxFuture<'_, Turn>; 4] = [
@@ -242,7 +258,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         // What completes from here on makes room, but the queue must not use it: the count is told.
         self.device.seal();
         if self.bye.borrow().is_none() {
-            let reason = if self.interrupted.get() { ByeReason::Interrupted } else { ByeReason::Finished };
+            let reason = self.reason();
             let frames = self.device.ring().stats().submitted;
             let port = self.device.ring().port();
             self.said.set(true);
@@ -252,6 +268,15 @@ impl<P: ProducerPort + 'static> Stack<P> {
         }
         // Let the task that settles completions see what came before the farewell.
         self.clock.next_turn().await;
+    }
+
+    /// Why we leave, for the driver to hear.
+    fn reason(&self) -> ByeReason {
+        match self.device.ring().port().closed() {
+            _ if self.interrupted.get() => ByeReason::Interrupted,
+            None | Some(CloseReason::PeerGone | CloseReason::Io(_)) => ByeReason::Finished,
+            Some(broken) => ByeReason::Violation(broken.to_string()),
+        }
     }
 
     fn close(&self, began: Nanos, warm: Option<Snapshot>, sampler: Rc<RefCell<Sampler>>) -> Outcome {
@@ -282,6 +307,9 @@ impl<P: ProducerPort + 'static> Stack<P> {
         match (self.bye.borrow().as_ref(), self.device.ring().port().closed()) {
             _ if self.interrupted.get() => Ending::Interrupted,
             (Some(bye), _) if self.left_first.get() => Ending::PeerFailed(said(&bye.reason)),
+            (Some(bye), _) if bye.report.is_none() => {
+                Ending::PeerFailed("the driver said farewell without a report".to_owned())
+            }
             (Some(_), _) => Ending::Finished,
             (None, Some(reason)) => Ending::PeerFailed(reason.to_string()),
             (None, None) => Ending::PeerFailed(format!("the driver did not say farewell within {FAREWELL}")),

@@ -2,8 +2,8 @@
 
 use shared::units::Nanos;
 
-/// Room for headers: Ethernet (14), IPv6 (40) and UDP (8), and two bytes to spare.
-pub const HEADROOM: usize = 64;
+/// Room for headers: Ethernet (14), IPv6 (40) and UDP (8), and 34 bytes for layers of one's own.
+pub const HEADROOM: usize = 96;
 
 /// Who sent a packet, and when it should have been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -26,6 +26,13 @@ struct Entry {
 /// Timers ever created: a bit short of a word, which no run lives to see.
 const OWNER_BITS: u32 = 63;
 
+impl Slot {
+    /// Whether the timer of `entry` is still pending here.
+    fn is_of(&self, entry: &Entry) -> bool {
+        self.owner == entry.owner() && self.pending
+    }
+}
+
 impl Entry {
     fn new(at: Nanos, order: Order, owner: u64, slot: usize) -> Self {
         let tie = (order as u64) << OWNER_BITS | owner;
@@ -46,10 +53,13 @@ impl Entry {
     }
 }
 
+/// Cancelled timers that are not worth forgetting.
+const SPARE: usize = 64;
+
 /// Pending timers, earliest first.
 ///
-/// Cancelled timers stay in the heap as vacant slots until they come up, so cancelling is cheap
-/// and the heap is bounded by the timers that were ever pending together.
+/// Cancelled timers stay in the heap until they come up or outnumber the pending ones, so cancelling
+/// is cheap and the heap is bounded by what is pending.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Entry>>,
@@ -111,6 +121,7 @@ impl Timers {
             self.free.push(id.slot);
         }
         self.drop_stale();
+        self.compact();
     }
 
     fn owned(&mut self, id: TimerId) -> Option<&mut Slot> {
@@ -145,11 +156,20 @@ impl Timers {
         fired
     }
 
+    /// Forgets cancelled timers once they are the larger part: a deadline of an hour that is never
+    /// met must not be kept for an hour.
+    fn compact(&mut self) {
+        let pending = self.slots.len() - self.free.len();
+        if self.heap.len() > 2 * pending + SPARE {
+            let slots = &self.slots;
+            self.heap.retain(|Reverse(entry)| slots[entry.slot].is_of(entry));
+        }
+    }
+
     /// Cancelled timers must not shape the deadline that the executor sleeps for.
     fn drop_stale(&mut self) {
         while let Some(Reverse(entry)) = self.heap.peek() {
-            let slot = &self.slots[entry.slot];
-            if slot.owner == entry.owner() && slot.pending {
+            if self.slots[entry.slot].is_of(entry) {
                 break;
             }
             self.heap.pop();
@@ -185,6 +205,18 @@ mod tests {
         timers.cancel(early);
         assert_eq!(timers.fire_due(Nanos(8)), 0);
         assert_eq!(timers.fire_due(Nanos(9)), 1);
+    }
+
+    #[test]
+    fn timers_that_are_cancelled_do_not_pile_up() {
+        let mut timers = Timers::default();
+        timers.insert(Nanos(1), Order::Arrival, waker());
+        for at in 0..10_000 {
+            let id = timers.insert(Nanos(1_000_000 + at), Order::Arrival, waker());
+            timers.cancel(id);
+        }
+        assert!(timers.heap.len() <= 2 + SPARE, "{}", timers.heap.len());
+        assert_eq!(timers.next(), Some(Nanos(1)));
     }
 
     #[test]

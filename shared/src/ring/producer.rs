@@ -9,6 +9,7 @@ use super::{
     Acquire, CloseReason, Completion, Credits, Depth, Descriptor, Grant, Occupancy, ProducerIndex, ProducerPort,
 };
 use crate::exec::Clock;
+use crate::units::Nanos;
 
 /// Reserves slots, submits frames, and takes completions back.
 #[derive(Debug)]
@@ -97,7 +98,8 @@ impl<P: ProducerPort> Producer<P> {
         let freed = self.index.borrow_mut().complete(completion.position);
         match freed {
             Ok(slot) => {
-                self.note_occupancy();
+                // Who slept meanwhile still knows when the slot was given back.
+                self.occupied(completion.at.min(self.clock.now()));
                 self.credits.release(1);
                 Some((slot, completion))
             }
@@ -109,8 +111,13 @@ impl<P: ProducerPort> Producer<P> {
     }
 
     fn note_occupancy(&self) {
+        self.occupied(self.clock.now());
+    }
+
+    /// Notes how many slots are held since `at`, or since the last change if that was later.
+    fn occupied(&self, at: Nanos) {
         let held = u64::from(self.index.borrow().outstanding());
-        self.occupancy.borrow_mut().set(self.clock.now(), held);
+        self.occupancy.borrow_mut().set(at, held);
     }
 
     /// Frames submitted and not completed.
