@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything that CI checks: scripts/test.sh
 #
-# Format, lints (warnings are errors), docs, tests, the examples, and a capture of real frames that
-# an independent analyser must find clean. A step whose tool (tshark, cargo-deny, shellcheck) is not
+# Format, lints (warnings are errors), docs, tests, simulated means against queueing theory, the
+# examples, and a capture of real frames that an independent analyser must find clean. A step whose tool (tshark, cargo-deny, shellcheck) is not
 # installed says so in one line and is skipped.
 # Exit status: 0 if all is well, that of the first step that failed otherwise, 2 for wrong usage.
 set -euo pipefail
@@ -65,6 +65,10 @@ RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 
 step tests
 cargo test --workspace
+
+# Means against queueing theory, in virtual time: millions of packets, so optimised.
+step "theory"
+cargo test --release --package lab --test theory_table -- --include-ignored
 
 for example in */examples/*.rs; do
     [[ -e $example ]] || continue
