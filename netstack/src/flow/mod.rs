@@ -3,11 +3,19 @@
 //! The app counts what it offers and what is refused to it; the device counts what it accepts and
 //! what becomes of it. Both hold the same [`Flow`].
 
+mod blocked;
+mod flows;
+mod offer;
+mod stage;
+
+pub use flows::Flows;
+pub use offer::Offer;
+pub use stage::Stage;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use shared::exec::{Clock, Signal};
 use shared::ledger::{Counters, DropReason, RefuseReason};
@@ -15,30 +23,7 @@ use shared::report::Distribution;
 use shared::ring::Credits;
 use shared::units::Nanos;
 
-/// Where a send can wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// For the socket's send budget.
-    Budget,
-    /// For the link address of the next hop.
-    Neighbour,
-    /// For room in the ring.
-    Room,
-}
-
-impl Stage {
-    /// Every stage, in the order in which a packet passes them.
-    pub const ALL: [Self; 3] = [Self::Budget, Self::Neighbour, Self::Room];
-
-    /// The name in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Budget => "budget",
-            Self::Neighbour => "neighbour",
-            Self::Room => "room",
-        }
-    }
-}
+use blocked::Timed;
 
 /// One app's account.
 #[derive(Debug)]
@@ -97,7 +82,7 @@ impl Flow {
     /// the offer counts as given up.
     pub fn offer(&self, intended: Nanos) -> Offer<'_> {
         self.note_offers(intended, 1);
-        Offer { flow: self, open: true }
+        Offer::open(self)
     }
 
     /// `packets` whose intended time had come, the first of them at `first`, but which the app
@@ -159,8 +144,7 @@ impl Flow {
 
     /// Awaits `wait`, and counts the time if it takes any.
     pub async fn blocked_on<W: Future>(&self, stage: Stage, wait: W) -> W::Output {
-        let mut timed = Timed { flow: self, stage, since: None, wait: pin!(wait) };
-        (&mut timed).await
+        Timed::new(self, stage, pin!(wait)).await
     }
 
     /// Ready once `packets` of the accepted ones have completed or died.
@@ -223,98 +207,6 @@ impl Flow {
     pub fn blocked_ns(&self) -> u64 {
         let sum: u128 = self.blocked.borrow().iter().map(Distribution::sum).sum();
         u64::try_from(sum).unwrap_or(u64::MAX)
-    }
-}
-
-/// A wait that counts the time between its first poll and its end, be that ready or given up.
-struct Timed<'a, W> {
-    flow: &'a Flow,
-    stage: Stage,
-    /// When it was found that there is something to wait for.
-    since: Option<Nanos>,
-    wait: Pin<&'a mut W>,
-}
-
-impl<W: Future> Future for Timed<'_, W> {
-    type Output = W::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<W::Output> {
-        let polled = self.wait.as_mut().poll(cx);
-        if polled.is_pending() && self.since.is_none() {
-            self.since = Some(self.flow.clock.now());
-        }
-        polled
-    }
-}
-
-impl<W> Drop for Timed<'_, W> {
-    fn drop(&mut self) {
-        let Some(since) = self.since else { return };
-        let span = self.flow.clock.now().since(since);
-        // A try that found no room is not a wait.
-        if span > Nanos::ZERO {
-            self.flow.blocked.borrow_mut()[self.stage as usize].record(span);
-        }
-    }
-}
-
-/// All accounts of a run, by flow number.
-#[derive(Debug, Default)]
-pub struct Flows(RefCell<Vec<Rc<Flow>>>);
-
-impl Flows {
-    /// Adds an account. Flows are numbered in the order in which they are added.
-    pub fn add(&self, flow: Rc<Flow>) {
-        self.0.borrow_mut().push(flow);
-    }
-
-    /// The account of flow `id`, which must have been added.
-    pub fn get(&self, id: u32) -> Rc<Flow> {
-        Rc::clone(&self.0.borrow()[id as usize])
-    }
-
-    /// Lets `act` have the account of flow `id`, which must have been added.
-    pub fn with<T>(&self, id: u32, act: impl FnOnce(&Flow) -> T) -> T {
-        act(&self.0.borrow()[id as usize])
-    }
-
-    /// Whether somebody waits for the next packet of any of them.
-    pub fn are_awaited(&self) -> bool {
-        self.0.borrow().iter().any(|flow| flow.is_awaited())
-    }
-
-    /// All accounts, in order.
-    pub fn all(&self) -> Vec<Rc<Flow>> {
-        self.0.borrow().clone()
-    }
-}
-
-/// A packet that was offered and whose admission is not decided yet.
-#[derive(Debug)]
-#[must_use = "an offer that is dropped counts as given up"]
-pub struct Offer<'a> {
-    flow: &'a Flow,
-    open: bool,
-}
-
-impl Offer<'_> {
-    /// The device admitted it, and has counted it.
-    pub fn accepted(mut self) {
-        self.open = false;
-    }
-
-    /// The app was told no.
-    pub fn refused(mut self, reason: RefuseReason) {
-        self.open = false;
-        self.flow.counters.borrow_mut().refuse(reason, 1);
-    }
-}
-
-impl Drop for Offer<'_> {
-    fn drop(&mut self) {
-        if self.open {
-            self.flow.counters.borrow_mut().refuse(RefuseReason::GaveUp, 1);
-        }
     }
 }
 

@@ -1,0 +1,40 @@
+//! What an app wants to send, until it is known whether it may.
+
+use shared::ledger::RefuseReason;
+
+use super::Flow;
+
+/// A packet that was offered and whose admission is not decided yet.
+#[derive(Debug)]
+#[must_use = "an offer that is dropped counts as given up"]
+pub struct Offer<'a> {
+    flow: &'a Flow,
+    open: bool,
+}
+
+impl<'a> Offer<'a> {
+    pub(super) fn open(flow: &'a Flow) -> Self {
+        Self { flow, open: true }
+    }
+}
+
+impl Offer<'_> {
+    /// The device admitted it, and has counted it.
+    pub fn accepted(mut self) {
+        self.open = false;
+    }
+
+    /// The app was told no.
+    pub fn refused(mut self, reason: RefuseReason) {
+        self.open = false;
+        self.flow.counters.borrow_mut().refuse(reason, 1);
+    }
+}
+
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.flow.counters.borrow_mut().refuse(RefuseReason::GaveUp, 1);
+        }
+    }
+}
