@@ -1,10 +1,13 @@
 //! Runs that end before their time. What each of them waits for is what the processes say.
 
-use rustix::process::Signal;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+
+use rustix::process::{Signal, kill_process_group};
 use shared::report::{DriverFile, Ending, RunReport};
 use tempfile::TempDir;
 
-use crate::lab::Running;
+use crate::lab::{Running, child, lab, pid};
 
 /// Lets a run come to the end that `cause` brings about, and returns its status, the JSON, and what
 /// was said on standard error.
@@ -67,6 +70,25 @@ fn an_interrupt_leaves_partial_results_wherever_it_arrives() {
     assert_eq!(status, 130);
     let run = partial(&json);
     assert!(matches!(&run.ending, Ending::PeerFailed(why) if why.contains("interrupted")), "{:?}", run.ending);
+}
+
+/// At a terminal, Ctrl-C reaches the whole group of the lab.
+#[test]
+fn an_interrupt_ends_a_benchmark_whoever_is_measured() {
+    for measured in ["netstack", "lab"] {
+        let mut bench = lab(&["bench", "--time", "100ms", "--repetitions", "1000", "--sizes", "64B"]);
+        bench.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut bench = bench.spawn().unwrap();
+        while child(&bench, measured).is_none() {
+            assert!(bench.try_wait().unwrap().is_none(), "it ended before {measured} was measured");
+            std::thread::yield_now();
+        }
+        kill_process_group(pid(bench.id()), Signal::INT).unwrap();
+        let output = bench.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.lines().count()), (Some(130), 1), "{measured}: {said}");
+        assert!(said.contains("interrupted") && output.stdout.is_empty(), "{said}");
+    }
 }
 
 #[test]

@@ -92,21 +92,7 @@ impl Running {
 
     /// Sends `signal` to the lab's child of that `name`.
     pub(crate) fn signal_child(&self, name: &str, signal: Signal) {
-        kill_process(self.child(name), signal).unwrap();
-    }
-
-    fn child(&self, name: &str) -> Pid {
-        let start = format!("({name}) ");
-        let parent = self.lab.id().to_string();
-        let is_it = |stat: &String| {
-            // PID (NAME) STATE PARENT ...
-            let rest = stat.split_once(&start).map(|(_, rest)| rest);
-            rest.and_then(|rest| rest.split(' ').nth(1)) == Some(&parent)
-        };
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let mut stats = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
-        let stat = stats.find(is_it).unwrap();
-        pid(stat.split(' ').next().unwrap().parse().unwrap())
+        kill_process(child(&self.lab, name).unwrap(), signal).unwrap();
     }
 
     /// Waits for its end. What is returned has standard output from after the first interval on.
@@ -117,6 +103,21 @@ impl Running {
     }
 }
 
-fn pid(id: u32) -> Pid {
+/// The child of that `name`, if `lab` has one now.
+pub(crate) fn child(lab: &Child, name: &str) -> Option<Pid> {
+    let start = format!("({name}) ");
+    let parent = lab.id().to_string();
+    let is_it = |stat: &String| {
+        // PID (NAME) STATE PARENT ...
+        let rest = stat.split_once(&start).map(|(_, rest)| rest);
+        rest.and_then(|rest| rest.split(' ').nth(1)) == Some(&parent)
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut stats = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let stat = stats.find(is_it)?;
+    Some(pid(stat.split(' ').next().unwrap().parse().unwrap()))
+}
+
+pub(crate) fn pid(id: u32) -> Pid {
     Pid::from_raw(id.cast_signed()).unwrap()
 }
