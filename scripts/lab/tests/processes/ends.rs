@@ -1,6 +1,9 @@
 //! Runs that end before their time. What each of them waits for is what the processes say.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::{Signal, kill_process_group};
@@ -88,6 +91,31 @@ fn an_interrupt_ends_a_benchmark_whoever_is_measured() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), said.lines().count()), (Some(130), 1), "{measured}: {said}");
         assert!(said.contains("interrupted") && output.stdout.is_empty(), "{said}");
+    }
+}
+
+/// The driver would wait for it for ever, so the lab sends it away, and tells of the stack alone.
+#[test]
+fn a_stack_that_never_met_the_driver_does_not_keep_it() {
+    let (programs, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let netstack = programs.path().join("netstack");
+    let driver = Path::new(lab(&[]).get_program()).with_file_name("driver");
+    symlink(driver, programs.path().join("driver")).unwrap();
+    std::fs::write(&netstack, "#!/bin/sh\neval \"$NETSTACK_DOES\"\n").unwrap();
+    std::fs::set_permissions(&netstack, Permissions::from_mode(0o700)).unwrap();
+    for (script, status, complaint) in [
+        ("exit 1", 1, ""),
+        ("exit 2", 2, ""),
+        ("exit 3", 3, ""),
+        ("exit 101", 3, "lab: netstack: exit status 101, which it never chooses itself\n"),
+        ("kill -9 $$", 3, "lab: netstack: killed by signal 9\n"),
+    ] {
+        let mut lab = lab(&["run", "--packets", "1"]);
+        lab.env("PUSHBACK_BIN_DIR", programs.path()).env("TMPDIR", folder.path()).env("NETSTACK_DOES", script);
+        let output = lab.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.as_str()), (Some(status), complaint), "{script}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
 
