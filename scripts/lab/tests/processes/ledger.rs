@@ -20,14 +20,30 @@ fn assert_complete(run: &RunReport, offered: u64) {
 
 #[test]
 fn waiting_loses_nothing_at_any_depth() {
-    for depth in ["1", "2", "3", "16", "256", "4096", "65536"] {
-        let bulk = report(&["--depth", depth, "--hw-queue", "16", "--packets", "3000"], 0);
-        assert_complete(&bulk, 3000);
-        assert_eq!(bulk.ring.depth.to_string(), depth);
-        let poisson =
-            report(&["--depth", depth, "--hw-queue", "16", "--packets", "3000", "--app", "poisson:load=2"], 0);
-        assert_complete(&poisson, 3000);
+    for depth in [1, 2, 3, 16, 256] {
+        for app in ["bulk", "poisson:load=2"] {
+            waiting_fills(depth, 3_000, &["--app", app]);
+        }
     }
+}
+
+/// Short packets, so that there is time for so many.
+#[test]
+fn waiting_loses_nothing_if_the_ring_is_deep() {
+    for (depth, packets) in [(4_096, 20_000), (65_536, 150_000)] {
+        for app in ["bulk:size=1B", "poisson:load=2,size=1B"] {
+            waiting_fills(depth, packets, &["--link", "50Mbit", "--app", app]);
+        }
+    }
+}
+
+/// A run in which the stack has to wait: there are enough packets to fill the ring.
+fn waiting_fills(depth: u32, packets: u64, flags: &[&str]) {
+    let (places, count) = (depth.to_string(), packets.to_string());
+    let run = report(&[&["--depth", &places, "--packets", &count, "--hw-queue", "16"], flags].concat(), 0);
+    assert_complete(&run, packets);
+    assert_eq!((run.ring.depth, run.ring.occupancy_max), (depth, depth), "{flags:?}");
+    assert!(run.blocked.stops > 0 && run.blocked.stops == run.blocked.wakes, "{:?}", run.blocked);
 }
 
 #[test]
