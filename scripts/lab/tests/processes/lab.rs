@@ -8,7 +8,6 @@ use std::sync::OnceLock;
 use assert_cmd::assert::OutputAssertExt;
 use rustix::process::{Pid, Signal, kill_process};
 use shared::report::RunReport;
-use shared::units::Nanos;
 
 /// A command of the lab, with the environment of none of our tests.
 pub(crate) fn lab(arguments: &[&str]) -> Command {
@@ -26,15 +25,6 @@ pub(crate) fn report(arguments: &[&str], status: i32) -> RunReport {
     let report = output.stdout.clone();
     output.assert().code(status);
     serde_json::from_slice(&report).unwrap()
-}
-
-/// Repeats a run until the machine let it keep its schedule: until no packet took longer than
-/// `most`, from its intended time on. A neighbour that takes the CPUs for longer than the ring has
-/// room costs packets that no model knows of.
-pub(crate) fn report_on_time(arguments: &[&str], most: Nanos) -> RunReport {
-    let mut runs = (0..20).map(|_| report(arguments, 0));
-    let on_time = runs.find(|run| run.latency_ns.max <= most.0);
-    on_time.unwrap_or_else(|| panic!("in 20 runs of {arguments:?}, packets took longer than {most}"))
 }
 
 /// The lab's own program, with those of `driver` and `netstack` beside it.
