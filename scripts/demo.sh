@@ -31,7 +31,7 @@ mkdir -p "$out" || fail "--out $out: cannot be made; name a folder in one that y
 readme=$out/README.md
 # A sender that waits has room after one packet's time on the link at most, 0.62 ms: a deadline beyond
 # that never comes, and would only show waiting once more.
-flags=(--link 20Mbit --depth 64 --hw-queue 16 --seed 1 --policies wait,drop-newest,drop-oldest,deadline=500us)
+flags=(--link 20Mbit --depth 64 --hw-queue 16 --seed 1 --policies 'wait,drop-newest,drop-oldest,deadline=500us')
 
 cat >"$readme" <<TEXT
 # Dropping or waiting: the demo

@@ -139,6 +139,23 @@ fn doorbells_with_something_behind_them_are_no_storm() {
     assert_eq!(consumer.closed(), None);
 }
 
+/// A stack that waits for the end of a deep ring sleeps, and rings, for one completion after the other.
+#[test]
+fn doorbells_with_a_completion_before_each_are_no_storm() {
+    let (consumer, mut peer) = consumer_and_peer(8_192);
+    (0..8_192).for_each(|slot| peer.slot(slot, 60));
+    peer.word(PRODUCED, 8_192);
+    settle(&consumer);
+    for position in 0..8_192 {
+        consumer.take(None);
+        consumer.complete(completion(position));
+        peer.doorbells(1);
+        consumer.after_sleep();
+        consumer.exchange();
+        assert_eq!(consumer.closed(), None, "after {position} completions");
+    }
+}
+
 #[test]
 fn event_words_are_believed_in_nothing_but_whom_to_wake() {
     for lie in [1, 8, u64::MAX, 1 << 63] {

@@ -67,7 +67,10 @@ async fn all(args: &BenchArgs, binaries: &Binaries, defaults: &Flags) -> Result<
                         sides.stack.stack.transport = transport;
                         ours(binaries, sides, payload, args.time, &mut signals).await?
                     }
-                    Contestant::UdpLoopback => loopback(payload, args.time).await?,
+                    Contestant::UdpLoopback => tokio::select! {
+                        rate = loopback(payload, args.time) => rate?,
+                        () = signals.next() => return Err(Failure::Interrupted),
+                    },
                 });
             }
         }
@@ -91,6 +94,9 @@ async fn ours(
     sides.stack.stack.quiet = true;
     sides.driver.driver.link = LinkRate::Unlimited;
     let remains = launch(binaries, &sides, Voice::Mute, signals).await?;
+    if remains.ends.interrupted {
+        return Err(Failure::Interrupted);
+    }
     remains.ends.complain();
     match merge(remains.report, remains.file) {
         Merged::Run { report, .. } if report.ledger.balanced && report.totals.delivered == report.totals.accepted => {
@@ -100,7 +106,8 @@ async fn ours(
     }
 }
 
-/// Delivered packets a second over UDP loopback, from the receiver's first to its last.
+/// Delivered packets a second over UDP loopback, from the receiver's first to its last. Dropped
+/// before it is ready, it takes its processes with it.
 async fn loopback(payload: Bytes, time: Nanos) -> Result<f64, Failure> {
     let lab = env::current_exe()?;
     let mut sink = start(&lab, &["peer".into(), "udp-sink".into()])?;
@@ -123,6 +130,10 @@ async fn loopback(payload: Bytes, time: Nanos) -> Result<f64, Failure> {
     }
 }
 
+/// In a process group of its own, because Ctrl-C is for the lab: a peer that it ended would look like
+/// one that failed.
 fn start(program: &Path, arguments: &[OsString]) -> io::Result<tokio::process::Child> {
-    Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn()
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.process_group(0).kill_on_drop(true).spawn()
 }

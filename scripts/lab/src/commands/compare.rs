@@ -59,7 +59,16 @@ async fn all(policies: &[Policy], binaries: &Binaries, sides: &Sides) -> Result<
         let mut sides = sides.clone();
         sides.stack.stack.policy = *policy;
         sides.stack.stack.quiet = true;
-        let remains = launch(binaries, &sides, Voice::Mute, &mut signals).await?;
+        let remains = match launch(binaries, &sides, Voice::Mute, &mut signals).await {
+            Ok(remains) => remains,
+            Err(error) if runs.is_empty() => return Err(error.into()),
+            // What ran before is worth as much as ever.
+            Err(error) => {
+                complain(format_args!("lab: {policy}: {error}"));
+                statuses.push(error.status());
+                break;
+            }
+        };
         let ends = remains.ends;
         ends.complain();
         let mut status = ends.status(true);

@@ -62,6 +62,9 @@ pub(crate) enum Failure {
     /// The runs cannot be compared.
     #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
     Arrivals(String),
+    /// A benchmark that nobody waited for.
+    #[error("interrupted before everybody was measured; there are no figures")]
+    Interrupted,
     /// A measurement that is none.
     #[error("no benchmark: {0}")]
     Bench(&'static str),
@@ -78,6 +81,7 @@ impl Failure {
             Self::Simulate(SimulateError::Stalled(_)) => Status::Failed,
             Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
             Self::Launch(error) => error.status(),
+            Self::Interrupted => Status::Interrupted,
             Self::Json(JsonError::Write { .. })
             | Self::Binaries(_)
             | Self::Arrivals(_)

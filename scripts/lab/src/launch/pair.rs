@@ -198,10 +198,13 @@ async fn beside(
         Voice::Mute => Stdio::null(),
     };
     let mut stack = start(&binaries.netstack, &arguments, out, Stdio::inherit())?;
-    let ends = both_ends(&mut stack, driver, signals).await;
+    let ended = stack_ends(&mut stack, signals).await;
     stack.reap().await;
-    let ends = ends?;
-    Ok(Remains { ends, report: room.report("run.json"), file: room.report("driver.json") })
+    let (stack, interrupted) = ended?;
+    let report = room.report("run.json");
+    // A stack that has nothing to tell may never have met the driver, which then waits in vain.
+    let driver = driver_ends(driver, report.is_none(), signals).await?;
+    Ok(Remains { ends: Ends { stack, driver, interrupted }, report, file: room.report("driver.json") })
 }
 
 /// Waits for the driver's one line.
@@ -220,33 +223,6 @@ async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), Launch
     match timeout(END, driver.ended()).await {
         Ok(ended) => Err(LaunchError::DriverEnded { ended: ended?, said: String::new() }),
         Err(_) => Err(LaunchError::NotReady),
-    }
-}
-
-/// Waits until both have ended, however that comes about.
-async fn both_ends(stack: &mut Process, driver: &mut Process, signals: &mut Signals) -> Result<Ends, LaunchError> {
-    let (stack_ended, interrupted) = stack_ends(stack, signals).await?;
-    // Without flags that make sense there was no session, so the driver waits for one in vain.
-    let mut told = stack_ended == Ended::Said(Status::Usage);
-    if told {
-        driver.signal(Signal::INT);
-    }
-    let mut deadline = Instant::now() + END;
-    loop {
-        let ended = tokio::select! {
-            ended = driver.ended() => ended?,
-            () = signals.next() => {
-                driver.signal(Signal::KILL);
-                continue;
-            }
-            () = sleep_until(deadline) => {
-                driver.signal(if told { Signal::KILL } else { Signal::INT });
-                (told, deadline) = (true, Instant::now() + END);
-                continue;
-            }
-        };
-        let by_itself = !told || ended == Ended::Said(Status::Unbalanced);
-        return Ok(Ends { stack: stack_ended, driver: by_itself.then_some(ended), interrupted });
     }
 }
 
@@ -272,5 +248,33 @@ async fn stack_ends(stack: &mut Process, signals: &mut Signals) -> Result<(Ended
                 patience = Some(Instant::now() + END);
             }
         }
+    }
+}
+
+/// Waits for the driver, which is told to end at once if it is `alone`, and otherwise ends by itself.
+/// `None` if it ended only because the lab made it: whatever else happened to it is still told.
+async fn driver_ends(driver: &mut Process, alone: bool, signals: &mut Signals) -> Result<Option<Ended>, LaunchError> {
+    let (mut told, mut killed) = (alone, false);
+    if told {
+        driver.signal(Signal::INT);
+    }
+    let mut deadline = Instant::now() + END;
+    loop {
+        let ended = tokio::select! {
+            ended = driver.ended() => ended?,
+            () = signals.next() => {
+                driver.signal(Signal::KILL);
+                continue;
+            }
+            () = sleep_until(deadline) => {
+                driver.signal(if told { Signal::KILL } else { Signal::INT });
+                (killed, told, deadline) = (told, true, Instant::now() + END);
+                continue;
+            }
+        };
+        // It may find out by itself that the stack is gone, just before it is told.
+        let expected = matches!(ended, Ended::Said(Status::Interrupted | Status::PeerFailed));
+        let obeyed = killed || (told && expected);
+        return Ok((!obeyed).then_some(ended));
     }
 }

@@ -1,10 +1,16 @@
 //! Runs that end before their time. What each of them waits for is what the processes say.
 
-use rustix::process::Signal;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::process::{Signal, kill_process_group};
 use shared::report::{DriverFile, Ending, RunReport};
 use tempfile::TempDir;
 
-use crate::lab::Running;
+use crate::lab::{Running, child, lab, pid};
 
 /// Lets a run come to the end that `cause` brings about, and returns its status, the JSON, and what
 /// was said on standard error.
@@ -67,6 +73,52 @@ fn an_interrupt_leaves_partial_results_wherever_it_arrives() {
     assert_eq!(status, 130);
     let run = partial(&json);
     assert!(matches!(&run.ending, Ending::PeerFailed(why) if why.contains("interrupted")), "{:?}", run.ending);
+}
+
+/// At a terminal, Ctrl-C reaches the whole group of the lab.
+#[test]
+fn an_interrupt_ends_a_benchmark_whoever_is_measured() {
+    for measured in ["netstack", "lab"] {
+        let mut bench = lab(&["bench", "--time", "100ms", "--repetitions", "1000", "--sizes", "64B"]);
+        bench.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut bench = bench.spawn().unwrap();
+        while child(&bench, measured).is_none() {
+            assert!(bench.try_wait().unwrap().is_none(), "it ended before {measured} was measured");
+            std::thread::yield_now();
+        }
+        kill_process_group(pid(bench.id()), Signal::INT).unwrap();
+        let output = bench.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{measured}: {said}");
+        // A stack that had just begun says so too.
+        let last = said.lines().last().unwrap();
+        assert!(last.starts_with("lab: interrupted before") && output.stdout.is_empty(), "{said}");
+    }
+}
+
+/// The driver would wait for it for ever, so the lab sends it away, and tells of the stack alone.
+#[test]
+fn a_stack_that_never_met_the_driver_does_not_keep_it() {
+    let (programs, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let netstack = programs.path().join("netstack");
+    let driver = Path::new(lab(&[]).get_program()).with_file_name("driver");
+    symlink(driver, programs.path().join("driver")).unwrap();
+    std::fs::write(&netstack, "#!/bin/sh\neval \"$NETSTACK_DOES\"\n").unwrap();
+    std::fs::set_permissions(&netstack, Permissions::from_mode(0o700)).unwrap();
+    for (script, status, complaint) in [
+        ("exit 1", 1, ""),
+        ("exit 2", 2, ""),
+        ("exit 3", 3, ""),
+        ("exit 101", 3, "lab: netstack: exit status 101, which it never chooses itself\n"),
+        ("kill -9 $$", 3, "lab: netstack: killed by signal 9\n"),
+    ] {
+        let mut lab = lab(&["run", "--packets", "1"]);
+        lab.env("PUSHBACK_BIN_DIR", programs.path()).env("TMPDIR", folder.path()).env("NETSTACK_DOES", script);
+        let output = lab.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.as_str()), (Some(status), complaint), "{script}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::sync::OnceLock;
 use assert_cmd::assert::OutputAssertExt;
 use rustix::process::{Pid, Signal, kill_process};
 use shared::report::RunReport;
-use shared::units::Nanos;
 
 /// A command of the lab, with the environment of none of our tests.
 pub(crate) fn lab(arguments: &[&str]) -> Command {
@@ -26,15 +25,6 @@ pub(crate) fn report(arguments: &[&str], status: i32) -> RunReport {
     let report = output.stdout.clone();
     output.assert().code(status);
     serde_json::from_slice(&report).unwrap()
-}
-
-/// Repeats a run until the machine let it keep its schedule: until no packet took longer than
-/// `most`, from its intended time on. A neighbour that takes the CPUs for longer than the ring has
-/// room costs packets that no model knows of.
-pub(crate) fn report_on_time(arguments: &[&str], most: Nanos) -> RunReport {
-    let mut runs = (0..20).map(|_| report(arguments, 0));
-    let on_time = runs.find(|run| run.latency_ns.max <= most.0);
-    on_time.unwrap_or_else(|| panic!("in 20 runs of {arguments:?}, packets took longer than {most}"))
 }
 
 /// The lab's own program, with those of `driver` and `netstack` beside it.
@@ -92,21 +82,7 @@ impl Running {
 
     /// Sends `signal` to the lab's child of that `name`.
     pub(crate) fn signal_child(&self, name: &str, signal: Signal) {
-        kill_process(self.child(name), signal).unwrap();
-    }
-
-    fn child(&self, name: &str) -> Pid {
-        let start = format!("({name}) ");
-        let parent = self.lab.id().to_string();
-        let is_it = |stat: &String| {
-            // PID (NAME) STATE PARENT ...
-            let rest = stat.split_once(&start).map(|(_, rest)| rest);
-            rest.and_then(|rest| rest.split(' ').nth(1)) == Some(&parent)
-        };
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let mut stats = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
-        let stat = stats.find(is_it).unwrap();
-        pid(stat.split(' ').next().unwrap().parse().unwrap())
+        kill_process(child(&self.lab, name).unwrap(), signal).unwrap();
     }
 
     /// Waits for its end. What is returned has standard output from after the first interval on.
@@ -117,6 +93,21 @@ impl Running {
     }
 }
 
-fn pid(id: u32) -> Pid {
+/// The child of that `name`, if `lab` has one now.
+pub(crate) fn child(lab: &Child, name: &str) -> Option<Pid> {
+    let start = format!("({name}) ");
+    let parent = lab.id().to_string();
+    let is_it = |stat: &String| {
+        // PID (NAME) STATE PARENT ...
+        let rest = stat.split_once(&start).map(|(_, rest)| rest);
+        rest.and_then(|rest| rest.split(' ').nth(1)) == Some(&parent)
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut stats = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let stat = stats.find(is_it)?;
+    Some(pid(stat.split(' ').next().unwrap().parse().unwrap()))
+}
+
+pub(crate) fn pid(id: u32) -> Pid {
     Pid::from_raw(id.cast_signed()).unwrap()
 }

@@ -1,5 +1,5 @@
 //! Both processes, started by the lab as a person would. What is asserted are ledgers, exit
-//! statuses and messages, which hold on a busy machine too; a ratio only where the model fixes it.
+//! statuses and messages, which hold on a busy machine too. Ratios are for virtual time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

@@ -1,6 +1,8 @@
 //! Text for people that nobody can hear. The results are written all the same.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -40,6 +42,28 @@ fn results_are_written_though_nobody_hears_the_text() {
         let simulated = written(&["simulate", "--packets", "100", "--idle", "spin"], deaf);
         assert_eq!(simulated["totals"]["delivered"], 100);
     }
+}
+
+/// The driver of the second run does not start.
+#[test]
+fn a_run_that_does_not_begin_spares_those_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (json, programs) = (folder.path().join("compare.json"), folder.path().join("programs"));
+    let mut compare = lab(&["compare", "--packets", "100", "--policies", "wait,drop-newest,drop-oldest"]);
+    let real = Path::new(compare.get_program()).parent().unwrap().to_owned();
+    std::fs::create_dir(&programs).unwrap();
+    symlink(real.join("netstack"), programs.join("netstack")).unwrap();
+    let driver = programs.join("driver");
+    let once = format!("#!/bin/sh\nrm '{}'\nexec '{}' \"$@\"\n", driver.display(), real.join("driver").display());
+    std::fs::write(&driver, once).unwrap();
+    std::fs::set_permissions(&driver, Permissions::from_mode(0o700)).unwrap();
+    let output = compare.arg("--json").arg(&json).env("PUSHBACK_BIN_DIR", &programs).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("drop-newest") && said.contains("does not start") && said.lines().count() == 1, "{said}");
+    let written: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert_eq!(written["runs"].as_array().unwrap().len(), 1);
+    assert!(String::from_utf8(output.stdout).unwrap().contains("Waiting lost none of 100"));
 }
 
 #[test]

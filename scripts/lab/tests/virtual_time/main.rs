@@ -5,6 +5,7 @@
 mod conservation;
 mod determinism;
 mod invariants;
+mod ratios;
 #[path = "../common/setup.rs"]
 mod setup;
 mod sweep;

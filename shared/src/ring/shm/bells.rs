@@ -5,8 +5,9 @@ use crate::ring::CloseReason;
 use crate::ring::channel::{ChannelStats, Side};
 use crate::wire::{Parsed, WireError};
 
-/// Doorbells in a row, with nothing new behind them, that nobody rings by mistake. An honest peer
-/// rings at most once for what it published, and once for each time that it goes to sleep.
+/// Doorbells in a row, while neither side published anything, that nobody rings by mistake. An honest
+/// peer rings at most once for what it published, and once for each time that it goes to sleep; and
+/// what it sleeps for is what this side publishes.
 const STORM: u32 = 4_096;
 
 /// Doorbells that came.
@@ -22,7 +23,7 @@ impl Bells {
         std::mem::take(&mut self.rung)
     }
 
-    /// There was something behind them.
+    /// There was a reason for them.
     pub(super) fn progress(&mut self) {
         self.in_a_row = 0;
     }

@@ -100,6 +100,8 @@ impl Core {
         if flow.put == flow.writer.published() {
             return;
         }
+        // The peer may go to sleep once more for each of these, and ring once more before it does.
+        self.channel.with(|state| state.side.progress());
         if flow.writer.publish(&self.memory, flow.put) {
             self.ring();
         } else {

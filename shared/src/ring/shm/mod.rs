@@ -82,7 +82,7 @@
 //! | a length of 0 or above 1514, read and checked once | the session ends: `SlotLength` |
 //! | an unknown status | the session ends: `Wire` |
 //! | an event word or a plan | this side rings in vain, at most once for each batch and each sleep |
-//! | a doorbell | this side looks; the session ends if that is in vain 4096 times in a row: `DoorbellStorm` |
+//! | a doorbell | this side looks; the session ends after 4096 for which neither side gave a reason: `DoorbellStorm` |
 //! | flow, sequence, times, the frame | statistics are wrong, and so is the frame |
 
 mod bells;
