@@ -24,6 +24,13 @@ pub trait Source {
     /// anything moved.
     fn exchange(&self) -> bool;
 
+    /// Tells the peer what this side waits for, if it can wait long, before it spins: a peer that took
+    /// it for busy would serve each spin just in time, and neither would ever sleep.
+    fn before_spin(&self) {}
+
+    /// Takes that back, because the spin has found something.
+    fn after_spin(&self) {}
+
     /// Announces that this side is about to sleep. Returns `false` if something is there already,
     /// and sleeping would lose it.
     fn before_sleep(&self) -> bool;

@@ -131,10 +131,12 @@ impl<S: Source> Park for RealPark<S> {
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
         let began = monotonic_now();
         if self.spin.budget > Nanos::ZERO {
+            self.source.before_spin();
             let found = self.spin(began, deadline.unwrap_or(Nanos::MAX));
             let spun = monotonic_now().since(began);
             self.count(|stats| stats.spin_ns += spun.0);
             if found {
+                self.source.after_spin();
                 self.spin.learn(spun);
                 return true;
             }

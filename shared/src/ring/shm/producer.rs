@@ -79,6 +79,20 @@ impl Source for ShmProducer {
         self.core.exchange()
     }
 
+    fn before_spin(&self) {
+        self.unload();
+        if (self.need.borrow())() == Need::Room {
+            let wake_at = self.wake_at();
+            if self.core.announce(wake_at) {
+                self.hurry_consumer(wake_at);
+            }
+        }
+    }
+
+    fn after_spin(&self) {
+        self.core.awake();
+    }
+
     fn before_sleep(&self) -> bool {
         self.unload();
         let wake_at = self.wake_at();
