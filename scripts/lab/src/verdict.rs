@@ -6,6 +6,10 @@ use std::process::ExitStatus;
 
 use shared::exit::{Status, complain};
 
+/// Signals that ask a process to end, as numbers of the system.
+const INTERRUPT: i32 = rustix::process::Signal::INT.as_raw();
+const TERMINATE: i32 = rustix::process::Signal::TERM.as_raw();
+
 /// How a child process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -36,6 +40,8 @@ impl From<ExitStatus> for Ended {
                 let said = known.into_iter().find(|known| i32::from(*known as u8) == code);
                 said.map_or(Self::Strange(code), Self::Said)
             }
+            // It had just begun, and could not say it itself.
+            (None, Some(INTERRUPT | TERMINATE)) => Self::Said(Status::Interrupted),
             (None, signal) => Self::Killed(signal.unwrap_or_default()),
         }
     }

@@ -94,7 +94,7 @@ async fn ours(
     sides.stack.stack.quiet = true;
     sides.driver.driver.link = LinkRate::Unlimited;
     let remains = launch(binaries, &sides, Voice::Mute, signals).await?;
-    if remains.ends.interrupted {
+    if remains.ends.status(true) == Status::Interrupted {
         return Err(Failure::Interrupted);
     }
     remains.ends.complain();

@@ -221,7 +221,10 @@ async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), Launch
     }
     // The end of its output is the end of the driver, but for a moment.
     match timeout(END, driver.ended()).await {
-        Ok(ended) => Err(LaunchError::DriverEnded { ended: ended?, said: String::new() }),
+        Ok(ended) => match ended? {
+            Ended::Said(Status::Interrupted) => Err(LaunchError::Interrupted),
+            ended => Err(LaunchError::DriverEnded { ended, said: String::new() }),
+        },
         Err(_) => Err(LaunchError::NotReady),
     }
 }
