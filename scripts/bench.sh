@@ -28,7 +28,7 @@ while (($#)); do
 done
 
 build
-mkdir -p "$out" || fail "--out $out: cannot be made; name a folder in one that you may write to"
+make_folder "$out"
 {
     printf '# Packets a second between two processes\n\n%s\n- made by `scripts/bench.sh`; `bench.json` has every repetition\n\n' "$(machine)"
     "$lab" bench "${flags[@]}" --json "$out/bench.json"

@@ -21,6 +21,21 @@ help() {
     sed -n '2,/^[^#]/ s/^# \{0,1\}//p' "$0"
 }
 
+# For scripts that take no flags of their own but --help: offer_help "$@"
+offer_help() {
+    case ${1:-} in
+    -h | --help)
+        help
+        exit
+        ;;
+    esac
+}
+
+# The folder of --out: make_folder DIR
+make_folder() {
+    mkdir -p "$1" || fail "--out $1: cannot be made; name a folder in one that you may write to"
+}
+
 need_cargo() {
     command -v cargo >/dev/null || give_up "cargo is missing; install Rust 1.95 or later (see rustup) and put cargo on the PATH"
 }

@@ -27,7 +27,7 @@ while (($#)); do
 done
 
 build
-mkdir -p "$out" || fail "--out $out: cannot be made; name a folder in one that you may write to"
+make_folder "$out"
 readme=$out/README.md
 # A sender that waits has room after one packet's time on the link at most, 0.62 ms: a deadline beyond
 # that never comes, and would only show waiting once more.

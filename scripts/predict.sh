@@ -7,12 +7,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-case ${1:-} in
--h | --help)
-    help
-    exit
-    ;;
-esac
+offer_help "$@"
 build
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT

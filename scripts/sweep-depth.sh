@@ -42,7 +42,7 @@ while (($#)); do
 done
 
 build
-mkdir -p "$out" || fail "--out $out: cannot be made; name a folder in one that you may write to"
+make_folder "$out"
 
 # What is said by the environment, flags may say otherwise.
 export PUSHBACK_LINK=${PUSHBACK_LINK:-20Mbit} PUSHBACK_HW_QUEUE=${PUSHBACK_HW_QUEUE:-16}
