@@ -21,6 +21,7 @@ impl Flows {
     }
 
     /// Lets `act` have the account of flow `id`, which must have been added.
+    #[inline(always)]
     pub fn with<T>(&self, id: u32, act: impl FnOnce(&Flow) -> T) -> T {
         act(&self.0.borrow()[id as usize])
     }

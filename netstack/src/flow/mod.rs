@@ -102,25 +102,26 @@ impl Flow {
     }
 
     /// The device admitted a packet.
+    #[inline(always)]
     pub fn accept(&self) {
         self.counters.borrow_mut().accepted += 1;
     }
 
-    /// The hardware completed a packet without error at `at`.
-    pub fn deliver(&self, bytes: u64, intended: Nanos, accepted: Nanos, at: Nanos) {
+    /// The hardware completed `packets` of `bytes` in all without error at `at`. They share their times.
+    pub fn deliver(&self, packets: u64, bytes: u64, intended: Nanos, accepted: Nanos, at: Nanos) {
         let mut counters = self.counters.borrow_mut();
-        counters.delivered += 1;
+        counters.delivered += packets;
         counters.delivered_bytes += bytes;
         self.last_completion.set(self.last_completion.get().max(at));
-        self.sojourn.borrow_mut().record(at.since(accepted));
-        self.latency.borrow_mut().record(at.since(intended));
+        self.sojourn.borrow_mut().record_n(at.since(accepted), packets);
+        self.latency.borrow_mut().record_n(at.since(intended), packets);
         drop(counters);
         self.settle(bytes);
     }
 
-    /// An accepted packet was dropped.
-    pub fn drop_one(&self, bytes: u64, reason: DropReason) {
-        self.counters.borrow_mut().drop_one(reason);
+    /// Accepted packets of `bytes` in all were dropped.
+    pub fn drop_packets(&self, packets: u64, bytes: u64, reason: DropReason) {
+        self.counters.borrow_mut().drop_packets(reason, packets);
         self.settle(bytes);
     }
 
@@ -256,8 +257,8 @@ mod tests {
             budget.try_acquire(10).unwrap().spend();
             flow.accept();
         }
-        flow.deliver(10, Nanos(0), Nanos(1), Nanos(2));
-        flow.drop_one(10, DropReason::DeviceDeadline);
+        flow.deliver(1, 10, Nanos(0), Nanos(1), Nanos(2));
+        flow.drop_packets(1, 10, DropReason::DeviceDeadline);
         flow.lose(10);
         assert_eq!(budget.available(), 30);
         assert_eq!(flow.counters().check("test").len(), 1, "nothing was offered");

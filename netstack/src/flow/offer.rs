@@ -3,6 +3,7 @@
 use shared::ledger::RefuseReason;
 
 use super::Flow;
+use crate::stack::SendError;
 
 /// A packet that was offered and whose admission is not decided yet.
 #[derive(Debug)]
@@ -19,9 +20,14 @@ impl<'a> Offer<'a> {
 }
 
 impl Offer<'_> {
-    /// The device admitted it, and has counted it.
-    pub fn accepted(mut self) {
-        self.open = false;
+    /// What the stack said: accepted, which the device has counted, or refused.
+    #[inline(always)]
+    pub fn settle(mut self, sent: Result<(), SendError>) -> Result<(), SendError> {
+        match sent {
+            Ok(()) => self.open = false,
+            Err(error) => self.refused(error.reason()),
+        }
+        sent
     }
 
     /// The app was told no.

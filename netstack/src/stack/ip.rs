@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
-use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpNumber, Ipv4Header, Ipv6Header};
 
 use super::{Addresses, Link, Packet, Route, Routes, SendError, now};
@@ -40,24 +39,28 @@ pub struct Ip<L> {
     routes: Routes,
     /// IPv4 identification of the next packet (RFC 6864 lets it be anything here).
     identification: Cell<u16>,
-    /// What was found and made for the last packet, and fits the next one more often than not.
-    last: RefCell<Option<Last>>,
+    /// The route of the last packet, which is that of the next one more often than not.
+    last: RefCell<Option<(IpAddr, Rc<Route>)>>,
+    /// The header of the last v4 packet, likewise.
+    template: RefCell<Template>,
 }
 
-#[derive(Debug)]
-struct Last {
-    to: IpAddr,
-    route: Rc<Route>,
-    header: Option<Template>,
-}
-
-/// A v4 header without identification and checksum.
+/// A v4 header with identification 0.
 #[derive(Debug)]
 struct Template {
+    of: Ends,
+    bytes: [u8; Ipv4Header::MIN_LEN],
+    checksum: u16,
+}
+
+/// What tells one v4 header from another, besides identification and checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    /// Bytes behind the header.
     len: u16,
     protocol: IpNumber,
-    bytes: [u8; Ipv4Header::MIN_LEN],
-    sum: Sum16BitWords,
 }
 
 /// Hops that a packet may take (RFC 1700's recommended default).
@@ -66,7 +69,10 @@ const HOPS: u8 = 64;
 impl<L: Link> Ip<L> {
     /// IP on top of `below`.
     pub fn new(below: L, routes: Routes) -> Self {
-        Self { below, routes, identification: Cell::new(0), last: RefCell::default() }
+        let nowhere =
+            Ends { source: Ipv4Addr::UNSPECIFIED, destination: Ipv4Addr::UNSPECIFIED, len: 0, protocol: IpNumber::UDP };
+        let template = RefCell::new(Template::new(nowhere));
+        Self { below, routes, identification: Cell::new(0), last: RefCell::default(), template }
     }
 }
 
@@ -74,11 +80,11 @@ impl<L: Link> Network for Ip<L> {
     #[inline(always)]
     fn route(&self, to: IpAddr) -> Result<Rc<Route>, SendError> {
         let mut last = self.last.borrow_mut();
-        if let Some(last) = last.as_ref().filter(|last| last.to == to) {
-            return Ok(Rc::clone(&last.route));
+        if let Some((_, route)) = last.as_ref().filter(|(known, _)| *known == to) {
+            return Ok(Rc::clone(route));
         }
         let route = Rc::new(self.routes.find(to, self.below.mtu())?);
-        *last = Some(Last { to, route: Rc::clone(&route), header: None });
+        *last = Some((to, Rc::clone(&route)));
         Ok(route)
     }
 
@@ -101,18 +107,12 @@ impl<L: Link> Ip<L> {
             Addresses::V4 { source, destination } => {
                 let len = fitting(packet.len(), Ipv4Header::MIN_LEN, route.mtu)?;
                 let identification = self.identification.replace(self.identification.get().wrapping_add(1));
-                let mut last = self.last.borrow_mut();
-                let mut fresh = None;
-                let template = match last.as_mut().filter(|last| std::ptr::eq(&*last.route, route)) {
-                    Some(last) => &mut last.header,
-                    None => &mut fresh,
-                };
-                if template.as_ref().is_none_or(|known| known.len != len || known.protocol != protocol) {
-                    *template = Some(Template::new(len, protocol, source, destination));
+                let ends = Ends { source, destination, len, protocol };
+                let mut template = self.template.borrow_mut();
+                if template.of != ends {
+                    *template = Template::new(ends);
                 }
-                if let Some(template) = template {
-                    template.prepend(packet, identification);
-                }
+                template.prepend(packet, identification);
             }
             Addresses::V6 { source, destination } => {
                 let len = fitting(packet.len(), Ipv6Header::LEN, route.mtu)?;
@@ -133,30 +133,32 @@ fn fitting(inner: usize, header: usize, mtu: usize) -> Result<u16, SendError> {
 }
 
 impl Template {
-    /// The IPv4 header in front of `len` bytes.
-    fn new(len: u16, protocol: IpNumber, source: Ipv4Addr, destination: Ipv4Addr) -> Self {
+    #[cold]
+    fn new(of: Ends) -> Self {
         let header = Ipv4Header {
-            total_len: len + Ipv4Header::MIN_LEN_U16,
+            total_len: of.len + Ipv4Header::MIN_LEN_U16,
             dont_fragment: true,
             time_to_live: HOPS,
-            protocol,
-            source: source.octets(),
-            destination: destination.octets(),
+            protocol: of.protocol,
+            source: of.source.octets(),
+            destination: of.destination.octets(),
             ..Ipv4Header::default()
         };
+        let checksum = header.calc_header_checksum();
         let mut bytes = [0; Ipv4Header::MIN_LEN];
         bytes.copy_from_slice(&header.to_bytes());
-        Self { len, protocol, bytes, sum: Sum16BitWords::new().add_slice(&bytes) }
+        Self { of, bytes, checksum }
     }
 
-    /// Puts the header in front of `packet`, identification and checksum (bytes 4 and 10) included.
+    /// Puts the header in front of `packet`, with identification (bytes 4 and 5) and the checksum
+    /// (bytes 10 and 11) that goes with it (RFC 1624, equation 3; the identification was 0).
     #[inline(always)]
     fn prepend(&self, packet: &mut Packet<'_>, identification: u16) {
-        let identification = identification.to_be_bytes();
-        let checksum = self.sum.clone().add_2bytes(identification).ones_complement().to_ne_bytes();
+        let (sum, carry) = (!self.checksum).overflowing_add(identification);
+        let checksum = !(sum + u16::from(carry));
         let mut bytes = self.bytes;
-        bytes[4..6].copy_from_slice(&identification);
-        bytes[10..12].copy_from_slice(&checksum);
+        bytes[4..6].copy_from_slice(&identification.to_be_bytes());
+        bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
         packet.prepend(&bytes);
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpNumber, UdpHeader};
 
 use super::checksum::condense;
@@ -71,18 +72,31 @@ impl<N: Network> Udp<N> {
 #[inline(always)]
 fn encapsulate(addresses: &Addresses, source_port: u16, destination_port: u16, payload: &[u8]) -> [u8; UdpHeader::LEN] {
     let length = (UdpHeader::LEN + payload.len()) as u16;
-    let mut header = UdpHeader { source_port, destination_port, length, checksum: 0 };
-    let checksum = match addresses {
+    let mut header = UdpHeader { source_port, destination_port, length, checksum: 0 }.to_bytes();
+    let checksum = pseudo_header(addresses, length)
+        .add_8bytes(header)
+        .add_8bytes(condense(payload))
+        .to_ones_complement_with_no_zero();
+    header[6..].copy_from_slice(&checksum.to_ne_bytes());
+    header
+}
+
+/// The sum over addresses, protocol and length: what the checksum covers besides the datagram.
+#[inline(always)]
+fn pseudo_header(addresses: &Addresses, length: u16) -> Sum16BitWords {
+    let [high, low] = length.to_be_bytes();
+    let mut sum = match addresses {
         Addresses::V4 { source, destination } => {
-            header.calc_checksum_ipv4_raw(source.octets(), destination.octets(), &condense(payload))
+            let [a, b, c, d] = source.octets();
+            let [e, f, g, h] = destination.octets();
+            Sum16BitWords::new().add_8bytes([a, b, c, d, e, f, g, h])
         }
         Addresses::V6 { source, destination } => {
-            header.calc_checksum_ipv6_raw(source.octets(), destination.octets(), &condense(payload))
+            Sum16BitWords::new().add_16bytes(source.octets()).add_16bytes(destination.octets())
         }
     };
-    // It can only fail for a length that the field above could not have held either.
-    header.checksum = checksum.unwrap_or_default();
-    header.to_bytes()
+    // Over IPv6 both fields are wider, and the rest of them is zero.
+    sum.add_4bytes([0, IpNumber::UDP.0, high, low])
 }
 
 #[cfg(test)]

@@ -62,13 +62,13 @@ impl Fake {
         self.flow.accept();
         let bytes = payload.len() as u64;
         let Behaviour::Serves(time) = self.behaviour else {
-            self.flow.deliver(bytes, stamp.intended, at, at);
+            self.flow.deliver(1, bytes, stamp.intended, at, at);
             return;
         };
         let fake = self.clone();
         self.tasks.spawn(async move {
             fake.clock.sleep_until(at + time).await;
-            fake.flow.deliver(bytes, stamp.intended, at, at + time);
+            fake.flow.deliver(1, bytes, stamp.intended, at, at + time);
             fake.room.release(1);
         });
     }

@@ -35,6 +35,7 @@ impl Clock {
     }
 
     /// The moment of this turn.
+    #[inline(always)]
     pub fn now(&self) -> Nanos {
         self.0.now.get()
     }

@@ -45,9 +45,9 @@ impl Counters {
         self.refused[reason as usize] += packets;
     }
 
-    /// Counts a drop.
-    pub fn drop_one(&mut self, reason: DropReason) {
-        self.dropped[reason as usize] += 1;
+    /// Counts `packets` drops.
+    pub fn drop_packets(&mut self, reason: DropReason, packets: u64) {
+        self.dropped[reason as usize] += packets;
     }
 
     /// Refusals for `reason`.
@@ -124,8 +124,8 @@ mod tests {
             Counters { offered: 10, accepted: 7, delivered: 3, in_flight: 1, lost: 1, ..Counters::default() };
         counters.refuse(RefuseReason::WouldBlock, 2);
         counters.refuse(RefuseReason::GaveUp, 1);
-        counters.drop_one(DropReason::DeviceRingFull);
-        counters.drop_one(DropReason::DeviceDeadline);
+        counters.drop_packets(DropReason::DeviceRingFull, 1);
+        counters.drop_packets(DropReason::DeviceDeadline, 1);
         counters
     }
 
@@ -145,7 +145,7 @@ mod tests {
             |c| c.delivered += 1,
             |c| c.in_flight += 1,
             |c| c.lost += 1,
-            |c| c.drop_one(DropReason::DriverBadHeader),
+            |c| c.drop_packets(DropReason::DriverBadHeader, 1),
         ];
         for spoil in spoil {
             let mut counters = balanced();

@@ -41,9 +41,14 @@ const LONGEST: u64 = 3_600_000_000_000;
 impl Distribution {
     /// Counts one value.
     pub fn record(&mut self, value: Nanos) {
-        self.histogram.get_or_insert_with(empty).saturating_record(value.0);
-        self.count += 1;
-        self.sum += u128::from(value.0);
+        self.record_n(value, 1);
+    }
+
+    /// Counts `value` that many times, for the price of once.
+    pub fn record_n(&mut self, value: Nanos, times: u64) {
+        self.histogram.get_or_insert_with(empty).saturating_record_n(value.0, times);
+        self.count += times;
+        self.sum += u128::from(value.0) * u128::from(times);
         self.max = self.max.max(value.0);
     }
 

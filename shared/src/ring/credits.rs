@@ -58,6 +58,7 @@ impl Credits {
 
     /// Takes `need` credits now and keeps them out of the pool, like a grant that is spent at once;
     /// or none.
+    #[inline(always)]
     pub(super) fn try_spend(&self, need: u64) -> bool {
         self.state.borrow_mut().take(need)
     }
@@ -90,15 +91,22 @@ impl Credits {
 }
 
 impl State {
+    #[inline(always)]
     fn take(&mut self, need: u64) -> bool {
         let room = self.line.is_empty() && self.available >= need;
         if room {
             self.available -= need;
-        } else if !self.stopped {
+        } else {
+            self.stop();
+        }
+        room
+    }
+
+    fn stop(&mut self) {
+        if !self.stopped {
             self.stopped = true;
             self.stops += 1;
         }
-        room
     }
 
     fn release(&mut self, amount: u64) {
@@ -109,9 +117,8 @@ impl State {
         }
         self.serve_line();
         // Whoever is still in line was not served by this release: the pool stays stopped for it.
-        if !self.line.is_empty() && !self.stopped {
-            self.stopped = true;
-            self.stops += 1;
+        if !self.line.is_empty() {
+            self.stop();
         }
     }
 

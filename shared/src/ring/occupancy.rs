@@ -27,15 +27,22 @@ impl Occupancy {
     }
 
     /// The count changes to `held` at `now`.
+    #[inline(always)]
     pub fn set(&mut self, now: Nanos, held: u64) {
-        let span = now.since(self.since).0;
-        if span > 0 {
-            self.integral += u128::from(self.held) * u128::from(span);
-            self.time_at.saturating_record_n(self.held, span);
-            self.since = now;
+        if now > self.since {
+            self.advance(now);
         }
         self.held = held;
         self.most = self.most.max(held);
+    }
+
+    /// Most changes share their time with the one before.
+    #[cold]
+    fn advance(&mut self, now: Nanos) {
+        let span = now.since(self.since).0;
+        self.integral += u128::from(self.held) * u128::from(span);
+        self.time_at.saturating_record_n(self.held, span);
+        self.since = now;
     }
 
     /// How many are held.

@@ -113,70 +113,86 @@ pub trait ConsumerPort: Port {
 
 // An end is shared by the tasks that use it and the park that moves its bytes.
 impl<T: Port + ?Sized> Port for Rc<T> {
+    #[inline(always)]
     fn arrived(&self) -> &Signal {
         (**self).arrived()
     }
 
+    #[inline(always)]
     fn told(&self) -> &Signal {
         (**self).told()
     }
 
+    #[inline(always)]
     fn send_control(&self, message: &Control) {
         (**self).send_control(message);
     }
 
+    #[inline(always)]
     fn next_control(&self) -> Option<Control> {
         (**self).next_control()
     }
 
+    #[inline(always)]
     fn closed(&self) -> Option<CloseReason> {
         (**self).closed()
     }
 
+    #[inline(always)]
     fn is_closed(&self) -> bool {
         (**self).is_closed()
     }
 
+    #[inline(always)]
     fn close(&self, reason: CloseReason) {
         (**self).close(reason);
     }
 
+    #[inline(always)]
     fn doorbells(&self) -> Doorbells {
         (**self).doorbells()
     }
 }
 
 impl<T: ProducerPort + ?Sized> ProducerPort for Rc<T> {
+    #[inline(always)]
     fn submit(&self, slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
         (**self).submit(slot, descriptor, headers, payload);
     }
 
+    #[inline(always)]
     fn next_completion(&self) -> Option<Completion> {
         (**self).next_completion()
     }
 
+    #[inline(always)]
     fn before_sleep_ask(&self, need: Box<dyn Fn() -> Need>) {
         (**self).before_sleep_ask(need);
     }
 }
 
 impl<T: ConsumerPort + ?Sized> ConsumerPort for Rc<T> {
+    #[inline(always)]
     fn waiting(&self) -> u32 {
         (**self).waiting()
     }
 
+    #[inline(always)]
     fn peek(&self) -> Option<Descriptor> {
         (**self).peek()
     }
 
+    #[inline(always)]
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
         (**self).take(into)
     }
 
+    #[inline(always)]
     fn complete(&self, completion: Completion) {
         (**self).complete(completion);
     }
 
+    #[inline(always)]
     fn patience(&self, most: u32) -> u32 {
         (**self).patience(most)
     }

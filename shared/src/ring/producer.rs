@@ -76,8 +76,18 @@ impl<P: ProducerPort> Producer<P> {
         if self.port.is_closed() || !self.credits.try_spend(1) {
             return None;
         }
-        let slot = self.index.borrow_mut().submit()?;
-        self.note_occupancy();
+        self.submit(descriptor, headers, payload)
+    }
+
+    /// Hands a frame over whose credit is spent.
+    #[inline(always)]
+    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
+        let slot = {
+            let mut index = self.index.borrow_mut();
+            let slot = index.submit()?;
+            self.occupied(self.clock.now(), &index);
+            slot
+        };
         self.port.submit(slot, descriptor, headers, payload);
         Some(slot)
     }
@@ -94,13 +104,35 @@ impl<P: ProducerPort> Producer<P> {
     /// Takes the next completion, frees its slot and wakes the next in line. Returns the slot.
     /// A completion that cannot be true closes the session.
     pub fn next_completion(&self) -> Option<(u32, Completion)> {
+        let freed = self.free_next(&mut self.index.borrow_mut())?;
+        self.credits.release(1);
+        Some(freed)
+    }
+
+    /// Like [`Producer::next_completion`], for every completion that arrived: `each` has them one
+    /// by one, and who waits in line is woken for all of them together. Returns how many there were.
+    pub fn take_completions(&self, mut each: impl FnMut(u32, Completion)) -> u64 {
+        let mut index = self.index.borrow_mut();
+        let mut freed = 0;
+        while let Some((slot, completion)) = self.free_next(&mut index) {
+            freed += 1;
+            each(slot, completion);
+        }
+        drop(index);
+        if freed > 0 {
+            self.credits.release(freed);
+        }
+        freed
+    }
+
+    /// Frees the slot of the next completion.
+    #[inline(always)]
+    fn free_next(&self, index: &mut ProducerIndex) -> Option<(u32, Completion)> {
         let completion = self.port.next_completion()?;
-        let freed = self.index.borrow_mut().complete(completion.position);
-        match freed {
+        match index.complete(completion.position) {
             Ok(slot) => {
                 // Who slept meanwhile still knows when the slot was given back.
-                self.occupied(completion.at.min(self.clock.now()));
-                self.credits.release(1);
+                self.occupied(completion.at.min(self.clock.now()), index);
                 Some((slot, completion))
             }
             Err(error) => {
@@ -110,14 +142,10 @@ impl<P: ProducerPort> Producer<P> {
         }
     }
 
-    fn note_occupancy(&self) {
-        self.occupied(self.clock.now());
-    }
-
     /// Notes how many slots are held since `at`, or since the last change if that was later.
-    fn occupied(&self, at: Nanos) {
-        let held = u64::from(self.index.borrow().outstanding());
-        self.occupancy.borrow_mut().set(at, held);
+    #[inline(always)]
+    fn occupied(&self, at: Nanos, index: &ProducerIndex) {
+        self.occupancy.borrow_mut().set(at, u64::from(index.outstanding()));
     }
 
     /// Frames submitted and not completed.
@@ -137,7 +165,7 @@ impl<P: ProducerPort> Producer<P> {
 
     /// Slots held, weighted by time, up to now.
     pub fn with_occupancy<T>(&self, read: impl FnOnce(&Occupancy) -> T) -> T {
-        self.note_occupancy();
+        self.occupied(self.clock.now(), &self.index.borrow());
         read(&self.occupancy.borrow())
     }
 
@@ -174,11 +202,8 @@ impl<P: ProducerPort> Permit<'_, P> {
             credit.spend();
             return None;
         }
-        let slot = producer.index.borrow_mut().submit()?;
         credit.spend();
-        producer.note_occupancy();
-        producer.port.submit(slot, descriptor, headers, payload);
-        Some(slot)
+        producer.submit(descriptor, headers, payload)
     }
 }
 

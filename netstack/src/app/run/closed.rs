@@ -9,13 +9,22 @@ use super::outlet::Outlet;
 use crate::app::schedule::ThinkTimes;
 use crate::stack::Datagrams;
 
-/// Sends as fast as it may.
+/// Sends as fast as it may. What need not be awaited is an ordinary call here.
 pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, horizon: Horizon, start: Nanos) {
     let until = horizon.until(start);
     for _ in 0..horizon.packets() {
-        outlet.rest_until(Nanos::ZERO).await;
+        if outlet.must_rest(Nanos::ZERO) {
+            outlet.rest_until(Nanos::ZERO).await;
+        }
         let intended = outlet.now();
-        if intended >= until || outlet.send(intended).await.is_err() {
+        if intended >= until {
+            return;
+        }
+        let sent = match outlet.begin(intended) {
+            Ok(sent) => sent,
+            Err(blocked) => outlet.finish(blocked).await,
+        };
+        if sent.is_err() {
             return;
         }
     }

@@ -41,36 +41,56 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         self.clock.now()
     }
 
+    /// Whether a packet that is meant for `at` has to wait for its time, or for the others' turns.
+    #[inline(always)]
+    pub(super) fn must_rest(&self, at: Nanos) -> bool {
+        self.now() < at || self.burst >= BURST
+    }
+
     /// Waits for `at`, and at least for the next turn if it is time to give others theirs.
     pub(super) async fn rest_until(&mut self, at: Nanos) {
+        if !self.must_rest(at) {
+            return;
+        }
+        self.burst = 0;
         if self.now() < at {
-            self.burst = 0;
             self.clock.sleep_until(at).await;
-        } else if self.burst >= BURST {
-            self.burst = 0;
+        } else {
             self.clock.next_turn().await;
         }
     }
 
-    /// Sends the next packet, waiting as long as it takes. Dropped before it is done, the packet
-    /// was given up.
+    /// Sends the next packet, waiting as long as it takes. Dropped before it is done, the packet was
+    /// given up.
     pub(super) async fn send(&mut self, intended: Nanos) -> Result<(), SendError> {
-        let stamp = self.next_stamp(intended);
-        let offer = self.flow.offer(intended);
-        // Most sends need not wait, and one that does not is an ordinary call: what a future keeps
-        // for the time that it waits has to go through memory.
-        let sent = match self.socket.try_send(&self.payload, self.to, stamp) {
-            Err(SendError::WouldBlock) => self.socket.send(&self.payload, self.to, stamp).await,
-            sent => sent,
-        };
-        account(offer, sent)
+        match self.begin(intended) {
+            Ok(sent) => sent,
+            Err(blocked) => self.finish(blocked).await,
+        }
     }
 
     /// Sends the next packet now or not at all.
+    #[inline(always)]
     pub(super) fn try_send(&mut self, intended: Nanos) -> Result<(), SendError> {
+        self.begin(intended).unwrap_or_else(|blocked| blocked.offer.settle(Err(SendError::WouldBlock)))
+    }
+
+    /// Begins to send the next packet. Most sends need not wait, and one that does not is an ordinary
+    /// call: what a future keeps for the time that it waits has to go through memory.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, intended: Nanos) -> Result<Result<(), SendError>, Blocked<'a>> {
         let stamp = self.next_stamp(intended);
         let offer = self.flow.offer(intended);
-        account(offer, self.socket.try_send(&self.payload, self.to, stamp))
+        match self.socket.try_send(&self.payload, self.to, stamp) {
+            Err(SendError::WouldBlock) => Err(Blocked { offer, stamp }),
+            sent => Ok(offer.settle(sent)),
+        }
+    }
+
+    /// Goes on with a packet that cannot be sent now.
+    pub(super) async fn finish(&self, blocked: Blocked<'a>) -> Result<(), SendError> {
+        let sent = self.socket.send(&self.payload, self.to, blocked.stamp).await;
+        blocked.offer.settle(sent)
     }
 
     #[inline(always)]
@@ -88,10 +108,9 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     }
 }
 
-fn account(offer: Offer<'_>, sent: Result<(), SendError>) -> Result<(), SendError> {
-    match sent {
-        Ok(()) => offer.accepted(),
-        Err(error) => offer.refused(error.reason()),
-    }
-    sent
+/// A packet that was offered and cannot be sent without waiting.
+#[must_use = "dropped, the packet is given up"]
+pub(super) struct Blocked<'a> {
+    offer: Offer<'a>,
+    stamp: Stamp,
 }

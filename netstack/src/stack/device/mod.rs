@@ -1,5 +1,6 @@
 //! The device layer: the only place of the stack that may drop for want of room.
 
+mod batch;
 mod pending;
 mod policy;
 mod queue;

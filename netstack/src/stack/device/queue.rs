@@ -22,7 +22,7 @@ struct Place {
 
 impl TxQueue {
     pub(super) fn new(places: usize) -> Self {
-        let empty = Place { pending: Pending::default(), len: 0, bytes: vec![0; MAX_FRAME].into() };
+        let empty = Place { pending: Pending::VACANT, len: 0, bytes: vec![0; MAX_FRAME].into() };
         Self { places: vec![empty; places], head: 0, len: 0 }
     }
 
@@ -70,14 +70,14 @@ mod tests {
     fn push(queue: &mut TxQueue, sequence: u64) -> Option<u64> {
         let bytes = sequence.to_be_bytes();
         let packet = Packet::new(&bytes, Stamp { sequence, ..Stamp::default() });
-        queue.push(&packet, Pending::of(&packet, Nanos(sequence))).map(|oldest| oldest.stamp.sequence)
+        queue.push(&packet, Pending::of(&packet, Nanos(sequence))).map(|oldest| oldest.accepted.0)
     }
 
     #[test]
     fn the_oldest_makes_room_for_the_newest() {
         let mut queue = TxQueue::new(2);
         assert_eq!([push(&mut queue, 1), push(&mut queue, 2), push(&mut queue, 3)], [None, None, Some(1)]);
-        let mut pop = || queue.pop_with(|pending, bytes| (pending.stamp.sequence, bytes.to_vec()));
+        let mut pop = || queue.pop_with(|pending, bytes| (pending.accepted.0, bytes.to_vec()));
         assert_eq!(pop(), Some((2, 2u64.to_be_bytes().to_vec())));
         assert_eq!(pop().map(|(sequence, _)| sequence), Some(3));
         assert_eq!(pop(), None);

@@ -9,6 +9,7 @@ use shared::ledger::DropReason;
 use shared::ring::{Completion, MAX_FRAME, Need, Permit, Producer, ProducerPort};
 use shared::units::Nanos;
 
+use super::batch::Batch;
 use super::pending::{Pending, Table};
 use super::queue::TxQueue;
 use super::{Device, Policy};
@@ -103,10 +104,9 @@ impl<P: ProducerPort> RingDevice<P> {
     /// so that completions are seen even if nobody sends.
     pub async fn run_completions(&self) {
         let port = self.ring.port();
-        loop {
-            let next = || self.ring.next_completion().map(Some).or_else(|| port.is_closed().then_some(None));
-            let Some((slot, completion)) = port.arrived().wait_for(next).await else { break };
-            self.settle(slot, completion);
+        // What came before the end is settled before the end is seen.
+        let next = || if self.settle_completions() { Some(true) } else { port.is_closed().then_some(false) };
+        while port.arrived().wait_for(next).await {
             if self.is_quiet() {
                 self.quiet.notify();
             }
@@ -114,15 +114,31 @@ impl<P: ProducerPort> RingDevice<P> {
         self.quiet.notify();
     }
 
-    fn settle(&self, slot: u32, completion: Completion) {
-        let Some(pending) = self.under_way.borrow_mut().take(slot) else { return };
-        // A driver may claim any time, but nothing completes before it was submitted or after now.
-        let at = completion.at.max(pending.submitted).min(self.clock.now());
-        let held = at.since(pending.submitted);
-        self.held_ns.set(self.held_ns.get().saturating_add(held.0));
-        self.flows.with(pending.stamp.flow, |flow| match DropReason::of_status(completion.status) {
-            None => flow.deliver(pending.bytes, pending.stamp.intended, pending.accepted, at),
-            Some(reason) => flow.drop_one(pending.bytes, reason),
+    /// Settles what completed. Returns whether anything did.
+    fn settle_completions(&self) -> bool {
+        let now = self.clock.now();
+        let mut table = self.under_way.borrow_mut();
+        let mut batch: Option<Batch> = None;
+        let completed = self.ring.take_completions(|slot, Completion { status, at, .. }| {
+            let Some(pending) = table.take(slot) else { return };
+            // A driver may claim any time, but nothing completes before it was submitted or after now.
+            let one = Batch::of(&pending, status, at.max(pending.submitted).min(now));
+            let before = match &mut batch {
+                Some(batch) => batch.append(one),
+                none => none.replace(one),
+            };
+            before.iter().for_each(|batch| self.settle(batch));
+        });
+        batch.iter().for_each(|batch| self.settle(batch));
+        completed > 0
+    }
+
+    fn settle(&self, &Batch { alike, packets, bytes }: &Batch) {
+        let held = alike.completed.since(alike.submitted).0.saturating_mul(packets);
+        self.held_ns.set(self.held_ns.get().saturating_add(held));
+        self.flows.with(alike.flow, |flow| match DropReason::of_status(alike.status) {
+            None => flow.deliver(packets, bytes, alike.intended, alike.accepted, alike.completed),
+            Some(reason) => flow.drop_packets(packets, bytes, reason),
         });
     }
 
@@ -161,13 +177,25 @@ impl<P: ProducerPort> RingDevice<P> {
     pub fn close_accounts(&self) {
         let alive = !self.ring.port().is_closed();
         let close = |pending: Pending| {
-            let flow = self.flows.get(pending.stamp.flow);
-            if alive { flow.leave_in_flight() } else { flow.lose(pending.bytes) }
+            let flow = self.flows.get(pending.flow);
+            if alive { flow.leave_in_flight() } else { flow.lose(pending.bytes()) }
         };
         let mut table = self.under_way.borrow_mut();
         table.take_all().for_each(close);
         let mut queue = self.queue.borrow_mut();
         while queue.pop_with(|pending, _| close(pending)).is_some() {}
+    }
+
+    #[inline(always)]
+    fn send_now(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+        let pending = Pending::of(packet, self.clock.now());
+        match self.ring.try_submit(pending.descriptor(packet.len()), packet.headers(), packet.payload()) {
+            Some(slot) => self.under_way.borrow_mut().put(slot, pending),
+            None if self.ring.port().is_closed() => return Err(SendError::Closed),
+            None => return Err(SendError::WouldBlock),
+        }
+        self.flows.with(pending.flow, Flow::accept);
+        Ok(())
     }
 
     async fn send_waiting(&self, packet: &Packet<'_>) -> Result<(), SendError> {
@@ -187,7 +215,7 @@ impl<P: ProducerPort> RingDevice<P> {
         let pending = Pending::of(packet, self.clock.now());
         match self.ring.try_reserve() {
             Some(permit) => self.submit(permit, pending, packet.headers(), packet.payload()),
-            None => flow.drop_one(pending.bytes, DropReason::DeviceRingFull),
+            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceRingFull),
         }
     }
 
@@ -202,7 +230,7 @@ impl<P: ProducerPort> RingDevice<P> {
             return self.submit(permit, pending, packet.headers(), packet.payload());
         }
         if let Some(oldest) = queue.push(packet, pending) {
-            self.flows.get(oldest.stamp.flow).drop_one(oldest.bytes, DropReason::DeviceQueueFull);
+            self.flows.get(oldest.flow).drop_packets(1, oldest.bytes(), DropReason::DeviceQueueFull);
         }
         self.queued.notify();
     }
@@ -226,18 +254,18 @@ impl<P: ProducerPort> RingDevice<P> {
         flow.accept();
         match permit {
             Some(permit) => self.submit(permit, pending, packet.headers(), packet.payload()),
-            None => flow.drop_one(pending.bytes, DropReason::DeviceDeadline),
+            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceDeadline),
         }
     }
 
     /// Between permit and submit nothing waits, and submitting cannot fail.
     #[inline(always)]
-    fn submit(&self, permit: Permit<'_, P>, pending: Pending, headers: &[u8], payload: &[u8]) {
-        let pending = Pending { submitted: self.clock.now(), ..pending };
+    fn submit(&self, permit: Permit<'_, P>, mut pending: Pending, headers: &[u8], payload: &[u8]) {
+        pending.submitted = self.clock.now();
         let descriptor = pending.descriptor(headers.len() + payload.len());
         match permit.submit(descriptor, headers, payload) {
             Some(slot) => self.under_way.borrow_mut().put(slot, pending),
-            None => self.flows.get(pending.stamp.flow).lose(pending.bytes),
+            None => self.flows.get(pending.flow).lose(pending.bytes()),
         }
     }
 }
@@ -249,20 +277,18 @@ impl<P: ProducerPort> Device for Rc<RingDevice<P>> {
 
     #[inline(always)]
     fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
-        if self.ring.port().is_closed() {
-            return Err(SendError::Closed);
-        }
         match self.policy {
-            Policy::Wait | Policy::Deadline(_) => {
-                let pending = Pending::of(packet, self.clock.now());
-                let slot = self.ring.try_submit(pending.descriptor(packet.len()), packet.headers(), packet.payload());
-                self.under_way.borrow_mut().put(slot.ok_or(SendError::WouldBlock)?, pending);
-                self.flows.with(pending.stamp.flow, Flow::accept);
+            Policy::Wait | Policy::Deadline(_) => self.send_now(packet),
+            _ if self.ring.port().is_closed() => Err(SendError::Closed),
+            Policy::DropNewest => {
+                self.send_or_drop(packet);
+                Ok(())
             }
-            Policy::DropNewest => self.send_or_drop(packet),
-            Policy::DropOldest => self.send_or_queue(packet),
+            Policy::DropOldest => {
+                self.send_or_queue(packet);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {

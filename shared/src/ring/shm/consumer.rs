@@ -129,7 +129,7 @@ impl ConsumerPort for ShmConsumer {
         let (put, _) = self.core.counts();
         if completion.position == put && self.core.taken() > put {
             let word = pack(&completion);
-            self.core.put(|memory, slot| memory.completion(slot).store(word, Relaxed));
+            self.core.put([word], |memory, slot, word| memory.completion(slot).store(word, Relaxed));
         }
     }
 

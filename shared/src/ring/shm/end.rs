@@ -83,13 +83,15 @@ impl Core {
         })
     }
 
-    /// Puts one item: `write` fills its slot.
+    /// Puts items: `write` fills the slot of each.
     #[inline(always)]
-    pub(super) fn put(&self, write: impl FnOnce(&SharedMemory, u32)) {
+    pub(super) fn put<T>(&self, items: impl IntoIterator<Item = T>, write: impl Fn(&SharedMemory, u32, T)) {
         let flow = &mut *self.flow.borrow_mut();
-        let slot = step(&mut flow.put_slot, flow.depth);
-        write(&self.memory, slot);
-        flow.put += 1;
+        for item in items {
+            let slot = step(&mut flow.put_slot, flow.depth);
+            write(&self.memory, slot, item);
+            flow.put += 1;
+        }
         if flow.put - flow.writer.published() >= EARLY {
             self.publish(flow);
         }

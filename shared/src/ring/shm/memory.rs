@@ -135,10 +135,16 @@ impl SharedMemory {
         self.word_at(completion_at(slot))
     }
 
-    /// Writes `bytes`, a header and a frame, into `slot`.
-    pub(super) fn write_slot(&self, slot: u32, bytes: &[u8]) {
-        if let Ok(room) = self.region.get_slice(slot_at(self.depth, slot), STRIDE) {
-            room.copy_from(bytes);
+    /// Writes `parts`, which are a header and a frame, into `slot`.
+    #[inline(always)]
+    pub(super) fn write_slot(&self, slot: u32, parts: &[&[u8]]) {
+        let mut at = slot_at(self.depth, slot);
+        for part in parts {
+            // A slot is as long as the largest frame with its header, and all slots are in the mapping.
+            if let Ok(room) = self.region.get_slice(at, part.len()) {
+                room.copy_from(part);
+            }
+            at += part.len();
         }
     }
 

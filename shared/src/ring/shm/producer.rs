@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::end::{Core, port};
 use super::slot::{encode, unpack};
-use super::staging::Staging;
+use super::staging::{LARGEST, Staging};
 use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
 use crate::exec::{Signal, Source};
 use crate::report::Doorbells;
@@ -42,7 +42,8 @@ impl ShmProducer {
 
     /// Puts what was staged into the ring.
     fn unload(&self) {
-        self.staging.borrow_mut().drain(|bytes| self.core.put(|memory, slot| memory.write_slot(slot, bytes)));
+        let mut staging = self.staging.borrow_mut();
+        self.core.put(staging.drain(), |memory, slot, bytes| memory.write_slot(slot, &[bytes]));
     }
 
     /// The count of completions to be woken for; [`AWAKE`] if there is none to come, or none that
@@ -119,16 +120,16 @@ impl ProducerPort for ShmProducer {
     /// parts.
     #[inline(always)]
     fn submit(&self, _slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
-        if self.is_closed() {
-            return;
-        }
         let len = headers.len() + payload.len();
         if len > MAX_FRAME {
             let claimed = u16::try_from(len).unwrap_or(u16::MAX);
             return self.close(WireError::FrameTooLong(claimed).into());
         }
         let header = encode(&Descriptor { len: len as u32, ..descriptor });
-        if self.staging.borrow_mut().push(&header, headers, payload) {
+        if len > LARGEST {
+            self.unload();
+            self.core.put([()], |memory, slot, ()| memory.write_slot(slot, &[&header, headers, payload]));
+        } else if self.staging.borrow_mut().push(&header, headers, payload) {
             self.unload();
         }
     }
