@@ -9,6 +9,7 @@
 //!
 //! [`session::serve`] is a plain future over the executor's clock and a port of the ring, so a
 //! simulation runs the same code in virtual time.
+#![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod backend;

@@ -54,10 +54,8 @@ async fn heartbeat(socket: impl Datagrams, flow: Rc<Flow>, clock: Clock, beats: 
         let intended = Nanos::from_millis(sequence);
         clock.sleep_until(intended).await;
         let offer = flow.offer(intended);
-        match socket.send(&[0; 1400], to, Stamp { flow: flow.id(), sequence, intended }).await {
-            Ok(()) => offer.accepted(),
-            Err(error) => offer.refused(error.reason()),
-        }
+        // The account says why it was refused, if it was.
+        let _ = offer.settle(socket.send(&[0; 1400], to, Stamp { flow: flow.id(), sequence, intended }).await);
     }
 }
 

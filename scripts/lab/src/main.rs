@@ -1,4 +1,5 @@
 //! Runs both processes of Pushback, and makes something of what they report.
+#![forbid(unsafe_code)]
 
 mod bench;
 mod cli;

@@ -18,10 +18,24 @@ pub struct Producer<P> {
     clock: Clock,
     depth: Depth,
     credits: Credits,
-    index: RefCell<ProducerIndex>,
-    occupancy: RefCell<Occupancy>,
+    slots: RefCell<Slots>,
     /// Permits that were submitted on a dead session.
     lost: Cell<u64>,
+}
+
+/// Which slots are held, and how many over time.
+#[derive(Debug)]
+struct Slots {
+    index: ProducerIndex,
+    occupancy: Occupancy,
+}
+
+impl Slots {
+    /// Notes how many slots are held since `at`, or since the last change if that was later.
+    #[inline(always)]
+    fn note(&mut self, at: Nanos) {
+        self.occupancy.set(at, u64::from(self.index.outstanding()));
+    }
 }
 
 /// What the ring counted.
@@ -45,8 +59,10 @@ impl<P: ProducerPort> Producer<P> {
             port,
             depth,
             credits: Credits::new(slots),
-            index: RefCell::new(ProducerIndex::new(depth)),
-            occupancy: RefCell::new(Occupancy::new(clock.now(), slots)),
+            slots: RefCell::new(Slots {
+                index: ProducerIndex::new(depth),
+                occupancy: Occupancy::new(clock.now(), slots),
+            }),
             lost: Cell::new(0),
             clock,
         }
@@ -83,9 +99,9 @@ impl<P: ProducerPort> Producer<P> {
     #[inline(always)]
     fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
         let slot = {
-            let mut index = self.index.borrow_mut();
-            let slot = index.submit()?;
-            self.occupied(self.clock.now(), &index);
+            let slots = &mut *self.slots.borrow_mut();
+            let slot = slots.index.submit()?;
+            slots.note(self.clock.now());
             slot
         };
         self.port.submit(slot, descriptor, headers, payload);
@@ -104,7 +120,7 @@ impl<P: ProducerPort> Producer<P> {
     /// Takes the next completion, frees its slot and wakes the next in line. Returns the slot.
     /// A completion that cannot be true closes the session.
     pub fn next_completion(&self) -> Option<(u32, Completion)> {
-        let freed = self.free_next(&mut self.index.borrow_mut())?;
+        let freed = self.free_next(&mut self.slots.borrow_mut())?;
         self.credits.release(1);
         Some(freed)
     }
@@ -112,13 +128,13 @@ impl<P: ProducerPort> Producer<P> {
     /// Like [`Producer::next_completion`], for every completion that arrived: `each` has them one
     /// by one, and who waits in line is woken for all of them together. Returns how many there were.
     pub fn take_completions(&self, mut each: impl FnMut(u32, Completion)) -> u64 {
-        let mut index = self.index.borrow_mut();
+        let mut slots = self.slots.borrow_mut();
         let mut freed = 0;
-        while let Some((slot, completion)) = self.free_next(&mut index) {
+        while let Some((slot, completion)) = self.free_next(&mut slots) {
             freed += 1;
             each(slot, completion);
         }
-        drop(index);
+        drop(slots);
         if freed > 0 {
             self.credits.release(freed);
         }
@@ -127,12 +143,12 @@ impl<P: ProducerPort> Producer<P> {
 
     /// Frees the slot of the next completion.
     #[inline(always)]
-    fn free_next(&self, index: &mut ProducerIndex) -> Option<(u32, Completion)> {
+    fn free_next(&self, slots: &mut Slots) -> Option<(u32, Completion)> {
         let completion = self.port.next_completion()?;
-        match index.complete(completion.position) {
+        match slots.index.complete(completion.position) {
             Ok(slot) => {
                 // Who slept meanwhile still knows when the slot was given back.
-                self.occupied(completion.at.min(self.clock.now()), index);
+                slots.note(completion.at.min(self.clock.now()));
                 Some((slot, completion))
             }
             Err(error) => {
@@ -142,15 +158,9 @@ impl<P: ProducerPort> Producer<P> {
         }
     }
 
-    /// Notes how many slots are held since `at`, or since the last change if that was later.
-    #[inline(always)]
-    fn occupied(&self, at: Nanos, index: &ProducerIndex) {
-        self.occupancy.borrow_mut().set(at, u64::from(index.outstanding()));
-    }
-
     /// Frames submitted and not completed.
     pub fn outstanding(&self) -> u32 {
-        self.index.borrow().outstanding()
+        self.slots.borrow().index.outstanding()
     }
 
     /// How many wait for a permit.
@@ -165,8 +175,9 @@ impl<P: ProducerPort> Producer<P> {
 
     /// Slots held, weighted by time, up to now.
     pub fn with_occupancy<T>(&self, read: impl FnOnce(&Occupancy) -> T) -> T {
-        self.occupied(self.clock.now(), &self.index.borrow());
-        read(&self.occupancy.borrow())
+        let mut slots = self.slots.borrow_mut();
+        slots.note(self.clock.now());
+        read(&slots.occupancy)
     }
 
     /// Frames that were submitted after the session had died.
@@ -176,7 +187,7 @@ impl<P: ProducerPort> Producer<P> {
 
     /// The ring's counters.
     pub fn stats(&self) -> RingStats {
-        let index = self.index.borrow();
+        let index = &self.slots.borrow().index;
         let (stops, wakes) = self.credits.stops_and_wakes();
         RingStats { submitted: index.submitted(), completed: index.completed(), stops, wakes }
     }

@@ -20,7 +20,7 @@ pub(super) struct Alike {
     pub(super) completed: Nanos,
 }
 
-/// Completed packets in a row that are alike; at least one.
+/// Completed packets in a row that are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Batch {
     pub(super) alike: Alike,
@@ -30,6 +30,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// None at all, and like nothing.
+    pub(super) fn none() -> Self {
+        Self { packets: 0, ..Self::of(&Pending::VACANT, Status::Sent, Nanos::ZERO) }
+    }
+
     /// One packet.
     #[inline(always)]
     pub(super) fn of(pending: &Pending, status: Status, completed: Nanos) -> Self {
@@ -38,16 +43,15 @@ impl Batch {
         Self { alike, packets: 1, bytes: pending.bytes() }
     }
 
-    /// Takes `next` in. If it is not alike, it begins a batch of its own, and the one before it is
-    /// returned.
+    /// Takes `next` in, if it is alike. Returns whether it was.
     #[inline(always)]
-    pub(super) fn append(&mut self, next: Self) -> Option<Self> {
-        if next.alike != self.alike {
-            return Some(std::mem::replace(self, next));
+    pub(super) fn takes_in(&mut self, next: &Self) -> bool {
+        let alike = next.alike == self.alike;
+        if alike {
+            self.packets += next.packets;
+            self.bytes += next.bytes;
         }
-        self.packets += next.packets;
-        self.bytes += next.bytes;
-        None
+        alike
     }
 }
 
@@ -63,12 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_alike_adds_up_and_what_is_not_begins_anew() {
+    fn what_is_alike_adds_up_and_what_is_not_stays_out() {
         let mut batch = one(1, 10, 5);
-        assert_eq!(batch.append(one(1, 20, 5)), None);
-        let before = batch.append(one(1, 1, 6)).unwrap();
-        assert_eq!((before.packets, before.bytes, before.alike.completed), (2, 30, Nanos(5)));
-        assert_eq!(batch.append(one(2, 1, 6)), Some(one(1, 1, 6)));
-        assert_eq!(batch, one(2, 1, 6));
+        assert!(batch.takes_in(&one(1, 20, 5)));
+        assert!(!batch.takes_in(&one(1, 1, 6)) && !batch.takes_in(&one(2, 1, 5)));
+        assert_eq!((batch.packets, batch.bytes, batch.alike.completed), (2, 30, Nanos(5)));
     }
 }

@@ -118,22 +118,23 @@ impl<P: ProducerPort> RingDevice<P> {
     fn settle_completions(&self) -> bool {
         let now = self.clock.now();
         let mut table = self.under_way.borrow_mut();
-        let mut batch: Option<Batch> = None;
+        let mut batch = Batch::none();
         let completed = self.ring.take_completions(|slot, Completion { status, at, .. }| {
             let Some(pending) = table.take(slot) else { return };
             // A driver may claim any time, but nothing completes before it was submitted or after now.
             let one = Batch::of(&pending, status, at.max(pending.submitted).min(now));
-            let before = match &mut batch {
-                Some(batch) => batch.append(one),
-                none => none.replace(one),
-            };
-            before.iter().for_each(|batch| self.settle(batch));
+            if !batch.takes_in(&one) {
+                self.settle(std::mem::replace(&mut batch, one));
+            }
         });
-        batch.iter().for_each(|batch| self.settle(batch));
+        self.settle(batch);
         completed > 0
     }
 
-    fn settle(&self, &Batch { alike, packets, bytes }: &Batch) {
+    fn settle(&self, Batch { alike, packets, bytes }: Batch) {
+        if packets == 0 {
+            return;
+        }
         let held = alike.completed.since(alike.submitted).0.saturating_mul(packets);
         self.held_ns.set(self.held_ns.get().saturating_add(held));
         self.flows.with(alike.flow, |flow| match DropReason::of_status(alike.status) {

@@ -17,7 +17,7 @@ use crate::wire::{Control, DOORBELL_RECORD};
 
 /// Items that are worth publishing in the middle of a turn, so that the peer can work on them while
 /// this side puts more.
-const EARLY: u64 = 16;
+const EARLY: u64 = 64;
 
 /// Turns between two looks at the socket while the ring alone keeps this side busy: control
 /// messages are rare, and a system call per turn is not free.

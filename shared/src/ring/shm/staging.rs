@@ -9,8 +9,8 @@
 
 use super::layout::SLOT_HEADER;
 
-/// Frames put together at a time: they stay in the first-level cache.
-pub(super) const PLACES: usize = 16;
+/// Frames put together at a time: small ones stay in the first-level cache.
+pub(super) const PLACES: usize = 64;
 
 /// The largest frame that is put together here.
 pub(super) const LARGEST: usize = 256;

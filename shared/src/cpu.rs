@@ -1,0 +1,53 @@
+//! What the processor can do and the language cannot say without `unsafe`: the only such place.
+//!
+//! Measured against the same code without it, whole stack, two processes, payloads of 1458 B: the sum
+//! over the payload took 33 of the 128 ns that the stack has for a packet, and takes 12 of 107 in wider
+//! registers. (Fetching slots ahead of the consumer gained nothing at 64 B, and cost 8 % at 1500 B.)
+#![allow(unsafe_code, reason = "a sixth of the time of a large packet, and nothing else goes in here")]
+
+/// Sums up the 32-bit words of `blocks`, each in the machine's byte order.
+///
+/// It overflows beyond 16 GiB, which no packet comes near.
+pub fn sum_words(blocks: &[[u8; 32]]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the function needs nothing but the instructions that were just found to be there.
+        return unsafe { sum_words_avx2(blocks) };
+    }
+    sum_words_anywhere(blocks)
+}
+
+/// The same, compiled for wider registers.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn sum_words_avx2(blocks: &[[u8; 32]]) -> u64 {
+    sum_words_anywhere(blocks)
+}
+
+#[inline(always)]
+fn sum_words_anywhere(blocks: &[[u8; 32]]) -> u64 {
+    // Eight sums side by side, as registers hold them.
+    let mut lanes = [0u64; 8];
+    for block in blocks {
+        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
+            *lane += u64::from(u32::from_ne_bytes(*word));
+        }
+    }
+    lanes.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn wider_registers_give_the_same_sum(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            let (blocks, _) = bytes.as_chunks::<32>();
+            let plain: u64 = blocks.as_flattened().as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+            prop_assert_eq!(sum_words(blocks), plain);
+            prop_assert_eq!(sum_words_anywhere(blocks), plain);
+        }
+    }
+}
