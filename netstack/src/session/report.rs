@@ -63,6 +63,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         steady: outcome.warm.and_then(|warm| steady(&warm, &outcome)),
         theory: None,
         estimate: None,
+        budget: None,
         blocked: blocked(&outcome),
         ring: ring(&outcome, plan, depth),
         hardware,

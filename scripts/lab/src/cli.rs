@@ -51,6 +51,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE|-")]
     pub(crate) from: Option<PathBuf>,
 
+    /// Also report where the CPU time of a packet goes: app, each layer, copy, ring, driver.
+    ///
+    /// perf samples both processes for that; it costs a few per cent of their speed.
+    #[arg(long)]
+    pub(crate) profile: bool,
+
     #[command(flatten)]
     pub(crate) flags: Flags,
 }

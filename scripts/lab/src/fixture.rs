@@ -20,6 +20,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         steady: None,
         theory: None,
         estimate: None,
+        budget: None,
         seed: 1,
         clock: "real".to_owned(),
         host: Default::default(),

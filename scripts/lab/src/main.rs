@@ -10,6 +10,7 @@ mod fixture;
 mod flags;
 mod launch;
 mod merge;
+mod profile;
 mod progress;
 mod render;
 mod replay;

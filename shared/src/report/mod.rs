@@ -1,5 +1,6 @@
 //! The report of a run: one self-describing value, from which JSON and text are both rendered.
 
+mod budget;
 mod driver;
 mod host;
 pub mod human;
@@ -10,6 +11,7 @@ mod summary;
 mod text;
 mod theory;
 
+pub use budget::{BudgetReport, PACKET_ALLOWANCE, ProcessBudget, RoomBudget};
 pub use driver::{DRIVER_MISSING, DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
 pub use interval::{interval_header, interval_line};
 pub use json::{JsonError, JsonSink, JsonTarget};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DriverReport, EstimateReport, HardwareReport, ProcessReport, SteadyReport, Summary, TheoryReport};
+use super::{
+    BudgetReport, DriverReport, EstimateReport, HardwareReport, ProcessReport, SteadyReport, Summary, TheoryReport,
+};
 
 /// Schema of a run's report.
 pub const RUN_SCHEMA: &str = "pushback.run/1";
@@ -51,6 +53,9 @@ pub struct RunReport {
     /// Means over several runs, of which this report shows the first; if there were several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<EstimateReport>,
+    /// Where the nanoseconds of a packet went, if the run was profiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetReport>,
     /// Who waited, and for how long.
     pub blocked: BlockedReport,
     /// The ring.

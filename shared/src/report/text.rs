@@ -24,6 +24,7 @@ impl RunReport {
         self.write_theory(out)?;
         self.write_blocked(out)?;
         self.write_below(out)?;
+        self.budget.iter().try_for_each(|budget| write!(out, "{budget}"))?;
         self.write_apps(out)?;
         self.warnings.iter().try_for_each(|warning| line(out, "Warning", plain(warning)))
     }
@@ -220,7 +221,7 @@ fn setting(settings: &Value, key: &str) -> Option<String> {
 
 /// One line without control characters: names and reasons may come from the peer, and shall not
 /// write to the terminal what they like.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
     text.chars().map(escape).collect()
 }

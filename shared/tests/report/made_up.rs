@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use shared::exec::IdleStats;
 use shared::report::{
-    AppReport, BlockedReport, ConfigReport, Doorbells, DriverReport, Ending, EstimateReport, FigureReport,
-    HardwareReport, HostReport, LedgerReport, MeasuredReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport,
-    RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
+    AppReport, BlockedReport, BudgetReport, ConfigReport, Doorbells, DriverReport, Ending, EstimateReport,
+    FigureReport, HardwareReport, HostReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport, RUN_SCHEMA,
+    RateReport, RingReport, RoomBudget, RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
 };
+use shared::units::Nanos;
 
 /// One app, `wait`, nothing lost.
 pub(crate) fn finished() -> RunReport {
@@ -44,6 +45,7 @@ pub(crate) fn finished() -> RunReport {
         steady: None,
         theory: None,
         estimate: None,
+        budget: None,
         blocked: BlockedReport {
             stops: 21_345,
             wakes: 21_344,
@@ -149,6 +151,30 @@ pub(crate) fn estimated() -> RunReport {
         }),
         ..finished()
     }
+}
+
+/// A run that was profiled, by a user who may not sample the kernel.
+pub(crate) fn profiled() -> RunReport {
+    let room = |room: &str, samples, share, ns_per_packet, error_ns| RoomBudget {
+        room: room.to_owned(),
+        samples,
+        share,
+        ns_per_packet,
+        error_ns,
+    };
+    let netstack = ProcessBudget {
+        samples: 11_851,
+        ns_per_packet: 128.4,
+        spin: room("spin", 12, 0.001_012, 0.129, 0.037_4),
+        rooms: vec![room("udp", 2_522, 0.213, 27.23, 0.542), room("ring", 9_317, 0.787, 101.17, 1.041)],
+    };
+    let driver = ProcessBudget {
+        samples: 11_825,
+        ns_per_packet: 67.35,
+        spin: room("spin", 5_593, 0.473, 60.41, 0.808),
+        rooms: vec![room("copy", 6_232, 1.0, 67.35, 0.853)],
+    };
+    RunReport { budget: Some(BudgetReport::new(Nanos(250_689), false, 406_370, netstack, driver)), ..finished() }
 }
 
 /// The driver died, and took what it held with it.

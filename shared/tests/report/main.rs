@@ -30,6 +30,11 @@ fn an_estimate_beside_theory() {
 }
 
 #[test]
+fn a_profiled_run() {
+    insta::assert_snapshot!(made_up::profiled());
+}
+
+#[test]
 fn interval_lines_stand_below_their_header() {
     let first = Sample { time_ns: 1_000_004_321, delivered: 81_274, delivered_bytes: 119_635_328, ..Sample::default() };
     let second = Sample {
@@ -76,7 +81,9 @@ fn the_keys_that_do_not_move_are_there() {
 
 #[test]
 fn a_report_survives_json() {
-    for report in [made_up::finished(), made_up::interrupted(), made_up::peer_failed(), made_up::estimated()] {
+    for report in
+        [made_up::finished(), made_up::interrupted(), made_up::peer_failed(), made_up::estimated(), made_up::profiled()]
+    {
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<RunReport>(&json).unwrap(), report);
     }
@@ -96,7 +103,9 @@ proptest! {
 
 #[test]
 fn every_number_in_the_text_is_in_the_value() {
-    for report in [made_up::finished(), made_up::interrupted(), made_up::peer_failed(), made_up::estimated()] {
+    for report in
+        [made_up::finished(), made_up::interrupted(), made_up::peer_failed(), made_up::estimated(), made_up::profiled()]
+    {
         let mut known = BTreeSet::from(["50", "99", "99.9"].map(str::to_owned));
         spell(&serde_json::to_value(&report).unwrap(), &mut known);
         // The one sum that only the text has: what an app waited at all stages.

@@ -22,6 +22,7 @@ use shared::report::JsonError;
 use crate::cli::{Cli, Command, Flags};
 use crate::flags::Given;
 use crate::launch::{BinariesError, LaunchError};
+use crate::profile::ProfileError;
 use crate::replay::FileError;
 
 /// Why a subcommand has nothing to show.
@@ -39,6 +40,9 @@ pub(crate) enum Failure {
     /// No programs.
     #[error(transparent)]
     Binaries(#[from] BinariesError),
+    /// No profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// No run.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -77,7 +81,11 @@ impl Failure {
     /// What the lab exits with.
     pub(crate) fn status(&self) -> Status {
         match self {
-            Self::File(_) | Self::From(_) | Self::Json(JsonError::Open { .. }) | Self::Flag { .. } => Status::Usage,
+            Self::File(_)
+            | Self::From(_)
+            | Self::Json(JsonError::Open { .. })
+            | Self::Flag { .. }
+            | Self::Profile(_) => Status::Usage,
             Self::Simulate(SimulateError::Stalled(_)) => Status::Failed,
             Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
             Self::Launch(error) => error.status(),

@@ -2,15 +2,16 @@
 
 use lab::simulate::theory_of;
 use serde::Serialize;
-use shared::exit::{Status, say};
-use shared::report::{DriverFile, JsonSink, JsonTarget};
+use shared::exit::{Status, complain, say};
+use shared::report::{DriverFile, JsonSink, JsonTarget, RunReport};
 use shared::signals::Signals;
 
 use super::{Failure, refuse_socket, runtime};
-use crate::cli::RunArgs;
+use crate::cli::{RunArgs, Sides};
 use crate::flags::Given;
-use crate::launch::{Binaries, Voice, launch};
+use crate::launch::{Binaries, LaunchError, Remains, Voice, launch_profiled};
 use crate::merge::{Merged, merge};
+use crate::profile::Profiler;
 use crate::replay::replay;
 use crate::verdict::Ended;
 
@@ -28,17 +29,23 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
     let voice = if json == Some(&JsonTarget::Stdout) { Voice::Aside } else { Voice::Aloud };
-    let remains = runtime()?.block_on(async { launch(&binaries, &sides, voice, &mut Signals::new()?).await })?;
+    let mut profiler = args.profile.then(|| Profiler::prepare(&binaries)).transpose()?;
+    let remains = runtime()?.block_on(run(&binaries, &sides, voice, profiler.as_mut()))?;
     let ends = remains.ends;
     ends.complain();
     match merge(remains.report, remains.file) {
         Merged::Run { mut report, changed } => {
             report.theory = theory_of(&report);
+            if let Some(profiler) = profiler {
+                add_budget(&mut report, profiler);
+            }
             let written = write(sink, &report);
             if changed {
                 say(json, format_args!("\nWith what the driver's own file says:\n{report}"));
-            } else if let Some(theory) = &report.theory {
-                say(json, theory.to_string().trim_end());
+            } else {
+                let theory = report.theory.iter().map(ToString::to_string);
+                let budget = report.budget.iter().map(ToString::to_string);
+                theory.chain(budget).for_each(|more| say(json, more.trim_end()));
             }
             written?;
             Ok(ends.status(report.ledger.balanced))
@@ -52,6 +59,31 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
             Ok(ends.status(true))
         }
         Merged::Nothing => Ok(ends.status(true)),
+    }
+}
+
+async fn run(
+    binaries: &Binaries,
+    sides: &Sides,
+    voice: Voice,
+    mut profiler: Option<&mut Profiler>,
+) -> Result<Remains, LaunchError> {
+    let remains = launch_profiled(binaries, sides, voice, &mut Signals::new()?, profiler.as_deref_mut()).await;
+    if let Some(profiler) = profiler {
+        profiler.finish().await;
+    }
+    remains
+}
+
+/// A run that could not be sampled is a run all the same.
+fn add_budget(report: &mut RunReport, profiler: Profiler) {
+    match profiler.budget(report) {
+        Ok(budget) => report.budget = Some(budget),
+        Err(why) => {
+            let warning = format!("there is no budget: {why}");
+            complain(format_args!("lab: warning: {warning}"));
+            report.warnings.push(warning);
+        }
     }
 }
 

@@ -5,4 +5,5 @@ mod pair;
 mod process;
 
 pub(crate) use binaries::{Binaries, BinariesError};
-pub(crate) use pair::{LaunchError, Voice, launch};
+pub(crate) use pair::{LaunchError, Remains, Voice, launch, launch_profiled};
+pub(crate) use process::Process;

@@ -23,6 +23,7 @@ use super::Binaries;
 use super::process::Process;
 use crate::cli::Sides;
 use crate::flags::{FlagError, spell};
+use crate::profile::Profiler;
 use crate::verdict::{Ended, Ends};
 
 /// How long a driver may take to listen.
@@ -154,13 +155,27 @@ pub(crate) async fn launch(
     voice: Voice,
     signals: &mut Signals,
 ) -> Result<Remains, LaunchError> {
+    launch_profiled(binaries, sides, voice, signals, None).await
+}
+
+/// The same, with a profiler that samples both from before the stack does anything of interest.
+///
+/// # Errors
+/// As [`launch`].
+pub(crate) async fn launch_profiled(
+    binaries: &Binaries,
+    sides: &Sides,
+    voice: Voice,
+    signals: &mut Signals,
+    profiler: Option<&mut Profiler>,
+) -> Result<Remains, LaunchError> {
     let room = Room::new()?;
     let mut arguments = spell(&sides.driver)?;
     arguments.extend([room.flag("--socket", "socket"), room.flag("--json", "driver.json"), "--once".into()]);
     arguments.extend(sides.driver.driver.pcap.as_deref().map(|path| path_flag("--pcap", path)));
     let err = File::create(room.path("driver.err")).map_err(LaunchError::Folder)?;
     let mut driver = start(&binaries.driver, &arguments, Stdio::piped(), err.into())?;
-    let mut remains = beside(&mut driver, binaries, sides, voice, signals, &room).await;
+    let mut remains = beside(&mut driver, binaries, sides, voice, signals, &room, profiler).await;
     driver.reap().await;
     let said = fs::read_to_string(room.path("driver.err")).unwrap_or_default();
     match &mut remains {
@@ -188,6 +203,7 @@ async fn beside(
     voice: Voice,
     signals: &mut Signals,
     room: &Room,
+    profiler: Option<&mut Profiler>,
 ) -> Result<Remains, LaunchError> {
     ready(driver, signals).await?;
     let mut arguments = spell(&sides.stack)?;
@@ -198,6 +214,12 @@ async fn beside(
         Voice::Mute => Stdio::null(),
     };
     let mut stack = start(&binaries.netstack, &arguments, out, Stdio::inherit())?;
+    if let Some(profiler) = profiler {
+        // Halted meanwhile, it is sampled from its first packet on.
+        stack.signal(Signal::STOP);
+        profiler.attach(stack.id(), driver.id()).await;
+        stack.signal(Signal::CONT);
+    }
     let ended = stack_ends(&mut stack, signals).await;
     stack.reap().await;
     let (stack, interrupted) = ended?;

@@ -13,7 +13,7 @@ use crate::verdict::Ended;
 
 /// A child process. Dropped while it runs, it is killed; [`Process::reap`] also waits for that.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
 }
 
@@ -22,7 +22,7 @@ impl Process {
     ///
     /// It gets a process group of its own: Ctrl-C at the terminal reaches the lab alone, which
     /// passes it on, so that no child hears it twice.
-    pub(super) fn start(program: &Path, arguments: &[OsString], out: Stdio, err: Stdio) -> io::Result<Self> {
+    pub(crate) fn start(program: &Path, arguments: &[OsString], out: Stdio, err: Stdio) -> io::Result<Self> {
         let mut command = Command::new(program);
         for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
             command.env_remove(name);
@@ -31,19 +31,24 @@ impl Process {
         Ok(Self { child: command.process_group(0).kill_on_drop(true).spawn()? })
     }
 
+    /// Its process, unless it has ended and somebody waited for that.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// What it writes to standard output, if that was piped and nobody has taken it.
-    pub(super) fn stdout(&mut self) -> Option<ChildStdout> {
+    pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
     /// Waits for its end, and says again how that was if it is over.
-    pub(super) async fn ended(&mut self) -> io::Result<Ended> {
+    pub(crate) async fn ended(&mut self) -> io::Result<Ended> {
         self.child.wait().await.map(Ended::from)
     }
 
     /// Sends `signal`, unless it has ended.
-    pub(super) fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         if let Some(pid) = pid {
             // It may end at this very moment.
             let _ = kill_process(pid, signal);
@@ -51,7 +56,7 @@ impl Process {
     }
 
     /// Makes sure that it is gone.
-    pub(super) async fn reap(&mut self) {
+    pub(crate) async fn reap(&mut self) {
         // An error means that there is nothing to kill.
         let _ = self.child.kill().await;
     }

@@ -9,4 +9,5 @@ mod input;
 mod lab;
 mod ledger;
 mod output;
+mod profile;
 mod replay;

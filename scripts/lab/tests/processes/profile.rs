@@ -1,0 +1,102 @@
+//! A run whose budget is measured by sampling both processes.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use shared::report::{ProcessBudget, RunReport};
+use tempfile::TempDir;
+
+use crate::lab::lab;
+
+const RUN: [&str; 8] = ["run", "--profile", "--quiet", "--link", "unlimited", "--packets", "200000", "--json"];
+
+/// Whether this machine lets anybody sample: containers often do not.
+fn can_sample() -> bool {
+    let mut perf = Command::new("perf");
+    perf.args(["record", "--event=cpu-clock", "--output=/dev/null", "--", "true"]);
+    let tried = perf.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
+}
+
+fn rooms(process: &ProcessBudget) -> Vec<&str> {
+    process.rooms.iter().map(|room| room.room.as_str()).collect()
+}
+
+#[test]
+fn the_nanoseconds_of_a_packet_are_told_by_room() {
+    if !can_sample() {
+        eprintln!("skipped: perf is missing or may not sample here");
+        return;
+    }
+    let output = lab(&[&RUN[..], &["-"]].concat()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report.ledger.balanced && report.totals.delivered == 200_000);
+    let budget = report.budget.unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(budget.packets, 200_000);
+    assert!(said.contains("Budget"), "{said}");
+    for (process, expected) in [(&budget.netstack, ["udp", "ring"]), (&budget.driver, ["hardware", "ring"])] {
+        for room in expected {
+            assert!(rooms(process).contains(&room), "{room} is not in {process:?}");
+        }
+        let shares: f64 = process.rooms.iter().map(|room| room.share).sum();
+        let nanos: f64 = process.rooms.iter().map(|room| room.ns_per_packet).sum();
+        assert!((shares - 1.0).abs() < 1e-9 && (nanos - process.ns_per_packet).abs() < 1e-6, "{process:?}");
+        // Whatever is not charged to a room of ours must be the exception.
+        let other = process.rooms.iter().find(|room| room.room == "other");
+        assert!(other.is_none_or(|other| other.share < 0.25), "{process:?}");
+    }
+}
+
+/// A folder with a program `perf` that does what `script` says.
+fn with_perf(script: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let perf = folder.path().join("perf");
+    fs::write(&perf, format!("#!/bin/sh\n{script}")).unwrap();
+    fs::set_permissions(&perf, Permissions::from_mode(0o700)).unwrap();
+    folder
+}
+
+/// Says that it samples, and is gone.
+const DIES: &str = r#"
+for argument in "$@"; do
+    case $argument in
+        --control=fifo:*) fifos=${argument#--control=fifo:} ;;
+        --pid=*) attached=yes ;;
+    esac
+done
+[ "$attached" ] || exit 0
+printf 'ack\n' >"${fifos#*,}"
+exit 1
+"#;
+
+#[test]
+fn a_perf_that_dies_does_not_disturb_the_run() {
+    let perf = with_perf(DIES);
+    let output = lab(&[&RUN[..], &["-"]].concat()).env("PATH", perf.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report.ledger.balanced && report.totals.delivered == 200_000);
+    assert_eq!(report.budget, None);
+    let warned = |text: &str| text.contains("there is no budget: perf");
+    assert!(report.warnings.iter().any(|warning| warned(warning)) && warned(&said), "{said}");
+}
+
+#[test]
+fn without_a_perf_that_may_sample_nothing_runs() {
+    let json = tempfile::tempdir().unwrap();
+    let file = json.path().join("run.json");
+    let refused = |path: &Path, remedy: &str| {
+        let output = lab(&[&RUN[..], &[file.to_str().unwrap()]].concat()).env("PATH", path).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{said}");
+        assert!(said.lines().count() == 1 && said.contains("--profile") && said.contains(remedy), "{said}");
+        assert!(!file.exists());
+    };
+    refused(json.path(), "linux-perf");
+    refused(with_perf("echo 'Error: not permitted' >&2; exit 255").path(), "(not permitted); as root, set kernel.perf");
+}

@@ -1,0 +1,183 @@
+//! Where the nanoseconds of a packet go: what sampling both processes found.
+
+use std::fmt::{Display, Formatter, Result};
+
+use serde::{Deserialize, Serialize};
+
+use super::human;
+use super::text::{line, plain, table};
+use crate::units::Nanos;
+
+/// What a packet may cost in all, app to driver, on weak hardware that is to hold a gigabit.
+pub const PACKET_ALLOWANCE: Nanos = Nanos::from_micros(4);
+
+/// CPU time per delivered packet, room by room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BudgetReport {
+    /// CPU time between two samples of a thread.
+    pub period_ns: u64,
+    /// Whether time in the kernel was sampled. If not, it is spread over all other rooms.
+    pub kernel_sampled: bool,
+    /// Delivered packets, by which all times are divided.
+    pub packets: u64,
+    /// [`PACKET_ALLOWANCE`].
+    pub allowance_ns: u64,
+    /// CPU time per packet of both processes, without spinning.
+    pub ns_per_packet: f64,
+    /// That, as a share of the allowance.
+    pub allowance_share: f64,
+    /// The stack's process.
+    pub netstack: ProcessBudget,
+    /// The driver's process.
+    pub driver: ProcessBudget,
+}
+
+/// The budget of one process.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ProcessBudget {
+    /// Samples taken, spinning included.
+    pub samples: u64,
+    /// CPU time per packet, without spinning.
+    pub ns_per_packet: f64,
+    /// CPU time per packet spent spinning for want of work: not part of any sum, nor of any other share.
+    pub spin: RoomBudget,
+    /// Where the rest went; rooms without a sample are left out.
+    pub rooms: Vec<RoomBudget>,
+}
+
+/// The budget of one room of the source tree, or of what lies outside it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RoomBudget {
+    /// Its name.
+    pub room: String,
+    /// Samples that fell into it.
+    pub samples: u64,
+    /// Of the process's CPU time without spinning; for `spin`, of all of it.
+    pub share: f64,
+    /// CPU time per packet.
+    pub ns_per_packet: f64,
+    /// Standard error of that: samples are counts, so it is their square root.
+    pub error_ns: f64,
+}
+
+impl ProcessBudget {
+    /// Splits `cpu` among the rooms, in proportion to their samples.
+    ///
+    /// A share of the CPU time that the process reports, and not samples times period: a sample that
+    /// the machine missed is missed everywhere alike. `None` without samples or packets.
+    pub fn new(rooms: &[(&str, u64)], spin: u64, cpu: Nanos, packets: u64) -> Option<Self> {
+        let busy: u64 = rooms.iter().map(|(_, samples)| samples).sum();
+        let samples = busy + spin;
+        if samples == 0 || packets == 0 {
+            return None;
+        }
+        let per_sample = cpu.0 as f64 / packets as f64 / samples as f64;
+        let room = |room: &str, samples: u64, of: u64| RoomBudget {
+            room: room.to_owned(),
+            samples,
+            share: if of == 0 { 0.0 } else { samples as f64 / of as f64 },
+            ns_per_packet: samples as f64 * per_sample,
+            error_ns: (samples as f64).sqrt() * per_sample,
+        };
+        let seen = rooms.iter().filter(|(_, samples)| *samples > 0);
+        Some(Self {
+            samples,
+            ns_per_packet: busy as f64 * per_sample,
+            spin: room("spin", spin, samples),
+            rooms: seen.map(|(name, samples)| room(name, *samples, busy)).collect(),
+        })
+    }
+}
+
+impl BudgetReport {
+    /// The budget of both processes.
+    pub fn new(
+        period: Nanos,
+        kernel_sampled: bool,
+        packets: u64,
+        netstack: ProcessBudget,
+        driver: ProcessBudget,
+    ) -> Self {
+        let ns_per_packet = netstack.ns_per_packet + driver.ns_per_packet;
+        Self {
+            period_ns: period.0,
+            kernel_sampled,
+            packets,
+            allowance_ns: PACKET_ALLOWANCE.0,
+            ns_per_packet,
+            allowance_share: ns_per_packet / PACKET_ALLOWANCE.0 as f64,
+            netstack,
+            driver,
+        }
+    }
+}
+
+/// Lines of text, each with a line feed.
+impl Display for BudgetReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut out = String::new();
+        let (sum, allowance) = (human::time(self.ns_per_packet), human::time(self.allowance_ns as f64));
+        let share = human::percent(self.allowance_share);
+        line(&mut out, "Budget", format!("{sum} of CPU time per packet in both processes: {share} of {allowance}"))?;
+        let mut rows = vec![["  room", "ns/packet", "+-", "share", "samples"].map(str::to_owned).to_vec()];
+        for (name, process) in [("netstack", &self.netstack), ("driver", &self.driver)] {
+            let whole = human::time(process.ns_per_packet);
+            let blank = String::new;
+            rows.push(vec![format!("  {name}"), whole, blank(), blank(), human::count(process.samples)]);
+            rows.extend(process.rooms.iter().map(row));
+            rows.push(row(&process.spin));
+        }
+        table(&mut out, &rows)?;
+        let period = human::time(self.period_ns as f64);
+        line(
+            &mut out,
+            "",
+            format!("one sample in {period}; spin is apart: in no sum, and its share is of all CPU time"),
+        )?;
+        if !self.kernel_sampled {
+            line(
+                &mut out,
+                "",
+                "the kernel was not sampled (kernel.perf_event_paranoid); its time is spread over the rooms",
+            )?;
+        }
+        f.write_str(&out)
+    }
+}
+
+fn row(room: &RoomBudget) -> Vec<String> {
+    let (cost, error) = (human::time(room.ns_per_packet), human::time(room.error_ns));
+    vec![format!("    {}", plain(&room.room)), cost, error, human::percent(room.share), human::count(room.samples)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_split_by_samples_and_spinning_is_apart() {
+        // 1 000 samples of 10 us of CPU time per packet: 10 ns each.
+        let rooms = [("app", 400), ("udp", 0), ("ring", 100)];
+        let budget = ProcessBudget::new(&rooms, 500, Nanos::from_millis(10), 1_000).unwrap();
+        assert_eq!((budget.samples, budget.ns_per_packet), (1_000, 5_000.0));
+        let [app, ring] = &budget.rooms[..] else { panic!("{budget:?}") };
+        assert_eq!((app.room.as_str(), app.ns_per_packet, app.share, app.error_ns), ("app", 4_000.0, 0.8, 200.0));
+        assert_eq!((ring.room.as_str(), ring.ns_per_packet, ring.share, ring.error_ns), ("ring", 1_000.0, 0.2, 100.0));
+        assert_eq!((budget.spin.ns_per_packet, budget.spin.share), (5_000.0, 0.5));
+    }
+
+    #[test]
+    fn the_sum_is_held_against_the_allowance() {
+        let process = |ns| ProcessBudget { ns_per_packet: ns, ..ProcessBudget::default() };
+        let budget = BudgetReport::new(Nanos(250_000), true, 7, process(60.0), process(40.0));
+        assert_eq!((budget.ns_per_packet, budget.allowance_ns, budget.allowance_share), (100.0, 4_000, 0.025));
+    }
+
+    #[test]
+    fn nothing_is_divided_by_nothing() {
+        assert_eq!(ProcessBudget::new(&[("app", 3)], 4, Nanos(100), 0), None);
+        assert_eq!(ProcessBudget::new(&[("app", 0)], 0, Nanos(100), 9), None);
+        let idle = ProcessBudget::new(&[("app", 0)], 4, Nanos(100), 1).unwrap();
+        assert_eq!((idle.ns_per_packet, idle.rooms.len(), idle.spin.ns_per_packet), (0.0, 0, 100.0));
+    }
+}
