@@ -131,7 +131,7 @@ fn bar<'s>(area: &Area<'s>, row: &Row, most: f64, top: i32) -> Drawn<'s> {
     ] {
         area.draw(&PathElement::new(line.to_vec(), INK.stroke_width(1)))?;
     }
-    let figures = format!("{} ({:.0} ns)", human::packet_rate(row.packets_per_second), row.ns_per_packet);
+    let figures = format!("{} ({:.1} ns)", human::packet_rate(row.packets_per_second), row.ns_per_packet);
     text(area, &figures, (at(most) + 10, middle), 14, HPos::Left)
 }
 
