@@ -28,7 +28,7 @@ pub(super) async fn rate(
     // spin. The others spin too.
     let idle = if trial.cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid };
     (sides.stack.common.idle, sides.driver.common.idle) = (idle, idle);
-    let report = measured(&trial.binaries.apart(trial.cpus), &sides, signals).await?;
+    let report = measured(&trial.binaries.on(trial.cpus), &sides, signals).await?;
     Ok(report.rate.packets_per_second)
 }
 

@@ -11,8 +11,9 @@ use super::Count;
 /// Schema of the file.
 const SCHEMA: &str = "pushback.ceilings/1";
 
-/// What a count may be above the accepted one: how many packets make a batch differs a little from
-/// run to run.
+/// What a count may be above the accepted one: how many packets make a batch differs from run to run.
+/// In five runs beside builds that kept the machine busy, the stack's moved by 2 in a hundred; the
+/// driver's fell by up to 15, and rose by no more than 2.
 const SLACK: f64 = 0.05;
 
 /// Counts that are not to grow.

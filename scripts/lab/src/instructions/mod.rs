@@ -14,7 +14,7 @@ use shared::units::{Bytes, Nanos};
 
 use crate::bench::{BenchError, bulk, measured};
 use crate::cli::Sides;
-use crate::launch::Binaries;
+use crate::launch::{Binaries, Pair};
 use callgrind::Callgrind;
 
 pub(crate) use ceiling::{Ceilings, CeilingsError};
@@ -82,7 +82,8 @@ pub(crate) async fn count(
 /// Instructions that each process takes for one packet more, whatever `sides` say of apps, policy,
 /// transport and the way through the layers.
 ///
-/// Both sleep when they have nothing to do: how long a process spins is up to the machine.
+/// Both sleep when they have nothing to do, because how long a process spins is up to the machine; and
+/// they share a CPU, because so are the batches of two that run at once.
 ///
 /// # Errors
 /// [`CountError`] if they cannot be counted.
@@ -96,6 +97,7 @@ pub(crate) async fn instructions_per_packet(
     let stack = &mut sides.stack.stack;
     (stack.duration, stack.quiet) = (None, true);
     (stack.connect_timeout, stack.drain_timeout) = (SLOWLY, SLOWLY);
+    let binaries = binaries.on(Pair::shared());
     let mut totals = [PerPacket { stack: 0.0, driver: 0.0 }; 2];
     for (packets, total) in [SHORT, LONG].into_iter().zip(&mut totals) {
         let callgrind = Callgrind::find()?;

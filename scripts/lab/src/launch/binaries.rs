@@ -74,8 +74,8 @@ impl Binaries {
         Self { driver: program(&self.driver), netstack: program(&self.netstack) }
     }
 
-    /// The same programs, each kept on a CPU of its own.
-    pub(crate) fn apart(&self, cpus: Option<Pair>) -> Self {
+    /// The same programs, each kept on its CPU, if it has one.
+    pub(crate) fn on(&self, cpus: Option<Pair>) -> Self {
         let program = |program: &Program, cpu| Program { cpu, ..program.clone() };
         Self {
             driver: program(&self.driver, cpus.map(|pair| pair.consumer)),

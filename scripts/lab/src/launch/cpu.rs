@@ -26,9 +26,22 @@ impl Pair {
         Self::of(&sched_getaffinity(None).ok()?)
     }
 
+    /// One CPU for both, for what is counted and not timed: each then runs until it has to wait, and
+    /// how much it finds does not depend on who was faster.
+    pub(crate) fn shared() -> Option<Self> {
+        let cpu = *Self::allowed(&sched_getaffinity(None).ok()?).first()?;
+        Some(Self { producer: cpu, consumer: cpu })
+    }
+
     fn of(allowed: &CpuSet) -> Option<Self> {
-        let mut cpus = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).map(Cpu);
-        Some(Self { producer: cpus.next()?, consumer: cpus.next()? })
+        match Self::allowed(allowed)[..] {
+            [producer, consumer, ..] => Some(Self { producer, consumer }),
+            _ => None,
+        }
+    }
+
+    fn allowed(set: &CpuSet) -> Vec<Cpu> {
+        (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).map(Cpu).collect()
     }
 }
 
