@@ -2,8 +2,10 @@
 # Everything that CI checks: scripts/test.sh
 #
 # Format, lints (warnings are errors), docs, tests, simulated means against queueing theory, the
-# examples, and a capture of real frames that an independent analyser must find clean. A step whose tool (tshark, cargo-deny, shellcheck) is not
-# installed says so in one line and is skipped.
+# examples, a capture of real frames that an independent analyser must find clean, and instructions per
+# packet against a ceiling. A step whose tool (tshark, valgrind, cargo-deny, shellcheck) is not installed
+# says so in one line and is skipped. To accept other counts of instructions as the ceiling:
+# target/release/lab count --ceilings scripts/ceilings.json --accept
 # Exit status: 0 if all is well, that of the first step that failed otherwise, 2 for wrong usage.
 set -euo pipefail
 # shellcheck source=common.sh
@@ -79,6 +81,12 @@ done
 if has tshark "frames in a protocol analyser"; then
     step "frames in a protocol analyser"
     check_capture
+fi
+
+if has valgrind "instructions per packet"; then
+    step "instructions per packet"
+    build
+    "$lab" count --ceilings "$root/scripts/ceilings.json"
 fi
 
 if has cargo-deny "advisories, licences and sources of dependencies"; then

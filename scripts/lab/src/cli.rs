@@ -9,9 +9,11 @@ use netstack::process::Args as StackArgs;
 use netstack::settings::StackSettings;
 use netstack::stack::Policy;
 use shared::report::JsonTarget;
+use shared::ring::Depth;
 use shared::settings::Common;
 use shared::units::{Bytes, Nanos, UnitError};
 
+use crate::bench::Peer;
 use crate::commands::{SimulateArgs, TheoryArgs};
 
 /// Runs both processes of Pushback, the stack and the driver, and reports.
@@ -28,10 +30,12 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// The same traffic through several policies, side by side.
     Compare(CompareArgs),
-    /// Packets a second between two processes, beside UDP over loopback in the same run.
+    /// Packets a second between two processes, beside those of others in the same run.
     Bench(BenchArgs),
+    /// Instructions per packet of both processes, counted by valgrind.
+    Count(CountArgs),
     /// One process of a benchmark's peer.
-    #[command(subcommand, hide = true)]
+    #[command(hide = true)]
     Peer(PeerArgs),
     /// The same run in virtual time, in this process: exact, and in a fraction of the time.
     Simulate(Box<SimulateArgs>),
@@ -91,6 +95,14 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
     pub(crate) sizes: Vec<Bytes>,
 
+    /// Slots of every ring, 1 to 65536.
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub(crate) depth: Depth,
+
+    /// Draw the rows as bars in this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+
     /// Write the rows as JSON to this file, or to standard output if it is `-`.
     #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
     pub(crate) json: Option<JsonTarget>,
@@ -102,18 +114,53 @@ fn frame_size(text: &str) -> Result<Bytes, String> {
     if (64..=1514).contains(&size.0) { Ok(size) } else { Err("use a frame of 64B to 1514B".to_owned()) }
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CountArgs {
+    /// Ethernet frames without check sequence, 64B to 1514B.
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
+    pub(crate) sizes: Vec<Bytes>,
+
+    /// Fail if a count is above what this file allows.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ceilings: Option<PathBuf>,
+
+    /// Write these counts to the file of --ceilings: from now on they are what is allowed.
+    #[arg(long, requires = "ceilings")]
+    pub(crate) accept: bool,
+
+    /// Write the counts as JSON to this file, or to standard output if it is `-`.
+    #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    pub(crate) json: Option<JsonTarget>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PeerArgs {
+    /// Which.
+    #[arg(value_enum)]
+    pub(crate) peer: Peer,
+    /// Ethernet frame without check sequence.
+    #[arg(long)]
+    pub(crate) size: Bytes,
+    /// Slots, if it is a ring.
+    #[arg(long)]
+    pub(crate) depth: Depth,
+    #[command(subcommand)]
+    pub(crate) role: PeerRole,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum PeerArgs {
-    /// Counts datagrams.
-    UdpSink,
-    /// Sends datagrams as fast as it can.
-    UdpSource {
-        /// Where to.
+pub(crate) enum PeerRole {
+    /// Says where it is met, and counts what comes.
+    Sink {
+        /// A private folder.
         #[arg(long)]
-        port: u16,
-        /// Payload of each.
+        folder: PathBuf,
+    },
+    /// Sends as fast as it can.
+    Source {
+        /// What the sink said.
         #[arg(long)]
-        size: Bytes,
+        to: String,
         /// For how long.
         #[arg(long)]
         time: Nanos,

@@ -8,6 +8,7 @@ mod figures;
 #[cfg(test)]
 mod fixture;
 mod flags;
+mod instructions;
 mod launch;
 mod merge;
 mod profile;

@@ -3,37 +3,66 @@
 //! A machine's speed drifts within an hour, so each repetition runs every contestant once, and what
 //! counts is the ratio of the medians.
 
+mod chart;
+mod contestant;
+mod error;
+mod memif;
+mod peer;
 mod rows;
-pub(crate) mod udp;
+mod stack;
+mod table;
+mod testpmd;
 
-use shared::wire::TransportKind;
+use shared::ring::Depth;
+use shared::signals::Signals;
+use shared::units::{Bytes, Nanos};
 
-pub(crate) use rows::{BENCH_SCHEMA, BenchReport, Row, table};
+use crate::cli::Sides;
+use crate::launch::{Binaries, Pair};
+
+pub(crate) use chart::{Chart, ChartError};
+pub(crate) use contestant::{Contestant, Peer, contestants};
+pub(crate) use error::BenchError;
+pub(crate) use peer::act;
+pub(crate) use rows::{BENCH_SCHEMA, BenchReport, Row, compare};
+pub(crate) use stack::{bulk, measured};
+pub(crate) use table::table;
 
 /// Ethernet, IPv4 and UDP headers: what a frame is longer than its payload.
 pub(crate) const HEADERS: u64 = 42;
 
-/// Who is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Contestant {
-    /// The whole stack and the driver, over this transport.
-    Pushback(TransportKind),
-    /// A plain send loop and a plain receive loop on UDP over loopback: what arrives, not what is
-    /// sent.
-    UdpLoopback,
+/// What is the same for everybody.
+#[derive(Debug, Clone)]
+pub(crate) struct Trial<'a> {
+    /// Our programs.
+    pub(crate) binaries: &'a Binaries,
+    /// Their settings, but for what is measured.
+    pub(crate) sides: &'a Sides,
+    /// Slots of each ring.
+    pub(crate) depth: Depth,
+    /// Ethernet frame without check sequence.
+    pub(crate) size: Bytes,
+    /// How long each sends.
+    pub(crate) time: Nanos,
+    /// A CPU for each process, if there are two.
+    pub(crate) cpus: Option<Pair>,
 }
 
-impl Contestant {
-    /// Everybody, in the order of each repetition.
-    pub(crate) const ALL: [Self; 3] =
-        [Self::Pushback(TransportKind::Shm), Self::Pushback(TransportKind::Socket), Self::UdpLoopback];
-
-    /// The name in reports.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Pushback(TransportKind::Shm) => "pushback-shm",
-            Self::Pushback(TransportKind::Socket) => "pushback-socket",
-            Self::UdpLoopback => "udp-loopback",
-        }
+/// Delivered packets a second of `contestant`.
+///
+/// # Errors
+/// If that is no measurement, or a signal came before it was one. No process is left then.
+pub(crate) async fn rate(contestant: &Contestant, trial: &Trial<'_>, signals: &mut Signals) -> Result<f64, BenchError> {
+    // Dropped before it is ready, a future takes its processes with it.
+    match contestant {
+        Contestant::Pushback(transport, dma) => stack::rate(*transport, *dma, trial, signals).await,
+        Contestant::Peer(peer) => tokio::select! {
+            rate = peer::rate(*peer, trial) => rate,
+            () = signals.next() => Err(BenchError::Interrupted),
+        },
+        Contestant::Memif(testpmd) => tokio::select! {
+            rate = memif::rate(testpmd, trial) => rate,
+            () = signals.next() => Err(BenchError::Interrupted),
+        },
     }
 }

@@ -1,11 +1,10 @@
 //! What a benchmark reports: medians, spreads and ratios.
 
-use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::{Deserialize, Serialize};
-use shared::report::{HostReport, human};
+use shared::report::HostReport;
 
-use super::{Contestant, HEADERS};
+use super::Peer;
+use crate::instructions::Count;
 
 /// Schema of what `lab bench --json` writes.
 pub(crate) const BENCH_SCHEMA: &str = "pushback.bench/1";
@@ -19,8 +18,14 @@ pub(crate) struct BenchReport {
     pub(crate) host: HostReport,
     /// Seconds that each measurement took.
     pub(crate) seconds: f64,
+    /// Slots of each ring.
+    pub(crate) depth: u32,
     /// Contestant by size.
     pub(crate) rows: Vec<Row>,
+    /// Instructions of our own processes, by size; empty where they cannot be counted.
+    pub(crate) instructions: Vec<Count>,
+    /// What is not here, and why.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// One contestant at one size.
@@ -36,27 +41,59 @@ pub(crate) struct Row {
     pub(crate) ns_per_packet: f64,
     /// Bits of the frames.
     pub(crate) bits_per_second: f64,
+    /// Against others at the same size.
+    pub(crate) ratios: Ratios,
     /// Every repetition, in order.
     pub(crate) repetitions: Vec<f64>,
 }
 
+/// A row against others of its size; `null` where there is no such other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ratios {
+    /// Packets a second, as a share of memif's: more is better.
+    pub(crate) of_memif: Option<f64>,
+    /// Time per packet, in that of the bare ring: less is better.
+    pub(crate) times_bare_ring: Option<f64>,
+    /// Packets a second, in those of UDP over loopback: more is better.
+    pub(crate) times_udp_loopback: Option<f64>,
+}
+
 impl Row {
-    /// The row of `contestant` at frames of `size_bytes`, from its delivered rates.
-    pub(crate) fn new(contestant: Contestant, size_bytes: u64, repetitions: Vec<f64>) -> Self {
+    /// The row of contestant `name` at frames of `size_bytes`, from its delivered rates.
+    pub(crate) fn new(name: &str, size_bytes: u64, repetitions: Vec<f64>) -> Self {
         let packets_per_second = median(&repetitions);
         Self {
-            name: contestant.name().to_owned(),
+            name: name.to_owned(),
             size_bytes,
             packets_per_second,
             ns_per_packet: if packets_per_second > 0.0 { 1e9 / packets_per_second } else { 0.0 },
             bits_per_second: packets_per_second * size_bytes as f64 * 8.0,
+            ratios: Ratios::default(),
             repetitions,
         }
     }
 
-    /// UDP payload of such a frame.
-    pub(crate) fn payload(size_bytes: u64) -> u64 {
-        size_bytes.saturating_sub(HEADERS)
+    /// The slowest and the fastest repetition.
+    pub(crate) fn spread(&self) -> (f64, f64) {
+        let least = self.repetitions.iter().copied().fold(f64::INFINITY, f64::min);
+        (least, self.repetitions.iter().copied().fold(0.0, f64::max))
+    }
+}
+
+/// Holds each of `rows`, all of one size, against the others.
+pub(crate) fn compare(rows: &mut [Row]) {
+    let rate = |name| {
+        let row = rows.iter().find(|row| row.name == name);
+        row.map(|row| row.packets_per_second).filter(|rate| *rate > 0.0)
+    };
+    let (memif, bare) = (rate("memif"), rate(Peer::BareRing.name()));
+    let udp = rate(Peer::UdpLoopback.name());
+    for row in rows.iter_mut().filter(|row| row.packets_per_second > 0.0) {
+        row.ratios = Ratios {
+            of_memif: memif.map(|memif| row.packets_per_second / memif),
+            times_bare_ring: bare.map(|bare| bare / row.packets_per_second),
+            times_udp_loopback: udp.map(|udp| row.packets_per_second / udp),
+        };
     }
 }
 
@@ -71,44 +108,44 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The rows as a table. Ratios are against UDP over loopback at the same size.
-pub(crate) fn table(report: &BenchReport) -> String {
-    let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["frame", "contestant", "delivered", "ns/packet", "of frames", "spread", "times udp-loopback"]);
-    for row in &report.rows {
-        let peer = report.rows.iter().find(|peer| {
-            peer.size_bytes == row.size_bytes && peer.name == Contestant::UdpLoopback.name() && peer.name != row.name
-        });
-        let ratio = peer
-            .filter(|peer| peer.packets_per_second > 0.0)
-            .map(|peer| row.packets_per_second / peer.packets_per_second);
-        table.add_row([
-            format!("{} B", row.size_bytes),
-            row.name.clone(),
-            human::packet_rate(row.packets_per_second),
-            format!("{:.0}", row.ns_per_packet),
-            human::bit_rate(row.bits_per_second),
-            spread(row),
-            ratio.map_or(String::new(), |ratio| format!("{ratio:.1}")),
-        ]);
+#[cfg(test)]
+impl BenchReport {
+    /// A report that nobody measured.
+    pub(crate) fn made_up() -> Self {
+        let rows = |size, rates: [(&str, &[f64]); 7]| {
+            let mut rows = rates.map(|(name, rates)| Row::new(name, size, rates.to_vec()));
+            compare(&mut rows);
+            rows
+        };
+        let small = rows(
+            64,
+            [
+                ("pushback-shm", &[9e6, 8e6, 14e6]),
+                ("pushback-shm-nodma", &[10e6, 9e6, 11e6]),
+                ("pushback-socket", &[5e6, 4e6, 6e6]),
+                ("bare-ring", &[50e6, 60e6, 40e6]),
+                ("unix-stream", &[20e6, 16e6, 24e6]),
+                ("udp-loopback", &[1e5, 5e5, 6e5]),
+                ("memif", &[25e6, 24e6, 26e6]),
+            ],
+        );
+        let mut large = vec![Row::new("pushback-shm", 1500, vec![2e6]), Row::new("bare-ring", 1500, vec![4e6])];
+        compare(&mut large);
+        Self {
+            schema: BENCH_SCHEMA.to_owned(),
+            host: HostReport::default(),
+            seconds: 2.0,
+            depth: 1024,
+            rows: small.into_iter().chain(large).collect(),
+            instructions: vec![Count { size_bytes: 64, stack: 321.4, driver: 210.0 }],
+            left_out: vec!["something is left out: it is made up".to_owned()],
+        }
     }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.to_string()
-}
-
-fn spread(row: &Row) -> String {
-    let least = row.repetitions.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = row.repetitions.iter().copied().fold(0.0, f64::max);
-    format!("{} .. {}", human::packet_rate(least), human::packet_rate(most))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::wire::TransportKind;
 
     #[test]
     fn the_median_is_not_moved_by_one_bad_run() {
@@ -118,13 +155,23 @@ mod tests {
     }
 
     #[test]
-    fn the_table_compares_within_a_size() {
-        let rows = vec![
-            Row::new(Contestant::Pushback(TransportKind::Socket), 64, vec![5e6, 4e6, 6e6]),
-            Row::new(Contestant::UdpLoopback, 64, vec![1e5, 2.5e5, 3e5]),
-            Row::new(Contestant::Pushback(TransportKind::Socket), 1500, vec![2e6]),
-        ];
-        let report = BenchReport { schema: BENCH_SCHEMA.to_owned(), host: HostReport::default(), seconds: 2.0, rows };
-        insta::assert_snapshot!(table(&report));
+    fn ratios_are_against_the_same_size_and_absent_without_a_peer() {
+        let report = BenchReport::made_up();
+        let ratios = |name, size| {
+            let row = report.rows.iter().find(|row| row.name == name && row.size_bytes == size).unwrap();
+            let ratios = row.ratios;
+            (ratios.of_memif, ratios.times_bare_ring, ratios.times_udp_loopback)
+        };
+        assert_eq!(ratios("pushback-shm", 64), (Some(0.36), Some(50.0 / 9.0), Some(18.0)));
+        assert_eq!(ratios("bare-ring", 64).1, Some(1.0));
+        assert_eq!(ratios("pushback-shm", 1500), (None, Some(2.0), None));
+    }
+
+    #[test]
+    fn the_names_in_json_do_not_move() {
+        let json = serde_json::to_value(BenchReport::made_up()).unwrap();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&json["rows"][0]).unwrap());
+        assert_eq!((&json["schema"], &json["depth"]), (&"pushback.bench/1".into(), &1024.into()));
+        assert_eq!(json["instructions"][0], serde_json::json!({"size_bytes": 64, "stack": 321.4, "driver": 210.0}));
     }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod count;
 mod report;
 mod run;
 mod simulate;
@@ -19,8 +20,10 @@ use lab::theory::applies::NoFit;
 use shared::exit::Status;
 use shared::report::JsonError;
 
+use crate::bench::{BenchError, ChartError};
 use crate::cli::{Cli, Command, Flags};
 use crate::flags::Given;
+use crate::instructions::{CeilingsError, CountError};
 use crate::launch::{BinariesError, LaunchError};
 use crate::profile::ProfileError;
 use crate::replay::FileError;
@@ -66,12 +69,18 @@ pub(crate) enum Failure {
     /// The runs cannot be compared.
     #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
     Arrivals(String),
-    /// A benchmark that nobody waited for.
-    #[error("interrupted before everybody was measured; there are no figures")]
-    Interrupted,
-    /// A measurement that is none.
-    #[error("no benchmark: {0}")]
-    Bench(&'static str),
+    /// No measurement.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    /// No figure of it.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+    /// No count.
+    #[error(transparent)]
+    Count(#[from] CountError),
+    /// Nothing to hold a count against.
+    #[error(transparent)]
+    Ceilings(#[from] CeilingsError),
     /// The machine refused something that every run needs.
     #[error("the system gives the lab what it needs no more: {0}")]
     System(#[from] io::Error),
@@ -89,11 +98,13 @@ impl Failure {
             Self::Simulate(SimulateError::Stalled(_)) => Status::Failed,
             Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
             Self::Launch(error) => error.status(),
-            Self::Interrupted => Status::Interrupted,
+            Self::Bench(error) | Self::Count(CountError::Run(error)) => error.status(),
+            Self::Ceilings(_) => Status::Usage,
             Self::Json(JsonError::Write { .. })
             | Self::Binaries(_)
             | Self::Arrivals(_)
-            | Self::Bench(_)
+            | Self::Chart(_)
+            | Self::Count(_)
             | Self::System(_) => Status::Failed,
         }
     }
@@ -109,6 +120,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
         Command::Run(args) => run::main(args, &given()),
         Command::Compare(args) => compare::main(args, &given()),
         Command::Bench(args) => bench::main(args, &Flags::defaults()),
+        Command::Count(args) => count::main(args, &Flags::defaults()),
         Command::Peer(args) => bench::peer(args),
         Command::Simulate(args) => simulate::main(args, &given()),
         Command::Theory(args) => theory::main(args),

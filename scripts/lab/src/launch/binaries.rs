@@ -1,8 +1,11 @@
 //! Where the programs of both processes are.
 
 use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use super::cpu::{Cpu, Pair};
 
 /// Names the folder of the programs, if they are not beside the lab's own.
 const FOLDER: &str = "PUSHBACK_BIN_DIR";
@@ -10,8 +13,18 @@ const FOLDER: &str = "PUSHBACK_BIN_DIR";
 /// The programs.
 #[derive(Debug, Clone)]
 pub(crate) struct Binaries {
-    pub(crate) driver: PathBuf,
-    pub(crate) netstack: PathBuf,
+    pub(crate) driver: Program,
+    pub(crate) netstack: Program,
+}
+
+/// A program, and how it is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    /// The command of a tool that runs it, such as valgrind; empty if nothing does.
+    pub(crate) under: Vec<OsString>,
+    /// The only CPU that it may run on.
+    pub(crate) cpu: Option<Cpu>,
 }
 
 /// A program that is not there.
@@ -50,9 +63,24 @@ impl Binaries {
         let find = |name| {
             let path = folder.join(name);
             let missing = || BinariesError::Missing { name, folder: folder.to_owned() };
-            if path.is_file() { Ok(path) } else { Err(missing()) }
+            if path.is_file() { Ok(Program { path, under: Vec::new(), cpu: None }) } else { Err(missing()) }
         };
         Ok(Self { driver: find("driver")?, netstack: find("netstack")? })
+    }
+
+    /// The same programs, both run by the tool with this command.
+    pub(crate) fn under(&self, tool: &[OsString]) -> Self {
+        let program = |program: &Program| Program { under: tool.to_vec(), ..program.clone() };
+        Self { driver: program(&self.driver), netstack: program(&self.netstack) }
+    }
+
+    /// The same programs, each kept on its CPU, if it has one.
+    pub(crate) fn on(&self, cpus: Option<Pair>) -> Self {
+        let program = |program: &Program, cpu| Program { cpu, ..program.clone() };
+        Self {
+            driver: program(&self.driver, cpus.map(|pair| pair.consumer)),
+            netstack: program(&self.netstack, cpus.map(|pair| pair.producer)),
+        }
     }
 }
 

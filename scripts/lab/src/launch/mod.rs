@@ -1,9 +1,13 @@
 //! Both processes: where their programs are, how they are started, and that they end.
 
 mod binaries;
+mod cpu;
 mod pair;
 mod process;
+mod tool;
 
 pub(crate) use binaries::{Binaries, BinariesError};
+pub(crate) use cpu::{Cpu, Pair};
 pub(crate) use pair::{LaunchError, Remains, Voice, launch, launch_profiled};
 pub(crate) use process::Process;
+pub(crate) use tool::find_tool;

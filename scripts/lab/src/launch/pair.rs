@@ -17,9 +17,11 @@ use shared::exit::{Status, complain};
 use shared::report::{DriverFile, RunReport};
 use shared::signals::Signals;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Binaries;
+use super::binaries::Program;
 use super::process::Process;
 use crate::cli::Sides;
 use crate::flags::{FlagError, spell};
@@ -190,9 +192,14 @@ pub(crate) async fn launch_profiled(
     remains
 }
 
-fn start(program: &Path, arguments: &[OsString], out: Stdio, err: Stdio) -> Result<Process, LaunchError> {
-    let failed = |source| LaunchError::Start { program: program.to_owned(), source };
-    Process::start(program, arguments, out, err).map_err(failed)
+fn start(program: &Program, arguments: &[OsString], out: Stdio, err: Stdio) -> Result<Process, LaunchError> {
+    let failed = |source| LaunchError::Start { program: program.path.clone(), source };
+    let mut words = program.under.iter().map(OsString::as_os_str).chain([program.path.as_os_str()]);
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).args(arguments).stdout(out).stderr(err);
+    let process = Process::start(command).map_err(failed)?;
+    program.cpu.map_or(Ok(()), |cpu| process.keep_on(cpu)).map_err(failed)?;
+    Ok(process)
 }
 
 /// Everything that happens while the driver is there.

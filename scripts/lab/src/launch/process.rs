@@ -1,14 +1,13 @@
 //! One child process, which never outlives its owner.
 
 use std::env;
-use std::ffi::OsString;
 use std::io;
-use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, ChildStdout, Command};
 
+use super::Cpu;
 use crate::verdict::Ended;
 
 /// A child process. Dropped while it runs, it is killed; [`Process::reap`] also waits for that.
@@ -18,22 +17,30 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program`. It is told everything by `arguments`, and nothing by the environment.
+    /// Starts `command`. It is told everything by its arguments, and nothing by our part of the
+    /// environment.
     ///
     /// It gets a process group of its own: Ctrl-C at the terminal reaches the lab alone, which
     /// passes it on, so that no child hears it twice.
-    pub(crate) fn start(program: &Path, arguments: &[OsString], out: Stdio, err: Stdio) -> io::Result<Self> {
-        let mut command = Command::new(program);
+    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
             command.env_remove(name);
         }
-        command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(err);
+        command.stdin(Stdio::null());
         Ok(Self { child: command.process_group(0).kill_on_drop(true).spawn()? })
     }
 
     /// Its process, unless it has ended and somebody waited for that.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Lets it run on `cpu` only. It has one thread, and that has hardly begun.
+    pub(crate) fn keep_on(&self, cpu: Cpu) -> io::Result<()> {
+        match self.pid() {
+            Some(pid) => cpu.keep(pid),
+            None => Ok(()),
+        }
     }
 
     /// What it writes to standard output, if that was piped and nobody has taken it.
@@ -48,11 +55,15 @@ impl Process {
 
     /// Sends `signal`, unless it has ended.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-        if let Some(pid) = pid {
+        if let Some(pid) = self.pid() {
             // It may end at this very moment.
             let _ = kill_process(pid, signal);
         }
+    }
+
+    /// `None` if it has ended, and been waited for.
+    fn pid(&self) -> Option<Pid> {
+        self.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
     }
 
     /// Makes sure that it is gone.

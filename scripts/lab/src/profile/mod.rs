@@ -70,7 +70,7 @@ impl Profiler {
     /// # Errors
     /// [`ProfileError`] with the remedy.
     pub(crate) fn prepare(binaries: &Binaries) -> Result<Self, ProfileError> {
-        let (netstack, driver) = (Sampled::new(&binaries.netstack)?, Sampled::new(&binaries.driver)?);
+        let (netstack, driver) = (Sampled::new(&binaries.netstack.path)?, Sampled::new(&binaries.driver.path)?);
         Ok(Self { perf: Perf::prepare()?, netstack, driver, trouble: None })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{self, Stdio};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use shared::exit::{Status, one_line};
 use shared::units::Nanos;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::samples::{FIELDS, Sample, read};
@@ -92,7 +93,9 @@ impl Perf {
         arguments.extend(self.recording("perf.data"));
         arguments.push(format!("--pid={},{}", pids[0], pids[1]).into());
         let said = File::create(self.path("said")).map_err(failed)?;
-        let mut perf = Process::start(Path::new("perf"), &arguments, Stdio::null(), said.into()).map_err(failed)?;
+        let mut command = Command::new("perf");
+        command.args(&arguments).stdout(Stdio::null()).stderr(said);
+        let mut perf = Process::start(command).map_err(failed)?;
         control.write_all(b"enable\n").await.map_err(failed)?;
         let mut acknowledged = [0; 4];
         tokio::select! {

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::Tally;
+
 /// Silence that means that nothing follows.
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -17,7 +19,7 @@ const BATCH: usize = 64;
 ///
 /// # Errors
 /// If the socket cannot be used.
-pub(crate) fn source(port: u16, size: usize, time: Duration) -> io::Result<()> {
+pub fn source(port: u16, size: usize, time: Duration) -> io::Result<()> {
     let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
     socket.connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
     let (payload, end) = (vec![0x5a; size], Instant::now() + time);
@@ -35,7 +37,7 @@ pub(crate) fn source(port: u16, size: usize, time: Duration) -> io::Result<()> {
 ///
 /// # Errors
 /// If the socket cannot be used, or nothing comes.
-pub(crate) fn sink() -> io::Result<()> {
+pub fn sink() -> io::Result<()> {
     let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
     // Whoever started it reads both lines, or it is of no use.
     let mut out = io::stdout().lock();
@@ -52,5 +54,5 @@ pub(crate) fn sink() -> io::Result<()> {
             last = Instant::now();
         }
     }
-    writeln!(out, "{packets} {}", last.duration_since(first).as_nanos())
+    writeln!(out, "{}", Tally { packets, took: last.duration_since(first) })
 }

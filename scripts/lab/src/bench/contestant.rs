@@ -1,0 +1,118 @@
+//! Who is measured, and who cannot be, and why.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use driver::session::Dma;
+use shared::ring::Depth;
+use shared::wire::TransportKind;
+
+use super::memif::MOST_SLOTS;
+
+/// Who is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Contestant {
+    /// The whole stack and the driver.
+    Pushback(TransportKind, Dma),
+    /// Two processes of the bench crate.
+    Peer(Peer),
+    /// Two processes of DPDK's testpmd, which is here.
+    Memif(PathBuf),
+}
+
+/// Two processes of the bench crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Peer {
+    /// A hand-written ring in shared memory, and nothing else: the limit of this machine.
+    BareRing,
+    /// A Unix stream, 64 frames in a write.
+    UnixStream,
+    /// A plain send loop and a plain receive loop on UDP: what arrives, not what is sent.
+    UdpLoopback,
+}
+
+/// Why a contestant is not measured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LeftOut {
+    #[error("memif is left out: dpdk-testpmd is not on the PATH; install it (Debian package dpdk-dev)")]
+    NoTestpmd,
+    #[error("memif is left out: its two processes never sleep and need a CPU each, and there is only one")]
+    OneCpu,
+    #[error("memif is left out: its rings have a power of two of slots, at most {MOST_SLOTS}, and --depth is {0}")]
+    Depth(Depth),
+}
+
+impl Contestant {
+    /// The name in reports.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Pushback(TransportKind::Shm, Dma::Copy) => "pushback-shm",
+            Self::Pushback(TransportKind::Shm, Dma::None) => "pushback-shm-nodma",
+            Self::Pushback(TransportKind::Socket, _) => "pushback-socket",
+            Self::Peer(peer) => peer.name(),
+            Self::Memif(_) => "memif",
+        }
+    }
+}
+
+impl Peer {
+    /// The name in reports.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::BareRing => "bare-ring",
+            Self::UnixStream => "unix-stream",
+            Self::UdpLoopback => "udp-loopback",
+        }
+    }
+}
+
+/// Everybody that can be measured, in the order of each repetition, and why others cannot.
+pub(crate) fn contestants(
+    testpmd: Option<PathBuf>,
+    depth: Depth,
+    two_cpus: bool,
+) -> (Vec<Contestant>, Option<LeftOut>) {
+    let mut all = vec![
+        Contestant::Pushback(TransportKind::Shm, Dma::Copy),
+        Contestant::Pushback(TransportKind::Shm, Dma::None),
+        Contestant::Pushback(TransportKind::Socket, Dma::Copy),
+        Contestant::Peer(Peer::BareRing),
+        Contestant::Peer(Peer::UnixStream),
+        Contestant::Peer(Peer::UdpLoopback),
+    ];
+    let memif = match testpmd {
+        None => Err(LeftOut::NoTestpmd),
+        Some(_) if !two_cpus => Err(LeftOut::OneCpu),
+        Some(_) if !depth.get().is_power_of_two() || depth.get() > MOST_SLOTS => Err(LeftOut::Depth(depth)),
+        Some(testpmd) => Ok(Contestant::Memif(testpmd)),
+    };
+    match memif {
+        Ok(memif) => {
+            all.push(memif);
+            (all, None)
+        }
+        Err(why) => (all, Some(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_out(testpmd: Option<&str>, depth: u32, two_cpus: bool) -> Option<LeftOut> {
+        let (all, left_out) = contestants(testpmd.map(PathBuf::from), Depth::new(depth).unwrap(), two_cpus);
+        assert_eq!(all.len(), if left_out.is_some() { 6 } else { 7 });
+        left_out
+    }
+
+    #[test]
+    fn memif_takes_part_where_it_can_and_is_missed_aloud_elsewhere() {
+        assert_eq!(left_out(Some("/bin/testpmd"), 1024, true), None);
+        assert_eq!(left_out(None, 1024, true), Some(LeftOut::NoTestpmd));
+        assert_eq!(left_out(Some("/bin/testpmd"), 1024, false), Some(LeftOut::OneCpu));
+        for depth in [1000, 32_768] {
+            let said = left_out(Some("/bin/testpmd"), depth, true).unwrap().to_string();
+            assert!(said.contains(&format!("--depth is {depth}")) && !said.contains('\n'), "{said}");
+        }
+    }
+}

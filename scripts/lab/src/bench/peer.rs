@@ -1,0 +1,83 @@
+//! The peers of the bench crate: a sink and a source, each a process of the lab's own program.
+
+use std::env;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bench::{Tally, ring_peer, udp, unix_stream};
+use shared::exit::Status;
+use shared::units::Bytes;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::Command;
+
+use super::{BenchError, HEADERS, Peer, Trial};
+use crate::cli::{PeerArgs, PeerRole};
+use crate::launch::{Cpu, Process};
+use crate::verdict::Ended;
+
+/// Is one of the two processes, until it has done what it is for.
+///
+/// # Errors
+/// If the peer cannot do that here.
+pub(crate) fn act(args: &PeerArgs) -> io::Result<()> {
+    let (frame, depth) = (length(args.size), args.depth.as_usize());
+    let payload = length(Bytes(args.size.0.saturating_sub(HEADERS)));
+    match &args.role {
+        PeerRole::Sink { folder } => match args.peer {
+            Peer::BareRing => ring_peer::sink(depth, frame),
+            Peer::UnixStream => unix_stream::sink(folder, frame),
+            Peer::UdpLoopback => udp::sink(),
+        },
+        PeerRole::Source { to, time } => {
+            let time = Duration::from_nanos(time.0);
+            match args.peer {
+                Peer::BareRing => ring_peer::source(Path::new(to), depth, frame, time),
+                Peer::UnixStream => unix_stream::source(Path::new(to), frame, time),
+                Peer::UdpLoopback => udp::source(to.parse().map_err(io::Error::other)?, payload, time),
+            }
+        }
+    }
+}
+
+fn length(bytes: Bytes) -> usize {
+    usize::try_from(bytes.0).unwrap_or(usize::MAX)
+}
+
+/// Packets a second that the sink received.
+pub(super) async fn rate(peer: Peer, trial: &Trial<'_>) -> Result<f64, BenchError> {
+    // For this user only.
+    let folder = tempfile::Builder::new().prefix("pushback-").tempdir()?;
+    let failed = |problem: &str| BenchError::Peer { name: peer.name(), problem: problem.to_owned() };
+    let mut sink = start(peer, trial, trial.cpus.map(|cpus| cpus.consumer), |command| {
+        command.arg("sink").arg("--folder").arg(folder.path());
+    })?;
+    let out = sink.stdout().ok_or_else(|| failed("has a receiver without output"))?;
+    let mut said = BufReader::new(out);
+    let mut place = String::new();
+    said.read_line(&mut place).await?;
+    let mut source = start(peer, trial, trial.cpus.map(|cpus| cpus.producer), |command| {
+        command.arg("source").args(["--to", place.trim(), "--time", &trial.time.to_string()]);
+    })?;
+    let sent = source.ended().await?;
+    if sent != Ended::Said(Status::Fine) {
+        sink.reap().await;
+        return Err(failed("could not send, for the reason above"));
+    }
+    let mut counted = String::new();
+    said.read_to_string(&mut counted).await?;
+    sink.ended().await?;
+    let rate = Tally::read(&counted).and_then(|tally| tally.rate());
+    rate.ok_or_else(|| failed("delivered nothing; what it needs may be forbidden here"))
+}
+
+fn start(peer: Peer, trial: &Trial<'_>, cpu: Option<Cpu>, role: impl FnOnce(&mut Command)) -> io::Result<Process> {
+    let mut command = Command::new(env::current_exe()?);
+    let (size, depth) = (trial.size.to_string(), trial.depth.to_string());
+    command.args(["peer", peer.name(), "--size", &size, "--depth", &depth]).stdout(Stdio::piped());
+    role(&mut command);
+    let process = Process::start(command)?;
+    cpu.map_or(Ok(()), |cpu| process.keep_on(cpu))?;
+    Ok(process)
+}

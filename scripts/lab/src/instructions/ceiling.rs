@@ -1,0 +1,144 @@
+//! How many instructions a packet may cost: counts that were accepted once, in a committed file.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Count;
+
+/// Schema of the file.
+const SCHEMA: &str = "pushback.ceilings/1";
+
+/// What a count may be above the accepted one: how many packets make a batch differs from run to run.
+/// In five runs beside builds that kept the machine busy, the stack's moved by 2 in a hundred; the
+/// driver's fell by up to 15, and rose by no more than 2.
+const SLACK: f64 = 0.05;
+
+/// Counts that are not to grow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ceilings {
+    /// [`SCHEMA`].
+    schema: String,
+    /// Share by which a count may exceed what is here.
+    slack: f64,
+    /// By size.
+    counts: Vec<Count>,
+}
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CeilingsError {
+    /// Not read.
+    #[error("--ceilings {}: cannot be read ({source}); write it with --accept", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something else.
+    #[error("--ceilings {}: holds no ceilings ({problem}); write it anew with --accept", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Not written.
+    #[error("--ceilings {}: cannot be written ({source}); name a file in a folder that exists and is writable", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Ceilings {
+    /// Those that accept `counts`, and little more.
+    pub(crate) fn accept(counts: &[Count]) -> Self {
+        let whole = |count: &Count| Count { stack: count.stack.round(), driver: count.driver.round(), ..*count };
+        Self { schema: SCHEMA.to_owned(), slack: SLACK, counts: counts.iter().map(whole).collect() }
+    }
+
+    /// Reads them from `path`.
+    ///
+    /// # Errors
+    /// If they are not there.
+    pub(crate) fn read(path: &Path) -> Result<Self, CeilingsError> {
+        let text = fs::read(path).map_err(|source| CeilingsError::Read { path: path.to_owned(), source })?;
+        let content = |problem: String| CeilingsError::Content { path: path.to_owned(), problem };
+        let ceilings: Self = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
+        if ceilings.schema == SCHEMA { Ok(ceilings) } else { Err(content(format!("schema {}", ceilings.schema))) }
+    }
+
+    /// Writes them to `path`.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), CeilingsError> {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        fs::write(path, text).map_err(|source| CeilingsError::Write { path: path.to_owned(), source })
+    }
+
+    /// A line for each of `counts` that is too high, or has no ceiling.
+    pub(crate) fn exceeded(&self, counts: &[Count]) -> Vec<String> {
+        counts.iter().flat_map(|count| self.exceeded_by(count)).collect()
+    }
+
+    fn exceeded_by(&self, count: &Count) -> Vec<String> {
+        let size = count.size_bytes;
+        let Some(accepted) = self.counts.iter().find(|accepted| accepted.size_bytes == size) else {
+            return vec![format!("frames of {size} B have no ceiling; accept this count with --accept")];
+        };
+        let sides = [("stack", count.stack, accepted.stack), ("driver", count.driver, accepted.driver)];
+        let above = sides.into_iter().filter(|(_, count, accepted)| *count > accepted * (1.0 + self.slack));
+        let line = |(side, count, accepted): (&str, f64, f64)| {
+            let most = accepted * (1.0 + self.slack);
+            format!("{count:.0} instructions per packet of {size} B in the {side}, where {most:.0} are the most")
+        };
+        above.map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(size_bytes: u64, stack: f64, driver: f64) -> Count {
+        Count { size_bytes, stack, driver }
+    }
+
+    #[test]
+    fn a_count_may_exceed_what_was_accepted_by_the_slack_and_no_more() {
+        let ceilings = Ceilings::accept(&[count(64, 400.2, 200.0), count(1500, 1000.0, 500.0)]);
+        assert_eq!(ceilings.exceeded(&[count(64, 420.0, 210.0), count(1500, 1.0, 1.0)]), Vec::<String>::new());
+        let said = ceilings.exceeded(&[count(64, 421.0, 209.0), count(1500, 1051.0, 600.0)]);
+        assert_eq!(
+            said,
+            [
+                "421 instructions per packet of 64 B in the stack, where 420 are the most",
+                "1051 instructions per packet of 1500 B in the stack, where 1050 are the most",
+                "600 instructions per packet of 1500 B in the driver, where 525 are the most",
+            ]
+        );
+        assert!(ceilings.exceeded(&[count(200, 1.0, 1.0)])[0].contains("--accept"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ceilings.json");
+        let read = || Ceilings::read(&path).map_err(|error| error.to_string());
+        assert!(read().unwrap_err().contains("--accept"));
+        let ceilings = Ceilings::accept(&[count(64, 400.0, 200.0)]);
+        ceilings.write(&path).unwrap();
+        assert_eq!(read(), Ok(ceilings.clone()));
+        Ceilings { schema: "other/1".to_owned(), ..ceilings }.write(&path).unwrap();
+        assert!(read().unwrap_err().contains("schema other/1"));
+        assert!(Ceilings::accept(&[]).write(Path::new("/missing/x")).is_err());
+    }
+}

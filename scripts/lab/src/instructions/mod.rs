@@ -1,0 +1,128 @@
+//! Instructions per packet of each process, counted by valgrind: what a busy machine does not move.
+
+mod callgrind;
+mod ceiling;
+
+use std::io;
+
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use serde::{Deserialize, Serialize};
+use shared::exec::IdleMode;
+use shared::signals::Signals;
+use shared::units::{Bytes, Nanos};
+
+use crate::bench::{BenchError, bulk, measured};
+use crate::cli::Sides;
+use crate::launch::{Binaries, Pair};
+use callgrind::Callgrind;
+
+pub(crate) use ceiling::{Ceilings, CeilingsError};
+
+/// Packets of the shorter and of the longer run: what a process does once is in both.
+const SHORT: u64 = 20_000;
+const LONG: u64 = 120_000;
+
+/// Everything takes fifty times as long.
+const SLOWLY: Nanos = Nanos(60_000_000_000);
+
+/// Instructions per packet, at one size.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Count {
+    /// Ethernet frame without check sequence.
+    pub(crate) size_bytes: u64,
+    /// Of the stack's process.
+    pub(crate) stack: f64,
+    /// Of the driver's.
+    pub(crate) driver: f64,
+}
+
+/// Instructions of both processes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PerPacket {
+    pub(crate) stack: f64,
+    pub(crate) driver: f64,
+}
+
+/// Why there is no count.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CountError {
+    /// The tool is missing.
+    #[error("instructions are left out: valgrind is not on the PATH; install it (Debian package valgrind)")]
+    NoValgrind,
+    /// A run failed.
+    #[error(transparent)]
+    Run(#[from] BenchError),
+    /// The tool left no figure.
+    #[error("valgrind did not say how many instructions {0} took; see that it can run target/release/{0}")]
+    NoFigure(&'static str),
+    /// No place for what the tool writes.
+    #[error("no private folder can be made ({0}); set TMPDIR to a folder that you may write to")]
+    Folder(#[from] io::Error),
+}
+
+/// Counts for bulk traffic of each of `sizes`, with `sides` for everything else.
+///
+/// # Errors
+/// [`CountError`] if one cannot be counted.
+pub(crate) async fn count(
+    binaries: &Binaries,
+    sides: &Sides,
+    sizes: &[Bytes],
+    signals: &mut Signals,
+) -> Result<Vec<Count>, CountError> {
+    let mut counts = Vec::new();
+    for size in sizes {
+        let PerPacket { stack, driver } = instructions_per_packet(binaries, &bulk(sides, *size), signals).await?;
+        counts.push(Count { size_bytes: size.0, stack, driver });
+    }
+    Ok(counts)
+}
+
+/// Instructions that each process takes for one packet more, whatever `sides` say of apps, policy,
+/// transport and the way through the layers.
+///
+/// Both sleep when they have nothing to do, because how long a process spins is up to the machine; and
+/// they share a CPU, because so are the batches of two that run at once.
+///
+/// # Errors
+/// [`CountError`] if they cannot be counted.
+pub(crate) async fn instructions_per_packet(
+    binaries: &Binaries,
+    sides: &Sides,
+    signals: &mut Signals,
+) -> Result<PerPacket, CountError> {
+    let mut sides = sides.clone();
+    (sides.stack.common.idle, sides.driver.common.idle) = (IdleMode::Sleep, IdleMode::Sleep);
+    let stack = &mut sides.stack.stack;
+    (stack.duration, stack.quiet) = (None, true);
+    (stack.connect_timeout, stack.drain_timeout) = (SLOWLY, SLOWLY);
+    let binaries = binaries.on(Pair::shared());
+    let mut totals = [PerPacket { stack: 0.0, driver: 0.0 }; 2];
+    for (packets, total) in [SHORT, LONG].into_iter().zip(&mut totals) {
+        let callgrind = Callgrind::find()?;
+        sides.stack.stack.packets = Some(packets);
+        measured(&binaries.under(&callgrind.command()), &sides, signals).await?;
+        let of = |program| callgrind.instructions(program).map(|count| count as f64);
+        *total = PerPacket { stack: of("netstack")?, driver: of("driver")? };
+    }
+    let apps = sides.stack.stack.apps.len().max(1) as u64;
+    let more = ((LONG - SHORT) * apps) as f64;
+    let [short, long] = totals;
+    Ok(PerPacket { stack: (long.stack - short.stack) / more, driver: (long.driver - short.driver) / more })
+}
+
+/// The counts, for people.
+pub(crate) fn table(counts: &[Count]) -> String {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["frame", "instructions per packet: stack", "driver"]);
+    for count in counts {
+        let Count { size_bytes, stack, driver } = count;
+        table.add_row([format!("{size_bytes} B"), format!("{stack:.0}"), format!("{driver:.0}")]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
