@@ -86,6 +86,9 @@ impl Halves {
         let stack = Args::parse_from(named("netstack", &self.stack)).stack;
         let settings = Settings::parse_from(named("driver", &self.driver)).driver;
         let plan = Plan::new(&stack, Plan::check(&stack).unwrap(), 1, settings.link).unwrap();
+        // Where time jumps, an app that never waits would send for ever at one and the same moment.
+        let stack_cost = if self.in_virtual_time { Nanos::from_micros(2) } else { Nanos::ZERO };
+        let plan = Plan { stack_cost, ..plan };
         let setup = Setup {
             generation: 1,
             depth,

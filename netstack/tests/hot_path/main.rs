@@ -67,7 +67,7 @@ fn a_packet_allocates_nothing_under_any_policy_over_any_transport() {
     for policy in ["wait", "drop-newest", "drop-oldest", "deadline=50us"] {
         for over_shm in [true, false] {
             let policy_flag = format!("--policy={policy}");
-            let run = ["--duration=500ms", "--interval=50ms", policy_flag.as_str()];
+            let run = ["--duration=90ms", "--interval=10ms", policy_flag.as_str()];
             let stack = flags(&[&apps[..], &more[..], &run[..]].concat());
             let driver = flags(&["--link=1Gbit", "--verify", "--hw-queue=8"]);
             let halves = Halves { stack, driver, depth: 16, in_virtual_time: true };
@@ -77,7 +77,7 @@ fn a_packet_allocates_nothing_under_any_policy_over_any_transport() {
             let outcome = if over_shm { halves.over_shm(watch).0 } else { halves.over_the_socket(watch) };
             assert_eq!(outcome.ending, Ending::Finished);
             let (used, delivered) = between.counted.get().unwrap();
-            assert!(delivered > 1_000, "{delivered} packets are no traffic");
+            assert!(delivered > 100, "{delivered} packets are no traffic");
             let counts = (used.allocations, used.reallocations, used.deallocations);
             // Each sample lists the apps: that is all there is.
             let samples = (Between::LAST - Between::FIRST) as usize;
