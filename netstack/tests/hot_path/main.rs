@@ -37,8 +37,8 @@ struct Between {
 }
 
 impl Between {
-    const FIRST: u32 = 5;
-    const LAST: u32 = 8;
+    const FIRST: u32 = 20;
+    const LAST: u32 = 24;
 
     fn new() -> Rc<Self> {
         let region = RefCell::new(Region::new(COUNTING));
@@ -67,7 +67,7 @@ fn a_packet_allocates_nothing_under_any_policy_over_any_transport() {
     for policy in ["wait", "drop-newest", "drop-oldest", "deadline=50us"] {
         for over_shm in [true, false] {
             let policy_flag = format!("--policy={policy}");
-            let run = ["--duration=90ms", "--interval=10ms", policy_flag.as_str()];
+            let run = ["--duration=250ms", "--interval=10ms", policy_flag.as_str()];
             let stack = flags(&[&apps[..], &more[..], &run[..]].concat());
             let driver = flags(&["--link=1Gbit", "--verify", "--hw-queue=8"]);
             let halves = Halves { stack, driver, depth: 16, in_virtual_time: true };
