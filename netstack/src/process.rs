@@ -220,5 +220,9 @@ fn status(report: &RunReport) -> Status {
         Ending::Interrupted => Status::Interrupted,
         Ending::PeerFailed(_) => Status::PeerFailed,
     };
-    if report.ledger.balanced { ending } else { Status::Unbalanced }
+    match (report.ledger.balanced, ending) {
+        (false, _) => Status::Unbalanced,
+        (true, Status::Fine) if report.doorbells.missed > 0 => Status::Failed,
+        (true, ending) => ending,
+    }
 }

@@ -16,5 +16,7 @@ pub mod report;
 pub mod ring;
 pub mod settings;
 pub mod signals;
+#[cfg(all(feature = "test-utils", target_os = "linux"))]
+pub mod testing;
 pub mod units;
 pub mod wire;

@@ -35,7 +35,12 @@ impl Guests {
     pub fn check(&self, stream: impl AsFd) -> Result<(), PeerError> {
         let peer = socket_peercred(stream).map_err(|error| PeerError::Unknown(error.into()))?;
         let uid = peer.uid.as_raw();
-        if self.0.contains(&uid) { Ok(()) } else { Err(PeerError::NotAllowed(uid)) }
+        if self.include(uid) { Ok(()) } else { Err(PeerError::NotAllowed(uid)) }
+    }
+
+    /// Whether user `uid` is one of them.
+    pub fn include(&self, uid: u32) -> bool {
+        self.0.contains(&uid)
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Common {
     pub depth: Depth,
 
     /// User whose process may be the other side, besides our own; repeatable.
+    ///
+    /// The driver's socket stays closed to everybody but its user and root: open it for them with chmod.
     #[arg(long = "allow-uid", env = "PUSHBACK_ALLOW_UID", value_name = "N", value_delimiter = ',')]
     #[serde(skip)]
     pub allow_uid: Vec<u32>,

@@ -172,3 +172,26 @@ fn a_consumer_that_plans_too_late_is_told_or_sees_it() {
 fn without_the_fence_it_sleeps_on() {
     loom::model(|| too_patient(false));
 }
+
+/// What the watchdog of a sleeper goes by: it is owed a doorbell exactly if it may sleep over what was
+/// published.
+fn watched(fences: bool) {
+    let ring = Ring::new(fences);
+    let (mut writer, mut reader) = frames();
+    let sleeper = thread::spawn(move || (reader.announce(ring, 1, 1).unwrap(), reader));
+    let rung = writer.publish(ring, 1);
+    let (sleeps, reader) = sleeper.join().unwrap();
+    assert!(reader.is_owed(ring), "it was published");
+    assert!(rung || !sleeps, "nobody rang, and the watchdog sees it");
+}
+
+#[test]
+fn whoever_is_owed_a_doorbell_gets_it() {
+    loom::model(|| watched(true));
+}
+
+#[test]
+#[should_panic(expected = "the watchdog sees it")]
+fn without_the_fence_the_watchdog_sees_what_was_lost() {
+    loom::model(|| watched(false));
+}

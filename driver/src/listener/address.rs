@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use interprocess::local_socket::tokio::Listener;
@@ -11,9 +11,14 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use shared::peers::Guests;
 
 /// What fits into the address of a Unix socket.
 const LONGEST: usize = 107;
+
+/// The part of a folder's mode that lets every user write, and that which keeps them from the files of others.
+const OTHERS_WRITE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
 
 /// Why nobody can listen there.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +43,17 @@ pub enum ListenError {
         /// What was asked for.
         path: PathBuf,
     },
+    /// A folder in which somebody else could put a socket of his own in the place of ours.
+    #[error(
+        "--socket {path}: its folder {whose}, who could put another socket there; name a path in a folder of your own",
+        path = path.display()
+    )]
+    ForeignFolder {
+        /// What was asked for.
+        path: PathBuf,
+        /// Who has power over the folder.
+        whose: String,
+    },
     /// The system refuses.
     #[error("--socket {path}: cannot listen there ({source}); name a path in a folder that you may write to", path = path.display())]
     Io {
@@ -53,13 +69,17 @@ pub enum ListenError {
 ///
 /// # Errors
 /// [`ListenError`].
-pub(super) fn listen(path: &Path) -> Result<Listener, ListenError> {
+pub(super) fn listen(path: &Path, guests: &Guests) -> Result<Listener, ListenError> {
     let owned = || path.to_owned();
     let len = path.as_os_str().as_bytes().len();
     if len > LONGEST {
         return Err(ListenError::TooLong { path: owned(), len });
     }
     make_folder(path).map_err(|source| ListenError::Io { path: owned(), source })?;
+    let master = foreign_master(path, guests).map_err(|source| ListenError::Io { path: owned(), source })?;
+    if let Some(whose) = master {
+        return Err(ListenError::ForeignFolder { path: owned(), whose });
+    }
     match occupant(path).map_err(|source| ListenError::Io { path: owned(), source })? {
         Occupant::Alive => Err(ListenError::Alive { path: owned() }),
         Occupant::NotASocket => Err(ListenError::NotASocket { path: owned() }),
@@ -87,6 +107,19 @@ fn make_folder(path: &Path) -> io::Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => DirBuilder::new().recursive(true).mode(0o700).create(folder),
         _ => Ok(()),
     }
+}
+
+/// Who else, besides our guests and root, may replace files in the folder of `path`, if anybody may.
+fn foreign_master(path: &Path, guests: &Guests) -> io::Result<Option<String>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let found = fs::metadata(folder)?;
+    // In a sticky folder, as /tmp is, all may make files, but each replaces only his own.
+    let open_to_all = found.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE;
+    Ok(if found.uid() != 0 && !guests.include(found.uid()) {
+        Some(format!("belongs to user {}", found.uid()))
+    } else {
+        open_to_all.then(|| "is open to every user".to_owned())
+    })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -124,7 +157,7 @@ mod tests {
 
     fn listen_there(path: &Path) -> Result<Listener, ListenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-        runtime.block_on(async { listen(path) })
+        runtime.block_on(async { listen(path, &Guests::of(&[])) })
     }
 
     #[test]
@@ -136,6 +169,27 @@ mod tests {
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         drop(listener);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_folder_in_which_others_could_replace_the_socket_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |mode| {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            listen_there(&folder.path().join("driver.sock")).map(drop)
+        };
+        let error = open(0o777).unwrap_err().to_string();
+        assert!(error.contains("open to every user") && error.contains("folder of your own"), "{error}");
+        open(0o1777).unwrap();
+        open(0o775).unwrap();
+        let nobody = 65_534;
+        // Only root can give a folder away.
+        if std::os::unix::fs::chown(folder.path(), Some(nobody), None).is_ok() && rustix::process::getuid().is_root() {
+            let error = open(0o700).unwrap_err().to_string();
+            assert!(error.contains("belongs to user 65534"), "{error}");
+            let path = folder.path().join("driver.sock");
+            assert_eq!(foreign_master(&path, &Guests::of(&[nobody])).unwrap(), None);
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The reception: who comes in, who is served, and when it closes.
 
-use std::collections::VecDeque;
 use std::fmt::Display;
 use std::future::pending;
 use std::io::{self, Write};
@@ -12,7 +11,7 @@ use interprocess::local_socket::traits::tokio::Listener as _;
 use shared::exec::{StopHandle, monotonic_now};
 use shared::exit::{Status, complain};
 use shared::peers::Guests;
-use shared::report::{DriverReport, JsonTarget};
+use shared::report::JsonTarget;
 use shared::ring::Depth;
 use shared::ring::shm::{SharedMemory, hand_over};
 use shared::signals::Signals;
@@ -27,6 +26,7 @@ use super::RunError;
 use super::address::listen;
 use super::data::{Plan, SessionError, session};
 use super::greeting::{PATIENCE, Visit, grant, greet, turn_away};
+use super::log::Log;
 use crate::backend::{Capture, Output};
 use crate::hardware::Config;
 use crate::session::{Ended, Served};
@@ -34,9 +34,6 @@ use crate::settings::Settings;
 
 /// Clients that may be greeted or refused at once; the next ones wait in the system's queue.
 const MOST_VISITS: usize = 64;
-
-/// Reports that are kept; a driver that serves more sessions forgets the oldest.
-const MOST_REPORTS: usize = 1_000;
 
 /// What to do after a connection could not be accepted, most likely for want of descriptors.
 const BREATHER: Duration = Duration::from_millis(100);
@@ -53,8 +50,7 @@ pub(super) struct Desk<'a> {
     output: Option<Output>,
     guests: Guests,
     generation: u64,
-    reports: VecDeque<DriverReport>,
-    unbalanced: bool,
+    log: Log,
     stopping: bool,
 }
 
@@ -84,7 +80,8 @@ impl<'a> Desk<'a> {
     pub(super) fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
         // Before anybody can know that there is something to interrupt.
         let signals = Signals::new().map_err(RunError::System)?;
-        let listener = listen(&settings.common.socket)?;
+        let guests = Guests::of(&settings.common.allow_uid);
+        let listener = listen(&settings.common.socket, &guests)?;
         // Behind the socket, so that no capture of a live driver is replaced by mistake.
         let output = match &settings.driver.pcap {
             Some(path) => Output::Capture(Box::new(Capture::create(path, clock_base())?)),
@@ -99,21 +96,23 @@ impl<'a> Desk<'a> {
             visits: JoinSet::new(),
             running: None,
             output: Some(output),
-            guests: Guests::of(&settings.common.allow_uid),
+            guests,
             generation: 0,
-            reports: VecDeque::new(),
-            unbalanced: false,
+            log: Log::default(),
             stopping: false,
         })
     }
 
-    /// Works until it is time to close. Returns how it went, and the reports of all sessions.
-    pub(super) async fn work(mut self) -> Result<(Status, Vec<DriverReport>), RunError> {
+    /// Works until it is time to close. Returns how it went, and what is left of all sessions.
+    pub(super) async fn work(mut self) -> Result<(Status, Log), RunError> {
         let status = loop {
             match self.next_event().await? {
                 Event::Came(stream) => drop(self.visits.spawn(greet(stream, self.guests.clone()))),
                 Event::Visited(Visit::Wants(stream, hello)) => self.decide(stream, &hello)?,
-                Event::Visited(Visit::Over(why)) => note(why),
+                Event::Visited(Visit::Over { code, why }) => {
+                    self.log.turned_away(code);
+                    note(why);
+                }
                 Event::Signal => {
                     self.stopping = true;
                     match &self.running {
@@ -132,8 +131,7 @@ impl<'a> Desk<'a> {
                 }
             }
         };
-        let status = if self.unbalanced { Status::Unbalanced } else { status };
-        Ok((status, self.reports.into()))
+        Ok((self.log.judge(status), self.log))
     }
 
     async fn next_event(&mut self) -> Result<Event, RunError> {
@@ -151,7 +149,7 @@ impl<'a> Desk<'a> {
                 Event::Served(Box::new(served?))
             }
             Some(visit) = self.visits.join_next() => {
-                Event::Visited(visit.unwrap_or_else(|error| Visit::Over(error.to_string())))
+                Event::Visited(visit.unwrap_or_else(|error| Visit::over("FAULT", error)))
             }
             stream = accept(&self.listener), if self.visits.len() < MOST_VISITS => Event::Came(stream),
         })
@@ -231,12 +229,8 @@ impl<'a> Desk<'a> {
         if let Some(warning) = backend.warning() {
             note(format_args!("warning: {warning}"));
         }
-        self.unbalanced |= ended.is_fault() || report.received != report.sent + bad + report.discarded;
         self.output = Some(backend);
-        if self.reports.len() == MOST_REPORTS {
-            self.reports.pop_front();
-        }
-        self.reports.push_back(report);
+        self.log.file(report, &ended);
         ended
     }
 }

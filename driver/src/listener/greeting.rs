@@ -23,15 +23,36 @@ const MOST_RINGS: usize = 64;
 pub(super) enum Visit {
     /// A stack that asks for a session.
     Wants(Stream, Hello),
-    /// A client that will not be served; why, in words for the driver's user.
-    Over(String),
+    /// A client that will not be served.
+    Over {
+        /// Why, in one word for all of a kind.
+        code: &'static str,
+        /// Why, in words for the driver's user.
+        why: String,
+    },
+}
+
+impl Visit {
+    pub(super) fn over(code: &'static str, why: impl ToString) -> Self {
+        Self::Over { code, why: why.to_string() }
+    }
+
+    /// A client whose first words failed.
+    fn unheard(error: &StreamError) -> Self {
+        let code = match error {
+            StreamError::Closed => "HUNG_UP",
+            StreamError::Io(_) => "CONNECTION_FAILED",
+            StreamError::NotAPreamble(_) | StreamError::Wire(_) => "NO_GREETING",
+        };
+        Self::over(code, format_args!("a client was not served: {error}"))
+    }
 }
 
 /// Hears a client out, and turns it away if it does not speak this protocol.
 pub(super) async fn greet(stream: Stream, guests: Guests) -> Visit {
     match timeout(PATIENCE, hear(stream, guests)).await {
         Ok(visit) => visit,
-        Err(_) => Visit::Over(format!("a client said nothing for {} s", PATIENCE.as_secs())),
+        Err(_) => Visit::over("SAID_NOTHING", format_args!("a client said nothing for {} s", PATIENCE.as_secs())),
     }
 }
 
@@ -47,13 +68,13 @@ async fn hear(mut stream: Stream, guests: Guests) -> Visit {
             return turn_away(stream, RefuseCode::Version, reason).await;
         }
         // Whoever it is would not understand a refusal.
-        Err(error) => return Visit::Over(format!("a client was not served: {error}")),
+        Err(error) => return Visit::unheard(&error),
     }
     match read_control(&mut stream).await {
         Ok(Control::Hello(hello)) => Visit::Wants(stream, hello),
         Ok(_) => turn_away(stream, RefuseCode::BadGreeting, "the first message must be a hello".to_owned()).await,
         Err(StreamError::Wire(error)) => turn_away(stream, RefuseCode::BadGreeting, error.to_string()).await,
-        Err(error) => Visit::Over(format!("a client was not served: {error}")),
+        Err(error) => Visit::unheard(&error),
     }
 }
 
@@ -71,7 +92,7 @@ pub(super) async fn turn_away(mut stream: Stream, code: RefuseCode, reason: Stri
     };
     // A client that does not listen misses the answer, no more.
     let _ = timeout(PATIENCE, told).await;
-    Visit::Over(format!("a client was refused: {reason}"))
+    Visit::over(code.name(), format_args!("a client was refused: {reason}"))
 }
 
 /// The rings that are granted to a stack that asks for `rings`, and the depth in force.

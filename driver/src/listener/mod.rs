@@ -8,6 +8,7 @@ mod address;
 mod data;
 mod desk;
 mod greeting;
+mod log;
 
 pub use address::ListenError;
 pub use data::SessionError;
@@ -15,7 +16,7 @@ pub use data::SessionError;
 use std::io;
 
 use shared::exit::Status;
-use shared::report::{DRIVER_SCHEMA, DriverFile, JsonError, JsonTarget};
+use shared::report::{JsonError, JsonTarget};
 
 use crate::backend::CaptureError;
 use crate::settings::{Settings, SettingsError};
@@ -66,10 +67,9 @@ pub fn run(settings: &Settings) -> Result<Status, RunError> {
     // Whoever waits for a report wants to know at once that there will be none.
     let json = settings.common.json.as_ref().map(JsonTarget::open).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
-    let (status, sessions) = runtime.block_on(async { Desk::open(settings, hardware)?.work().await })?;
+    let (status, log) = runtime.block_on(async { Desk::open(settings, hardware)?.work().await })?;
     if let Some(json) = json {
-        let config = serde_json::to_value(settings).unwrap_or_default();
-        json.write(&DriverFile { schema: DRIVER_SCHEMA.to_owned(), config, sessions })?;
+        json.write(&log.into_file(settings))?;
     }
     Ok(status)
 }

@@ -51,6 +51,19 @@ impl Ended {
         }
     }
 
+    /// One word for all ends of a kind, for reports to count.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Finished => "FINISHED",
+            Self::StackInterrupted => "STACK_INTERRUPTED",
+            Self::Accused(_) => "ACCUSED_BY_STACK",
+            Self::Interrupted => "INTERRUPTED",
+            Self::Failed(reason) => reason.name(),
+            Self::Miscounted { .. } => "MISCOUNTED",
+            Self::Fault(_) => "FAULT",
+        }
+    }
+
     /// Whether the stack, or the way to it, is to blame.
     pub fn peer_failed(&self) -> bool {
         matches!(self, Self::Accused(_) | Self::Failed(_))

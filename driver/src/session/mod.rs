@@ -244,6 +244,10 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
 
     fn ending(&self) -> Option<Ended> {
         match self.port.next_control() {
+            // Whatever comes behind a farewell, its sender is no stack.
+            Some(Control::Bye(_)) if self.port.next_control().is_some() => {
+                self.port.close(WireError::Unexpected("message behind the farewell").into());
+            }
             Some(Control::Bye(bye)) => {
                 let received = self.taken + u64::from(self.port.waiting());
                 return Some(Ended::by_stack(*bye, received));

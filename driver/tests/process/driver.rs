@@ -40,7 +40,11 @@ pub(crate) fn command(flags: &[&str]) -> Command {
 impl Driver {
     /// Starts one at `socket` and waits until it says that it listens.
     pub(crate) fn start(socket: &Path, flags: &[&str]) -> Self {
-        let mut command = command(flags);
+        Self::start_as(command(flags), socket)
+    }
+
+    /// Starts `command`.
+    pub(crate) fn start_as(mut command: Command, socket: &Path) -> Self {
         command.arg("--socket").arg(socket).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -54,6 +58,10 @@ impl Driver {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next line that it says to people.

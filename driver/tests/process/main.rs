@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod client;
+mod credentials;
 mod driver;
+mod hostile;
 
 use std::fs::{self, File};
 
@@ -14,9 +16,11 @@ use pcap_file::pcap::PcapReader;
 use rustix::process::Signal;
 use shared::report::DriverFile;
 use shared::ring::Status;
-use shared::wire::{ByeReason, Control, PREAMBLE_LEN, RefuseCode, VERSION, encode_control, preamble};
+use shared::testing::{Stack, ring};
+use shared::wire::TransportKind::Socket;
+use shared::wire::{ByeReason, PREAMBLE_LEN, RefuseCode, VERSION, preamble};
 
-use client::{Client, ring};
+use client::transmit;
 use driver::{Driver, command, folder};
 
 fn datagram(payload: usize) -> Vec<u8> {
@@ -95,7 +99,7 @@ fn a_live_driver_keeps_its_path() {
     let path = first.socket.to_str().unwrap().to_owned();
     one_line_error(&["--socket", &path], &[&path, "a driver listens there already", "another path"]);
     assert!(first.says().contains("closed the connection"), "the knock was heard");
-    Client::greet(&first.socket, 4).accepted();
+    Stack::greet(&first.socket, Socket, 4).accepted();
 }
 
 #[test]
@@ -107,25 +111,25 @@ fn the_socket_of_a_dead_driver_is_replaced() {
     assert_eq!(dead.wait().status, None);
     assert!(socket.exists());
     let next = Driver::start(&socket, &[]);
-    Client::greet(&next.socket, 4).accepted();
+    Stack::greet(&next.socket, Socket, 4).accepted();
 }
 
 #[test]
 fn strangers_and_garbage_harm_nobody() {
     let folder = folder();
     let mut driver = Driver::start(&folder.path().join("driver.sock"), &[]);
-    let mut half_open = Client::connect(&driver.socket);
-    half_open.send(&preamble()[..3]);
+    let mut half_open = Stack::connect(&driver.socket);
+    half_open.0.say(&preamble()[..3]);
 
-    let mut stranger = Client::connect(&driver.socket);
-    stranger.send(b"GET / HTTP/1.1\r\n\r\n");
+    let mut stranger = Stack::connect(&driver.socket);
+    stranger.0.say(b"GET / HTTP/1.1\r\n\r\n");
     assert!(driver.says().contains("does not speak this protocol"));
 
     let refused = |bytes: &[u8]| {
-        let mut client = Client::connect(&driver.socket);
-        client.send(&[&preamble()[..], bytes].concat());
+        let mut client = Stack::connect(&driver.socket);
+        client.0.say(&[&preamble()[..], bytes].concat());
         let refuse = client.refused();
-        assert!(client.control().is_none(), "the driver hangs up");
+        assert!(client.0.hear().is_none(), "the driver hangs up");
         (refuse.code, refuse.reason)
     };
     let too_long = refused(&[3, 0, 0, 0, 255, 255, 255, 255]);
@@ -134,7 +138,7 @@ fn strangers_and_garbage_harm_nobody() {
     assert_eq!(garbage.0, RefuseCode::BadGreeting);
     assert_eq!(refused(&[1; 32]).0, RefuseCode::BadGreeting, "a frame before the greeting");
 
-    let mut fine = Client::greet(&driver.socket, 4);
+    let mut fine = Stack::greet(&driver.socket, Socket, 4);
     assert_eq!(fine.accepted().rings, [ring(4)]);
 }
 
@@ -142,10 +146,10 @@ fn strangers_and_garbage_harm_nobody() {
 fn another_version_is_refused_by_name() {
     let folder = folder();
     let driver = Driver::start(&folder.path().join("driver.sock"), &[]);
-    let mut client = Client::connect(&driver.socket);
+    let mut client = Stack::connect(&driver.socket);
     let mut future = preamble();
     future[4..PREAMBLE_LEN].copy_from_slice(&(VERSION + 1).to_le_bytes());
-    client.send(&future);
+    client.0.say(&future);
     let refuse = client.refused();
     assert_eq!(refuse.code, RefuseCode::Version);
     assert!(refuse.reason.contains(&format!("version {VERSION}, not {}", VERSION + 1)), "{}", refuse.reason);
@@ -156,8 +160,8 @@ fn rings_that_cannot_be_are_refused_with_the_remedy() {
     let folder = folder();
     let driver = Driver::start(&folder.path().join("driver.sock"), &[]);
     for rings in [vec![], vec![ring(0)], vec![ring(65_537)], vec![ring(8); 2]] {
-        let mut client = Client::connect(&driver.socket);
-        client.hello(rings);
+        let mut client = Stack::connect(&driver.socket);
+        client.hello(Socket, rings);
         let refuse = client.refused();
         assert_eq!(refuse.code, RefuseCode::InvalidRing);
         assert!(refuse.reason.contains("ask for") || refuse.reason.contains("1 to 65536"), "{}", refuse.reason);
@@ -168,16 +172,16 @@ fn rings_that_cannot_be_are_refused_with_the_remedy() {
 fn a_second_stack_is_told_to_come_back_and_then_served() {
     let folder = folder();
     let mut driver = Driver::start(&folder.path().join("driver.sock"), &["--depth", "7"]);
-    let mut first = Client::greet(&driver.socket, 100);
+    let mut first = Stack::greet(&driver.socket, Socket, 100);
     let accept = first.accepted();
     assert_eq!((accept.generation, accept.rings[0].depth), (1, 7));
     assert_eq!(accept.link_bits_per_second, Some(1_000_000_000));
     assert!(accept.settings.contains(r#""hw_queue":"256""#), "{}", accept.settings);
-    let refuse = Client::greet(&driver.socket, 4).refused();
+    let refuse = Stack::greet(&driver.socket, Socket, 4).refused();
     assert_eq!(refuse.code, RefuseCode::Busy);
-    assert_eq!(first.leave().reason, ByeReason::Finished);
+    assert_eq!(first.leave(0).reason, ByeReason::Finished);
     assert!(std::iter::repeat_with(|| driver.says()).any(|line| line.contains("session 1: finished")));
-    let second = Client::greet(&driver.socket, 4).accepted();
+    let second = Stack::greet(&driver.socket, Socket, 4).accepted();
     assert_eq!((second.generation, second.rings[0].depth), (2, 4));
     assert_eq!(driver.stop().status, Some(130));
 }
@@ -190,9 +194,9 @@ fn a_session_over_the_socket_is_served_and_reported() {
     let driver = Driver::start(&folder.path().join("driver.sock"), &flags);
     let mut frames: Vec<_> = (0..3_000).map(|n| datagram(n % 1_400)).collect();
     frames[1_000][40] ^= 0xff;
-    let mut client = Client::greet(&driver.socket, 64);
+    let mut client = Stack::greet(&driver.socket, Socket, 64);
     client.accepted();
-    let (completions, bye) = client.transmit(64, frames.clone());
+    let (completions, bye) = transmit(client, 64, frames.clone());
     let exit = driver.wait();
     assert_eq!(exit.status, Some(0), "{}", exit.stderr);
     assert!(exit.stdout.is_empty() && exit.stderr.contains("session 1: finished; 3000 frames"), "{exit:?}");
@@ -226,9 +230,9 @@ fn a_report_on_standard_output_stands_alone_there() {
     let mut ready = String::new();
     std::io::BufRead::read_line(&mut stderr, &mut ready).unwrap();
     assert!(ready.contains("ready on"), "{ready}");
-    let mut client = Client::greet(&socket, 4);
+    let mut client = Stack::greet(&socket, Socket, 4);
     client.accepted();
-    client.leave();
+    client.leave(0);
     let output = child.wait_with_output().unwrap();
     let file: DriverFile = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((file.sessions.len(), output.status.code()), (1, Some(0)));
@@ -246,7 +250,7 @@ fn a_report_that_cannot_be_written_in_the_end_is_no_matter_of_usage() {
 fn an_interrupt_tells_the_stack() {
     let folder = folder();
     let driver = Driver::start(&folder.path().join("driver.sock"), &[]);
-    let mut client = Client::greet(&driver.socket, 4);
+    let mut client = Stack::greet(&driver.socket, Socket, 4);
     client.accepted();
     driver.signal(Signal::INT);
     let bye = client.bye();
@@ -262,23 +266,22 @@ fn a_stack_that_fails_is_reported_and_with_once_it_shows() {
     let folder = folder();
     let socket = folder.path().join("driver.sock");
     let gone = Driver::start(&socket, &["--once"]);
-    Client::greet(&socket, 4).accepted();
+    Stack::greet(&socket, Socket, 4).accepted();
     let exit = gone.wait();
     assert_eq!(exit.status, Some(3));
     assert!(exit.stderr.contains("the peer closed the connection"), "{}", exit.stderr);
 
     let violated = Driver::start(&socket, &["--once"]);
-    let mut client = Client::greet(&socket, 4);
+    let mut client = Stack::greet(&socket, Socket, 4);
     client.accepted();
-    client.send(&[77; 100]);
+    client.0.say(&[77; 100]);
     assert!(matches!(client.bye().reason, ByeReason::Violation(what) if what.contains("77")));
     assert_eq!(violated.wait().status, Some(3));
 
     let miscounted = Driver::start(&socket, &["--once"]);
-    let mut client = Client::greet(&socket, 4);
+    let mut client = Stack::greet(&socket, Socket, 4);
     client.accepted();
-    let bye = shared::wire::Bye { reason: ByeReason::Finished, frames: 5, report: None };
-    client.send(&encode_control(&Control::Bye(Box::new(bye))).unwrap());
+    client.0.tell(&Stack::farewell(5));
     assert_eq!(client.bye().frames, 0);
     drop(client);
     assert_eq!(miscounted.wait().status, Some(4));

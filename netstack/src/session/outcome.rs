@@ -34,6 +34,8 @@ pub struct Outcome {
     pub warm: Option<Snapshot>,
     /// The interval samples.
     pub series: Vec<Sample>,
+    /// What the driver did that no honest peer does, in one word.
+    pub violation: Option<&'static str>,
     /// Whether the driver ended the session, and not the stack.
     pub left_first: bool,
     /// The driver's farewell, if it came.

@@ -6,6 +6,7 @@ use shared::ledger::{Counters, DropReason, Imbalance, RefuseReason};
 use shared::report::{
     AppReport, BlockedReport, ConfigReport, DRIVER_MISSING, Distribution, Doorbells, DriverReport, Ending, HostReport,
     LedgerReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals,
+    WakesReport,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
@@ -68,6 +69,8 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         ring: ring(&outcome, plan, depth),
         hardware,
         doorbells,
+        wakes: wakes(&context.process, outcome.driver.as_ref(), total.delivered),
+        violation: outcome.violation.map(str::to_owned),
         apps: outcome
             .flows
             .iter()
@@ -75,7 +78,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
             .map(|(flow, app)| app_report(flow, app.spec().to_string()))
             .collect(),
         process: context.process,
-        warnings: warnings(&outcome, &total),
+        warnings: warnings(&outcome, &total, doorbells.missed),
         ending: outcome.ending,
         series: outcome.series,
         driver: outcome.driver,
@@ -89,6 +92,16 @@ fn both(ours: Doorbells, theirs: Option<Doorbells>) -> Doorbells {
         rung: ours.rung.saturating_add(theirs.rung),
         suppressed: ours.suppressed.saturating_add(theirs.suppressed),
         spurious: ours.spurious.saturating_add(theirs.spurious),
+        missed: ours.missed.saturating_add(theirs.missed),
+    }
+}
+
+/// Every sleep ends with a wake.
+fn wakes(stack: &ProcessReport, driver: Option<&DriverReport>, delivered: u64) -> WakesReport {
+    let per_thousand = |process: &ProcessReport| process.idle.sleeps as f64 * 1e3 / delivered.max(1) as f64;
+    WakesReport {
+        netstack_per_thousand: per_thousand(stack),
+        driver_per_thousand: driver.map(|driver| per_thousand(&driver.process)),
     }
 }
 
@@ -245,8 +258,11 @@ fn app_report(flow: &Flow, spec: String) -> AppReport {
     }
 }
 
-fn warnings(outcome: &Outcome, total: &Counters) -> Vec<String> {
+fn warnings(outcome: &Outcome, total: &Counters, missed: u64) -> Vec<String> {
     let mut warnings = Vec::new();
+    if missed > 0 {
+        warnings.push(format!("{missed} wake-ups were lost: a process slept over what its peer had not rung for"));
+    }
     match &outcome.driver {
         None => warnings.push(DRIVER_MISSING.to_owned()),
         Some(driver) => warnings.extend(starved(driver)),

@@ -233,7 +233,10 @@ impl<P: ProducerPort + 'static> Stack<P> {
 
     fn hear(&self, message: Control) {
         match message {
-            Control::Bye(_) if self.bye.borrow().is_some() => {}
+            Control::Bye(_) if self.bye.borrow().is_some() => {
+                let error = shared::wire::WireError::Unexpected("message behind the farewell");
+                self.device.ring().port().close(error.into());
+            }
             Control::Bye(bye) => {
                 // Only "finished" answers; a driver that was interrupted may do so at any time.
                 self.left_first.set(!self.said.get() || bye.reason != ByeReason::Finished);
@@ -296,6 +299,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             held_ns: self.device.held_ns(),
             under_way,
             lost_at_submit: ring.lost(),
+            violation: ring.port().closed().filter(CloseReason::is_violation).map(|reason| reason.name()),
             left_first: self.left_first.get(),
             warm,
             series: sampler.borrow().series().to_vec(),
@@ -306,6 +310,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
     fn ending(&self) -> Ending {
         match (self.bye.borrow().as_ref(), self.device.ring().port().closed()) {
             _ if self.interrupted.get() => Ending::Interrupted,
+            (_, Some(reason)) if reason.is_violation() => Ending::PeerFailed(reason.to_string()),
             (Some(bye), _) if self.left_first.get() => Ending::PeerFailed(said(&bye.reason)),
             (Some(bye), _) if bye.report.is_none() => {
                 Ending::PeerFailed("the driver said farewell without a report".to_owned())

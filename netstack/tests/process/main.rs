@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
-mod driver;
+mod hostile;
 
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use driver::listen;
 use shared::report::{DriverReport, Ending, RunReport};
+use shared::testing::listen;
 use shared::wire::ByeReason;
 
 /// The binary, with nothing of the environment that could change what it does.
@@ -18,8 +18,7 @@ fn command(socket: &Path, flags: &[&str]) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PUSHBACK_")) {
         command.env_remove(name);
     }
-    // The driver that a test plays has no memory to share.
-    command.arg("--socket").arg(socket).arg("--transport=socket").args(flags).stdin(Stdio::null());
+    command.arg("--socket").arg(socket).args(flags).stdin(Stdio::null());
     command
 }
 
@@ -41,7 +40,15 @@ fn a_run_ends_well_although_nobody_can_read_what_it_says() {
             driver.serve();
         });
         let json = if json == "-" { json.to_owned() } else { folder.path().join(json).display().to_string() };
-        let flags = ["--depth=4", "--duration=50ms", "--interval=5ms", "--app=cbr:rate=1kpps", "--json", &json];
+        let flags = [
+            "--transport=socket",
+            "--depth=4",
+            "--duration=50ms",
+            "--interval=5ms",
+            "--app=cbr:rate=1kpps",
+            "--json",
+            &json,
+        ];
         let mut command = command(&socket, &flags);
         let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
         match text {
@@ -70,12 +77,12 @@ fn frames_that_cross_the_farewell_of_an_interrupted_driver_are_in_flight() {
     let driver = listen(&socket, |mut driver| {
         driver.accept();
         // The ring is full when it leaves, and it has seen but one of the frames.
-        driver.hear();
+        driver.wire.hear();
         driver.complete();
         driver.leave(ByeReason::Interrupted);
-        driver.see_off();
+        driver.wire.see_off();
     });
-    let (status, report) = report(&socket, &["--depth=8", "--duration=60s"]);
+    let (status, report) = report(&socket, &["--transport=socket", "--depth=8", "--duration=60s"]);
     driver.join().unwrap();
     assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
     assert_eq!((status, report.ending), (Some(3), Ending::PeerFailed("the driver was interrupted".to_owned())));
@@ -89,12 +96,12 @@ fn a_driver_that_leaves_unasked_has_failed_however_politely() {
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |mut driver| {
         driver.accept();
-        driver.hear();
+        driver.wire.hear();
         driver.complete();
         driver.leave(ByeReason::Finished);
-        driver.see_off();
+        driver.wire.see_off();
     });
-    let (status, report) = report(&socket, &["--depth=8", "--duration=60s"]);
+    let (status, report) = report(&socket, &["--transport=socket", "--depth=8", "--duration=60s"]);
     driver.join().unwrap();
     assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
     assert_eq!((status, report.ending), (Some(3), Ending::PeerFailed("the driver ended the session".to_owned())));
@@ -110,9 +117,9 @@ fn counts_that_cannot_be_are_an_imbalance_and_no_panic() {
         let report =
             DriverReport { received: most, sent: most, discarded: most, held_max: 9, ..DriverReport::default() };
         driver.report(ByeReason::Interrupted, report);
-        driver.see_off();
+        driver.wire.see_off();
     });
-    let (status, report) = report(&socket, &["--depth=8", "--duration=60s"]);
+    let (status, report) = report(&socket, &["--transport=socket", "--depth=8", "--duration=60s"]);
     driver.join().unwrap();
     assert_eq!(status, Some(4));
     assert!(report.ledger.violations.iter().any(|what| what.contains("9 slots")), "{:?}", report.ledger.violations);
@@ -124,4 +131,35 @@ fn quiet_may_be_a_one_in_the_environment_as_the_drivers_switches_may() {
     let mut command = command(&folder.path().join("nobody"), &["--connect-timeout=1ms"]);
     let status = command.env("PUSHBACK_QUIET", "1").stderr(Stdio::null()).status().unwrap();
     assert_eq!(status.code(), Some(3), "the flags are fine, only the driver is missing");
+}
+
+/// The driver's side of this is among the tests of the driver.
+#[test]
+fn a_driver_of_another_user_is_served_only_if_that_user_was_named() {
+    use std::os::unix::process::CommandExt;
+    let own = rustix::process::getuid();
+    if !own.is_root() {
+        eprintln!("skipped: only root can play two users");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = 65_534;
+    std::os::unix::fs::chown(folder.path(), Some(nobody), None).unwrap();
+    for (named, expected) in [("7", 3), ("0", 0)] {
+        let socket = folder.path().join(named);
+        let driver = listen(&socket, move |mut driver| match expected {
+            0 => {
+                driver.accept();
+                driver.serve();
+            }
+            _ => driver.wire.see_off(),
+        });
+        std::os::unix::fs::chown(&socket, Some(nobody), None).unwrap();
+        let mut command = command(&socket, &["--transport=socket", "--packets=3", "--allow-uid", named]);
+        let output = command.uid(nobody).output().unwrap();
+        driver.join().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(expected), "{said}");
+        assert!(expected == 0 || said.contains("--allow-uid 0"), "{said}");
+    }
 }

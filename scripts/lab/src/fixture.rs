@@ -45,6 +45,8 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         ring: RingReport { depth: 64, capacity: 64, ..RingReport::default() },
         hardware: driver.hardware.clone(),
         doorbells: Default::default(),
+        wakes: Default::default(),
+        violation: None,
         apps: Vec::new(),
         series: Vec::new(),
         process: ProcessReport { cpu_ns: 100_000_000, ..ProcessReport::default() },
@@ -55,7 +57,13 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
 
 /// What the driver says of it in a file of its own.
 pub(crate) fn file(sent: u64) -> DriverFile {
-    DriverFile { schema: DRIVER_SCHEMA.to_owned(), config: json!({}), sessions: vec![session(sent)] }
+    DriverFile {
+        schema: DRIVER_SCHEMA.to_owned(),
+        config: json!({}),
+        sessions: vec![session(sent)],
+        endings: Default::default(),
+        turned_away: Default::default(),
+    }
 }
 
 fn session(sent: u64) -> DriverReport {

@@ -35,6 +35,15 @@ pub trait Source {
     /// and sleeping would lose it.
     fn before_sleep(&self) -> bool;
 
+    /// Whether what this side announced that it sleeps for is there, so that the peer must have rung,
+    /// or be about to. Asked when a sleep ended by its time, before the announcement is taken back.
+    fn is_owed(&self) -> bool {
+        false
+    }
+
+    /// Nobody rang for it: a wake-up was lost.
+    fn missed(&self) {}
+
     /// Takes the announcement back.
     fn after_sleep(&self);
 

@@ -50,13 +50,25 @@ pub struct IdleStats {
     pub sleeps: u64,
 }
 
+/// The longest sleep. Nothing depends on it: whatever there is to be woken for rings. It is there so
+/// that a doorbell that never came is found, in place of a process that hangs.
+const LONGEST_SLEEP: Nanos = Nanos::from_secs(1);
+
+/// How long a peer may take from publishing to ringing: it may lose its CPU in between.
+const GRACE: Nanos = Nanos::from_secs(1);
+
 /// Waits in real time on one [`Source`].
+///
+/// It is also the watchdog over lost wake-ups. When a sleep ends by its time and what was announced is
+/// there, the peer is given a while to ring; if it does not, the wake-up was lost.
 #[derive(Debug)]
 pub struct RealPark<S> {
     source: Rc<S>,
     interrupt: Rc<Interrupt>,
     spin: SpinBudget,
     stats: Rc<Cell<IdleStats>>,
+    /// Whether a wake-up was lost: nobody is waited for a second time.
+    distrusts: Cell<bool>,
 }
 
 impl<S: Source> RealPark<S> {
@@ -64,7 +76,7 @@ impl<S: Source> RealPark<S> {
     pub fn new(source: Rc<S>, interrupt: Rc<Interrupt>, mode: IdleMode) -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let spin = SpinBudget::new(mode, cpus);
-        Self { source, interrupt, spin, stats: Rc::default() }
+        Self { source, interrupt, spin, stats: Rc::default(), distrusts: Cell::new(false) }
     }
 
     /// The counters, which go on counting while the park is in use.
@@ -101,14 +113,32 @@ impl<S: Source> RealPark<S> {
             PollFd::from_borrowed_fd(fd, PollFlags::IN | also)
         });
         let mut watched: [Option<PollFd<'_>>; 2] = [source, self.interrupt.descriptor().map(readable)];
-        let timeout = deadline.map(|at| timespec(at.since(monotonic_now())));
+        let span = deadline.map_or(LONGEST_SLEEP, |at| at.since(monotonic_now()).min(LONGEST_SLEEP));
+        let timeout = Some(timespec(span));
         // An interrupted sleep is a short sleep: the loop looks at everything again.
-        let _ = match &mut watched {
+        let woken = match &mut watched {
             [Some(source), Some(stop)] => poll(&mut [source.clone(), stop.clone()], timeout.as_ref()),
             [Some(one), None] | [None, Some(one)] => poll(std::slice::from_mut(one), timeout.as_ref()),
             [None, None] => poll(&mut [], timeout.as_ref()),
         };
+        if woken == Ok(0) && self.source.is_owed() {
+            self.await_doorbell();
+        }
         self.source.after_sleep();
+    }
+
+    /// The peer published, and has still to ring.
+    fn await_doorbell(&self) {
+        let grace = if self.distrusts.get() { Nanos::ZERO } else { GRACE };
+        let rung = self.source.descriptor().is_none_or(|(fd, _)| {
+            let mut bell = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+            // Interrupted, it is not known.
+            poll(&mut bell, Some(&timespec(grace))) != Ok(0)
+        });
+        if !rung && self.source.is_owed() {
+            self.distrusts.set(true);
+            self.source.missed();
+        }
     }
 
     fn count(&self, add: impl FnOnce(&mut IdleStats)) {

@@ -1,5 +1,7 @@
 //! The driver's part of a report.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Doorbells;
@@ -20,6 +22,12 @@ pub struct DriverFile {
     pub config: serde_json::Value,
     /// Sessions in the order in which they ended.
     pub sessions: Vec<DriverReport>,
+    /// How sessions ended, and how often, also those whose reports are not kept.
+    #[serde(default)]
+    pub endings: BTreeMap<String, u64>,
+    /// Clients that got no session, by why.
+    #[serde(default)]
+    pub turned_away: BTreeMap<String, u64>,
 }
 
 /// One session, as the driver saw it. `received = sent + bad_* + discarded`.

@@ -17,7 +17,7 @@ pub use interval::{interval_header, interval_line};
 pub use json::{JsonError, JsonSink, JsonTarget};
 pub use run::{
     AppReport, BlockedReport, ConfigReport, Doorbells, Ending, HostReport, LedgerReport, RUN_SCHEMA, RateReport,
-    RingReport, RunReport, Sample, StageReport, Totals,
+    RingReport, RunReport, Sample, StageReport, Totals, WakesReport,
 };
 pub use summary::{Distribution, Summary};
 pub use theory::{EstimateReport, FigureReport, MeasuredReport, SteadyReport, TheoryReport};

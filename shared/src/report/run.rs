@@ -64,6 +64,12 @@ pub struct RunReport {
     pub hardware: HardwareReport,
     /// Signals to a sleeping peer.
     pub doorbells: Doorbells,
+    /// Wakes from sleep.
+    #[serde(default)]
+    pub wakes: WakesReport,
+    /// What the driver did that no honest peer does, in one word; nothing if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub violation: Option<String>,
     /// Each app on its own.
     pub apps: Vec<AppReport>,
     /// Samples, one per interval.
@@ -211,6 +217,18 @@ pub struct Doorbells {
     /// Signals with nothing behind them.
     #[serde(default)]
     pub spurious: u64,
+    /// Signals that were due and did not come, so that a sleeper woke by its watchdog: none may be.
+    #[serde(default)]
+    pub missed: u64,
+}
+
+/// How often each process woke from sleep, for a thousand packets delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct WakesReport {
+    /// The stack.
+    pub netstack_per_thousand: f64,
+    /// The driver; nothing if it could not tell.
+    pub driver_per_thousand: Option<f64>,
 }
 
 /// One app.

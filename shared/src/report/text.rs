@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter, Result, Write as _};
 
 use serde_json::Value;
 
-use super::{Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary, human};
+use super::{Doorbells, Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary, human};
 
 /// Lines of text, without a line feed after the last.
 impl Display for RunReport {
@@ -140,13 +140,15 @@ impl RunReport {
             let most = hardware.occupancy_max;
             line(out, "Hardware", format!("starved {starved}, busy {busy}, stalled {stalled}, frames at most {most}"))?;
         }
-        let [rung, suppressed] = [self.doorbells.rung, self.doorbells.suppressed].map(human::count);
-        line(out, "Doorbells", format!("rung {rung}, suppressed {suppressed}"))?;
-        line(out, "Netstack", usage(&self.process))?;
+        let Doorbells { rung, suppressed, spurious, missed } = self.doorbells;
+        let [rung, suppressed, spurious, missed] = [rung, suppressed, spurious, missed].map(human::count);
+        let bells = format!("rung {rung}, suppressed {suppressed}, spurious {spurious}, missed {missed}");
+        line(out, "Doorbells", bells)?;
+        line(out, "Netstack", usage(&self.process, Some(self.wakes.netstack_per_thousand)))?;
         match &self.driver {
             Some(driver) => {
                 let [received, sent] = [driver.received, driver.sent].map(human::count);
-                let usage = usage(&driver.process);
+                let usage = usage(&driver.process, self.wakes.driver_per_thousand);
                 line(
                     out,
                     "Driver",
@@ -206,8 +208,11 @@ fn reasons(counts: &BTreeMap<String, u64>) -> String {
     counts.iter().map(reason).collect::<Vec<_>>().join(", ")
 }
 
-fn usage(process: &ProcessReport) -> String {
-    format!("CPU {}, slept {} times", human::time(process.cpu_ns as f64), human::count(process.idle.sleeps))
+fn usage(process: &ProcessReport, wakes: Option<f64>) -> String {
+    let idle = &process.idle;
+    let [cpu, spun, slept] = [process.cpu_ns, idle.spin_ns, idle.sleep_ns].map(|span| human::time(span as f64));
+    let wakes = wakes.map(|wakes| format!(" ({} per thousand packets)", human::mean(wakes))).unwrap_or_default();
+    format!("CPU {cpu}, spun {spun}, slept {slept} in {} times{wakes}", human::count(idle.sleeps))
 }
 
 /// A setting, as it was written.

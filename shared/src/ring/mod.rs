@@ -17,6 +17,7 @@ pub mod memory;
 mod occupancy;
 mod port;
 mod producer;
+mod reason;
 pub mod shm;
 pub mod socket;
 

@@ -101,6 +101,21 @@ pub enum RefuseCode {
     NoResources,
 }
 
+impl RefuseCode {
+    /// One word, for reports to count.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Version => "VERSION",
+            Self::Busy => "BUSY",
+            Self::InvalidRing => "INVALID_RING",
+            Self::BadGreeting => "BAD_GREETING",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::NotAllowed => "NOT_ALLOWED",
+            Self::NoResources => "NO_RESOURCES",
+        }
+    }
+}
+
 /// The end of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bye {

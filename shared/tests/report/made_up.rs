@@ -9,6 +9,7 @@ use shared::report::{
     AppReport, BlockedReport, BudgetReport, ConfigReport, Doorbells, DriverReport, Ending, EstimateReport,
     FigureReport, HardwareReport, HostReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport, RUN_SCHEMA,
     RateReport, RingReport, RoomBudget, RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
+    WakesReport,
 };
 use shared::units::Nanos;
 
@@ -70,7 +71,9 @@ pub(crate) fn finished() -> RunReport {
             occupancy_max: 255,
             active_ns: 5_001_234_567,
         },
-        doorbells: Doorbells { rung: 13_579, suppressed: 2_468, spurious: 12 },
+        doorbells: Doorbells { rung: 13_579, suppressed: 2_468, spurious: 12, missed: 3 },
+        wakes: WakesReport { netstack_per_thousand: 16.71, driver_per_thousand: Some(24.3) },
+        violation: None,
         apps: vec![app("bulk", "bulk:name=bulk,size=1472B", totals, rate)],
         series: vec![Sample { time_ns: 1_000_000_000, delivered: 81_000, ..Sample::default() }],
         process: process(2_345_678_901, 6_789),
@@ -230,8 +233,8 @@ fn app(name: &str, spec: &str, totals: Totals, rate: RateReport) -> AppReport {
 fn process(cpu_ns: u64, sleeps: u64) -> ProcessReport {
     ProcessReport {
         cpu_ns,
-        idle: IdleStats { spin_ns: 5, sleep_ns: 6, sleeps },
-        doorbells: Doorbells { rung: 7, suppressed: 8, spurious: 9 },
+        idle: IdleStats { spin_ns: 543_210_987, sleep_ns: 1_765_432_109, sleeps },
+        doorbells: Doorbells { rung: 7, suppressed: 8, spurious: 9, missed: 0 },
     }
 }
 

@@ -1,25 +1,21 @@
 //! The memory on its way: what is handed over, and what is not believed to be a ring.
 
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::fs::SealFlags;
 use shared::ring::shm::{HandoverError, MemoryError, hand_over, receive};
+use shared::testing::{Parcel, size_of_ring};
 use shared::wire::MEMORY_RECORD;
 
 use super::*;
 
 /// The size of a ring of 4 slots.
-const FOUR: u64 = 1152 + 4 * STRIDE;
+const FOUR: u64 = 1152 + 4 * 1664;
 
 fn memory(len: u64, seals: SealFlags) -> OwnedFd {
-    let file = memfd_create("test", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
-    ftruncate(&file, len).unwrap();
-    fcntl_add_seals(&file, seals).unwrap();
-    file
+    Parcel::memory(len, seals).into_file()
 }
 
 fn sealed(len: u64) -> OwnedFd {
@@ -30,13 +26,10 @@ fn open(file: OwnedFd) -> MemoryError {
     SharedMemory::open(file, depth(4), GENERATION).unwrap_err()
 }
 
-fn send(stream: &UnixStream, record: &[u8], descriptors: &[BorrowedFd<'_>]) {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() {
-        assert!(control.push(SendAncillaryMessage::ScmRights(descriptors)));
-    }
-    sendmsg(stream, &[IoSlice::new(record)], &mut control, SendFlags::empty()).unwrap();
+fn sent(parcel: &Parcel) -> (UnixStream, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    parcel.send(ours.as_fd());
+    (ours, theirs)
 }
 
 #[test]
@@ -55,18 +48,13 @@ fn a_ring_that_was_handed_over_is_the_same_ring() {
 
 #[test]
 fn anything_but_one_descriptor_with_its_record_is_refused() {
-    let file = any_file();
-    let one = file.as_fd();
     for count in [0, 2, 3, 20] {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        send(&ours, &MEMORY_RECORD, &vec![one; count]);
+        let (_ours, theirs) = sent(&Parcel::several(count, 4, GENERATION));
         assert!(matches!(receive(&theirs).unwrap(), Err(HandoverError::Count(_))), "{count}");
     }
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    send(&ours, b"GET / HT", &[one]);
+    let (_ours, theirs) = sent(&Parcel::honest(4, GENERATION).labelled(b"GET / HT"));
     assert!(matches!(receive(&theirs).unwrap(), Err(HandoverError::Record(_))));
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    send(&ours, &MEMORY_RECORD[..3], &[one]);
+    let (ours, theirs) = sent(&Parcel::honest(4, GENERATION).labelled(&MEMORY_RECORD[..3]));
     assert!(matches!(receive(&theirs).unwrap(), Err(HandoverError::Record(_))), "cut");
     drop(ours);
     assert!(matches!(receive(&theirs).unwrap(), Err(HandoverError::Closed)));
@@ -101,6 +89,7 @@ fn memory_that_could_be_taken_away_again_is_refused() {
 
 #[test]
 fn memory_of_another_size_is_refused() {
+    assert_eq!(size_of_ring(4), FOUR);
     for len in [0, 1, FOUR - 1, FOUR + 1, 1 << 40] {
         assert!(matches!(open(sealed(len)), MemoryError::Size { got, expected: FOUR } if got == len), "{len}");
     }

@@ -1,10 +1,8 @@
 //! A peer that lies: each lie ends this session, for a reason of its own, and nothing else.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use shared::ring::{CloseReason, ConsumerPort, IndexError, Port, ProducerPort};
-use shared::wire::{Bye, ByeReason, Control, WireError, encode_control};
+use shared::testing::{COMPLETED, CONSUMER_EVENT, CONSUMER_PLAN, PRODUCED, PRODUCER_EVENT, STRIDE, Scribbler};
+use shared::wire::{Bye, ByeReason, Control, WireError};
 
 use super::*;
 
@@ -16,7 +14,7 @@ fn jumped(from: u64, to: u64, most: u64) -> Option<CloseReason> {
 fn frames_that_cannot_be_there_end_the_session() {
     for claim in [9, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 32) + 1, u64::MAX] {
         let (consumer, peer) = consumer_and_peer(8);
-        peer.word(PRODUCED, claim);
+        peer.ring.word(PRODUCED, claim);
         assert!(consumer.exchange(), "who waits is told");
         assert_eq!((consumer.closed(), consumer.waiting()), (jumped(0, claim, 8), 0));
         assert!(!consumer.exchange(), "and once is enough");
@@ -26,10 +24,10 @@ fn frames_that_cannot_be_there_end_the_session() {
 #[test]
 fn an_index_that_goes_back_ends_the_session() {
     let (consumer, peer) = consumer_and_peer(8);
-    (0..5).for_each(|slot| peer.slot(slot, 60));
-    peer.word(PRODUCED, 5);
+    (0..5).for_each(|slot| peer.ring.slot(slot, 60));
+    peer.ring.word(PRODUCED, 5);
     consumer.exchange();
-    peer.word(PRODUCED, 4);
+    peer.ring.word(PRODUCED, 4);
     consumer.exchange();
     assert_eq!(consumer.closed(), jumped(5, 4, 8));
 }
@@ -37,11 +35,11 @@ fn an_index_that_goes_back_ends_the_session() {
 #[test]
 fn room_that_was_not_given_back_cannot_be_used() {
     let (consumer, peer) = consumer_and_peer(2);
-    (0..2).for_each(|slot| peer.slot(slot, 60));
-    peer.word(PRODUCED, 2);
+    (0..2).for_each(|slot| peer.ring.slot(slot, 60));
+    peer.ring.word(PRODUCED, 2);
     consumer.exchange();
     (0..2).for_each(|_| assert!(consumer.take(None).is_some()));
-    peer.word(PRODUCED, 3);
+    peer.ring.word(PRODUCED, 3);
     consumer.exchange();
     assert_eq!(consumer.closed(), jumped(2, 3, 2), "taken is not completed");
 }
@@ -52,7 +50,7 @@ fn completions_of_frames_that_were_not_submitted_end_the_session() {
         let (producer, peer) = producer_and_peer(8);
         (0..submitted).for_each(|number| submit(&producer, number));
         producer.exchange();
-        peer.word(COMPLETED, claim);
+        peer.ring.word(COMPLETED, claim);
         producer.exchange();
         assert_eq!((producer.closed(), producer.next_completion()), (jumped(0, claim, submitted), None));
     }
@@ -63,10 +61,10 @@ fn a_replayed_completion_is_an_index_that_goes_back() {
     let (producer, peer) = producer_and_peer(8);
     (0..3).for_each(|number| submit(&producer, number));
     producer.exchange();
-    peer.word(COMPLETED, 2);
+    peer.ring.word(COMPLETED, 2);
     producer.exchange();
     assert!(producer.next_completion().is_some() && producer.next_completion().is_some());
-    peer.word(COMPLETED, 1);
+    peer.ring.word(COMPLETED, 1);
     producer.exchange();
     assert_eq!(producer.closed(), jumped(2, 1, 3));
 }
@@ -76,8 +74,8 @@ fn a_status_that_is_none_ends_the_session() {
     let (producer, peer) = producer_and_peer(8);
     submit(&producer, 0);
     producer.exchange();
-    peer.completion(0, 9);
-    peer.word(COMPLETED, 1);
+    peer.ring.completion(0, 9);
+    peer.ring.word(COMPLETED, 1);
     producer.exchange();
     assert_eq!(producer.next_completion(), None);
     assert_eq!(producer.closed(), Some(WireError::UnknownStatus(9).into()));
@@ -87,8 +85,8 @@ fn a_status_that_is_none_ends_the_session() {
 fn a_length_that_no_slot_holds_ends_the_session() {
     for len in [0, 1515, 1 << 16, u32::MAX - 1, u32::MAX] {
         let (consumer, peer) = consumer_and_peer(8);
-        peer.slot(0, len);
-        peer.word(PRODUCED, 1);
+        peer.ring.slot(0, len);
+        peer.ring.word(PRODUCED, 1);
         consumer.exchange();
         assert_eq!((consumer.peek(), consumer.closed()), (None, Some(CloseReason::SlotLength(len))));
         let mut buffer = [1; MAX_FRAME];
@@ -100,11 +98,11 @@ fn a_length_that_no_slot_holds_ends_the_session() {
 #[test]
 fn a_header_that_changes_after_it_was_looked_at_changes_nothing() {
     let (consumer, peer) = consumer_and_peer(8);
-    peer.slot(0, 60);
-    peer.word(PRODUCED, 1);
+    peer.ring.slot(0, 60);
+    peer.ring.word(PRODUCED, 1);
     consumer.exchange();
     assert_eq!(consumer.peek().map(|frame| frame.len), Some(60));
-    peer.slot(0, u32::MAX);
+    peer.ring.slot(0, u32::MAX);
     assert_eq!(consumer.peek().map(|frame| frame.len), Some(60));
     assert_eq!(consumer.take(Some(&mut [0; MAX_FRAME])).map(<[u8]>::len), Some(60));
 }
@@ -113,7 +111,7 @@ fn a_header_that_changes_after_it_was_looked_at_changes_nothing() {
 fn a_storm_of_doorbells_ends_the_session_and_nothing_waits_for_its_end() {
     let (producer, mut peer) = producer_and_peer(8);
     for _ in 0..100 {
-        peer.doorbells(100);
+        peer.wire.doorbells(100);
         settle(&producer);
         if producer.is_closed() {
             break;
@@ -128,9 +126,9 @@ fn doorbells_with_something_behind_them_are_no_storm() {
     let (consumer, mut peer) = consumer_and_peer(8);
     for count in 1..10_000u64 {
         let slot = ((count - 1) % 8) as u32;
-        peer.slot(slot, 60);
-        peer.word(PRODUCED, count);
-        peer.doorbells(1);
+        peer.ring.slot(slot, 60);
+        peer.ring.word(PRODUCED, count);
+        peer.wire.doorbells(1);
         consumer.after_sleep();
         consumer.exchange();
         consumer.take(None);
@@ -143,13 +141,13 @@ fn doorbells_with_something_behind_them_are_no_storm() {
 #[test]
 fn doorbells_with_a_completion_before_each_are_no_storm() {
     let (consumer, mut peer) = consumer_and_peer(8_192);
-    (0..8_192).for_each(|slot| peer.slot(slot, 60));
-    peer.word(PRODUCED, 8_192);
+    (0..8_192).for_each(|slot| peer.ring.slot(slot, 60));
+    peer.ring.word(PRODUCED, 8_192);
     settle(&consumer);
     for position in 0..8_192 {
         consumer.take(None);
         consumer.complete(completion(position));
-        peer.doorbells(1);
+        peer.wire.doorbells(1);
         consumer.after_sleep();
         consumer.exchange();
         assert_eq!(consumer.closed(), None, "after {position} completions");
@@ -160,8 +158,8 @@ fn doorbells_with_a_completion_before_each_are_no_storm() {
 fn event_words_are_believed_in_nothing_but_whom_to_wake() {
     for lie in [1, 8, u64::MAX, 1 << 63] {
         let (producer, peer) = producer_and_peer(8);
-        peer.word(CONSUMER_EVENT, lie);
-        peer.word(CONSUMER_PLAN, lie);
+        peer.ring.word(CONSUMER_EVENT, lie);
+        peer.ring.word(CONSUMER_PLAN, lie);
         for number in 0..8 {
             submit(&producer, number);
             producer.exchange();
@@ -170,7 +168,7 @@ fn event_words_are_believed_in_nothing_but_whom_to_wake() {
         }
         assert!(producer.stats().rung <= 16, "once for a batch and once for a sleep");
         let (consumer, peer) = consumer_and_peer(8);
-        peer.word(PRODUCER_EVENT, lie);
+        peer.ring.word(PRODUCER_EVENT, lie);
         assert!(consumer.patience(5) <= 5);
         assert_eq!((producer.closed(), consumer.closed()), (None, None));
     }
@@ -185,7 +183,7 @@ fn frames_and_completions_have_no_business_on_the_socket() {
         }
         record[1] = 0;
         let (producer, mut peer) = producer_and_peer(8);
-        peer.say(&record);
+        peer.wire.say(&record);
         settle(&producer);
         assert_eq!(producer.closed(), Some(WireError::Unexpected(name).into()));
     }
@@ -195,7 +193,7 @@ fn frames_and_completions_have_no_business_on_the_socket() {
 fn two_farewells_are_two_messages_and_the_rest_is_the_sessions_business() {
     let (consumer, mut peer) = consumer_and_peer(8);
     let bye = Control::Bye(Box::new(Bye { reason: ByeReason::Finished, frames: 0, report: None }));
-    peer.say(&encode_control(&bye).unwrap().repeat(2));
+    peer.wire.tell_twice(&bye);
     settle(&consumer);
     assert_eq!((consumer.next_control(), consumer.next_control()), (Some(bye.clone()), Some(bye)));
     assert_eq!((consumer.next_control(), consumer.closed()), (None, None));
@@ -209,10 +207,10 @@ fn scribbling_ends_in_a_reason_and_in_nothing_worse() {
         let (producer, consumer) = {
             let (left, right) = UnixStream::pair().unwrap();
             let (ours, file) = SharedMemory::create(depth(16), GENERATION).unwrap();
-            let copy = file.try_clone().unwrap();
+            let raw = RawRing::new(file.try_clone().unwrap(), 16);
             let theirs = SharedMemory::open(file, depth(16), GENERATION).unwrap();
             let ends = (ShmProducer::new(left.into(), theirs).unwrap(), ShmConsumer::new(right.into(), ours).unwrap());
-            scribble(File::from(copy), seed, ends)
+            scribble(&raw, seed, ends)
         };
         let reasons = [producer.closed(), consumer.closed()];
         assert!(reasons.iter().any(Option::is_some), "a random index is never right");
@@ -224,19 +222,9 @@ fn scribbling_ends_in_a_reason_and_in_nothing_worse() {
     }
 }
 
-fn scribble(memory: File, seed: u64, ends: (ShmProducer, ShmConsumer)) -> (ShmProducer, ShmConsumer) {
+fn scribble(memory: &RawRing, seed: u64, ends: (ShmProducer, ShmConsumer)) -> (ShmProducer, ShmConsumer) {
     let (producer, consumer) = ends;
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let scribbler = std::thread::spawn(move || {
-        let (len, mut state) = (memory.metadata().unwrap().len(), seed + 1);
-        while !stopped.load(Ordering::Relaxed) {
-            for at in (0..len.min(2048)).step_by(8) {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                memory.write_all_at(&(state >> (state % 61)).to_ne_bytes(), at).unwrap();
-            }
-        }
-    });
+    let scribbler = Scribbler::start(memory, seed);
     let (mut submitted, mut completed, mut back, mut turns) = (0u64, 0u64, 0u64, 0u32);
     let mut buffer = [0; MAX_FRAME];
     while !producer.is_closed() && !consumer.is_closed() && turns < 1_000_000 {
@@ -261,8 +249,7 @@ fn scribble(memory: File, seed: u64, ends: (ShmProducer, ShmConsumer)) -> (ShmPr
             consumer.after_sleep();
         }
     }
-    stop.store(true, Ordering::Relaxed);
-    scribbler.join().unwrap();
+    drop(scribbler);
     (producer, consumer)
 }
 
@@ -281,13 +268,13 @@ fn the_peer_finds_only_what_the_layout_says() {
     let (producer, peer) = producer_and_peer(3);
     (0..3).for_each(|number| submit(&producer, number));
     producer.exchange();
-    assert_eq!([0, 8, 16, 24].map(|at| peer.read(at)), [u64::from_le_bytes(*b"PBKRING1"), GENERATION, 3, STRIDE]);
-    assert_eq!((peer.read(PRODUCED), peer.read(COMPLETED)), (3, 0));
-    let slot = peer.slot_at(2);
+    assert_eq!([0, 8, 16, 24].map(|at| peer.ring.read(at)), [u64::from_le_bytes(*b"PBKRING1"), GENERATION, 3, STRIDE]);
+    assert_eq!((peer.ring.read(PRODUCED), peer.ring.read(COMPLETED)), (3, 0));
+    let slot = peer.ring.slot_at(2);
     let expected = descriptor(2);
-    assert_eq!(peer.read(slot), u64::from(expected.len) | u64::from(expected.flow) << 32);
-    assert_eq!((peer.read(slot + 8), peer.read(slot + 16)), (2, 3));
+    assert_eq!(peer.ring.read(slot), u64::from(expected.len) | u64::from(expected.flow) << 32);
+    assert_eq!((peer.ring.read(slot + 8), peer.ring.read(slot + 16)), (2, 3));
     let mut bytes = vec![0; frame(2).len()];
-    peer.memory.read_exact_at(&mut bytes, slot + 32).unwrap();
+    peer.ring.bytes(slot + 32, &mut bytes);
     assert_eq!(bytes, frame(2));
 }

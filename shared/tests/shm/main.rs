@@ -8,16 +8,14 @@ mod hostile;
 mod processes;
 mod sleep;
 mod traffic;
+mod watchdog;
 
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 
 use shared::exec::Source;
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
 use shared::ring::{Completion, Depth, Descriptor, MAX_FRAME, ProducerPort, Status};
+use shared::testing::{Peer, RawRing, Wire};
 use shared::units::Nanos;
 
 const GENERATION: u64 = 7;
@@ -34,67 +32,18 @@ fn pair(slots: u32) -> (ShmProducer, ShmConsumer) {
     (ShmProducer::new(left.into(), theirs).unwrap(), ShmConsumer::new(right.into(), ours).unwrap())
 }
 
-/// A peer that writes into the memory and the socket what it likes.
-struct Hostile {
-    memory: File,
-    stream: UnixStream,
-    depth: u32,
-}
-
-/// Where words lie, said once more: this is what another program would be written from.
-const PRODUCED: u64 = 128;
-const COMPLETED: u64 = 256;
-const PRODUCER_EVENT: u64 = 384;
-const CONSUMER_EVENT: u64 = 512;
-const CONSUMER_PLAN: u64 = 640;
-const HEAD: u64 = 1024;
-const STRIDE: u64 = 1664;
-
-impl Hostile {
-    fn word(&self, at: u64, value: u64) {
-        self.memory.write_all_at(&value.to_ne_bytes(), at).unwrap();
-    }
-
-    fn read(&self, at: u64) -> u64 {
-        let mut bytes = [0; 8];
-        self.memory.read_exact_at(&mut bytes, at).unwrap();
-        u64::from_ne_bytes(bytes)
-    }
-
-    fn slot_at(&self, slot: u32) -> u64 {
-        (HEAD + u64::from(self.depth) * 8).next_multiple_of(128) + u64::from(slot) * STRIDE
-    }
-
-    /// Writes a slot's header that claims `len` bytes.
-    fn slot(&self, slot: u32, len: u32) {
-        self.memory.write_all_at(&len.to_ne_bytes(), self.slot_at(slot)).unwrap();
-    }
-
-    fn completion(&self, slot: u32, status: u64) {
-        self.word(HEAD + u64::from(slot) * 8, (99 << 4) | status);
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
-    }
-
-    fn doorbells(&mut self, count: usize) {
-        self.say(&[5u8, 0, 0, 0, 0, 0, 0, 0].repeat(count));
-    }
-}
-
-fn hostile_parts(slots: u32) -> (UnixStream, SharedMemory, Hostile) {
+fn hostile_parts(slots: u32) -> (UnixStream, SharedMemory, Peer) {
     let (ours, stream) = UnixStream::pair().unwrap();
     let (memory, file) = SharedMemory::create(depth(slots), GENERATION).unwrap();
-    (ours, memory, Hostile { memory: File::from(file), stream, depth: slots })
+    (ours, memory, Peer { ring: RawRing::new(file, slots), wire: Wire::new(stream) })
 }
 
-fn producer_and_peer(slots: u32) -> (ShmProducer, Hostile) {
+fn producer_and_peer(slots: u32) -> (ShmProducer, Peer) {
     let (ours, memory, peer) = hostile_parts(slots);
     (ShmProducer::new(ours.into(), memory).unwrap(), peer)
 }
 
-fn consumer_and_peer(slots: u32) -> (ShmConsumer, Hostile) {
+fn consumer_and_peer(slots: u32) -> (ShmConsumer, Peer) {
     let (ours, memory, peer) = hostile_parts(slots);
     (ShmConsumer::new(ours.into(), memory).unwrap(), peer)
 }
@@ -124,8 +73,4 @@ fn settle(end: &impl Source) {
     for _ in 0..200 {
         end.exchange();
     }
-}
-
-fn any_file() -> OwnedFd {
-    tempfile::tempfile().unwrap().into()
 }

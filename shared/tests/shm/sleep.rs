@@ -156,7 +156,7 @@ fn frames_that_wait_for_the_hardware_are_no_reason_to_be_woken_for_more() {
 fn a_doorbell_without_anything_behind_it_is_counted() {
     let (producer, mut peer) = producer_and_peer(8);
     assert!(producer.before_sleep());
-    peer.doorbells(1);
+    peer.wire.doorbells(1);
     producer.after_sleep();
     settle(&producer);
     assert_eq!((producer.stats().spurious, producer.closed()), (1, None));

@@ -155,6 +155,7 @@ impl<S: Side> State<S> {
         let (front, back) = self.outbox.unsent();
         let parts = [IoSlice::new(front), IoSlice::new(back)];
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        self.stats.calls += 1;
         match retry_on_intr(|| sendmsg(stream, &parts, &mut SendAncillaryBuffer::default(), flags)) {
             Ok(len) => {
                 self.stats.writes += 1;
@@ -175,6 +176,7 @@ impl<S: Side> State<S> {
     /// Reads once: how many bytes came.
     fn read(&mut self, stream: BorrowedFd<'_>) -> Result<usize, CloseReason> {
         let room = self.inbox.room();
+        self.stats.calls += 1;
         let len = match retry_on_intr(|| recv(stream, &mut *room, RecvFlags::DONTWAIT).map(|(_, len)| len)) {
             Ok(0) => return Err(CloseReason::PeerGone),
             Ok(len) => len,

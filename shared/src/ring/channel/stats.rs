@@ -7,6 +7,8 @@ use crate::report::Doorbells;
 pub struct ChannelStats {
     /// Records queued for the peer: frames, completions and control messages.
     pub records: u64,
+    /// System calls, also those that found nothing to do.
+    pub calls: u64,
     /// Writes that carried something: each of them wakes a sleeping peer.
     pub writes: u64,
     /// Bytes of those.
@@ -20,6 +22,6 @@ pub struct ChannelStats {
 impl ChannelStats {
     /// Writes as doorbells: what travelled behind something else needed none of its own.
     pub fn doorbells(&self) -> Doorbells {
-        Doorbells { rung: self.writes, suppressed: self.records.saturating_sub(self.writes), spurious: 0 }
+        Doorbells { rung: self.writes, suppressed: self.records.saturating_sub(self.writes), ..Doorbells::default() }
     }
 }

@@ -49,6 +49,8 @@ pub struct ShmStats {
     pub suppressed: u64,
     /// Times that a doorbell of the peer had nothing behind it.
     pub spurious: u64,
+    /// Times that a doorbell of the peer was due and did not come.
+    pub missed: u64,
     /// What went through the socket.
     pub channel: ChannelStats,
 }
@@ -56,6 +58,6 @@ pub struct ShmStats {
 impl ShmStats {
     /// As a report has them.
     pub fn doorbells(&self) -> Doorbells {
-        Doorbells { rung: self.rung, suppressed: self.suppressed, spurious: self.spurious }
+        Doorbells { rung: self.rung, suppressed: self.suppressed, spurious: self.spurious, missed: self.missed }
     }
 }

@@ -74,6 +74,15 @@ impl Source for ShmConsumer {
         true
     }
 
+    fn is_owed(&self) -> bool {
+        // A producer that waits for less than this side plans for rings, too.
+        self.core.is_owed() || (!self.is_closed() && self.plan.get() != AWAKE && self.is_too_patient())
+    }
+
+    fn missed(&self) {
+        self.core.missed();
+    }
+
     fn after_sleep(&self) {
         plan(&self.core.memory, AWAKE);
         self.core.awake();

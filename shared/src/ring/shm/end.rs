@@ -212,6 +212,16 @@ impl Core {
         !came
     }
 
+    /// Whether the peer has published what this side announced that it sleeps for.
+    pub(super) fn is_owed(&self) -> bool {
+        !self.channel.is_closed() && self.flow.borrow().reader.is_owed(&self.memory)
+    }
+
+    /// Nobody rang for it.
+    pub(super) fn missed(&self) {
+        self.count(|stats| stats.missed += 1);
+    }
+
     /// Takes the announcement back. The next turn reads the socket: it may be what woke this side.
     pub(super) fn awake(&self) {
         self.flow.borrow().reader.awake(&self.memory);

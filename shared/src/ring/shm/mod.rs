@@ -74,6 +74,10 @@
 //! fence, is earlier. A producer that announced sleep reads the plan behind its own fence, and rings
 //! if it is later than what it waits for: the consumer then plans anew.
 //!
+//! No sleep depends on time, but each ends after a second at the latest. If what a side announced is
+//! there by the end of a sleep, the peer has rung or is about to; if no doorbell comes for another
+//! second, the wake-up was lost. That is counted, and a run in which it happened has failed.
+//!
 //! # What is not believed
 //!
 //! | claim | what comes of a lie |
@@ -82,6 +86,7 @@
 //! | a length of 0 or above 1514, read and checked once | the session ends: `SlotLength` |
 //! | an unknown status | the session ends: `Wire` |
 //! | an event word or a plan | this side rings in vain, at most once for each batch and each sleep |
+//! | a doorbell that does not come | this side wakes by itself, and counts it |
 //! | a doorbell | this side looks; the session ends after 4096 for which neither side gave a reason: `DoorbellStorm` |
 //! | flow, sequence, times, the frame | statistics are wrong, and so is the frame |
 

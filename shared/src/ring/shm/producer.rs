@@ -104,6 +104,14 @@ impl Source for ShmProducer {
         may_sleep
     }
 
+    fn is_owed(&self) -> bool {
+        self.core.is_owed()
+    }
+
+    fn missed(&self) {
+        self.core.missed();
+    }
+
     fn after_sleep(&self) {
         self.core.awake();
     }

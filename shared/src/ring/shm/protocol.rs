@@ -63,12 +63,14 @@ pub struct Reader {
     index: Head,
     event: Head,
     seen: u64,
+    /// What was announced last.
+    wake_at: u64,
 }
 
 impl Reader {
     /// Follows `index`, and sleeps on `event`.
     pub fn new(index: Head, event: Head) -> Self {
-        Self { index, event, seen: 0 }
+        Self { index, event, seen: 0, wake_at: AWAKE }
     }
 
     /// The count as of the last look.
@@ -98,9 +100,15 @@ impl Reader {
     /// # Errors
     /// As [`Reader::look`].
     pub fn announce(&mut self, words: &impl Words, wake_at: u64, most: u64) -> Result<bool, IndexError> {
+        self.wake_at = wake_at;
         words.word(self.event).store(wake_at, Relaxed);
         words.fence();
         Ok(!self.look(words, most)?)
+    }
+
+    /// Whether what was announced is there: then the writer rings, or has rung.
+    pub fn is_owed(&self, words: &impl Words) -> bool {
+        self.wake_at != AWAKE && words.word(self.index).load(Relaxed) >= self.wake_at
     }
 
     /// Takes the announcement back.

@@ -1,0 +1,156 @@
+//! A stack that lies to a whole driver: its session ends, for a reason of its own that is counted, and
+//! the next stack is served. Where the driver has to wait for a liar that does not hang up, it
+//! waits asleep: bounds are on what it used, not on how long it took.
+
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FallocateFlags, fallocate, ftruncate};
+use shared::report::DriverFile;
+use shared::testing::{COMPLETED, Lie, PRODUCED, PRODUCER_EVENT, Peer, Scribbler, Stack, cpu_time};
+use shared::wire::{ByeReason, TransportKind, preamble};
+use tempfile::TempDir;
+
+use super::driver::{Driver, folder};
+
+/// What a driver may use to start, to serve a liar and an honest stack, and to wait for a second. It
+/// would use that second if it did not sleep.
+const MOST_CPU: Duration = Duration::from_millis(400);
+
+/// A driver whose hardware needs no time, with its report in the same folder.
+fn start() -> (TempDir, Driver) {
+    let folder = folder();
+    let json = folder.path().join("out.json");
+    let flags = ["--link=unlimited", "--idle=sleep", "--json", json.to_str().unwrap()];
+    let driver = Driver::start(&folder.path().join("driver.sock"), &flags);
+    (folder, driver)
+}
+
+/// A session as it should be.
+fn serve_honestly(driver: &Driver) {
+    let mut peer = Stack::share(&driver.socket, 8);
+    peer.send(100);
+    peer.wire.tell(&Stack::farewell(100));
+    let bye = peer.bye();
+    assert_eq!((bye.reason, bye.frames), (ByeReason::Finished, 100));
+}
+
+fn wait_for(driver: &mut Driver, what: &str) {
+    assert!(std::iter::repeat_with(|| driver.says()).any(|line| line.contains(what)));
+}
+
+/// Interrupts the driver once it has served an honest stack, and returns its file.
+fn finish((folder, mut driver): (TempDir, Driver), sessions: u32) -> DriverFile {
+    serve_honestly(&driver);
+    wait_for(&mut driver, &format!("session {sessions}: finished"));
+    assert!(cpu_time(driver.pid()) < MOST_CPU, "{:?} of CPU", cpu_time(driver.pid()));
+    let exit = driver.stop();
+    assert_eq!(exit.status, Some(130), "{}", exit.stderr);
+    assert!(!exit.stderr.contains("panicked"), "{}", exit.stderr);
+    serde_json::from_slice(&std::fs::read(folder.path().join("out.json")).unwrap()).unwrap()
+}
+
+/// Lets `lie` be told, and says what the driver counts. The liar does not hang up.
+fn told(lie: impl FnOnce(&mut Peer)) -> DriverFile {
+    let (folder, mut driver) = start();
+    let mut peer = Stack::share(&driver.socket, 8);
+    lie(&mut peer);
+    wait_for(&mut driver, "session 1: ");
+    let file = finish((folder, driver), 2);
+    assert_eq!(file.sessions.len(), 2);
+    let sleeps = file.sessions[0].process.idle.sleeps;
+    assert!(sleeps < 5_000, "{sleeps} sleeps");
+    file
+}
+
+#[test]
+fn every_lie_ends_its_own_session_for_its_own_reason() {
+    let liars = Lie::BY_STACK.map(|lie| {
+        thread::spawn(move || {
+            let file = told(|peer| {
+                lie.tell(peer);
+                let bye = peer.bye();
+                assert!(matches!(bye.reason, ByeReason::Violation(_)), "{lie:?}: {:?}", bye.reason);
+            });
+            let count = |name| file.endings.get(name).copied();
+            assert_eq!((count(lie.reason()), count("FINISHED")), (Some(1), Some(1)), "{lie:?}: {:?}", file.endings);
+        })
+    });
+    liars.into_iter().for_each(|liar| liar.join().unwrap());
+}
+
+#[test]
+fn scribbling_over_every_shared_word_ends_in_a_reason() {
+    for seed in 0..3 {
+        let file = told(|peer| {
+            let scribbler = Scribbler::start(&peer.ring, seed);
+            peer.wire.doorbells(32);
+            assert!(matches!(peer.bye().reason, ByeReason::Violation(_)));
+            drop(scribbler);
+        });
+        let known = ["INDEX_TOO_FAR", "INDEX_WENT_BACK", "SLOT_LENGTH", "DOORBELL_STORM"];
+        assert!(known.iter().any(|name| file.endings.contains_key(*name)), "{:?}", file.endings);
+    }
+}
+
+#[test]
+fn memory_cannot_be_taken_away_and_emptied_memory_is_an_index_that_goes_back() {
+    let file = told(|peer| {
+        assert_eq!(ftruncate(peer.ring.file(), 0), Err(rustix::io::Errno::PERM));
+        peer.send(8);
+        let all = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(peer.ring.file(), all, 0, peer.ring.slot_at(8)).unwrap();
+        peer.wire.doorbells(1);
+        assert!(matches!(peer.bye().reason, ByeReason::Violation(_)));
+    });
+    assert_eq!(file.endings.get("INDEX_WENT_BACK"), Some(&1), "{:?}", file.endings);
+}
+
+#[test]
+fn the_memory_of_a_session_that_is_over_harms_nobody() {
+    let (folder, mut driver) = start();
+    let mut peer = Stack::share(&driver.socket, 8);
+    let stale = peer.ring.again();
+    peer.wire.tell(&Stack::farewell(0));
+    assert_eq!(peer.bye().reason, ByeReason::Finished);
+    drop(peer);
+    wait_for(&mut driver, "session 1: finished");
+    let _scribbler = Scribbler::start(&stale, 1);
+    let file = finish((folder, driver), 2);
+    assert_eq!(file.endings.get("FINISHED"), Some(&2), "{:?}", file.endings);
+}
+
+/// Doorbells for a stack that reads none of them fill the socket: the driver goes on all the same.
+#[test]
+fn a_stack_that_reads_nothing_keeps_nobody_from_working() {
+    let file = told(|peer| {
+        for count in 1..=1_000u64 {
+            peer.ring.word(PRODUCER_EVENT, count);
+            peer.ring.slot(((count - 1) % 8) as u32, 60);
+            peer.ring.word(PRODUCED, count);
+            peer.wire.doorbells(1);
+            peer.ring.wait_for(COMPLETED, |completed| completed == count);
+        }
+        peer.wire.tell(&Stack::farewell(1_000));
+    });
+    assert_eq!(file.endings.get("FINISHED"), Some(&2), "{:?}", file.endings);
+    assert_eq!(file.sessions[0].sent, 1_000);
+}
+
+#[test]
+fn handshakes_that_stay_half_open_keep_nobody_waiting_and_are_counted() {
+    let (folder, mut driver) = start();
+    let mut silent = Stack::connect(&driver.socket);
+    silent.0.say(&preamble()[..3]);
+    let mut greeted = Stack::connect(&driver.socket);
+    greeted.0.say(&preamble());
+    serve_honestly(&driver);
+    wait_for(&mut driver, "session 1: finished");
+    let gone = Stack::greet(&driver.socket, TransportKind::Shm, 8);
+    drop(gone);
+    wait_for(&mut driver, "session 2: ");
+    assert!(silent.0.hear().is_none() && greeted.0.hear().is_none(), "the driver hangs up");
+    let file = finish((folder, driver), 3);
+    assert_eq!(file.turned_away.get("SAID_NOTHING"), Some(&2), "{:?}", file.turned_away);
+    assert_eq!(file.endings.get("PEER_GONE"), Some(&1), "{:?}", file.endings);
+}

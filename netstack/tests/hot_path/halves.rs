@@ -1,0 +1,115 @@
+//! Both halves of a run in one thread, over a real transport: a turn of one, a turn of the other, and
+//! no scheduler in between.
+
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+
+use clap::Parser;
+use driver::backend::Output;
+use driver::session::{Setup, serve};
+use driver::settings::Settings;
+use netstack::process::Args;
+use netstack::session::{Outcome, Plan, run_stack};
+use shared::exec::{Clock, Interrupt, Park, Source, Virtual, monotonic_now, run};
+use shared::report::Sample;
+use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
+use shared::ring::socket::{SocketConsumer, SocketProducer};
+use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
+use shared::units::Nanos;
+
+/// Moves the bytes of both ends. Never asleep: in virtual time it jumps, in real time it looks again.
+struct Both<P, C> {
+    producer: Rc<P>,
+    consumer: Rc<C>,
+    jumps: Option<Virtual>,
+}
+
+impl<P: Source, C: Source> Park for Both<P, C> {
+    fn now(&mut self) -> Nanos {
+        self.jumps.as_mut().map_or_else(monotonic_now, Virtual::now)
+    }
+
+    fn exchange(&mut self) -> bool {
+        self.producer.exchange() | self.consumer.exchange()
+    }
+
+    fn park(&mut self, deadline: Option<Nanos>) -> bool {
+        if self.jumps.is_none() {
+            return true;
+        }
+        // Who comes from sleep looks at the socket too, which a side that is busy does now and then only.
+        self.producer.after_sleep();
+        self.consumer.after_sleep();
+        self.exchange() || self.jumps.as_mut().is_some_and(|jumps| jumps.park(deadline))
+    }
+}
+
+/// What a run is made of.
+pub(crate) struct Halves {
+    /// As `netstack` takes them.
+    pub(crate) stack: Vec<String>,
+    /// As `driver` takes them.
+    pub(crate) driver: Vec<String>,
+    pub(crate) depth: u32,
+    /// Whether time jumps, so that the run is the same each time.
+    pub(crate) in_virtual_time: bool,
+}
+
+impl Halves {
+    /// Runs over shared memory. Returns what the run left behind, and both ends.
+    pub(crate) fn over_shm(&self, watch: impl FnMut(&Sample) + 'static) -> (Outcome, Rc<ShmProducer>, Rc<ShmConsumer>) {
+        let (left, right) = UnixStream::pair().unwrap();
+        let depth = Depth::new(self.depth).unwrap();
+        let (ours, file) = SharedMemory::create(depth, 1).unwrap();
+        let theirs = SharedMemory::open(file, depth, 1).unwrap();
+        let producer = Rc::new(ShmProducer::new(left.into(), theirs).unwrap());
+        let consumer = Rc::new(ShmConsumer::new(right.into(), ours).unwrap());
+        (self.run(&producer, &consumer, watch), producer, consumer)
+    }
+
+    /// Runs over the socket.
+    pub(crate) fn over_the_socket(&self, watch: impl FnMut(&Sample) + 'static) -> Outcome {
+        let (left, right) = UnixStream::pair().unwrap();
+        let depth = Depth::new(self.depth).unwrap();
+        let producer = Rc::new(SocketProducer::new(left.into(), depth).unwrap());
+        let consumer = Rc::new(SocketConsumer::new(right.into(), depth).unwrap());
+        self.run(&producer, &consumer, watch)
+    }
+
+    fn run<P, C>(&self, producer: &Rc<P>, consumer: &Rc<C>, watch: impl FnMut(&Sample) + 'static) -> Outcome
+    where
+        P: ProducerPort + Source + 'static,
+        C: ConsumerPort + Source + 'static,
+    {
+        let depth = Depth::new(self.depth).unwrap();
+        let named = |name: &str, flags: &[String]| [&[name.to_owned()], flags].concat();
+        let stack = Args::parse_from(named("netstack", &self.stack)).stack;
+        let settings = Settings::parse_from(named("driver", &self.driver)).driver;
+        let plan = Plan::new(&stack, Plan::check(&stack).unwrap(), 1, settings.link).unwrap();
+        // Where time jumps, an app that never waits would send for ever at one and the same moment.
+        let stack_cost = if self.in_virtual_time { Nanos::from_micros(2) } else { Nanos::ZERO };
+        let plan = Plan { stack_cost, ..plan };
+        let setup = Setup {
+            generation: 1,
+            depth,
+            hardware: settings.hardware(1).unwrap(),
+            dma: settings.dma,
+            verify: settings.verify,
+            backend: Output::Model,
+            interrupt: Rc::new(Interrupt::never()),
+            usage: Box::new(Default::default),
+        };
+        let (clock, jumps) = match self.in_virtual_time {
+            true => (Clock::default(), Some(Virtual::default())),
+            false => (Clock::starting_at(monotonic_now()), None),
+        };
+        let park = Both { producer: Rc::clone(producer), consumer: Rc::clone(consumer), jumps };
+        let ring = Producer::new(Rc::clone(producer), depth, clock.clone());
+        let (served, stack_clock) = (serve(Rc::clone(consumer), clock.clone(), setup), clock.clone());
+        run(&clock, park, |tasks| {
+            tasks.spawn(async { drop(served.await) });
+            run_stack(tasks, stack_clock, ring, plan, Rc::new(Interrupt::never()), watch)
+        })
+        .unwrap()
+    }
+}

@@ -1,0 +1,103 @@
+//! What a packet may not cost, in either process: an allocation, or a system call while both are busy.
+//! The whole stack, its apps and the driver's session run over a real transport.
+//!
+//! A program without the test harness, whose own thread would allocate now and then, and be counted.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod halves;
+
+use std::alloc::System;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use shared::report::{Ending, Sample};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
+
+use halves::Halves;
+
+#[global_allocator]
+static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() {
+    a_packet_allocates_nothing_under_any_policy_over_any_transport();
+    println!("a packet allocates nothing under any policy over any transport ... ok");
+    two_busy_sides_leave_the_kernel_alone();
+    println!("two busy sides leave the kernel alone ... ok");
+}
+
+fn flags(flags: &[&str]) -> Vec<String> {
+    flags.iter().map(|flag| (*flag).to_owned()).collect()
+}
+
+/// Counts between two samples: the list of samples does not grow there, and everything is warm.
+struct Between {
+    count: Cell<u32>,
+    region: RefCell<Region<'static, System>>,
+    counted: Cell<Option<(Stats, u64)>>,
+}
+
+impl Between {
+    const FIRST: u32 = 20;
+    const LAST: u32 = 24;
+
+    fn new() -> Rc<Self> {
+        let region = RefCell::new(Region::new(COUNTING));
+        Rc::new(Self { count: Cell::new(0), region, counted: Cell::new(None) })
+    }
+
+    fn watch(&self, sample: &Sample) {
+        self.count.set(self.count.get() + 1);
+        if self.count.get() == Self::LAST {
+            self.counted.set(Some((self.region.borrow().change(), sample.delivered)));
+        }
+        if self.count.get() == Self::FIRST {
+            self.region.borrow_mut().reset();
+        }
+    }
+}
+
+fn a_packet_allocates_nothing_under_any_policy_over_any_transport() {
+    let apps =
+        ["--app=bulk:size=64B", "--app=bulk:name=tight,budget=4KiB", "--app=cbr:load=0.3", "--app=poisson:load=0.3"];
+    let more = [
+        "--app=onoff:rate=300Mbit,on=1ms,off=1ms",
+        "--app=reqresp:name=ask",
+        "--app=cbr:name=shy,load=0.2,when-blocked=skip",
+    ];
+    for policy in ["wait", "drop-newest", "drop-oldest", "deadline=50us"] {
+        for over_shm in [true, false] {
+            let policy_flag = format!("--policy={policy}");
+            let run = ["--duration=250ms", "--interval=10ms", policy_flag.as_str()];
+            let stack = flags(&[&apps[..], &more[..], &run[..]].concat());
+            let driver = flags(&["--link=1Gbit", "--verify", "--hw-queue=8"]);
+            let halves = Halves { stack, driver, depth: 16, in_virtual_time: true };
+            let between = Between::new();
+            let seen = Rc::clone(&between);
+            let watch = move |sample: &Sample| seen.watch(sample);
+            let outcome = if over_shm { halves.over_shm(watch).0 } else { halves.over_the_socket(watch) };
+            assert_eq!(outcome.ending, Ending::Finished);
+            let (used, delivered) = between.counted.get().unwrap();
+            assert!(delivered > 100, "{delivered} packets are no traffic");
+            let counts = (used.allocations, used.reallocations, used.deallocations);
+            // Each sample lists the apps: that is all there is.
+            let samples = (Between::LAST - Between::FIRST) as usize;
+            assert_eq!(counts, (samples, 0, samples), "{policy}, over shared memory: {over_shm}");
+        }
+    }
+}
+
+/// Reads and writes on the socket that were tried, whatever came of them. Neither side sleeps here, so
+/// there are no others.
+fn two_busy_sides_leave_the_kernel_alone() {
+    for depth in [64, 1024] {
+        let stack = flags(&["--app=bulk:size=64B", "--packets=200000", "--interval=10s"]);
+        let driver = flags(&["--link=unlimited"]);
+        let halves = Halves { stack, driver, depth, in_virtual_time: false };
+        let (outcome, producer, consumer) = halves.over_shm(|_| ());
+        assert_eq!((&outcome.ending, outcome.ring.completed), (&Ending::Finished, 200_000));
+        let (stack, driver) = (producer.stats(), consumer.stats());
+        let calls = stack.channel.calls + driver.channel.calls;
+        assert!(calls > 0 && calls < 200_000 / 32, "{calls} system calls at depth {depth}");
+        assert_eq!((stack.rung, driver.rung, stack.missed + driver.missed), (0, 0, 0));
+    }
+}

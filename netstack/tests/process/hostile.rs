@@ -1,0 +1,155 @@
+//! A driver that lies to a whole stack: the run ends with a report, whose ledger balances and which
+//! names the reason in one word. Bounds are on what the stack used, not on how long it took.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::thread;
+
+use shared::report::{DriverReport, Ending, RunReport};
+use shared::testing::{COMPLETED, Driver, Lie, PRODUCED, PRODUCER_EVENT, Parcel, Scribbler, listen};
+use shared::wire::{Bye, ByeReason, Control};
+
+use super::{command, report};
+
+/// A run that would take a minute if nothing ended it.
+const RUN: [&str; 4] = ["--transport=shm", "--depth=8", "--duration=60s", "--idle=sleep"];
+
+/// Runs the stack against `part`, and holds what every run that a driver breaks has to hold.
+fn broken_by(part: impl FnOnce(Driver) + Send + 'static) -> RunReport {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("driver.sock");
+    let driver = listen(&socket, part);
+    let (status, report) = report(&socket, &RUN);
+    driver.join().unwrap();
+    assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
+    assert_eq!(status, Some(3), "{:?}", report.ending);
+    assert!(matches!(report.ending, Ending::PeerFailed(_)), "{:?}", report.ending);
+    assert!(report.process.idle.sleeps < 10_000, "{} sleeps", report.process.idle.sleeps);
+    report
+}
+
+#[test]
+fn every_lie_ends_the_run_for_its_own_reason() {
+    let liars = Lie::BY_DRIVER.map(|lie| {
+        thread::spawn(move || {
+            let report = broken_by(move |driver| {
+                let mut peer = driver.share();
+                lie.tell(&mut peer);
+                peer.wire.see_off();
+            });
+            assert_eq!(report.violation.as_deref(), Some(lie.reason()), "{lie:?}: {:?}", report.ending);
+        })
+    });
+    liars.into_iter().for_each(|liar| liar.join().unwrap());
+}
+
+#[test]
+fn scribbling_over_every_shared_word_ends_in_a_reason() {
+    for seed in 0..3 {
+        let report = broken_by(move |driver| {
+            let mut peer = driver.share();
+            peer.full_ring();
+            let scribbler = Scribbler::start(&peer.ring, seed);
+            peer.wire.doorbells(32);
+            peer.wire.see_off();
+            drop(scribbler);
+        });
+        let known = ["INDEX_TOO_FAR", "INDEX_WENT_BACK", "UNKNOWN_STATUS", "DOORBELL_STORM"];
+        assert!(known.contains(&report.violation.as_deref().unwrap_or_default()), "{:?}", report.ending);
+    }
+}
+
+/// A run for which there is no session: one line that says why, and the status for a failed peer.
+fn refused_with(says: &str, part: impl FnOnce(Driver) + Send + 'static) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("driver.sock");
+    let driver = listen(&socket, part);
+    let output = command(&socket, &RUN).args(["--connect-timeout=500ms"]).output().unwrap();
+    driver.join().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(3), 1), "{said}");
+    assert!(said.contains(says), "{says} is not in: {said}");
+}
+
+fn refused_parcel(says: &str, parcel: impl FnOnce(u32, u64) -> Parcel + Send + 'static) {
+    refused_with(says, |mut driver| {
+        driver.hand_over(parcel);
+        driver.wire.see_off();
+    });
+}
+
+#[test]
+fn memory_that_is_no_ring_is_refused_by_what_is_wrong_with_it() {
+    refused_parcel("not sealed", |depth, _| Parcel::unsealed(depth));
+    refused_parcel("for a ring that takes", |depth, _| Parcel::truncated(depth));
+    refused_parcel("generation", |depth, generation| Parcel::honest(depth, generation - 1));
+    refused_parcel("where it had to hand the ring over", |depth, at| Parcel::honest(depth, at).labelled(b"GET / HT"));
+    for count in [0, 2, 3, 20] {
+        refused_parcel("descriptors instead of one", move |depth, at| Parcel::several(count, depth, at));
+    }
+    refused_parcel("no memory file", |_, _| Parcel::of(vec![OwnedFd::from(File::open("/dev/null").unwrap())]));
+    refused_parcel("no memory file", |_, _| Parcel::of(vec![OwnedFd::from(UnixStream::pair().unwrap().0)]));
+    refused_parcel("no memory file", |_, _| Parcel::of(vec![rustix::pipe::pipe().unwrap().0]));
+}
+
+#[test]
+fn a_handshake_that_stays_half_open_is_given_up() {
+    refused_with("did not answer within", |driver| driver.wire.wait_for_hang_up());
+    refused_with("did not answer within", |mut driver| {
+        driver.hello();
+        driver.wire.say(&[3, 0, 0]);
+        driver.wire.see_off();
+    });
+    refused_with("did not answer within", |mut driver| {
+        driver.accept();
+        driver.wire.see_off();
+    });
+}
+
+/// It completes nothing and reads nothing.
+#[test]
+fn a_driver_that_does_nothing_is_waited_for_asleep_and_not_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("driver.sock");
+    let driver = listen(&socket, |driver| {
+        let peer = driver.share();
+        peer.full_ring();
+        peer.wire.wait_for_hang_up();
+    });
+    let flags = ["--transport=shm", "--depth=8", "--idle=sleep", "--duration=50ms", "--drain-timeout=50ms"];
+    let (status, report) = report(&socket, &flags);
+    driver.join().unwrap();
+    assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
+    assert_eq!((status, report.totals.in_flight), (Some(3), 8));
+    assert!(report.process.cpu_ns < 500_000_000, "2 s of waiting took {} ns of CPU", report.process.cpu_ns);
+    assert!(report.process.idle.sleeps < 100, "{}", report.process.idle.sleeps);
+}
+
+/// It works, but wakes nobody: the watchdog does, and says so.
+#[test]
+fn a_driver_that_never_rings_is_found_out_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("driver.sock");
+    let driver = listen(&socket, |driver| {
+        let mut peer = driver.share();
+        (0..8).for_each(|slot| peer.ring.completion(slot, 0));
+        for submitted in [8, 16, 24] {
+            peer.ring.wait_for(PRODUCED, |count| count == submitted);
+            peer.ring.wait_for(PRODUCER_EVENT, |event| event > 0);
+            peer.ring.word(COMPLETED, submitted);
+        }
+        peer.bye();
+        let report = DriverReport { received: 24, sent: 24, ..DriverReport::default() };
+        let bye = Bye { reason: ByeReason::Finished, frames: 24, report: Some(report) };
+        peer.wire.tell(&Control::Bye(Box::new(bye)));
+        peer.wire.see_off();
+    });
+    let flags = ["--transport=shm", "--depth=8", "--idle=sleep", "--packets=24"];
+    let (status, report) = report(&socket, &flags);
+    driver.join().unwrap();
+    assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
+    assert_eq!((status, report.totals.delivered, &report.ending), (Some(1), 24, &Ending::Finished));
+    assert!((1..=3).contains(&report.doorbells.missed), "{:?}", report.doorbells);
+    assert!(report.warnings.iter().any(|warning| warning.contains("wake-ups were lost")), "{:?}", report.warnings);
+}

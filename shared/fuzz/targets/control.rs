@@ -1,0 +1,21 @@
+//! Bytes from the socket: whatever they are, they are records, or refused, or too few.
+
+use shared::wire::{Parsed, encode_control, parse};
+
+/// Reads records one behind the other, as a session does.
+pub(crate) fn target(data: &[u8]) {
+    let mut rest = data;
+    while let Ok(Some((record, len))) = parse(rest) {
+        assert!((1..=rest.len()).contains(&len), "a record of {len} in {} bytes", rest.len());
+        assert_eq!(parse(&rest[..len - 1]), Ok(None), "a record that is whole too early");
+        if let Parsed::Frame(descriptor, bytes) = &record {
+            assert_eq!(descriptor.len as usize, bytes.len());
+        }
+        if let Parsed::Control(message) = &record {
+            let again = encode_control(message).map_err(|error| error.to_string());
+            let again = again.as_deref().unwrap_or_else(|error| panic!("{message:?} cannot be sent: {error}"));
+            assert_eq!(parse(again), Ok(Some((Parsed::Control(message.clone()), again.len()))));
+        }
+        rest = &rest[len..];
+    }
+}

@@ -1,0 +1,125 @@
+//! The ring's memory under a peer that writes what it likes, and both ends that read it.
+//!
+//! The input is a script: each step moves the peer or the end, and takes its operands from the
+//! bytes behind it. Whatever the peer does, the end keeps the bounds of the ring, and once it has
+//! closed it stays so.
+
+use std::os::unix::net::UnixStream;
+
+use shared::exec::{Clock, Source};
+use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
+use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, MAX_FRAME, Port, Producer, Status};
+use shared::testing::{HEAD, RawRing};
+use shared::units::Nanos;
+
+/// Slots of the ring, by the first byte: few, so that it is often full.
+const DEPTHS: [u32; 4] = [1, 2, 3, 8];
+
+/// Plays the script against one end.
+pub(crate) fn target(data: &[u8]) {
+    let Some((&how, script)) = data.split_first() else { return };
+    let depth = Depth::new(DEPTHS[usize::from(how >> 1) % DEPTHS.len()]).unwrap_or_else(|error| panic!("{error}"));
+    let Ok((ours, theirs)) = UnixStream::pair() else { return };
+    // A system without memory or descriptors is no finding.
+    let Ok((memory, file)) = SharedMemory::create(depth, 1) else { return };
+    let peer = RawRing::new(file, depth.get());
+    match how & 1 {
+        0 => ShmConsumer::new(ours.into(), memory).map(|end| consume(&end, &peer, depth, Script(script))),
+        _ => ShmProducer::new(ours.into(), memory).map(|end| produce(end, &peer, depth, Script(script))),
+    }
+    .unwrap_or_else(|error| panic!("{error}"));
+    drop(theirs);
+}
+
+/// The rest of the input.
+struct Script<'a>(&'a [u8]);
+
+impl Script<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    /// A count: small ones, and those around the powers of two.
+    fn word(&mut self) -> Option<u64> {
+        let byte = self.byte()?;
+        let near = u64::from(byte & 15);
+        Some(match byte >> 4 {
+            0..=9 => u64::from(byte),
+            10 => (1 << 31) + near - 8,
+            11 => (1 << 32) + near - 8,
+            12 => (1u64 << 63).wrapping_add(near) - 8,
+            13 => near.wrapping_sub(16),
+            14 => 1500 + near,
+            _ => self.0.first_chunk().map_or(near, |bytes| u64::from_le_bytes(*bytes)),
+        })
+    }
+
+    /// Lets the peer write somewhere.
+    fn scribble(&mut self, peer: &RawRing) -> Option<()> {
+        let (step, value) = (self.byte()?, self.word()?);
+        let slot = u32::from(step >> 3) % peer.depth();
+        match step & 7 {
+            // Frames published, completed, both events, the plan.
+            which @ 1..=5 => peer.word(u64::from(which) * 128, value),
+            6 => peer.word(HEAD + u64::from(slot) * 8, value),
+            7 => peer.word(peer.slot_at(slot) + u64::from(step >> 6) * 8, value),
+            _ => peer.slot(slot, value as u32),
+        }
+        Some(())
+    }
+}
+
+fn consume(end: &ShmConsumer, peer: &RawRing, depth: Depth, mut script: Script<'_>) {
+    let (mut taken, mut completed) = (0u64, 0u64);
+    let mut buffer = [0; MAX_FRAME];
+    while let Some(step) = script.byte() {
+        let closed = end.is_closed();
+        match step % 6 {
+            0 | 1 => drop(script.scribble(peer)),
+            2 => drop(end.exchange()),
+            3 => {
+                let looked = end.peek();
+                assert!(looked.is_none_or(|frame| (1..=MAX_FRAME).contains(&(frame.len as usize))));
+                let expected = looked.map_or(0, |frame| frame.len as usize);
+                if let Some(bytes) = end.take(Some(&mut buffer)) {
+                    assert_eq!(bytes.len(), expected);
+                    taken += 1;
+                }
+            }
+            4 if completed < taken => {
+                end.complete(Completion { position: completed, status: Status::Sent, at: Nanos(completed) });
+                completed += 1;
+            }
+            _ => {
+                assert!(end.patience(5) <= 5);
+                end.before_sleep();
+                end.after_sleep();
+            }
+        }
+        assert!(taken - completed + u64::from(end.waiting()) <= u64::from(depth.get()), "more than the ring holds");
+        assert!(end.is_closed() || !closed, "closed is closed");
+    }
+}
+
+fn produce(end: ShmProducer, peer: &RawRing, depth: Depth, mut script: Script<'_>) {
+    let ring = Producer::new(end, depth, Clock::default());
+    while let Some(step) = script.byte() {
+        let (closed, before) = (ring.port().is_closed(), ring.stats());
+        match step % 6 {
+            0 | 1 => drop(script.scribble(peer)),
+            2 => drop(ring.port().exchange()),
+            3 => drop(ring.try_reserve().map(|permit| permit.submit(Descriptor::default(), &[1; 42], &[2]))),
+            4 => drop(ring.next_completion()),
+            _ => {
+                ring.port().before_sleep();
+                ring.port().after_sleep();
+            }
+        }
+        let after = ring.stats();
+        assert!(ring.outstanding() <= depth.get(), "more than the ring holds");
+        assert!(after.completed <= after.submitted && after.completed >= before.completed);
+        assert!(ring.port().is_closed() || !closed, "closed is closed");
+    }
+}

@@ -1,0 +1,97 @@
+//! The driver's side.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+
+use super::{Heard, Parcel, Peer, Wire};
+use crate::exec::monotonic_now;
+use crate::report::DriverReport;
+use crate::ring::{Completion, Status};
+use crate::wire::{Accept, Bye, ByeReason, Control, Hello, PREAMBLE_LEN, encode_completion};
+
+/// Which session this driver grants.
+const GENERATION: u64 = 7;
+
+/// A connection to a stack.
+#[derive(Debug)]
+pub struct Driver {
+    /// The connection.
+    pub wire: Wire,
+    /// Frames completed over the socket so far.
+    pub completed: u64,
+}
+
+/// Listens at `socket` and plays `part` for the first stack that comes.
+pub fn listen(socket: &Path, part: impl FnOnce(Driver) + Send + 'static) -> JoinHandle<()> {
+    let listener = UnixListener::bind(socket).unwrap();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        part(Driver { wire: Wire::new(stream), completed: 0 });
+    })
+}
+
+impl Driver {
+    /// Hears what the stack asks for.
+    pub fn hello(&mut self) -> Hello {
+        let mut preamble = [0; PREAMBLE_LEN];
+        self.wire.read(&mut preamble);
+        match self.wire.hear() {
+            Some(Heard::Control(Control::Hello(hello))) => hello,
+            other => panic!("no greeting: {other:?}"),
+        }
+    }
+
+    /// Grants what the stack asks for. Returns the depth.
+    pub fn accept(&mut self) -> u32 {
+        let rings = self.hello().rings;
+        let depth = rings[0].depth;
+        let accept = Accept { generation: GENERATION, rings, link_bits_per_second: None, settings: "{}".to_owned() };
+        self.wire.tell(&Control::Accept(Box::new(accept)));
+        depth
+    }
+
+    /// Grants what the stack asks for, and hands over a ring as it must be.
+    pub fn share(mut self) -> Peer {
+        let depth = self.accept();
+        let parcel = Parcel::honest(depth, GENERATION);
+        parcel.send(self.wire.as_fd());
+        Peer { ring: parcel.into_ring(depth), wire: self.wire }
+    }
+
+    /// Grants what the stack asks for, and hands over whatever `parcel` makes.
+    pub fn hand_over(&mut self, parcel: impl FnOnce(u32, u64) -> Parcel) {
+        let depth = self.accept();
+        parcel(depth, GENERATION).send(self.wire.as_fd());
+    }
+
+    /// Completes the oldest frame that came over the socket.
+    pub fn complete(&mut self) {
+        let completion = Completion { position: self.completed, status: Status::Sent, at: monotonic_now() };
+        self.completed += 1;
+        self.wire.say(&encode_completion(&completion));
+    }
+
+    /// Completes every frame that comes over the socket, and answers the farewell.
+    pub fn serve(mut self) {
+        while let Some(heard) = self.wire.hear() {
+            match heard {
+                Heard::Frame => self.complete(),
+                Heard::Control(Control::Bye(_)) => self.leave(ByeReason::Finished),
+                other => panic!("no part of a session: {other:?}"),
+            }
+        }
+    }
+
+    /// Says farewell with a report: everything that was received was completed.
+    pub fn leave(&mut self, reason: ByeReason) {
+        let report = DriverReport { received: self.completed, sent: self.completed, ..DriverReport::default() };
+        self.report(reason, report);
+    }
+
+    /// Says farewell with any report.
+    pub fn report(&mut self, reason: ByeReason, report: DriverReport) {
+        self.wire.tell(&Control::Bye(Box::new(Bye { reason, frames: self.completed, report: Some(report) })));
+    }
+}

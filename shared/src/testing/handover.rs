@@ -1,0 +1,84 @@
+//! What a driver hands over, right or wrong.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::{RawRing, size_of_ring};
+use crate::ring::Depth;
+use crate::ring::shm::SharedMemory;
+use crate::wire::MEMORY_RECORD;
+
+/// A record, and the descriptors that travel with it.
+#[derive(Debug)]
+pub struct Parcel {
+    record: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Parcel {
+    /// A ring of `depth` slots, sealed and labelled for session `generation`.
+    pub fn honest(depth: u32, generation: u64) -> Self {
+        let (_, file) = SharedMemory::create(Depth::new(depth).unwrap(), generation).unwrap();
+        Self::of(vec![file])
+    }
+
+    /// Any descriptors.
+    pub fn of(descriptors: Vec<OwnedFd>) -> Self {
+        Self { record: MEMORY_RECORD.to_vec(), descriptors }
+    }
+
+    /// Another record in front of the same descriptors.
+    pub fn labelled(self, record: &[u8]) -> Self {
+        Self { record: record.to_vec(), ..self }
+    }
+
+    /// Memory of `len` bytes with nothing in it, under `seals`.
+    pub fn memory(len: u64, seals: SealFlags) -> Self {
+        let file = memfd_create("test", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        ftruncate(&file, len).unwrap();
+        fcntl_add_seals(&file, seals).unwrap();
+        Self::of(vec![file])
+    }
+
+    /// A sealed ring of one byte less.
+    pub fn truncated(depth: u32) -> Self {
+        Self::memory(size_of_ring(depth) - 1, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
+    }
+
+    /// A ring that could be taken away again.
+    pub fn unsealed(depth: u32) -> Self {
+        Self::memory(size_of_ring(depth), SealFlags::empty())
+    }
+
+    /// `count` rings at once.
+    pub fn several(count: usize, depth: u32, generation: u64) -> Self {
+        let one = Self::honest(depth, generation).descriptors.remove(0);
+        Self::of((0..count).map(|_| one.try_clone().unwrap()).collect())
+    }
+
+    /// Sends it.
+    pub fn send(&self, stream: BorrowedFd<'_>) {
+        let descriptors: Vec<_> = self.descriptors.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() {
+            assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+        }
+        sendmsg(stream, &[IoSlice::new(&self.record)], &mut control, SendFlags::NOSIGNAL).unwrap();
+    }
+
+    /// The only descriptor.
+    pub fn into_file(mut self) -> OwnedFd {
+        assert_eq!(self.descriptors.len(), 1);
+        self.descriptors.remove(0)
+    }
+
+    /// The ring in the only descriptor.
+    pub fn into_ring(self, depth: u32) -> RawRing {
+        RawRing::new(self.into_file(), depth)
+    }
+}

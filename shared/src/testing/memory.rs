@@ -1,0 +1,116 @@
+//! The ring's memory, as a program without this crate would see it.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+/// Where the generation lies.
+pub const GENERATION_AT: u64 = 8;
+/// Frames published.
+pub const PRODUCED: u64 = 128;
+/// Frames completed.
+pub const COMPLETED: u64 = 256;
+/// What wakes the producer.
+pub const PRODUCER_EVENT: u64 = 384;
+/// What wakes the consumer.
+pub const CONSUMER_EVENT: u64 = 512;
+/// When a sleeping consumer wakes by itself.
+pub const CONSUMER_PLAN: u64 = 640;
+/// Bytes in front of the completions.
+pub const HEAD: u64 = 1024;
+/// From one slot to the next.
+pub const STRIDE: u64 = 1664;
+
+/// Long enough for the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes of a ring of `depth` slots.
+pub fn size_of_ring(depth: u32) -> u64 {
+    slot_at(depth, depth)
+}
+
+fn slot_at(depth: u32, slot: u32) -> u64 {
+    (HEAD + u64::from(depth) * 8).next_multiple_of(128) + u64::from(slot) * STRIDE
+}
+
+/// Reads and writes whatever it likes.
+#[derive(Debug)]
+pub struct RawRing {
+    file: File,
+    depth: u32,
+}
+
+impl RawRing {
+    /// The ring in `file`.
+    pub fn new(file: OwnedFd, depth: u32) -> Self {
+        Self { file: File::from(file), depth }
+    }
+
+    /// How many slots it has.
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// The descriptor.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Sets a word.
+    pub fn word(&self, at: u64, value: u64) {
+        self.file.write_all_at(&value.to_ne_bytes(), at).unwrap();
+    }
+
+    /// Reads a word.
+    pub fn read(&self, at: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.file.read_exact_at(&mut bytes, at).unwrap();
+        u64::from_ne_bytes(bytes)
+    }
+
+    /// The same memory once more.
+    pub fn again(&self) -> Self {
+        Self { file: self.file.try_clone().unwrap(), depth: self.depth }
+    }
+
+    /// Waits until a word is as `wanted`. The other side moves it meanwhile; only a test that fails
+    /// gives up.
+    pub fn wait_for(&self, at: u64, wanted: impl Fn(u64) -> bool) -> u64 {
+        let began = Instant::now();
+        loop {
+            let value = self.read(at);
+            if wanted(value) {
+                return value;
+            }
+            assert!(began.elapsed() < PATIENCE, "the word at {at} stays {value}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Reads as many bytes as `into` takes.
+    pub fn bytes(&self, at: u64, into: &mut [u8]) {
+        self.file.read_exact_at(into, at).unwrap();
+    }
+
+    /// Where slot `slot` lies.
+    pub fn slot_at(&self, slot: u32) -> u64 {
+        slot_at(self.depth, slot)
+    }
+
+    /// Writes a slot's header that claims `len` bytes.
+    pub fn slot(&self, slot: u32, len: u32) {
+        self.file.write_all_at(&len.to_ne_bytes(), self.slot_at(slot)).unwrap();
+    }
+
+    /// Writes a completion with any status, at 99 ns of the clock.
+    pub fn completion(&self, slot: u32, status: u64) {
+        self.word(HEAD + u64::from(slot) * 8, (99 << 4) | status);
+    }
+
+    /// Fills slot after slot with frames of 60 bytes and publishes `count` of them in all.
+    pub fn publish(&self, count: u64) {
+        (0..self.depth).for_each(|slot| self.slot(slot, 60));
+        self.word(PRODUCED, count);
+    }
+}

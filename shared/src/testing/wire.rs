@@ -1,0 +1,145 @@
+//! Records on a socket, one at a time and never a byte further.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
+use rustix::net::{RecvFlags, recv};
+
+use crate::ring::Completion;
+use crate::wire::{Control, DOORBELL_RECORD, Parsed, encode_control, parse};
+
+/// Long enough for the slowest machine; only a test that fails waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection.
+#[derive(Debug)]
+pub struct Wire {
+    stream: UnixStream,
+    /// The beginning of a record that has not come whole.
+    begun: Vec<u8>,
+}
+
+/// What a peer may send.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// A frame, over the socket transport.
+    Frame,
+    /// A completion, over the socket transport.
+    Completion(Completion),
+    /// A control message.
+    Control(Control),
+    /// A doorbell.
+    Doorbell,
+}
+
+impl Wire {
+    /// Over `stream`.
+    pub fn new(stream: UnixStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self { stream, begun: Vec::new() }
+    }
+
+    /// Sends any bytes. A peer that hung up meanwhile does not hear them.
+    pub fn say(&mut self, bytes: &[u8]) {
+        match self.stream.write_all(bytes) {
+            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+            written => written.unwrap(),
+        }
+    }
+
+    /// Sends a control message.
+    pub fn tell(&mut self, message: &Control) {
+        self.say(&encode_control(message).unwrap());
+    }
+
+    /// Sends a control message two times in one go.
+    pub fn tell_twice(&mut self, message: &Control) {
+        self.say(&encode_control(message).unwrap().repeat(2));
+    }
+
+    /// Rings.
+    pub fn doorbells(&mut self, count: usize) {
+        self.say(&DOORBELL_RECORD.repeat(count));
+    }
+
+    /// Reads exactly as many bytes as `into` takes.
+    pub fn read(&mut self, into: &mut [u8]) {
+        self.stream.read_exact(into).unwrap();
+    }
+
+    /// The next record; `None` once the peer has hung up. What is behind it stays in the socket, for
+    /// whoever reads next.
+    pub fn hear(&mut self) -> Option<Heard> {
+        let mut ahead = vec![0; 128 * 1024];
+        loop {
+            let came = retry_on_intr(|| recv(&self.stream, &mut ahead[..], RecvFlags::PEEK));
+            let came = match came {
+                Ok((_, 0)) | Err(rustix::io::Errno::CONNRESET) => {
+                    assert!(self.begun.is_empty(), "the peer hung up in the middle of a record");
+                    return None;
+                }
+                Ok((_, came)) => came,
+                Err(error) => panic!("nothing came: {error}"),
+            };
+            let known = self.begun.len();
+            self.begun.extend_from_slice(&ahead[..came]);
+            let whole = parse(&self.begun).unwrap().map(|(record, len)| (Heard::from(record), len));
+            let take = whole.as_ref().map_or(came, |(_, len)| len - known);
+            self.stream.read_exact(&mut ahead[..take]).unwrap();
+            if let Some((heard, _)) = whole {
+                self.begun.clear();
+                return Some(heard);
+            }
+        }
+    }
+
+    /// The next control message, whatever comes before it.
+    pub fn control(&mut self) -> Option<Control> {
+        loop {
+            if let Heard::Control(message) = self.hear()? {
+                return Some(message);
+            }
+        }
+    }
+
+    /// Waits until the peer has hung up, and reads nothing, not even that.
+    pub fn wait_for_hang_up(&self) {
+        let mut gone = [PollFd::new(&self.stream, PollFlags::RDHUP)];
+        let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+        let hung_up = retry_on_intr(|| poll(&mut gone, Some(&patience))).unwrap();
+        assert_eq!(hung_up, 1, "the peer does not hang up");
+    }
+
+    /// Waits until the peer has hung up, whatever it still says.
+    pub fn see_off(&mut self) {
+        while self.hear().is_some() {}
+    }
+}
+
+impl From<Parsed<'_>> for Heard {
+    fn from(record: Parsed<'_>) -> Self {
+        match record {
+            Parsed::Frame(..) => Self::Frame,
+            Parsed::Completion(completion) => Self::Completion(completion),
+            Parsed::Control(message) => Self::Control(message),
+            Parsed::Doorbell => Self::Doorbell,
+        }
+    }
+}
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+impl From<Wire> for OwnedFd {
+    fn from(wire: Wire) -> Self {
+        wire.stream.into()
+    }
+}
