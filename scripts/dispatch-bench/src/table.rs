@@ -30,7 +30,9 @@ fn about(report: &Report) -> String {
          another one for each pass. Times \
          are medians, with quartiles, of {} interleaved repetitions of {} calls; `x native` is against `native` in the \
          same column. Instructions, allocations and bytes are per call; bytes are what holds a call under way, on the \
-         heap or not. All arms computed the same. The sync arms cannot wait: refused, they call again.",
+         heap or not. All arms computed the same. The sync arms cannot wait: refused, they call again. A chain of \
+         `slot`s carries one call at a time; `stackfuture` wants futures that are `Send`, which is claimed here with \
+         `unsafe` and costs nothing at run time; the others need no `unsafe`.",
         report.levels, report.variants, report.repetitions, report.calls
     )
 }

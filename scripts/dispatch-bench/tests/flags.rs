@@ -1,6 +1,6 @@
 //! The program as people run it: what is wrong is said in one line, with the remedy.
-
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
 use tempfile::TempDir;
