@@ -103,10 +103,11 @@ impl Drop for InSlot {
 /// levels: if it were not, beginning would be the same for all variants, and the compiler would fold it.
 fn end<const V: u64, L: Leaf>(ring: &'static Ring, functions: &mut Vec<*const ()>) -> &'static dyn Slot {
     let start = move |word: u64| {
-        let word = word ^ const { key(V, 0) };
+        // In two halves, so that neither beginning nor polling is the same for all variants.
+        let word = word ^ const { key(V, 0) ^ key(V, LEVELS as u64) };
         async move {
             L::room(ring).await;
-            L::send(word)
+            L::send(word ^ const { key(V, LEVELS as u64) })
         }
     };
     Place::leaked(start, 0, functions)
