@@ -42,14 +42,22 @@ need_cargo() {
 
 # Builds all three programs, and names the lab's: $lab.
 build() {
+    build_program release lab --package lab --package driver --package netstack
+    # shellcheck disable=SC2034  # whoever sources this uses it
+    lab=$program
+}
+
+# Builds, and names one of the programs: $program. build_program PROFILE NAME FLAG-OF-CARGO ...
+build_program() {
+    local profile=$1 name=$2
+    shift 2
     need_cargo
     # Progress and errors of the build are no part of a script's output.
-    (cd "$root" && cargo build --release --package lab --package driver --package netstack) >&2 ||
-        give_up "the build failed, for the reason above"
+    (cd "$root" && cargo build --profile "$profile" "$@") >&2 || give_up "the build failed, for the reason above"
     local target=${CARGO_TARGET_DIR:-target}
     [[ $target == /* ]] || target=$root/$target
-    lab=$target/release/lab
-    [[ -x $lab ]] || give_up "there is no program $lab after the build; if cargo builds elsewhere, say where in CARGO_TARGET_DIR"
+    program=$target/$profile/$name
+    [[ -x $program ]] || give_up "there is no program $program after the build; if cargo builds elsewhere, say where in CARGO_TARGET_DIR"
 }
 
 # The folder of today's results, unless --out names another.

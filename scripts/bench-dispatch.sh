@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# What a call through five levels costs, in each way to call: scripts/bench-dispatch.sh [--out DIR] [FLAG ...]
+#
+# Builds 512 variants of every level, which takes minutes, then measures: time, instructions (where
+# valgrind is installed), allocations, bytes; with one variant, and with all of them in shuffled order;
+# with a leaf that is always ready, one that waits, and one that writes a header. The table and the
+# exact figures (JSON) are left in bench-results/<date>-<machine>, or DIR. FLAGs go to the benchmark:
+# --quick (seconds instead of minutes, after the build), --repetitions 31.
+set -euo pipefail
+# shellcheck source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+out=$(default_out)
+flags=()
+while (($#)); do
+    case $1 in
+    -h | --help)
+        help
+        exit
+        ;;
+    --out)
+        [[ -n ${2:-} ]] || fail "--out needs a folder, as in --out results"
+        out=$2
+        shift
+        ;;
+    *) flags+=("$1") ;;
+    esac
+    shift
+done
+
+build_program dispatch dispatch-bench --package dispatch-bench --features all-variants
+make_folder "$out"
+{
+    printf '# What a call through five levels costs\n\n%s\n- compiler: %s\n' "$(machine)" "$(rustc --version)"
+    printf -- '- made by `scripts/bench-dispatch.sh`; `dispatch-bench.json` has every repetition\n\n'
+    "$program" "${flags[@]}" --json "$out/dispatch-bench.json"
+} | tee "$out/dispatch-bench.md"
+printf '\nResults: %s\n' "$out"

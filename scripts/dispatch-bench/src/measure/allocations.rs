@@ -1,0 +1,67 @@
+//! Allocations, counted by an allocator that counts. It slows each of them down, so it is in a
+//! program of its own, and no time is measured there.
+
+use std::alloc::System;
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+use stats_alloc::{Region, StatsAlloc};
+
+use super::{Cell, Checksum, MeasureError, PASS, run};
+use crate::ring::Ring;
+
+/// The program, beside ours.
+const PROGRAM: &str = "dispatch-allocations";
+
+/// What the calls of one cell allocated: one of these for each of [`Cell::all`], in that order.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Allocated {
+    /// Per call.
+    pub allocations: f64,
+    /// Per call.
+    pub bytes: f64,
+    /// What one pass computed.
+    pub checksum: Checksum,
+}
+
+/// Counts, in a program whose allocator is `counting`.
+pub fn count_allocations(counting: &StatsAlloc<System>) -> Vec<Allocated> {
+    Cell::all().map(|cell| count(cell, counting)).collect()
+}
+
+fn count(cell: Cell, counting: &StatsAlloc<System>) -> Allocated {
+    let (ring, orders) = (Ring::full(), cell.mode.orders());
+    let table = cell.arm.build(cell.leaf, ring);
+    // The line for room grows when it is first used.
+    run(table.as_ref(), &orders[..1], ring);
+    let region = Region::new(counting);
+    let checksum = run(table.as_ref(), &orders[..1], ring);
+    let used = region.change();
+    let per_call = |amount: usize| amount as f64 / PASS as f64;
+    Allocated {
+        allocations: per_call(used.allocations + used.reallocations),
+        bytes: per_call(used.bytes_allocated),
+        checksum,
+    }
+}
+
+/// Runs the counting program, which is beside ours.
+///
+/// # Errors
+/// If it is not there, or fails.
+pub fn read_allocations() -> Result<Vec<Allocated>, MeasureError> {
+    let program = env::current_exe()?.parent().unwrap_or(Path::new("")).join(PROGRAM);
+    let refuse = |why: String| MeasureError::Allocations { program: program.clone(), why };
+    let output = Command::new(&program).output().map_err(|error| refuse(error.to_string()))?;
+    if !output.status.success() {
+        return Err(refuse(output.status.to_string()));
+    }
+    let counted: Vec<Allocated> = serde_json::from_slice(&output.stdout).map_err(|error| refuse(error.to_string()))?;
+    if counted.len() == Cell::all().count() {
+        Ok(counted)
+    } else {
+        Err(refuse(format!("it counted {} cells", counted.len())))
+    }
+}
