@@ -114,6 +114,7 @@ const PLACES: &[(&str, Place)] = &[
     ("driver/src/main.rs", Place::Room(Room::Process)),
     ("driver/src/pairs.rs", Place::Room(Room::Process)),
     ("driver/src/settings.rs", Place::Room(Room::Process)),
+    ("shared/src/cpu.rs", Place::Helper),
     ("shared/src/exec/", Place::Room(Room::Executor)),
     ("shared/src/exit.rs", Place::Room(Room::Process)),
     ("shared/src/ledger/", Place::Room(Room::Ledger)),
@@ -123,6 +124,7 @@ const PLACES: &[(&str, Place)] = &[
     ("shared/src/ring/", Place::Room(Room::Ring)),
     ("shared/src/settings.rs", Place::Room(Room::Process)),
     ("shared/src/signals.rs", Place::Room(Room::Process)),
+    ("shared/src/testing/", Place::Helper),
     ("shared/src/units/", Place::Helper),
     ("shared/src/wire/", Place::Room(Room::Ring)),
 ];
