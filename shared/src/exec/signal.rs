@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// Wakes whoever waits for a condition, when somebody says that it may have changed.
 ///
@@ -41,13 +41,18 @@ impl Signal {
 
     /// Ready with what `condition` returns as soon as that is something.
     pub fn wait_for<T>(&self, mut condition: impl FnMut() -> Option<T>) -> impl Future<Output = T> {
-        poll_fn(move |cx| match condition() {
+        poll_fn(move |cx| self.poll_for(cx, &mut condition))
+    }
+
+    /// One look of [`Signal::wait_for`]: if there is nothing yet, the task will be woken.
+    pub fn poll_for<T>(&self, cx: &mut Context<'_>, condition: impl FnOnce() -> Option<T>) -> Poll<T> {
+        match condition() {
             Some(value) => Poll::Ready(value),
             None => {
                 self.register(cx.waker());
                 Poll::Pending
             }
-        })
+        }
     }
 
     fn register(&self, waker: &Waker) {

@@ -1,18 +1,20 @@
 //! Credits, and the line of those who wait for them.
 
+use std::borrow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 /// A pool of credits with a FIFO line: ring slots by the one, send budgets by the byte.
 ///
 /// A released credit goes to the head of the line before anybody else can see it, so nobody
-/// overtakes, and as many waiters are woken as the credits suffice for.
-#[derive(Debug)]
+/// overtakes, and as many waiters are woken as the credits suffice for. Clones share the pool.
+#[derive(Debug, Clone)]
 pub struct Credits {
-    state: RefCell<State>,
+    state: Rc<RefCell<State>>,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,7 @@ impl Credits {
     /// A pool with all of its credits free.
     pub fn new(total: u64) -> Self {
         Self {
-            state: RefCell::new(State {
+            state: Rc::new(RefCell::new(State {
                 available: total,
                 line: VecDeque::new(),
                 waiters: Vec::new(),
@@ -47,12 +49,12 @@ impl Credits {
                 stopped: false,
                 stops: 0,
                 wakes: 0,
-            }),
+            })),
         }
     }
 
     /// Takes `need` credits now, or none: also none while others wait in line.
-    pub fn try_acquire(&self, need: u64) -> Option<Grant<'_>> {
+    pub fn try_acquire(&self, need: u64) -> Option<Grant<&Self>> {
         self.state.borrow_mut().take(need).then(|| Grant { pool: self, amount: need })
     }
 
@@ -64,8 +66,21 @@ impl Credits {
     }
 
     /// Waits in line for `need` credits. More than the pool ever has is never granted.
-    pub fn acquire(&self, need: u64) -> Acquire<'_> {
+    pub fn acquire(&self, need: u64) -> Acquire<&Self> {
         Acquire { pool: self, need, place: None }
+    }
+
+    /// Like [`Credits::acquire`], for who keeps the place in line beyond this call.
+    pub fn acquire_owned(&self, need: u64) -> Acquire<Self> {
+        Acquire { pool: self.clone(), need, place: None }
+    }
+
+    /// Holds here what `grant`, of the same pool, held.
+    pub(super) fn adopt(&self, grant: Grant) -> Grant<&Self> {
+        assert!(Rc::ptr_eq(&self.state, &grant.pool.state), "a credit is good for its own pool");
+        let amount = grant.amount;
+        grant.spend();
+        Grant { pool: self, amount }
     }
 
     /// Puts `amount` credits back and grants them to the head of the line.
@@ -166,21 +181,25 @@ impl State {
 /// Credits that are held. Dropped, they go back to the pool.
 #[derive(Debug)]
 #[must_use = "a grant that is dropped returns its credits at once"]
-pub struct Grant<'a> {
-    pool: &'a Credits,
+pub struct Grant<C: borrow::Borrow<Credits> = Credits> {
+    pool: C,
     amount: u64,
 }
 
-impl Grant<'_> {
+impl<C: borrow::Borrow<Credits>> Grant<C> {
     /// Keeps the credits out of the pool until somebody calls [`Credits::release`] for them.
-    pub fn spend(self) {
-        std::mem::forget(self);
+    #[inline(always)]
+    pub fn spend(mut self) {
+        self.amount = 0;
     }
 }
 
-impl Drop for Grant<'_> {
+impl<C: borrow::Borrow<Credits>> Drop for Grant<C> {
+    #[inline(always)]
     fn drop(&mut self) {
-        self.pool.release(self.amount);
+        if self.amount > 0 {
+            self.pool.borrow().release(self.amount);
+        }
     }
 }
 
@@ -188,39 +207,39 @@ impl Drop for Grant<'_> {
 /// the next in line.
 #[derive(Debug)]
 #[must_use = "nobody waits in a line that is not awaited"]
-pub struct Acquire<'a> {
-    pool: &'a Credits,
+pub struct Acquire<C: borrow::Borrow<Credits> = Credits> {
+    pool: C,
     need: u64,
     place: Option<usize>,
 }
 
-impl<'a> Future for Acquire<'a> {
-    type Output = Grant<'a>;
+impl<C: borrow::Borrow<Credits> + Clone + Unpin> Future for Acquire<C> {
+    type Output = Grant<C>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Grant<'a>> {
-        let (pool, need) = (self.pool, self.need);
-        let mut state = pool.state.borrow_mut();
-        let Some(place) = self.place else {
-            if state.take(need) {
-                return Poll::Ready(Grant { pool, amount: need });
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Grant<C>> {
+        let Self { pool, need, place } = &mut *self;
+        let mut state = (*pool).borrow().state.borrow_mut();
+        let Some(taken) = *place else {
+            if state.take(*need) {
+                return Poll::Ready(Grant { pool: pool.clone(), amount: *need });
             }
-            self.place = Some(state.join(need, cx.waker()));
+            *place = Some(state.join(*need, cx.waker()));
             return Poll::Pending;
         };
-        if let Waiter::Waiting { waker, .. } = &mut state.waiters[place] {
+        if let Waiter::Waiting { waker, .. } = &mut state.waiters[taken] {
             waker.clone_from(cx.waker());
             return Poll::Pending;
         }
-        state.leave(place);
-        self.place = None;
-        Poll::Ready(Grant { pool, amount: need })
+        state.leave(taken);
+        *place = None;
+        Poll::Ready(Grant { pool: pool.clone(), amount: *need })
     }
 }
 
-impl Drop for Acquire<'_> {
+impl<C: borrow::Borrow<Credits>> Drop for Acquire<C> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let mut state = self.pool.state.borrow_mut();
+        let mut state = self.pool.borrow().state.borrow_mut();
         if state.leave(place) {
             state.release(self.need);
         } else {
@@ -237,7 +256,7 @@ mod tests {
     use futures_util::task::noop_waker_ref;
     use proptest::prelude::*;
 
-    fn poll<'a>(future: &mut Acquire<'a>) -> Option<Grant<'a>> {
+    fn poll<'a>(future: &mut Acquire<&'a Credits>) -> Option<Grant<&'a Credits>> {
         match future.poll_unpin(&mut Context::from_waker(noop_waker_ref())) {
             Poll::Ready(grant) => Some(grant),
             Poll::Pending => None,
@@ -300,7 +319,7 @@ mod tests {
         #[test]
         fn conserved_and_fifo(total in 1u64..5, moves in proptest::collection::vec((0u8..4, 1u64..4), 0..200)) {
             let pool = Credits::new(total);
-            let mut line: VecDeque<Acquire<'_>> = VecDeque::new();
+            let mut line: VecDeque<Acquire<&Credits>> = VecDeque::new();
             let mut spent: Vec<u64> = Vec::new();
             for (what, amount) in moves {
                 let amount = amount.min(total);

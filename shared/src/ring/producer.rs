@@ -113,7 +113,21 @@ impl<P: ProducerPort> Producer<P> {
         Reserve { producer: self, credit: self.credits.acquire(1) }
     }
 
-    fn permit<'a>(&'a self, credit: Grant<'a>) -> Permit<'a, P> {
+    /// Like [`Producer::reserve`], for who keeps the place in line beyond this call: the credit has to
+    /// be [redeemed](Producer::redeem).
+    pub fn reserve_credit(&self) -> Acquire {
+        self.credits.acquire_owned(1)
+    }
+
+    /// The permit for a credit of this ring.
+    ///
+    /// # Panics
+    /// If the credit is of another ring.
+    pub fn redeem(&self, credit: Grant) -> Permit<'_, P> {
+        self.permit(self.credits.adopt(credit))
+    }
+
+    fn permit<'a>(&'a self, credit: Grant<&'a Credits>) -> Permit<'a, P> {
         Permit { producer: self, credit }
     }
 
@@ -198,7 +212,7 @@ impl<P: ProducerPort> Producer<P> {
 #[must_use = "a permit that is dropped returns its credit"]
 pub struct Permit<'a, P: ProducerPort> {
     producer: &'a Producer<P>,
-    credit: Grant<'a>,
+    credit: Grant<&'a Credits>,
 }
 
 impl<P: ProducerPort> Permit<'_, P> {
@@ -223,7 +237,7 @@ impl<P: ProducerPort> Permit<'_, P> {
 #[must_use = "nobody waits in a line that is not awaited"]
 pub struct Reserve<'a, P> {
     producer: &'a Producer<P>,
-    credit: Acquire<'a>,
+    credit: Acquire<&'a Credits>,
 }
 
 impl<'a, P: ProducerPort> Future for Reserve<'a, P> {
