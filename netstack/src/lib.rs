@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod dispatch;
 pub mod flow;
 pub mod process;
 pub mod session;

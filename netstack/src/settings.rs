@@ -12,6 +12,7 @@ use shared::units::Nanos;
 use shared::wire::TransportKind;
 
 use crate::app::AppSpec;
+use crate::dispatch::Dispatch;
 use crate::stack::{MacAddr, Policy};
 
 /// The stack's settings.
@@ -47,6 +48,11 @@ pub struct StackSettings {
     /// How frames travel to the driver.
     #[arg(long, env = "PUSHBACK_TRANSPORT", value_enum, default_value_t)]
     pub transport: TransportKind,
+
+    /// How the layers call each other: what an `async fn` in each of them costs.
+    #[arg(long, value_name = "WAY", env = "PUSHBACK_DISPATCH", value_enum, default_value_t)]
+    #[serde(default)]
+    pub dispatch: Dispatch,
 
     /// How long to wait for a driver to listen and to answer.
     #[arg(long, value_name = "TIME", env = "PUSHBACK_CONNECT_TIMEOUT", default_value = "2s")]

@@ -8,13 +8,13 @@ mod flows;
 mod offer;
 mod stage;
 
+pub use blocked::Timed;
 pub use flows::Flows;
 pub use offer::Offer;
 pub use stage::Stage;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
 
 use shared::exec::{Clock, Signal};
@@ -22,8 +22,6 @@ use shared::ledger::{Counters, DropReason, RefuseReason};
 use shared::report::Distribution;
 use shared::ring::Credits;
 use shared::units::Nanos;
-
-use blocked::Timed;
 
 /// One app's account.
 #[derive(Debug)]
@@ -143,9 +141,9 @@ impl Flow {
         self.settled.notify();
     }
 
-    /// Awaits `wait`, and counts the time if it takes any.
-    pub async fn blocked_on<W: Future>(&self, stage: Stage, wait: W) -> W::Output {
-        Timed::new(self, stage, pin!(wait)).await
+    /// `wait`, and the time counted if it takes any.
+    pub fn timed<W: Future + Unpin>(self: &Rc<Self>, stage: Stage, wait: W) -> Timed<W> {
+        Timed::new(Rc::clone(self), stage, wait)
     }
 
     /// Ready once `packets` of the accepted ones have completed or died.
@@ -239,10 +237,10 @@ mod tests {
         let account = Flow::new(0, "test", None, &clock);
         let (flow, timer) = (Rc::clone(&account), clock.clone());
         let done = run(&clock, Virtual::default(), |_| async move {
-            flow.blocked_on(Stage::Room, timer.sleep_until(Nanos(30))).await;
-            let wait = flow.blocked_on(Stage::Room, std::future::pending::<()>());
-            futures_util::future::select(pin!(wait), timer.sleep_until(Nanos(40))).await;
-            assert_eq!(flow.blocked_on(Stage::Budget, std::future::pending::<()>()).now_or_never(), None);
+            flow.timed(Stage::Room, timer.sleep_until(Nanos(30))).await;
+            let wait = flow.timed(Stage::Room, std::future::pending::<()>());
+            futures_util::future::select(wait, timer.sleep_until(Nanos(40))).await;
+            assert_eq!(flow.timed(Stage::Budget, std::future::pending::<()>()).now_or_never(), None);
         });
         assert_eq!(done, Ok(()));
         assert_eq!((account.blocked(Stage::Room).count(), account.blocked_ns()), (2, 40));

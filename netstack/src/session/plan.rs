@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
 use crate::app::{Horizon, ResolveError, ResolvedApp, resolve_all};
+use crate::dispatch::Dispatch;
 use crate::settings::{Neighbour, StackSettings};
 use crate::stack::{MacAddr, Policy, Routes};
 
@@ -13,6 +14,8 @@ use crate::stack::{MacAddr, Policy, Routes};
 pub struct Plan {
     /// What the device does when the ring is full.
     pub policy: Policy,
+    /// How the layers call each other.
+    pub dispatch: Dispatch,
     /// Places of the device's queue.
     pub txqueue: u32,
     /// What all randomness derives from.
@@ -110,6 +113,7 @@ impl Plan {
         }
         Ok(Self {
             policy: settings.policy,
+            dispatch: settings.dispatch,
             txqueue: settings.txqueue,
             seed,
             apps,

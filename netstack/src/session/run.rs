@@ -17,9 +17,10 @@ use shared::wire::{Bye, ByeReason, Control};
 use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
 use super::sampler::Sampler;
-use crate::app::{Ended, Run, run_app};
+use crate::app::{Ended, Run};
+use crate::dispatch::{Parts, Start};
 use crate::flow::{Flow, Flows};
-use crate::stack::{Costly, Ethernet, Ip, Neighbours, Policy, RingDevice, Udp, UdpSocket};
+use crate::stack::{Costly, Neighbours, Policy, RingDevice};
 
 /// How long a driver may take to say farewell.
 const FAREWELL: Nanos = Nanos::from_secs(2);
@@ -75,15 +76,13 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     stack.close(began, warm.get(), sampler)
 }
 
-/// The protocol layers above the ring, topmost first.
-type Layers<P> = Udp<Ip<Ethernet<Costly<Rc<RingDevice<P>>>>>>;
-
 /// Everything of a run that its phases share.
 struct Stack<P> {
     clock: Clock,
     flows: Rc<Flows>,
     device: Rc<RingDevice<P>>,
-    udp: Rc<Layers<P>>,
+    /// Starts an app on the layers above the device.
+    start: Start,
     interrupted: Cell<bool>,
     /// Whether we said farewell.
     said: Cell<bool>,
@@ -119,13 +118,14 @@ impl<P: ProducerPort + 'static> Stack<P> {
         let device = Rc::new(RingDevice::new(ring, plan.policy, places, Rc::clone(&flows), clock.clone()));
         device.answer_before_sleep();
         let device_of_layers = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
-        let ethernet = Ethernet::new(device_of_layers, plan.mac, neighbours, Rc::clone(&flows), clock.clone());
-        let udp = Rc::new(Udp::new(Ip::new(ethernet, plan.routes.clone())));
+        let routes = plan.routes.clone();
+        let parts = Parts { mac: plan.mac, neighbours, routes, flows: Rc::clone(&flows), clock: clock.clone() };
+        let start = plan.dispatch.stack(device_of_layers, parts);
         Self {
             clock: clock.clone(),
             flows,
             device,
-            udp,
+            start,
             interrupted: Cell::default(),
             said: Cell::default(),
             bye: RefCell::default(),
@@ -182,12 +182,12 @@ impl<P: ProducerPort + 'static> Stack<P> {
             let flow = self.flows.get(app.index());
             // More apps than ports share them: nothing ever answers.
             let port = FIRST_PORT | (app.index() as u16 & !FIRST_PORT);
-            let socket = UdpSocket::new(Rc::clone(&self.udp), Rc::clone(&flow), port);
             let (clock, ended) = (self.clock.clone(), Rc::clone(&apps.ended));
             let run = Run { seed: plan.seed, clock, horizon: plan.horizon(), ended };
             let (running, changed) = (Rc::clone(&apps.running), Rc::clone(&apps.changed));
+            let app = (self.start)(app, flow, port, run);
             tasks.spawn(async move {
-                run_app(app, flow, socket, run).await;
+                app.await;
                 running.set(running.get() - 1);
                 changed.notify();
             });

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use shared::exec::Clock;
 use shared::units::Nanos;
 
-use super::{Device, Packet, SendError};
+use super::{Device, Packet, Place, SendError};
 
 /// A device behind a CPU that takes `cost` for each packet, one packet after the other.
 ///
@@ -27,6 +27,15 @@ impl<D: Device> Costly<D> {
     }
 }
 
+impl<D> Costly<D> {
+    /// Takes the CPU for one packet: when it will have finished with it.
+    fn occupy(&self) -> Nanos {
+        let done = self.free_at.get().max(self.clock.now()) + self.cost;
+        self.free_at.set(done);
+        done
+    }
+}
+
 impl<D: Device> Device for Costly<D> {
     fn max_frame(&self) -> usize {
         self.below.max_frame()
@@ -34,9 +43,9 @@ impl<D: Device> Device for Costly<D> {
 
     async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         if self.cost > Nanos::ZERO {
-            let done = self.free_at.get().max(self.clock.now()) + self.cost;
-            self.free_at.set(done);
-            self.clock.sleep_until(done).await;
+            let own = Place::default();
+            // Not taken out of its place: a packet that waits for room afterwards has done its work.
+            packet.place().unwrap_or(&own).cpu().over(|| self.clock.sleep_until(self.occupy())).await;
         }
         self.below.send(packet).await
     }

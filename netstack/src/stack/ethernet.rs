@@ -1,15 +1,17 @@
 //! Ethernet: the neighbour's address and the frame header (IEEE 802.3, RFC 894, RFC 2464).
 
+use std::future::Future;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use etherparse::{EtherType, Ethernet2Header};
-use futures_util::future::{Either, select};
-use shared::exec::Clock;
+use futures_util::FutureExt;
+use shared::exec::{Clock, Sleep};
 use shared::units::Nanos;
 
-use super::{Device, MacAddr, Neighbours, Packet, SendError, now};
+use super::{Device, MacAddr, Neighbours, Packet, Place, SendError, now};
 use crate::flow::{Flows, Stage};
 
 /// A link layer: what IP sits on.
@@ -54,15 +56,39 @@ impl<D: Device> Ethernet<D> {
     }
 
     async fn resolve(&self, packet: &Packet<'_>, next_hop: IpAddr) -> Result<MacAddr, SendError> {
-        if let Some(known) = self.neighbours.get(next_hop) {
-            return Ok(known);
+        match self.neighbours.get(next_hop) {
+            Some(known) if !packet.place().is_some_and(Place::is_at_neighbour) => Ok(known),
+            _ => self.wait_for(packet, next_hop).await,
         }
-        let flow = self.flows.get(packet.stamp().flow);
-        let known = pin!(self.neighbours.resolve(next_hop));
-        let wait = select(known, self.clock.sleep_until(self.clock.now() + PATIENCE));
-        match flow.blocked_on(Stage::Neighbour, wait).await {
-            Either::Left((known, _)) => Ok(known),
-            Either::Right(_) => Err(SendError::NoNeighbour(next_hop)),
+    }
+
+    async fn wait_for(&self, packet: &Packet<'_>, next_hop: IpAddr) -> Result<MacAddr, SendError> {
+        let own = Place::default();
+        let kept = packet.place().unwrap_or(&own).neighbour();
+        let begin = || {
+            let patience = self.clock.sleep_until(self.clock.now() + PATIENCE);
+            let wait = Resolve { neighbours: Rc::clone(&self.neighbours), next_hop, patience };
+            self.flows.get(packet.stamp().flow).timed(Stage::Neighbour, wait)
+        };
+        kept.over(begin).await;
+        kept.take().flatten().ok_or(SendError::NoNeighbour(next_hop))
+    }
+}
+
+/// The wait for a neighbour's address; `None` once it has taken too long.
+pub(super) struct Resolve {
+    neighbours: Rc<Neighbours>,
+    next_hop: IpAddr,
+    patience: Sleep,
+}
+
+impl Future for Resolve {
+    type Output = Option<MacAddr>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<MacAddr>> {
+        match self.neighbours.poll_resolve(cx, self.next_hop) {
+            Poll::Ready(known) => Poll::Ready(Some(known)),
+            Poll::Pending => self.patience.poll_unpin(cx).map(|()| None),
         }
     }
 }
@@ -98,7 +124,6 @@ mod tests {
     use super::*;
     use crate::flow::Flow;
     use crate::stack::Stamp;
-    use futures_util::FutureExt;
     use smoltcp::wire::{EthernetFrame, EthernetProtocol};
     use std::cell::RefCell;
 

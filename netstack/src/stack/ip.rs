@@ -1,6 +1,6 @@
 //! IP: routes, MTU and the header (RFC 791, RFC 8200). Nothing is fragmented.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
@@ -37,8 +37,6 @@ pub trait Network {
 pub struct Ip<L> {
     below: L,
     routes: Routes,
-    /// IPv4 identification of the next packet (RFC 6864 lets it be anything here).
-    identification: Cell<u16>,
     /// The route of the last packet, which is that of the next one more often than not.
     last: RefCell<Option<(IpAddr, Rc<Route>)>>,
     /// The header of the last v4 packet, likewise.
@@ -72,7 +70,7 @@ impl<L: Link> Ip<L> {
         let nowhere =
             Ends { source: Ipv4Addr::UNSPECIFIED, destination: Ipv4Addr::UNSPECIFIED, len: 0, protocol: IpNumber::UDP };
         let template = RefCell::new(Template::new(nowhere));
-        Self { below, routes, identification: Cell::new(0), last: RefCell::default(), template }
+        Self { below, routes, last: RefCell::default(), template }
     }
 }
 
@@ -106,7 +104,8 @@ impl<L: Link> Ip<L> {
         match route.addresses {
             Addresses::V4 { source, destination } => {
                 let len = fitting(packet.len(), Ipv4Header::MIN_LEN, route.mtu)?;
-                let identification = self.identification.replace(self.identification.get().wrapping_add(1));
+                // RFC 6864 lets it be anything here; this is the same however often a send is begun.
+                let identification = packet.stamp().sequence as u16;
                 let ends = Ends { source, destination, len, protocol };
                 let mut template = self.template.borrow_mut();
                 if template.of != ends {
@@ -206,9 +205,10 @@ mod tests {
     fn send(to: &str, payload: &[u8]) -> Result<Vec<(Vec<u8>, IpAddr)>, SendError> {
         let routes = Routes::default().on_link(ip("10.0.0.1"), 24).on_link(ip("fd00::1"), 64);
         let layer = Ip::new(Fake::default(), routes.default_via(ip("10.0.0.254"), ip("10.0.0.1")));
-        for _ in 0..2 {
+        for sequence in 0..2 {
             let route = layer.route(ip(to))?;
-            let sent = layer.send(&mut Packet::new(payload, Stamp::default()), IpNumber::UDP, &route).now_or_never();
+            let mut packet = Packet::new(payload, Stamp { sequence, ..Stamp::default() });
+            let sent = layer.send(&mut packet, IpNumber::UDP, &route).now_or_never();
             assert!(sent.is_some(), "IP never waits");
             sent.unwrap_or(Ok(()))?;
         }

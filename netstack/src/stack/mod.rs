@@ -2,7 +2,8 @@
 //!
 //! Each layer is a trait with a native `async fn`, generic over the layer below, so that any layer
 //! can be tested against a fake neighbour and a user can put one of their own in between. What a
-//! layer does to a packet is a pure function; the trait is how it is called.
+//! layer does to a packet is a pure function; the trait is how it is called. What it waits for is kept in the
+//! packet's [`Place`], so that a send may be begun anew; [`crate::dispatch`] has the ways to call it.
 //!
 //! | layer | trait | may wait for |
 //! | --- | --- | --- |
@@ -26,6 +27,7 @@ mod ethernet;
 mod ip;
 mod neighbour;
 mod packet;
+mod place;
 mod route;
 mod socket;
 mod udp;
@@ -37,8 +39,9 @@ pub use ethernet::{Ethernet, Link};
 pub use ip::{Ip, Network};
 pub use neighbour::{MacAddr, MacAddrError, Neighbours};
 pub use packet::{HEADROOM, Packet, Stamp};
+pub use place::Place;
 pub use route::{Addresses, Route, Routes};
-pub use socket::{Datagrams, UdpSocket};
+pub use socket::{Datagrams, Tries, UdpSocket};
 pub use udp::{Transport, Udp};
 
 /// What a send comes to that may not wait. Every wait in the stack can be given up without a trace,

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::task::{Context, Poll};
 
 use shared::exec::Signal;
 
@@ -60,9 +61,9 @@ impl Neighbours {
         self.entries.borrow().iter().find(|(known, _)| *known == ip).map(|(_, mac)| *mac)
     }
 
-    /// Waits until `ip` is known.
-    pub async fn resolve(&self, ip: IpAddr) -> MacAddr {
-        self.changed.wait_for(|| self.get(ip)).await
+    /// Ready once `ip` is known.
+    pub(super) fn poll_resolve(&self, cx: &mut Context<'_>, ip: IpAddr) -> Poll<MacAddr> {
+        self.changed.poll_for(cx, || self.get(ip))
     }
 }
 
@@ -70,6 +71,7 @@ impl Neighbours {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
+    use std::future::poll_fn;
 
     #[test]
     fn text_round_trips_and_nonsense_is_refused() {
@@ -89,7 +91,7 @@ mod tests {
     #[test]
     fn a_lookup_waits_until_the_entry_is_there() {
         let (table, ip) = (Neighbours::default(), IpAddr::from([10, 0, 0, 2]));
-        let mut lookup = Box::pin(table.resolve(ip));
+        let mut lookup = poll_fn(|cx| table.poll_resolve(cx, ip));
         assert_eq!((&mut lookup).now_or_never(), None);
         table.set(ip, MacAddr([2, 0, 0, 0, 0, 2]));
         assert_eq!(lookup.now_or_never(), Some(MacAddr([2, 0, 0, 0, 0, 2])));

@@ -2,6 +2,8 @@
 
 use shared::units::Nanos;
 
+use super::Place;
+
 /// Room for headers: Ethernet (14), IPv6 (40) and UDP (8), and 34 bytes for layers of one's own.
 pub const HEADROOM: usize = 96;
 
@@ -23,13 +25,21 @@ pub struct Packet<'a> {
     start: usize,
     payload: &'a [u8],
     stamp: Stamp,
+    /// Where its waits are kept, if the caller does that.
+    place: Option<&'a Place>,
 }
 
 impl<'a> Packet<'a> {
     /// A packet without headers.
     #[inline(always)]
     pub fn new(payload: &'a [u8], stamp: Stamp) -> Self {
-        Self { headroom: [0; HEADROOM], start: HEADROOM, payload, stamp }
+        Self { headroom: [0; HEADROOM], start: HEADROOM, payload, stamp, place: None }
+    }
+
+    /// The packet, with its waits kept in `place`.
+    #[must_use]
+    pub fn waiting_in(self, place: &'a Place) -> Self {
+        Self { place: Some(place), ..self }
     }
 
     /// Puts `header` in front of everything so far. Headers of all layers together must fit into
@@ -39,6 +49,11 @@ impl<'a> Packet<'a> {
         let start = self.start - header.len();
         self.headroom[start..self.start].copy_from_slice(header);
         self.start = start;
+    }
+
+    /// Takes off again what was put in front of the innermost `len` bytes of headers.
+    pub(crate) fn strip_to(&mut self, len: usize) {
+        self.start = self.start.max(HEADROOM - len);
     }
 
     /// The headers so far, outermost first.
@@ -59,6 +74,11 @@ impl<'a> Packet<'a> {
     /// Whether there is neither header nor payload.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Where its waits are kept, if the caller does that.
+    pub(super) fn place(&self) -> Option<&'a Place> {
+        self.place
     }
 
     /// Who sent it.

@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::{Packet, SendError, Stamp, Transport, now};
+use super::{Packet, Place, SendError, Stamp, Transport, now};
 use crate::flow::{Flow, Stage};
 
 /// What an app sends on: a socket of the stack, or a layer that somebody put on top of one.
 #[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
 pub trait Datagrams {
+    /// What an app does with it that may wait.
+    const TRIES: Tries = Tries::First;
+
     /// Sends one datagram, and waits as long as a layer below has to wait. Dropping the future
     /// gives the attempt up; the packet was then never accepted.
     ///
@@ -25,6 +28,17 @@ pub trait Datagrams {
     }
 }
 
+/// When an app tries to send without waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tries {
+    /// At first, and then it waits: most sends need not, and a try is an ordinary call.
+    First,
+    /// Only if it must not wait: a send that need not wait costs what a try does.
+    IfItMustNotWait,
+    /// Always: nobody waits here, and the app is told that it would have to.
+    Always,
+}
+
 /// A UDP socket with a send budget.
 #[derive(Debug)]
 pub struct UdpSocket<T> {
@@ -38,20 +52,33 @@ impl<T: Transport> UdpSocket<T> {
     pub fn new(below: Rc<T>, flow: Rc<Flow>, port: u16) -> Self {
         Self { below, flow, port }
     }
+
+    /// [`Datagrams::send`], with its waits kept in `place`.
+    pub(crate) async fn send_from(
+        &self,
+        place: &Place,
+        payload: &[u8],
+        to: SocketAddr,
+        stamp: Stamp,
+    ) -> Result<(), SendError> {
+        if let Some(budget) = self.flow.budget() {
+            let need = payload.len() as u64;
+            place.budget().over(|| self.flow.timed(Stage::Budget, budget.acquire_owned(need))).await;
+        }
+        self.below.send(&mut Packet::new(payload, stamp).waiting_in(place), self.port, to).await?;
+        // From here on the packet holds it; completing or dying, it gives it back.
+        if self.flow.budget().is_some()
+            && let Some(grant) = place.budget().take()
+        {
+            grant.spend();
+        }
+        Ok(())
+    }
 }
 
 impl<T: Transport> Datagrams for UdpSocket<T> {
     async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
-        let grant = match self.flow.budget() {
-            Some(budget) => Some(self.flow.blocked_on(Stage::Budget, budget.acquire(payload.len() as u64)).await),
-            None => None,
-        };
-        self.below.send(&mut Packet::new(payload, stamp), self.port, to).await?;
-        // From here on the packet holds it; completing or dying, it gives it back.
-        if let Some(grant) = grant {
-            grant.spend();
-        }
-        Ok(())
+        self.send_from(&Place::default(), payload, to, stamp).await
     }
 
     #[inline(always)]

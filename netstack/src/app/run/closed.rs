@@ -1,13 +1,14 @@
 //! Closed loops: what is sent next depends on what became of the packet before.
 //!
-//! A socket that says no to a closed loop would say no for ever and at once, so the loop ends.
+//! A socket that has no room for a closed loop is asked again, a little later. One that says no for any other
+//! reason would say no for ever and at once, so the loop ends.
 
 use shared::units::Nanos;
 
 use super::Horizon;
 use super::outlet::Outlet;
 use crate::app::schedule::ThinkTimes;
-use crate::stack::Datagrams;
+use crate::stack::{Datagrams, SendError};
 
 /// Sends as fast as it may. What need not be awaited is an ordinary call here.
 pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, horizon: Horizon, start: Nanos) {
@@ -24,8 +25,10 @@ pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, horizon: Hori
             Ok(sent) => sent,
             Err(blocked) => outlet.finish(blocked).await,
         };
-        if sent.is_err() {
-            return;
+        match sent {
+            Ok(()) => {}
+            Err(SendError::WouldBlock) => outlet.try_later().await,
+            Err(_) => return,
         }
     }
 }
@@ -39,15 +42,23 @@ pub(super) async fn reqresp<D: Datagrams>(
 ) {
     let until = horizon.until(start);
     let mut intended = start;
-    for sent in 1..=horizon.packets() {
+    let mut sent = 0;
+    for _ in 0..horizon.packets() {
         if intended >= until {
             return;
         }
         outlet.rest_until(intended).await;
-        if outlet.send(intended).await.is_err() {
-            return;
+        match outlet.send(intended).await {
+            Ok(()) => {
+                sent += 1;
+                outlet.flow().settled(sent).await;
+                intended = outlet.now() + think.draw();
+            }
+            Err(SendError::WouldBlock) => {
+                outlet.try_later().await;
+                intended = outlet.now();
+            }
+            Err(_) => return,
         }
-        outlet.flow().settled(sent).await;
-        intended = outlet.now() + think.draw();
     }
 }

@@ -7,10 +7,13 @@ use shared::units::Nanos;
 
 use crate::app::ResolvedApp;
 use crate::flow::{Flow, Offer};
-use crate::stack::{Datagrams, SendError, Stamp};
+use crate::stack::{Datagrams, SendError, Stamp, Tries};
 
 /// After so many sends, an app that never had to wait lets others have their turn.
 const BURST: u32 = 64;
+
+/// How long a closed loop leaves a socket alone that said no: nobody will tell it when there is room again.
+const AGAIN: Nanos = Nanos::from_micros(10);
 
 pub(super) struct Outlet<'a, D> {
     socket: D,
@@ -60,6 +63,12 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         }
     }
 
+    /// Waits a little before the next packet is offered to a socket that said no.
+    pub(super) async fn try_later(&mut self) {
+        self.burst = 0;
+        self.clock.sleep_until(self.now() + AGAIN).await;
+    }
+
     /// Sends the next packet, waiting as long as it takes. Dropped before it is done, the packet was
     /// given up.
     pub(super) async fn send(&mut self, intended: Nanos) -> Result<(), SendError> {
@@ -72,7 +81,9 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     /// Sends the next packet now or not at all.
     #[inline(always)]
     pub(super) fn try_send(&mut self, intended: Nanos) -> Result<(), SendError> {
-        self.begin(intended).unwrap_or_else(|blocked| blocked.offer.settle(Err(SendError::WouldBlock)))
+        let stamp = self.next_stamp(intended);
+        let offer = self.flow.offer(intended);
+        offer.settle(self.socket.try_send(&self.payload, self.to, stamp))
     }
 
     /// Begins to send the next packet. Most sends need not wait, and one that does not is an ordinary
@@ -81,13 +92,16 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     pub(super) fn begin(&mut self, intended: Nanos) -> Result<Result<(), SendError>, Blocked<'a>> {
         let stamp = self.next_stamp(intended);
         let offer = self.flow.offer(intended);
+        if D::TRIES == Tries::IfItMustNotWait {
+            return Err(Blocked { offer, stamp });
+        }
         match self.socket.try_send(&self.payload, self.to, stamp) {
-            Err(SendError::WouldBlock) => Err(Blocked { offer, stamp }),
+            Err(SendError::WouldBlock) if D::TRIES == Tries::First => Err(Blocked { offer, stamp }),
             sent => Ok(offer.settle(sent)),
         }
     }
 
-    /// Goes on with a packet that cannot be sent now.
+    /// Goes on with a packet that was not sent yet.
     pub(super) async fn finish(&self, blocked: Blocked<'a>) -> Result<(), SendError> {
         let sent = self.socket.send(&self.payload, self.to, blocked.stamp).await;
         blocked.offer.settle(sent)
@@ -108,7 +122,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     }
 }
 
-/// A packet that was offered and cannot be sent without waiting.
+/// A packet that was offered and may have to wait.
 #[must_use = "dropped, the packet is given up"]
 pub(super) struct Blocked<'a> {
     offer: Offer<'a>,

@@ -5,9 +5,11 @@ mod pending;
 mod policy;
 mod queue;
 mod ring;
+mod room;
 
 pub use policy::{Policy, PolicyError};
 pub use ring::RingDevice;
+pub(super) use room::Room;
 
 use super::{Packet, SendError, now};
 

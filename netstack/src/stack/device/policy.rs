@@ -52,6 +52,11 @@ impl Policy {
         matches!(self, Self::DropOldest)
     }
 
+    /// How long a sender waits for room; `None` for as long as it takes.
+    pub const fn patience(self) -> Option<Nanos> {
+        if let Self::Deadline(patience) = self { Some(patience) } else { None }
+    }
+
     /// Whether a sender never waits for room.
     pub const fn never_waits(self) -> bool {
         matches!(self, Self::DropNewest | Self::DropOldest)

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use futures_util::future::{Either, select};
 use shared::exec::{Clock, Signal};
 use shared::ledger::DropReason;
 use shared::ring::{Completion, MAX_FRAME, Need, Permit, Producer, ProducerPort};
@@ -12,9 +11,10 @@ use shared::units::Nanos;
 use super::batch::Batch;
 use super::pending::{Pending, Table};
 use super::queue::TxQueue;
+use super::room::{Room, Waited};
 use super::{Device, Policy};
 use crate::flow::{Flow, Flows, Stage};
-use crate::stack::{Packet, SendError};
+use crate::stack::{Packet, Place, SendError};
 
 /// Sends frames through the ring, and does what its policy says when there is no room.
 #[derive(Debug)]
@@ -199,15 +199,30 @@ impl<P: ProducerPort> RingDevice<P> {
         Ok(())
     }
 
-    async fn send_waiting(&self, packet: &Packet<'_>) -> Result<(), SendError> {
-        let flow = self.flows.get(packet.stamp().flow);
-        let permit = match self.ring.try_reserve() {
-            Some(permit) => permit,
-            None => flow.blocked_on(Stage::Room, self.ring.reserve()).await,
+    /// Sends a packet that found no room: when there is some, or not at all if that takes too long.
+    ///
+    /// It counts as accepted only once its fate is decided: an app that gives up before still has it.
+    async fn send_waiting(&self, packet: &Packet<'_>, patience: Option<Nanos>) {
+        let own = Place::default();
+        let kept = packet.place().unwrap_or(&own).room();
+        let begin = || {
+            let pending = Pending::of(packet, self.clock.now());
+            let expiry = patience.map(|patience| self.clock.sleep_until(pending.accepted + patience));
+            let room = Room { pending, credit: self.ring.reserve_credit(), expiry };
+            self.flows.get(pending.flow).timed(Stage::Room, room)
         };
+        kept.over(begin).await;
+        let Some(Waited { mut pending, credit }) = kept.take() else { return };
+        let flow = self.flows.get(pending.flow);
         flow.accept();
-        self.submit(permit, Pending::of(packet, self.clock.now()), packet.headers(), packet.payload());
-        Ok(())
+        match credit {
+            Some(credit) => {
+                // Without a deadline it was admitted now, and with one when it reached the device.
+                pending.accepted = if patience.is_none() { self.clock.now() } else { pending.accepted };
+                self.submit(self.ring.redeem(credit), pending, packet.headers(), packet.payload());
+            }
+            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceDeadline),
+        }
     }
 
     fn send_or_drop(&self, packet: &Packet<'_>) {
@@ -234,29 +249,6 @@ impl<P: ProducerPort> RingDevice<P> {
             self.flows.get(oldest.flow).drop_packets(1, oldest.bytes(), DropReason::DeviceQueueFull);
         }
         self.queued.notify();
-    }
-
-    /// The packet counts as accepted from the moment it reached the device, but only once its fate
-    /// is decided: an app that gives up before still has it.
-    async fn send_by(&self, packet: &Packet<'_>, patience: Nanos) {
-        let flow = self.flows.get(packet.stamp().flow);
-        let pending = Pending::of(packet, self.clock.now());
-        let permit = match self.ring.try_reserve() {
-            Some(permit) => Some(permit),
-            None => {
-                let expiry = self.clock.sleep_until(pending.accepted + patience);
-                let wait = select(self.ring.reserve(), expiry);
-                match flow.blocked_on(Stage::Room, wait).await {
-                    Either::Left((permit, _)) => Some(permit),
-                    Either::Right(_) => None,
-                }
-            }
-        };
-        flow.accept();
-        match permit {
-            Some(permit) => self.submit(permit, pending, packet.headers(), packet.payload()),
-            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceDeadline),
-        }
     }
 
     /// Between permit and submit nothing waits, and submitting cannot fail.
@@ -293,15 +285,14 @@ impl<P: ProducerPort> Device for Rc<RingDevice<P>> {
     }
 
     async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
-        if self.ring.port().is_closed() {
-            return Err(SendError::Closed);
+        // Who waits already is told by its wait.
+        if !packet.place().is_some_and(Place::is_at_room) {
+            match self.try_send(packet) {
+                Err(SendError::WouldBlock) => {}
+                sent => return sent,
+            }
         }
-        match self.policy {
-            Policy::Wait => self.send_waiting(packet).await?,
-            Policy::DropNewest => self.send_or_drop(packet),
-            Policy::DropOldest => self.send_or_queue(packet),
-            Policy::Deadline(patience) => self.send_by(packet, patience).await,
-        }
+        self.send_waiting(packet, self.policy.patience()).await;
         Ok(())
     }
 }

@@ -1,0 +1,27 @@
+//! `sync`: no future anywhere. What would have to wait is refused: the control for all other ways.
+
+use std::net::SocketAddr;
+
+use super::{Parts, Start, start};
+use crate::stack::{Datagrams, Device, Ip, SendError, Stamp, Tries, Udp};
+
+/// The layers on `device`.
+pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
+    start(Udp::new(Ip::new(parts.ethernet(device), parts.routes)), Refusing)
+}
+
+/// A socket on which nobody waits.
+struct Refusing<D>(D);
+
+impl<D: Datagrams> Datagrams for Refusing<D> {
+    const TRIES: Tries = Tries::Always;
+
+    async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        self.try_send(payload, to, stamp)
+    }
+
+    #[inline(always)]
+    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        self.0.try_send(payload, to, stamp)
+    }
+}

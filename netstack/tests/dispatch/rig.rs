@@ -1,0 +1,211 @@
+//! A stack in virtual time whose hardware takes a fixed time for each frame, and keeps all of them.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures_util::future::poll_fn;
+use netstack::app::{AppSpec, Ended, Horizon, Run, resolve_all};
+use netstack::dispatch::{Dispatch, Parts};
+use netstack::flow::{Flow, Flows, Stage};
+use netstack::stack::{MacAddr, Neighbours, Policy, RingDevice, Routes};
+use shared::exec::{Clock, Tasks, Virtual, run};
+use shared::ledger::Counters;
+use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
+use shared::ring::{Completion, ConsumerPort, Depth, MAX_FRAME, Port, Producer, Status};
+use shared::units::{BitRate, Bytes, LinkRate, Nanos};
+
+/// What the hardware takes for a frame.
+pub(crate) const SERVICE: Nanos = Nanos::from_micros(10);
+
+/// What is run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) policy: &'a str,
+    pub(crate) depth: u32,
+    pub(crate) apps: &'a [&'a str],
+    /// Packets that each app offers.
+    pub(crate) packets: u64,
+    /// When the neighbour becomes known, if it ever does.
+    pub(crate) neighbour_at: Option<Nanos>,
+    /// When the run ends, done or not.
+    pub(crate) end: Nanos,
+}
+
+impl Default for Scene<'_> {
+    fn default() -> Self {
+        let (neighbour_at, end) = (Some(Nanos::ZERO), Nanos::from_secs(60));
+        Self { policy: "wait", depth: 2, apps: &["bulk:size=100B"], packets: 50, neighbour_at, end }
+    }
+}
+
+/// What could be seen of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) frames: Vec<Vec<u8>>,
+    pub(crate) apps: Vec<App>,
+    /// Stops and wakes of the ring.
+    pub(crate) stops: u64,
+    pub(crate) wakes: u64,
+    /// Who stands in the ring's line at the end, and how many slots are free.
+    pub(crate) waiting: usize,
+    pub(crate) room: u64,
+    pub(crate) took: Nanos,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct App {
+    pub(crate) counters: Counters,
+    /// How often its task was polled, which is how often it was woken, and once to begin.
+    pub(crate) polls: u64,
+    /// How often it waited at each stage, and for how long in all.
+    pub(crate) waits: [u64; Stage::ALL.len()],
+    pub(crate) blocked_ns: u64,
+    /// What is left of its send budget.
+    pub(crate) budget: Option<u64>,
+}
+
+struct Rig {
+    clock: Clock,
+    device: Rc<RingDevice<MemoryProducer>>,
+    hardware: MemoryConsumer,
+    neighbours: Rc<Neighbours>,
+    flows: Rc<Flows>,
+    frames: RefCell<Vec<Vec<u8>>>,
+}
+
+/// Plays `scene` with layers that call each other in `way`.
+pub(crate) fn play(way: Dispatch, scene: Scene<'_>) -> Seen {
+    let clock = Clock::default();
+    let depth = Depth::new(scene.depth).unwrap();
+    let (port, hardware) = pair(depth);
+    let flows = Rc::new(Flows::default());
+    let ring = Producer::new(port, depth, clock.clone());
+    let policy: Policy = scene.policy.parse().unwrap();
+    let device = Rc::new(RingDevice::new(ring, policy, 3, Rc::clone(&flows), clock.clone()));
+    let rig = Rc::new(Rig {
+        clock: clock.clone(),
+        device,
+        hardware,
+        neighbours: Rc::default(),
+        flows,
+        frames: RefCell::default(),
+    });
+    let specs: Vec<AppSpec> = scene.apps.iter().map(|app| app.parse().unwrap()).collect();
+    let (packets, neighbour_at, end) = (scene.packets, scene.neighbour_at, scene.end);
+    let main = |tasks: Tasks| async move {
+        rig.spawn(&tasks, policy, neighbour_at);
+        let polls = rig.run_apps(&tasks, way, &specs, packets, end).await;
+        rig.device.drained().await;
+        rig.seen(&polls)
+    };
+    run(&clock, Virtual::default(), main).unwrap()
+}
+
+impl Rig {
+    fn spawn(self: &Rc<Self>, tasks: &Tasks, policy: Policy, neighbour_at: Option<Nanos>) {
+        let device = Rc::clone(&self.device);
+        tasks.spawn(async move { device.run_completions().await });
+        if policy.has_queue() {
+            let device = Rc::clone(&self.device);
+            tasks.spawn(async move { device.run_queue().await });
+        }
+        let rig = Rc::clone(self);
+        tasks.spawn(async move { rig.serve().await });
+        let (rig, mac) = (Rc::clone(self), MacAddr([2, 0, 0, 0, 0, 2]));
+        if let Some(at) = neighbour_at {
+            let learn = move || ["10.0.0.2", "fd00::2"].map(|ip| rig.neighbours.set(ip.parse().unwrap(), mac));
+            let clock = self.clock.clone();
+            if at == Nanos::ZERO {
+                learn();
+            } else {
+                tasks.spawn(async move {
+                    clock.sleep_until(at).await;
+                    learn();
+                });
+            }
+        }
+    }
+
+    /// The hardware: one frame after the other.
+    async fn serve(&self) {
+        let mut buffer = vec![0; MAX_FRAME];
+        for position in 0.. {
+            self.hardware.arrived().wait_for(|| (self.hardware.waiting() > 0).then_some(())).await;
+            self.frames.borrow_mut().extend(self.hardware.take(Some(&mut buffer)).map(<[u8]>::to_vec));
+            self.clock.sleep_until(self.clock.now() + SERVICE).await;
+            self.hardware.complete(Completion { position, status: Status::Sent, at: self.clock.now() });
+        }
+    }
+
+    /// Runs all apps to their end: how often each was polled.
+    async fn run_apps(
+        &self,
+        tasks: &Tasks,
+        way: Dispatch,
+        specs: &[AppSpec],
+        packets: u64,
+        end: Nanos,
+    ) -> Vec<Rc<Cell<u64>>> {
+        let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
+        let parts = Parts {
+            mac: MacAddr([2, 0, 0, 0, 0, 1]),
+            neighbours: Rc::clone(&self.neighbours),
+            routes: Routes::default().on_link(ip("10.0.0.1"), 24).on_link(ip("fd00::1"), 64),
+            flows: Rc::clone(&self.flows),
+            clock: self.clock.clone(),
+        };
+        let start = way.stack(Rc::clone(&self.device), parts);
+        let (ended, left) = (Rc::new(Ended::default()), Rc::new(Cell::new(specs.len())));
+        let (all_done, mut polls) = (Rc::new(shared::exec::Signal::default()), Vec::new());
+        for app in resolve_all(specs, LinkRate::Limited(BitRate(1_000_000_000)), Bytes(1472)).unwrap() {
+            let budget = app.spec().budget().map(|bytes| bytes.0);
+            let flow = Flow::new(app.index(), app.name(), budget, &self.clock);
+            self.flows.add(Rc::clone(&flow));
+            let horizon = Horizon::Packets(packets);
+            let run = Run { seed: 7, clock: self.clock.clone(), horizon, ended: Rc::clone(&ended) };
+            let port = 49_152 + app.index() as u16;
+            let app = start(app, flow, port, run);
+            let (count, left, done) = (Rc::new(Cell::new(0)), Rc::clone(&left), Rc::clone(&all_done));
+            polls.push(Rc::clone(&count));
+            tasks.spawn(async move {
+                let mut app = pin!(app);
+                poll_fn(|cx| {
+                    count.set(count.get() + 1);
+                    app.as_mut().poll(cx)
+                })
+                .await;
+                left.set(left.get() - 1);
+                done.notify();
+            });
+        }
+        let time_up = self.clock.clone();
+        tasks.spawn(async move {
+            time_up.sleep_until(end).await;
+            ended.end(end);
+        });
+        all_done.wait_for(|| (left.get() == 0).then_some(())).await;
+        polls
+    }
+
+    fn seen(&self, polls: &[Rc<Cell<u64>>]) -> Seen {
+        let apps = self.flows.all().into_iter().zip(polls).map(|(flow, polls)| App {
+            counters: flow.counters(),
+            polls: polls.get(),
+            waits: Stage::ALL.map(|stage| flow.blocked(stage).count()),
+            blocked_ns: flow.blocked_ns(),
+            budget: flow.budget().map(shared::ring::Credits::available),
+        });
+        let ring = self.device.ring();
+        Seen {
+            frames: self.frames.borrow().clone(),
+            apps: apps.collect(),
+            stops: ring.stats().stops,
+            wakes: ring.stats().wakes,
+            waiting: ring.waiting(),
+            room: ring.room(),
+            took: self.clock.now(),
+        }
+    }
+}
