@@ -6,10 +6,10 @@
 //!
 //! | way | between layers | where a send that waits lives |
 //! | --- | --- | --- |
-//! | `static` | generics | in the future of the app |
-//! | `boxed` | `dyn`, `async_trait` | in five boxes, one in the other |
-//! | `inline` | `dyn`, `dynify` | in the future of the app, in space that each level gives the one below |
-//! | `poll` | `dyn` | nowhere: it is begun anew, and finds what it had in its [`Place`] |
+//! | `static` | generics | in the future of the app; it is tried first, by an ordinary call |
+//! | `boxed` | `dyn`, `async_trait` | in five boxes, and so does one that need not wait |
+//! | `inline` | `dyn`, `dynify` | in space that each level gives the one below, as above |
+//! | `poll` | `dyn` | in its [`Place`], where it finds what it had; it is tried first |
 //! | `sync` | generics | nowhere: it is refused |
 //!
 //! [`Place`]: crate::stack::Place
@@ -44,7 +44,7 @@ pub enum Dispatch {
     Boxed,
     /// Trait objects, each send a future in space of its caller's: no allocation.
     Inline,
-    /// Trait objects, each send polled with a place in the line of waiters: no future, no allocation.
+    /// Trait objects, a send tried and then polled with a place in the line of waiters: no allocation.
     Poll,
     /// No future anywhere: what would wait is refused, and a closed loop tries again after 10 us.
     Sync,

@@ -1,9 +1,9 @@
 //! `poll`: a trait object at each level, and no future that outlives a call.
 //!
-//! The first poll is an ordinary call from level to level. If something would have to wait, the send is begun
-//! anew, in this poll and in each that follows, until it is ready. What lies between the polls is the caller's
-//! [`Place`], which holds the place in each line of waiters: FIFO, and given up when it is dropped. A layer's
-//! `send` is the one that the other ways await; here it lives on the stack, for one poll.
+//! A send is tried first, which is an ordinary call from object to object. If something would have to wait, it
+//! is polled: begun anew in each poll until it is ready. What lies between the polls is the caller's [`Place`],
+//! which holds the place in each line of waiters: FIFO, and given up when it is dropped. A layer's `send` is
+//! the one that the other ways await; here it lives on the stack, for one poll.
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use etherparse::IpNumber;
 
 use super::{Parts, Start, start};
 use crate::stack::{
-    Datagrams, Device, Ip, Link, Network, Packet, Place, Route, SendError, Stamp, Transport, Tries, Udp, UdpSocket,
+    Datagrams, Device, Ip, Link, Network, Packet, Place, Route, SendError, Stamp, Transport, Udp, UdpSocket,
 };
 
 /// The layers on `device`.
@@ -170,23 +170,24 @@ impl Transport for Box<dyn PollTransport> {
 }
 
 trait PollDatagrams {
+    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError>;
     fn poll_send(&self, cx: &mut Context<'_>, payload: &[u8], to: SocketAddr, stamp: Stamp, place: &Place) -> Sent;
 }
 
 impl<T: Transport> PollDatagrams for UdpSocket<T> {
+    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        Datagrams::try_send(self, payload, to, stamp)
+    }
+
     fn poll_send(&self, cx: &mut Context<'_>, payload: &[u8], to: SocketAddr, stamp: Stamp, place: &Place) -> Sent {
-        if place.is_unused() {
-            match self.try_send(payload, to, stamp) {
-                Err(SendError::WouldBlock) => {}
-                sent => return Poll::Ready(sent),
-            }
-        }
         pin!(self.send_from(place, payload, to, stamp)).poll(cx)
     }
 }
 
 impl Datagrams for Box<dyn PollDatagrams> {
-    const TRIES: Tries = Tries::IfItMustNotWait;
+    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        (**self).try_send(payload, to, stamp)
+    }
 
     async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         let place = Place::default();

@@ -31,11 +31,6 @@ struct Waits {
 }
 
 impl Place {
-    /// Whether the send has not waited yet.
-    pub(crate) fn is_unused(&self) -> bool {
-        self.0.get().is_none()
-    }
-
     pub(super) fn budget(&self) -> &Kept<Timed<Acquire>> {
         &self.waits().budget
     }
