@@ -78,6 +78,11 @@ impl Parts {
 }
 
 impl Dispatch {
+    /// Whether a send that cannot proceed waits, and is not refused.
+    pub const fn waits(self) -> bool {
+        !matches!(self, Self::Sync)
+    }
+
     /// Builds the layers on `device`, to be called in this way.
     pub fn stack(self, device: impl Device + 'static, parts: Parts) -> Start {
         match self {

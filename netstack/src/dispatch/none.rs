@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use etherparse::{Ethernet2Header, Ipv4Header, UdpHeader};
 use shared::ring::MAX_FRAME;
 
 use super::{Parts, Start, start};
@@ -20,6 +21,9 @@ pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
         headers: RefCell::default(),
     })
 }
+
+/// Headers of Ethernet, IPv4 and UDP together.
+const V4: usize = Ethernet2Header::LEN + Ipv4Header::MIN_LEN + UdpHeader::LEN;
 
 /// A device that keeps the headers of the last frame.
 #[derive(Default, Clone)]
@@ -52,7 +56,12 @@ impl<D: Device> Bare<D> {
             self.headers.replace(self.model.0.take());
         }
         let mut packet = Packet::new(payload, stamp);
-        packet.prepend(&self.headers.borrow());
+        let headers = self.headers.borrow();
+        match <&[u8; V4]>::try_from(&headers[..]) {
+            // Known to the compiler, as the layers' are.
+            Ok(headers) => packet.prepend(headers),
+            Err(_) => packet.prepend(&headers),
+        }
         Ok(packet)
     }
 }

@@ -31,12 +31,15 @@ pub(crate) struct Scene<'a> {
     pub(crate) neighbour_at: Option<Nanos>,
     /// When the run ends, done or not.
     pub(crate) end: Nanos,
+    /// Whether the hardware keeps what it was given.
+    pub(crate) keep_frames: bool,
 }
 
 impl Default for Scene<'_> {
     fn default() -> Self {
         let (neighbour_at, end) = (Some(Nanos::ZERO), Nanos::from_secs(60));
-        Self { policy: "wait", depth: 2, apps: &["bulk:size=100B"], packets: 50, neighbour_at, end }
+        let (policy, apps) = ("wait", &["bulk:size=100B"]);
+        Self { policy, depth: 2, apps, packets: 50, neighbour_at, end, keep_frames: true }
     }
 }
 
@@ -72,7 +75,8 @@ struct Rig {
     hardware: MemoryConsumer,
     neighbours: Rc<Neighbours>,
     flows: Rc<Flows>,
-    frames: RefCell<Vec<Vec<u8>>>,
+    /// What the hardware was given, if it keeps that.
+    frames: Option<RefCell<Vec<Vec<u8>>>>,
 }
 
 /// Plays `scene` with layers that call each other in `way`.
@@ -90,7 +94,7 @@ pub(crate) fn play(way: Dispatch, scene: Scene<'_>) -> Seen {
         hardware,
         neighbours: Rc::default(),
         flows,
-        frames: RefCell::default(),
+        frames: scene.keep_frames.then(RefCell::default),
     });
     let specs: Vec<AppSpec> = scene.apps.iter().map(|app| app.parse().unwrap()).collect();
     let (packets, neighbour_at, end) = (scene.packets, scene.neighbour_at, scene.end);
@@ -133,7 +137,10 @@ impl Rig {
         let mut buffer = vec![0; MAX_FRAME];
         for position in 0.. {
             self.hardware.arrived().wait_for(|| (self.hardware.waiting() > 0).then_some(())).await;
-            self.frames.borrow_mut().extend(self.hardware.take(Some(&mut buffer)).map(<[u8]>::to_vec));
+            let frame = self.hardware.take(Some(&mut buffer));
+            if let Some(frames) = &self.frames {
+                frames.borrow_mut().extend(frame.map(<[u8]>::to_vec));
+            }
             self.clock.sleep_until(self.clock.now() + SERVICE).await;
             self.hardware.complete(Completion { position, status: Status::Sent, at: self.clock.now() });
         }
@@ -199,7 +206,7 @@ impl Rig {
         });
         let ring = self.device.ring();
         Seen {
-            frames: self.frames.borrow().clone(),
+            frames: self.frames.as_ref().map(RefCell::take).unwrap_or_default(),
             apps: apps.collect(),
             stops: ring.stats().stops,
             wakes: ring.stats().wakes,

@@ -1,0 +1,55 @@
+//! How often a packet allocates, in each way to call the layers, whether it waits or not.
+//!
+//! The only test here: others would be counted.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "dispatch/rig.rs"]
+mod rig;
+
+use std::alloc::System;
+
+use netstack::dispatch::Dispatch;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+use rig::{Scene, play};
+
+#[global_allocator]
+static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Allocations of a run.
+fn allocations(way: Dispatch, scene: Scene<'_>) -> usize {
+    let region = Region::new(COUNTING);
+    let seen = play(way, scene);
+    let used = region.change();
+    let total: u64 = seen.apps.iter().map(|app| app.counters.delivered).sum();
+    assert_eq!(total, scene.packets * scene.apps.len() as u64, "{way:?}");
+    used.allocations + used.reallocations
+}
+
+/// Allocations of one packet more. What grows by doubling, with packets or with nanoseconds, does not do so
+/// between these lengths: what is counted is exact.
+fn per_packet(way: Dispatch, depth: u32, apps: &[&str]) -> f64 {
+    let scene = |packets| Scene { depth, apps, packets, keep_frames: false, ..Scene::default() };
+    let (short, long) = (scene(7_000), scene(8_000));
+    let more = (long.packets - short.packets) * apps.len() as u64;
+    (allocations(way, long) as f64 - allocations(way, short) as f64) / more as f64
+}
+
+#[test]
+fn boxes_cost_five_allocations_a_packet_and_nothing_else_costs_any() {
+    let ways = [Dispatch::Static, Dispatch::Inline, Dispatch::Poll, Dispatch::Boxed];
+    let scenes: [(u32, &[&str]); 3] =
+        [(1, &["bulk:size=64B"]), (4_096, &["bulk:size=64B"]), (2, &["bulk:size=64B,budget=100B", "cbr:rate=40kpps"])];
+    // What is allocated once in a process is allocated here.
+    play(Dispatch::Static, Scene::default());
+    for way in ways {
+        for (depth, apps) in scenes {
+            let expected = if way == Dispatch::Boxed { 5.0 } else { 0.0 };
+            let counted = per_packet(way, depth, apps);
+            assert!((counted - expected).abs() < 1e-9, "{way:?} at depth {depth}: {counted}");
+        }
+    }
+    // Nothing is refused where there is room for all.
+    assert!(per_packet(Dispatch::Sync, 10_000, &["bulk:size=64B"]).abs() < 1e-9);
+}
