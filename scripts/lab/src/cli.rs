@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Instructions per packet of both processes, counted by valgrind.
     Count(CountArgs),
+    /// What the ways to call the layers cost: the same stack with and without futures, boxes and objects.
+    Dispatch(DispatchArgs),
     /// One process of a benchmark's peer.
     #[command(hide = true)]
     Peer(PeerArgs),
@@ -131,6 +133,43 @@ pub(crate) struct CountArgs {
     /// Write the counts as JSON to this file, or to standard output if it is `-`.
     #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
     pub(crate) json: Option<JsonTarget>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DispatchArgs {
+    /// How long each measurement takes.
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    pub(crate) time: Nanos,
+
+    /// How often each is repeated; the medians count.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repetitions: u32,
+
+    /// Ethernet frames without check sequence, 64B to 1514B; costs are compared at the first.
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "500B", "1500B"], value_parser = frame_size)]
+    pub(crate) sizes: Vec<Bytes>,
+
+    /// How many times slower the CPU is that the stack shall hold a gigabit on.
+    #[arg(long, value_name = "FACTOR", default_value_t = 10.0, value_parser = slowdown)]
+    pub(crate) slowdown: f64,
+
+    /// Slots of the ring, 1 to 65536.
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub(crate) depth: Depth,
+
+    /// Draw the costs as bars in this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+
+    /// Write the figures as JSON to this file, or to standard output if it is `-`.
+    #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    pub(crate) json: Option<JsonTarget>,
+}
+
+/// A factor that makes a CPU slower, or leaves it alone.
+fn slowdown(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor| (1.0..=1e6).contains(factor));
+    factor.ok_or_else(|| "use a factor of 1 to 1000000, as in 10".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 mod bench;
 mod cli;
 mod commands;
+mod dispatch;
 mod figures;
 #[cfg(test)]
 mod fixture;

@@ -59,8 +59,10 @@ pub(crate) struct Chart<'a> {
     most: Vec<f64>,
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+/// Where things are drawn.
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// What came of drawing.
+pub(crate) type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
 impl<'a> Chart<'a> {
     pub(crate) fn of(report: &'a BenchReport) -> Self {
@@ -79,8 +81,7 @@ impl<'a> Chart<'a> {
     /// # Errors
     /// If the file cannot be written.
     pub(crate) fn write(&self, path: &Path) -> Result<(), ChartError> {
-        let svg = self.svg().map_err(|problem| ChartError::Draw { path: path.to_owned(), problem })?;
-        fs::write(path, svg).map_err(|source| ChartError::Write { path: path.to_owned(), source })
+        write_svg(path, self.svg())
     }
 
     fn svg(&self) -> Result<String, String> {
@@ -116,6 +117,15 @@ impl<'a> Chart<'a> {
     }
 }
 
+/// Writes what was drawn to `path`, or says why it was not.
+///
+/// # Errors
+/// If there is nothing, or it cannot be written.
+pub(crate) fn write_svg(path: &Path, drawn: Result<String, String>) -> Result<(), ChartError> {
+    let svg = drawn.map_err(|problem| ChartError::Draw { path: path.to_owned(), problem })?;
+    fs::write(path, svg).map_err(|source| ChartError::Write { path: path.to_owned(), source })
+}
+
 fn bar<'s>(area: &Area<'s>, row: &Row, most: f64, top: i32) -> Drawn<'s> {
     let middle = top + ROW / 2;
     let at = |rate: f64| LEFT + (rate / most * f64::from(RIGHT - LEFT)).round() as i32;
@@ -135,7 +145,8 @@ fn bar<'s>(area: &Area<'s>, row: &Row, most: f64, top: i32) -> Drawn<'s> {
     text(area, &figures, (at(most) + 10, middle), 14, HPos::Left)
 }
 
-fn text<'s>(area: &Area<'s>, text: &str, at: (i32, i32), size: i32, side: HPos) -> Drawn<'s> {
+/// Writes `text` with its middle, at `side`, at a point.
+pub(crate) fn text<'s>(area: &Area<'s>, text: &str, at: (i32, i32), size: i32, side: HPos) -> Drawn<'s> {
     let style = ("sans-serif", size).into_text_style(area).color(&INK).pos(Pos::new(side, VPos::Center));
     area.draw(&Text::new(text.to_owned(), at, style))
 }

@@ -20,11 +20,11 @@ use shared::units::{Bytes, Nanos};
 use crate::cli::Sides;
 use crate::launch::{Binaries, Pair};
 
-pub(crate) use chart::{Chart, ChartError};
+pub(crate) use chart::{Area, Chart, ChartError, Drawn, text, write_svg};
 pub(crate) use contestant::{Contestant, Peer, contestants};
 pub(crate) use error::BenchError;
 pub(crate) use peer::act;
-pub(crate) use rows::{BENCH_SCHEMA, BenchReport, Row, compare};
+pub(crate) use rows::{BENCH_SCHEMA, BenchReport, Row, compare, median};
 pub(crate) use stack::{bulk, measured};
 pub(crate) use table::table;
 

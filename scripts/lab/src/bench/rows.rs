@@ -98,7 +98,7 @@ pub(crate) fn compare(rows: &mut [Row]) {
 }
 
 /// The middle value; the mean of both middle values if their number is even; 0 of none.
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     match (sorted.len(), sorted.len() / 2) {

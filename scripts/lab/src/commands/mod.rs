@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod count;
+mod dispatch;
 mod report;
 mod run;
 mod simulate;
@@ -121,6 +122,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
         Command::Compare(args) => compare::main(args, &given()),
         Command::Bench(args) => bench::main(args, &Flags::defaults()),
         Command::Count(args) => count::main(args, &Flags::defaults()),
+        Command::Dispatch(args) => dispatch::main(args, &Flags::defaults()),
         Command::Peer(args) => bench::peer(args),
         Command::Simulate(args) => simulate::main(args, &given()),
         Command::Theory(args) => theory::main(args),

@@ -31,6 +31,12 @@ pub enum Timeless {
         /// The app's settings.
         app: String,
     },
+    /// A packet that may not wait, and has to.
+    #[error(
+        "--stack-cost {0} with --dispatch sync: nothing waits there, not even for the stack's CPU, and every packet \
+         would be refused; use another way, or --stack-cost 0s"
+    )]
+    Sync(Nanos),
     /// A try that takes time is no try.
     #[error(
         "--stack-cost {cost} with --app {app}: when-blocked=skip sends at once or not at all, and cannot wait for \
@@ -53,6 +59,9 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Timeless> {
     let free = cost == Nanos::ZERO;
     if free && driver.link == LinkRate::Unlimited && driver.latency == Nanos::ZERO {
         return Err(Timeless::Hardware);
+    }
+    if !free && !stack.dispatch.waits() {
+        return Err(Timeless::Sync(cost));
     }
     for spec in &stack.apps {
         let app = || spec.to_string();

@@ -77,6 +77,7 @@ pub fn fit(stack: &StackArgs, driver: &DriverArgs, stack_cost: Nanos) -> Result<
         (stack_cost > Nanos::ZERO, "--stack-cost puts another server before the ring; leave it out"),
         (setting.driver.stall.is_some(), "--stall is in no model; leave it out"),
         (setting.driver.coalesce.frames() > 1, "--coalesce delays completions; leave it out"),
+        (!setting.stack.dispatch.waits(), "--dispatch sync refuses what would wait; leave it out"),
         (apps.iter().any(|app| app.budget().is_some()), "budget is a second bound; leave it out"),
     ];
     if let Some((_, why)) = unmet.into_iter().find(|(unmet, _)| *unmet) {
@@ -238,7 +239,13 @@ mod tests {
     #[test]
     fn outside_the_conditions_no_model_is_named() {
         let poisson = "app=poisson:load=0.9 policy=drop-newest";
-        for change in ["*latency=1us", "*stall=every=1ms,for=1us", "*coalesce=frames=2,for=1us", "app=cbr:load=0.1"] {
+        for change in [
+            "*latency=1us",
+            "*stall=every=1ms,for=1us",
+            "*coalesce=frames=2,for=1us",
+            "app=cbr:load=0.1",
+            "dispatch=sync",
+        ] {
             assert!(fits(&format!("{poisson} {change}")).is_err(), "{change}");
         }
         for flags in [

@@ -4,6 +4,7 @@
 
 mod conservation;
 mod determinism;
+mod dispatch;
 mod invariants;
 mod ratios;
 #[path = "../common/setup.rs"]

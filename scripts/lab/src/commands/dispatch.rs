@@ -1,0 +1,101 @@
+//! `lab dispatch`: the ways to call the layers, in turn, several times.
+
+use netstack::dispatch::Dispatch;
+use shared::exit::{Status, say};
+use shared::report::{HostReport, JsonTarget};
+use shared::signals::Signals;
+
+use super::{Failure, runtime};
+use crate::cli::{DispatchArgs, Flags, Sides};
+use crate::dispatch::{
+    AtSize, Chart, DISPATCH_SCHEMA, DispatchReport, WAYS, Way, allocations_per_packet, called, name, table, time,
+};
+use crate::instructions::{CountError, instructions_per_packet};
+use crate::launch::Binaries;
+use crate::progress::Progress;
+
+/// Measures, and says what to exit with.
+///
+/// # Errors
+/// If something could not be measured.
+pub(crate) fn main(args: &DispatchArgs, defaults: &Flags) -> Result<Status, Failure> {
+    let json = args.json.as_ref();
+    let sink = json.map(JsonTarget::open).transpose()?;
+    let binaries = Binaries::find()?;
+    let mut sides = defaults.sides();
+    (sides.stack.common.depth, sides.driver.common.depth) = (args.depth, args.depth);
+    let report = runtime()?.block_on(measure(args, &binaries, &sides))?;
+    let written = sink.map_or(Ok(()), |sink| sink.write(&report));
+    say(json, table(&report));
+    let drawn = args.svg.as_deref().map_or(Ok(()), |path| Chart::of(&report).write(path));
+    written?;
+    drawn?;
+    Ok(Status::Fine)
+}
+
+async fn measure(args: &DispatchArgs, binaries: &Binaries, sides: &Sides) -> Result<DispatchReport, Failure> {
+    let mut signals = Signals::new()?;
+    let mut timed = timed(args, binaries, sides, &mut signals).await?;
+    let (instructions, left_out) = counted(args, binaries, sides, &mut signals).await?;
+    let mut ways = Vec::new();
+    for (at, way) in WAYS.into_iter().enumerate() {
+        let allocations = allocations_per_packet(&called(sides, way, args.sizes[0]))?;
+        let sizes = std::mem::take(&mut timed[at]);
+        ways.push(Way::new(name(way), instructions.get(at).copied(), allocations, sizes));
+    }
+    let without_layers = ways.pop().unwrap_or_else(|| Way::new(name(Dispatch::None), None, 0.0, Vec::new()));
+    Ok(DispatchReport {
+        schema: DISPATCH_SCHEMA.to_owned(),
+        host: HostReport::read(),
+        seconds: args.time.as_secs_f64(),
+        depth: args.depth.get(),
+        slowdown: args.slowdown,
+        ways,
+        without_layers,
+        left_out,
+    })
+}
+
+/// Every way in turn, again and again, at each size.
+async fn timed(
+    args: &DispatchArgs,
+    binaries: &Binaries,
+    sides: &Sides,
+    signals: &mut Signals,
+) -> Result<[Vec<AtSize>; WAYS.len()], Failure> {
+    let progress = Progress::new();
+    let mut timed = WAYS.map(|_| Vec::new());
+    for size in &args.sizes {
+        let mut runs = WAYS.map(|_| Vec::new());
+        for repetition in 1..=args.repetitions {
+            for (way, runs) in WAYS.into_iter().zip(&mut runs) {
+                progress.now(&format!("{size} {} ({repetition} of {}) ...", name(way), args.repetitions));
+                runs.push(time(binaries, &called(sides, way, *size), args.time, signals).await?);
+            }
+        }
+        for (timed, runs) in timed.iter_mut().zip(runs) {
+            timed.push(AtSize::new(size.0, args.slowdown, runs));
+        }
+    }
+    Ok(timed)
+}
+
+/// Instructions per packet of each way at the first size; or none, and why.
+async fn counted(
+    args: &DispatchArgs,
+    binaries: &Binaries,
+    sides: &Sides,
+    signals: &mut Signals,
+) -> Result<(Vec<f64>, Vec<String>), Failure> {
+    let progress = Progress::new();
+    let mut counted = Vec::new();
+    for way in WAYS {
+        progress.now(&format!("counting instructions of {} ...", name(way)));
+        match instructions_per_packet(binaries, &called(sides, way, args.sizes[0]), signals).await {
+            Ok(count) => counted.push(count.stack),
+            Err(error @ CountError::NoValgrind) => return Ok((Vec::new(), vec![error.to_string()])),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((counted, Vec::new()))
+}

@@ -1,0 +1,125 @@
+//! The ways as a figure: for each a bar in time and one in instructions, with the layers set apart.
+
+use std::path::Path;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use super::report::{DispatchReport, Way};
+use crate::bench::{Area, ChartError, Drawn, text, write_svg};
+
+const WIDTH: i32 = 860;
+/// Where bars begin: right of the longest name.
+const LEFT: i32 = 90;
+/// Where the longest ends: left of its figures.
+const RIGHT: i32 = 610;
+const TITLE: i32 = 44;
+const PANEL_TITLE: i32 = 34;
+const ROW: i32 = 26;
+const BAR: i32 = 16;
+const BOTTOM: i32 = 34;
+
+const LAYERS: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
+const REST: RGBColor = RGBColor(0xa8, 0xb0, 0xb8);
+
+/// A drawing of a report.
+#[derive(Debug)]
+pub(crate) struct Chart<'a> {
+    report: &'a DispatchReport,
+    panels: Vec<Panel<'a>>,
+}
+
+/// One measure of all ways.
+#[derive(Debug)]
+struct Panel<'a> {
+    title: &'static str,
+    unit: &'static str,
+    /// What is left without layers.
+    rest: f64,
+    bars: Vec<(&'a Way, f64)>,
+}
+
+impl<'a> Chart<'a> {
+    pub(crate) fn of(report: &'a DispatchReport) -> Self {
+        let bars = |of: fn(&Way) -> Option<f64>| report.ways.iter().filter_map(|way| Some((way, of(way)?))).collect();
+        let time = Panel {
+            title: "Time that the stack is busy for a packet",
+            unit: "ns",
+            rest: report.without_layers.stack_ns(),
+            bars: bars(|way| Some(way.stack_ns())),
+        };
+        let instructions = report.without_layers.instructions_per_packet.map(|rest| Panel {
+            title: "Instructions of the stack for a packet",
+            unit: "instructions",
+            rest,
+            bars: bars(|way| way.instructions_per_packet),
+        });
+        Self { report, panels: [Some(time), instructions].into_iter().flatten().collect() }
+    }
+
+    /// Writes it to `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), ChartError> {
+        write_svg(path, self.svg())
+    }
+
+    fn svg(&self) -> Result<String, String> {
+        let mut svg = String::new();
+        let rows: usize = self.panels.iter().map(|panel| panel.bars.len()).sum();
+        let sum = |count, each| i32::try_from(count).unwrap_or(i32::MAX / each / 4) * each;
+        let height = TITLE + sum(self.panels.len(), PANEL_TITLE) + sum(rows, ROW) + BOTTOM;
+        let area = SVGBackend::with_string(&mut svg, (WIDTH.unsigned_abs(), height.unsigned_abs())).into_drawing_area();
+        self.draw(&area, height).and_then(|()| area.present()).map_err(|error| error.to_string())?;
+        drop(area);
+        Ok(svg)
+    }
+
+    fn draw<'s>(&self, area: &Area<'s>, height: i32) -> Drawn<'s> {
+        area.fill(&WHITE)?;
+        let size = self.report.without_layers.sizes.first();
+        let size = size.map_or(String::new(), |at| format!(", Ethernet frames of {} B", at.size_bytes));
+        text(area, &format!("What the ways to call the layers cost{size}"), (16, 24), 18, HPos::Left)?;
+        let mut top = TITLE;
+        for panel in &self.panels {
+            text(area, panel.title, (16, top + PANEL_TITLE / 2), 15, HPos::Left)?;
+            top += PANEL_TITLE;
+            for (way, value) in &panel.bars {
+                panel.bar(area, way, *value, top)?;
+                top += ROW;
+            }
+        }
+        let legend = format!(
+            "Blue: the layers; grey: what a run takes without them. Medians of {} interleaved runs of {} s each.",
+            self.report.without_layers.sizes.first().map_or(0, |at| at.repetitions.len()),
+            self.report.seconds,
+        );
+        text(area, &legend, (16, height - BOTTOM / 2), 12, HPos::Left)
+    }
+}
+
+impl Panel<'_> {
+    fn bar<'s>(&self, area: &Area<'s>, way: &Way, value: f64, top: i32) -> Drawn<'s> {
+        let middle = top + ROW / 2;
+        let most = self.bars.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
+        let at = |value: f64| LEFT + (value / most * f64::from(RIGHT - LEFT)).round() as i32;
+        text(area, &way.name, (LEFT - 10, middle), 14, HPos::Right)?;
+        let rest = self.rest.min(value);
+        for (from, to, colour) in [(LEFT, at(rest), REST), (at(rest), at(value), LAYERS)] {
+            area.draw(&Rectangle::new([(from, middle - BAR / 2), (to, middle + BAR / 2)], colour.filled()))?;
+        }
+        let figures = format!("{value:.0} {}, {:.0} of them the layers", self.unit, value - self.rest);
+        text(area, &figures, (at(value) + 10, middle), 14, HPos::Left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_figure_has_both_parts_of_every_bar_to_scale() {
+        insta::assert_snapshot!(Chart::of(&DispatchReport::made_up()).svg().unwrap());
+    }
+}

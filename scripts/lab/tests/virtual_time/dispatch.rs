@@ -1,0 +1,68 @@
+//! A run is the same in each way to call the layers: the whole report, to the byte.
+
+use lab::simulate::{Only, Scenario, SimulateError, simulate};
+use netstack::dispatch::Dispatch;
+use serde_json::Value;
+use shared::units::Nanos;
+
+use super::setup::scenario;
+
+/// Everything but where it ran, and the way.
+fn report(scenario: &Scenario, way: Dispatch) -> Value {
+    let mut scenario = scenario.clone();
+    scenario.stack.stack.dispatch = way;
+    let report = simulate(&scenario).unwrap();
+    assert!(report.ledger.balanced, "{way:?}: {:?}", report.ledger.violations);
+    let mut value = serde_json::to_value(report).unwrap();
+    for key in ["host", "config"] {
+        value[key] = Value::Null;
+    }
+    value
+}
+
+fn same(flags: &[&str], stack_cost: Nanos, ways: &[Dispatch]) {
+    let scenario = scenario(flags, stack_cost);
+    let first = report(&scenario, Dispatch::Static);
+    assert!(first["totals"]["delivered"].as_u64() > Some(100), "{flags:?}");
+    for way in ways {
+        assert_eq!(report(&scenario, *way), first, "{way:?}, {flags:?}");
+    }
+}
+
+const WAITING: [Dispatch; 3] = [Dispatch::Boxed, Dispatch::Inline, Dispatch::Poll];
+const ALL: [Dispatch; 4] = [Dispatch::Boxed, Dispatch::Inline, Dispatch::Poll, Dispatch::Sync];
+
+#[test]
+fn whatever_waits_waits_the_same() {
+    same(&["app=bulk", "app=bulk:size=64B,budget=1000B", "packets=1000", "depth=16"], Nanos::ZERO, &WAITING);
+    same(
+        &["app=onoff:load=2,on=1ms,off=1ms,distribution=exponential", "duration=30ms", "policy=deadline=100us"],
+        Nanos::ZERO,
+        &WAITING,
+    );
+    let closed = ["app=reqresp:think=30us,distribution=exponential", "app=cbr:load=0.8", "duration=30ms", "depth=3"];
+    same(&[&closed[..], &["stall=every=1ms,for=50us", "coalesce=frames=4,for=20us"]].concat(), Nanos::ZERO, &WAITING);
+    same(&["app=bulk:size=200B", "app=cbr:load=0.4", "packets=500", "depth=4"], Nanos(4_000), &WAITING);
+    same(&["app=poisson:load=1.2", "packets=500", "depth=4", "policy=deadline=50us"], Nanos(9_000), &WAITING);
+}
+
+#[test]
+fn what_never_waits_is_the_same_without_futures() {
+    for policy in ["policy=drop-newest", "policy=drop-oldest"] {
+        let apps = ["app=poisson:load=1.1", "app=cbr:load=0.3", "packets=2000", "depth=8", "txqueue=5"];
+        same(&[&apps[..], &[policy, "service=exponential"]].concat(), Nanos::ZERO, &ALL);
+    }
+    same(&["app=poisson:load=1.5,when-blocked=skip", "packets=2000", "depth=8"], Nanos::ZERO, &ALL);
+}
+
+#[test]
+fn without_waiting_a_closed_loop_is_refused_and_gets_on() {
+    let mut scenario = scenario(&["app=bulk", "duration=20ms", "depth=8"], Nanos::ZERO);
+    scenario.stack.stack.dispatch = Dispatch::Sync;
+    let report = simulate(&scenario).unwrap();
+    assert!(report.totals.refused > 0 && report.ledger.balanced);
+    // 20 ms of a gigabit, and what was in the ring.
+    assert!((1620..1640).contains(&report.totals.delivered), "{}", report.totals.delivered);
+    scenario.only = Only { stack_cost: Nanos(4_000), ..scenario.only };
+    assert!(matches!(simulate(&scenario), Err(SimulateError::Timeless(_))));
+}
