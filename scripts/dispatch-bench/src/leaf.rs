@@ -28,7 +28,7 @@ pub trait Leaf: 'static {
 /// A caller's place in the line for room, if it waits: what [`Leaf::poll_room`] needs instead of a future.
 #[derive(Debug, Default)]
 pub struct Place<'a> {
-    waiting: Option<Acquire<'a>>,
+    waiting: Option<Acquire<&'a Credits>>,
     marks: u64,
 }
 

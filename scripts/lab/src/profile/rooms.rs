@@ -88,6 +88,7 @@ pub(crate) enum Place {
 /// new is charged to the wrong room in silence.
 const PLACES: &[(&str, Place)] = &[
     ("netstack/src/app/", Place::Room(Room::App)),
+    ("netstack/src/dispatch/", Place::Room(Room::Socket)),
     ("netstack/src/flow/", Place::Room(Room::Ledger)),
     ("netstack/src/session/", Place::Room(Room::Session)),
     ("netstack/src/stack/checksum.rs", Place::Room(Room::Udp)),
@@ -99,6 +100,7 @@ const PLACES: &[(&str, Place)] = &[
     ("netstack/src/stack/mod.rs", Place::Helper),
     ("netstack/src/stack/neighbour.rs", Place::Room(Room::Ethernet)),
     ("netstack/src/stack/packet.rs", Place::Helper),
+    ("netstack/src/stack/place.rs", Place::Room(Room::Device)),
     ("netstack/src/stack/route.rs", Place::Room(Room::Ip)),
     ("netstack/src/stack/socket.rs", Place::Room(Room::Socket)),
     ("netstack/src/stack/udp.rs", Place::Room(Room::Udp)),
