@@ -45,21 +45,3 @@ fn run(sides: &Sides, packets: u64) -> Result<Run, SimulateError> {
     let allocations = region.change().allocations as u64;
     Ok(Run { allocations, delivered: report.totals.delivered })
 }
-
-#[cfg(test)]
-mod tests {
-    use netstack::dispatch::Dispatch;
-    use shared::units::Bytes;
-
-    use super::*;
-    use crate::cli::Flags;
-    use crate::dispatch::called;
-
-    /// Everything of this process is counted, so other tests may be, too, and no count is exact here;
-    /// netstack has a test that is alone.
-    #[test]
-    fn boxes_are_counted() {
-        let sides = called(&Flags::defaults().sides(), Dispatch::Boxed, Bytes(64));
-        assert!(allocations_per_packet(&sides).unwrap() >= 4.9);
-    }
-}
