@@ -188,6 +188,7 @@ mod tests {
             &[][..],
             &["--policy=deadline=5ms", "--app=cbr:load=2", "--app=bulk:size=22B", "--packets=7", "--quiet"],
             &["--depth=1", "--idle=sleep", "--seed=18446744073709551615", "--duration=1.5s", "--gateway=10.0.0.9"],
+            &["--dispatch=poll"],
         ] {
             let settings = stack(flags);
             assert_eq!(json(&again(&settings)), json(&settings), "{flags:?}");

@@ -44,13 +44,13 @@ impl<'a> Chart<'a> {
         let bars = |of: fn(&Way) -> Option<f64>| report.ways.iter().filter_map(|way| Some((way, of(way)?))).collect();
         let time = Panel {
             title: "Time that the stack is busy for a packet",
-            unit: "ns",
+            unit: " ns",
             rest: report.without_layers.stack_ns(),
             bars: bars(|way| Some(way.stack_ns())),
         };
         let instructions = report.without_layers.instructions_per_packet.map(|rest| Panel {
             title: "Instructions of the stack for a packet",
-            unit: "instructions",
+            unit: "",
             rest,
             bars: bars(|way| way.instructions_per_packet),
         });
@@ -109,7 +109,7 @@ impl Panel<'_> {
         for (from, to, colour) in [(LEFT, at(rest), REST), (at(rest), at(value), LAYERS)] {
             area.draw(&Rectangle::new([(from, middle - BAR / 2), (to, middle + BAR / 2)], colour.filled()))?;
         }
-        let figures = format!("{value:.0} {}, {:.0} of them the layers", self.unit, value - self.rest);
+        let figures = format!("{value:.0}{unit}, layers {:.0}{unit}", value - self.rest, unit = self.unit);
         text(area, &figures, (at(value) + 10, middle), 14, HPos::Left)
     }
 }

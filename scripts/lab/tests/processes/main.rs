@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod bench;
+mod dispatch;
 mod ends;
 mod help;
 mod input;
