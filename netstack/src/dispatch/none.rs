@@ -49,31 +49,41 @@ struct Bare<D> {
 }
 
 impl<D: Device> Bare<D> {
+    /// Makes sure that there are headers.
     #[inline(always)]
-    fn frame<'a>(&self, payload: &'a [u8], to: SocketAddr, stamp: Stamp) -> Result<Packet<'a>, SendError> {
+    fn learn(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         if self.headers.borrow().is_empty() {
             self.layers.try_send(payload, to, stamp)?;
             self.headers.replace(self.model.0.take());
         }
-        let mut packet = Packet::new(payload, stamp);
+        Ok(())
+    }
+
+    /// In place, as the layers do it: a packet that is moved costs more than they do.
+    #[inline(always)]
+    fn prepend(&self, packet: &mut Packet<'_>) {
         let headers = self.headers.borrow();
         match <&[u8; V4]>::try_from(&headers[..]) {
-            // Known to the compiler, as the layers' are.
+            // Of a length that the compiler knows, as theirs is.
             Ok(headers) => packet.prepend(headers),
             Err(_) => packet.prepend(&headers),
         }
-        Ok(packet)
     }
 }
 
 impl<D: Device> Datagrams for Bare<D> {
     async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
-        let packet = self.frame(payload, to, stamp)?;
+        self.learn(payload, to, stamp)?;
+        let mut packet = Packet::new(payload, stamp);
+        self.prepend(&mut packet);
         self.device.send(&packet).await
     }
 
     #[inline(always)]
     fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
-        self.device.try_send(&self.frame(payload, to, stamp)?)
+        self.learn(payload, to, stamp)?;
+        let mut packet = Packet::new(payload, stamp);
+        self.prepend(&mut packet);
+        self.device.try_send(&packet)
     }
 }

@@ -36,10 +36,9 @@ impl<'a> Packet<'a> {
         Self { headroom: [0; HEADROOM], start: HEADROOM, payload, stamp, place: None }
     }
 
-    /// The packet, with its waits kept in `place`.
-    #[must_use]
-    pub fn waiting_in(self, place: &'a Place) -> Self {
-        Self { place: Some(place), ..self }
+    /// Keeps its waits in `place`.
+    pub fn wait_in(&mut self, place: &'a Place) {
+        self.place = Some(place);
     }
 
     /// Puts `header` in front of everything so far. Headers of all layers together must fit into

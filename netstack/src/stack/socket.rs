@@ -65,7 +65,9 @@ impl<T: Transport> UdpSocket<T> {
             let need = payload.len() as u64;
             place.budget().over(|| self.flow.timed(Stage::Budget, budget.acquire_owned(need))).await;
         }
-        self.below.send(&mut Packet::new(payload, stamp).waiting_in(place), self.port, to).await?;
+        let mut packet = Packet::new(payload, stamp);
+        packet.wait_in(place);
+        self.below.send(&mut packet, self.port, to).await?;
         // From here on the packet holds it; completing or dying, it gives it back.
         if self.flow.budget().is_some()
             && let Some(grant) = place.budget().take()
