@@ -63,7 +63,10 @@ pub(crate) async fn time(
     let idle = if cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid };
     (sides.stack.common.idle, sides.driver.common.idle) = (idle, idle);
     let report = measured(&binaries.on(cpus), &sides, signals).await?;
-    let busy = report.process.cpu_ns.saturating_sub(report.process.idle.spin_ns);
+    // On a busy machine a process loses its CPU, while it spins or while it works: neither is its work.
+    let idle = report.process.idle;
+    let at_work = report.elapsed_ns.saturating_sub(idle.spin_ns + idle.sleep_ns);
+    let busy = at_work.min(report.process.cpu_ns);
     if report.rate.packets_per_second <= 0.0 || report.totals.delivered == 0 {
         return Err(BenchError::Lost);
     }

@@ -60,7 +60,7 @@ pub(crate) struct AtSize {
     pub(crate) size_bytes: u64,
     /// From end to end.
     pub(crate) ns_per_packet: f64,
-    /// That the stack's process is busy: its CPU time less what it spun in vain.
+    /// That the stack's process is busy: neither spins nor sleeps.
     pub(crate) stack_ns_per_packet: f64,
     /// What the stack could sustain on a CPU that is slower by the factor asked about.
     pub(crate) slowed_packets_per_second: f64,
