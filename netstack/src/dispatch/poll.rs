@@ -4,6 +4,10 @@
 //! is polled: begun anew in each poll until it is ready. What lies between the polls is the caller's [`Place`],
 //! which holds the place in each line of waiters: FIFO, and given up when it is dropped. A layer's `send` is
 //! the one that the other ways await; here it lives on the stack, for one poll.
+//!
+//! Between objects, what is too large for a register goes through memory, and a copy that is read in other
+//! pieces than it was just written in makes the CPU wait. So a try passes references to what was there before,
+//! and a new stamp in its parts.
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +16,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use etherparse::IpNumber;
+use shared::units::Nanos;
 
 use super::{Parts, Start, start};
 use crate::stack::{
@@ -78,7 +83,7 @@ impl Device for Box<dyn PollDevice> {
 
 trait PollLink {
     fn mtu(&self) -> usize;
-    fn try_send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError>;
+    fn try_send(&self, packet: &mut Packet<'_>, next_hop: &IpAddr) -> Result<(), SendError>;
     fn poll_send(&self, cx: &mut Context<'_>, packet: &mut Packet<'_>, next_hop: IpAddr) -> Sent;
 }
 
@@ -87,8 +92,8 @@ impl<L: Link> PollLink for L {
         Link::mtu(self)
     }
 
-    fn try_send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
-        Link::try_send(self, packet, next_hop)
+    fn try_send(&self, packet: &mut Packet<'_>, next_hop: &IpAddr) -> Result<(), SendError> {
+        Link::try_send(self, packet, *next_hop)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, packet: &mut Packet<'_>, next_hop: IpAddr) -> Sent {
@@ -102,7 +107,7 @@ impl Link for Box<dyn PollLink> {
     }
 
     fn try_send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
-        (**self).try_send(packet, next_hop)
+        (**self).try_send(packet, &next_hop)
     }
 
     async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
@@ -145,13 +150,13 @@ impl Network for Box<dyn PollNetwork> {
 }
 
 trait PollTransport {
-    fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError>;
+    fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: &SocketAddr) -> Result<(), SendError>;
     fn poll_send(&self, cx: &mut Context<'_>, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Sent;
 }
 
 impl<T: Transport> PollTransport for T {
-    fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
-        Transport::try_send(self, packet, source_port, to)
+    fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: &SocketAddr) -> Result<(), SendError> {
+        Transport::try_send(self, packet, source_port, *to)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Sent {
@@ -161,7 +166,7 @@ impl<T: Transport> PollTransport for T {
 
 impl Transport for Box<dyn PollTransport> {
     fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
-        (**self).try_send(packet, source_port, to)
+        (**self).try_send(packet, source_port, &to)
     }
 
     async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
@@ -170,13 +175,28 @@ impl Transport for Box<dyn PollTransport> {
 }
 
 trait PollDatagrams {
-    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError>;
+    /// The parts of a stamp, each by itself.
+    fn try_send(
+        &self,
+        payload: &[u8],
+        to: &SocketAddr,
+        flow: u32,
+        sequence: u64,
+        intended: Nanos,
+    ) -> Result<(), SendError>;
     fn poll_send(&self, cx: &mut Context<'_>, payload: &[u8], to: SocketAddr, stamp: Stamp, place: &Place) -> Sent;
 }
 
 impl<T: Transport> PollDatagrams for UdpSocket<T> {
-    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
-        Datagrams::try_send(self, payload, to, stamp)
+    fn try_send(
+        &self,
+        payload: &[u8],
+        to: &SocketAddr,
+        flow: u32,
+        sequence: u64,
+        intended: Nanos,
+    ) -> Result<(), SendError> {
+        Datagrams::try_send(self, payload, *to, Stamp { flow, sequence, intended })
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, payload: &[u8], to: SocketAddr, stamp: Stamp, place: &Place) -> Sent {
@@ -186,7 +206,7 @@ impl<T: Transport> PollDatagrams for UdpSocket<T> {
 
 impl Datagrams for Box<dyn PollDatagrams> {
     fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
-        (**self).try_send(payload, to, stamp)
+        (**self).try_send(payload, &to, stamp.flow, stamp.sequence, stamp.intended)
     }
 
     async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
