@@ -25,8 +25,11 @@ pub trait Source {
     fn exchange(&self) -> bool;
 
     /// Tells the peer what this side waits for, if it can wait long, before it spins: a peer that took
-    /// it for busy would serve each spin just in time, and neither would ever sleep.
-    fn before_spin(&self) {}
+    /// it for busy would serve each spin just in time, and neither would ever sleep. Returns `false` if
+    /// something is there already: it was taken in, so a spin would never find it.
+    fn before_spin(&self) -> bool {
+        true
+    }
 
     /// Takes that back, because the spin has found something.
     fn after_spin(&self) {}

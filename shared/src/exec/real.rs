@@ -161,8 +161,7 @@ impl<S: Source> Park for RealPark<S> {
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
         let began = monotonic_now();
         if self.spin.budget > Nanos::ZERO {
-            self.source.before_spin();
-            let found = self.spin(began, deadline.unwrap_or(Nanos::MAX));
+            let found = !self.source.before_spin() || self.spin(began, deadline.unwrap_or(Nanos::MAX));
             let spun = monotonic_now().since(began);
             self.count(|stats| stats.spin_ns += spun.0);
             if found {
@@ -228,6 +227,40 @@ impl SpinBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::BorrowedFd;
+
+    /// Finds something when it announces what it waits for, and counts who looks for more.
+    #[derive(Debug, Default)]
+    struct Found(Cell<u32>);
+
+    impl Source for Found {
+        fn exchange(&self) -> bool {
+            self.0.set(self.0.get() + 1);
+            true
+        }
+
+        fn before_spin(&self) -> bool {
+            false
+        }
+
+        fn before_sleep(&self) -> bool {
+            self.exchange()
+        }
+
+        fn after_sleep(&self) {}
+
+        fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
+            None
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_more_than_what_was_found_before_the_spin() {
+        let source = Rc::new(Found::default());
+        let mut park = RealPark::new(Rc::clone(&source), Rc::new(Interrupt::never()), IdleMode::Spin);
+        assert!(park.park(None));
+        assert_eq!(source.0.get(), 0, "the tasks have to see first what there is");
+    }
 
     #[test]
     fn one_cpu_never_spins_unless_told_to() {

@@ -48,6 +48,19 @@ fn nobody_sleeps_over_what_is_there_already() {
 }
 
 #[test]
+fn nobody_spins_over_what_is_there_already() {
+    let (producer, consumer) = pair(1);
+    producer.before_sleep_ask(Box::new(|| Need::Room));
+    fill(&producer, &consumer, 1);
+    assert!(producer.before_spin());
+    producer.after_spin();
+    assert!(!producer.exchange());
+    complete(&consumer, 0, 1);
+    assert_eq!(consumer.stats().rung, 0, "the producer was awake");
+    assert!(!producer.before_spin(), "it was taken in, and nothing else will come");
+}
+
+#[test]
 fn what_was_put_is_published_before_sleep() {
     let (producer, consumer) = pair(8);
     assert!(consumer.before_sleep());

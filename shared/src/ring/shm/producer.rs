@@ -59,12 +59,17 @@ impl ShmProducer {
         }
     }
 
-    /// A consumer that sleeps beyond what this side waits for is told so. The fence between the
-    /// announcement and this look is that of the announcement.
-    fn hurry_consumer(&self, wake_at: u64) {
-        if planned_beyond(&self.core.memory, wake_at) {
+    /// Announces what this side waits for. Returns whether it has to wait.
+    fn announce(&self) -> bool {
+        self.unload();
+        let wake_at = self.wake_at();
+        let must_wait = self.core.announce(wake_at);
+        // A consumer that sleeps beyond it is told so. The fence between the announcement and this look
+        // is that of the announcement.
+        if must_wait && planned_beyond(&self.core.memory, wake_at) {
             self.core.ring();
         }
+        must_wait
     }
 }
 
@@ -80,14 +85,8 @@ impl Source for ShmProducer {
         self.core.exchange()
     }
 
-    fn before_spin(&self) {
-        self.unload();
-        if (self.need.borrow())() == Need::Room {
-            let wake_at = self.wake_at();
-            if self.core.announce(wake_at) {
-                self.hurry_consumer(wake_at);
-            }
-        }
+    fn before_spin(&self) -> bool {
+        (self.need.borrow())() != Need::Room || self.announce()
     }
 
     fn after_spin(&self) {
@@ -95,13 +94,7 @@ impl Source for ShmProducer {
     }
 
     fn before_sleep(&self) -> bool {
-        self.unload();
-        let wake_at = self.wake_at();
-        let may_sleep = self.core.announce(wake_at);
-        if may_sleep {
-            self.hurry_consumer(wake_at);
-        }
-        may_sleep
+        self.announce()
     }
 
     fn is_owed(&self) -> bool {
