@@ -67,16 +67,18 @@
 //! afterwards, reads the peer's event word, and rings if that is above the old count and not above
 //! the new. A consumer sleeps for the next frame, or for none if frames wait for the hardware
 //! already. A producer sleeps for the next completion if it has room, or else somebody waits for
-//! one; if all it wants is room, for half a ring of them at most.
+//! one; if all it wants is room, for half a ring of them at most. That it announces as soon as it looks
+//! in vain, before it spins.
 //!
 //! A consumer with frames in its hardware sleeps until a time, not until a completion. It writes
 //! its plan before it announces sleep, and does not sleep if the producer's event, read behind the
 //! fence, is earlier. A producer that announced sleep reads the plan behind its own fence, and rings
 //! if it is later than what it waits for: the consumer then plans anew.
 //!
-//! No sleep depends on time, but each ends after a second at the latest. If what a side announced is
-//! there by the end of a sleep, the peer has rung or is about to; if no doorbell comes for another
-//! second, the wake-up was lost. That is counted, and a run in which it happened has failed.
+//! No wake-up by the peer depends on time, but each sleep ends after a second at the latest. If what
+//! a side announced is there by the end of a sleep, the peer has rung or is about to; if no doorbell
+//! comes for another second, the wake-up was lost. That is counted, and a run in which it happened has
+//! failed.
 //!
 //! # What is not believed
 //!
