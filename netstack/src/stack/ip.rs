@@ -225,6 +225,21 @@ mod tests {
     }
 
     #[test]
+    fn the_checksum_follows_every_identification() {
+        let (source, destination) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(255, 254, 253, 252));
+        // Sums of the rest that carry early, late, and nearly never.
+        for len in [0, 1, 7_000, 0x7fff, 65_000] {
+            let template = Template::new(Ends { source, destination, len, protocol: IpNumber::UDP });
+            for identification in 0..=u16::MAX {
+                let mut packet = Packet::new(b"", Stamp::default());
+                template.prepend(&mut packet, identification);
+                let header = Ipv4Packet::new_unchecked(packet.headers());
+                assert!(header.verify_checksum() && header.ident() == identification, "{len} {identification}");
+            }
+        }
+    }
+
+    #[test]
     fn an_independent_reader_accepts_the_v6_header() {
         let sent = send("fd00::9", b"payload").unwrap();
         let packet = Ipv6Packet::new_checked(&sent[0].0[..]).unwrap();
