@@ -5,12 +5,25 @@
 //! registers. (Fetching slots ahead of the consumer gained nothing at 64 B, and cost 8 % at 1500 B.)
 #![allow(unsafe_code, reason = "a sixth of the time of a large packet, and nothing else goes in here")]
 
+/// The kind of processor, as far as it decides which of the functions below run.
+pub fn kind() -> String {
+    let arch = std::env::consts::ARCH;
+    if has_wide_registers() { format!("{arch} with wide registers") } else { arch.to_owned() }
+}
+
+fn has_wide_registers() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx2");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Sums up the 32-bit words of `blocks`, each in the machine's byte order.
 ///
 /// It overflows beyond 16 GiB, which no packet comes near.
 pub fn sum_words(blocks: &[[u8; 32]]) -> u64 {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
+    if has_wide_registers() {
         // SAFETY: the function needs nothing but the instructions that were just found to be there.
         return unsafe { sum_words_avx2(blocks) };
     }

@@ -109,7 +109,8 @@ fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Who else, besides our guests and root, may replace files in the folder of `path`, if anybody may.
+/// Who else may replace files in the folder of `path`: a user who owns it and is none of our guests, or
+/// everybody. A group that may write is one that its owner chose.
 fn foreign_master(path: &Path, guests: &Guests) -> io::Result<Option<String>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let found = fs::metadata(folder)?;

@@ -125,8 +125,9 @@ impl<L: Link> Ip<L> {
 /// The length of the packet's part behind the IP header, if the whole fits.
 fn fitting(inner: usize, header: usize, mtu: usize) -> Result<u16, SendError> {
     let len = inner + header;
-    match u16::try_from(inner) {
-        Ok(inner) if len <= mtu => Ok(inner),
+    match u16::try_from(len) {
+        // The whole fits, and so does its part.
+        Ok(_) if len <= mtu => Ok(inner as u16),
         _ => Err(SendError::TooLarge { len, mtu }),
     }
 }

@@ -26,6 +26,11 @@ fn here() -> usize {
     READY.with(|ready| std::ptr::from_ref(ready).addr())
 }
 
+/// Whether a task of this thread was woken and has not run yet.
+pub(super) fn any_ready() -> bool {
+    READY.with(|ready| !ready.borrow().is_empty())
+}
+
 /// Where tasks are put. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Tasks(Rc<RefCell<Vec<Task>>>);

@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+use super::pool::any_ready;
 use super::{Interrupt, Park, Source};
 use crate::units::Nanos;
 
@@ -56,6 +57,10 @@ const LONGEST_SLEEP: Nanos = Nanos::from_secs(1);
 
 /// How long a peer may take from publishing to ringing: it may lose its CPU in between.
 const GRACE: Nanos = Nanos::from_secs(1);
+
+/// Shorter sleeps that their timer ended raise no question: the doorbell may be on its way, and to wait for it
+/// would hold up what the timer is for.
+const SUSPICIOUS: Nanos = Nanos::from_millis(10);
 
 /// Waits in real time on one [`Source`].
 ///
@@ -107,6 +112,7 @@ impl<S: Source> RealPark<S> {
         if !self.source.before_sleep() {
             return;
         }
+        debug_assert!(!any_ready(), "who sleeps over a task that could run has lost its wake-up");
         let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
         let source = self.source.descriptor().map(|(fd, writable)| {
             let also = if writable { PollFlags::OUT } else { PollFlags::empty() };
@@ -121,7 +127,7 @@ impl<S: Source> RealPark<S> {
             [Some(one), None] | [None, Some(one)] => poll(std::slice::from_mut(one), timeout.as_ref()),
             [None, None] => poll(&mut [], timeout.as_ref()),
         };
-        if woken == Ok(0) && self.source.is_owed() {
+        if woken == Ok(0) && span >= SUSPICIOUS && self.source.is_owed() {
             self.await_doorbell();
         }
         self.source.after_sleep();

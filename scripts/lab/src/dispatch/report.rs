@@ -1,7 +1,7 @@
 //! What a comparison of the ways reports.
 
 use serde::{Deserialize, Serialize};
-use shared::report::HostReport;
+use shared::report::{HostReport, PACKET_ALLOWANCE};
 use shared::units::wire_bits;
 
 use crate::bench::median;
@@ -9,8 +9,8 @@ use crate::bench::median;
 /// Schema of what `lab dispatch --json` writes.
 pub(crate) const DISPATCH_SCHEMA: &str = "pushback.dispatch/1";
 
-/// What a packet may cost the stack: the budget of the story that this project starts from.
-pub(crate) const BUDGET_NS: f64 = 4_000.0;
+/// What a packet may cost, in nanoseconds.
+const BUDGET_NS: f64 = PACKET_ALLOWANCE.0 as f64;
 
 /// Bits a second.
 const GIGABIT: f64 = 1e9;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use shared::cpu;
 
 use super::Count;
 
@@ -21,6 +22,8 @@ const SLACK: f64 = 0.05;
 pub(crate) struct Ceilings {
     /// [`SCHEMA`].
     schema: String,
+    /// The kind of processor on which they were counted: on another, a packet takes other instructions.
+    processor: String,
     /// Share by which a count may exceed what is here.
     slack: f64,
     /// By size.
@@ -60,7 +63,13 @@ impl Ceilings {
     /// Those that accept `counts`, and little more.
     pub(crate) fn accept(counts: &[Count]) -> Self {
         let whole = |count: &Count| Count { stack: count.stack.round(), driver: count.driver.round(), ..*count };
-        Self { schema: SCHEMA.to_owned(), slack: SLACK, counts: counts.iter().map(whole).collect() }
+        let (schema, processor) = (SCHEMA.to_owned(), cpu::kind());
+        Self { schema, processor, slack: SLACK, counts: counts.iter().map(whole).collect() }
+    }
+
+    /// The kind of processor that they are about, if it is not this one.
+    pub(crate) fn of_another(&self) -> Option<&str> {
+        (self.processor != cpu::kind()).then_some(&self.processor)
     }
 
     /// Reads them from `path`.
@@ -98,7 +107,10 @@ impl Ceilings {
         let above = sides.into_iter().filter(|(_, count, accepted)| *count > accepted * (1.0 + self.slack));
         let line = |(side, count, accepted): (&str, f64, f64)| {
             let most = accepted * (1.0 + self.slack);
-            format!("{count:.0} instructions per packet of {size} B in the {side}, where {most:.0} are the most")
+            format!(
+                "{count:.0} instructions per packet of {size} B in the {side}, where {most:.0} are the most; \
+                 if that is worth it, accept it with --accept"
+            )
         };
         above.map(line).collect()
     }
@@ -120,11 +132,14 @@ mod tests {
         assert_eq!(
             said,
             [
-                "421 instructions per packet of 64 B in the stack, where 420 are the most",
-                "1051 instructions per packet of 1500 B in the stack, where 1050 are the most",
-                "600 instructions per packet of 1500 B in the driver, where 525 are the most",
+                "421 instructions per packet of 64 B in the stack, where 420 are the most; if that is worth it, accept it with --accept",
+                "1051 instructions per packet of 1500 B in the stack, where 1050 are the most; if that is worth it, accept it with --accept",
+                "600 instructions per packet of 1500 B in the driver, where 525 are the most; if that is worth it, accept it with --accept",
             ]
         );
+        assert_eq!(ceilings.of_another(), None);
+        let other = Ceilings { processor: "abacus".to_owned(), ..ceilings.clone() };
+        assert_eq!(other.of_another(), Some("abacus"));
         assert!(ceilings.exceeded(&[count(200, 1.0, 1.0)])[0].contains("--accept"));
     }
 
