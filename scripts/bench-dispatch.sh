@@ -10,23 +10,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-out=$(default_out)
-flags=()
-while (($#)); do
-    case $1 in
-    -h | --help)
-        help
-        exit
-        ;;
-    --out)
-        [[ -n ${2:-} ]] || fail "--out needs a folder, as in --out results"
-        out=$2
-        shift
-        ;;
-    *) flags+=("$1") ;;
-    esac
-    shift
-done
+take_out "$@"
 
 build_program dispatch dispatch-bench --package dispatch-bench --features all-variants
 make_folder "$out"

@@ -65,6 +65,28 @@ default_out() {
     echo "$root/bench-results/$(date +%F)-$(uname -n)"
 }
 
+# For scripts that leave results: take_out "$@" sets $out, the folder of --out, and $flags, all other arguments.
+# shellcheck disable=SC2034  # who sources this reads both
+take_out() {
+    out=$(default_out)
+    flags=()
+    while (($#)); do
+        case $1 in
+        -h | --help)
+            help
+            exit
+            ;;
+        --out)
+            [[ -n ${2:-} ]] || fail "--out needs a folder, as in --out results"
+            out=$2
+            shift
+            ;;
+        *) flags+=("$1") ;;
+        esac
+        shift
+    done
+}
+
 # The machine, in a few lines of Markdown.
 machine() {
     local cpu revision

@@ -9,22 +9,8 @@ set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-out=$(default_out)
-while (($#)); do
-    case $1 in
-    -h | --help)
-        help
-        exit
-        ;;
-    --out)
-        [[ -n ${2:-} ]] || fail "--out needs a folder, as in --out results"
-        out=$2
-        shift
-        ;;
-    *) fail "unknown argument $1; see $me --help" ;;
-    esac
-    shift
-done
+take_out "$@"
+((${#flags[@]} == 0)) || fail "unknown argument ${flags[0]}; see $me --help"
 
 build
 make_folder "$out"
