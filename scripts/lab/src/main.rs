@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod chart;
 mod cli;
 mod commands;
 mod dispatch;

@@ -20,7 +20,7 @@ use shared::units::{Bytes, Nanos};
 use crate::cli::Sides;
 use crate::launch::{Binaries, Pair};
 
-pub(crate) use chart::{Area, Chart, ChartError, Drawn, text, write_svg};
+pub(crate) use chart::Chart;
 pub(crate) use contestant::{Contestant, Peer, contestants};
 pub(crate) use error::BenchError;
 pub(crate) use peer::act;

@@ -21,7 +21,8 @@ use lab::theory::applies::NoFit;
 use shared::exit::Status;
 use shared::report::JsonError;
 
-use crate::bench::{BenchError, ChartError};
+use crate::bench::BenchError;
+use crate::chart::ChartError;
 use crate::cli::{Cli, Command, Flags};
 use crate::flags::Given;
 use crate::instructions::{CeilingsError, CountError};

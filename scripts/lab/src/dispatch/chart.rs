@@ -6,21 +6,12 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::report::{DispatchReport, Way};
-use crate::bench::{Area, ChartError, Drawn, text, write_svg};
+use crate::chart::{Area, BAR, BLUE, BOTTOM, ChartError, Drawn, GREY, PANEL_TITLE, ROW, TITLE, svg, text, write_svg};
 
-const WIDTH: i32 = 860;
 /// Where bars begin: right of the longest name.
 const LEFT: i32 = 90;
 /// Where the longest ends: left of its figures.
 const RIGHT: i32 = 610;
-const TITLE: i32 = 44;
-const PANEL_TITLE: i32 = 34;
-const ROW: i32 = 26;
-const BAR: i32 = 16;
-const BOTTOM: i32 = 34;
-
-const LAYERS: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
-const REST: RGBColor = RGBColor(0xa8, 0xb0, 0xb8);
 
 /// A drawing of a report.
 #[derive(Debug)]
@@ -66,18 +57,13 @@ impl<'a> Chart<'a> {
     }
 
     fn svg(&self) -> Result<String, String> {
-        let mut svg = String::new();
         let rows: usize = self.panels.iter().map(|panel| panel.bars.len()).sum();
         let sum = |count, each| i32::try_from(count).unwrap_or(i32::MAX / each / 4) * each;
         let height = TITLE + sum(self.panels.len(), PANEL_TITLE) + sum(rows, ROW) + BOTTOM;
-        let area = SVGBackend::with_string(&mut svg, (WIDTH.unsigned_abs(), height.unsigned_abs())).into_drawing_area();
-        self.draw(&area, height).and_then(|()| area.present()).map_err(|error| error.to_string())?;
-        drop(area);
-        Ok(svg)
+        svg(height, |area| self.draw(area, height))
     }
 
     fn draw<'s>(&self, area: &Area<'s>, height: i32) -> Drawn<'s> {
-        area.fill(&WHITE)?;
         let size = self.report.without_layers.sizes.first();
         let size = size.map_or(String::new(), |at| format!(", Ethernet frames of {} B", at.size_bytes));
         text(area, &format!("What the ways to call the layers cost{size}"), (16, 24), 18, HPos::Left)?;
@@ -106,7 +92,7 @@ impl Panel<'_> {
         let at = |value: f64| LEFT + (value / most * f64::from(RIGHT - LEFT)).round() as i32;
         text(area, &way.name, (LEFT - 10, middle), 14, HPos::Right)?;
         let rest = self.rest.min(value);
-        for (from, to, colour) in [(LEFT, at(rest), REST), (at(rest), at(value), LAYERS)] {
+        for (from, to, colour) in [(LEFT, at(rest), GREY), (at(rest), at(value), BLUE)] {
             area.draw(&Rectangle::new([(from, middle - BAR / 2), (to, middle + BAR / 2)], colour.filled()))?;
         }
         let figures = format!("{value:.0}{unit}, layers {:.0}{unit}", value - self.rest, unit = self.unit);
