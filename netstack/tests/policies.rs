@@ -26,7 +26,7 @@ impl Bench {
         let (device, clock) = (Rc::clone(&self.device), self.clock.clone());
         async move {
             let stamp = Stamp { flow: 0, sequence, intended: clock.now() };
-            device.send(&Packet::new(b"frame", stamp)).await
+            device.send(&Packet::new(&mut Headroom::default(), b"frame", stamp)).await
         }
     }
 
@@ -175,7 +175,7 @@ fn a_driver_that_dies_leaves_lost_packets_and_a_closed_device() {
         device.drained().await;
         device.close_accounts();
         assert_eq!((flow.counters().accepted, flow.counters().lost), (3, 3));
-        let after = device.send(&Packet::new(b"frame", Stamp::default())).await;
+        let after = device.send(&Packet::new(&mut Headroom::default(), b"frame", Stamp::default())).await;
         assert_eq!(after, Err(SendError::Closed));
     });
 }

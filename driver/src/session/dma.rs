@@ -40,6 +40,10 @@ impl Frames {
     /// The hardware is done with the oldest.
     pub(super) fn release(&mut self) {
         self.oldest = self.behind(self.oldest);
+        // Places that were used last are still in the cache.
+        if self.oldest == self.newest {
+            (self.oldest, self.newest) = (0, 0);
+        }
     }
 
     fn behind(&self, place: usize) -> usize {

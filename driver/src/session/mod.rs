@@ -194,15 +194,21 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     fn take_what_fits(&mut self, now: Nanos) -> bool {
         let before = self.taken;
         while self.hardware.has_room()
-            && let Some(frame) = self.port.peek()
+            && let Some((frame, bytes)) = self.port.take(self.frames.next())
         {
-            self.take(&frame, now);
+            let status = match frame.len {
+                len if !is_frame_length(len) => Status::BadLength,
+                _ if self.setup.verify => verify(bytes),
+                _ => Status::Sent,
+            };
+            self.hand_over(&frame, status, now);
         }
         self.taken != before
     }
 
-    fn take(&mut self, frame: &Descriptor, now: Nanos) {
-        let status = self.fetch(frame);
+    /// Gives a frame that was taken to the hardware, or refuses it.
+    #[inline(always)]
+    fn hand_over(&mut self, frame: &Descriptor, status: Status, now: Nanos) {
         if status == Status::Sent {
             self.hardware.submit(frame, now);
             self.frames.keep();
@@ -210,18 +216,6 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             self.refused.push_back(Refused { position: self.taken, status, at: now });
         }
         self.taken += 1;
-    }
-
-    /// Takes a frame out of the ring and checks it.
-    fn fetch(&mut self, frame: &Descriptor) -> Status {
-        if !is_frame_length(frame.len) {
-            self.port.take(None);
-            return Status::BadLength;
-        }
-        match self.port.take(self.frames.next()) {
-            Some(bytes) if self.setup.verify => verify(bytes),
-            _ => Status::Sent,
-        }
     }
 
     /// Frames in the ring, here and in the hardware.
@@ -296,11 +290,8 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
 
     /// What was not completed never will be.
     fn discard_rest(&mut self) {
-        while self.port.take(None).is_some() {
-            self.taken += 1;
-        }
-        self.report.received = self.taken;
-        self.report.discarded = self.taken - self.completed;
+        self.report.received = self.taken + u64::from(self.port.waiting());
+        self.report.discarded = self.report.received - self.completed;
     }
 
     fn report(&self, ended: &Ended) -> DriverReport {

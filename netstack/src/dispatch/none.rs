@@ -8,7 +8,7 @@ use etherparse::{Ethernet2Header, Ipv4Header, UdpHeader};
 use shared::ring::MAX_FRAME;
 
 use super::{Parts, Start, start};
-use crate::stack::{Datagrams, Device, Ethernet, Ip, Packet, SendError, Stamp, Udp, UdpSocket};
+use crate::stack::{Datagrams, Device, Ethernet, Headroom, Ip, Packet, SendError, Stamp, Udp, UdpSocket};
 
 /// Nothing on `device`. The layers are asked once for each app, for headers to use again.
 pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
@@ -74,7 +74,8 @@ impl<D: Device> Bare<D> {
 impl<D: Device> Datagrams for Bare<D> {
     async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         self.learn(payload, to, stamp)?;
-        let mut packet = Packet::new(payload, stamp);
+        let mut headroom = Headroom::default();
+        let mut packet = Packet::new(&mut headroom, payload, stamp);
         self.prepend(&mut packet);
         self.device.send(&packet).await
     }
@@ -82,7 +83,8 @@ impl<D: Device> Datagrams for Bare<D> {
     #[inline(always)]
     fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         self.learn(payload, to, stamp)?;
-        let mut packet = Packet::new(payload, stamp);
+        let mut headroom = Headroom::default();
+        let mut packet = Packet::new(&mut headroom, payload, stamp);
         self.prepend(&mut packet);
         self.device.try_send(&packet)
     }

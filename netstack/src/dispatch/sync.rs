@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Parts, Start, start};
-use crate::stack::{Datagrams, Device, Ip, SendError, Stamp, Tries, Udp};
+use crate::stack::{Burst, Datagrams, Device, Ip, SendError, Stamp, Tries, Udp};
 
 /// The layers on `device`.
 pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
@@ -23,5 +23,10 @@ impl<D: Datagrams> Datagrams for Refusing<D> {
     #[inline(always)]
     fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         self.0.try_send(payload, to, stamp)
+    }
+
+    #[inline(always)]
+    fn try_send_burst(&self, burst: impl Burst, to: SocketAddr) -> u64 {
+        self.0.try_send_burst(burst, to)
     }
 }

@@ -83,6 +83,13 @@ impl Flow {
         Offer::open(self)
     }
 
+    /// Packets that were meant for `intended` and were offered and accepted at once.
+    pub fn offer_accepted(&self, intended: Nanos, packets: u64) {
+        if packets > 0 {
+            self.note_offers(intended, packets);
+        }
+    }
+
     /// `packets` whose intended time had come, the first of them at `first`, but which the app
     /// never got to.
     pub fn not_reached(&self, first: Nanos, packets: u64) {
@@ -99,10 +106,10 @@ impl Flow {
         self.counters.borrow_mut().offered += packets;
     }
 
-    /// The device admitted a packet.
+    /// The device admitted packets.
     #[inline(always)]
-    pub fn accept(&self) {
-        self.counters.borrow_mut().accepted += 1;
+    pub fn accept(&self, packets: u64) {
+        self.counters.borrow_mut().accepted += packets;
     }
 
     /// The hardware completed `packets` of `bytes` in all without error at `at`. They share their times.
@@ -253,7 +260,7 @@ mod tests {
         let budget = flow.budget().unwrap();
         for _ in 0..3 {
             budget.try_acquire(10).unwrap().spend();
-            flow.accept();
+            flow.accept(1);
         }
         flow.deliver(1, 10, Nanos(0), Nanos(1), Nanos(2));
         flow.drop_packets(1, 10, DropReason::DeviceDeadline);

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use shared::exec::Clock;
 use shared::units::Nanos;
 
-use super::{Device, Packet, Place, SendError};
+use super::{Burst, Device, Packet, Place, SendError};
 
 /// A device behind a CPU that takes `cost` for each packet, one packet after the other.
 ///
@@ -55,6 +55,11 @@ impl<D: Device> Device for Costly<D> {
     fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         if self.cost > Nanos::ZERO { Err(SendError::WouldBlock) } else { self.below.try_send(packet) }
     }
+
+    #[inline(always)]
+    fn try_send_burst(&self, burst: impl Burst) -> u64 {
+        if self.cost > Nanos::ZERO { 0 } else { self.below.try_send_burst(burst) }
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +90,7 @@ mod tests {
         let inner = clock.clone();
         let times = run(&clock, Virtual::default(), |_| async move {
             let device = Costly::new(Fake(inner.clone(), RefCell::default()), Nanos(10), inner.clone());
-            let packet = Packet::new(b"", Stamp::default());
+            let packet = Packet::new(&mut Headroom::default(), b"", Stamp::default());
             assert_eq!(join(device.send(&packet), device.send(&packet)).await, (Ok(()), Ok(())));
             inner.sleep_until(Nanos(100)).await;
             assert_eq!(device.send(&packet).await, Ok(()));

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use shared::exec::{Clock, Sleep};
 use shared::units::Nanos;
 
-use super::{Device, MacAddr, Neighbours, Packet, Place, SendError, now};
+use super::{Burst, Device, Encapsulate, MacAddr, Neighbours, Packet, Place, SendError, now};
 use crate::flow::{Flows, Stage};
 
 /// A link layer: what IP sits on.
@@ -32,6 +32,12 @@ pub trait Link {
     /// [`SendError::WouldBlock`] where [`Link::send`] would wait, and all of its errors.
     fn try_send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
         now(self.send(packet, next_hop))
+    }
+
+    /// Sends packets of `burst` that need not wait, as [`Link::try_send`] would one after the other. Returns how many:
+    /// none if this layer has them one by one only.
+    fn try_send_burst(&self, _burst: impl Burst, _next_hop: IpAddr) -> u64 {
+        0
     }
 }
 
@@ -110,6 +116,24 @@ impl<D: Device> Link for Ethernet<D> {
         packet.prepend(&encapsulate(self.address, neighbour, next_hop));
         self.below.try_send(packet)
     }
+
+    #[inline(always)]
+    fn try_send_burst(&self, burst: impl Burst, next_hop: IpAddr) -> u64 {
+        let Some(neighbour) = self.neighbours.get(next_hop) else { return 0 };
+        let header = encapsulate(self.address, neighbour, next_hop);
+        self.below.try_send_burst(burst.through(Header(header)))
+    }
+}
+
+/// A frame header.
+struct Header([u8; Ethernet2Header::LEN]);
+
+impl Encapsulate for Header {
+    #[inline(always)]
+    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
+        packet.prepend(&self.0);
+        Ok(())
+    }
 }
 
 /// The frame header in front of an IP packet for `next_hop`.
@@ -153,7 +177,7 @@ mod tests {
         for (hop, protocol) in [("10.0.0.2", EthernetProtocol::Ipv4), ("fd00::2", EthernetProtocol::Ipv6)] {
             let hop = hop.parse().unwrap();
             layer.neighbours.set(hop, MacAddr([2, 0, 0, 0, 0, 2]));
-            assert_eq!(layer.send(&mut Packet::new(b"ip", Stamp::default()), hop).now_or_never(), Some(Ok(())));
+            assert_eq!(layer.send(&mut Packet::new(&mut Headroom::default(), b"ip", Stamp::default()), hop).now_or_never(), Some(Ok(())));
             let bytes = layer.below.0.borrow_mut().pop().unwrap();
             let frame = EthernetFrame::new_checked(&bytes[..]).unwrap();
             assert_eq!((frame.ethertype(), frame.payload()), (protocol, &b"ip"[..]));
@@ -172,7 +196,7 @@ mod tests {
         let layer = Ethernet::new(Fake::default(), MacAddr([2, 0, 0, 0, 0, 1]), Rc::default(), flows, clock.clone());
         let hop = IpAddr::from([10, 0, 0, 2]);
         let sent = run(&clock, Virtual::default(), |_| async move {
-            let sent = layer.send(&mut Packet::new(b"ip", Stamp::default()), hop).await;
+            let sent = layer.send(&mut Packet::new(&mut Headroom::default(), b"ip", Stamp::default()), hop).await;
             (sent, inner.now())
         });
         assert_eq!(sent, Ok((Err(SendError::NoNeighbour(hop)), PATIENCE)));
@@ -181,7 +205,7 @@ mod tests {
     #[test]
     fn a_send_waits_for_its_neighbour_and_holds_nothing_meanwhile() {
         let (layer, hop) = (layer(), IpAddr::from([10, 0, 0, 2]));
-        let mut packet = Packet::new(b"ip", Stamp::default());
+        let mut packet = Packet::new(&mut Headroom::default(), b"ip", Stamp::default());
         let mut send = Box::pin(layer.send(&mut packet, hop));
         assert_eq!((&mut send).now_or_never(), None);
         assert!(layer.below.0.borrow().is_empty(), "the device was not asked yet");

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use etherparse::{IpNumber, Ipv4Header, Ipv6Header};
 
-use super::{Addresses, Link, Packet, Route, Routes, SendError, now};
+use super::{Addresses, Burst, Encapsulate, Link, Packet, Route, Routes, SendError, now};
 
 /// A network layer: what UDP sits on.
 #[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
@@ -29,6 +29,12 @@ pub trait Network {
     /// [`SendError::WouldBlock`] where [`Network::send`] would wait, and all of its errors.
     fn try_send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
         now(self.send(packet, protocol, route))
+    }
+
+    /// Sends packets of `burst` that need not wait, as [`Network::try_send`] would one after the other. Returns how many:
+    /// none if this layer has them one by one only.
+    fn try_send_burst(&self, _burst: impl Burst, _protocol: IpNumber, _route: &Route) -> u64 {
+        0
     }
 }
 
@@ -95,6 +101,21 @@ impl<L: Link> Network for Ip<L> {
     fn try_send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
         self.encapsulate(packet, protocol, route)?;
         self.below.try_send(packet, route.next_hop)
+    }
+
+    #[inline(always)]
+    fn try_send_burst(&self, burst: impl Burst, protocol: IpNumber, route: &Route) -> u64 {
+        let burst = burst.through(Header{ip:self, protocol, route});
+        self.below.try_send_burst(burst, route.next_hop)
+    }
+}
+
+struct Header<'a, L> { ip: &'a Ip<L>, protocol: IpNumber, route: &'a Route }
+
+impl<L: Link> Encapsulate for Header<'_, L> {
+    #[inline(always)]
+    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
+        self.ip.encapsulate(packet, self.protocol, self.route)
     }
 }
 
@@ -208,7 +229,7 @@ mod tests {
         let layer = Ip::new(Fake::default(), routes.default_via(ip("10.0.0.254"), ip("10.0.0.1")));
         for sequence in 0..2 {
             let route = layer.route(ip(to))?;
-            let mut packet = Packet::new(payload, Stamp { sequence, ..Stamp::default() });
+            let mut packet = Packet::new(&mut Headroom::default(), payload, Stamp { sequence, ..Stamp::default() });
             let sent = layer.send(&mut packet, IpNumber::UDP, &route).now_or_never();
             assert!(sent.is_some(), "IP never waits");
             sent.unwrap_or(Ok(()))?;
@@ -232,7 +253,7 @@ mod tests {
         for len in [0, 1, 7_000, 0x7fff, 65_000] {
             let template = Template::new(Ends { source, destination, len, protocol: IpNumber::UDP });
             for identification in 0..=u16::MAX {
-                let mut packet = Packet::new(b"", Stamp::default());
+                let mut packet = Packet::new(&mut Headroom::default(), b"", Stamp::default());
                 template.prepend(&mut packet, identification);
                 let header = Ipv4Packet::new_unchecked(packet.headers());
                 assert!(header.verify_checksum() && header.ident() == identification, "{len} {identification}");

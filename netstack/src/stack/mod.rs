@@ -19,6 +19,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+mod burst;
 mod checksum;
 mod cost;
 pub mod device;
@@ -32,13 +33,14 @@ mod route;
 mod socket;
 mod udp;
 
+pub use burst::{Burst, Encapsulate, Through};
 pub use cost::Costly;
 pub use device::{Device, Policy, RingDevice};
 pub use error::SendError;
 pub use ethernet::{Ethernet, Link};
 pub use ip::{Ip, Network};
 pub use neighbour::{MacAddr, MacAddrError, Neighbours};
-pub use packet::{HEADROOM, Packet, Stamp};
+pub use packet::{HEADROOM, Headroom, Packet, Stamp};
 pub use place::Place;
 pub use route::{Addresses, Route, Routes};
 pub use socket::{Datagrams, Tries, UdpSocket};

@@ -18,10 +18,21 @@ pub struct Stamp {
     pub intended: Nanos,
 }
 
+/// Where headers go. It outlives its packet, and the next one may use it again.
+#[derive(Debug)]
+pub struct Headroom([u8; HEADROOM]);
+
+impl Default for Headroom {
+    #[inline(always)]
+    fn default() -> Self {
+        Self([0; HEADROOM])
+    }
+}
+
 /// A packet on its way down.
 #[derive(Debug)]
 pub struct Packet<'a> {
-    headroom: [u8; HEADROOM],
+    headroom: &'a mut Headroom,
     start: usize,
     payload: &'a [u8],
     stamp: Stamp,
@@ -32,8 +43,8 @@ pub struct Packet<'a> {
 impl<'a> Packet<'a> {
     /// A packet without headers.
     #[inline(always)]
-    pub fn new(payload: &'a [u8], stamp: Stamp) -> Self {
-        Self { headroom: [0; HEADROOM], start: HEADROOM, payload, stamp, place: None }
+    pub fn new(headroom: &'a mut Headroom, payload: &'a [u8], stamp: Stamp) -> Self {
+        Self { headroom, start: HEADROOM, payload, stamp, place: None }
     }
 
     /// Keeps its waits in `place`.
@@ -46,7 +57,7 @@ impl<'a> Packet<'a> {
     #[inline(always)]
     pub fn prepend(&mut self, header: &[u8]) {
         let start = self.start - header.len();
-        self.headroom[start..self.start].copy_from_slice(header);
+        self.headroom.0[start..self.start].copy_from_slice(header);
         self.start = start;
     }
 
@@ -56,16 +67,19 @@ impl<'a> Packet<'a> {
     }
 
     /// The headers so far, outermost first.
+    #[inline(always)]
     pub fn headers(&self) -> &[u8] {
-        &self.headroom[self.start..]
+        &self.headroom.0[self.start..]
     }
 
     /// The app's bytes.
+    #[inline(always)]
     pub fn payload(&self) -> &'a [u8] {
         self.payload
     }
 
     /// Headers and payload together, in bytes.
+    #[inline(always)]
     pub fn len(&self) -> usize {
         HEADROOM - self.start + self.payload.len()
     }
@@ -81,6 +95,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Who sent it.
+    #[inline(always)]
     pub fn stamp(&self) -> Stamp {
         self.stamp
     }
@@ -92,7 +107,8 @@ mod tests {
 
     #[test]
     fn the_last_header_is_outermost() {
-        let mut packet = Packet::new(b"payload", Stamp::default());
+        let mut headroom = Headroom::default();
+        let mut packet = Packet::new(&mut headroom, b"payload", Stamp::default());
         packet.prepend(b"udp");
         packet.prepend(b"ip");
         assert_eq!((packet.headers(), packet.payload(), packet.len()), (&b"ipudp"[..], &b"payload"[..], 12));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::{Packet, Place, SendError, Stamp, Transport, now};
+use super::{Burst, Headroom, Packet, Place, SendError, Stamp, Transport, now};
 use crate::flow::{Flow, Stage};
 
 /// What an app sends on: a socket of the stack, or a layer that somebody put on top of one.
@@ -25,6 +25,12 @@ pub trait Datagrams {
     /// [`SendError::WouldBlock`] where [`Datagrams::send`] would wait, and all of its errors.
     fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         now(self.send(payload, to, stamp))
+    }
+
+    /// Sends datagrams of `burst` that need not wait, as [`Datagrams::try_send`] would one after the other. Returns how many:
+    /// none if this layer has them one by one only.
+    fn try_send_burst(&self, _burst: impl Burst, _to: SocketAddr) -> u64 {
+        0
     }
 }
 
@@ -65,7 +71,8 @@ impl<T: Transport> UdpSocket<T> {
             let need = payload.len() as u64;
             place.budget().over(|| self.flow.timed(Stage::Budget, budget.acquire_owned(need))).await;
         }
-        let mut packet = Packet::new(payload, stamp);
+        let mut headroom = Headroom::default();
+        let mut packet = Packet::new(&mut headroom, payload, stamp);
         packet.wait_in(place);
         self.below.send(&mut packet, self.port, to).await?;
         // From here on the packet holds it; completing or dying, it gives it back.
@@ -89,11 +96,17 @@ impl<T: Transport> Datagrams for UdpSocket<T> {
             Some(budget) => Some(budget.try_acquire(payload.len() as u64).ok_or(SendError::WouldBlock)?),
             None => None,
         };
-        self.below.try_send(&mut Packet::new(payload, stamp), self.port, to)?;
+        self.below.try_send(&mut Packet::new(&mut Headroom::default(), payload, stamp), self.port, to)?;
         if let Some(grant) = grant {
             grant.spend();
         }
         Ok(())
+    }
+
+    #[inline(always)]
+    fn try_send_burst(&self, burst: impl Burst, to: SocketAddr) -> u64 {
+        // Each takes its bytes of a budget by itself.
+        if self.flow.budget().is_some() { 0 } else { self.below.try_send_burst(burst, self.port, to) }
     }
 }
 

@@ -7,7 +7,7 @@ use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpNumber, UdpHeader};
 
 use super::checksum::condense;
-use super::{Addresses, Network, Packet, Route, SendError, now};
+use super::{Addresses, Burst, Encapsulate, Network, Packet, Route, SendError, now};
 
 /// A transport layer: what sockets sit on.
 #[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
@@ -24,6 +24,12 @@ pub trait Transport {
     /// [`SendError::WouldBlock`] where [`Transport::send`] would wait, and all of its errors.
     fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
         now(self.send(packet, source_port, to))
+    }
+
+    /// Sends packets of `burst` that need not wait, as [`Transport::try_send`] would one after the other. Returns how many:
+    /// none if this layer has them one by one only.
+    fn try_send_burst(&self, _burst: impl Burst, _source_port: u16, _to: SocketAddr) -> u64 {
+        0
     }
 }
 
@@ -51,21 +57,43 @@ impl<N: Network> Transport for Udp<N> {
         let route = self.encapsulate(packet, source_port, to)?;
         self.below.try_send(packet, IpNumber::UDP, &route)
     }
+
+    #[inline(always)]
+    fn try_send_burst(&self, burst: impl Burst, source_port: u16, to: SocketAddr) -> u64 {
+        let Ok(route) = self.below.route(to.ip()) else { return 0 };
+        let burst = burst.through(Header{route: &route, source_port, destination_port: to.port()});
+        self.below.try_send_burst(burst, IpNumber::UDP, &route)
+    }
+}
+
+struct Header<'a> { route: &'a Route, source_port: u16, destination_port: u16 }
+
+impl Encapsulate for Header<'_> {
+    #[inline(always)]
+    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
+        put_on(packet, self.route, self.source_port, self.destination_port)
+    }
 }
 
 impl<N: Network> Udp<N> {
     #[inline(always)]
     fn encapsulate(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<Rc<Route>, SendError> {
         let route = self.below.route(to.ip())?;
-        // The IP layer has the last word on length, but a checksum needs one that fits its field.
-        let len = UdpHeader::LEN + packet.payload().len();
-        if len > usize::from(u16::MAX) {
-            return Err(SendError::TooLarge { len, mtu: route.mtu });
-        }
-        let header = encapsulate(&route.addresses, source_port, to.port(), packet.payload());
-        packet.prepend(&header);
+        put_on(packet, &route, source_port, to.port())?;
         Ok(route)
     }
+}
+
+/// Puts the header on a packet that goes along `route`.
+#[inline(always)]
+fn put_on(packet: &mut Packet<'_>, route: &Route, source_port: u16, destination_port: u16) -> Result<(), SendError> {
+    // The IP layer has the last word on length, but a checksum needs one that fits its field.
+    let len = UdpHeader::LEN + packet.payload().len();
+    if len > usize::from(u16::MAX) {
+        return Err(SendError::TooLarge { len, mtu: route.mtu });
+    }
+    packet.prepend(&encapsulate(&route.addresses, source_port, destination_port, packet.payload()));
+    Ok(())
 }
 
 /// The UDP header of `payload`, checksum included. The payload is at most 65 527 B.
@@ -132,7 +160,7 @@ mod tests {
     fn check(to: &str, source: IpAddress, payload: &[u8]) {
         let udp = Udp::new(Fake::default());
         let to: SocketAddr = to.parse().unwrap();
-        let sent = udp.send(&mut Packet::new(payload, Stamp::default()), 4000, to).now_or_never();
+        let sent = udp.send(&mut Packet::new(&mut Headroom::default(), payload, Stamp::default()), 4000, to).now_or_never();
         assert_eq!(sent, Some(Ok(())));
         let bytes = udp.below.0.borrow().first().unwrap().clone();
         let read = UdpPacket::new_checked(&bytes[..]).unwrap();
@@ -154,7 +182,7 @@ mod tests {
         let udp = Udp::new(Fake::default());
         let payload = vec![0; 65_528];
         let to = SocketAddr::from(([10, 0, 0, 2], 9));
-        let sent = udp.send(&mut Packet::new(&payload, Stamp::default()), 1, to).now_or_never();
+        let sent = udp.send(&mut Packet::new(&mut Headroom::default(), &payload, Stamp::default()), 1, to).now_or_never();
         assert_eq!(sent, Some(Err(SendError::TooLarge { len: 65_536, mtu: 1500 })));
     }
 }

@@ -59,7 +59,7 @@ impl Fake {
         let at = self.clock.now();
         let ends = [payload[0], payload[payload.len() - 1]];
         self.sent.borrow_mut().push(Sent { at, stamp, ends });
-        self.flow.accept();
+        self.flow.accept(1);
         let bytes = payload.len() as u64;
         let Behaviour::Serves(time) = self.behaviour else {
             self.flow.deliver(1, bytes, stamp.intended, at, at);

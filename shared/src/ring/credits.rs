@@ -65,6 +65,15 @@ impl Credits {
         self.state.borrow_mut().take(need)
     }
 
+    /// Like [`Credits::try_spend`] for as many credits as there are, and `most` at most. Returns how many. Who
+    /// wants more hears of it by asking for one more.
+    pub(super) fn try_spend_up_to(&self, most: u64) -> u64 {
+        let mut state = self.state.borrow_mut();
+        let amount = if state.line.is_empty() { most.min(state.available) } else { 0 };
+        state.available -= amount;
+        amount
+    }
+
     /// Waits in line for `need` credits. More than the pool ever has is never granted.
     pub fn acquire(&self, need: u64) -> Acquire<&Self> {
         Acquire { pool: self, need, place: None }

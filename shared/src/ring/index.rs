@@ -141,11 +141,6 @@ impl ConsumerIndex {
         Some(step(&mut self.take_slot, self.depth))
     }
 
-    /// The slot that [`ConsumerIndex::take`] would return.
-    pub fn peek(&self) -> Option<u32> {
-        (self.waiting() > 0).then_some(self.take_slot)
-    }
-
     /// Completes the oldest taken frame: its position. `None` if none is taken.
     pub fn complete(&mut self) -> Option<u64> {
         if self.held() == 0 {

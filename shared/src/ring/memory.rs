@@ -134,18 +134,14 @@ impl ConsumerPort for MemoryConsumer {
         self.0.index.borrow().waiting()
     }
 
-    fn peek(&self) -> Option<Descriptor> {
-        let slot = self.0.index.borrow().peek()?;
-        Some(self.0.descriptors.borrow()[slot as usize])
-    }
-
-    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
+    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
         let slot = self.0.index.borrow_mut().take()?;
-        let Some(buffer) = into else { return Some(&[]) };
-        let len = (self.0.descriptors.borrow()[slot as usize].len as usize).min(MAX_FRAME).min(buffer.len());
+        let descriptor = self.0.descriptors.borrow()[slot as usize];
+        let Some(buffer) = into else { return Some((descriptor, &[])) };
+        let len = (descriptor.len as usize).min(MAX_FRAME).min(buffer.len());
         let copy = &mut buffer[..len];
         copy.copy_from_slice(&self.0.frames.borrow()[Link::bytes_of(slot, len)]);
-        Some(copy)
+        Some((descriptor, copy))
     }
 
     fn complete(&self, completion: Completion) {
@@ -175,8 +171,7 @@ mod tests {
         let slot = ring.try_reserve().unwrap().submit(frame(5), b"he", b"llo");
         assert_eq!(slot, Some(0));
         assert!(ring.try_reserve().is_none());
-        assert_eq!(consumer.peek().map(|d| d.len), Some(5));
-        assert_eq!(consumer.take(Some(&mut [0; 64])), Some(&b"hello"[..]));
+        assert_eq!(consumer.take(Some(&mut [0; 64])), Some((frame(5), &b"hello"[..])));
         assert!(ring.try_reserve().is_none(), "taken is not completed");
         consumer.complete(Completion { position: 0, status: Status::Sent, at: Nanos(3) });
         assert_eq!(ring.next_completion().map(|(slot, c)| (slot, c.at)), Some((0, Nanos(3))));

@@ -27,4 +27,4 @@ pub use frame::{Completion, Descriptor, MAX_FRAME, MIN_FRAME, Status};
 pub use index::{ConsumerIndex, IndexError, ProducerIndex};
 pub use occupancy::Occupancy;
 pub use port::{CloseReason, ConsumerPort, Need, Port, ProducerPort};
-pub use producer::{Permit, Producer, Reserve, RingStats};
+pub use producer::{Permit, Permits, Producer, Reserve, RingStats};

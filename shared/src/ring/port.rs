@@ -94,12 +94,9 @@ pub trait ConsumerPort: Port {
     /// Frames that arrived and were not taken yet.
     fn waiting(&self) -> u32;
 
-    /// The oldest of them.
-    fn peek(&self) -> Option<Descriptor>;
-
-    /// Takes that frame. With a buffer, its bytes are copied there, as DMA would; the part of the
+    /// Takes the oldest of them. With a buffer, its bytes are copied there, as DMA would; the part of the
     /// buffer that holds them is returned.
-    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]>;
+    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])>;
 
     /// Completes the oldest taken frame; its slot is the producer's again.
     fn complete(&self, completion: Completion);
@@ -178,12 +175,7 @@ impl<T: ConsumerPort + ?Sized> ConsumerPort for Rc<T> {
     }
 
     #[inline(always)]
-    fn peek(&self) -> Option<Descriptor> {
-        (**self).peek()
-    }
-
-    #[inline(always)]
-    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
+    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
         (**self).take(into)
     }
 

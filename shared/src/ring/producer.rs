@@ -1,6 +1,6 @@
 //! The producer's side of the ring: credits in front, a port behind.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -106,6 +106,12 @@ impl<P: ProducerPort> Producer<P> {
         };
         self.port.submit(slot, descriptor, headers, payload);
         Some(slot)
+    }
+
+    /// As many permits as there are now, and `most` at most; none if the session has died.
+    pub fn try_reserve_many(&self, most: u64) -> Permits<'_, P> {
+        let left = if self.port.is_closed() { 0 } else { self.credits.try_spend_up_to(most) };
+        Permits { producer: self, slots: self.slots.borrow_mut(), left }
     }
 
     /// Waits in FIFO order for a permit.
@@ -229,6 +235,42 @@ impl<P: ProducerPort> Permit<'_, P> {
         }
         credit.spend();
         producer.submit(descriptor, headers, payload)
+    }
+}
+
+/// Permits for frames that are submitted together. Dropped, the credits of those not used return.
+#[derive(Debug)]
+#[must_use = "permits that are dropped return their credits"]
+pub struct Permits<'a, P: ProducerPort> {
+    producer: &'a Producer<P>,
+    slots: RefMut<'a, Slots>,
+    left: u64,
+}
+
+impl<P: ProducerPort> Permits<'_, P> {
+    /// How many are left.
+    #[inline(always)]
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Writes a frame and hands it over: the slot it occupies until its completion. `None` if no permit is left.
+    #[inline(always)]
+    pub fn submit(&mut self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
+        self.left = self.left.checked_sub(1)?;
+        let slot = self.slots.index.submit()?;
+        self.producer.port.submit(slot, descriptor, headers, payload);
+        Some(slot)
+    }
+}
+
+impl<P: ProducerPort> Drop for Permits<'_, P> {
+    fn drop(&mut self) {
+        // Time stands still in between, so that all were submitted now.
+        self.slots.note(self.producer.clock.now());
+        if self.left > 0 {
+            self.producer.credits.release(self.left);
+        }
     }
 }
 

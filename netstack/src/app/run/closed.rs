@@ -13,7 +13,8 @@ use crate::stack::{Datagrams, SendError};
 /// Sends as fast as it may. What need not be awaited is an ordinary call here.
 pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, horizon: Horizon, start: Nanos) {
     let until = horizon.until(start);
-    for _ in 0..horizon.packets() {
+    let mut left = horizon.packets();
+    while left > 0 {
         if outlet.must_rest(Nanos::ZERO) {
             outlet.rest_until(Nanos::ZERO).await;
         }
@@ -21,6 +22,12 @@ pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, horizon: Hori
         if intended >= until {
             return;
         }
+        let sent = outlet.send_together(intended, left);
+        if sent > 0 {
+            left -= sent;
+            continue;
+        }
+        left -= 1;
         let sent = match outlet.begin(intended) {
             Ok(sent) => sent,
             Err(blocked) => outlet.finish(blocked).await,

@@ -6,6 +6,7 @@
 mod closed;
 mod open;
 mod outlet;
+mod payloads;
 
 use std::rc::Rc;
 

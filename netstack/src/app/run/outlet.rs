@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use shared::exec::Clock;
 use shared::units::Nanos;
 
+use super::payloads::Payloads;
 use crate::app::ResolvedApp;
 use crate::flow::{Flow, Offer};
-use crate::stack::{Datagrams, SendError, Stamp, Tries};
+use crate::stack::{Burst, Datagrams, Headroom, Packet, SendError, Stamp, Tries};
 
 /// After so many sends, an app that never had to wait lets others have their turn.
 const BURST: u32 = 64;
@@ -20,10 +21,8 @@ pub(super) struct Outlet<'a, D> {
     flow: &'a Flow,
     clock: &'a Clock,
     to: SocketAddr,
-    /// Allocated once; only the number at its end changes. At its front, now and then a number would
-    /// look like the header of some protocol, and analysers would find it malformed.
-    payload: Vec<u8>,
-    sequence: u64,
+    /// Allocated once.
+    payloads: Payloads,
     /// Sends since the app last gave up its turn.
     burst: u32,
 }
@@ -31,9 +30,8 @@ pub(super) struct Outlet<'a, D> {
 impl<'a, D: Datagrams> Outlet<'a, D> {
     pub(super) fn new(app: &ResolvedApp, flow: &'a Flow, socket: D, clock: &'a Clock) -> Self {
         let spec = app.spec();
-        // A pattern that is easy to recognise in a capture.
-        let payload = (0..spec.size().0).map(|at| at as u8).collect();
-        Self { socket, flow, clock, to: spec.to(), payload, sequence: 0, burst: 0 }
+        let payloads = Payloads::new(spec.size().0 as usize);
+        Self { socket, flow, clock, to: spec.to(), payloads, burst: 0 }
     }
 
     pub(super) fn flow(&self) -> &'a Flow {
@@ -81,21 +79,41 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     /// Sends the next packet now or not at all.
     #[inline(always)]
     pub(super) fn try_send(&mut self, intended: Nanos) -> Result<(), SendError> {
-        let stamp = self.next_stamp(intended);
+        let stamp = self.next(intended);
         let offer = self.flow.offer(intended);
-        offer.settle(self.socket.try_send(&self.payload, self.to, stamp))
+        offer.settle(self.socket.try_send(self.payloads.last(), self.to, stamp))
+    }
+
+    /// Sends up to `most` packets that need not wait. Returns how many.
+    #[inline(always)]
+    pub(super) fn send_together(&mut self, intended: Nanos, most: u64) -> u64 {
+        if D::TRIES == Tries::IfItMustNotWait {
+            return 0;
+        }
+        let turn = u64::from(BURST - self.burst);
+        let before = self.payloads.taken();
+        let (payloads, left) = (&mut self.payloads, most.min(turn));
+        let numbered = Numbered { payloads, flow: self.flow.id(), intended, left };
+        let sent = self.socket.try_send_burst(numbered, self.to);
+        if self.payloads.taken() > before + sent {
+            self.payloads.give_back();
+        }
+        // No more than what was left of the turn, which fits.
+        self.burst += sent as u32;
+        self.flow.offer_accepted(intended, sent);
+        sent
     }
 
     /// Begins to send the next packet. Most sends need not wait, and one that does not is an ordinary
     /// call: what a future keeps for the time that it waits has to go through memory.
     #[inline(always)]
     pub(super) fn begin(&mut self, intended: Nanos) -> Result<Result<(), SendError>, Blocked<'a>> {
-        let stamp = self.next_stamp(intended);
+        let stamp = self.next(intended);
         let offer = self.flow.offer(intended);
         if D::TRIES == Tries::IfItMustNotWait {
             return Err(Blocked { offer, stamp });
         }
-        match self.socket.try_send(&self.payload, self.to, stamp) {
+        match self.socket.try_send(self.payloads.last(), self.to, stamp) {
             Err(SendError::WouldBlock) if D::TRIES == Tries::First => Err(Blocked { offer, stamp }),
             sent => Ok(offer.settle(sent)),
         }
@@ -103,22 +121,38 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
 
     /// Goes on with a packet that was not sent yet.
     pub(super) async fn finish(&self, blocked: Blocked<'a>) -> Result<(), SendError> {
-        let sent = self.socket.send(&self.payload, self.to, blocked.stamp).await;
+        let sent = self.socket.send(self.payloads.last(), self.to, blocked.stamp).await;
         blocked.offer.settle(sent)
     }
 
+    /// Takes the next packet.
     #[inline(always)]
-    fn next_stamp(&mut self, intended: Nanos) -> Stamp {
-        let sequence = self.sequence;
-        self.sequence += 1;
+    fn next(&mut self, intended: Nanos) -> Stamp {
         self.burst += 1;
-        // Big-endian, so that a payload with room for less holds the bytes that change.
-        match self.payload.last_chunk_mut() {
-            // As one word: the layers read it as such, soon enough to notice the difference.
-            Some(number) => *number = sequence.to_be_bytes(),
-            None => self.payload.iter_mut().rev().zip(sequence.to_le_bytes()).for_each(|(byte, digit)| *byte = digit),
-        }
+        let (sequence, _) = self.payloads.next();
         Stamp { flow: self.flow.id(), sequence, intended }
+    }
+}
+
+/// The next packets of an app.
+struct Numbered<'a> {
+    payloads: &'a mut Payloads,
+    flow: u32,
+    intended: Nanos,
+    left: u64,
+}
+
+impl Burst for Numbered<'_> {
+    #[inline(always)]
+    fn remaining(&self) -> u64 {
+        self.left
+    }
+
+    #[inline(always)]
+    fn next<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
+        self.left = self.left.checked_sub(1)?;
+        let (sequence, payload) = self.payloads.next();
+        Some(Packet::new(headroom, payload, Stamp { flow: self.flow, sequence, intended: self.intended }))
     }
 }
 

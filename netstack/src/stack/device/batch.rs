@@ -62,7 +62,7 @@ mod tests {
 
     fn one(flow: u32, bytes: usize, completed: u64) -> Batch {
         let payload = vec![0; bytes];
-        let packet = Packet::new(&payload, Stamp { flow, ..Stamp::default() });
+        let packet = Packet::new(&mut Headroom::default(), &payload, Stamp { flow, ..Stamp::default() });
         Batch::of(&Pending::of(&packet, Nanos::ZERO), Status::Sent, Nanos(completed))
     }
 

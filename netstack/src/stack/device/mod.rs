@@ -11,7 +11,7 @@ pub use policy::{Policy, PolicyError};
 pub use ring::RingDevice;
 pub(super) use room::Room;
 
-use super::{Packet, SendError, now};
+use super::{Burst, Packet, SendError, now};
 
 /// A device: what Ethernet sits on.
 #[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
@@ -31,5 +31,11 @@ pub trait Device {
     /// [`SendError::WouldBlock`] where [`Device::send`] would wait, and all of its errors.
     fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         now(self.send(packet))
+    }
+
+    /// Takes frames of `burst` that need not wait, as [`Device::try_send`] would one after the other. Returns how many:
+    /// none if this layer has them one by one only.
+    fn try_send_burst(&self, _burst: impl Burst) -> u64 {
+        0
     }
 }

@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn what_was_put_is_taken_once() {
-        let packet = Packet::new(b"four", Stamp { flow: 3, ..Stamp::default() });
+        let packet = Packet::new(&mut Headroom::default(), b"four", Stamp { flow: 3, ..Stamp::default() });
         let mut table = Table::new(2);
         table.put(1, Pending::of(&packet, Nanos(5)));
         let taken = table.take(1).map(|pending| (pending.flow, pending.bytes(), pending.accepted));

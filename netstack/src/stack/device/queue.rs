@@ -69,7 +69,7 @@ mod tests {
 
     fn push(queue: &mut TxQueue, sequence: u64) -> Option<u64> {
         let bytes = sequence.to_be_bytes();
-        let packet = Packet::new(&bytes, Stamp { sequence, ..Stamp::default() });
+        let packet = Packet::new(&mut Headroom::default(), &bytes, Stamp { sequence, ..Stamp::default() });
         queue.push(&packet, Pending::of(&packet, Nanos(sequence))).map(|oldest| oldest.accepted.0)
     }
 

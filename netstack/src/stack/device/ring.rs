@@ -13,8 +13,8 @@ use super::pending::{Pending, Table};
 use super::queue::TxQueue;
 use super::room::{Room, Waited};
 use super::{Device, Policy};
-use crate::flow::{Flow, Flows, Stage};
-use crate::stack::{Packet, Place, SendError};
+use crate::flow::{Flows, Stage};
+use crate::stack::{Burst, Headroom, Packet, Place, SendError};
 
 /// Sends frames through the ring, and does what its policy says when there is no room.
 #[derive(Debug)]
@@ -195,8 +195,31 @@ impl<P: ProducerPort> RingDevice<P> {
             None if self.ring.port().is_closed() => return Err(SendError::Closed),
             None => return Err(SendError::WouldBlock),
         }
-        self.flows.with(pending.flow, Flow::accept);
+        self.flows.with(pending.flow, |flow| flow.accept(1));
         Ok(())
+    }
+
+    /// [`RingDevice::send_now`], for as many packets as find room.
+    #[inline(always)]
+    fn send_burst_now(&self, mut burst: impl Burst) -> u64 {
+        let mut permits = self.ring.try_reserve_many(burst.remaining());
+        let mut table = self.under_way.borrow_mut();
+        let (now, mut sent, mut of) = (self.clock.now(), 0, 0);
+        let mut headroom = Headroom::default();
+        while permits.left() > 0
+            && let Some(packet) = burst.next(&mut headroom)
+        {
+            let pending = Pending::of(&packet, now);
+            of = pending.flow;
+            let descriptor = pending.descriptor(packet.len());
+            let Some(slot) = permits.submit(descriptor, packet.headers(), packet.payload()) else { break };
+            table.put(slot, pending);
+            sent += 1;
+        }
+        if sent > 0 {
+            self.flows.with(of, |flow| flow.accept(sent));
+        }
+        sent
     }
 
     /// Sends a packet that found no room: when there is some, or not at all if that takes too long.
@@ -214,7 +237,7 @@ impl<P: ProducerPort> RingDevice<P> {
         kept.over(begin).await;
         let Some(Waited { mut pending, credit }) = kept.take() else { return };
         let flow = self.flows.get(pending.flow);
-        flow.accept();
+        flow.accept(1);
         match credit {
             Some(credit) => {
                 // Without a deadline it was admitted now, and with one when it reached the device.
@@ -227,7 +250,7 @@ impl<P: ProducerPort> RingDevice<P> {
 
     fn send_or_drop(&self, packet: &Packet<'_>) {
         let flow = self.flows.get(packet.stamp().flow);
-        flow.accept();
+        flow.accept(1);
         let pending = Pending::of(packet, self.clock.now());
         match self.ring.try_reserve() {
             Some(permit) => self.submit(permit, pending, packet.headers(), packet.payload()),
@@ -237,7 +260,7 @@ impl<P: ProducerPort> RingDevice<P> {
 
     fn send_or_queue(&self, packet: &Packet<'_>) {
         let flow = self.flows.get(packet.stamp().flow);
-        flow.accept();
+        flow.accept(1);
         let pending = Pending::of(packet, self.clock.now());
         let mut queue = self.queue.borrow_mut();
         if queue.is_empty()
@@ -281,6 +304,14 @@ impl<P: ProducerPort> Device for Rc<RingDevice<P>> {
                 self.send_or_queue(packet);
                 Ok(())
             }
+        }
+    }
+
+    #[inline(always)]
+    fn try_send_burst(&self, burst: impl Burst) -> u64 {
+        match self.policy {
+            Policy::Wait | Policy::Deadline(_) => self.send_burst_now(burst),
+            Policy::DropNewest | Policy::DropOldest => 0,
         }
     }
 

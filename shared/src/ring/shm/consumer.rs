@@ -17,9 +17,6 @@ use crate::wire::Control;
 #[derive(Debug)]
 pub struct ShmConsumer {
     core: Core,
-    /// The header of the oldest frame that was not taken, once it was looked at: copied and checked
-    /// once.
-    peeked: Cell<Option<Descriptor>>,
     /// The count of completions by which this side will be awake without being woken; [`AWAKE`] if
     /// it waits for frames alone.
     plan: Cell<u64>,
@@ -31,7 +28,7 @@ impl ShmConsumer {
     /// # Errors
     /// If `stream` is no stream socket.
     pub fn new(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
-        Ok(Self { core: Core::consumer(stream, memory)?, peeked: Cell::default(), plan: Cell::new(AWAKE) })
+        Ok(Self { core: Core::consumer(stream, memory)?, plan: Cell::new(AWAKE) })
     }
 
     /// The traffic so far.
@@ -100,16 +97,21 @@ impl ConsumerPort for ShmConsumer {
         self.core.waiting()
     }
 
-    fn peek(&self) -> Option<Descriptor> {
-        let slot = self.core.peek()?;
-        if let Some(known) = self.peeked.get() {
-            return Some(known);
-        }
-        match decode(&self.core.memory.read_header(slot)) {
-            Ok(descriptor) => {
-                self.peeked.set(Some(descriptor));
-                Some(descriptor)
-            }
+    /// A frame whose header cannot be stays where it is: the session is over.
+    #[inline]
+    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
+        let taken = self.core.next(|memory, slot, _| {
+            let descriptor = decode(&memory.read_header(slot))?;
+            let copy = into.map_or(&[][..], |buffer| {
+                let len = (descriptor.len as usize).min(buffer.len());
+                let copy = &mut buffer[..len];
+                memory.read_frame(slot, copy);
+                copy
+            });
+            Ok((descriptor, copy))
+        });
+        match taken? {
+            Ok(frame) => Some(frame),
             Err(reason) => {
                 if !self.is_closed() {
                     self.close(reason);
@@ -119,27 +121,10 @@ impl ConsumerPort for ShmConsumer {
         }
     }
 
-    /// A frame whose header cannot be is taken all the same, with no bytes: the session is over.
-    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
-        let len = self.peek().map_or(0, |descriptor| descriptor.len as usize);
-        self.peeked.set(None);
-        self.core.next(|memory, slot, _| {
-            into.map_or(&[][..], |buffer| {
-                let len = len.min(buffer.len());
-                let copy = &mut buffer[..len];
-                memory.read_frame(slot, copy);
-                copy
-            })
-        })
-    }
-
+    #[inline]
     fn complete(&self, completion: Completion) {
-        // A completion that nobody took a frame for would be a lie.
-        let (put, _) = self.core.counts();
-        if completion.position == put && self.core.taken() > put {
-            let word = pack(&completion);
-            self.core.put([word], |memory, slot, word| memory.completion(slot).store(word, Relaxed));
-        }
+        let word = pack(&completion);
+        self.core.answer(completion.position, |memory, slot| memory.completion(slot).store(word, Relaxed));
     }
 
     fn patience(&self, most: u32) -> u32 {

@@ -92,6 +92,11 @@ impl Core {
             write(&self.memory, slot, item);
             flow.put += 1;
         }
+        self.publish_early(flow);
+    }
+
+    #[inline(always)]
+    fn publish_early(&self, flow: &mut Flow) {
         if flow.put - flow.writer.published() >= EARLY {
             self.publish(flow);
         }
@@ -117,21 +122,34 @@ impl Core {
         self.channel.nudge(&DOORBELL_RECORD);
     }
 
-    /// Lets `read` have the next item, with its slot and its position.
-    pub(super) fn next<T>(&self, read: impl FnOnce(&SharedMemory, u32, u64) -> T) -> Option<T> {
+    /// Puts the answer to the oldest item that was taken and not answered, if that is item `position`: any other
+    /// answer would be a lie. `write` fills its slot.
+    #[inline(always)]
+    pub(super) fn answer(&self, position: u64, write: impl FnOnce(&SharedMemory, u32)) {
+        let flow = &mut *self.flow.borrow_mut();
+        if position == flow.put && flow.taken > flow.put {
+            write(&self.memory, step(&mut flow.put_slot, flow.depth));
+            flow.put += 1;
+            self.publish_early(flow);
+        }
+    }
+
+    /// Lets `read` have the next item, with its slot and its position. It is taken if `read` can make sense of it.
+    #[inline(always)]
+    pub(super) fn next<T, E>(
+        &self,
+        read: impl FnOnce(&SharedMemory, u32, u64) -> Result<T, E>,
+    ) -> Option<Result<T, E>> {
         let flow = &mut *self.flow.borrow_mut();
         if flow.taken == flow.reader.seen() {
             return None;
         }
-        let slot = step(&mut flow.take_slot, flow.depth);
-        flow.taken += 1;
-        Some(read(&self.memory, slot, flow.taken - 1))
-    }
-
-    /// The slot of the next item.
-    pub(super) fn peek(&self) -> Option<u32> {
-        let flow = self.flow.borrow();
-        (flow.taken < flow.reader.seen()).then_some(flow.take_slot)
+        let read = read(&self.memory, flow.take_slot, flow.taken);
+        if read.is_ok() {
+            step(&mut flow.take_slot, flow.depth);
+            flow.taken += 1;
+        }
+        Some(read)
     }
 
     /// Items that came and were not taken.
@@ -139,11 +157,6 @@ impl Core {
         let flow = self.flow.borrow();
         // Never above depth: the reader does not believe more.
         (flow.reader.seen() - flow.taken) as u32
-    }
-
-    /// Items taken.
-    pub(super) fn taken(&self) -> u64 {
-        self.flow.borrow().taken
     }
 
     /// Items put, and the peer's count as of the last look.

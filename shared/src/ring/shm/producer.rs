@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::end::{Core, port};
-use super::slot::{encode, unpack};
+use super::slot::{bytes, encode, unpack};
 use super::staging::{LARGEST, Staging};
 use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
 use crate::exec::{Signal, Source};
@@ -126,7 +126,7 @@ impl ProducerPort for ShmProducer {
             let claimed = u16::try_from(len).unwrap_or(u16::MAX);
             return self.close(WireError::FrameTooLong(claimed).into());
         }
-        let header = encode(&Descriptor { len: len as u32, ..descriptor });
+        let header = bytes(&encode(&Descriptor { len: len as u32, ..descriptor }));
         if len > LARGEST {
             self.unload();
             self.core.put([()], |memory, slot, ()| memory.write_slot(slot, &[&header, headers, payload]));

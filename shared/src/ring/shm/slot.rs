@@ -8,36 +8,38 @@ use crate::wire::WireError;
 /// Bits of a completion that hold its status; the others hold its time.
 const STATUS_BITS: u32 = 4;
 
-/// Length, flow, sequence number, time of submission; the last 8 bytes are zero.
+/// A slot's header, a word at a time.
+pub(super) type Header = [u64; SLOT_HEADER / 8];
+
+/// Length (the first four bytes) and flow in one word, sequence number, time of submission; the last word is zero.
 #[inline(always)]
-pub(super) fn encode(descriptor: &Descriptor) -> [u8; SLOT_HEADER] {
-    let mut header = [0; SLOT_HEADER];
-    header[0..4].copy_from_slice(&descriptor.len.to_ne_bytes());
-    header[4..8].copy_from_slice(&descriptor.flow.to_ne_bytes());
-    header[8..16].copy_from_slice(&descriptor.sequence.to_ne_bytes());
-    header[16..24].copy_from_slice(&descriptor.submitted.0.to_ne_bytes());
-    header
+pub(super) fn encode(descriptor: &Descriptor) -> Header {
+    let [a, b, c, d] = descriptor.len.to_ne_bytes();
+    let [e, f, g, h] = descriptor.flow.to_ne_bytes();
+    [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), descriptor.sequence, descriptor.submitted.0, 0]
+}
+
+/// The bytes of a header.
+#[inline(always)]
+pub(super) fn bytes(header: &Header) -> [u8; SLOT_HEADER] {
+    let mut bytes = [0; SLOT_HEADER];
+    bytes.as_chunks_mut().0.iter_mut().zip(header).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
+    bytes
 }
 
 /// Reads a private copy of a slot's header.
 ///
 /// # Errors
 /// [`CloseReason::SlotLength`] if the slot holds nothing, or more than it can.
-pub(super) fn decode(header: &[u8; SLOT_HEADER]) -> Result<Descriptor, CloseReason> {
-    let len = u32::from_ne_bytes(bytes_at(header, 0));
+#[inline(always)]
+pub(super) fn decode(header: &Header) -> Result<Descriptor, CloseReason> {
+    let [first, sequence, submitted, _] = *header;
+    let [a, b, c, d, e, f, g, h] = first.to_ne_bytes();
+    let len = u32::from_ne_bytes([a, b, c, d]);
     if len == 0 || len as usize > MAX_FRAME {
         return Err(CloseReason::SlotLength(len));
     }
-    Ok(Descriptor {
-        len,
-        flow: u32::from_ne_bytes(bytes_at(header, 4)),
-        sequence: u64::from_ne_bytes(bytes_at(header, 8)),
-        submitted: Nanos(u64::from_ne_bytes(bytes_at(header, 16))),
-    })
-}
-
-fn bytes_at<const N: usize>(header: &[u8; SLOT_HEADER], at: usize) -> [u8; N] {
-    std::array::from_fn(|byte| header[at + byte])
+    Ok(Descriptor { len, flow: u32::from_ne_bytes([e, f, g, h]), sequence, submitted: Nanos(submitted) })
 }
 
 /// Time and status in one word; 60 bits of nanoseconds are 36 years.

@@ -49,7 +49,7 @@ impl SocketConsumer {
 }
 
 impl ConsumerSide {
-    fn take<'a>(&mut self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
+    fn take<'a>(&mut self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
         let place = self.waiting.pop_front()?;
         self.index.take();
         let copy = into.map_or(&[][..], |buffer| {
@@ -58,8 +58,9 @@ impl ConsumerSide {
             copy.copy_from_slice(&place.bytes[..len]);
             copy
         });
+        let descriptor = place.descriptor;
         self.spare.push(place);
-        Some(copy)
+        Some((descriptor, copy))
     }
 }
 
@@ -85,11 +86,7 @@ impl ConsumerPort for SocketConsumer {
         self.with(|state| state.side.index.waiting())
     }
 
-    fn peek(&self) -> Option<Descriptor> {
-        self.with(|state| state.side.waiting.front().map(|place| place.descriptor))
-    }
-
-    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<&'a [u8]> {
+    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
         self.with(|state| state.side.take(into))
     }
 

@@ -1,0 +1,53 @@
+//! Packets that go down together.
+//!
+//! A burst makes its packets one by one, as the device finds room for them. Each layer looks up once what all of
+//! them need (a route, a neighbour) and hands down the same burst with its header put on. So the layers become one
+//! loop, at the bottom, and what becomes of each packet is what would become of it alone.
+
+use super::{Headroom, Packet, SendError};
+
+/// Packets of one app to one destination, one after the other.
+pub trait Burst: Sized {
+    /// How many are still to come, at most.
+    fn remaining(&self) -> u64;
+
+    /// The next packet, its headers in `headroom`; `None` if there is none, or none that can be sent. Whoever asks
+    /// for it has room for it.
+    fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>>;
+
+    /// The same packets, each with the header of `layer`.
+    #[inline(always)]
+    fn through<L: Encapsulate>(self, layer: L) -> Through<Self, L> {
+        Through { burst: self, layer }
+    }
+}
+
+/// What a layer does to each packet, once it has looked up what they have in common.
+pub trait Encapsulate {
+    /// Puts the header on `packet`.
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`].
+    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError>;
+}
+
+/// See [`Burst::through`]. A packet that the layer cannot send ends the burst.
+#[derive(Debug)]
+pub struct Through<B, L> {
+    burst: B,
+    layer: L,
+}
+
+impl<B: Burst, L: Encapsulate> Burst for Through<B, L> {
+    #[inline(always)]
+    fn remaining(&self) -> u64 {
+        self.burst.remaining()
+    }
+
+    #[inline(always)]
+    fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>> {
+        let mut packet = self.burst.next(headroom)?;
+        self.layer.encapsulate(&mut packet).ok()?;
+        Some(packet)
+    }
+}
