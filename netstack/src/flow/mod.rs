@@ -130,15 +130,15 @@ impl Flow {
         self.settle(bytes);
     }
 
-    /// The fate of an accepted packet will never be known.
-    pub fn lose(&self, bytes: u64) {
-        self.counters.borrow_mut().lost += 1;
+    /// The fate of accepted packets of `bytes` in all will never be known.
+    pub fn lose(&self, packets: u64, bytes: u64) {
+        self.counters.borrow_mut().lost += packets;
         self.settle(bytes);
     }
 
-    /// An accepted packet was still on its way when the run ended.
-    pub fn leave_in_flight(&self) {
-        self.counters.borrow_mut().in_flight += 1;
+    /// Accepted packets were still on their way when the run ended.
+    pub fn leave_in_flight(&self, packets: u64) {
+        self.counters.borrow_mut().in_flight += packets;
     }
 
     fn settle(&self, bytes: u64) {
@@ -264,7 +264,7 @@ mod tests {
         }
         flow.deliver(1, 10, Nanos(0), Nanos(1), Nanos(2));
         flow.drop_packets(1, 10, DropReason::DeviceDeadline);
-        flow.lose(10);
+        flow.lose(1, 10);
         assert_eq!(budget.available(), 30);
         assert_eq!(flow.counters().check("test").len(), 1, "nothing was offered");
     }

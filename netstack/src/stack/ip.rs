@@ -105,17 +105,47 @@ impl<L: Link> Network for Ip<L> {
 
     #[inline(always)]
     fn try_send_burst(&self, burst: impl Burst, protocol: IpNumber, route: &Route) -> u64 {
-        let burst = burst.through(Header{ip:self, protocol, route});
-        self.below.try_send_burst(burst, route.next_hop)
+        let mtu = route.mtu;
+        match route.addresses {
+            Addresses::V4 { source, destination } => {
+                let template = &mut *self.template.borrow_mut();
+                let burst = burst.through(HeaderV4 { template, source, destination, protocol, mtu });
+                self.below.try_send_burst(burst, route.next_hop)
+            }
+            Addresses::V6 { source, destination } => {
+                let burst = burst.through(HeaderV6 { source, destination, protocol, mtu });
+                self.below.try_send_burst(burst, route.next_hop)
+            }
+        }
     }
 }
 
-struct Header<'a, L> { ip: &'a Ip<L>, protocol: IpNumber, route: &'a Route }
+struct HeaderV4<'a> { template: &'a mut Template, source: Ipv4Addr, destination: Ipv4Addr, protocol: IpNumber, mtu: usize }
 
-impl<L: Link> Encapsulate for Header<'_, L> {
+impl Encapsulate for HeaderV4<'_> {
     #[inline(always)]
     fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
-        self.ip.encapsulate(packet, self.protocol, self.route)
+        let Self { source, destination, protocol, mtu, .. } = *self;
+        let len = fitting(packet.len(), Ipv4Header::MIN_LEN, mtu)?;
+        // RFC 6864 lets it be anything here; this is the same however often a send is begun.
+        let identification = packet.stamp().sequence as u16;
+        let ends = Ends { source, destination, len, protocol };
+        if self.template.of != ends {
+            *self.template = Template::new(ends);
+        }
+        self.template.prepend(packet, identification);
+        Ok(())
+    }
+}
+
+struct HeaderV6 { source: Ipv6Addr, destination: Ipv6Addr, protocol: IpNumber, mtu: usize }
+
+impl Encapsulate for HeaderV6 {
+    #[inline(always)]
+    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
+        let len = fitting(packet.len(), Ipv6Header::LEN, self.mtu)?;
+        packet.prepend(&encapsulate_v6(len, self.protocol, self.source, self.destination));
+        Ok(())
     }
 }
 

@@ -139,7 +139,7 @@ mod tests {
         let socket = socket(10, Ok(()));
         assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Ok(()));
         assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Err(SendError::WouldBlock));
-        socket.flow.lose(8);
+        socket.flow.lose(1, 8);
         assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Ok(()));
     }
 

@@ -79,12 +79,23 @@ impl ProducerIndex {
     /// # Errors
     /// [`IndexError::OutOfOrder`] if it does not.
     pub fn complete(&mut self, position: u64) -> Result<u32, IndexError> {
-        if position != self.completed || self.completed == self.submitted {
+        self.complete_run(position, 1)
+    }
+
+    /// Frees the oldest `frames` slots, if `position` names the first of them: that slot.
+    ///
+    /// # Errors
+    /// [`IndexError::OutOfOrder`] if it does not, or if there are not as many.
+    pub fn complete_run(&mut self, position: u64, frames: u32) -> Result<u32, IndexError> {
+        if position != self.completed || frames > self.outstanding() {
             let (expected, submitted) = (self.completed, self.submitted);
             return Err(IndexError::OutOfOrder { got: position, expected, submitted });
         }
-        self.completed += 1;
-        Ok(step(&mut self.complete_slot, self.depth))
+        self.completed += u64::from(frames);
+        let (slot, depth) = (self.complete_slot, self.depth.get());
+        // No more than once around.
+        self.complete_slot = if frames < depth - slot { slot + frames } else { frames - (depth - slot) };
+        Ok(slot)
     }
 }
 

@@ -84,6 +84,12 @@ pub trait ProducerPort: Port {
     /// The next completion that arrived.
     fn next_completion(&self) -> Option<Completion>;
 
+    /// Takes the completions that arrived behind `first`, the last one taken, as far as they say the same. Returns
+    /// how many; a port may leave them for one by one.
+    fn take_alike(&self, _first: &Completion) -> u32 {
+        0
+    }
+
     /// Says whom to ask before this side goes to sleep. A port that is never asked to wake late has
     /// no use for it.
     fn before_sleep_ask(&self, _need: Box<dyn Fn() -> Need>) {}
@@ -160,6 +166,11 @@ impl<T: ProducerPort + ?Sized> ProducerPort for Rc<T> {
     #[inline(always)]
     fn next_completion(&self) -> Option<Completion> {
         (**self).next_completion()
+    }
+
+    #[inline(always)]
+    fn take_alike(&self, first: &Completion) -> u32 {
+        (**self).take_alike(first)
     }
 
     #[inline(always)]

@@ -140,19 +140,25 @@ impl<P: ProducerPort> Producer<P> {
     /// Takes the next completion, frees its slot and wakes the next in line. Returns the slot.
     /// A completion that cannot be true closes the session.
     pub fn next_completion(&self) -> Option<(u32, Completion)> {
-        let freed = self.free_next(&mut self.slots.borrow_mut())?;
+        let completion = self.port.next_completion()?;
+        let slot = self.free(&mut self.slots.borrow_mut(), &completion, 1)?;
         self.credits.release(1);
-        Some(freed)
+        Some((slot, completion))
     }
 
-    /// Like [`Producer::next_completion`], for every completion that arrived: `each` has them one
-    /// by one, and who waits in line is woken for all of them together. Returns how many there were.
-    pub fn take_completions(&self, mut each: impl FnMut(u32, Completion)) -> u64 {
+    /// Like [`Producer::next_completion`], for every completion that arrived: `each` has those that say the same
+    /// at once, the first of them with their number, and who waits in line is woken for all of them together.
+    /// Returns how many there were.
+    pub fn take_completions(&self, mut each: impl FnMut(Completion, u64)) -> u64 {
         let mut slots = self.slots.borrow_mut();
         let mut freed = 0;
-        while let Some((slot, completion)) = self.free_next(&mut slots) {
-            freed += 1;
-            each(slot, completion);
+        while let Some(first) = self.port.next_completion() {
+            let frames = 1 + self.port.take_alike(&first);
+            if self.free(&mut slots, &first, frames).is_none() {
+                break;
+            }
+            freed += u64::from(frames);
+            each(first, frames.into());
         }
         drop(slots);
         if freed > 0 {
@@ -161,15 +167,13 @@ impl<P: ProducerPort> Producer<P> {
         freed
     }
 
-    /// Frees the slot of the next completion.
-    #[inline(always)]
-    fn free_next(&self, slots: &mut Slots) -> Option<(u32, Completion)> {
-        let completion = self.port.next_completion()?;
-        match slots.index.complete(completion.position) {
+    /// Frees the slots of `frames` that completed, `completion` being that of the first. Returns its slot.
+    fn free(&self, slots: &mut Slots, completion: &Completion, frames: u32) -> Option<u32> {
+        match slots.index.complete_run(completion.position, frames) {
             Ok(slot) => {
-                // Who slept meanwhile still knows when the slot was given back.
+                // Who slept meanwhile still knows when the slots were given back.
                 slots.note(completion.at.min(self.clock.now()));
-                Some((slot, completion))
+                Some(slot)
             }
             Err(error) => {
                 self.port.close(CloseReason::Index(error));

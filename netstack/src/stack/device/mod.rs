@@ -1,11 +1,11 @@
 //! The device layer: the only place of the stack that may drop for want of room.
 
-mod batch;
 mod pending;
 mod policy;
 mod queue;
 mod ring;
 mod room;
+mod under_way;
 
 pub use policy::{Policy, PolicyError};
 pub use ring::RingDevice;

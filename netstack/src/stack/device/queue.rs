@@ -22,7 +22,7 @@ struct Place {
 
 impl TxQueue {
     pub(super) fn new(places: usize) -> Self {
-        let empty = Place { pending: Pending::VACANT, len: 0, bytes: vec![0; MAX_FRAME].into() };
+        let empty = Place { pending: Pending::default(), len: 0, bytes: vec![0; MAX_FRAME].into() };
         Self { places: vec![empty; places], head: 0, len: 0 }
     }
 

@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use shared::exec::{Clock, Signal};
 use shared::ledger::DropReason;
-use shared::ring::{Completion, MAX_FRAME, Need, Permit, Producer, ProducerPort};
+use shared::ring::{Completion, MAX_FRAME, Need, Permit, Producer, ProducerPort, Status};
 use shared::units::Nanos;
 
-use super::batch::Batch;
-use super::pending::{Pending, Table};
+use super::pending::Pending;
 use super::queue::TxQueue;
 use super::room::{Room, Waited};
+use super::under_way::{Run, UnderWay};
 use super::{Device, Policy};
 use crate::flow::{Flows, Stage};
 use crate::stack::{Burst, Headroom, Packet, Place, SendError};
@@ -23,7 +23,7 @@ pub struct RingDevice<P> {
     policy: Policy,
     flows: Rc<Flows>,
     clock: Clock,
-    under_way: RefCell<Table>,
+    under_way: RefCell<UnderWay>,
     /// Frames in front of the ring; empty but for [`Policy::DropOldest`].
     queue: RefCell<TxQueue>,
     /// Told when the queue gets its first frame.
@@ -42,7 +42,7 @@ impl<P: ProducerPort> RingDevice<P> {
     pub fn new(ring: Producer<P>, policy: Policy, txqueue: usize, flows: Rc<Flows>, clock: Clock) -> Self {
         let places = if policy == Policy::DropOldest { txqueue.max(1) } else { 0 };
         Self {
-            under_way: RefCell::new(Table::new(ring.depth().as_usize())),
+            under_way: RefCell::new(UnderWay::new(ring.depth().as_usize())),
             queue: RefCell::new(TxQueue::new(places)),
             queued: Signal::default(),
             sealed: Cell::default(),
@@ -117,29 +117,26 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Settles what completed. Returns whether anything did.
     fn settle_completions(&self) -> bool {
         let now = self.clock.now();
-        let mut table = self.under_way.borrow_mut();
-        let mut batch = Batch::none();
-        let completed = self.ring.take_completions(|slot, Completion { status, at, .. }| {
-            let Some(pending) = table.take(slot) else { return };
-            // A driver may claim any time, but nothing completes before it was submitted or after now.
-            let one = Batch::of(&pending, status, at.max(pending.submitted).min(now));
-            if !batch.takes_in(&one) {
-                self.settle(std::mem::replace(&mut batch, one));
+        let mut under_way = self.under_way.borrow_mut();
+        let completed = self.ring.take_completions(|Completion { status, at, .. }, mut frames| {
+            while frames > 0
+                && let Some(run) = under_way.pop(frames)
+            {
+                frames -= run.packets;
+                // A driver may claim any time, but nothing completes before it was submitted or after now.
+                self.settle(&run, status, at.max(run.each.submitted).min(now));
             }
         });
-        self.settle(batch);
         completed > 0
     }
 
-    fn settle(&self, Batch { alike, packets, bytes }: Batch) {
-        if packets == 0 {
-            return;
-        }
-        let held = alike.completed.since(alike.submitted).0.saturating_mul(packets);
+    fn settle(&self, run: &Run, status: Status, completed: Nanos) {
+        let &Run { each: Pending { flow, intended, accepted, submitted, .. }, packets } = run;
+        let held = completed.since(submitted).0.saturating_mul(packets);
         self.held_ns.set(self.held_ns.get().saturating_add(held));
-        self.flows.with(alike.flow, |flow| match DropReason::of_status(alike.status) {
-            None => flow.deliver(packets, bytes, alike.intended, alike.accepted, alike.completed),
-            Some(reason) => flow.drop_packets(packets, bytes, reason),
+        self.flows.with(flow, |flow| match DropReason::of_status(status) {
+            None => flow.deliver(packets, run.bytes(), intended, accepted, completed),
+            Some(reason) => flow.drop_packets(packets, run.bytes(), reason),
         });
     }
 
@@ -177,21 +174,21 @@ impl<P: ProducerPort> RingDevice<P> {
     /// if it does not.
     pub fn close_accounts(&self) {
         let alive = !self.ring.port().is_closed();
-        let close = |pending: Pending| {
-            let flow = self.flows.get(pending.flow);
-            if alive { flow.leave_in_flight() } else { flow.lose(pending.bytes()) }
+        let close = |run: Run| {
+            let flow = self.flows.get(run.each.flow);
+            if alive { flow.leave_in_flight(run.packets) } else { flow.lose(run.packets, run.bytes()) }
         };
-        let mut table = self.under_way.borrow_mut();
-        table.take_all().for_each(close);
+        let mut under_way = self.under_way.borrow_mut();
+        std::iter::from_fn(|| under_way.pop(u64::MAX)).for_each(close);
         let mut queue = self.queue.borrow_mut();
-        while queue.pop_with(|pending, _| close(pending)).is_some() {}
+        while queue.pop_with(|each, _| close(Run { each, packets: 1 })).is_some() {}
     }
 
     #[inline(always)]
     fn send_now(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         let pending = Pending::of(packet, self.clock.now());
         match self.ring.try_submit(pending.descriptor(packet.len()), packet.headers(), packet.payload()) {
-            Some(slot) => self.under_way.borrow_mut().put(slot, pending),
+            Some(_) => self.under_way.borrow_mut().push(pending),
             None if self.ring.port().is_closed() => return Err(SendError::Closed),
             None => return Err(SendError::WouldBlock),
         }
@@ -203,17 +200,18 @@ impl<P: ProducerPort> RingDevice<P> {
     #[inline(always)]
     fn send_burst_now(&self, mut burst: impl Burst) -> u64 {
         let mut permits = self.ring.try_reserve_many(burst.remaining());
-        let mut table = self.under_way.borrow_mut();
+        let mut under_way = self.under_way.borrow_mut();
         let (now, mut sent, mut of) = (self.clock.now(), 0, 0);
-        let mut headroom = Headroom::default();
-        while permits.left() > 0
-            && let Some(packet) = burst.next(&mut headroom)
-        {
+        while permits.left() > 0 {
+            let mut headroom = Headroom::default();
+            let Some(packet) = burst.next(&mut headroom) else { break };
             let pending = Pending::of(&packet, now);
             of = pending.flow;
             let descriptor = pending.descriptor(packet.len());
-            let Some(slot) = permits.submit(descriptor, packet.headers(), packet.payload()) else { break };
-            table.put(slot, pending);
+            if permits.submit(descriptor, packet.headers(), packet.payload()).is_none() {
+                break;
+            }
+            under_way.push(pending);
             sent += 1;
         }
         if sent > 0 {
@@ -280,8 +278,8 @@ impl<P: ProducerPort> RingDevice<P> {
         pending.submitted = self.clock.now();
         let descriptor = pending.descriptor(headers.len() + payload.len());
         match permit.submit(descriptor, headers, payload) {
-            Some(slot) => self.under_way.borrow_mut().put(slot, pending),
-            None => self.flows.get(pending.flow).lose(pending.bytes()),
+            Some(_) => self.under_way.borrow_mut().push(pending),
+            None => self.flows.get(pending.flow).lose(1, pending.bytes()),
         }
     }
 }

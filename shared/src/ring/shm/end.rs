@@ -152,6 +152,19 @@ impl Core {
         Some(read)
     }
 
+    /// Takes items as long as `alike` says so of their slots. Returns how many.
+    #[inline(always)]
+    pub(super) fn skip_while(&self, alike: impl Fn(&SharedMemory, u32) -> bool) -> u32 {
+        let flow = &mut *self.flow.borrow_mut();
+        let mut skipped = 0;
+        while flow.taken < flow.reader.seen() && alike(&self.memory, flow.take_slot) {
+            step(&mut flow.take_slot, flow.depth);
+            flow.taken += 1;
+            skipped += 1;
+        }
+        skipped
+    }
+
     /// Items that came and were not taken.
     pub(super) fn waiting(&self) -> u32 {
         let flow = self.flow.borrow();

@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::end::{Core, port};
-use super::slot::{bytes, encode, unpack};
+use super::slot::{bytes, encode, pack, unpack};
 use super::staging::{LARGEST, Staging};
 use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
 use crate::exec::{Signal, Source};
@@ -144,6 +144,12 @@ impl ProducerPort for ShmProducer {
                 None
             }
         }
+    }
+
+    #[inline]
+    fn take_alike(&self, first: &Completion) -> u32 {
+        let word = pack(first);
+        self.core.skip_while(|memory, slot| memory.completion(slot).load(Relaxed) == word)
     }
 
     fn before_sleep_ask(&self, need: Box<dyn Fn() -> Need>) {
