@@ -86,6 +86,9 @@ pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Se
     Served { report, ended, backend: session.setup.backend }
 }
 
+/// Frames
+const BURST: u64 = 16;
+
 struct Session<P, B> {
     port: P,
     clock: Clock,
@@ -145,7 +148,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             }
             // Hardware that needs no time has room again. This ends: what is in the ring is
             // bounded by its depth until the port moves bytes, and that needs a turn of its own.
-            if !moved || !self.more_is_due(now) {
+            if !moved || !self.more_is_due(now) && self.port.waiting() == 0 {
                 self.wait().await;
             }
         }
@@ -194,6 +197,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     fn take_what_fits(&mut self, now: Nanos) -> bool {
         let before = self.taken;
         while self.hardware.has_room()
+            && self.taken - before < BURST
             && let Some((frame, bytes)) = self.port.take(self.frames.next())
         {
             let status = match frame.len {

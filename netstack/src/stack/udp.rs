@@ -1,7 +1,6 @@
 //! UDP: ports and checksum (RFC 768; over IPv6 RFC 8200, section 8.1).
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpNumber, UdpHeader};
@@ -48,65 +47,61 @@ impl<N: Network> Udp<N> {
 
 impl<N: Network> Transport for Udp<N> {
     async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
-        let route = self.encapsulate(packet, source_port, to)?;
+        let route = self.below.route(to.ip())?;
+        Headers::new(&route, source_port, to.port()).encapsulate(packet)?;
         self.below.send(packet, IpNumber::UDP, &route).await
     }
 
     #[inline(always)]
     fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
-        let route = self.encapsulate(packet, source_port, to)?;
+        let route = self.below.route(to.ip())?;
+        Headers::new(&route, source_port, to.port()).encapsulate(packet)?;
         self.below.try_send(packet, IpNumber::UDP, &route)
     }
 
     #[inline(always)]
     fn try_send_burst(&self, burst: impl Burst, source_port: u16, to: SocketAddr) -> u64 {
         let Ok(route) = self.below.route(to.ip()) else { return 0 };
-        let burst = burst.through(Header{route: &route, source_port, destination_port: to.port()});
-        self.below.try_send_burst(burst, IpNumber::UDP, &route)
+        let headers = Headers::new(&route, source_port, to.port());
+        self.below.try_send_burst(burst.through(headers), IpNumber::UDP, &route)
     }
 }
 
-struct Header<'a> { route: &'a Route, source_port: u16, destination_port: u16 }
+/// The headers of packets from one port to another.
+struct Headers<'a> {
+    route: &'a Route,
+    /// That of the last packet, without a checksum: the next one is as long more often than not.
+    last: UdpHeader,
+    /// The sum over everything that is the same in a packet as long.
+    sum: Sum16BitWords,
+}
 
-impl Encapsulate for Header<'_> {
+impl<'a> Headers<'a> {
+    #[inline(always)]
+    fn new(route: &'a Route, source_port: u16, destination_port: u16) -> Self {
+        // No datagram is shorter than its header.
+        let last = UdpHeader { source_port, destination_port, length: 0, checksum: 0 };
+        Self { route, last, sum: Sum16BitWords::new() }
+    }
+}
+
+impl Encapsulate for Headers<'_> {
     #[inline(always)]
     fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
-        put_on(packet, self.route, self.source_port, self.destination_port)
+        let payload = packet.payload();
+        let len = UdpHeader::LEN + payload.len();
+        // The IP layer has the last word on length, but a checksum needs one that fits its field.
+        let length = u16::try_from(len).map_err(|_| SendError::TooLarge { len, mtu: self.route.mtu })?;
+        if length != self.last.length {
+            self.last.length = length;
+            self.sum = pseudo_header(&self.route.addresses, length).add_8bytes(self.last.to_bytes());
+        }
+        let checksum = self.sum.add_8bytes(condense(payload)).to_ones_complement_with_no_zero();
+        let mut header = self.last.to_bytes();
+        header[6..].copy_from_slice(&checksum.to_ne_bytes());
+        packet.prepend(&header);
+        Ok(())
     }
-}
-
-impl<N: Network> Udp<N> {
-    #[inline(always)]
-    fn encapsulate(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<Rc<Route>, SendError> {
-        let route = self.below.route(to.ip())?;
-        put_on(packet, &route, source_port, to.port())?;
-        Ok(route)
-    }
-}
-
-/// Puts the header on a packet that goes along `route`.
-#[inline(always)]
-fn put_on(packet: &mut Packet<'_>, route: &Route, source_port: u16, destination_port: u16) -> Result<(), SendError> {
-    // The IP layer has the last word on length, but a checksum needs one that fits its field.
-    let len = UdpHeader::LEN + packet.payload().len();
-    if len > usize::from(u16::MAX) {
-        return Err(SendError::TooLarge { len, mtu: route.mtu });
-    }
-    packet.prepend(&encapsulate(&route.addresses, source_port, destination_port, packet.payload()));
-    Ok(())
-}
-
-/// The UDP header of `payload`, checksum included. The payload is at most 65 527 B.
-#[inline(always)]
-fn encapsulate(addresses: &Addresses, source_port: u16, destination_port: u16, payload: &[u8]) -> [u8; UdpHeader::LEN] {
-    let length = (UdpHeader::LEN + payload.len()) as u16;
-    let mut header = UdpHeader { source_port, destination_port, length, checksum: 0 }.to_bytes();
-    let checksum = pseudo_header(addresses, length)
-        .add_8bytes(header)
-        .add_8bytes(condense(payload))
-        .to_ones_complement_with_no_zero();
-    header[6..].copy_from_slice(&checksum.to_ne_bytes());
-    header
 }
 
 /// The sum over addresses, protocol and length: what the checksum covers besides the datagram.
@@ -136,6 +131,7 @@ mod tests {
     use smoltcp::wire::{IpAddress, UdpPacket, UdpRepr};
     use std::cell::RefCell;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::rc::Rc;
 
     /// Knows one route and keeps what it was asked to send.
     #[derive(Default)]

@@ -5,7 +5,7 @@
 //! what was just written in other pieces takes a processor longer than all layers together.
 
 /// Bytes that stay in the first-level cache beside everything else.
-const CACHED: usize = 8192;
+const CACHED: usize = 4096;
 
 /// Payloads that are enough for any of them to be old.
 const MOST: usize = 64;

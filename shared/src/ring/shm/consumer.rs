@@ -100,8 +100,12 @@ impl ConsumerPort for ShmConsumer {
     /// A frame whose header cannot be stays where it is: the session is over.
     #[inline]
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
-        let taken = self.core.next(|memory, slot, _| {
+        let taken = self.core.next(|memory, slot, _, behind| {
             let descriptor = decode(&memory.read_header(slot))?;
+            // The next one is as long more often than not.
+            if let Some(next) = behind {
+                memory.prefetch(next, descriptor.len as usize);
+            }
             let copy = into.map_or(&[][..], |buffer| {
                 let len = (descriptor.len as usize).min(buffer.len());
                 let copy = &mut buffer[..len];

@@ -138,15 +138,17 @@ impl Core {
     #[inline(always)]
     pub(super) fn next<T, E>(
         &self,
-        read: impl FnOnce(&SharedMemory, u32, u64) -> Result<T, E>,
+        read: impl FnOnce(&SharedMemory, u32, u64, Option<u32>) -> Result<T, E>,
     ) -> Option<Result<T, E>> {
         let flow = &mut *self.flow.borrow_mut();
         if flow.taken == flow.reader.seen() {
             return None;
         }
-        let read = read(&self.memory, flow.take_slot, flow.taken);
+        let mut behind = flow.take_slot;
+        let slot = step(&mut behind, flow.depth);
+        let read = read(&self.memory, slot, flow.taken, (flow.taken + 1 < flow.reader.seen()).then_some(behind));
         if read.is_ok() {
-            step(&mut flow.take_slot, flow.depth);
+            flow.take_slot = behind;
             flow.taken += 1;
         }
         Some(read)

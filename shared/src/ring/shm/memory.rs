@@ -14,6 +14,7 @@ use super::layout::{
 };
 use super::slot::Header;
 use super::{Head, Words};
+use crate::cpu::prefetch;
 use crate::ring::Depth;
 
 /// With these, nobody can take the memory away from under a mapping of it.
@@ -146,6 +147,14 @@ impl SharedMemory {
                 room.copy_from(part);
             }
             at += part.len();
+        }
+    }
+
+    /// Asks the processor for the lines of `slot`, as far as a frame of `len` bytes takes them.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, slot: u32, len: usize) {
+        if let Ok(slice) = self.region.get_slice(slot_at(self.depth, slot), SLOT_HEADER + len) {
+            prefetch(slice.ptr_guard().as_ptr(), slice.len());
         }
     }
 
