@@ -121,17 +121,26 @@ impl<D: Device> Link for Ethernet<D> {
     fn try_send_burst(&self, burst: impl Burst, next_hop: IpAddr) -> u64 {
         let Some(neighbour) = self.neighbours.get(next_hop) else { return 0 };
         let header = encapsulate(self.address, neighbour, next_hop);
-        self.below.try_send_burst(burst.through(Header(header)))
+        self.below.try_send_burst(burst.through(Headers::of(header)))
     }
 }
 
-/// A frame header.
-struct Header([u8; Ethernet2Header::LEN]);
+/// The headers of frames to one neighbour, in words: as bytes, the compiler would move them one by one.
+struct Headers(u64, u32, u16);
 
-impl Encapsulate for Header {
+impl Headers {
+    fn of([a, b, c, d, e, f, g, h, i, j, k, l, m, n]: [u8; Ethernet2Header::LEN]) -> Self {
+        let words = (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u32::from_ne_bytes([i, j, k, l]));
+        Self(words.0, words.1, u16::from_ne_bytes([m, n]))
+    }
+}
+
+impl Encapsulate for Headers {
     #[inline(always)]
     fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
-        packet.prepend(&self.0);
+        packet.prepend(&self.2.to_ne_bytes());
+        packet.prepend(&self.1.to_ne_bytes());
+        packet.prepend(&self.0.to_ne_bytes());
         Ok(())
     }
 }

@@ -103,72 +103,76 @@ impl<L: Link> Network for Ip<L> {
         self.below.try_send(packet, route.next_hop)
     }
 
+    /// Headers of one version are all as long, and a loop that knows how long is faster: so there are two.
     #[inline(always)]
     fn try_send_burst(&self, burst: impl Burst, protocol: IpNumber, route: &Route) -> u64 {
         let mtu = route.mtu;
         match route.addresses {
             Addresses::V4 { source, destination } => {
                 let template = &mut *self.template.borrow_mut();
-                let burst = burst.through(HeaderV4 { template, source, destination, protocol, mtu });
+                let burst = burst.through(HeadersV4 { template, source, destination, protocol, mtu });
                 self.below.try_send_burst(burst, route.next_hop)
             }
             Addresses::V6 { source, destination } => {
-                let burst = burst.through(HeaderV6 { source, destination, protocol, mtu });
+                let burst = burst.through(HeadersV6 { source, destination, protocol, mtu });
                 self.below.try_send_burst(burst, route.next_hop)
             }
         }
-    }
-}
-
-struct HeaderV4<'a> { template: &'a mut Template, source: Ipv4Addr, destination: Ipv4Addr, protocol: IpNumber, mtu: usize }
-
-impl Encapsulate for HeaderV4<'_> {
-    #[inline(always)]
-    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
-        let Self { source, destination, protocol, mtu, .. } = *self;
-        let len = fitting(packet.len(), Ipv4Header::MIN_LEN, mtu)?;
-        // RFC 6864 lets it be anything here; this is the same however often a send is begun.
-        let identification = packet.stamp().sequence as u16;
-        let ends = Ends { source, destination, len, protocol };
-        if self.template.of != ends {
-            *self.template = Template::new(ends);
-        }
-        self.template.prepend(packet, identification);
-        Ok(())
-    }
-}
-
-struct HeaderV6 { source: Ipv6Addr, destination: Ipv6Addr, protocol: IpNumber, mtu: usize }
-
-impl Encapsulate for HeaderV6 {
-    #[inline(always)]
-    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
-        let len = fitting(packet.len(), Ipv6Header::LEN, self.mtu)?;
-        packet.prepend(&encapsulate_v6(len, self.protocol, self.source, self.destination));
-        Ok(())
     }
 }
 
 impl<L: Link> Ip<L> {
     #[inline(always)]
     fn encapsulate(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
+        let mtu = route.mtu;
         match route.addresses {
             Addresses::V4 { source, destination } => {
-                let len = fitting(packet.len(), Ipv4Header::MIN_LEN, route.mtu)?;
-                // RFC 6864 lets it be anything here; this is the same however often a send is begun.
-                let identification = packet.stamp().sequence as u16;
-                let ends = Ends { source, destination, len, protocol };
-                let mut template = self.template.borrow_mut();
-                if template.of != ends {
-                    *template = Template::new(ends);
-                }
-                template.prepend(packet, identification);
+                let template = &mut *self.template.borrow_mut();
+                HeadersV4 { template, source, destination, protocol, mtu }.encapsulate(packet)
             }
             Addresses::V6 { source, destination } => {
-                let len = fitting(packet.len(), Ipv6Header::LEN, route.mtu)?;
-                packet.prepend(&encapsulate_v6(len, protocol, source, destination));
+                HeadersV6 { source, destination, protocol, mtu }.encapsulate(packet)
             }
         }
+    }
+}
+
+/// The headers of v4 packets from one address to another.
+struct HeadersV4<'a> {
+    template: &'a mut Template,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    protocol: IpNumber,
+    mtu: usize,
+}
+
+impl Encapsulate for HeadersV4<'_> {
+    #[inline(always)]
+    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
+        let Self { source, destination, protocol, mtu, .. } = *self;
+        let ends = Ends { source, destination, len: fitting(packet.len(), Ipv4Header::MIN_LEN, mtu)?, protocol };
+        if self.template.of != ends {
+            *self.template = Template::new(ends);
+        }
+        // RFC 6864 lets it be anything here; this is the same however often a send is begun.
+        self.template.prepend(packet, packet.stamp().sequence as u16);
+        Ok(())
+    }
+}
+
+/// The headers of v6 packets from one address to another.
+struct HeadersV6 {
+    source: Ipv6Addr,
+    destination: Ipv6Addr,
+    protocol: IpNumber,
+    mtu: usize,
+}
+
+impl Encapsulate for HeadersV6 {
+    #[inline(always)]
+    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
+        let len = fitting(packet.len(), Ipv6Header::LEN, self.mtu)?;
+        packet.prepend(&encapsulate_v6(len, self.protocol, self.source, self.destination));
         Ok(())
     }
 }

@@ -39,14 +39,12 @@ pub struct ProducerIndex {
     depth: Depth,
     submitted: u64,
     completed: u64,
-    submit_slot: u32,
-    complete_slot: u32,
 }
 
 impl ProducerIndex {
     /// An empty ring.
     pub fn new(depth: Depth) -> Self {
-        Self { depth, submitted: 0, completed: 0, submit_slot: 0, complete_slot: 0 }
+        Self { depth, submitted: 0, completed: 0 }
     }
 
     /// Frames submitted since the session began.
@@ -65,37 +63,33 @@ impl ProducerIndex {
         (self.submitted - self.completed) as u32
     }
 
-    /// Takes the next slot. `None` if all are occupied, which a holder of a credit never sees.
-    pub fn submit(&mut self) -> Option<u32> {
-        if self.outstanding() == self.depth.get() {
-            return None;
-        }
-        self.submitted += 1;
-        Some(step(&mut self.submit_slot, self.depth))
+    /// Takes the next slot. Returns whether one is free, which it is for a holder of a credit.
+    #[must_use = "without a slot there is nowhere to put a frame"]
+    pub fn submit(&mut self) -> bool {
+        let free = self.outstanding() < self.depth.get();
+        self.submitted += u64::from(free);
+        free
     }
 
     /// Frees the oldest slot, if `position` names it.
     ///
     /// # Errors
     /// [`IndexError::OutOfOrder`] if it does not.
-    pub fn complete(&mut self, position: u64) -> Result<u32, IndexError> {
+    pub fn complete(&mut self, position: u64) -> Result<(), IndexError> {
         self.complete_run(position, 1)
     }
 
-    /// Frees the oldest `frames` slots, if `position` names the first of them: that slot.
+    /// Frees the oldest `frames` slots, if `position` names the first of them.
     ///
     /// # Errors
     /// [`IndexError::OutOfOrder`] if it does not, or if there are not as many.
-    pub fn complete_run(&mut self, position: u64, frames: u32) -> Result<u32, IndexError> {
+    pub fn complete_run(&mut self, position: u64, frames: u32) -> Result<(), IndexError> {
         if position != self.completed || frames > self.outstanding() {
             let (expected, submitted) = (self.completed, self.submitted);
             return Err(IndexError::OutOfOrder { got: position, expected, submitted });
         }
         self.completed += u64::from(frames);
-        let (slot, depth) = (self.complete_slot, self.depth.get());
-        // No more than once around.
-        self.complete_slot = if frames < depth - slot { slot + frames } else { frames - (depth - slot) };
-        Ok(slot)
+        Ok(())
     }
 }
 
@@ -178,11 +172,9 @@ mod tests {
     fn a_completion_must_name_the_oldest_frame() {
         let mut ring = ProducerIndex::new(Depth::new(2).unwrap());
         assert!(ring.complete(0).is_err(), "nothing was submitted");
-        ring.submit();
-        ring.submit();
-        assert_eq!(ring.submit(), None);
+        assert!(ring.submit() && ring.submit() && !ring.submit());
         assert!(ring.complete(1).is_err());
-        assert_eq!(ring.complete(0), Ok(0));
+        assert_eq!(ring.complete(0), Ok(()));
         assert!(ring.complete(0).is_err(), "replayed");
     }
 
@@ -208,7 +200,7 @@ mod tests {
             let mut back = std::collections::VecDeque::new();
             for step in moves {
                 match step {
-                    0 => wire.extend(producer.submit()),
+                    0 => if producer.submit() { wire.push_back((producer.submitted() - 1) as u32 % depth.get()); },
                     1 => if let Some(slot) = wire.pop_front() { prop_assert_eq!(consumer.arrive(), Ok(slot)); },
                     2 => { consumer.take(); }
                     _ => {

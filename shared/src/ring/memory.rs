@@ -110,18 +110,20 @@ port!(MemoryProducer, to_producer, to_consumer);
 port!(MemoryConsumer, to_consumer, to_producer);
 
 impl ProducerPort for MemoryProducer {
-    fn submit(&self, slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
         let link = &self.0;
+        let arrived = link.index.borrow_mut().arrive();
+        let slot = match arrived {
+            Ok(slot) => slot,
+            Err(error) => return link.close(CloseReason::Index(error)),
+        };
         let mut frames = link.frames.borrow_mut();
         let room = &mut frames[Link::bytes_of(slot, headers.len() + payload.len())];
         let (head, body) = room.split_at_mut(headers.len());
         head.copy_from_slice(headers);
         body.copy_from_slice(payload);
         link.descriptors.borrow_mut()[slot as usize] = descriptor;
-        match link.index.borrow_mut().arrive() {
-            Ok(_) => link.to_consumer.arrived.notify(),
-            Err(error) => link.close(CloseReason::Index(error)),
-        }
+        link.to_consumer.arrived.notify();
     }
 
     fn next_completion(&self) -> Option<Completion> {
@@ -168,13 +170,12 @@ mod tests {
         let depth = Depth::new(1).unwrap();
         let (producer, consumer) = pair(depth);
         let ring = Producer::new(producer, depth, Clock::default());
-        let slot = ring.try_reserve().unwrap().submit(frame(5), b"he", b"llo");
-        assert_eq!(slot, Some(0));
+        assert!(ring.try_reserve().unwrap().submit(frame(5), b"he", b"llo"));
         assert!(ring.try_reserve().is_none());
         assert_eq!(consumer.take(Some(&mut [0; 64])), Some((frame(5), &b"hello"[..])));
         assert!(ring.try_reserve().is_none(), "taken is not completed");
         consumer.complete(Completion { position: 0, status: Status::Sent, at: Nanos(3) });
-        assert_eq!(ring.next_completion().map(|(slot, c)| (slot, c.at)), Some((0, Nanos(3))));
+        assert_eq!(ring.next_completion().map(|c| (c.position, c.at)), Some((0, Nanos(3))));
         assert!(ring.try_reserve().is_some());
     }
 
@@ -186,7 +187,7 @@ mod tests {
         let (kept, unused) = (ring.try_reserve().unwrap(), ring.try_reserve().unwrap());
         drop(consumer);
         drop(unused);
-        assert_eq!(kept.submit(frame(0), b"", b""), None);
+        assert!(!kept.submit(frame(0), b"", b""));
         assert_eq!((ring.lost(), ring.outstanding()), (1, 0));
     }
 

@@ -77,9 +77,9 @@ pub trait Port {
 
 /// The end that submits frames.
 pub trait ProducerPort: Port {
-    /// Writes `headers` and `payload` into `slot` and hands the frame over. The caller holds the
-    /// credit for the slot. On a closed session the frame goes nowhere.
-    fn submit(&self, slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]);
+    /// Writes `headers` and `payload` into the next slot, for which the caller holds the credit, and hands the
+    /// frame over. On a closed session the frame goes nowhere.
+    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]);
 
     /// The next completion that arrived.
     fn next_completion(&self) -> Option<Completion>;
@@ -159,8 +159,8 @@ impl<T: Port + ?Sized> Port for Rc<T> {
 
 impl<T: ProducerPort + ?Sized> ProducerPort for Rc<T> {
     #[inline(always)]
-    fn submit(&self, slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
-        (**self).submit(slot, descriptor, headers, payload);
+    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+        (**self).submit(descriptor, headers, payload);
     }
 
     #[inline(always)]

@@ -85,27 +85,26 @@ impl<P: ProducerPort> Producer<P> {
         Some(self.permit(credit))
     }
 
-    /// Submits a frame if there is room now: its slot. A permit and its use in one, for who has
-    /// nothing to do in between. `None` as well if the session has died.
+    /// Submits a frame if there is room now, and returns whether there was. A permit and its use in one, for who has
+    /// nothing to do in between. Not if the session has died, either.
     #[inline(always)]
-    pub fn try_submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
-        if self.port.is_closed() || !self.credits.try_spend(1) {
-            return None;
-        }
-        self.submit(descriptor, headers, payload)
+    pub fn try_submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
+        !self.port.is_closed() && self.credits.try_spend(1) && self.submit(descriptor, headers, payload)
     }
 
     /// Hands a frame over whose credit is spent.
     #[inline(always)]
-    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
-        let slot = {
+    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
+        let taken = {
             let slots = &mut *self.slots.borrow_mut();
-            let slot = slots.index.submit()?;
+            let taken = slots.index.submit();
             slots.note(self.clock.now());
-            slot
+            taken
         };
-        self.port.submit(slot, descriptor, headers, payload);
-        Some(slot)
+        if taken {
+            self.port.submit(descriptor, headers, payload);
+        }
+        taken
     }
 
     /// As many permits as there are now, and `most` at most; none if the session has died.
@@ -137,13 +136,14 @@ impl<P: ProducerPort> Producer<P> {
         Permit { producer: self, credit }
     }
 
-    /// Takes the next completion, frees its slot and wakes the next in line. Returns the slot.
-    /// A completion that cannot be true closes the session.
-    pub fn next_completion(&self) -> Option<(u32, Completion)> {
+    /// Takes the next completion, frees its slot and wakes the next in line. A completion that cannot be true closes the session.
+    pub fn next_completion(&self) -> Option<Completion> {
         let completion = self.port.next_completion()?;
-        let slot = self.free(&mut self.slots.borrow_mut(), &completion, 1)?;
-        self.credits.release(1);
-        Some((slot, completion))
+        let free = self.free(&mut self.slots.borrow_mut(), &completion, 1);
+        free.then(|| {
+            self.credits.release(1);
+            completion
+        })
     }
 
     /// Like [`Producer::next_completion`], for every completion that arrived: `each` has those that say the same
@@ -154,7 +154,7 @@ impl<P: ProducerPort> Producer<P> {
         let mut freed = 0;
         while let Some(first) = self.port.next_completion() {
             let frames = 1 + self.port.take_alike(&first);
-            if self.free(&mut slots, &first, frames).is_none() {
+            if !self.free(&mut slots, &first, frames) {
                 break;
             }
             freed += u64::from(frames);
@@ -167,19 +167,16 @@ impl<P: ProducerPort> Producer<P> {
         freed
     }
 
-    /// Frees the slots of `frames` that completed, `completion` being that of the first. Returns its slot.
-    fn free(&self, slots: &mut Slots, completion: &Completion, frames: u32) -> Option<u32> {
-        match slots.index.complete_run(completion.position, frames) {
-            Ok(slot) => {
-                // Who slept meanwhile still knows when the slots were given back.
-                slots.note(completion.at.min(self.clock.now()));
-                Some(slot)
-            }
-            Err(error) => {
-                self.port.close(CloseReason::Index(error));
-                None
-            }
+    /// Frees the slots of `frames` that completed, `completion` being that of the first. Returns whether that can
+    /// be true; if not, the session is over.
+    fn free(&self, slots: &mut Slots, completion: &Completion, frames: u32) -> bool {
+        let freed = slots.index.complete_run(completion.position, frames);
+        match freed {
+            // Who slept meanwhile still knows when the slots were given back.
+            Ok(()) => slots.note(completion.at.min(self.clock.now())),
+            Err(error) => self.port.close(CloseReason::Index(error)),
         }
+        freed.is_ok()
     }
 
     /// Frames submitted and not completed.
@@ -226,16 +223,16 @@ pub struct Permit<'a, P: ProducerPort> {
 }
 
 impl<P: ProducerPort> Permit<'_, P> {
-    /// Writes the frame and hands it over. `None` if the session has died meanwhile: the frame is
-    /// lost. Otherwise the slot it occupies until its completion.
+    /// Writes the frame and hands it over; it occupies a slot until its completion. Returns whether the session
+    /// lives: if it has died meanwhile, the frame is lost.
     #[inline(always)]
-    pub fn submit(self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
+    pub fn submit(self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
         let Self { producer, credit } = self;
         if producer.port.is_closed() {
             producer.lost.set(producer.lost.get() + 1);
             // The session will not need the credit again; nobody else shall lose a packet by it.
             credit.spend();
-            return None;
+            return false;
         }
         credit.spend();
         producer.submit(descriptor, headers, payload)
@@ -258,13 +255,15 @@ impl<P: ProducerPort> Permits<'_, P> {
         self.left
     }
 
-    /// Writes a frame and hands it over: the slot it occupies until its completion. `None` if no permit is left.
+    /// Writes a frame and hands it over, if a permit is left. Returns whether there was one.
     #[inline(always)]
-    pub fn submit(&mut self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> Option<u32> {
-        self.left = self.left.checked_sub(1)?;
-        let slot = self.slots.index.submit()?;
-        self.producer.port.submit(slot, descriptor, headers, payload);
-        Some(slot)
+    pub fn submit(&mut self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
+        let may = self.left > 0 && self.slots.index.submit();
+        if may {
+            self.left -= 1;
+            self.producer.port.submit(descriptor, headers, payload);
+        }
+        may
     }
 }
 

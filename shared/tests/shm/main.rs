@@ -61,7 +61,7 @@ fn descriptor(number: u64) -> Descriptor {
 fn submit(producer: &ShmProducer, number: u64) {
     let bytes = frame(number);
     let (headers, payload) = bytes.split_at(bytes.len() / 2);
-    producer.submit(0, descriptor(number), headers, payload);
+    producer.submit(descriptor(number), headers, payload);
 }
 
 fn completion(position: u64) -> Completion {

@@ -83,7 +83,7 @@ fn completion(position: u64) -> Completion {
 fn submit(producer: &SocketProducer, number: u64) {
     let bytes = frame(number);
     let (headers, payload) = bytes.split_at(bytes.len() / 2);
-    producer.submit(0, descriptor(number), headers, payload);
+    producer.submit(descriptor(number), headers, payload);
 }
 
 fn bye(frames: u64) -> Control {

@@ -148,7 +148,7 @@ fn a_frame_that_nobody_wants_to_see_is_taken_all_the_same() {
 #[test]
 fn a_frame_is_as_long_as_its_parts() {
     let (producer, consumer) = pair(1);
-    producer.submit(0, Descriptor { len: 999, ..Descriptor::default() }, b"four", b"teen bytes");
+    producer.submit(Descriptor { len: 999, ..Descriptor::default() }, b"four", b"teen bytes");
     producer.exchange();
     consumer.exchange();
     assert_eq!(consumer.peek().map(|found| found.len), Some(14));

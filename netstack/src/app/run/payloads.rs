@@ -39,8 +39,9 @@ impl Payloads {
     pub(super) fn next(&mut self) -> (u64, &[u8]) {
         let sequence = self.taken;
         // The payload of the packet before this one is the last to have its turn again.
-        number(&mut self.bytes[self.at..][..self.size], (sequence + self.turns).wrapping_sub(1));
-        self.at = if self.at + self.size == self.bytes.len() { 0 } else { self.at + self.size };
+        let end = self.at + self.size;
+        number(&mut self.bytes[self.at..end], (sequence + self.turns).wrapping_sub(1));
+        self.at = if end == self.bytes.len() { 0 } else { end };
         self.taken += 1;
         (sequence, self.last())
     }
@@ -48,7 +49,7 @@ impl Payloads {
     /// The payload of the packet that was taken last.
     #[inline(always)]
     pub(super) fn last(&self) -> &[u8] {
-        &self.bytes[self.at..][..self.size]
+        &self.bytes[self.at..self.at + self.size]
     }
 
     /// How many were taken.

@@ -181,17 +181,16 @@ impl<P: ProducerPort> RingDevice<P> {
         let mut under_way = self.under_way.borrow_mut();
         std::iter::from_fn(|| under_way.pop(u64::MAX)).for_each(close);
         let mut queue = self.queue.borrow_mut();
-        while queue.pop_with(|each, _| close(Run { each, packets: 1 })).is_some() {}
+        while queue.pop_with(|each, _| close(Run::of(each))).is_some() {}
     }
 
     #[inline(always)]
     fn send_now(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         let pending = Pending::of(packet, self.clock.now());
-        match self.ring.try_submit(pending.descriptor(packet.len()), packet.headers(), packet.payload()) {
-            Some(_) => self.under_way.borrow_mut().push(pending),
-            None if self.ring.port().is_closed() => return Err(SendError::Closed),
-            None => return Err(SendError::WouldBlock),
+        if !self.ring.try_submit(pending.descriptor(packet.len()), packet.headers(), packet.payload()) {
+            return Err(if self.ring.port().is_closed() { SendError::Closed } else { SendError::WouldBlock });
         }
+        self.under_way.borrow_mut().push(Run::of(pending));
         self.flows.with(pending.flow, |flow| flow.accept(1));
         Ok(())
     }
@@ -201,21 +200,21 @@ impl<P: ProducerPort> RingDevice<P> {
     fn send_burst_now(&self, mut burst: impl Burst) -> u64 {
         let mut permits = self.ring.try_reserve_many(burst.remaining());
         let mut under_way = self.under_way.borrow_mut();
-        let (now, mut sent, mut of) = (self.clock.now(), 0, 0);
+        let (now, mut sent) = (self.clock.now(), 0);
+        let mut run = Run::default();
         while permits.left() > 0 {
             let mut headroom = Headroom::default();
             let Some(packet) = burst.next(&mut headroom) else { break };
             let pending = Pending::of(&packet, now);
-            of = pending.flow;
-            let descriptor = pending.descriptor(packet.len());
-            if permits.submit(descriptor, packet.headers(), packet.payload()).is_none() {
-                break;
-            }
-            under_way.push(pending);
+            permits.submit(pending.descriptor(packet.len()), packet.headers(), packet.payload());
             sent += 1;
+            if !run.takes_in(&pending) {
+                under_way.push(std::mem::replace(&mut run, Run::of(pending)));
+            }
         }
+        under_way.push(run);
         if sent > 0 {
-            self.flows.with(of, |flow| flow.accept(sent));
+            self.flows.with(run.each.flow, |flow| flow.accept(sent));
         }
         sent
     }
@@ -277,9 +276,10 @@ impl<P: ProducerPort> RingDevice<P> {
     fn submit(&self, permit: Permit<'_, P>, mut pending: Pending, headers: &[u8], payload: &[u8]) {
         pending.submitted = self.clock.now();
         let descriptor = pending.descriptor(headers.len() + payload.len());
-        match permit.submit(descriptor, headers, payload) {
-            Some(_) => self.under_way.borrow_mut().push(pending),
-            None => self.flows.get(pending.flow).lose(1, pending.bytes()),
+        if permit.submit(descriptor, headers, payload) {
+            self.under_way.borrow_mut().push(Run::of(pending));
+        } else {
+            self.flows.get(pending.flow).lose(1, pending.bytes());
         }
     }
 }

@@ -12,8 +12,8 @@ use super::pending::Pending;
 #[derive(Debug)]
 pub(super) struct UnderWay(VecDeque<Run>);
 
-/// Packets in a row that are alike.
-#[derive(Debug, Clone, Copy)]
+/// Packets in a row that are alike, or none.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Run {
     /// What each of them is; its number is that of the first.
     pub(super) each: Pending,
@@ -21,6 +21,20 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// One packet.
+    #[inline(always)]
+    pub(super) fn of(each: Pending) -> Self {
+        Self { each, packets: 1 }
+    }
+
+    /// Takes the next packet in, if it is alike. Returns whether it was.
+    #[inline(always)]
+    pub(super) fn takes_in(&mut self, next: &Pending) -> bool {
+        let alike = self.packets > 0 && self.each.is_like(next);
+        self.packets += u64::from(alike);
+        alike
+    }
+
     /// Bytes of payload in all.
     pub(super) fn bytes(&self) -> u64 {
         self.each.bytes() * self.packets
@@ -33,12 +47,13 @@ impl UnderWay {
         Self(VecDeque::with_capacity(most))
     }
 
-    /// The next slot is occupied.
+    /// The next slots are occupied.
     #[inline(always)]
-    pub(super) fn push(&mut self, pending: Pending) {
+    pub(super) fn push(&mut self, run: Run) {
         match self.0.back_mut() {
-            Some(run) if run.each.is_like(&pending) => run.packets += 1,
-            _ => self.0.push_back(Run { each: pending, packets: 1 }),
+            Some(last) if last.each.is_like(&run.each) => last.packets += run.packets,
+            _ if run.packets > 0 => self.0.push_back(run),
+            _ => {}
         }
     }
 
@@ -73,7 +88,7 @@ mod tests {
         fn nothing_is_lost_or_confused(moves in proptest::collection::vec((0u32..2, 1usize..3, 0u64..2, 0u64..4), 0..100)) {
             let (mut runs, mut plain) = (UnderWay::new(4), VecDeque::new());
             for (flow, bytes, accepted, most) in moves {
-                runs.push(pending(flow, bytes, accepted));
+                runs.push(Run::of(pending(flow, bytes, accepted)));
                 plain.push_back((flow, bytes as u64, accepted));
                 let mut left = most;
                 while left > 0 && let Some(run) = runs.pop(left) {
@@ -92,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_alike_is_one_run() {
         let mut runs = UnderWay::new(4);
-        [(1, 10), (1, 10), (1, 20), (2, 20)].map(|(flow, bytes)| runs.push(pending(flow, bytes, 5)));
+        [(1, 10), (1, 10), (1, 20), (2, 20)].map(|(flow, bytes)| runs.push(Run::of(pending(flow, bytes, 5))));
         let popped: Vec<_> = std::iter::from_fn(|| runs.pop(9)).map(|run| (run.packets, run.bytes())).collect();
         assert_eq!(popped, [(2, 20), (1, 20), (1, 20)]);
     }

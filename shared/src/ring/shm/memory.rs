@@ -28,6 +28,8 @@ const TMPFS: u64 = 0x0102_1994;
 pub struct SharedMemory {
     region: MmapRegion,
     depth: Depth,
+    /// Where the first slot starts.
+    slots: usize,
     /// Stands in for a word outside of the mapping, of which there is none.
     nowhere: AtomicU64,
 }
@@ -119,12 +121,17 @@ impl SharedMemory {
 
     fn map(file: OwnedFd, depth: Depth) -> Result<Self, MemoryError> {
         let region = MmapRegion::from_file(FileOffset::new(File::from(file), 0), total(depth))?;
-        Ok(Self { region, depth, nowhere: AtomicU64::new(0) })
+        Ok(Self { region, depth, slots: slot_at(depth, 0), nowhere: AtomicU64::new(0) })
     }
 
     /// How many slots there are; the one in the memory is not looked at again.
     pub fn depth(&self) -> Depth {
         self.depth
+    }
+
+    #[inline(always)]
+    fn slot_at(&self, slot: u32) -> usize {
+        self.slots + slot as usize * STRIDE
     }
 
     /// The word at `at`, which is inside the mapping and aligned.
@@ -140,7 +147,7 @@ impl SharedMemory {
     /// Writes `parts`, which are a header and a frame, into `slot`.
     #[inline(always)]
     pub(super) fn write_slot(&self, slot: u32, parts: &[&[u8]]) {
-        let mut at = slot_at(self.depth, slot);
+        let mut at = self.slot_at(slot);
         for part in parts {
             // A slot is as long as the largest frame with its header, and all slots are in the mapping.
             if let Ok(room) = self.region.get_slice(at, part.len()) {
@@ -153,7 +160,7 @@ impl SharedMemory {
     /// Asks the processor for the lines of `slot`, as far as a frame of `len` bytes takes them.
     #[inline(always)]
     pub(super) fn prefetch(&self, slot: u32, len: usize) {
-        if let Ok(slice) = self.region.get_slice(slot_at(self.depth, slot), SLOT_HEADER + len) {
+        if let Ok(slice) = self.region.get_slice(self.slot_at(slot), SLOT_HEADER + len) {
             prefetch(slice.ptr_guard().as_ptr(), slice.len());
         }
     }
@@ -163,12 +170,12 @@ impl SharedMemory {
     pub(super) fn read_header(&self, slot: u32) -> Header {
         // Loads of their own, and no general copy: processors learn from the place of a load in the program which line
         // it wants next, and a copy that is called for everything teaches them nothing.
-        self.region.get_ref(slot_at(self.depth, slot)).map_or(Header::default(), |header| header.load())
+        self.region.get_ref(self.slot_at(slot)).map_or(Header::default(), |header| header.load())
     }
 
     /// Copies the frame in `slot` into `buffer`, as much as it holds.
     pub(super) fn read_frame(&self, slot: u32, buffer: &mut [u8]) {
-        let at = slot_at(self.depth, slot) + SLOT_HEADER;
+        let at = self.slot_at(slot) + SLOT_HEADER;
         if let Ok(slice) = self.region.get_slice(at, STRIDE - SLOT_HEADER) {
             slice.copy_to(buffer);
         }

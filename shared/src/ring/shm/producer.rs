@@ -117,10 +117,9 @@ impl Source for ShmProducer {
 port!(ShmProducer);
 
 impl ProducerPort for ShmProducer {
-    /// Slots are used in turn, so the number of the slot is known; the frame is as long as its
-    /// parts.
+    /// The frame is as long as its parts.
     #[inline(always)]
-    fn submit(&self, _slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
         let len = headers.len() + payload.len();
         if len > MAX_FRAME {
             let claimed = u16::try_from(len).unwrap_or(u16::MAX);

@@ -22,6 +22,22 @@ pub(super) struct Staging {
     used: usize,
 }
 
+/// Copies what is as long. Short pieces are not worth a call: their two halves, which overlap, are moved as a whole.
+#[inline(always)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    match from.len() {
+        16..=32 => {
+            if let (Some(to), Some(from)) = (to.first_chunk_mut::<16>(), from.first_chunk()) {
+                *to = *from;
+            }
+            if let (Some(to), Some(from)) = (to.last_chunk_mut::<16>(), from.last_chunk()) {
+                *to = *from;
+            }
+        }
+        _ => to.copy_from_slice(from),
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Place {
     len: usize,
@@ -41,7 +57,7 @@ impl Staging {
         start.copy_from_slice(header);
         let (front, rest) = rest.split_at_mut(headers.len());
         front.copy_from_slice(headers);
-        rest[..payload.len()].copy_from_slice(payload);
+        copy(&mut rest[..payload.len()], payload);
         place.len = SLOT_HEADER + headers.len() + payload.len();
         self.used += 1;
         self.used == PLACES

@@ -40,13 +40,13 @@ impl Side for ProducerSide {
 
     fn left(&mut self) {
         // The caller holds a credit for each frame, so there is always a slot.
-        self.index.submit();
+        let _held = self.index.submit();
     }
 }
 
 impl ProducerPort for SocketProducer {
     /// The frame is as long as its parts; what the descriptor says of its length does not count.
-    fn submit(&self, _slot: u32, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
         let len = headers.len() + payload.len();
         if len > MAX_FRAME {
             let claimed = u16::try_from(len).unwrap_or(u16::MAX);
