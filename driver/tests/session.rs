@@ -78,7 +78,7 @@ async fn pump(stack: Rc<Stack>) {
     loop {
         let port = stack.ring.port();
         let next = || stack.ring.next_completion().map(Some).or_else(|| port.closed().map(|_| None));
-        let Some((_, completion)) = port.arrived().wait_for(next).await else { return };
+        let Some(completion) = port.arrived().wait_for(next).await else { return };
         stack.completions.borrow_mut().push(completion);
         stack.completed.notify();
         assert!(stack.ring.outstanding() <= stack.ring.depth().get());

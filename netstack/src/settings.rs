@@ -27,7 +27,7 @@ pub struct StackSettings {
     pub txqueue: u32,
 
     /// Traffic, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff or reqresp;
-    /// keys are name, size, rate, load, budget, when-blocked, on, off, think, distribution and to.
+    /// keys are name, size, burst, rate, load, budget, when-blocked, on, off, think, distribution and to.
     #[arg(
         long = "app",
         value_name = "KIND:KEY=VALUE,...",

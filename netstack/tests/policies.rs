@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use netstack::flow::{Flow, Flows, Stage};
-use netstack::stack::{Device, Packet, Policy, RingDevice, SendError, Stamp};
+use netstack::stack::{Device, Headroom, Packet, Policy, RingDevice, SendError, Stamp};
 use shared::exec::{Clock, Virtual, run};
 use shared::ledger::DropReason;
 use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
@@ -32,8 +32,7 @@ impl Bench {
 
     /// The hardware takes one frame and completes it.
     fn complete_one(&self, position: u64, status: Status) {
-        self.taken.borrow_mut().extend(self.consumer.peek().map(|frame| frame.sequence));
-        self.consumer.take(None);
+        self.taken.borrow_mut().extend(self.consumer.take(None).map(|(frame, _)| frame.sequence));
         self.consumer.complete(Completion { position, status, at: self.clock.now() });
     }
 }
@@ -86,7 +85,7 @@ fn drop_newest_drops_the_packet_that_finds_no_room() {
         }
         let counters = bench.flow.counters();
         assert_eq!((counters.accepted, counters.dropped_for(DropReason::DeviceRingFull)), (5, 3));
-        assert_eq!(bench.consumer.peek().map(|frame| frame.sequence), Some(0), "the oldest stays");
+        assert_eq!(bench.consumer.take(None).map(|(frame, _)| frame.sequence), Some(0), "the oldest stays");
     });
 }
 

@@ -19,11 +19,10 @@ fn traffic(ring: &Producer<ShmProducer>, consumer: &ShmConsumer, position: &mut 
     let mut buffer = [0; MAX_FRAME];
     let end = *position + frames;
     while *position < end {
-        while ring.try_submit(Descriptor::default(), &[1; 42], &[2; 1000]).is_some() {}
+        while ring.try_submit(Descriptor::default(), &[1; 42], &[2; 1000]) {}
         ring.port().exchange();
         consumer.exchange();
-        while consumer.peek().is_some() {
-            consumer.take(Some(&mut buffer));
+        while consumer.take(Some(&mut buffer)).is_some() {
             consumer.complete(Completion { position: *position, status: Status::Sent, at: Nanos(*position) });
             *position += 1;
         }

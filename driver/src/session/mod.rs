@@ -86,7 +86,7 @@ pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Se
     Served { report, ended, backend: session.setup.backend }
 }
 
-/// Frames
+/// Frames taken before those that are done are completed: few enough that their copies stay in the first-level cache.
 const BURST: u64 = 16;
 
 struct Session<P, B> {
@@ -146,9 +146,9 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             if let Some(ended) = self.fault(held).or_else(|| self.ending()) {
                 return ended;
             }
-            // Hardware that needs no time has room again. This ends: what is in the ring is
-            // bounded by its depth until the port moves bytes, and that needs a turn of its own.
-            if !moved || !self.more_is_due(now) && self.port.waiting() == 0 {
+            // There may be more to take, and hardware that needs no time has room again. This ends: what is in
+            // the ring is bounded by its depth until the port moves bytes, and that needs a turn of its own.
+            if !moved || !self.more_is_due(now) && !self.can_take() {
                 self.wait().await;
             }
         }
@@ -193,7 +193,12 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             || self.hardware.next_completion().is_some_and(|at| at <= now)
     }
 
-    /// Takes frames while the hardware has room. Returns whether there was any.
+    /// Whether a frame waits that the hardware has room for.
+    fn can_take(&self) -> bool {
+        self.hardware.has_room() && self.port.waiting() > 0
+    }
+
+    /// Takes up to [`BURST`] frames while the hardware has room. Returns whether there was any.
     fn take_what_fits(&mut self, now: Nanos) -> bool {
         let before = self.taken;
         while self.hardware.has_room()

@@ -23,7 +23,7 @@ pub(crate) fn transmit(stack: Stack, depth: u32, frames: Vec<Vec<u8>>) -> (Vec<C
         let (taker, tell, log) = (Rc::clone(&ring), Rc::clone(&done), Rc::clone(&count));
         tasks.spawn(async move {
             while log.borrow().len() < total {
-                let (_, completion) = taker.port().arrived().wait_for(|| taker.next_completion()).await;
+                let completion = taker.port().arrived().wait_for(|| taker.next_completion()).await;
                 log.borrow_mut().push(completion);
                 tell.notify();
             }

@@ -20,7 +20,7 @@ pub fn arrivals_digest(seed: u64, apps: &[ResolvedApp]) -> String {
         hash.update(app.spec().kind().name().as_bytes());
         hash.update(&app.spec().size().0.to_le_bytes());
         match app.draws(seed) {
-            Draws::None => {}
+            Draws::None { .. } => {}
             Draws::Arrivals(mut arrivals, _) => update(&mut hash, || arrivals.draw()),
             Draws::Think(mut think) => update(&mut hash, || think.draw()),
         }

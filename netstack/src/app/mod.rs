@@ -19,4 +19,4 @@ pub use ended::Ended;
 pub use resolve::{ResolveError, ResolvedApp, resolve_all};
 pub use run::{Horizon, Run, run_app};
 pub use schedule::{Period, Phases, Shape};
-pub use spec::{AppSpec, Kind, Pace, Process, SpecError, SpecProblem, Traffic, WhenBlocked};
+pub use spec::{AppSpec, Kind, MOST_IN_A_TURN, Pace, Process, SpecError, SpecProblem, Traffic, WhenBlocked};

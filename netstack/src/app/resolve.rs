@@ -75,7 +75,7 @@ pub struct ResolvedApp {
 /// [`Traffic`], with its pace as a time between packets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Schedule {
-    Bulk,
+    Bulk { burst: u32 },
     Open { process: Process, period: Period, when_blocked: WhenBlocked },
     ReqResp { think: Nanos, shape: Shape },
 }
@@ -108,7 +108,7 @@ impl AppSpec {
             return Err(ResolveError::TooLarge { spec: Box::new(self.clone()), size: self.size, limit });
         }
         let schedule = match self.traffic {
-            Traffic::Bulk => Schedule::Bulk,
+            Traffic::Bulk { burst } => Schedule::Bulk { burst },
             Traffic::Open { process, pace, when_blocked } => {
                 let period = self.period(pace, link)?;
                 self.check_phases(process, period)?;
@@ -162,8 +162,8 @@ impl AppSpec {
 /// What an app draws before it sends.
 #[derive(Debug, Clone)]
 pub(super) enum Draws {
-    /// Nothing: it sends as fast as it may.
-    None,
+    /// Nothing: it sends as fast as it may, up to so many packets in a call.
+    None { burst: u32 },
     /// Intended times.
     Arrivals(Arrivals, WhenBlocked),
     /// Think times.
@@ -190,7 +190,7 @@ impl ResolvedApp {
     pub fn period(&self) -> Option<Period> {
         match self.schedule {
             Schedule::Open { period, .. } => Some(period),
-            Schedule::Bulk | Schedule::ReqResp { .. } => None,
+            Schedule::Bulk { .. } | Schedule::ReqResp { .. } => None,
         }
     }
 
@@ -198,7 +198,7 @@ impl ResolvedApp {
     pub(super) fn draws(&self, seed: u64) -> Draws {
         let generator = generator(seed, self.index);
         match self.schedule {
-            Schedule::Bulk => Draws::None,
+            Schedule::Bulk { burst } => Draws::None { burst },
             Schedule::Open { process, period, when_blocked } => {
                 let arrivals = match process {
                     Process::Cbr => Arrivals::Cbr(Cbr::new(period)),
@@ -266,12 +266,12 @@ mod tests {
         let twice = resolve_all(&same, GIGABIT, Bytes(1472)).unwrap_err().to_string();
         insta::assert_snapshot!(said.join("\n") + "\n" + &twice, @"
         --app cbr:size=1472B,load=0.9,when-blocked=wait,to=10.0.0.2:9: load is a share of the link's time, but the link is unlimited; write rate, or limit --link
-        --app bulk:size=1473B,to=10.0.0.2:9: size=1473B does not fit into a packet; write at most 1472B
-        --app bulk:size=1453B,to=[::1]:9: size=1453B does not fit into a packet; write at most 1452B
+        --app bulk:size=1473B,burst=64,to=10.0.0.2:9: size=1473B does not fit into a packet; write at most 1472B
+        --app bulk:size=1453B,burst=64,to=[::1]:9: size=1453B does not fit into a packet; write at most 1452B
         --app cbr:size=1B,rate=100Gbit,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
         --app cbr:size=1472B,load=1000000,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
         --app onoff:size=1472B,rate=1bit,on=1us,off=100ms,distribution=fixed,when-blocked=wait,to=10.0.0.2:9: a packet only every 11776000000 on phases; raise rate, load or on
-        --app bulk:size=1472B,to=10.0.0.2:9: another app is named bulk-1 already; write another name
+        --app bulk:size=1472B,burst=64,to=10.0.0.2:9: another app is named bulk-1 already; write another name
         ");
     }
 }

@@ -65,7 +65,7 @@ impl<D: Device> Device for Costly<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::Stamp;
+    use crate::stack::{Headroom, Stamp};
     use futures_util::future::join;
     use shared::exec::{Virtual, run};
     use std::cell::RefCell;
@@ -90,7 +90,8 @@ mod tests {
         let inner = clock.clone();
         let times = run(&clock, Virtual::default(), |_| async move {
             let device = Costly::new(Fake(inner.clone(), RefCell::default()), Nanos(10), inner.clone());
-            let packet = Packet::new(&mut Headroom::default(), b"", Stamp::default());
+            let mut headroom = Headroom::default();
+            let packet = Packet::new(&mut headroom, b"", Stamp::default());
             assert_eq!(join(device.send(&packet), device.send(&packet)).await, (Ok(()), Ok(())));
             inner.sleep_until(Nanos(100)).await;
             assert_eq!(device.send(&packet).await, Ok(()));

@@ -156,7 +156,7 @@ fn encapsulate(source: MacAddr, destination: MacAddr, next_hop: IpAddr) -> [u8; 
 mod tests {
     use super::*;
     use crate::flow::Flow;
-    use crate::stack::Stamp;
+    use crate::stack::{Headroom, Stamp};
     use smoltcp::wire::{EthernetFrame, EthernetProtocol};
     use std::cell::RefCell;
 
@@ -186,7 +186,10 @@ mod tests {
         for (hop, protocol) in [("10.0.0.2", EthernetProtocol::Ipv4), ("fd00::2", EthernetProtocol::Ipv6)] {
             let hop = hop.parse().unwrap();
             layer.neighbours.set(hop, MacAddr([2, 0, 0, 0, 0, 2]));
-            assert_eq!(layer.send(&mut Packet::new(&mut Headroom::default(), b"ip", Stamp::default()), hop).now_or_never(), Some(Ok(())));
+            assert_eq!(
+                layer.send(&mut Packet::new(&mut Headroom::default(), b"ip", Stamp::default()), hop).now_or_never(),
+                Some(Ok(()))
+            );
             let bytes = layer.below.0.borrow_mut().pop().unwrap();
             let frame = EthernetFrame::new_checked(&bytes[..]).unwrap();
             assert_eq!((frame.ethertype(), frame.payload()), (protocol, &b"ip"[..]));
@@ -214,7 +217,8 @@ mod tests {
     #[test]
     fn a_send_waits_for_its_neighbour_and_holds_nothing_meanwhile() {
         let (layer, hop) = (layer(), IpAddr::from([10, 0, 0, 2]));
-        let mut packet = Packet::new(&mut Headroom::default(), b"ip", Stamp::default());
+        let mut headroom = Headroom::default();
+        let mut packet = Packet::new(&mut headroom, b"ip", Stamp::default());
         let mut send = Box::pin(layer.send(&mut packet, hop));
         assert_eq!((&mut send).now_or_never(), None);
         assert!(layer.below.0.borrow().is_empty(), "the device was not asked yet");

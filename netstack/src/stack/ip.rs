@@ -235,7 +235,7 @@ fn encapsulate_v6(len: u16, protocol: IpNumber, source: Ipv6Addr, destination: I
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::Stamp;
+    use crate::stack::{Headroom, Stamp};
     use futures_util::FutureExt;
     use smoltcp::wire::{Ipv4Packet, Ipv6Packet};
     use std::cell::RefCell;
@@ -263,7 +263,8 @@ mod tests {
         let layer = Ip::new(Fake::default(), routes.default_via(ip("10.0.0.254"), ip("10.0.0.1")));
         for sequence in 0..2 {
             let route = layer.route(ip(to))?;
-            let mut packet = Packet::new(&mut Headroom::default(), payload, Stamp { sequence, ..Stamp::default() });
+            let mut headroom = Headroom::default();
+            let mut packet = Packet::new(&mut headroom, payload, Stamp { sequence, ..Stamp::default() });
             let sent = layer.send(&mut packet, IpNumber::UDP, &route).now_or_never();
             assert!(sent.is_some(), "IP never waits");
             sent.unwrap_or(Ok(()))?;
@@ -287,7 +288,8 @@ mod tests {
         for len in [0, 1, 7_000, 0x7fff, 65_000] {
             let template = Template::new(Ends { source, destination, len, protocol: IpNumber::UDP });
             for identification in 0..=u16::MAX {
-                let mut packet = Packet::new(&mut Headroom::default(), b"", Stamp::default());
+                let mut headroom = Headroom::default();
+                let mut packet = Packet::new(&mut headroom, b"", Stamp::default());
                 template.prepend(&mut packet, identification);
                 let header = Ipv4Packet::new_unchecked(packet.headers());
                 assert!(header.verify_checksum() && header.ident() == identification, "{len} {identification}");

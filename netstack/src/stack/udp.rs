@@ -125,7 +125,7 @@ fn pseudo_header(addresses: &Addresses, length: u16) -> Sum16BitWords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::Stamp;
+    use crate::stack::{Headroom, Stamp};
     use futures_util::FutureExt;
     use smoltcp::phy::ChecksumCapabilities;
     use smoltcp::wire::{IpAddress, UdpPacket, UdpRepr};
@@ -156,7 +156,8 @@ mod tests {
     fn check(to: &str, source: IpAddress, payload: &[u8]) {
         let udp = Udp::new(Fake::default());
         let to: SocketAddr = to.parse().unwrap();
-        let sent = udp.send(&mut Packet::new(&mut Headroom::default(), payload, Stamp::default()), 4000, to).now_or_never();
+        let sent =
+            udp.send(&mut Packet::new(&mut Headroom::default(), payload, Stamp::default()), 4000, to).now_or_never();
         assert_eq!(sent, Some(Ok(())));
         let bytes = udp.below.0.borrow().first().unwrap().clone();
         let read = UdpPacket::new_checked(&bytes[..]).unwrap();
@@ -178,7 +179,8 @@ mod tests {
         let udp = Udp::new(Fake::default());
         let payload = vec![0; 65_528];
         let to = SocketAddr::from(([10, 0, 0, 2], 9));
-        let sent = udp.send(&mut Packet::new(&mut Headroom::default(), &payload, Stamp::default()), 1, to).now_or_never();
+        let sent =
+            udp.send(&mut Packet::new(&mut Headroom::default(), &payload, Stamp::default()), 1, to).now_or_never();
         assert_eq!(sent, Some(Err(SendError::TooLarge { len: 65_536, mtu: 1500 })));
     }
 }

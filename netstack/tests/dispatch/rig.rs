@@ -139,7 +139,7 @@ impl Rig {
             self.hardware.arrived().wait_for(|| (self.hardware.waiting() > 0).then_some(())).await;
             let frame = self.hardware.take(Some(&mut buffer));
             if let Some(frames) = &self.frames {
-                frames.borrow_mut().extend(frame.map(<[u8]>::to_vec));
+                frames.borrow_mut().extend(frame.map(|(_, bytes)| bytes.to_vec()));
             }
             self.clock.sleep_until(self.clock.now() + SERVICE).await;
             self.hardware.complete(Completion { position, status: Status::Sent, at: self.clock.now() });

@@ -23,9 +23,8 @@ fn frames_go_one_way_and_completions_the_other_at_any_depth() {
             }
             producer.exchange();
             consumer.exchange();
-            while let Some(seen) = consumer.peek() {
-                assert_eq!(seen, descriptor(taken));
-                assert_eq!(consumer.take(Some(&mut buffer)), Some(&frame(taken)[..]));
+            while let Some(seen) = consumer.take(Some(&mut buffer)) {
+                assert_eq!(seen, (descriptor(taken), &frame(taken)[..]));
                 consumer.complete(completion(taken));
                 taken += 1;
             }
@@ -53,8 +52,7 @@ fn two_busy_sides_cost_the_kernel_next_to_nothing() {
         }
         producer.exchange();
         consumer.exchange();
-        while consumer.peek().is_some() {
-            consumer.take(Some(&mut buffer));
+        while consumer.take(Some(&mut buffer)).is_some() {
             consumer.complete(completion(completed));
             completed += 1;
         }
@@ -105,9 +103,8 @@ proptest! {
                 }
                 1 => { producer.exchange(); }
                 2 => { consumer.exchange(); }
-                3 => if let Some(seen) = consumer.peek() {
-                    prop_assert_eq!(seen, descriptor(taken));
-                    prop_assert_eq!(consumer.take(Some(&mut buffer)), Some(&frame(taken)[..]));
+                3 => if let Some(seen) = consumer.take(Some(&mut buffer)) {
+                    prop_assert_eq!(seen, (descriptor(taken), &frame(taken)[..]));
                     held.push_back(taken);
                     taken += 1;
                 },

@@ -60,9 +60,10 @@ fn wait_for_a_frame(rings_late: bool) -> u64 {
     let clock = Clock::starting_at(monotonic_now());
     let park = RealPark::new(Rc::clone(&source), Rc::new(Interrupt::never()), IdleMode::Sleep);
     let waiting = Rc::clone(&source);
-    let frame =
-        run(&clock, park, |_| async move { waiting.consumer.arrived().wait_for(|| waiting.consumer.peek()).await });
-    assert_eq!(frame.map(|frame| frame.len), Ok(60), "found all the same");
+    let frame = run(&clock, park, |_| async move {
+        waiting.consumer.arrived().wait_for(|| waiting.consumer.take(None).map(|(frame, _)| frame.len)).await
+    });
+    assert_eq!(frame, Ok(60), "found all the same");
     source.consumer.stats().missed
 }
 

@@ -70,7 +70,7 @@ fn what_came_before_a_violation_is_delivered() {
     let (consumer, peer) = consumer_and_peer(2);
     feed(&consumer, &peer, &[&frame_record(0)[..], &bye_record(1), b"\xff"].concat());
     assert_eq!(consumer.closed(), Some(WireError::UnknownKind(255).into()));
-    assert_eq!((consumer.peek(), consumer.next_control()), (Some(descriptor(0)), Some(bye(1))));
+    assert_eq!((consumer.take(None), consumer.next_control()), (Some((descriptor(0), &[][..])), Some(bye(1))));
 }
 
 #[test]

@@ -10,8 +10,9 @@ use super::outlet::Outlet;
 use crate::app::schedule::ThinkTimes;
 use crate::stack::{Datagrams, SendError};
 
-/// Sends as fast as it may. What need not be awaited is an ordinary call here.
-pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, horizon: Horizon, start: Nanos) {
+/// Sends as fast as it may, up to `burst` packets in a call, and then the one for which there was no room. What need
+/// not be awaited is an ordinary call here.
+pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, burst: u32, horizon: Horizon, start: Nanos) {
     let until = horizon.until(start);
     let mut left = horizon.packets();
     while left > 0 {
@@ -22,7 +23,7 @@ pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, horizon: Hori
         if intended >= until {
             return;
         }
-        let sent = outlet.send_together(intended, left);
+        let sent = outlet.send_together(intended, left.min(burst.into()));
         if sent > 0 {
             left -= sent;
             continue;

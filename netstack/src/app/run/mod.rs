@@ -67,8 +67,8 @@ pub async fn run_app<D: Datagrams>(app: ResolvedApp, flow: Rc<Flow>, socket: D, 
     let start = run.clock.now();
     let mut outlet = Outlet::new(&app, &flow, socket, &run.clock);
     match app.draws(run.seed) {
-        Draws::None => {
-            run.ended.interrupt(closed::bulk(&mut outlet, run.horizon, start)).await;
+        Draws::None { burst } => {
+            run.ended.interrupt(closed::bulk(&mut outlet, burst, run.horizon, start)).await;
         }
         Draws::Think(think) => {
             run.ended.interrupt(closed::reqresp(&mut outlet, think, run.horizon, start)).await;

@@ -6,12 +6,9 @@ use shared::exec::Clock;
 use shared::units::Nanos;
 
 use super::payloads::Payloads;
-use crate::app::ResolvedApp;
+use crate::app::{MOST_IN_A_TURN, ResolvedApp};
 use crate::flow::{Flow, Offer};
 use crate::stack::{Burst, Datagrams, Headroom, Packet, SendError, Stamp, Tries};
-
-/// After so many sends, an app that never had to wait lets others have their turn.
-const BURST: u32 = 64;
 
 /// How long a closed loop leaves a socket alone that said no: nobody will tell it when there is room again.
 const AGAIN: Nanos = Nanos::from_micros(10);
@@ -24,14 +21,14 @@ pub(super) struct Outlet<'a, D> {
     /// Allocated once.
     payloads: Payloads,
     /// Sends since the app last gave up its turn.
-    burst: u32,
+    sent: u32,
 }
 
 impl<'a, D: Datagrams> Outlet<'a, D> {
     pub(super) fn new(app: &ResolvedApp, flow: &'a Flow, socket: D, clock: &'a Clock) -> Self {
         let spec = app.spec();
         let payloads = Payloads::new(spec.size().0 as usize);
-        Self { socket, flow, clock, to: spec.to(), payloads, burst: 0 }
+        Self { socket, flow, clock, to: spec.to(), payloads, sent: 0 }
     }
 
     pub(super) fn flow(&self) -> &'a Flow {
@@ -45,7 +42,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     /// Whether a packet that is meant for `at` has to wait for its time, or for the others' turns.
     #[inline(always)]
     pub(super) fn must_rest(&self, at: Nanos) -> bool {
-        self.now() < at || self.burst >= BURST
+        self.now() < at || self.sent >= MOST_IN_A_TURN
     }
 
     /// Waits for `at`, and at least for the next turn if it is time to give others theirs.
@@ -53,7 +50,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         if !self.must_rest(at) {
             return;
         }
-        self.burst = 0;
+        self.sent = 0;
         if self.now() < at {
             self.clock.sleep_until(at).await;
         } else {
@@ -63,7 +60,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
 
     /// Waits a little before the next packet is offered to a socket that said no.
     pub(super) async fn try_later(&mut self) {
-        self.burst = 0;
+        self.sent = 0;
         self.clock.sleep_until(self.now() + AGAIN).await;
     }
 
@@ -90,7 +87,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         if D::TRIES == Tries::IfItMustNotWait {
             return 0;
         }
-        let turn = u64::from(BURST - self.burst);
+        let turn = u64::from(MOST_IN_A_TURN - self.sent);
         let before = self.payloads.taken();
         let (payloads, left) = (&mut self.payloads, most.min(turn));
         let numbered = Numbered { payloads, flow: self.flow.id(), intended, left };
@@ -99,7 +96,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
             self.payloads.give_back();
         }
         // No more than what was left of the turn, which fits.
-        self.burst += sent as u32;
+        self.sent += sent as u32;
         self.flow.offer_accepted(intended, sent);
         sent
     }
@@ -128,7 +125,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     /// Takes the next packet.
     #[inline(always)]
     fn next(&mut self, intended: Nanos) -> Stamp {
-        self.burst += 1;
+        self.sent += 1;
         let (sequence, _) = self.payloads.next();
         Stamp { flow: self.flow.id(), sequence, intended }
     }

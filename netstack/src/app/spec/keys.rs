@@ -51,6 +51,8 @@ pub enum Key {
     Name,
     /// UDP payload.
     Size,
+    /// Packets handed to the stack in one call.
+    Burst,
     /// Payload bits, or packets, a second.
     Rate,
     /// Share of the link's time.
@@ -73,9 +75,10 @@ pub enum Key {
 
 impl Key {
     /// Every key.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Name,
         Self::Size,
+        Self::Burst,
         Self::Rate,
         Self::Load,
         Self::On,
@@ -92,6 +95,7 @@ impl Key {
         match self {
             Self::Name => "name",
             Self::Size => "size",
+            Self::Burst => "burst",
             Self::Rate => "rate",
             Self::Load => "load",
             Self::On => "on",
@@ -108,6 +112,7 @@ impl Key {
     pub const fn belongs_to(self, kind: Kind) -> bool {
         match self {
             Self::Name | Self::Size | Self::Budget | Self::To => true,
+            Self::Burst => matches!(kind, Kind::Bulk),
             Self::Rate | Self::Load | Self::WhenBlocked => matches!(kind, Kind::Cbr | Kind::Poisson | Kind::OnOff),
             Self::On | Self::Off => matches!(kind, Kind::OnOff),
             Self::Think => matches!(kind, Kind::ReqResp),

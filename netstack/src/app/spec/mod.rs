@@ -15,6 +15,9 @@ use shared::units::{BitRate, Bytes, Nanos, PacketRate, Ratio};
 
 use super::schedule::{Phases, Shape};
 
+/// After so many packets, an app that never had to wait lets others have their turn.
+pub const MOST_IN_A_TURN: u32 = 64;
+
 /// An app, as it was asked for. Spelled `KIND:key=value,...`, and printed with every setting that
 /// has a value, so that a report says what was left to a default.
 ///
@@ -33,7 +36,11 @@ pub struct AppSpec {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Traffic {
     /// As fast as it may.
-    Bulk,
+    Bulk {
+        /// Packets that it hands to the stack in one call, at most: from 1 to [`MOST_IN_A_TURN`]. What becomes of
+        /// each is the same; a call for many costs less.
+        burst: u32,
+    },
     /// By a schedule of its own, whatever becomes of the packets.
     Open {
         /// The schedule.
@@ -100,7 +107,7 @@ impl AppSpec {
     /// Its kind.
     pub fn kind(&self) -> Kind {
         match self.traffic {
-            Traffic::Bulk => Kind::Bulk,
+            Traffic::Bulk { .. } => Kind::Bulk,
             Traffic::Open { process: Process::Cbr, .. } => Kind::Cbr,
             Traffic::Open { process: Process::Poisson, .. } => Kind::Poisson,
             Traffic::Open { process: Process::OnOff(_), .. } => Kind::OnOff,
@@ -137,7 +144,7 @@ impl fmt::Display for AppSpec {
         }
         write!(f, "size={}", self.size)?;
         match self.traffic {
-            Traffic::Bulk => {}
+            Traffic::Bulk { burst } => write!(f, ",burst={burst}")?,
             Traffic::Open { process, pace, when_blocked } => {
                 match pace {
                     Pace::Bits(rate) => write!(f, ",rate={rate}")?,

@@ -7,7 +7,7 @@ use shared::units::{BitRate, Bytes, Nanos, PacketRate, Ratio, UnitError};
 
 use super::error::shown;
 use super::keys::{Key, Kind};
-use super::{AppSpec, Pace, Phases, Process, Shape, SpecError, SpecProblem, Traffic, WhenBlocked};
+use super::{AppSpec, MOST_IN_A_TURN, Pace, Phases, Process, Shape, SpecError, SpecProblem, Traffic, WhenBlocked};
 
 /// A full Ethernet frame over IPv4.
 const DEFAULT_SIZE: Bytes = Bytes(1472);
@@ -121,7 +121,7 @@ impl<'a> Settings<'a> {
 
     fn traffic(&self, kind: Kind) -> Result<Traffic, SpecProblem> {
         let process = match kind {
-            Kind::Bulk => return Ok(Traffic::Bulk),
+            Kind::Bulk => return Ok(Traffic::Bulk { burst: self.burst()? }),
             Kind::ReqResp => {
                 let think = self.parse_or(Key::Think, DEFAULT_THINK)?;
                 return Ok(Traffic::ReqResp { think, shape: self.shape()? });
@@ -132,6 +132,17 @@ impl<'a> Settings<'a> {
         };
         let when_blocked = self.one_of(Key::WhenBlocked, WhenBlocked::ALL, WhenBlocked::name, WhenBlocked::Wait)?;
         Ok(Traffic::Open { process, pace: self.pace(kind)?, when_blocked })
+    }
+
+    fn burst(&self) -> Result<u32, SpecProblem> {
+        match self.get(Key::Burst).map(str::parse) {
+            None => Ok(MOST_IN_A_TURN),
+            Some(Ok(burst)) if (1..=MOST_IN_A_TURN).contains(&burst) => Ok(burst),
+            Some(_) => {
+                let remedy = format!("is no number of packets in a call; write one from 1 to {MOST_IN_A_TURN}");
+                Err(self.bad(Key::Burst, &remedy))
+            }
+        }
     }
 
     fn shape(&self) -> Result<Shape, SpecProblem> {
@@ -184,6 +195,7 @@ mod tests {
     fn what_is_left_out_has_a_default_that_is_printed() {
         let printed = [
             "bulk",
+            "bulk:burst=1",
             "cbr:rate=100Mbit",
             "poisson:load=90%,when-blocked=skip,budget=64KiB",
             "onoff:rate=250kpps,on=1500us,name=a.b-c_1",
@@ -191,7 +203,8 @@ mod tests {
         ]
         .map(canonical);
         insta::assert_snapshot!(printed.join("\n"), @"
-        bulk:size=1472B,to=10.0.0.2:9
+        bulk:size=1472B,burst=64,to=10.0.0.2:9
+        bulk:size=1472B,burst=1,to=10.0.0.2:9
         cbr:size=1472B,rate=100Mbit,when-blocked=wait,to=10.0.0.2:9
         poisson:size=1472B,load=0.9,when-blocked=skip,budget=64KiB,to=10.0.0.2:9
         onoff:name=a.b-c_1,size=1472B,rate=250kpps,on=1.5ms,off=100ms,distribution=fixed,when-blocked=wait,to=10.0.0.2:9
@@ -232,6 +245,10 @@ mod tests {
             "onoff:rate=1Gbit,distribution=normal",
             "reqresp:think=5m",
             "bulk:size=1500",
+            "bulk:burst=0",
+            "bulk:burst=65",
+            "bulk:burst=all",
+            "cbr:load=1,burst=8",
             "bulk:size=0B",
             "bulk:budget=64K",
             "bulk:budget=100B",
@@ -275,7 +292,8 @@ mod tests {
         let open = (process, pace, proptest::sample::select(&WhenBlocked::ALL[..]))
             .prop_map(|(process, pace, when_blocked)| Traffic::Open { process, pace, when_blocked });
         let reqresp = (spans(), shapes()).prop_map(|(think, shape)| Traffic::ReqResp { think, shape });
-        prop_oneof![Just(Traffic::Bulk), open, reqresp]
+        let bulk = (1..=MOST_IN_A_TURN).prop_map(|burst| Traffic::Bulk { burst });
+        prop_oneof![bulk, open, reqresp]
     }
 
     proptest! {

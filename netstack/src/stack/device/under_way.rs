@@ -79,7 +79,10 @@ mod tests {
 
     fn pending(flow: u32, bytes: usize, accepted: u64) -> Pending {
         let payload = vec![0; bytes];
-        Pending::of(&Packet::new(&mut Headroom::default(), &payload, Stamp { flow, ..Stamp::default() }), Nanos(accepted))
+        Pending::of(
+            &Packet::new(&mut Headroom::default(), &payload, Stamp { flow, ..Stamp::default() }),
+            Nanos(accepted),
+        )
     }
 
     proptest! {
@@ -99,7 +102,7 @@ mod tests {
                         prop_assert_eq!(plain.pop_front(), Some(each));
                     }
                 }
-                prop_assert_eq!(left > 0, plain.is_empty() && most > 0 && left > 0);
+                prop_assert!(left == 0 || plain.is_empty());
             }
         }
     }
@@ -107,7 +110,9 @@ mod tests {
     #[test]
     fn what_is_alike_is_one_run() {
         let mut runs = UnderWay::new(4);
-        [(1, 10), (1, 10), (1, 20), (2, 20)].map(|(flow, bytes)| runs.push(Run::of(pending(flow, bytes, 5))));
+        for (flow, bytes) in [(1, 10), (1, 10), (1, 20), (2, 20)] {
+            runs.push(Run::of(pending(flow, bytes, 5)));
+        }
         let popped: Vec<_> = std::iter::from_fn(|| runs.pop(9)).map(|run| (run.packets, run.bytes())).collect();
         assert_eq!(popped, [(2, 20), (1, 20), (1, 20)]);
     }

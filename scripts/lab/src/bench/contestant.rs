@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use driver::session::Dma;
+use netstack::app::MOST_IN_A_TURN;
 use shared::ring::Depth;
 use shared::wire::TransportKind;
 
@@ -13,11 +14,24 @@ use super::memif::MOST_SLOTS;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Contestant {
     /// The whole stack and the driver.
-    Pushback(TransportKind, Dma),
+    Pushback(Variant),
     /// Two processes of the bench crate.
     Peer(Peer),
     /// Two processes of DPDK's testpmd, which is here.
     Memif(PathBuf),
+}
+
+/// How they are set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// As they are by default.
+    Shm,
+    /// The driver leaves the bytes of frames where they are.
+    NoDma,
+    /// The app hands down one packet in a call.
+    Single,
+    /// Frames travel through the socket.
+    Socket,
 }
 
 /// Two processes of the bench crate.
@@ -46,11 +60,36 @@ impl Contestant {
     /// The name in reports.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Pushback(TransportKind::Shm, Dma::Copy) => "pushback-shm",
-            Self::Pushback(TransportKind::Shm, Dma::None) => "pushback-shm-nodma",
-            Self::Pushback(TransportKind::Socket, _) => "pushback-socket",
+            Self::Pushback(Variant::Shm) => "pushback-shm",
+            Self::Pushback(Variant::NoDma) => "pushback-shm-nodma",
+            Self::Pushback(Variant::Single) => "pushback-shm-single",
+            Self::Pushback(Variant::Socket) => "pushback-socket",
             Self::Peer(peer) => peer.name(),
             Self::Memif(_) => "memif",
+        }
+    }
+}
+
+impl Variant {
+    pub(super) const fn transport(self) -> TransportKind {
+        match self {
+            Self::Socket => TransportKind::Socket,
+            Self::Shm | Self::NoDma | Self::Single => TransportKind::Shm,
+        }
+    }
+
+    pub(super) const fn dma(self) -> Dma {
+        match self {
+            Self::NoDma => Dma::None,
+            Self::Shm | Self::Single | Self::Socket => Dma::Copy,
+        }
+    }
+
+    /// Packets in a call, at most.
+    pub(super) const fn burst(self) -> u32 {
+        match self {
+            Self::Single => 1,
+            Self::Shm | Self::NoDma | Self::Socket => MOST_IN_A_TURN,
         }
     }
 }
@@ -73,9 +112,10 @@ pub(crate) fn contestants(
     two_cpus: bool,
 ) -> (Vec<Contestant>, Option<LeftOut>) {
     let mut all = vec![
-        Contestant::Pushback(TransportKind::Shm, Dma::Copy),
-        Contestant::Pushback(TransportKind::Shm, Dma::None),
-        Contestant::Pushback(TransportKind::Socket, Dma::Copy),
+        Contestant::Pushback(Variant::Shm),
+        Contestant::Pushback(Variant::NoDma),
+        Contestant::Pushback(Variant::Single),
+        Contestant::Pushback(Variant::Socket),
         Contestant::Peer(Peer::BareRing),
         Contestant::Peer(Peer::UnixStream),
         Contestant::Peer(Peer::UdpLoopback),
@@ -101,7 +141,7 @@ mod tests {
 
     fn left_out(testpmd: Option<&str>, depth: u32, two_cpus: bool) -> Option<LeftOut> {
         let (all, left_out) = contestants(testpmd.map(PathBuf::from), Depth::new(depth).unwrap(), two_cpus);
-        assert_eq!(all.len(), if left_out.is_some() { 6 } else { 7 });
+        assert_eq!(all.len(), if left_out.is_some() { 7 } else { 8 });
         left_out
     }
 

@@ -21,7 +21,7 @@ use crate::cli::Sides;
 use crate::launch::{Binaries, Pair};
 
 pub(crate) use chart::Chart;
-pub(crate) use contestant::{Contestant, Peer, contestants};
+pub(crate) use contestant::{Contestant, Peer, Variant, contestants};
 pub(crate) use error::BenchError;
 pub(crate) use peer::act;
 pub(crate) use rows::{BENCH_SCHEMA, BenchReport, Row, compare, median};
@@ -55,7 +55,7 @@ pub(crate) struct Trial<'a> {
 pub(crate) async fn rate(contestant: &Contestant, trial: &Trial<'_>, signals: &mut Signals) -> Result<f64, BenchError> {
     // Dropped before it is ready, a future takes its processes with it.
     match contestant {
-        Contestant::Pushback(transport, dma) => stack::rate(*transport, *dma, trial, signals).await,
+        Contestant::Pushback(variant) => stack::rate(*variant, trial, signals).await,
         Contestant::Peer(peer) => tokio::select! {
             rate = peer::rate(*peer, trial) => rate,
             () = signals.next() => Err(BenchError::Interrupted),

@@ -1,29 +1,22 @@
 //! Ourselves: the whole stack and the driver, at the most that they can do.
 
-use driver::session::Dma;
 use shared::exec::IdleMode;
 use shared::exit::Status;
 use shared::report::RunReport;
 use shared::signals::Signals;
 use shared::units::{Bytes, LinkRate};
-use shared::wire::TransportKind;
 
-use super::{BenchError, HEADERS, Trial};
+use super::{BenchError, HEADERS, Trial, Variant};
 use crate::cli::Sides;
 use crate::launch::{Binaries, LaunchError, Voice, launch};
 use crate::merge::{Merged, merge};
 
 /// Delivered packets a second.
-pub(super) async fn rate(
-    transport: TransportKind,
-    dma: Dma,
-    trial: &Trial<'_>,
-    signals: &mut Signals,
-) -> Result<f64, BenchError> {
-    let mut sides = bulk(trial.sides, trial.size);
-    sides.stack.stack.transport = transport;
+pub(super) async fn rate(variant: Variant, trial: &Trial<'_>, signals: &mut Signals) -> Result<f64, BenchError> {
+    let mut sides = bulk(trial.sides, trial.size, variant.burst());
+    sides.stack.stack.transport = variant.transport();
     sides.stack.stack.duration = Some(trial.time);
-    sides.driver.driver.dma = dma;
+    sides.driver.driver.dma = variant.dma();
     // A process on the only CPU that it may use would take the machine for one of one CPU, and not
     // spin. The others spin too.
     let idle = if trial.cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid };
@@ -32,10 +25,11 @@ pub(super) async fn rate(
     Ok(report.rate.packets_per_second)
 }
 
-/// `sides` with one app that sends frames of `size` as fast as it may, to a link that takes no time.
-pub(crate) fn bulk(sides: &Sides, size: Bytes) -> Sides {
+/// `sides` with one app that sends frames of `size` as fast as it may, up to `burst` in a call, to a link that takes no
+/// time.
+pub(crate) fn bulk(sides: &Sides, size: Bytes, burst: u32) -> Sides {
     let mut sides = sides.clone();
-    let app = format!("bulk:size={}", Bytes(size.0.saturating_sub(HEADERS)));
+    let app = format!("bulk:size={},burst={burst}", Bytes(size.0.saturating_sub(HEADERS)));
     // Frames of 64 to 1514 bytes have a payload that can be sent.
     sides.stack.stack.apps = app.parse().into_iter().collect();
     sides.stack.stack.quiet = true;

@@ -41,7 +41,8 @@ pub(crate) const fn name(way: Dispatch) -> &'static str {
 
 /// `sides` with traffic of frames of `size`, called in `way`.
 pub(crate) fn called(sides: &Sides, way: Dispatch, size: Bytes) -> Sides {
-    let mut sides = bulk(sides, size);
+    // What is compared is a call.
+    let mut sides = bulk(sides, size, 1);
     sides.stack.stack.dispatch = way;
     sides
 }

@@ -7,6 +7,7 @@ use std::io;
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
+use netstack::app::MOST_IN_A_TURN;
 use serde::{Deserialize, Serialize};
 use shared::exec::IdleMode;
 use shared::signals::Signals;
@@ -73,7 +74,8 @@ pub(crate) async fn count(
 ) -> Result<Vec<Count>, CountError> {
     let mut counts = Vec::new();
     for size in sizes {
-        let PerPacket { stack, driver } = instructions_per_packet(binaries, &bulk(sides, *size), signals).await?;
+        let PerPacket { stack, driver } =
+            instructions_per_packet(binaries, &bulk(sides, *size, MOST_IN_A_TURN), signals).await?;
         counts.push(Count { size_bytes: size.0, stack, driver });
     }
     Ok(counts)

@@ -91,6 +91,7 @@ const PLACES: &[(&str, Place)] = &[
     ("netstack/src/dispatch/", Place::Room(Room::Socket)),
     ("netstack/src/flow/", Place::Room(Room::Ledger)),
     ("netstack/src/session/", Place::Room(Room::Session)),
+    ("netstack/src/stack/burst.rs", Place::Helper),
     ("netstack/src/stack/checksum.rs", Place::Room(Room::Udp)),
     ("netstack/src/stack/cost.rs", Place::Room(Room::Socket)),
     ("netstack/src/stack/device/", Place::Room(Room::Device)),

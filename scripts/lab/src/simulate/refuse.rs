@@ -66,7 +66,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Timeless> {
     for spec in &stack.apps {
         let app = || spec.to_string();
         match spec.traffic() {
-            Traffic::Bulk if free && stack.policy.never_waits() => {
+            Traffic::Bulk { .. } if free && stack.policy.never_waits() => {
                 return Err(Timeless::App { app: app(), policy: stack.policy.to_string() });
             }
             Traffic::ReqResp { think: Nanos::ZERO, .. } if free && stack.policy.never_waits() => {

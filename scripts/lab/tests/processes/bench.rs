@@ -54,13 +54,13 @@ fn a_machine_without_the_tools_of_others_measures_the_rest_and_says_so() {
     let report: Value = serde_json::from_str(&json).unwrap();
     let rows = report["rows"].as_array().unwrap();
     let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
-    let ours = ["pushback-shm", "pushback-shm-nodma", "pushback-socket"];
+    let ours = ["pushback-shm", "pushback-shm-nodma", "pushback-shm-single", "pushback-socket"];
     assert_eq!(names, [&ours[..], &["bare-ring", "unix-stream", "udp-loopback"]].concat());
     for row in rows {
         assert!(row["packets_per_second"].as_f64().unwrap() > 0.0, "{row}");
         assert!(row["ratios"]["of_memif"].is_null() && row["ratios"]["times_udp_loopback"].is_number(), "{row}");
     }
-    assert_eq!(rows[3]["ratios"]["times_bare_ring"], 1.0);
+    assert_eq!(rows[4]["ratios"]["times_bare_ring"], 1.0);
     assert!(fs::read_to_string(svg).unwrap().starts_with("<svg "));
 }
 

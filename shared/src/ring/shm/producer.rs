@@ -135,7 +135,9 @@ impl ProducerPort for ShmProducer {
     }
 
     fn next_completion(&self) -> Option<Completion> {
-        let word = |memory: &SharedMemory, slot, position, _: Option<u32>| unpack(memory.completion(slot).load(Relaxed), position);
+        let word = |memory: &SharedMemory, slot, position, _: Option<u32>| {
+            unpack(memory.completion(slot).load(Relaxed), position)
+        };
         match self.core.next(word)? {
             Ok(completion) => Some(completion),
             Err(reason) => {
