@@ -206,7 +206,9 @@ impl<P: ProducerPort> RingDevice<P> {
             let mut headroom = Headroom::default();
             let Some(packet) = burst.next(&mut headroom) else { break };
             let pending = Pending::of(&packet, now);
-            permits.submit(pending.descriptor(packet.len()), packet.headers(), packet.payload());
+            if !permits.submit(pending.descriptor(packet.len()), packet.headers(), packet.payload()) {
+                break;
+            }
             sent += 1;
             if !run.takes_in(&pending) {
                 under_way.push(std::mem::replace(&mut run, Run::of(pending)));

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::end::{Core, port};
+use super::end::{Core, Item, port};
 use super::slot::{decode, pack};
 use super::{AWAKE, Head, SharedMemory, ShmStats, plan};
 use crate::exec::{Signal, Source};
@@ -100,7 +100,7 @@ impl ConsumerPort for ShmConsumer {
     /// A frame whose header cannot be stays where it is: the session is over.
     #[inline]
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
-        let taken = self.core.next(|memory, slot, _, behind| {
+        let taken = self.core.next(|memory, Item { slot, behind, .. }| {
             let descriptor = decode(&memory.read_header(slot))?;
             // The next one is as long more often than not.
             if let Some(next) = behind {

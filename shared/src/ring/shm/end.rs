@@ -48,6 +48,15 @@ struct Flow {
     take_slot: u32,
 }
 
+/// An item that came and is the next to be taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    pub(super) slot: u32,
+    pub(super) position: u64,
+    /// The slot of the one behind it, if that came too.
+    pub(super) behind: Option<u32>,
+}
+
 impl Flow {
     fn look(&mut self, memory: &SharedMemory) -> Result<bool, IndexError> {
         let most = self.writer.published() + self.ahead;
@@ -134,22 +143,19 @@ impl Core {
         }
     }
 
-    /// Lets `read` have the next item, with its slot and its position. It is taken if `read` can make sense of it.
+    /// Lets `read` have the next item. It is taken if `read` can make sense of it.
     #[inline(always)]
-    pub(super) fn next<T, E>(
-        &self,
-        read: impl FnOnce(&SharedMemory, u32, u64, Option<u32>) -> Result<T, E>,
-    ) -> Option<Result<T, E>> {
+    pub(super) fn next<T, E>(&self, read: impl FnOnce(&SharedMemory, Item) -> Result<T, E>) -> Option<Result<T, E>> {
         let flow = &mut *self.flow.borrow_mut();
         if flow.taken == flow.reader.seen() {
             return None;
         }
-        let mut behind = flow.take_slot;
-        let slot = step(&mut behind, flow.depth);
-        let read = read(&self.memory, slot, flow.taken, (flow.taken + 1 < flow.reader.seen()).then_some(behind));
+        let (position, mut next) = (flow.taken, flow.take_slot);
+        let slot = step(&mut next, flow.depth);
+        let behind = (position + 1 < flow.reader.seen()).then_some(next);
+        let read = read(&self.memory, Item { slot, position, behind });
         if read.is_ok() {
-            flow.take_slot = behind;
-            flow.taken += 1;
+            (flow.taken, flow.take_slot) = (position + 1, next);
         }
         Some(read)
     }

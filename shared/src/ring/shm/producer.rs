@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::end::{Core, port};
+use super::end::{Core, Item, port};
 use super::slot::{bytes, encode, pack, unpack};
 use super::staging::{LARGEST, Staging};
 use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
@@ -135,10 +135,9 @@ impl ProducerPort for ShmProducer {
     }
 
     fn next_completion(&self) -> Option<Completion> {
-        let word = |memory: &SharedMemory, slot, position, _: Option<u32>| {
-            unpack(memory.completion(slot).load(Relaxed), position)
-        };
-        match self.core.next(word)? {
+        let read =
+            |memory: &SharedMemory, item: Item| unpack(memory.completion(item.slot).load(Relaxed), item.position);
+        match self.core.next(read)? {
             Ok(completion) => Some(completion),
             Err(reason) => {
                 self.close(reason);
