@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use netstack::flow::{Flow, Flows, Stage};
-use netstack::stack::{Device, Headroom, Packet, Policy, RingDevice, SendError, Stamp};
+use netstack::stack::{Burst, Device, Headroom, Packet, Policy, RingDevice, SendError, Stamp};
 use shared::exec::{Clock, Virtual, run};
 use shared::ledger::DropReason;
 use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
@@ -34,6 +34,20 @@ impl Bench {
     fn complete_one(&self, position: u64, status: Status) {
         self.taken.borrow_mut().extend(self.consumer.take(None).map(|(frame, _)| frame.sequence));
         self.consumer.complete(Completion { position, status, at: self.clock.now() });
+    }
+}
+
+/// Packets with these numbers.
+struct Numbers(std::ops::Range<u64>);
+
+impl Burst for Numbers {
+    fn remaining(&self) -> u64 {
+        self.0.end - self.0.start
+    }
+
+    fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>> {
+        let sequence = self.0.next()?;
+        Some(Packet::new(headroom, b"frame", Stamp { sequence, ..Stamp::default() }))
     }
 }
 
@@ -75,6 +89,44 @@ fn wait_waits_for_a_completion_and_counts_the_time() {
         assert_eq!((counters.accepted, counters.delivered, counters.dropped()), (2, 1, 0));
         assert_eq!((bench.device.ring().stats().stops, bench.device.ring().stats().wakes), (1, 1));
     });
+}
+
+#[test]
+fn a_burst_takes_what_room_there_is_and_overtakes_nobody() {
+    for policy in [Policy::Wait, Policy::Deadline(Nanos(900))] {
+        bench(policy, 3, |bench| async move {
+            assert_eq!(bench.device.try_send_burst(Numbers(0..2)), 2);
+            assert_eq!(bench.device.try_send_burst(Numbers(2..9)), 1);
+            assert_eq!(bench.device.try_send_burst(Numbers(3..9)), 0);
+            assert_eq!((bench.flow.counters().accepted, bench.device.ring().stats().stops), (3, 0));
+            let (later, driver) = (Rc::clone(&bench), Rc::clone(&bench));
+            let burst = async move {
+                bench.clock.sleep_until(Nanos(100)).await;
+                driver.complete_one(0, Status::Sent);
+                assert_eq!(
+                    driver.device.try_send_burst(Numbers(4..9)),
+                    0,
+                    "a completion is not room before it is seen"
+                );
+                driver.clock.next_turn().await;
+                assert_eq!(driver.device.try_send_burst(Numbers(4..9)), 0, "the room is another's");
+            };
+            let (sent, ()) = futures_util::future::join(later.send(3), burst).await;
+            assert_eq!(sent, Ok(()));
+            (1..4).for_each(|position| later.complete_one(position, Status::Sent));
+            assert_eq!(*later.taken.borrow(), [0, 1, 2, 3]);
+        });
+    }
+}
+
+#[test]
+fn policies_that_drop_have_packets_one_by_one() {
+    for policy in [Policy::DropNewest, Policy::DropOldest] {
+        bench(policy, 3, |bench| async move {
+            assert_eq!(bench.device.try_send_burst(Numbers(0..2)), 0);
+            assert_eq!(bench.flow.counters().accepted, 0);
+        });
+    }
 }
 
 #[test]

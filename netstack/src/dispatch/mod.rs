@@ -12,6 +12,9 @@
 //! | `poll` | `dyn` | in its [`Place`], where it finds what it had; it is tried first |
 //! | `sync` | generics | nowhere: it is refused |
 //!
+//! Where the layers are generics they also take bursts: an app that sends as fast as it may then makes one call for
+//! many packets. Between trait objects each packet is a call of its own.
+//!
 //! [`Place`]: crate::stack::Place
 
 mod boxed;

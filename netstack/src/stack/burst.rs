@@ -51,3 +51,46 @@ impl<B: Burst, L: Encapsulate> Burst for Through<B, L> {
         Some(packet)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::Stamp;
+
+    /// Payloads of one byte, two, and so on.
+    struct Growing(usize);
+
+    impl Burst for Growing {
+        fn remaining(&self) -> u64 {
+            9
+        }
+
+        fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>> {
+            self.0 += 1;
+            Some(Packet::new(headroom, &b"123456789"[..self.0], Stamp::default()))
+        }
+    }
+
+    /// A header, and a limit on what it is put in front of.
+    struct Layer(&'static [u8], usize);
+
+    impl Encapsulate for Layer {
+        fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
+            if packet.len() > self.1 {
+                return Err(SendError::TooLarge { len: packet.len(), mtu: self.1 });
+            }
+            packet.prepend(self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn each_layer_puts_its_header_on_until_one_cannot() {
+        let mut burst = Growing(0).through(Layer(b"inner", 9)).through(Layer(b"outer", 7));
+        let mut seen = Vec::new();
+        while let Some(packet) = burst.next(&mut Headroom::default()) {
+            seen.push([packet.headers(), packet.payload()].concat());
+        }
+        assert_eq!(seen, [&b"outerinner1"[..], b"outerinner12"]);
+    }
+}

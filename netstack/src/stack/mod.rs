@@ -14,6 +14,9 @@
 //! | [`RingDevice`] | [`Device`] | room in the ring, as its policy has it |
 //!
 //! Room is asked for last: whoever holds a permit waits for nothing any more.
+//!
+//! Packets that follow each other, and need not wait, go down together as a [`Burst`]. A layer that knows nothing of
+//! bursts gets its packets one by one.
 
 use std::future::Future;
 use std::pin::pin;

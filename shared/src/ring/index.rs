@@ -179,6 +179,15 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_completions_is_no_longer_than_what_is_outstanding() {
+        let mut ring = ProducerIndex::new(Depth::new(4).unwrap());
+        assert!(ring.submit() && ring.submit() && ring.submit());
+        assert!(ring.complete_run(0, 4).is_err() && ring.complete_run(1, 2).is_err());
+        assert_eq!((ring.complete_run(0, 2), ring.outstanding()), (Ok(()), 1));
+        assert_eq!((ring.complete_run(2, 1), ring.outstanding()), (Ok(()), 0));
+    }
+
+    #[test]
     fn an_overrun_is_the_peers_fault_and_is_told() {
         let mut ring = ConsumerIndex::new(Depth::new(1).unwrap());
         assert_eq!(ring.arrive(), Ok(0));

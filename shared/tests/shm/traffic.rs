@@ -40,6 +40,28 @@ fn frames_go_one_way_and_completions_the_other_at_any_depth() {
 }
 
 #[test]
+fn completions_that_say_the_same_are_taken_together() {
+    let (producer, consumer) = pair(5);
+    for round in 0..3 {
+        let base = round * 5;
+        (base..base + 5).for_each(|number| submit(&producer, number));
+        producer.exchange();
+        consumer.exchange();
+        let said = [(Status::Sent, 7), (Status::Sent, 7), (Status::BadLength, 7), (Status::Sent, 7), (Status::Sent, 8)];
+        for ((status, at), position) in said.into_iter().zip(base..) {
+            consumer.take(None);
+            consumer.complete(Completion { position, status, at: Nanos(at) });
+        }
+        consumer.exchange();
+        producer.exchange();
+        let runs = std::iter::from_fn(|| producer.next_completion().map(|first| (first, producer.take_alike(&first))));
+        let runs: Vec<_> = runs.map(|(first, more)| (first.position - base, first.status, more)).collect();
+        let expected = [(0, Status::Sent, 1), (2, Status::BadLength, 0), (3, Status::Sent, 0), (4, Status::Sent, 0)];
+        assert_eq!(runs, expected);
+    }
+}
+
+#[test]
 fn two_busy_sides_cost_the_kernel_next_to_nothing() {
     let (producer, consumer) = pair(64);
     let total = 100_000;

@@ -40,7 +40,7 @@ impl Payloads {
         let sequence = self.taken;
         // The payload of the packet before this one is the last to have its turn again.
         let end = self.at + self.size;
-        number(&mut self.bytes[self.at..end], (sequence + self.turns).wrapping_sub(1));
+        number(&mut self.bytes[self.at..end], sequence + self.turns - 1);
         self.at = if end == self.bytes.len() { 0 } else { end };
         self.taken += 1;
         (sequence, self.last())
