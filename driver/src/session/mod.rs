@@ -87,6 +87,7 @@ pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Se
 }
 
 /// Frames taken before those that are done are completed: few enough that their copies stay in the first-level cache.
+/// So hardware that needs no time never holds more.
 const BURST: u64 = 16;
 
 struct Session<P, B> {

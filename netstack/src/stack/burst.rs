@@ -6,13 +6,14 @@
 
 use super::{Headroom, Packet, SendError};
 
-/// Packets of one app to one destination, one after the other.
+/// Packets of one app to one destination, one after the other. One that changes another takes one packet from it for
+/// each of its own.
 pub trait Burst: Sized {
     /// How many are still to come, at most.
     fn remaining(&self) -> u64;
 
     /// The next packet, its headers in `headroom`; `None` if there is none, or none that can be sent. Whoever asks
-    /// for it has room for it.
+    /// for it has room for it, and is in the middle of its work: the stack may not be called meanwhile.
     fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>>;
 
     /// The same packets, each with the header of `layer`.

@@ -1,5 +1,7 @@
 //! What crosses the ring: a frame's descriptor one way, its completion the other.
 
+use std::collections::VecDeque;
+
 use crate::units::Nanos;
 
 /// The largest Ethernet frame a slot holds, without frame check sequence: 1500 B of IP behind a
@@ -55,6 +57,21 @@ pub struct Completion {
     pub at: Nanos,
 }
 
+impl Completion {
+    /// Takes from the front of `behind` what follows this completion and says the same. Returns how many.
+    pub(super) fn take_alike(&self, behind: &mut VecDeque<Self>) -> u32 {
+        let mut next = *self;
+        let mut taken = 0;
+        loop {
+            next.position = next.position.wrapping_add(1);
+            if behind.pop_front_if(|completion| *completion == next).is_none() {
+                return taken;
+            }
+            taken += 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +84,14 @@ mod tests {
                 None => assert!(byte > 3),
             }
         }
+    }
+
+    #[test]
+    fn only_what_follows_and_says_the_same_is_alike() {
+        let completion = |position, at| Completion { position, status: Status::Sent, at: Nanos(at) };
+        let mut behind =
+            VecDeque::from([(5, 7), (6, 7), (8, 7), (7, 7)].map(|(position, at)| completion(position, at)));
+        assert_eq!((completion(4, 7).take_alike(&mut behind), behind.len()), (2, 2));
+        assert_eq!((completion(7, 6).take_alike(&mut behind), behind.len()), (0, 2));
     }
 }

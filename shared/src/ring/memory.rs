@@ -129,6 +129,10 @@ impl ProducerPort for MemoryProducer {
     fn next_completion(&self) -> Option<Completion> {
         self.0.completions.borrow_mut().pop_front()
     }
+
+    fn take_alike(&self, first: &Completion) -> u32 {
+        first.take_alike(&mut self.0.completions.borrow_mut())
+    }
 }
 
 impl ConsumerPort for MemoryConsumer {

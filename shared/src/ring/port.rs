@@ -85,10 +85,8 @@ pub trait ProducerPort: Port {
     fn next_completion(&self) -> Option<Completion>;
 
     /// Takes the completions that arrived behind `first`, the last one taken, as far as they say the same. Returns
-    /// how many; a port may leave them for one by one.
-    fn take_alike(&self, _first: &Completion) -> u32 {
-        0
-    }
+    /// how many.
+    fn take_alike(&self, first: &Completion) -> u32;
 
     /// Says whom to ask before this side goes to sleep. A port that is never asked to wake late has
     /// no use for it.

@@ -239,7 +239,8 @@ impl<P: ProducerPort> Permit<'_, P> {
     }
 }
 
-/// Permits for frames that are submitted together. Dropped, the credits of those not used return.
+/// Permits for frames that are submitted together. Dropped, the credits of those not used return. While they are
+/// held, nothing else may ask the ring for anything.
 #[derive(Debug)]
 #[must_use = "permits that are dropped return their credits"]
 pub struct Permits<'a, P: ProducerPort> {

@@ -23,10 +23,12 @@ pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, burst: u32, h
         if intended >= until {
             return;
         }
-        let sent = outlet.send_together(intended, left.min(burst.into()));
-        if sent > 0 {
-            left -= sent;
-            continue;
+        if burst > 1 {
+            let sent = outlet.send_together(intended, left.min(burst.into()));
+            left = left.saturating_sub(sent);
+            if sent > 0 {
+                continue;
+            }
         }
         left -= 1;
         let sent = match outlet.begin(intended) {

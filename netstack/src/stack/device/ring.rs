@@ -209,6 +209,7 @@ impl<P: ProducerPort> RingDevice<P> {
             if !permits.submit(pending.descriptor(packet.len()), packet.headers(), packet.payload()) {
                 break;
             }
+            debug_assert!(sent == 0 || run.each.flow == pending.flow, "a burst is of one app");
             sent += 1;
             if !run.takes_in(&pending) {
                 under_way.push(std::mem::replace(&mut run, Run::of(pending)));

@@ -102,17 +102,15 @@ impl ConsumerPort for ShmConsumer {
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
         let taken = self.core.next(|memory, Item { slot, behind, .. }| {
             let descriptor = decode(&memory.read_header(slot))?;
+            let Some(buffer) = into else { return Ok((descriptor, &[][..])) };
             // The next one is as long more often than not.
             if let Some(next) = behind {
                 memory.prefetch(next, descriptor.len as usize);
             }
-            let copy = into.map_or(&[][..], |buffer| {
-                let len = (descriptor.len as usize).min(buffer.len());
-                let copy = &mut buffer[..len];
-                memory.read_frame(slot, copy);
-                copy
-            });
-            Ok((descriptor, copy))
+            let len = (descriptor.len as usize).min(buffer.len());
+            let copy = &mut buffer[..len];
+            memory.read_frame(slot, copy);
+            Ok((descriptor, &*copy))
         });
         match taken? {
             Ok(frame) => Some(frame),

@@ -140,7 +140,9 @@ impl ProducerPort for ShmProducer {
         match self.core.next(read)? {
             Ok(completion) => Some(completion),
             Err(reason) => {
-                self.close(reason);
+                if !self.is_closed() {
+                    self.close(reason);
+                }
                 None
             }
         }

@@ -63,4 +63,8 @@ impl ProducerPort for SocketProducer {
     fn next_completion(&self) -> Option<Completion> {
         self.with(|state| state.side.completions.pop_front())
     }
+
+    fn take_alike(&self, first: &Completion) -> u32 {
+        self.with(|state| first.take_alike(&mut state.side.completions))
+    }
 }
