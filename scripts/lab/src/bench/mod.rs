@@ -1,7 +1,7 @@
 //! Packets a second between two processes, ours and others', measured in turn in the same run.
 //!
 //! A machine's speed drifts within an hour, so each repetition runs every contestant once, and what
-//! counts is the ratio of the medians.
+//! counts is the median of the ratios in one repetition.
 
 mod chart;
 mod contestant;

@@ -81,20 +81,27 @@ impl Row {
 }
 
 /// Holds each of `rows`, all of one size, against the others.
+///
+/// Rates are paired by repetition, and the median of the ratios counts: when the machine turns slow in the middle, the
+/// ratio of two medians may be of one that ran before and one that ran after.
 pub(crate) fn compare(rows: &mut [Row]) {
-    let rate = |name| {
-        let row = rows.iter().find(|row| row.name == name);
-        row.map(|row| row.packets_per_second).filter(|rate| *rate > 0.0)
-    };
-    let (memif, bare) = (rate("memif"), rate(Peer::BareRing.name()));
-    let udp = rate(Peer::UdpLoopback.name());
-    for row in rows.iter_mut().filter(|row| row.packets_per_second > 0.0) {
+    let rates = |name| rows.iter().find(|row| row.name == name).map(|row| row.repetitions.clone());
+    let (memif, bare, udp) = (rates("memif"), rates(Peer::BareRing.name()), rates(Peer::UdpLoopback.name()));
+    for row in rows {
+        let over = |peer: &Option<Vec<f64>>| peer.as_ref().and_then(|peer| median_ratio(&row.repetitions, peer));
         row.ratios = Ratios {
-            of_memif: memif.map(|memif| row.packets_per_second / memif),
-            times_bare_ring: bare.map(|bare| bare / row.packets_per_second),
-            times_udp_loopback: udp.map(|udp| row.packets_per_second / udp),
+            of_memif: over(&memif),
+            times_bare_ring: bare.as_ref().and_then(|bare| median_ratio(bare, &row.repetitions)),
+            times_udp_loopback: over(&udp),
         };
     }
+}
+
+/// The median of the ratios of two rates in the same repetition, of those in which both got anywhere.
+fn median_ratio(rates: &[f64], of: &[f64]) -> Option<f64> {
+    let both = rates.iter().zip(of).filter(|(rate, of)| **rate > 0.0 && **of > 0.0);
+    let ratios: Vec<f64> = both.map(|(rate, of)| rate / of).collect();
+    (!ratios.is_empty()).then(|| median(&ratios))
 }
 
 /// The middle value; the mean of both middle values if their number is even; 0 of none.
@@ -162,9 +169,20 @@ mod tests {
             let ratios = row.ratios;
             (ratios.of_memif, ratios.times_bare_ring, ratios.times_udp_loopback)
         };
-        assert_eq!(ratios("pushback-shm", 64), (Some(0.36), Some(50.0 / 9.0), Some(18.0)));
+        assert_eq!(ratios("pushback-shm", 64), (Some(0.36), Some(50.0 / 9.0), Some(14e6 / 6e5)));
         assert_eq!(ratios("bare-ring", 64).1, Some(1.0));
         assert_eq!(ratios("pushback-shm", 1500), (None, Some(2.0), None));
+    }
+
+    #[test]
+    fn a_machine_that_turns_slow_in_the_middle_moves_no_ratio() {
+        let mut rows = [("memif", [20.0, 20.0, 10.0]), ("pushback-shm", [30.0, 15.0, 15.0])]
+            .map(|(name, rates)| Row::new(name, 64, rates.to_vec()));
+        compare(&mut rows);
+        assert_eq!(rows[1].ratios.of_memif, Some(1.5));
+        rows[0].repetitions.fill(0.0);
+        compare(&mut rows);
+        assert_eq!(rows[1].ratios.of_memif, None);
     }
 
     #[test]
