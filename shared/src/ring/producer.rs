@@ -136,7 +136,8 @@ impl<P: ProducerPort> Producer<P> {
         Permit { producer: self, credit }
     }
 
-    /// Takes the next completion, frees its slot and wakes the next in line. A completion that cannot be true closes the session.
+    /// Takes the next completion, frees its slot and wakes the next in line. A completion that cannot be true closes
+    /// the session.
     pub fn next_completion(&self) -> Option<Completion> {
         let completion = self.port.next_completion()?;
         let free = self.free(&mut self.slots.borrow_mut(), &completion, 1);
