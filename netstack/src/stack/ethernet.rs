@@ -34,8 +34,8 @@ pub trait Link {
         now(self.send(packet, next_hop))
     }
 
-    /// Sends packets of `burst` that need not wait, as [`Link::try_send`] would one after the other. Returns how many:
-    /// none if this layer has them one by one only.
+    /// Sends packets of `burst` that need not wait, as [`Link::try_send`] would one after the other. Returns how
+    /// many: none if this layer has them one by one only.
     fn try_send_burst(&self, _burst: impl Burst, _next_hop: IpAddr) -> u64 {
         0
     }

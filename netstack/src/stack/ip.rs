@@ -31,8 +31,8 @@ pub trait Network {
         now(self.send(packet, protocol, route))
     }
 
-    /// Sends packets of `burst` that need not wait, as [`Network::try_send`] would one after the other. Returns how many:
-    /// none if this layer has them one by one only.
+    /// Sends packets of `burst` that need not wait, as [`Network::try_send`] would one after the other. Returns how
+    /// many: none if this layer has them one by one only.
     fn try_send_burst(&self, _burst: impl Burst, _protocol: IpNumber, _route: &Route) -> u64 {
         0
     }

@@ -27,8 +27,8 @@ pub trait Datagrams {
         now(self.send(payload, to, stamp))
     }
 
-    /// Sends datagrams of `burst` that need not wait, as [`Datagrams::try_send`] would one after the other. Returns how many:
-    /// none if this layer has them one by one only.
+    /// Sends datagrams of `burst` that need not wait, as [`Datagrams::try_send`] would one after the other. Returns how
+    /// many: none if this layer has them one by one only.
     fn try_send_burst(&self, _burst: impl Burst, _to: SocketAddr) -> u64 {
         0
     }

@@ -25,8 +25,8 @@ pub trait Transport {
         now(self.send(packet, source_port, to))
     }
 
-    /// Sends packets of `burst` that need not wait, as [`Transport::try_send`] would one after the other. Returns how many:
-    /// none if this layer has them one by one only.
+    /// Sends packets of `burst` that need not wait, as [`Transport::try_send`] would one after the other. Returns how
+    /// many: none if this layer has them one by one only.
     fn try_send_burst(&self, _burst: impl Burst, _source_port: u16, _to: SocketAddr) -> u64 {
         0
     }

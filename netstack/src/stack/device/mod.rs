@@ -33,8 +33,8 @@ pub trait Device {
         now(self.send(packet))
     }
 
-    /// Takes frames of `burst` that need not wait, as [`Device::try_send`] would one after the other. Returns how many:
-    /// none if this layer has them one by one only.
+    /// Takes frames of `burst` that need not wait, as [`Device::try_send`] would one after the other. Returns how
+    /// many: none if this layer has them one by one only.
     fn try_send_burst(&self, _burst: impl Burst) -> u64 {
         0
     }
