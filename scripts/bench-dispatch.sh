@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-take_out "$@"
+take_out "$(default_out)" "$@"
 
 build_program dispatch dispatch-bench --package dispatch-bench --features all-variants
 make_folder "$out"

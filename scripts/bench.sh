@@ -11,7 +11,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-take_out "$@"
+take_out "$(default_out)" "$@"
 
 build
 make_folder "$out"

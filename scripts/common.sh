@@ -65,10 +65,11 @@ default_out() {
     echo "$root/bench-results/$(date +%F)-$(uname -n)"
 }
 
-# For scripts that leave results: take_out "$@" sets $out, the folder of --out, and $flags, all other arguments.
+# For scripts that leave results: take_out DEFAULT "$@" sets $out, the folder of --out, and $flags, all other arguments.
 # shellcheck disable=SC2034  # who sources this reads both
 take_out() {
-    out=$(default_out)
+    out=$1
+    shift
     flags=()
     while (($#)); do
         case $1 in

@@ -9,7 +9,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-take_out "$@"
+take_out "$(default_out)" "$@"
 ((${#flags[@]} == 0)) || fail "unknown argument ${flags[0]}; see $me --help"
 
 build

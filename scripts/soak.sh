@@ -1,31 +1,23 @@
 #!/usr/bin/env bash
 # Runs the shared-memory ring at full rate for long: scripts/soak.sh [--minutes 10] [--out DIR]
 #
-# Builds, then runs both processes in turn at depth 3, 64 and 65536, with stalls of the hardware and
-# without, under each way to wait for the peer that sleeps at all. For each run the ledger has to balance to the packet, nothing may
-# be dropped or lost, no sender may wait for nearly a second, and the watchdog of each process may not have
-# found a wake-up that nobody rang for. The full reports (JSON) go to DIR, or nowhere.
+# Builds, then runs both processes in turn at depth 3, 64 and 65536, with stalls of the hardware and without,
+# under each way to wait for the peer that sleeps at all. For each run the ledger has to balance to the packet,
+# nothing may be dropped or lost, no sender may wait for nearly a second, and the watchdog of each process may
+# not have found a wake-up that nobody rang for. The full reports (JSON) go to DIR, or nowhere.
 # Exit status: 0 if all that holds, 1 if not, 2 for wrong usage.
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 minutes=10
-out=
+take_out '' "$@"
+set -- "${flags[@]}"
 while (($#)); do
     case $1 in
-    -h | --help)
-        help
-        exit
-        ;;
     --minutes)
         minutes=${2:-}
         [[ $minutes =~ ^[1-9][0-9]*$ ]] || fail "--minutes ${minutes:-}: use a whole number of at least 1, as in --minutes 10"
-        shift
-        ;;
-    --out)
-        [[ -n ${2:-} ]] || fail "--out needs a folder, as in --out results"
-        out=$2
         shift
         ;;
     *) fail "unknown argument $1; see $me --help" ;;

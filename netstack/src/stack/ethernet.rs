@@ -106,22 +106,21 @@ impl<D: Device> Link for Ethernet<D> {
 
     async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
         let neighbour = self.resolve(packet, next_hop).await?;
-        packet.prepend(&encapsulate(self.address, neighbour, next_hop));
+        Headers::new(self.address, neighbour, next_hop).encapsulate(packet)?;
         self.below.send(packet).await
     }
 
     #[inline(always)]
     fn try_send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
         let neighbour = self.neighbours.get(next_hop).ok_or(SendError::WouldBlock)?;
-        packet.prepend(&encapsulate(self.address, neighbour, next_hop));
+        Headers::new(self.address, neighbour, next_hop).encapsulate(packet)?;
         self.below.try_send(packet)
     }
 
     #[inline(always)]
     fn try_send_burst(&self, burst: impl Burst, next_hop: IpAddr) -> u64 {
         let Some(neighbour) = self.neighbours.get(next_hop) else { return 0 };
-        let header = encapsulate(self.address, neighbour, next_hop);
-        self.below.try_send_burst(burst.through(Headers::of(header)))
+        self.below.try_send_burst(burst.through(Headers::new(self.address, neighbour, next_hop)))
     }
 }
 
@@ -129,7 +128,12 @@ impl<D: Device> Link for Ethernet<D> {
 struct Headers(u64, u32, u16);
 
 impl Headers {
-    fn of([a, b, c, d, e, f, g, h, i, j, k, l, m, n]: [u8; Ethernet2Header::LEN]) -> Self {
+    /// In front of IP packets for `next_hop`.
+    #[inline(always)]
+    fn new(source: MacAddr, destination: MacAddr, next_hop: IpAddr) -> Self {
+        let ether_type = if next_hop.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
+        let header = Ethernet2Header { source: source.0, destination: destination.0, ether_type };
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = header.to_bytes();
         let words = (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u32::from_ne_bytes([i, j, k, l]));
         Self(words.0, words.1, u16::from_ne_bytes([m, n]))
     }
@@ -143,13 +147,6 @@ impl Encapsulate for Headers {
         packet.prepend(&self.0.to_ne_bytes());
         Ok(())
     }
-}
-
-/// The frame header in front of an IP packet for `next_hop`.
-#[inline(always)]
-fn encapsulate(source: MacAddr, destination: MacAddr, next_hop: IpAddr) -> [u8; Ethernet2Header::LEN] {
-    let ether_type = if next_hop.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
-    Ethernet2Header { source: source.0, destination: destination.0, ether_type }.to_bytes()
 }
 
 #[cfg(test)]

@@ -84,9 +84,6 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     /// Sends up to `most` packets that need not wait. Returns how many.
     #[inline(always)]
     pub(super) fn send_together(&mut self, intended: Nanos, most: u64) -> u64 {
-        if D::TRIES == Tries::IfItMustNotWait {
-            return 0;
-        }
         let turn = u64::from(MOST_IN_A_TURN - self.sent);
         let before = self.payloads.taken();
         let (payloads, left) = (&mut self.payloads, most.min(turn));

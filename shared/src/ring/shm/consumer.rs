@@ -97,10 +97,9 @@ impl ConsumerPort for ShmConsumer {
         self.core.waiting()
     }
 
-    /// A frame whose header cannot be stays where it is: the session is over.
     #[inline]
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
-        let taken = self.core.next(|memory, Item { slot, behind, .. }| {
+        self.core.next(|memory, Item { slot, behind, .. }| {
             let descriptor = decode(&memory.read_header(slot))?;
             let Some(buffer) = into else { return Ok((descriptor, &[][..])) };
             // The next one is as long more often than not.
@@ -111,16 +110,7 @@ impl ConsumerPort for ShmConsumer {
             let copy = &mut buffer[..len];
             memory.read_frame(slot, copy);
             Ok((descriptor, &*copy))
-        });
-        match taken? {
-            Ok(frame) => Some(frame),
-            Err(reason) => {
-                if !self.is_closed() {
-                    self.close(reason);
-                }
-                None
-            }
-        }
+        })
     }
 
     #[inline]

@@ -143,9 +143,10 @@ impl Core {
         }
     }
 
-    /// Lets `read` have the next item. It is taken if `read` can make sense of it.
+    /// Lets `read` have the next item. It is taken if `read` can make sense of it; if not, it stays where it is, and
+    /// the session is over.
     #[inline(always)]
-    pub(super) fn next<T, E>(&self, read: impl FnOnce(&SharedMemory, Item) -> Result<T, E>) -> Option<Result<T, E>> {
+    pub(super) fn next<T>(&self, read: impl FnOnce(&SharedMemory, Item) -> Result<T, CloseReason>) -> Option<T> {
         let flow = &mut *self.flow.borrow_mut();
         if flow.taken == flow.reader.seen() {
             return None;
@@ -153,11 +154,19 @@ impl Core {
         let (position, mut next) = (flow.taken, flow.take_slot);
         let slot = step(&mut next, flow.depth);
         let behind = (position + 1 < flow.reader.seen()).then_some(next);
-        let read = read(&self.memory, Item { slot, position, behind });
-        if read.is_ok() {
-            (flow.taken, flow.take_slot) = (position + 1, next);
+        match read(&self.memory, Item { slot, position, behind }) {
+            Ok(item) => {
+                (flow.taken, flow.take_slot) = (position + 1, next);
+                Some(item)
+            }
+            Err(reason) => {
+                // Looked at once more, it would be wrong once more.
+                if !self.channel.is_closed() {
+                    self.channel.close(reason);
+                }
+                None
+            }
         }
-        Some(read)
     }
 
     /// Takes items as long as `alike` says so of their slots. Returns how many.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::end::{Core, Item, port};
+use super::end::{Core, port};
 use super::slot::{bytes, encode, pack, unpack};
 use super::staging::{LARGEST, Staging};
 use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
@@ -135,17 +135,7 @@ impl ProducerPort for ShmProducer {
     }
 
     fn next_completion(&self) -> Option<Completion> {
-        let read =
-            |memory: &SharedMemory, item: Item| unpack(memory.completion(item.slot).load(Relaxed), item.position);
-        match self.core.next(read)? {
-            Ok(completion) => Some(completion),
-            Err(reason) => {
-                if !self.is_closed() {
-                    self.close(reason);
-                }
-                None
-            }
-        }
+        self.core.next(|memory, item| unpack(memory.completion(item.slot).load(Relaxed), item.position))
     }
 
     #[inline]

@@ -22,22 +22,6 @@ pub(super) struct Staging {
     used: usize,
 }
 
-/// Copies what is as long. Short pieces are not worth a call: their two halves, which overlap, are moved as a whole.
-#[inline(always)]
-fn copy(to: &mut [u8], from: &[u8]) {
-    match from.len() {
-        16..=32 => {
-            if let (Some(to), Some(from)) = (to.first_chunk_mut::<16>(), from.first_chunk()) {
-                *to = *from;
-            }
-            if let (Some(to), Some(from)) = (to.last_chunk_mut::<16>(), from.last_chunk()) {
-                *to = *from;
-            }
-        }
-        _ => to.copy_from_slice(from),
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Place {
     len: usize,
@@ -67,5 +51,21 @@ impl Staging {
     pub(super) fn drain(&mut self) -> impl Iterator<Item = &[u8]> {
         let used = std::mem::take(&mut self.used);
         self.places[..used].iter().map(|place| &place.bytes[..place.len])
+    }
+}
+
+/// Copies what is as long. Short pieces are not worth a call: their two halves, which overlap, are moved as a whole.
+#[inline(always)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    match from.len() {
+        16..=32 => {
+            if let (Some(to), Some(from)) = (to.first_chunk_mut::<16>(), from.first_chunk()) {
+                *to = *from;
+            }
+            if let (Some(to), Some(from)) = (to.last_chunk_mut::<16>(), from.last_chunk()) {
+                *to = *from;
+            }
+        }
+        _ => to.copy_from_slice(from),
     }
 }
