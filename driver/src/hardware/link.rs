@@ -55,6 +55,12 @@ impl Link {
         Served { end, busy: end.since(start).since(stalled), stalled }
     }
 
+    /// Whether a frame that is there at the same time as the last one, which was `served`, is served like it: if
+    /// frames take no time, it starts and ends where that one ended.
+    pub(super) fn serves_alike(&self, served: &Served) -> bool {
+        self.rate.is_none() && served.stalled == Nanos::ZERO
+    }
+
     /// Service time, `carried` parts included: whole nanoseconds, and parts of one.
     fn span(&self, frame: &Descriptor, carried: u64) -> (Nanos, u64) {
         let Some(rate) = self.rate else { return (Nanos::ZERO, 0) };

@@ -88,6 +88,13 @@ pub struct Hardware {
     /// Oldest first; everything about a frame is settled when it is handed over, except that its
     /// batch may be reported earlier.
     held: VecDeque<Held>,
+    /// Frames handed over so far.
+    submitted: u64,
+    /// Frames completed so far.
+    completed: u64,
+    /// What has to be said of a frame to share the fate of the last one: its length, and when it was handed over.
+    /// `None` if it would not.
+    again: Option<(u32, Nanos)>,
     /// When a full queue last had room again.
     room_since: Nanos,
     origin: Nanos,
@@ -96,8 +103,11 @@ pub struct Hardware {
     counters: HardwareReport,
 }
 
+/// Frames in a row of which all of this is the same: one, if the link takes its time.
 #[derive(Debug, Clone, Copy)]
 struct Held {
+    /// How many frames had been handed over with the last of them.
+    through: u64,
     len: u32,
     served: Served,
     at: Nanos,
@@ -113,6 +123,9 @@ impl Hardware {
             link: Link::new(config, origin),
             batches: Batches::new(config.coalesce),
             held: VecDeque::with_capacity(capacity),
+            submitted: 0,
+            completed: 0,
+            again: None,
             room_since: origin,
             origin,
             first_submitted: None,
@@ -123,33 +136,44 @@ impl Hardware {
 
     /// Whether it can take one more frame.
     pub fn has_room(&self) -> bool {
-        self.held.len() < self.capacity
+        self.held() < self.capacity
     }
 
     /// Frames handed over and not completed.
     pub fn held(&self) -> usize {
-        self.held.len()
+        // Never above the queue's depth, which fits.
+        (self.submitted - self.completed) as usize
     }
 
     /// Takes a frame at `now`, which is no earlier than any time it was told before. Returns
     /// whether there was room; without room, nothing happens.
+    #[inline]
     pub fn submit(&mut self, frame: &Descriptor, now: Nanos) -> bool {
         if !self.has_room() {
             return false;
         }
+        self.submitted += 1;
+        match self.held.back_mut() {
+            Some(last) if self.again == Some((frame.len, now)) => last.through = self.submitted,
+            _ => self.hold(frame, now),
+        }
+        true
+    }
+
+    /// Serves a frame that is not like the one before.
+    fn hold(&mut self, frame: &Descriptor, now: Nanos) {
         self.note_submission(frame, now);
         let served = self.link.serve(frame, now);
-        let at = match self.batches.finish(served.end + self.latency) {
-            Report::Within(at) => at,
+        let (at, alone) = match self.batches.finish(served.end + self.latency) {
+            Report::Within(at) => (at, false),
             Report::Full { at, before } => {
+                // Frames that share a batch are held one by one.
                 self.held.iter_mut().rev().take(before as usize).for_each(|held| held.at = at);
-                at
+                (at, before == 0)
             }
         };
-        self.held.push_back(Held { len: frame.len, served, at });
-        // Never above the queue's depth, which fits.
-        self.counters.occupancy_max = self.counters.occupancy_max.max(self.held.len() as u32);
-        true
+        self.held.push_back(Held { through: self.submitted, len: frame.len, served, at });
+        self.again = (alone && self.link.serves_alike(&served)).then_some((frame.len, now));
     }
 
     fn note_submission(&mut self, frame: &Descriptor, now: Nanos) {
@@ -170,39 +194,61 @@ impl Hardware {
 
     /// When the oldest `frames` have completed, as far as is known now.
     pub fn completion_of(&self, frames: usize) -> Option<Nanos> {
-        self.held.get(frames.checked_sub(1)?).map(|held| held.at)
+        let last = self.completed + frames as u64;
+        let run = self.held.partition_point(|held| held.through < last);
+        self.held.get(run).filter(|_| frames > 0).map(|held| held.at)
     }
 
     /// How many completions it can go on for without a new frame, and with half of its queue to
     /// spare.
     pub fn reserve(&self) -> usize {
-        self.held.len().saturating_sub(self.capacity / 2)
+        self.held().saturating_sub(self.capacity / 2)
     }
 
     /// The oldest frame, if it has completed by `now`.
     pub fn complete(&mut self, now: Nanos) -> Option<Done> {
-        let was_full = !self.has_room();
-        let Held { len, served, at } = self.held.pop_front_if(|held| held.at <= now)?;
-        if was_full {
+        self.complete_run(now, 1).map(|(done, _)| done)
+    }
+
+    /// The oldest frames of which the same is to be said, if they have completed by `now`: at most `most`, and how
+    /// many.
+    #[inline]
+    pub fn complete_run(&mut self, now: Nanos, most: u64) -> Option<(Done, u64)> {
+        let &Held { through, len, served, at } = self.held.front().filter(|held| held.at <= now)?;
+        // There are never more than just before some of them complete.
+        self.counters.occupancy_max = self.most_held();
+        if !self.has_room() {
             self.room_since = at;
+        }
+        let frames = (through - self.completed).min(most);
+        self.completed += frames;
+        if self.completed == through {
+            self.held.pop_front();
         }
         self.batches.reported(at);
         self.last_completed = at;
-        self.counters.busy_ns = self.counters.busy_ns.saturating_add(served.busy.0);
-        self.counters.stalled_ns = self.counters.stalled_ns.saturating_add(served.stalled.0);
-        Some(Done { len, sent: served.end, at })
+        self.counters.busy_ns = self.counters.busy_ns.saturating_add(served.busy.0.saturating_mul(frames));
+        self.counters.stalled_ns = self.counters.stalled_ns.saturating_add(served.stalled.0.saturating_mul(frames));
+        Some((Done { len, sent: served.end, at }, frames))
+    }
+
+    fn most_held(&self) -> u32 {
+        // Never above the queue's depth, which fits.
+        self.counters.occupancy_max.max(self.held() as u32)
     }
 
     /// Its counters so far; frames that it still holds count towards occupancy alone.
     pub fn report(&self) -> HardwareReport {
         let first = self.first_submitted.unwrap_or(self.last_completed);
-        HardwareReport { active_ns: self.last_completed.since(first).0, ..self.counters.clone() }
+        let active_ns = self.last_completed.since(first).0;
+        HardwareReport { active_ns, occupancy_max: self.most_held(), ..self.counters.clone() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const FULL: u32 = 1514;
 
@@ -273,6 +319,61 @@ mod tests {
         assert_eq!(hardware.complete(Nanos(36_911)), None);
         assert_eq!(hardware.complete(Nanos(36_912)).map(|done| (done.sent.0, done.at.0)), Some((12_304, 36_912)));
         assert_eq!(ends(&mut hardware), [36_912, 36_912, 49_216 + 1_000_000]);
+    }
+
+    proptest! {
+        /// Held as a run or one by one, what becomes of each frame is the same, and so is the report.
+        #[test]
+        fn runs_change_nothing(
+            stall in any::<bool>(),
+            limited in any::<bool>(),
+            coalesce in any::<bool>(),
+            moves in proptest::collection::vec((0u32..2, 0u64..2, 0u64..9), 0..200),
+        ) {
+            let mut runs = hardware(8, |config| {
+                config.stall = stall.then(|| "every=9ns,for=3ns".parse().unwrap());
+                config.latency = Nanos(1);
+                if coalesce {
+                    config.coalesce = "frames=3,for=2ns".parse().unwrap();
+                }
+                if !limited {
+                    config.link = LinkRate::Unlimited;
+                }
+            });
+            let mut single = runs.clone();
+            let mut now = Nanos(0);
+            for (long, later, most) in moves {
+                now = now + Nanos(later);
+                let frame = Descriptor { len: FULL - long, submitted: now, ..Descriptor::default() };
+                single.again = None;
+                prop_assert_eq!(runs.submit(&frame, now), single.submit(&frame, now));
+                prop_assert_eq!(runs.held(), single.held());
+                for frames in 0..10 {
+                    prop_assert_eq!(runs.completion_of(frames), single.completion_of(frames));
+                }
+                let mut left = most;
+                while left > 0 && let Some((done, frames)) = runs.complete_run(now, left) {
+                    left -= frames;
+                    for _ in 0..frames {
+                        prop_assert_eq!(single.complete(now), Some(done));
+                    }
+                }
+                prop_assert!(left == 0 || single.complete(now).is_none());
+            }
+            prop_assert_eq!(runs.report(), single.report());
+        }
+    }
+
+    #[test]
+    fn frames_that_take_no_time_and_come_together_are_one_run() {
+        let mut hardware = hardware(8, |config| config.link = LinkRate::Unlimited);
+        for now in [5, 5, 5, 6] {
+            assert!(hardware.submit(&frame(5), Nanos(now)));
+        }
+        let done = |at| Done { len: FULL, sent: Nanos(at), at: Nanos(at) };
+        assert_eq!(hardware.complete_run(Nanos(6), 2), Some((done(5), 2)));
+        assert_eq!(hardware.complete_run(Nanos(6), 9), Some((done(5), 1)));
+        assert_eq!(hardware.complete_run(Nanos(6), 9), Some((done(6), 1)));
     }
 
     #[test]

@@ -31,15 +31,14 @@ impl Frames {
         self.newest = self.behind(self.newest);
     }
 
-    /// The oldest frame, of `len` bytes; empty if nothing is copied.
-    pub(super) fn oldest(&self, len: u32) -> &[u8] {
-        let start = self.oldest * MAX_FRAME;
-        self.bytes.get(start..start + len as usize).unwrap_or_default()
-    }
-
-    /// The hardware is done with the oldest.
-    pub(super) fn release(&mut self) {
-        self.oldest = self.behind(self.oldest);
+    /// The hardware is done with the oldest `frames`, of `len` bytes each. `sent` sees them; they are empty if nothing
+    /// is copied.
+    pub(super) fn release(&mut self, frames: u64, len: u32, mut sent: impl FnMut(&[u8])) {
+        for _ in 0..frames {
+            let start = self.oldest * MAX_FRAME;
+            sent(self.bytes.get(start..start + len as usize).unwrap_or_default());
+            self.oldest = self.behind(self.oldest);
+        }
         // Places that were used last are still in the cache.
         if self.oldest == self.newest {
             (self.oldest, self.newest) = (0, 0);
@@ -63,10 +62,9 @@ mod tests {
                 frames.next().unwrap()[..3].fill(frame);
                 frames.keep();
             }
-            for frame in [2 * round, 2 * round + 1] {
-                assert_eq!(frames.oldest(3), [frame; 3]);
-                frames.release();
-            }
+            let mut seen = Vec::new();
+            frames.release(2, 3, |bytes| seen.extend_from_slice(bytes));
+            assert_eq!(seen, [[2 * round; 3], [2 * round + 1; 3]].concat());
         }
     }
 
@@ -75,7 +73,6 @@ mod tests {
         let mut frames = Frames::new(0);
         assert!(frames.next().is_none());
         frames.keep();
-        assert_eq!(frames.oldest(100), b"");
-        frames.release();
+        frames.release(1, 100, |bytes| assert_eq!(bytes, b""));
     }
 }

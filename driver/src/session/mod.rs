@@ -159,33 +159,39 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     fn complete_due(&mut self, now: Nanos) -> bool {
         let before = self.completed;
         loop {
-            if let Some(refused) = self.refused.pop_front_if(|refused| refused.position == self.completed) {
-                self.complete(refused.status, refused.at);
-            } else if let Some(done) = self.hardware.complete(now) {
-                self.sent(done);
+            // Frames that the hardware holds as one run may have refused ones among them.
+            let behind = self.refused.front().map_or(u64::MAX, |refused| refused.position - self.completed);
+            if behind == 0
+                && let Some(refused) = self.refused.pop_front()
+            {
+                self.complete(refused.status, refused.at, 1);
+            } else if let Some((done, frames)) = self.hardware.complete_run(now, behind) {
+                self.sent(done, frames);
             } else {
                 return self.completed != before;
             }
         }
     }
 
-    fn sent(&mut self, done: Done) {
-        self.setup.backend.sent(self.frames.oldest(done.len), done.sent);
-        self.frames.release();
-        self.report.sent_bytes += u64::from(done.len);
-        self.complete(Status::Sent, done.at);
+    fn sent(&mut self, done: Done, frames: u64) {
+        let backend = &mut self.setup.backend;
+        self.frames.release(frames, done.len, |bytes| backend.sent(bytes, done.sent));
+        self.report.sent_bytes += u64::from(done.len) * frames;
+        self.complete(Status::Sent, done.at, frames);
     }
 
-    fn complete(&mut self, status: Status, at: Nanos) {
+    /// Completes the oldest `frames`, of which the same is to be said.
+    fn complete(&mut self, status: Status, at: Nanos, frames: u64) {
         *match status {
             Status::Sent => &mut self.report.sent,
             Status::BadLength => &mut self.report.bad_length,
             Status::BadHeader => &mut self.report.bad_header,
             Status::BadChecksum => &mut self.report.bad_checksum,
-        } += 1;
+        } += frames;
         self.last_at = self.last_at.max(at);
-        self.port.complete(Completion { position: self.completed, status, at: self.last_at });
-        self.completed += 1;
+        // No more than the ring is deep, which fits.
+        self.port.complete_run(Completion { position: self.completed, status, at: self.last_at }, frames as u32);
+        self.completed += frames;
     }
 
     /// Whether something can complete by `now` after all that was taken.

@@ -58,6 +58,11 @@ pub struct Completion {
 }
 
 impl Completion {
+    /// The completions of `frames` of which the same is to be said, this one first.
+    pub(super) fn run(self, frames: u32) -> impl Iterator<Item = Self> {
+        (0..u64::from(frames)).map(move |behind| Self { position: self.position.wrapping_add(behind), ..self })
+    }
+
     /// Takes from the front of `behind` what follows this completion and says the same. Returns how many.
     pub(super) fn take_alike(&self, behind: &mut VecDeque<Self>) -> u32 {
         let mut next = *self;

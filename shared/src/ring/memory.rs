@@ -150,10 +150,12 @@ impl ConsumerPort for MemoryConsumer {
         Some((descriptor, copy))
     }
 
-    fn complete(&self, completion: Completion) {
-        if self.0.index.borrow_mut().complete().is_some() {
-            self.0.completions.borrow_mut().push_back(completion);
-            self.0.to_producer.arrived.notify();
+    fn complete_run(&self, first: Completion, frames: u32) {
+        for completion in first.run(frames) {
+            if self.0.index.borrow_mut().complete().is_some() {
+                self.0.completions.borrow_mut().push_back(completion);
+                self.0.to_producer.arrived.notify();
+            }
         }
     }
 }

@@ -103,7 +103,13 @@ pub trait ConsumerPort: Port {
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])>;
 
     /// Completes the oldest taken frame; its slot is the producer's again.
-    fn complete(&self, completion: Completion);
+    fn complete(&self, completion: Completion) {
+        self.complete_run(completion, 1);
+    }
+
+    /// Completes the oldest `frames` taken ones, of which the same is to be said; `first` has the position of the
+    /// first of them.
+    fn complete_run(&self, first: Completion, frames: u32);
 
     /// The consumer is about to wait, and could do so until `most` further frames have completed.
     /// Returns after how many the producer wants to hear of them; whoever waits longer is late.
@@ -189,8 +195,8 @@ impl<T: ConsumerPort + ?Sized> ConsumerPort for Rc<T> {
     }
 
     #[inline(always)]
-    fn complete(&self, completion: Completion) {
-        (**self).complete(completion);
+    fn complete_run(&self, first: Completion, frames: u32) {
+        (**self).complete_run(first, frames);
     }
 
     #[inline(always)]

@@ -114,9 +114,9 @@ impl ConsumerPort for ShmConsumer {
     }
 
     #[inline]
-    fn complete(&self, completion: Completion) {
-        let word = pack(&completion);
-        self.core.answer(completion.position, |memory, slot| memory.completion(slot).store(word, Relaxed));
+    fn complete_run(&self, first: Completion, frames: u32) {
+        let word = pack(&first);
+        self.core.answer(first.position, frames, |memory, slot| memory.completion(slot).store(word, Relaxed));
     }
 
     fn patience(&self, most: u32) -> u32 {

@@ -131,14 +131,16 @@ impl Core {
         self.channel.nudge(&DOORBELL_RECORD);
     }
 
-    /// Puts the answer to the oldest item that was taken and not answered, if that is item `position`: any other
-    /// answer would be a lie. `write` fills its slot.
+    /// Puts the answers to the oldest `items` that were taken and not answered, if the first of them is item `position`
+    /// and there are as many: any other answer would be a lie. `write` fills the slot of each.
     #[inline(always)]
-    pub(super) fn answer(&self, position: u64, write: impl FnOnce(&SharedMemory, u32)) {
+    pub(super) fn answer(&self, position: u64, items: u32, write: impl Fn(&SharedMemory, u32)) {
         let flow = &mut *self.flow.borrow_mut();
-        if position == flow.put && flow.taken > flow.put {
-            write(&self.memory, step(&mut flow.put_slot, flow.depth));
-            flow.put += 1;
+        if position == flow.put && u64::from(items) <= flow.taken - flow.put {
+            for _ in 0..items {
+                write(&self.memory, step(&mut flow.put_slot, flow.depth));
+            }
+            flow.put += u64::from(items);
             self.publish_early(flow);
         }
     }

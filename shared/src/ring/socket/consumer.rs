@@ -90,10 +90,12 @@ impl ConsumerPort for SocketConsumer {
         self.with(|state| state.side.take(into))
     }
 
-    fn complete(&self, completion: Completion) {
-        let taken = self.with(|state| state.side.index.held() as usize > state.outbox.unsent_slots());
-        if taken {
-            self.queue_slot(|outbox| outbox.push(&encode_completion(&completion)));
+    fn complete_run(&self, first: Completion, frames: u32) {
+        for completion in first.run(frames) {
+            let taken = self.with(|state| state.side.index.held() as usize > state.outbox.unsent_slots());
+            if taken {
+                self.queue_slot(|outbox| outbox.push(&encode_completion(&completion)));
+            }
         }
     }
 }
