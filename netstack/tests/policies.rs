@@ -6,11 +6,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use netstack::flow::{Flow, Flows, Stage};
-use netstack::stack::{Burst, Device, Headroom, Packet, Policy, RingDevice, SendError, Stamp};
+use netstack::stack::{Burst, Device, Packet, Policy, RingDevice, SendError, Stamp};
 use shared::exec::{Clock, Virtual, run};
 use shared::ledger::DropReason;
 use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
-use shared::ring::{Completion, ConsumerPort, Depth, Producer, Status};
+use shared::ring::{Completion, ConsumerPort, Depth, HEADROOM, Headroom, Producer, Status};
 use shared::units::Nanos;
 
 struct Bench {
@@ -26,7 +26,7 @@ impl Bench {
         let (device, clock) = (Rc::clone(&self.device), self.clock.clone());
         async move {
             let stamp = Stamp { flow: 0, sequence, intended: clock.now() };
-            device.send(&Packet::new(&mut Headroom::default(), b"frame", stamp)).await
+            device.send(&Packet::new(&mut [0; HEADROOM], b"frame", stamp)).await
         }
     }
 
@@ -226,7 +226,7 @@ fn a_driver_that_dies_leaves_lost_packets_and_a_closed_device() {
         device.drained().await;
         device.close_accounts();
         assert_eq!((flow.counters().accepted, flow.counters().lost), (3, 3));
-        let after = device.send(&Packet::new(&mut Headroom::default(), b"frame", Stamp::default())).await;
+        let after = device.send(&Packet::new(&mut [0; HEADROOM], b"frame", Stamp::default())).await;
         assert_eq!(after, Err(SendError::Closed));
     });
 }

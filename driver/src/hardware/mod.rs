@@ -343,7 +343,7 @@ mod tests {
             let mut single = runs.clone();
             let mut now = Nanos(0);
             for (long, later, most) in moves {
-                now = now + Nanos(later);
+                now += Nanos(later);
                 let frame = Descriptor { len: FULL - long, submitted: now, ..Descriptor::default() };
                 single.again = None;
                 prop_assert_eq!(runs.submit(&frame, now), single.submit(&frame, now));

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use etherparse::{Ethernet2Header, Ipv4Header, UdpHeader};
-use shared::ring::MAX_FRAME;
+use shared::ring::{HEADROOM, MAX_FRAME};
 
 use super::{Parts, Start, start};
-use crate::stack::{Datagrams, Device, Ethernet, Headroom, Ip, Packet, SendError, Stamp, Udp, UdpSocket};
+use crate::stack::{Datagrams, Device, Ethernet, Ip, Packet, SendError, Stamp, Udp, UdpSocket};
 
 /// Nothing on `device`. The layers are asked once for each app, for headers to use again.
 pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
@@ -74,7 +74,7 @@ impl<D: Device> Bare<D> {
 impl<D: Device> Datagrams for Bare<D> {
     async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         self.learn(payload, to, stamp)?;
-        let mut headroom = Headroom::default();
+        let mut headroom = [0; HEADROOM];
         let mut packet = Packet::new(&mut headroom, payload, stamp);
         self.prepend(&mut packet);
         self.device.send(&packet).await
@@ -83,7 +83,7 @@ impl<D: Device> Datagrams for Bare<D> {
     #[inline(always)]
     fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         self.learn(payload, to, stamp)?;
-        let mut headroom = Headroom::default();
+        let mut headroom = [0; HEADROOM];
         let mut packet = Packet::new(&mut headroom, payload, stamp);
         self.prepend(&mut packet);
         self.device.try_send(&packet)

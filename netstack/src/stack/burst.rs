@@ -4,10 +4,12 @@
 //! them need (a route, a neighbour) and hands down the same burst with its header put on. So the layers become one
 //! loop, at the bottom, and what becomes of each packet is what would become of it alone.
 
-use super::{Headroom, Packet, SendError};
+use shared::ring::Headroom;
 
-/// Packets of one app to one destination, one after the other. One that changes another takes one packet from it for
-/// each of its own.
+use super::{Packet, SendError};
+
+/// Packets of one app to one destination, all meant for one time, one after the other. One that changes another takes one
+/// packet from it for each of its own.
 pub trait Burst: Sized {
     /// How many are still to come, at most.
     fn remaining(&self) -> u64;
@@ -15,6 +17,12 @@ pub trait Burst: Sized {
     /// The next packet, its headers in `headroom`; `None` if there is none, or none that can be sent. Whoever asks
     /// for it has room for it, and is in the middle of its work: the stack may not be called meanwhile.
     fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>>;
+
+    /// The next packet, if it is as long as the last one; `None` if it is not, if there is none, or if that is not known.
+    /// `headroom` has the headers of the last one, or of one like it, which are made its own.
+    fn next_alike<'a>(&'a mut self, _headroom: &'a mut Headroom) -> Option<Packet<'a>> {
+        None
+    }
 
     /// The same packets, each with the header of `layer`.
     #[inline(always)]
@@ -30,6 +38,10 @@ pub trait Encapsulate {
     /// # Errors
     /// [`SendError::TooLarge`].
     fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError>;
+
+    /// Puts the header on `packet`, which is as long as the last one, as is everything that was put on it: the header of
+    /// the last one, or of one like it, is there, and only has to be [made its own](Packet::renew).
+    fn encapsulate_alike(&mut self, packet: &mut Packet<'_>);
 }
 
 /// See [`Burst::through`]. A packet that the layer cannot send ends the burst.
@@ -51,12 +63,20 @@ impl<B: Burst, L: Encapsulate> Burst for Through<B, L> {
         self.layer.encapsulate(&mut packet).ok()?;
         Some(packet)
     }
+
+    #[inline(always)]
+    fn next_alike<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>> {
+        let mut packet = self.burst.next_alike(headroom)?;
+        self.layer.encapsulate_alike(&mut packet);
+        Some(packet)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::stack::Stamp;
+    use shared::ring::HEADROOM;
 
     /// Payloads of one byte, two, and so on.
     struct Growing(usize);
@@ -83,13 +103,17 @@ mod tests {
             packet.prepend(self.0);
             Ok(())
         }
+
+        fn encapsulate_alike(&mut self, _: &mut Packet<'_>) {
+            unreachable!("none is as long as another");
+        }
     }
 
     #[test]
     fn each_layer_puts_its_header_on_until_one_cannot() {
         let mut burst = Growing(0).through(Layer(b"inner", 9)).through(Layer(b"outer", 7));
         let mut seen = Vec::new();
-        while let Some(packet) = burst.next(&mut Headroom::default()) {
+        while let Some(packet) = burst.next(&mut [0; HEADROOM]) {
             seen.push([packet.headers(), packet.payload()].concat());
         }
         assert_eq!(seen, [&b"outerinner1"[..], b"outerinner12"]);

@@ -65,9 +65,10 @@ impl<D: Device> Device for Costly<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Headroom, Stamp};
+    use crate::stack::Stamp;
     use futures_util::future::join;
     use shared::exec::{Virtual, run};
+    use shared::ring::HEADROOM;
     use std::cell::RefCell;
 
     /// Notes when it gets a packet.
@@ -90,7 +91,7 @@ mod tests {
         let inner = clock.clone();
         let times = run(&clock, Virtual::default(), |_| async move {
             let device = Costly::new(Fake(inner.clone(), RefCell::default()), Nanos(10), inner.clone());
-            let mut headroom = Headroom::default();
+            let mut headroom = [0; HEADROOM];
             let packet = Packet::new(&mut headroom, b"", Stamp::default());
             assert_eq!(join(device.send(&packet), device.send(&packet)).await, (Ok(()), Ok(())));
             inner.sleep_until(Nanos(100)).await;

@@ -154,9 +154,16 @@ impl Encapsulate for HeadersV4<'_> {
         if self.template.of != ends {
             *self.template = Template::new(ends);
         }
-        // RFC 6864 lets it be anything here; this is the same however often a send is begun.
-        self.template.prepend(packet, packet.stamp().sequence as u16);
+        let mut header = self.template.bytes;
+        self.template.identify(&mut header, identification(packet));
+        packet.prepend(&header);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn encapsulate_alike(&mut self, packet: &mut Packet<'_>) {
+        let identification = identification(packet);
+        self.template.identify(packet.renew(Ipv4Header::MIN_LEN), identification);
     }
 }
 
@@ -175,6 +182,18 @@ impl Encapsulate for HeadersV6 {
         packet.prepend(&encapsulate_v6(len, self.protocol, self.source, self.destination));
         Ok(())
     }
+
+    /// Nothing in it is one packet's own.
+    #[inline(always)]
+    fn encapsulate_alike(&mut self, packet: &mut Packet<'_>) {
+        packet.renew(Ipv6Header::LEN);
+    }
+}
+
+/// RFC 6864 lets it be anything here; this is the same however often a send is begun.
+#[inline(always)]
+fn identification(packet: &Packet<'_>) -> u16 {
+    packet.stamp().sequence as u16
 }
 
 /// The length of the packet's part behind the IP header, if the whole fits.
@@ -205,16 +224,14 @@ impl Template {
         Self { of, bytes, checksum }
     }
 
-    /// Puts the header in front of `packet`, with identification (bytes 4 and 5) and the checksum
-    /// (bytes 10 and 11) that goes with it (RFC 1624, equation 3; the identification was 0).
+    /// Gives a header like this one its identification (bytes 4 and 5) and the checksum (bytes 10 and 11) that goes
+    /// with it (RFC 1624, equation 3; the identification was 0).
     #[inline(always)]
-    fn prepend(&self, packet: &mut Packet<'_>, identification: u16) {
+    fn identify(&self, header: &mut [u8], identification: u16) {
         let (sum, carry) = (!self.checksum).overflowing_add(identification);
         let checksum = !(sum + u16::from(carry));
-        let mut bytes = self.bytes;
-        bytes[4..6].copy_from_slice(&identification.to_be_bytes());
-        bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
-        packet.prepend(&bytes);
+        header[4..6].copy_from_slice(&identification.to_be_bytes());
+        header[10..12].copy_from_slice(&checksum.to_be_bytes());
     }
 }
 
@@ -235,8 +252,9 @@ fn encapsulate_v6(len: u16, protocol: IpNumber, source: Ipv6Addr, destination: I
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Headroom, Stamp};
+    use crate::stack::Stamp;
     use futures_util::FutureExt;
+    use shared::ring::HEADROOM;
     use smoltcp::wire::{Ipv4Packet, Ipv6Packet};
     use std::cell::RefCell;
 
@@ -263,7 +281,7 @@ mod tests {
         let layer = Ip::new(Fake::default(), routes.default_via(ip("10.0.0.254"), ip("10.0.0.1")));
         for sequence in 0..2 {
             let route = layer.route(ip(to))?;
-            let mut headroom = Headroom::default();
+            let mut headroom = [0; HEADROOM];
             let mut packet = Packet::new(&mut headroom, payload, Stamp { sequence, ..Stamp::default() });
             let sent = layer.send(&mut packet, IpNumber::UDP, &route).now_or_never();
             assert!(sent.is_some(), "IP never waits");
@@ -288,10 +306,9 @@ mod tests {
         for len in [0, 1, 7_000, 0x7fff, 65_000] {
             let template = Template::new(Ends { source, destination, len, protocol: IpNumber::UDP });
             for identification in 0..=u16::MAX {
-                let mut headroom = Headroom::default();
-                let mut packet = Packet::new(&mut headroom, b"", Stamp::default());
-                template.prepend(&mut packet, identification);
-                let header = Ipv4Packet::new_unchecked(packet.headers());
+                let mut header = template.bytes;
+                template.identify(&mut header, identification);
+                let header = Ipv4Packet::new_unchecked(&header[..]);
                 assert!(header.verify_checksum() && header.ident() == identification, "{len} {identification}");
             }
         }

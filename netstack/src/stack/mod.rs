@@ -43,7 +43,7 @@ pub use error::SendError;
 pub use ethernet::{Ethernet, Link};
 pub use ip::{Ip, Network};
 pub use neighbour::{MacAddr, MacAddrError, Neighbours};
-pub use packet::{HEADROOM, Headroom, Packet, Stamp};
+pub use packet::{Packet, Stamp};
 pub use place::Place;
 pub use route::{Addresses, Route, Routes};
 pub use socket::{Datagrams, Tries, UdpSocket};

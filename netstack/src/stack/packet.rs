@@ -1,11 +1,9 @@
 //! A packet on its way down: borrowed payload, headers prepended in a small fixed headroom.
 
+use shared::ring::{HEADROOM, Headroom};
 use shared::units::Nanos;
 
 use super::Place;
-
-/// Room for headers: Ethernet (14), IPv6 (40) and UDP (8), and 34 bytes for layers of one's own.
-pub const HEADROOM: usize = 96;
 
 /// Who sent a packet, and when it should have been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,17 +14,6 @@ pub struct Stamp {
     pub sequence: u64,
     /// When the app's schedule wanted to send it.
     pub intended: Nanos,
-}
-
-/// Where headers go. It outlives its packet, and the next one may use it again.
-#[derive(Debug)]
-pub struct Headroom([u8; HEADROOM]);
-
-impl Default for Headroom {
-    #[inline(always)]
-    fn default() -> Self {
-        Self([0; HEADROOM])
-    }
 }
 
 /// A packet on its way down.
@@ -57,8 +44,17 @@ impl<'a> Packet<'a> {
     #[inline(always)]
     pub fn prepend(&mut self, header: &[u8]) {
         let start = self.start - header.len();
-        self.headroom.0[start..self.start].copy_from_slice(header);
+        self.headroom[start..self.start].copy_from_slice(header);
         self.start = start;
+    }
+
+    /// Puts on a header that is already there, the next `len` bytes in front of everything so far. The caller makes it
+    /// that of this packet.
+    #[inline(always)]
+    pub fn renew(&mut self, len: usize) -> &mut [u8] {
+        let end = self.start;
+        self.start -= len;
+        &mut self.headroom[self.start..end]
     }
 
     /// Takes off again what was put in front of the innermost `len` bytes of headers.
@@ -69,7 +65,13 @@ impl<'a> Packet<'a> {
     /// The headers so far, outermost first.
     #[inline(always)]
     pub fn headers(&self) -> &[u8] {
-        &self.headroom.0[self.start..]
+        &self.headroom[self.start..]
+    }
+
+    /// Its headers and its payload.
+    #[inline(always)]
+    pub fn into_parts(self) -> (&'a [u8], &'a [u8]) {
+        (&self.headroom[self.start..], self.payload)
     }
 
     /// The app's bytes.
@@ -107,10 +109,22 @@ mod tests {
 
     #[test]
     fn the_last_header_is_outermost() {
-        let mut headroom = Headroom::default();
+        let mut headroom = [0; HEADROOM];
         let mut packet = Packet::new(&mut headroom, b"payload", Stamp::default());
         packet.prepend(b"udp");
         packet.prepend(b"ip");
         assert_eq!((packet.headers(), packet.payload(), packet.len()), (&b"ipudp"[..], &b"payload"[..], 12));
+    }
+
+    #[test]
+    fn a_header_that_is_there_can_be_made_that_of_another_packet() {
+        let mut headroom = [0; HEADROOM];
+        let mut packet = Packet::new(&mut headroom, b"payload", Stamp::default());
+        packet.prepend(b"udp");
+        packet.prepend(b"ip");
+        let mut packet = Packet::new(&mut headroom, b"another", Stamp::default());
+        packet.renew(3)[0] = b'U';
+        assert_eq!(packet.renew(2), b"ip");
+        assert_eq!(packet.into_parts(), (&b"ipUdp"[..], &b"another"[..]));
     }
 }

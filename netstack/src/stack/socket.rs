@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::{Burst, Headroom, Packet, Place, SendError, Stamp, Transport, now};
+use shared::ring::HEADROOM;
+
+use super::{Burst, Packet, Place, SendError, Stamp, Transport, now};
 use crate::flow::{Flow, Stage};
 
 /// What an app sends on: a socket of the stack, or a layer that somebody put on top of one.
@@ -71,7 +73,7 @@ impl<T: Transport> UdpSocket<T> {
             let need = payload.len() as u64;
             place.budget().over(|| self.flow.timed(Stage::Budget, budget.acquire_owned(need))).await;
         }
-        let mut headroom = Headroom::default();
+        let mut headroom = [0; HEADROOM];
         let mut packet = Packet::new(&mut headroom, payload, stamp);
         packet.wait_in(place);
         self.below.send(&mut packet, self.port, to).await?;
@@ -96,7 +98,7 @@ impl<T: Transport> Datagrams for UdpSocket<T> {
             Some(budget) => Some(budget.try_acquire(payload.len() as u64).ok_or(SendError::WouldBlock)?),
             None => None,
         };
-        self.below.try_send(&mut Packet::new(&mut Headroom::default(), payload, stamp), self.port, to)?;
+        self.below.try_send(&mut Packet::new(&mut [0; HEADROOM], payload, stamp), self.port, to)?;
         if let Some(grant) = grant {
             grant.spend();
         }

@@ -1,6 +1,7 @@
 //! UDP: ports and checksum (RFC 768; over IPv6 RFC 8200, section 8.1).
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpNumber, UdpHeader};
@@ -67,40 +68,47 @@ impl<N: Network> Transport for Udp<N> {
     }
 }
 
+/// Where the checksum is in the header.
+const CHECKSUM: Range<usize> = 6..8;
+
 /// The headers of packets from one port to another.
 struct Headers<'a> {
     route: &'a Route,
-    /// That of the last packet, without a checksum: the next one is as long more often than not.
-    last: UdpHeader,
-    /// The sum over everything that is the same in a packet as long.
+    ports: (u16, u16),
+    /// The sum over everything that is the same in a packet like the last one.
     sum: Sum16BitWords,
 }
 
 impl<'a> Headers<'a> {
     #[inline(always)]
     fn new(route: &'a Route, source_port: u16, destination_port: u16) -> Self {
-        // No datagram is shorter than its header.
-        let last = UdpHeader { source_port, destination_port, length: 0, checksum: 0 };
-        Self { route, last, sum: Sum16BitWords::new() }
+        Self { route, ports: (source_port, destination_port), sum: Sum16BitWords::new() }
+    }
+
+    #[inline(always)]
+    fn checksum(&mut self, payload: &[u8]) -> [u8; 2] {
+        self.sum.add_8bytes(condense(payload)).to_ones_complement_with_no_zero().to_ne_bytes()
     }
 }
 
 impl Encapsulate for Headers<'_> {
     #[inline(always)]
     fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
-        let payload = packet.payload();
-        let len = UdpHeader::LEN + payload.len();
+        let len = UdpHeader::LEN + packet.payload().len();
         // The IP layer has the last word on length, but a checksum needs one that fits its field.
         let length = u16::try_from(len).map_err(|_| SendError::TooLarge { len, mtu: self.route.mtu })?;
-        if length != self.last.length {
-            self.last.length = length;
-            self.sum = pseudo_header(&self.route.addresses, length).add_8bytes(self.last.to_bytes());
-        }
-        let checksum = self.sum.add_8bytes(condense(payload)).to_ones_complement_with_no_zero();
-        let mut header = self.last.to_bytes();
-        header[6..].copy_from_slice(&checksum.to_ne_bytes());
+        let (source_port, destination_port) = self.ports;
+        let mut header = UdpHeader { source_port, destination_port, length, checksum: 0 }.to_bytes();
+        self.sum = pseudo_header(&self.route.addresses, length).add_8bytes(header);
+        header[CHECKSUM].copy_from_slice(&self.checksum(packet.payload()));
         packet.prepend(&header);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn encapsulate_alike(&mut self, packet: &mut Packet<'_>) {
+        let checksum = self.checksum(packet.payload());
+        packet.renew(UdpHeader::LEN)[CHECKSUM].copy_from_slice(&checksum);
     }
 }
 
@@ -125,8 +133,9 @@ fn pseudo_header(addresses: &Addresses, length: u16) -> Sum16BitWords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Headroom, Stamp};
+    use crate::stack::Stamp;
     use futures_util::FutureExt;
+    use shared::ring::HEADROOM;
     use smoltcp::phy::ChecksumCapabilities;
     use smoltcp::wire::{IpAddress, UdpPacket, UdpRepr};
     use std::cell::RefCell;
@@ -156,8 +165,7 @@ mod tests {
     fn check(to: &str, source: IpAddress, payload: &[u8]) {
         let udp = Udp::new(Fake::default());
         let to: SocketAddr = to.parse().unwrap();
-        let sent =
-            udp.send(&mut Packet::new(&mut Headroom::default(), payload, Stamp::default()), 4000, to).now_or_never();
+        let sent = udp.send(&mut Packet::new(&mut [0; HEADROOM], payload, Stamp::default()), 4000, to).now_or_never();
         assert_eq!(sent, Some(Ok(())));
         let bytes = udp.below.0.borrow().first().unwrap().clone();
         let read = UdpPacket::new_checked(&bytes[..]).unwrap();
@@ -179,8 +187,7 @@ mod tests {
         let udp = Udp::new(Fake::default());
         let payload = vec![0; 65_528];
         let to = SocketAddr::from(([10, 0, 0, 2], 9));
-        let sent =
-            udp.send(&mut Packet::new(&mut Headroom::default(), &payload, Stamp::default()), 1, to).now_or_never();
+        let sent = udp.send(&mut Packet::new(&mut [0; HEADROOM], &payload, Stamp::default()), 1, to).now_or_never();
         assert_eq!(sent, Some(Err(SendError::TooLarge { len: 65_536, mtu: 1500 })));
     }
 }

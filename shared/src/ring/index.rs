@@ -66,9 +66,20 @@ impl ProducerIndex {
     /// Takes the next slot. Returns whether one is free, which it is for a holder of a credit.
     #[must_use = "without a slot there is nowhere to put a frame"]
     pub fn submit(&mut self) -> bool {
-        let free = self.outstanding() < self.depth.get();
+        let free = self.free() > 0;
         self.submitted += u64::from(free);
         free
+    }
+
+    /// Slots that are free.
+    pub fn free(&self) -> u32 {
+        self.depth.get() - self.outstanding()
+    }
+
+    /// Takes the next `frames` slots, which are free.
+    pub fn submit_run(&mut self, frames: u32) {
+        debug_assert!(frames <= self.free(), "a frame has a slot before it is submitted");
+        self.submitted += u64::from(frames);
     }
 
     /// Frees the oldest slot, if `position` names it.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Completion, Descriptor, IndexError};
+use super::{Completion, Descriptor, Frame, Frames, HEADROOM, IndexError};
 use crate::exec::Signal;
 use crate::report::Doorbells;
 use crate::wire::{Control, WireError};
@@ -80,6 +80,20 @@ pub trait ProducerPort: Port {
     /// Writes `headers` and `payload` into the next slot, for which the caller holds the credit, and hands the
     /// frame over. On a closed session the frame goes nowhere.
     fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]);
+
+    /// Submits up to `most` of `frames`, for which the caller holds the credits. Returns how many there were.
+    #[inline(always)]
+    fn submit_burst(&self, most: u32, frames: &mut impl Frames) -> u32 {
+        let mut headroom = [0; HEADROOM];
+        let mut submitted = 0;
+        while submitted < most
+            && let Some(Frame { descriptor, headers, payload }) = frames.next(&mut headroom)
+        {
+            self.submit(descriptor, headers, payload);
+            submitted += 1;
+        }
+        submitted
+    }
 
     /// The next completion that arrived.
     fn next_completion(&self) -> Option<Completion>;
@@ -161,10 +175,15 @@ impl<T: Port + ?Sized> Port for Rc<T> {
     }
 }
 
-impl<T: ProducerPort + ?Sized> ProducerPort for Rc<T> {
+impl<T: ProducerPort> ProducerPort for Rc<T> {
     #[inline(always)]
     fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
         (**self).submit(descriptor, headers, payload);
+    }
+
+    #[inline(always)]
+    fn submit_burst(&self, most: u32, frames: &mut impl Frames) -> u32 {
+        (**self).submit_burst(most, frames)
     }
 
     #[inline(always)]

@@ -1,12 +1,12 @@
 //! The producer's side of the ring: credits in front, a port behind.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{
-    Acquire, CloseReason, Completion, Credits, Depth, Descriptor, Grant, Occupancy, ProducerIndex, ProducerPort,
+    Acquire, CloseReason, Completion, Credits, Depth, Descriptor, Frames, Grant, Occupancy, ProducerIndex, ProducerPort,
 };
 use crate::exec::Clock;
 use crate::units::Nanos;
@@ -107,10 +107,24 @@ impl<P: ProducerPort> Producer<P> {
         taken
     }
 
-    /// As many permits as there are now, and `most` at most; none if the session has died.
-    pub fn try_reserve_many(&self, most: u64) -> Permits<'_, P> {
-        let left = if self.port.is_closed() { 0 } else { self.credits.try_spend_up_to(most) };
-        Permits { producer: self, slots: self.slots.borrow_mut(), left }
+    /// Submits `frames` as far as there is room now, and `most` at most. Returns how many; none if the session has
+    /// died.
+    #[inline(always)]
+    pub fn try_submit_burst(&self, most: u64, frames: &mut impl Frames) -> u64 {
+        if self.port.is_closed() {
+            return 0;
+        }
+        let slots = &mut *self.slots.borrow_mut();
+        let spent = self.credits.try_spend_up_to(most.min(slots.index.free().into()));
+        // No more than there are slots, which fits.
+        let submitted = self.port.submit_burst(spent as u32, frames);
+        slots.index.submit_run(submitted);
+        slots.note(self.clock.now());
+        let unused = spent - u64::from(submitted);
+        if unused > 0 {
+            self.credits.release(unused);
+        }
+        submitted.into()
     }
 
     /// Waits in FIFO order for a permit.
@@ -237,45 +251,6 @@ impl<P: ProducerPort> Permit<'_, P> {
         }
         credit.spend();
         producer.submit(descriptor, headers, payload)
-    }
-}
-
-/// Permits for frames that are submitted together. Dropped, the credits of those not used return. While they are
-/// held, nothing else may ask the ring for anything.
-#[derive(Debug)]
-#[must_use = "permits that are dropped return their credits"]
-pub struct Permits<'a, P: ProducerPort> {
-    producer: &'a Producer<P>,
-    slots: RefMut<'a, Slots>,
-    left: u64,
-}
-
-impl<P: ProducerPort> Permits<'_, P> {
-    /// How many are left.
-    #[inline(always)]
-    pub fn left(&self) -> u64 {
-        self.left
-    }
-
-    /// Writes a frame and hands it over, if a permit is left. Returns whether there was one.
-    #[inline(always)]
-    pub fn submit(&mut self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
-        let may = self.left > 0 && self.slots.index.submit();
-        if may {
-            self.left -= 1;
-            self.producer.port.submit(descriptor, headers, payload);
-        }
-        may
-    }
-}
-
-impl<P: ProducerPort> Drop for Permits<'_, P> {
-    fn drop(&mut self) {
-        // Time stands still in between, so that all were submitted now.
-        self.slots.note(self.producer.clock.now());
-        if self.left > 0 {
-            self.producer.credits.release(self.left);
-        }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use shared::exec::Clock;
+use shared::ring::Headroom;
 use shared::units::Nanos;
 
 use super::payloads::Payloads;
 use crate::app::{MOST_IN_A_TURN, ResolvedApp};
 use crate::flow::{Flow, Offer};
-use crate::stack::{Burst, Datagrams, Headroom, Packet, SendError, Stamp, Tries};
+use crate::stack::{Burst, Datagrams, Packet, SendError, Stamp, Tries};
 
 /// How long a closed loop leaves a socket alone that said no: nobody will tell it when there is room again.
 const AGAIN: Nanos = Nanos::from_micros(10);
@@ -147,6 +148,12 @@ impl Burst for Numbered<'_> {
         self.left = self.left.checked_sub(1)?;
         let (sequence, payload) = self.payloads.next();
         Some(Packet::new(headroom, payload, Stamp { flow: self.flow, sequence, intended: self.intended }))
+    }
+
+    /// All are as long.
+    #[inline(always)]
+    fn next_alike<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
+        self.next(headroom)
     }
 }
 

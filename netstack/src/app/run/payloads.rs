@@ -1,14 +1,16 @@
 //! What an app sends: payloads that carry the number of their packet.
 //!
-//! A few of them take turns, each numbered for its next packet as soon as the one before it has been handed down. So
-//! a payload is some packets old when it is read, as that of an app with something to say would be: to read at once
-//! what was just written in other pieces takes a processor longer than all layers together.
+//! A few of them take turns, and all but the one in use are numbered together. So a payload is some packets old when it
+//! is read, as that of an app with something to say would be: to read at once what was just written in other pieces
+//! takes a processor longer than all layers together.
+
+use std::ops::RangeInclusive;
 
 /// Bytes that stay in the first-level cache beside everything else.
 const CACHED: usize = 4096;
 
-/// Payloads that are enough for any of them to be old.
-const MOST: usize = 64;
+/// How many payloads take turns: enough for most of them to be old, and two at least.
+const TURNS: RangeInclusive<usize> = 2..=64;
 
 /// Payloads in turn.
 #[derive(Debug)]
@@ -16,10 +18,10 @@ pub(super) struct Payloads {
     /// One behind the other.
     bytes: Vec<u8>,
     size: usize,
-    /// How many there are.
-    turns: u64,
     /// Packets so far.
     taken: u64,
+    /// The first packet whose number is in no payload yet.
+    numbered: u64,
     /// Where the payload of the last one starts.
     at: usize,
 }
@@ -27,23 +29,37 @@ pub(super) struct Payloads {
 impl Payloads {
     /// Payloads of `size` bytes, which is at least one.
     pub(super) fn new(size: usize) -> Self {
-        let turns = (CACHED / size).clamp(1, MOST);
+        let turns = (CACHED / size).clamp(*TURNS.start(), *TURNS.end());
         // A pattern that is easy to recognise in a capture.
-        let mut bytes: Vec<u8> = (0..turns * size).map(|at| (at % size) as u8).collect();
-        bytes.chunks_exact_mut(size).zip(0..).for_each(|(payload, sequence)| number(payload, sequence));
-        Self { bytes, size, turns: turns as u64, taken: 0, at: (turns - 1) * size }
+        let bytes = (0..turns * size).map(|at| (at % size) as u8).collect();
+        let mut payloads = Self { bytes, size, taken: 0, numbered: 0, at: (turns - 1) * size };
+        payloads.number_others();
+        payloads
     }
 
     /// The number of the next packet, and its payload.
     #[inline(always)]
     pub(super) fn next(&mut self) -> (u64, &[u8]) {
         let sequence = self.taken;
-        // The payload of the packet before this one is the last to have its turn again.
         let end = self.at + self.size;
-        number(&mut self.bytes[self.at..end], sequence + self.turns - 1);
         self.at = if end == self.bytes.len() { 0 } else { end };
         self.taken += 1;
+        if self.taken == self.numbered {
+            self.number_others();
+        }
         (sequence, self.last())
+    }
+
+    /// Numbers the payloads behind the last one, whose packets are all gone.
+    #[cold]
+    fn number_others(&mut self) {
+        let (front, behind) = self.bytes.split_at_mut(self.at + self.size);
+        let others = behind.chunks_exact_mut(self.size).chain(front[..self.at].chunks_exact_mut(self.size));
+        // Two loops, each of its own, as a chain of them is faster.
+        others.for_each(|payload| {
+            number(payload, self.numbered);
+            self.numbered += 1;
+        });
     }
 
     /// The payload of the packet that was taken last.

@@ -64,12 +64,13 @@ impl TxQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Headroom, Stamp};
+    use crate::stack::Stamp;
+    use shared::ring::HEADROOM;
     use shared::units::Nanos;
 
     fn push(queue: &mut TxQueue, sequence: u64) -> Option<u64> {
         let bytes = sequence.to_be_bytes();
-        let mut headroom = Headroom::default();
+        let mut headroom = [0; HEADROOM];
         let packet = Packet::new(&mut headroom, &bytes, Stamp { sequence, ..Stamp::default() });
         queue.push(&packet, Pending::of(&packet, Nanos(sequence))).map(|oldest| oldest.accepted.0)
     }

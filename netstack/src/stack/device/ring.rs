@@ -1,11 +1,11 @@
 //! The device on top of the ring.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 
 use shared::exec::{Clock, Signal};
 use shared::ledger::DropReason;
-use shared::ring::{Completion, MAX_FRAME, Need, Permit, Producer, ProducerPort, Status};
+use shared::ring::{Completion, Frame, Frames, Headroom, MAX_FRAME, Need, Permit, Producer, ProducerPort, Status};
 use shared::units::Nanos;
 
 use super::pending::Pending;
@@ -14,7 +14,7 @@ use super::room::{Room, Waited};
 use super::under_way::{Run, UnderWay};
 use super::{Device, Policy};
 use crate::flow::{Flows, Stage};
-use crate::stack::{Burst, Headroom, Packet, Place, SendError};
+use crate::stack::{Burst, Packet, Place, SendError};
 
 /// Sends frames through the ring, and does what its policy says when there is no room.
 #[derive(Debug)]
@@ -197,27 +197,14 @@ impl<P: ProducerPort> RingDevice<P> {
 
     /// [`RingDevice::send_now`], for as many packets as find room.
     #[inline(always)]
-    fn send_burst_now(&self, mut burst: impl Burst) -> u64 {
-        let mut permits = self.ring.try_reserve_many(burst.remaining());
-        let mut under_way = self.under_way.borrow_mut();
-        let (now, mut sent) = (self.clock.now(), 0);
-        let mut run = Run::default();
-        while permits.left() > 0 {
-            let mut headroom = Headroom::default();
-            let Some(packet) = burst.next(&mut headroom) else { break };
-            let pending = Pending::of(&packet, now);
-            if !permits.submit(pending.descriptor(packet.len()), packet.headers(), packet.payload()) {
-                break;
-            }
-            debug_assert!(sent == 0 || run.each.flow == pending.flow, "a burst is of one app");
-            sent += 1;
-            if !run.takes_in(&pending) {
-                under_way.push(std::mem::replace(&mut run, Run::of(pending)));
-            }
-        }
-        under_way.push(run);
+    fn send_burst_now(&self, burst: impl Burst) -> u64 {
+        let most = burst.remaining();
+        let mut noted =
+            Noted { burst, now: self.clock.now(), run: Run::default(), under_way: self.under_way.borrow_mut() };
+        let sent = self.ring.try_submit_burst(most, &mut noted);
+        noted.under_way.push(noted.run);
         if sent > 0 {
-            self.flows.with(run.each.flow, |flow| flow.accept(sent));
+            self.flows.with(noted.run.each.flow, |flow| flow.accept(sent));
         }
         sent
     }
@@ -284,6 +271,32 @@ impl<P: ProducerPort> RingDevice<P> {
         } else {
             self.flows.get(pending.flow).lose(1, pending.bytes());
         }
+    }
+}
+
+/// The frames of a burst, each noted as under way when it is handed over.
+struct Noted<'a, B> {
+    burst: B,
+    now: Nanos,
+    /// Those that were not noted yet.
+    run: Run,
+    under_way: RefMut<'a, UnderWay>,
+}
+
+impl<B: Burst> Frames for Noted<'_, B> {
+    #[inline(always)]
+    fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
+        let packet = self.burst.next(headroom)?;
+        let next = Run::of(Pending::of(&packet, self.now));
+        self.under_way.push(std::mem::replace(&mut self.run, next));
+        Some(next.frame(packet))
+    }
+
+    #[inline(always)]
+    fn next_alike<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
+        let packet = self.burst.next_alike(headroom)?;
+        self.run.packets += 1;
+        Some(self.run.frame(packet))
     }
 }
 

@@ -6,7 +6,10 @@
 
 use std::collections::VecDeque;
 
+use shared::ring::{Descriptor, Frame};
+
 use super::pending::Pending;
+use crate::stack::Packet;
 
 /// What occupies the slots, oldest first.
 #[derive(Debug)]
@@ -27,12 +30,13 @@ impl Run {
         Self { each, packets: 1 }
     }
 
-    /// Takes the next packet in, if it is alike. Returns whether it was.
+    /// What the driver gets of `packet`, which is one of them.
     #[inline(always)]
-    pub(super) fn takes_in(&mut self, next: &Pending) -> bool {
-        let alike = self.packets > 0 && self.each.is_like(next);
-        self.packets += u64::from(alike);
-        alike
+    pub(super) fn frame<'a>(&self, packet: Packet<'a>) -> Frame<'a> {
+        let sequence = packet.stamp().sequence;
+        let descriptor = Descriptor { sequence, ..self.each.descriptor(packet.len()) };
+        let (headers, payload) = packet.into_parts();
+        Frame { descriptor, headers, payload }
     }
 
     /// Bytes of payload in all.
@@ -73,16 +77,14 @@ impl UnderWay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Headroom, Packet, Stamp};
+    use crate::stack::{Packet, Stamp};
     use proptest::prelude::*;
+    use shared::ring::HEADROOM;
     use shared::units::Nanos;
 
     fn pending(flow: u32, bytes: usize, accepted: u64) -> Pending {
         let payload = vec![0; bytes];
-        Pending::of(
-            &Packet::new(&mut Headroom::default(), &payload, Stamp { flow, ..Stamp::default() }),
-            Nanos(accepted),
-        )
+        Pending::of(&Packet::new(&mut [0; HEADROOM], &payload, Stamp { flow, ..Stamp::default() }), Nanos(accepted))
     }
 
     proptest! {

@@ -96,11 +96,13 @@ impl Core {
     #[inline(always)]
     pub(super) fn put<T>(&self, items: impl IntoIterator<Item = T>, write: impl Fn(&SharedMemory, u32, T)) {
         let flow = &mut *self.flow.borrow_mut();
+        // Kept apart until all are in: every write could be one to the view, as far as a compiler can tell.
+        let (mut put, mut put_slot, depth) = (flow.put, flow.put_slot, flow.depth);
         for item in items {
-            let slot = step(&mut flow.put_slot, flow.depth);
-            write(&self.memory, slot, item);
-            flow.put += 1;
+            write(&self.memory, step(&mut put_slot, depth), item);
+            put += 1;
         }
+        (flow.put, flow.put_slot) = (put, put_slot);
         self.publish_early(flow);
     }
 
@@ -175,12 +177,14 @@ impl Core {
     #[inline(always)]
     pub(super) fn skip_while(&self, alike: impl Fn(&SharedMemory, u32) -> bool) -> u32 {
         let flow = &mut *self.flow.borrow_mut();
+        let (mut slot, depth, most) = (flow.take_slot, flow.depth, (flow.reader.seen() - flow.taken) as u32);
         let mut skipped = 0;
-        while flow.taken < flow.reader.seen() && alike(&self.memory, flow.take_slot) {
-            step(&mut flow.take_slot, flow.depth);
-            flow.taken += 1;
+        while skipped < most && alike(&self.memory, slot) {
+            step(&mut slot, depth);
             skipped += 1;
         }
+        flow.take_slot = slot;
+        flow.taken += u64::from(skipped);
         skipped
     }
 

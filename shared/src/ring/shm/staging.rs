@@ -8,12 +8,17 @@
 //! the second copy costs more than it saves.
 
 use super::layout::SLOT_HEADER;
+use super::slot::{bytes, encode};
+use crate::ring::{Descriptor, Frame, Frames, HEADROOM, Headroom};
 
 /// Frames put together at a time: small ones stay in the first-level cache.
 pub(super) const PLACES: usize = 64;
 
 /// The largest frame that is put together here.
 pub(super) const LARGEST: usize = 256;
+
+/// Where the payload starts. In front of it are the headers, and in front of those is that of the slot.
+const FRONT: usize = SLOT_HEADER + HEADROOM;
 
 /// Frames with their headers as slots hold them, oldest first.
 #[derive(Debug)]
@@ -22,35 +27,91 @@ pub(super) struct Staging {
     used: usize,
 }
 
+/// Room for a frame.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    len: usize,
-    bytes: [u8; SLOT_HEADER + LARGEST],
+pub(super) struct Place {
+    /// Where its slot's header starts, and where its payload ends.
+    start: usize,
+    end: usize,
+    bytes: [u8; FRONT + LARGEST],
 }
 
 impl Staging {
     pub(super) fn new() -> Self {
-        Self { places: Box::new([Place { len: 0, bytes: [0; SLOT_HEADER + LARGEST] }; PLACES]), used: 0 }
+        let place = Place { start: FRONT, end: FRONT, bytes: [0; FRONT + LARGEST] };
+        Self { places: Box::new([place; PLACES]), used: 0 }
     }
 
-    /// Adds a frame, of at most [`LARGEST`] bytes. Returns whether it was the last that fits.
+    /// The places that are free, of which there is one at least: who took the last one has emptied all.
     #[inline(always)]
-    pub(super) fn push(&mut self, header: &[u8; SLOT_HEADER], headers: &[u8], payload: &[u8]) -> bool {
-        let place = &mut self.places[self.used];
-        let (start, rest) = place.bytes.split_at_mut(SLOT_HEADER);
-        start.copy_from_slice(header);
-        let (front, rest) = rest.split_at_mut(headers.len());
-        front.copy_from_slice(headers);
-        copy(&mut rest[..payload.len()], payload);
-        place.len = SLOT_HEADER + headers.len() + payload.len();
-        self.used += 1;
+    pub(super) fn free(&mut self) -> &mut [Place] {
+        &mut self.places[self.used.min(PLACES)..]
+    }
+
+    /// The frames in the first `places` that were free are complete. Returns whether those were all.
+    #[inline(always)]
+    pub(super) fn keep(&mut self, places: usize) -> bool {
+        self.used += places;
         self.used == PLACES
     }
 
-    /// Hands out all frames, oldest first, and is empty afterwards.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = &[u8]> {
-        let used = std::mem::take(&mut self.used);
-        self.places[..used].iter().map(|place| &place.bytes[..place.len])
+    /// The frames that are complete.
+    pub(super) fn complete(&self) -> &[Place] {
+        &self.places[..self.used.min(PLACES)]
+    }
+
+    /// They have left.
+    pub(super) fn clear(&mut self) {
+        self.used = 0;
+    }
+}
+
+impl Place {
+    /// Room for headers, and for a payload behind them. It is always there.
+    #[inline(always)]
+    fn parts(&mut self) -> Option<(&mut Headroom, &mut [u8])> {
+        let (front, body) = self.bytes.split_at_mut(FRONT);
+        front.last_chunk_mut().map(|headroom| (headroom, body))
+    }
+
+    /// Puts a whole frame here, of at most [`LARGEST`] bytes, and at most [`HEADROOM`] of headers.
+    #[inline(always)]
+    pub(super) fn fill(&mut self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+        if let Some((headroom, body)) = self.parts() {
+            headroom[HEADROOM - headers.len()..].copy_from_slice(headers);
+            copy(&mut body[..payload.len()], payload);
+            self.finish(descriptor, headers.len(), payload.len());
+        }
+    }
+
+    /// Has the next of `frames` put together here, if it is like one with these `headers`. Returns whether it was.
+    ///
+    /// They are copied from where that one was put together. In the place in front of this one they have just been
+    /// written, in pieces, and cannot be read as a whole for a while.
+    #[inline(always)]
+    pub(super) fn fill_alike(&mut self, headers: &Headroom, frames: &mut impl Frames) -> bool {
+        let Some((headroom, body)) = self.parts() else { return false };
+        *headroom = *headers;
+        let Some(Frame { descriptor, headers, payload }) = frames.next_alike(headroom) else { return false };
+        copy(&mut body[..payload.len()], payload);
+        let (headers, payload) = (headers.len(), payload.len());
+        self.finish(descriptor, headers, payload);
+        true
+    }
+
+    /// The frame is here, with so many bytes of `headers` and `payload`, but for the header of its slot.
+    #[inline(always)]
+    pub(super) fn finish(&mut self, descriptor: Descriptor, headers: usize, payload: usize) {
+        let start = HEADROOM - headers;
+        let header = encode(&Descriptor { len: (headers + payload) as u32, ..descriptor });
+        self.bytes[start..start + SLOT_HEADER].copy_from_slice(&bytes(&header));
+        (self.start, self.end) = (start, FRONT + payload);
+    }
+
+    /// What the slot holds.
+    #[inline(always)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
     }
 }
 
