@@ -11,7 +11,7 @@ use super::{Packet, SendError};
 /// Packets of one app to one destination, all meant for one time, one after the other. One that changes another takes one
 /// packet from it for each of its own.
 pub trait Burst: Sized {
-    /// How many are still to come, at most.
+    /// How many may be asked for, at most.
     fn remaining(&self) -> u64;
 
     /// The next packet, its headers in `headroom`; `None` if there is none, or none that can be sent. Whoever asks

@@ -13,12 +13,13 @@ pub(super) fn condense(payload: &[u8]) -> [u8; 8] {
     let mut sum = if blocks.is_empty() { 0 } else { u128::from(sum_words(blocks)) };
     let word = |word: &[u8; 8]| u128::from(u64::from_ne_bytes(*word));
     // There are three at most, and a loop takes longer than all of them.
-    sum += match words {
-        [a, b, c, ..] => word(a) + word(b) + word(c),
-        [a, b] => word(a) + word(b),
-        [a] => word(a),
-        [] => 0,
-    };
+    let (pairs, single) = words.as_chunks::<2>();
+    if let [[a, b]] = pairs {
+        sum += word(a) + word(b);
+    }
+    if let [a] = single {
+        sum += word(a);
+    }
     sum += u128::from(tail(payload, rest.len()));
     // What went over the top comes in again at the bottom.
     let (sum, carry) = (sum as u64).overflowing_add((sum >> 64) as u64);

@@ -145,7 +145,6 @@ impl Burst for Numbered<'_> {
 
     #[inline(always)]
     fn next<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
-        self.left = self.left.checked_sub(1)?;
         let (sequence, payload) = self.payloads.next();
         Some(Packet::new(headroom, payload, Stamp { flow: self.flow, sequence, intended: self.intended }))
     }

@@ -53,7 +53,7 @@ impl ShmProducer {
     }
 
     /// Puts a frame into the ring that is not staged. Nothing may be staged before it.
-    #[inline(never)]
+    #[inline(always)]
     fn put_apart(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
         let len = headers.len() + payload.len();
         if len > MAX_FRAME {
