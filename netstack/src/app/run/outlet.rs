@@ -87,8 +87,8 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     pub(super) fn send_together(&mut self, intended: Nanos, most: u64) -> u64 {
         let turn = u64::from(MOST_IN_A_TURN - self.sent);
         let before = self.payloads.taken();
-        let (payloads, left) = (&mut self.payloads, most.min(turn));
-        let numbered = Numbered { payloads, flow: self.flow.id(), intended, left };
+        let (payloads, most) = (&mut self.payloads, most.min(turn));
+        let numbered = Numbered { payloads, flow: self.flow.id(), intended, most };
         let sent = self.socket.try_send_burst(numbered, self.to);
         if self.payloads.taken() > before + sent {
             self.payloads.give_back();
@@ -134,13 +134,13 @@ struct Numbered<'a> {
     payloads: &'a mut Payloads,
     flow: u32,
     intended: Nanos,
-    left: u64,
+    most: u64,
 }
 
 impl Burst for Numbered<'_> {
     #[inline(always)]
     fn remaining(&self) -> u64 {
-        self.left
+        self.most
     }
 
     #[inline(always)]

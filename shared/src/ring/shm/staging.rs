@@ -27,9 +27,8 @@ pub(super) struct Staging {
     used: usize,
 }
 
-/// Room for a frame.
+/// Room for a frame. It starts with a cache line, so that few of the stores into it go to two.
 #[derive(Debug, Clone, Copy)]
-// A place starts with a cache line, so that few of the stores into it go to two.
 #[repr(C, align(64))]
 pub(super) struct Place {
     bytes: [u8; FRONT + LARGEST],
