@@ -17,8 +17,12 @@ pub(super) const PLACES: usize = 64;
 /// The largest frame that is put together here.
 pub(super) const LARGEST: usize = 256;
 
-/// Where the payload starts. In front of it are the headers, and in front of those is that of the slot.
-const FRONT: usize = SLOT_HEADER + HEADROOM;
+/// Where the payload starts. In front of it are the headers, and in front of those is that of the slot, for which a line
+/// is free. So no store goes to two lines, in frames over IPv4 or IPv6: with half of the room it took a frame 1 ns more.
+const FRONT: usize = LINE + HEADROOM;
+
+/// A cache line.
+const LINE: usize = 64;
 
 /// Frames with their headers as slots hold them, oldest first.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub(super) struct Staging {
     used: usize,
 }
 
-/// Room for a frame. It starts with a cache line, so that few of the stores into it go to two.
+/// Room for a frame, which starts with a cache line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Place {
@@ -103,7 +107,7 @@ impl Place {
     /// The frame is here, with so many bytes of `headers` and `payload`, but for the header of its slot.
     #[inline(always)]
     pub(super) fn finish(&mut self, descriptor: Descriptor, headers: usize, payload: usize) {
-        let start = HEADROOM - headers;
+        let start = FRONT - headers - SLOT_HEADER;
         let header = encode(&Descriptor { len: (headers + payload) as u32, ..descriptor });
         self.bytes[start..start + SLOT_HEADER].copy_from_slice(&bytes(&header));
         (self.start, self.end) = (start, FRONT + payload);
