@@ -87,8 +87,10 @@ fn consume(end: &ShmConsumer, peer: &RawRing, depth: Depth, mut script: Script<'
                 }
             }
             4 if completed < taken => {
-                end.complete(Completion { position: completed, status: Status::Sent, at: Nanos(completed) });
-                completed += 1;
+                let frames = u64::from(1 + step / 6 % 3).min(taken - completed);
+                let first = Completion { position: completed, status: Status::Sent, at: Nanos(completed) };
+                end.complete_run(first, frames as u32);
+                completed += frames;
             }
             _ => {
                 assert!(end.patience(5) <= 5);
@@ -109,7 +111,8 @@ fn produce(end: ShmProducer, peer: &RawRing, depth: Depth, mut script: Script<'_
             0 | 1 => drop(script.scribble(peer)),
             2 => drop(ring.port().exchange()),
             3 => drop(ring.try_reserve().map(|permit| permit.submit(Descriptor::default(), &[1; 42], &[2]))),
-            4 => drop(ring.next_completion()),
+            4 if step / 6 % 2 == 0 => drop(ring.next_completion()),
+            4 => drop(ring.take_completions(|_, frames| assert!((1..=u64::from(depth.get())).contains(&frames)))),
             _ => {
                 ring.port().before_sleep();
                 ring.port().after_sleep();
