@@ -107,21 +107,24 @@ impl<'a> Packet<'a> {
 mod tests {
     use super::*;
 
+    fn with_headers(headroom: &mut Headroom) -> Packet<'_> {
+        let mut packet = Packet::new(headroom, b"payload", Stamp::default());
+        packet.prepend(b"udp");
+        packet.prepend(b"ip");
+        packet
+    }
+
     #[test]
     fn the_last_header_is_outermost() {
         let mut headroom = [0; HEADROOM];
-        let mut packet = Packet::new(&mut headroom, b"payload", Stamp::default());
-        packet.prepend(b"udp");
-        packet.prepend(b"ip");
+        let packet = with_headers(&mut headroom);
         assert_eq!((packet.headers(), packet.payload(), packet.len()), (&b"ipudp"[..], &b"payload"[..], 12));
     }
 
     #[test]
     fn a_header_that_is_there_can_be_made_that_of_another_packet() {
         let mut headroom = [0; HEADROOM];
-        let mut packet = Packet::new(&mut headroom, b"payload", Stamp::default());
-        packet.prepend(b"udp");
-        packet.prepend(b"ip");
+        with_headers(&mut headroom);
         let mut packet = Packet::new(&mut headroom, b"another", Stamp::default());
         packet.renew(3)[0] = b'U';
         assert_eq!(packet.renew(2), b"ip");

@@ -96,6 +96,7 @@ mod bells;
 mod consumer;
 mod end;
 mod handover;
+mod intake;
 mod layout;
 mod memory;
 mod producer;

@@ -7,15 +7,14 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::end::{Core, port};
-use super::slot::{bytes, encode, pack, unpack};
-use super::staging::{LARGEST, Staging};
+use super::intake::Intake;
+use super::slot::{pack, unpack};
+use super::staging::Staging;
 use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
 use crate::exec::{Signal, Source};
 use crate::report::Doorbells;
-use crate::ring::{
-    CloseReason, Completion, Descriptor, Frame, Frames, HEADROOM, Headroom, MAX_FRAME, Need, Port, ProducerPort,
-};
-use crate::wire::{Control, WireError};
+use crate::ring::{CloseReason, Completion, Descriptor, Frames, Need, Port, ProducerPort};
+use crate::wire::Control;
 
 /// The producer's end of a ring in shared memory.
 pub struct ShmProducer {
@@ -42,26 +41,13 @@ impl ShmProducer {
         self.core.stats()
     }
 
+    fn intake(&self) -> Intake<'_> {
+        Intake::new(&self.core, self.staging.borrow_mut())
+    }
+
     /// Puts what was staged into the ring.
     fn unload(&self) {
-        self.unload_from(&mut self.staging.borrow_mut());
-    }
-
-    fn unload_from(&self, staging: &mut Staging) {
-        self.core.put(staging.complete(), |memory, slot, place| memory.write_slot(slot, &[place.bytes()]));
-        staging.clear();
-    }
-
-    /// Puts a frame into the ring that is not staged. Nothing may be staged before it.
-    #[inline(always)]
-    fn put_apart(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
-        let len = headers.len() + payload.len();
-        if len > MAX_FRAME {
-            let claimed = u16::try_from(len).unwrap_or(u16::MAX);
-            return self.close(WireError::FrameTooLong(claimed).into());
-        }
-        let header = bytes(&encode(&Descriptor { len: len as u32, ..descriptor }));
-        self.core.put([()], |memory, slot, ()| memory.write_slot(slot, &[&header, headers, payload]));
+        self.intake().unload();
     }
 
     /// The count of completions to be woken for; [`AWAKE`] if there is none to come, or none that
@@ -88,63 +74,6 @@ impl ShmProducer {
             self.core.ring();
         }
         must_wait
-    }
-}
-
-impl ShmProducer {
-    /// Submits a frame. Returns its headers, and whether it was staged.
-    #[inline(always)]
-    fn submit_one(&self, staging: &mut Staging, frames: &mut impl Frames) -> Option<(Headroom, bool)> {
-        let mut headroom = [0; HEADROOM];
-        let Frame { descriptor, headers, payload } = frames.next(&mut headroom)?;
-        let staged = self.submit_in(staging, descriptor, headers, payload);
-        Some((headroom, staged))
-    }
-
-    /// Submits up to `most` frames like the last one, which had these `headers` and was staged. Returns how many.
-    #[inline(always)]
-    fn stage_alike(&self, staging: &mut Staging, headers: &Headroom, most: u32, frames: &mut impl Frames) -> u32 {
-        let mut submitted = 0;
-        loop {
-            let free = staging.free().iter_mut().take((most - submitted) as usize);
-            let staged = free.map_while(|place| place.fill_alike(headers, frames).then_some(())).count();
-            // No more than `most`, which fits.
-            submitted += staged as u32;
-            if !staging.keep(staged) {
-                return submitted;
-            }
-            self.unload_from(staging);
-        }
-    }
-
-    /// Submits up to `most` frames like the last one, which had these `headers` and was too long to be staged. Returns
-    /// how many.
-    #[inline(always)]
-    fn put_alike(&self, mut headers: Headroom, most: u32, frames: &mut impl Frames) -> u32 {
-        let mut submitted = 0;
-        while submitted < most
-            && let Some(Frame { descriptor, headers, payload }) = frames.next_alike(&mut headers)
-        {
-            self.put_apart(descriptor, headers, payload);
-            submitted += 1;
-        }
-        submitted
-    }
-
-    /// Submits a frame. Returns whether it was staged.
-    #[inline(always)]
-    fn submit_in(&self, staging: &mut Staging, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
-        let staged = headers.len() + payload.len() <= LARGEST && headers.len() <= HEADROOM;
-        if !staged {
-            self.unload_from(staging);
-            self.put_apart(descriptor, headers, payload);
-        } else if let Some(place) = staging.free().first_mut() {
-            place.fill(descriptor, headers, payload);
-            if staging.keep(1) {
-                self.unload_from(staging);
-            }
-        }
-        staged
     }
 }
 
@@ -195,24 +124,12 @@ impl ProducerPort for ShmProducer {
     /// The frame is as long as its parts.
     #[inline(always)]
     fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
-        self.submit_in(&mut self.staging.borrow_mut(), descriptor, headers, payload);
+        self.intake().submit(descriptor, headers, payload);
     }
 
     #[inline(always)]
     fn submit_burst(&self, most: u32, frames: &mut impl Frames) -> u32 {
-        let staging = &mut *self.staging.borrow_mut();
-        let mut submitted = 0;
-        while submitted < most
-            && let Some((headers, staged)) = self.submit_one(staging, frames)
-        {
-            submitted += 1;
-            let left = most - submitted;
-            submitted += match staged {
-                true => self.stage_alike(staging, &headers, left, frames),
-                false => self.put_alike(headers, left, frames),
-            };
-        }
-        submitted
+        self.intake().submit_burst(most, frames)
     }
 
     fn next_completion(&self) -> Option<Completion> {
