@@ -10,6 +10,7 @@ use driver::hardware::{self, Service};
 use driver::session::{Dma, Ended, Served, Setup, serve};
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
+use proptest::sample::select;
 use shared::exec::{Clock, Interrupt, Signal, StopHandle, Tasks, Virtual, run};
 use shared::report::ProcessReport;
 use shared::ring::memory::{MemoryProducer, pair};
@@ -329,10 +330,14 @@ proptest! {
         queue in 1u32..40,
         link in prop_oneof![Just("unlimited"), Just("1Gbit"), Just("10Gbit"), Just("30Mbit")],
         exponential: bool,
-        latency in 0u64..100_000,
+        latency in prop_oneof![0u64..100, 0u64..100_000],
         stall in proptest::option::of(Just("every=70us,for=30us")),
         batch in prop_oneof![Just("frames=1,for=0ns"), Just("frames=8,for=40us")],
-        frames in proptest::collection::vec((0usize..1515, 0u64..40_000), 1..200),
+        // Of any length and at any time, or together and alike, some of them refused.
+        frames in proptest::collection::vec(
+            prop_oneof![1 => (0usize..1515, 0u64..40_000), 9 => (select(vec![60, 60, 60, 61, 3]), Just(0))],
+            1..200,
+        ),
     ) {
         let hardware = hardware::Config {
             service: if exponential { Service::Exponential } else { Service::Fixed },
@@ -345,8 +350,10 @@ proptest! {
         let lens: Vec<usize> = frames.iter().map(|(len, _)| *len).collect();
         let (served, completions) = session(setup(hardware, depth), move |stack| async move {
             for (n, (len, pause)) in frames.into_iter().enumerate() {
-                stack.clock.sleep_until(stack.clock.now() + Nanos(pause)).await;
-                stack.send(n as u64, &vec![0; len]).await;
+                if pause > 0 {
+                    stack.clock.sleep_until(stack.clock.now() + Nanos(pause)).await;
+                }
+                stack.send(n as u64, &vec![n as u8; len]).await;
             }
             stack.completed(total).await;
             stack.bye(ByeReason::Finished).await;
@@ -354,9 +361,11 @@ proptest! {
         });
         prop_assert!(completions.iter().map(|c| c.position).eq(0..total as u64));
         prop_assert!(completions.is_sorted_by_key(|c| c.at));
-        for (completion, len) in completions.iter().zip(lens) {
-            prop_assert_eq!(completion.status == Status::BadLength, len < 14);
+        for (completion, len) in completions.iter().zip(&lens) {
+            prop_assert_eq!(completion.status == Status::BadLength, *len < 14);
         }
+        let sent = lens.iter().enumerate().filter(|(_, len)| **len >= 14).map(|(n, len)| vec![n as u8; *len]);
+        prop_assert!(served.backend.0.iter().map(|(bytes, _)| bytes.clone()).eq(sent));
         let report = served.report;
         prop_assert_eq!((report.received, report.discarded), (total as u64, 0));
         prop_assert!(report.held_max <= depth && report.hardware.occupancy_max <= queue.min(depth));

@@ -61,7 +61,7 @@ impl Payloads<'_> {
 }
 
 impl Burst for Payloads<'_> {
-    fn remaining(&self) -> u64 {
+    fn most(&self) -> u64 {
         (self.payloads.len() - self.taken) as u64
     }
 

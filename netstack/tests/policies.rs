@@ -38,16 +38,35 @@ impl Bench {
 }
 
 /// Packets with these numbers.
+///
+/// Those that are no multiple of 4 are like the one before.
 struct Numbers(std::ops::Range<u64>);
 
 impl Burst for Numbers {
-    fn remaining(&self) -> u64 {
+    fn most(&self) -> u64 {
         self.0.end - self.0.start
     }
 
     fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>> {
         let sequence = self.0.next()?;
         Some(Packet::new(headroom, b"frame", Stamp { sequence, ..Stamp::default() }))
+    }
+
+    fn next_alike<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>> {
+        if self.0.start.is_multiple_of(4) { None } else { self.next(headroom) }
+    }
+}
+
+/// A burst that ends before it has to.
+struct Short(Numbers);
+
+impl Burst for Short {
+    fn most(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>> {
+        self.0.next(headroom)
     }
 }
 
@@ -117,6 +136,29 @@ fn a_burst_takes_what_room_there_is_and_overtakes_nobody() {
             assert_eq!(*later.taken.borrow(), [0, 1, 2, 3]);
         });
     }
+}
+
+#[test]
+fn a_burst_that_ends_early_leaves_the_rest_of_the_room() {
+    bench(Policy::Wait, 3, |bench| async move {
+        assert_eq!(bench.device.try_send_burst(Short(Numbers(0..0))), 0);
+        assert_eq!(bench.device.ring().room(), 3);
+        assert_eq!(bench.device.try_send_burst(Short(Numbers(0..2))), 2);
+        assert_eq!((bench.device.ring().room(), bench.device.ring().outstanding()), (1, 2));
+        assert_eq!(bench.device.try_send_burst(Numbers(2..9)), 1);
+        assert_eq!(bench.flow.counters().accepted, 3);
+        (0..3).for_each(|position| bench.complete_one(position, Status::Sent));
+        assert_eq!(*bench.taken.borrow(), [0, 1, 2]);
+    });
+}
+
+#[test]
+fn packets_like_the_one_before_keep_their_own_numbers() {
+    bench(Policy::Wait, 20, |bench| async move {
+        assert_eq!(bench.device.try_send_burst(Numbers(2..15)), 13);
+        (0..13).for_each(|position| bench.complete_one(position, Status::Sent));
+        assert!(bench.taken.borrow().iter().copied().eq(2..15));
+    });
 }
 
 #[test]

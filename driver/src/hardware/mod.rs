@@ -194,7 +194,7 @@ impl Hardware {
 
     /// When the oldest `frames` have completed, as far as is known now.
     pub fn completion_of(&self, frames: usize) -> Option<Nanos> {
-        let last = self.completed + frames as u64;
+        let last = self.completed.saturating_add(frames as u64);
         let run = self.held.partition_point(|held| held.through < last);
         self.held.get(run).filter(|_| frames > 0).map(|held| held.at)
     }
@@ -210,11 +210,11 @@ impl Hardware {
         self.complete_run(now, 1).map(|(done, _)| done)
     }
 
-    /// The oldest frames of which the same is to be said, if they have completed by `now`: at most `most`, and how
-    /// many.
+    /// The oldest frames of which the same is to be said, if they have completed by `now`, and how many they are: `most`
+    /// at most, and one at least.
     #[inline]
     pub fn complete_run(&mut self, now: Nanos, most: u64) -> Option<(Done, u64)> {
-        let &Held { through, len, served, at } = self.held.front().filter(|held| held.at <= now)?;
+        let &Held { through, len, served, at } = self.held.front().filter(|held| most > 0 && held.at <= now)?;
         // There are never more than just before some of them complete.
         self.counters.occupancy_max = self.most_held();
         if !self.has_room() {
@@ -371,8 +371,10 @@ mod tests {
             assert!(hardware.submit(&frame(5), Nanos(now)));
         }
         let done = |at| Done { len: FULL, sent: Nanos(at), at: Nanos(at) };
+        assert_eq!(hardware.complete_run(Nanos(6), 0), None);
         assert_eq!(hardware.complete_run(Nanos(6), 2), Some((done(5), 2)));
         assert_eq!(hardware.complete_run(Nanos(6), 9), Some((done(5), 1)));
+        assert_eq!((hardware.completion_of(1), hardware.completion_of(usize::MAX)), (Some(Nanos(6)), None));
         assert_eq!(hardware.complete_run(Nanos(6), 9), Some((done(6), 1)));
     }
 

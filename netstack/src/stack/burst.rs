@@ -11,8 +11,8 @@ use super::{Packet, SendError};
 /// Packets of one app to one destination, all meant for one time, one after the other. One that changes another takes one
 /// packet from it for each of its own.
 pub trait Burst: Sized {
-    /// How many may be asked for, at most.
-    fn remaining(&self) -> u64;
+    /// How many may be asked for in all. Who takes the burst stops there by itself.
+    fn most(&self) -> u64;
 
     /// The next packet, its headers in `headroom`; `None` if there is none, or none that can be sent. Whoever asks
     /// for it has room for it, and is in the middle of its work: the stack may not be called meanwhile.
@@ -53,8 +53,8 @@ pub struct Through<B, L> {
 
 impl<B: Burst, L: Encapsulate> Burst for Through<B, L> {
     #[inline(always)]
-    fn remaining(&self) -> u64 {
-        self.burst.remaining()
+    fn most(&self) -> u64 {
+        self.burst.most()
     }
 
     #[inline(always)]
@@ -82,7 +82,7 @@ mod tests {
     struct Growing(usize);
 
     impl Burst for Growing {
-        fn remaining(&self) -> u64 {
+        fn most(&self) -> u64 {
             9
         }
 

@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use netstack::app::{AppSpec, Ended, Horizon, ResolvedApp, Run, resolve_all, run_app};
 use netstack::flow::Flow;
-use netstack::stack::{Datagrams, SendError, Stamp};
+use netstack::stack::{Burst, Datagrams, SendError, Stamp};
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::ledger::Counters;
-use shared::ring::Credits;
+use shared::ring::{Credits, HEADROOM};
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
 /// How the socket behaves.
@@ -25,6 +25,8 @@ pub(crate) enum Behaviour {
     Refuses(SendError),
     /// Sends fail from a time on.
     ClosesAt(Nanos),
+    /// Of a burst so many are sent, and the next one cannot be.
+    SendsOf(u64),
 }
 
 /// A packet that was accepted.
@@ -96,6 +98,19 @@ impl Datagrams for Fake {
         }
         self.accept(payload, stamp);
         Ok(())
+    }
+
+    fn try_send_burst(&self, mut burst: impl Burst, _: SocketAddr) -> u64 {
+        let Behaviour::SendsOf(fit) = self.behaviour else { return 0 };
+        let most = burst.most();
+        let (mut sent, mut headroom) = (0, [0; HEADROOM]);
+        while sent < most
+            && let Some(packet) = burst.next(&mut headroom).filter(|_| sent < fit)
+        {
+            self.accept(packet.payload(), packet.stamp());
+            sent += 1;
+        }
+        sent
     }
 }
 

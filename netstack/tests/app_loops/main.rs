@@ -52,6 +52,15 @@ fn packets_carry_their_number() {
 }
 
 #[test]
+fn a_packet_of_a_burst_that_could_not_be_sent_is_the_next_one_again() {
+    for fit in [1, 3, 63] {
+        let outcome = simulate("bulk:size=1B", Behaviour::SendsOf(fit), Horizon::Packets(300), NEVER);
+        assert!(outcome.sent.iter().map(|sent| sent.stamp.sequence).eq(0..300), "{fit} at a time");
+        assert!(outcome.sent.iter().all(|sent| sent.ends == [sent.stamp.sequence as u8; 2]));
+    }
+}
+
+#[test]
 fn wait_catches_up_without_sleeping_and_skip_never_falls_behind() {
     let (behaviour, horizon) = (Behaviour::BlocksUntil(us(25)), Horizon::Until(us(50)));
     let waited = simulate("cbr:rate=100kpps", behaviour, horizon, NEVER);

@@ -29,3 +29,11 @@ pub struct Frame<'a> {
     /// What is behind the headers.
     pub payload: &'a [u8],
 }
+
+impl Frame<'_> {
+    /// Headers and payload together, in bytes.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.headers.len() + self.payload.len()
+    }
+}

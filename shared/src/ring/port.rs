@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Completion, Descriptor, Frame, Frames, HEADROOM, IndexError};
+use super::{Completion, Descriptor, Frame, Frames, HEADROOM, Headroom, IndexError};
 use crate::exec::Signal;
 use crate::report::Doorbells;
 use crate::wire::{Control, WireError};
@@ -90,7 +90,9 @@ pub trait ProducerPort: Port {
             && let Some(Frame { descriptor, headers, payload }) = frames.next(&mut headroom)
         {
             self.submit(descriptor, headers, payload);
-            submitted += 1;
+            submitted += 1 + submit_alike(&mut headroom, most - submitted - 1, frames, |frame| {
+                self.submit(frame.descriptor, frame.headers, frame.payload);
+            });
         }
         submitted
     }
@@ -107,6 +109,25 @@ pub trait ProducerPort: Port {
     fn before_sleep_ask(&self, _need: Box<dyn Fn() -> Need>) {}
 }
 
+/// Has `submit` submit up to `most` of `frames` that are like the last one, whose headers are in `headroom`. Returns how
+/// many there were.
+#[inline(always)]
+pub(super) fn submit_alike(
+    headroom: &mut Headroom,
+    most: u32,
+    frames: &mut impl Frames,
+    submit: impl Fn(Frame<'_>),
+) -> u32 {
+    let mut submitted = 0;
+    while submitted < most
+        && let Some(frame) = frames.next_alike(headroom)
+    {
+        submit(frame);
+        submitted += 1;
+    }
+    submitted
+}
+
 /// The end that takes and completes frames.
 pub trait ConsumerPort: Port {
     /// Frames that arrived and were not taken yet.
@@ -121,8 +142,8 @@ pub trait ConsumerPort: Port {
         self.complete_run(completion, 1);
     }
 
-    /// Completes the oldest `frames` taken ones, of which the same is to be said; `first` has the position of the
-    /// first of them.
+    /// Completes the oldest `frames` taken ones, of which the same is to be said, or as many as were taken; `first` has
+    /// the position of the first of them.
     fn complete_run(&self, first: Completion, frames: u32);
 
     /// The consumer is about to wait, and could do so until `most` further frames have completed.

@@ -139,7 +139,7 @@ struct Numbered<'a> {
 
 impl Burst for Numbered<'_> {
     #[inline(always)]
-    fn remaining(&self) -> u64 {
+    fn most(&self) -> u64 {
         self.most
     }
 

@@ -1,7 +1,7 @@
 //! What an app sends: payloads that carry the number of their packet.
 //!
-//! A few of them take turns, and all but the one in use are numbered together. So a payload is some packets old when it
-//! is read, as that of an app with something to say would be: to read at once what was just written in other pieces
+//! A few of them take turns, and all but the one in use are numbered together. So a payload is older than a packet when
+//! it is read, as that of an app with something to say would be: to read at once what was just written in other pieces
 //! takes a processor longer than all layers together.
 
 use std::ops::RangeInclusive;
@@ -51,7 +51,7 @@ impl Payloads {
     }
 
     /// Numbers the payloads behind the last one, whose packets are all gone.
-    #[cold]
+    #[inline(never)]
     fn number_others(&mut self) {
         let (front, behind) = self.bytes.split_at_mut(self.at + self.size);
         let others = behind.chunks_exact_mut(self.size).chain(front[..self.at].chunks_exact_mut(self.size));

@@ -198,7 +198,7 @@ impl<P: ProducerPort> RingDevice<P> {
     /// [`RingDevice::send_now`], for as many packets as find room.
     #[inline(always)]
     fn send_burst_now(&self, burst: impl Burst) -> u64 {
-        let most = burst.remaining();
+        let most = burst.most();
         let mut noted =
             Noted { burst, now: self.clock.now(), run: Run::default(), under_way: self.under_way.borrow_mut() };
         let sent = self.ring.try_submit_burst(most, &mut noted);
@@ -274,7 +274,7 @@ impl<P: ProducerPort> RingDevice<P> {
     }
 }
 
-/// The frames of a burst, each noted as under way when it is handed over.
+/// The frames of a burst, noted as under way by and by.
 struct Noted<'a, B> {
     burst: B,
     now: Nanos,
@@ -295,6 +295,7 @@ impl<B: Burst> Frames for Noted<'_, B> {
     #[inline(always)]
     fn next_alike<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
         let packet = self.burst.next_alike(headroom)?;
+        debug_assert!(self.run.each.is_like(&Pending::of(&packet, self.now)), "a burst is of one app, for one time");
         self.run.packets += 1;
         Some(self.run.frame(packet))
     }

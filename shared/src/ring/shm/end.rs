@@ -133,16 +133,17 @@ impl Core {
         self.channel.nudge(&DOORBELL_RECORD);
     }
 
-    /// Puts the answers to the oldest `items` that were taken and not answered, if the first of them is item `position`
-    /// and there are as many: any other answer would be a lie. `write` fills the slot of each.
+    /// Puts the answers to the oldest `items` that were taken and not answered, or to as many as there are, if the first
+    /// of them is item `position`: any other answer would be a lie. `write` fills the slot of each.
     #[inline(always)]
     pub(super) fn answer(&self, position: u64, items: u32, write: impl Fn(&SharedMemory, u32)) {
         let flow = &mut *self.flow.borrow_mut();
-        if position == flow.put && u64::from(items) <= flow.taken - flow.put {
+        if position == flow.put {
+            let items = u64::from(items).min(flow.taken - flow.put);
             for _ in 0..items {
                 write(&self.memory, step(&mut flow.put_slot, flow.depth));
             }
-            flow.put += u64::from(items);
+            flow.put += items;
             self.publish_early(flow);
         }
     }

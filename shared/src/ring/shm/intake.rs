@@ -5,6 +5,7 @@ use std::cell::RefMut;
 use super::end::Core;
 use super::slot::{bytes, encode};
 use super::staging::{LARGEST, Staging};
+use crate::ring::port::submit_alike;
 use crate::ring::{Descriptor, Frame, Frames, HEADROOM, Headroom, MAX_FRAME, Port};
 use crate::wire::WireError;
 
@@ -23,13 +24,13 @@ impl<'a> Intake<'a> {
 
     /// Submits a frame. Returns whether it was staged.
     #[inline(always)]
-    pub(super) fn submit(&mut self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
-        let staged = headers.len() + payload.len() <= LARGEST && headers.len() <= HEADROOM;
+    pub(super) fn submit(&mut self, frame: Frame<'_>) -> bool {
+        let staged = frame.len() <= LARGEST && frame.headers.len() <= HEADROOM;
         if !staged {
             self.unload();
-            self.put(descriptor, headers, payload);
+            self.put(frame);
         } else if let Some(place) = self.staging.free().first_mut() {
-            place.fill(descriptor, headers, payload);
+            place.fill(frame);
             self.keep(1);
         }
         staged
@@ -41,12 +42,15 @@ impl<'a> Intake<'a> {
         let mut submitted = 0;
         while submitted < most {
             let mut headroom = [0; HEADROOM];
-            let Some(Frame { descriptor, headers, payload }) = frames.next(&mut headroom) else { break };
-            let staged = self.submit(descriptor, headers, payload);
+            let Some(frame) = frames.next(&mut headroom) else { break };
+            let staged = self.submit(frame);
             submitted += 1;
             let left = most - submitted;
-            submitted +=
-                if staged { self.stage_alike(&headroom, left, frames) } else { self.put_alike(headroom, left, frames) };
+            submitted += if staged {
+                self.stage_alike(&headroom, left, frames)
+            } else {
+                submit_alike(&mut headroom, left, frames, |frame| self.put(frame))
+            };
         }
         submitted
     }
@@ -82,28 +86,15 @@ impl<'a> Intake<'a> {
         full
     }
 
-    /// Submits up to `most` frames like the last one, which had these `headers` and was too long to be staged. Returns
-    /// how many.
-    #[inline(always)]
-    fn put_alike(&self, mut headers: Headroom, most: u32, frames: &mut impl Frames) -> u32 {
-        let mut submitted = 0;
-        while submitted < most
-            && let Some(Frame { descriptor, headers, payload }) = frames.next_alike(&mut headers)
-        {
-            self.put(descriptor, headers, payload);
-            submitted += 1;
-        }
-        submitted
-    }
-
     /// Puts a frame into the ring as it is. Nothing may be staged before it.
     #[inline(always)]
-    fn put(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
-        let len = headers.len() + payload.len();
+    fn put(&self, frame: Frame<'_>) {
+        let len = frame.len();
         if len > MAX_FRAME {
             let claimed = u16::try_from(len).unwrap_or(u16::MAX);
             return self.core.channel.close(WireError::FrameTooLong(claimed).into());
         }
+        let Frame { descriptor, headers, payload } = frame;
         let header = bytes(&encode(&Descriptor { len: len as u32, ..descriptor }));
         self.core.put([()], |memory, slot, ()| memory.write_slot(slot, &[&header, headers, payload]));
     }
