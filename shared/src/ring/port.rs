@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Completion, Descriptor, Frame, Frames, HEADROOM, Headroom, IndexError};
+use super::{Completion, Descriptor, Frame, Frames, HEADROOM, IndexError};
 use crate::exec::Signal;
 use crate::report::Doorbells;
 use crate::wire::{Control, WireError};
@@ -90,9 +90,13 @@ pub trait ProducerPort: Port {
             && let Some(Frame { descriptor, headers, payload }) = frames.next(&mut headroom)
         {
             self.submit(descriptor, headers, payload);
-            submitted += 1 + submit_alike(&mut headroom, most - submitted - 1, frames, |frame| {
-                self.submit(frame.descriptor, frame.headers, frame.payload);
-            });
+            submitted += 1;
+            while submitted < most
+                && let Some(Frame { descriptor, headers, payload }) = frames.next_alike(&mut headroom)
+            {
+                self.submit(descriptor, headers, payload);
+                submitted += 1;
+            }
         }
         submitted
     }
@@ -107,25 +111,6 @@ pub trait ProducerPort: Port {
     /// Says whom to ask before this side goes to sleep. A port that is never asked to wake late has
     /// no use for it.
     fn before_sleep_ask(&self, _need: Box<dyn Fn() -> Need>) {}
-}
-
-/// Has `submit` submit up to `most` of `frames` that are like the last one, whose headers are in `headroom`. Returns how
-/// many there were.
-#[inline(always)]
-pub(super) fn submit_alike(
-    headroom: &mut Headroom,
-    most: u32,
-    frames: &mut impl Frames,
-    submit: impl Fn(Frame<'_>),
-) -> u32 {
-    let mut submitted = 0;
-    while submitted < most
-        && let Some(frame) = frames.next_alike(headroom)
-    {
-        submit(frame);
-        submitted += 1;
-    }
-    submitted
 }
 
 /// The end that takes and completes frames.

@@ -5,7 +5,6 @@ use std::cell::RefMut;
 use super::end::Core;
 use super::slot::{bytes, encode};
 use super::staging::{LARGEST, Staging};
-use crate::ring::port::submit_alike;
 use crate::ring::{Descriptor, Frame, Frames, HEADROOM, Headroom, MAX_FRAME, Port};
 use crate::wire::WireError;
 
@@ -46,11 +45,8 @@ impl<'a> Intake<'a> {
             let staged = self.submit(frame);
             submitted += 1;
             let left = most - submitted;
-            submitted += if staged {
-                self.stage_alike(&headroom, left, frames)
-            } else {
-                submit_alike(&mut headroom, left, frames, |frame| self.put(frame))
-            };
+            submitted +=
+                if staged { self.stage_alike(&headroom, left, frames) } else { self.put_alike(headroom, left, frames) };
         }
         submitted
     }
@@ -84,6 +80,20 @@ impl<'a> Intake<'a> {
             self.unload();
         }
         full
+    }
+
+    /// Submits up to `most` frames like the last one, which had these `headers` and was too long to be staged. Returns
+    /// how many.
+    #[inline(always)]
+    fn put_alike(&self, mut headers: Headroom, most: u32, frames: &mut impl Frames) -> u32 {
+        let mut submitted = 0;
+        while submitted < most
+            && let Some(frame) = frames.next_alike(&mut headers)
+        {
+            self.put(frame);
+            submitted += 1;
+        }
+        submitted
     }
 
     /// Puts a frame into the ring as it is. Nothing may be staged before it.
