@@ -210,8 +210,8 @@ impl Hardware {
         self.complete_run(now, 1).map(|(done, _)| done)
     }
 
-    /// The oldest frames of which the same is to be said, if they have completed by `now`, and how many they are: `most`
-    /// at most, and one at least.
+    /// The oldest frames of which the same is to be said, if they have completed by `now`, and how many they are:
+    /// `most` at most, and one at least.
     #[inline]
     pub fn complete_run(&mut self, now: Nanos, most: u64) -> Option<(Done, u64)> {
         let &Held { through, len, served, at } = self.held.front().filter(|held| most > 0 && held.at <= now)?;

@@ -8,8 +8,8 @@ use shared::ring::Headroom;
 
 use super::{Packet, SendError};
 
-/// Packets of one app to one destination, all meant for one time, one after the other. One that changes another takes one
-/// packet from it for each of its own.
+/// Packets of one app to one destination, all meant for one time, one after the other. One that changes another takes
+/// one packet from it for each of its own.
 pub trait Burst: Sized {
     /// How many may be asked for in all. Who takes the burst stops there by itself.
     fn most(&self) -> u64;
@@ -18,8 +18,8 @@ pub trait Burst: Sized {
     /// for it has room for it, and is in the middle of its work: the stack may not be called meanwhile.
     fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>>;
 
-    /// The next packet, if it is as long as the last one; `None` if it is not, if there is none, or if that is not known.
-    /// `headroom` has the headers of the last one, or of one like it, which are made its own.
+    /// The next packet, if it is as long as the last one; `None` if it is not, if there is none, or if that is not
+    /// known. `headroom` has the headers of the last one, or of one like it, which are made its own.
     fn next_alike<'a>(&'a mut self, _headroom: &'a mut Headroom) -> Option<Packet<'a>> {
         None
     }
@@ -39,8 +39,8 @@ pub trait Encapsulate {
     /// [`SendError::TooLarge`].
     fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError>;
 
-    /// Puts the header on `packet`, which is as long as the last one, as is everything that was put on it: the header of
-    /// the last one, or of one like it, is there, and only has to be [made its own](Packet::renew).
+    /// Puts the header on `packet`, which is as long as the last one, as is everything that was put on it: the header
+    /// of the last one, or of one like it, is there, and only has to be [made its own](Packet::renew).
     fn encapsulate_alike(&mut self, packet: &mut Packet<'_>);
 }
 

@@ -108,32 +108,30 @@ impl ProducerIndex {
 #[derive(Debug, Clone)]
 pub struct ConsumerIndex {
     depth: Depth,
-    arrived: u64,
-    taken: u64,
+    arrived: Cursor,
+    taken: Cursor,
     completed: u64,
-    arrive_slot: u32,
-    take_slot: u32,
 }
 
 impl ConsumerIndex {
     /// An empty ring.
     pub fn new(depth: Depth) -> Self {
-        Self { depth, arrived: 0, taken: 0, completed: 0, arrive_slot: 0, take_slot: 0 }
+        Self { depth, arrived: Cursor::default(), taken: Cursor::default(), completed: 0 }
     }
 
     /// Frames that arrived since the session began.
     pub fn arrived(&self) -> u64 {
-        self.arrived
+        self.arrived.count
     }
 
     /// Frames that arrived and were not taken yet.
     pub fn waiting(&self) -> u32 {
-        (self.arrived - self.taken) as u32
+        (self.arrived.count - self.taken.count) as u32
     }
 
     /// Frames taken and not completed yet.
     pub fn held(&self) -> u32 {
-        (self.taken - self.completed) as u32
+        (self.taken.count - self.completed) as u32
     }
 
     /// A frame arrived: the slot it goes to.
@@ -141,11 +139,10 @@ impl ConsumerIndex {
     /// # Errors
     /// [`IndexError::Overrun`] if no slot is free, so that the peer cannot have had a credit.
     pub fn arrive(&mut self) -> Result<u32, IndexError> {
-        if self.arrived - self.completed == u64::from(self.depth.get()) {
+        if self.arrived.count - self.completed == u64::from(self.depth.get()) {
             return Err(IndexError::Overrun { depth: self.depth.get() });
         }
-        self.arrived += 1;
-        Ok(step(&mut self.arrive_slot, self.depth))
+        Ok(self.arrived.step(self.depth))
     }
 
     /// Takes the oldest waiting frame: its slot.
@@ -153,8 +150,7 @@ impl ConsumerIndex {
         if self.waiting() == 0 {
             return None;
         }
-        self.taken += 1;
-        Some(step(&mut self.take_slot, self.depth))
+        Some(self.taken.step(self.depth))
     }
 
     /// Completes the oldest taken frame: its position. `None` if none is taken.
@@ -167,11 +163,22 @@ impl ConsumerIndex {
     }
 }
 
-/// The slot, and the cursor moved to the one behind it. Any depth, so no mask, and no division.
-pub(super) fn step(cursor: &mut u32, depth: Depth) -> u32 {
-    let slot = *cursor;
-    *cursor = if slot + 1 == depth.get() { 0 } else { slot + 1 };
-    slot
+/// How far somebody has come in the ring: how many items so far, and the slot of the next one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cursor {
+    pub(super) count: u64,
+    pub(super) slot: u32,
+}
+
+impl Cursor {
+    /// Goes on by one item: its slot. Any depth, so no mask, and no division.
+    #[inline(always)]
+    pub(super) fn step(&mut self, depth: Depth) -> u32 {
+        let slot = self.slot;
+        self.slot = if slot + 1 == depth.get() { 0 } else { slot + 1 };
+        self.count += 1;
+        slot
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::bells::{Bells, ShmStats};
 use super::{Head, Reader, SharedMemory, Writer, sleeps_until};
 use crate::exec::{Signal, Source};
 use crate::ring::channel::Channel;
-use crate::ring::index::step;
+use crate::ring::index::Cursor;
 use crate::ring::{CloseReason, Depth, IndexError, Port};
 use crate::wire::{Control, DOORBELL_RECORD};
 
@@ -42,10 +42,8 @@ struct Flow {
     reader: Reader,
     /// How far the peer's count can be ahead of what this side has published.
     ahead: u64,
-    put: u64,
-    taken: u64,
-    put_slot: u32,
-    take_slot: u32,
+    put: Cursor,
+    taken: Cursor,
 }
 
 /// An item that came and is the next to be taken.
@@ -82,7 +80,7 @@ impl Core {
 
     fn new(stream: OwnedFd, memory: SharedMemory, writer: Writer, reader: Reader, ahead: u64) -> io::Result<Self> {
         let depth = memory.depth();
-        let flow = Flow { depth, writer, reader, ahead, put: 0, taken: 0, put_slot: 0, take_slot: 0 };
+        let flow = Flow { depth, writer, reader, ahead, put: Cursor::default(), taken: Cursor::default() };
         Ok(Self {
             channel: Channel::with_side(stream, Bells::default())?,
             memory,
@@ -97,30 +95,29 @@ impl Core {
     pub(super) fn put<T>(&self, items: impl IntoIterator<Item = T>, write: impl Fn(&SharedMemory, u32, T)) {
         let flow = &mut *self.flow.borrow_mut();
         // Kept apart until all are in: every write could be one to the view, as far as a compiler can tell.
-        let (mut put, mut put_slot, depth) = (flow.put, flow.put_slot, flow.depth);
+        let (mut put, depth) = (flow.put, flow.depth);
         for item in items {
-            write(&self.memory, step(&mut put_slot, depth), item);
-            put += 1;
+            write(&self.memory, put.step(depth), item);
         }
-        (flow.put, flow.put_slot) = (put, put_slot);
+        flow.put = put;
         self.publish_early(flow);
     }
 
     #[inline(always)]
     fn publish_early(&self, flow: &mut Flow) {
-        if flow.put - flow.writer.published() >= EARLY {
+        if flow.put.count - flow.writer.published() >= EARLY {
             self.publish(flow);
         }
     }
 
     /// Lets the peer see everything that was put, and wakes it if it waits for some of it.
     fn publish(&self, flow: &mut Flow) {
-        if flow.put == flow.writer.published() {
+        if flow.put.count == flow.writer.published() {
             return;
         }
         // The peer may go to sleep once more for each of these, and ring once more before it does.
         self.channel.with(|state| state.side.progress());
-        if flow.writer.publish(&self.memory, flow.put) {
+        if flow.writer.publish(&self.memory, flow.put.count) {
             self.ring();
         } else {
             self.count(|stats| stats.suppressed += 1);
@@ -133,17 +130,15 @@ impl Core {
         self.channel.nudge(&DOORBELL_RECORD);
     }
 
-    /// Puts the answers to the oldest `items` that were taken and not answered, or to as many as there are, if the first
-    /// of them is item `position`: any other answer would be a lie. `write` fills the slot of each.
+    /// Puts the answers to the oldest `items` that were taken and not answered, or to as many as there are, if the
+    /// first of them is item `position`: any other answer would be a lie. `write` fills the slot of each.
     #[inline(always)]
     pub(super) fn answer(&self, position: u64, items: u32, write: impl Fn(&SharedMemory, u32)) {
         let flow = &mut *self.flow.borrow_mut();
-        if position == flow.put {
-            let items = u64::from(items).min(flow.taken - flow.put);
-            for _ in 0..items {
-                write(&self.memory, step(&mut flow.put_slot, flow.depth));
+        if position == flow.put.count {
+            for _ in 0..u64::from(items).min(flow.taken.count - flow.put.count) {
+                write(&self.memory, flow.put.step(flow.depth));
             }
-            flow.put += items;
             self.publish_early(flow);
         }
     }
@@ -153,15 +148,16 @@ impl Core {
     #[inline(always)]
     pub(super) fn next<T>(&self, read: impl FnOnce(&SharedMemory, Item) -> Result<T, CloseReason>) -> Option<T> {
         let flow = &mut *self.flow.borrow_mut();
-        if flow.taken == flow.reader.seen() {
+        let position = flow.taken.count;
+        if position == flow.reader.seen() {
             return None;
         }
-        let (position, mut next) = (flow.taken, flow.take_slot);
-        let slot = step(&mut next, flow.depth);
-        let behind = (position + 1 < flow.reader.seen()).then_some(next);
+        let mut taken = flow.taken;
+        let slot = taken.step(flow.depth);
+        let behind = (taken.count < flow.reader.seen()).then_some(taken.slot);
         match read(&self.memory, Item { slot, position, behind }) {
             Ok(item) => {
-                (flow.taken, flow.take_slot) = (position + 1, next);
+                flow.taken = taken;
                 Some(item)
             }
             Err(reason) => {
@@ -178,28 +174,26 @@ impl Core {
     #[inline(always)]
     pub(super) fn skip_while(&self, alike: impl Fn(&SharedMemory, u32) -> bool) -> u32 {
         let flow = &mut *self.flow.borrow_mut();
-        let (mut slot, depth, most) = (flow.take_slot, flow.depth, (flow.reader.seen() - flow.taken) as u32);
-        let mut skipped = 0;
-        while skipped < most && alike(&self.memory, slot) {
-            step(&mut slot, depth);
-            skipped += 1;
+        let (mut taken, depth, seen) = (flow.taken, flow.depth, flow.reader.seen());
+        while taken.count < seen && alike(&self.memory, taken.slot) {
+            taken.step(depth);
         }
-        flow.take_slot = slot;
-        flow.taken += u64::from(skipped);
-        skipped
+        let before = std::mem::replace(&mut flow.taken, taken);
+        // Never above depth: the reader does not believe more.
+        (taken.count - before.count) as u32
     }
 
     /// Items that came and were not taken.
     pub(super) fn waiting(&self) -> u32 {
         let flow = self.flow.borrow();
         // Never above depth: the reader does not believe more.
-        (flow.reader.seen() - flow.taken) as u32
+        (flow.reader.seen() - flow.taken.count) as u32
     }
 
     /// Items put, and the peer's count as of the last look.
     pub(super) fn counts(&self) -> (u64, u64) {
         let flow = self.flow.borrow();
-        (flow.put, flow.reader.seen())
+        (flow.put.count, flow.reader.seen())
     }
 
     /// Publishes, reads the socket if it is time to, and looks. Returns whether something came.
@@ -280,7 +274,7 @@ impl Core {
 
     /// The peer's event word: `None` if the peer is awake, or will be without further ado.
     pub(super) fn peer_sleeps_until(&self, event: Head) -> Option<u64> {
-        sleeps_until(&self.memory, event, self.flow.borrow().put)
+        sleeps_until(&self.memory, event, self.flow.borrow().put.count)
     }
 
     pub(super) fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {

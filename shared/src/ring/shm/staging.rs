@@ -18,8 +18,8 @@ pub(super) const PLACES: usize = 64;
 pub(super) const LARGEST: usize = 256;
 
 /// Where the payload starts. In front of it are the headers, and in front of those is that of the slot, for which a
-/// cache line is free. So no store goes to two lines, in frames over IPv4 or IPv6: with half of the room it took a frame
-/// 1 ns more.
+/// cache line is free. So no store goes to two lines, in frames over IPv4 or IPv6: with half of the room it took a
+/// frame 1 ns more.
 const FRONT: usize = 64 + HEADROOM;
 
 /// Frames with their headers as slots hold them, oldest first.
