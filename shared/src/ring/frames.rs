@@ -1,6 +1,7 @@
 //! Frames that are handed over together, each put together in the place from which it leaves.
 
-use super::Descriptor;
+use super::{Descriptor, MAX_FRAME};
+use crate::wire::WireError;
 
 /// Room for the headers of all layers: Ethernet (14), IPv6 (40) and UDP (8), and 34 bytes for layers of one's own.
 pub const HEADROOM: usize = 96;
@@ -31,6 +32,19 @@ pub struct Frame<'a> {
 }
 
 impl Frame<'_> {
+    /// What the consumer is told of it, with its length.
+    ///
+    /// # Errors
+    /// [`WireError::FrameTooLong`] if no slot holds it.
+    #[inline(always)]
+    pub(super) fn described(&self) -> Result<Descriptor, WireError> {
+        let len = self.len();
+        if len > MAX_FRAME {
+            return Err(WireError::FrameTooLong(u16::try_from(len).unwrap_or(u16::MAX)));
+        }
+        Ok(Descriptor { len: len as u32, ..self.descriptor })
+    }
+
     /// Headers and payload together, in bytes.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {

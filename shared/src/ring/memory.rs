@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::{CloseReason, Completion, ConsumerIndex, ConsumerPort, Depth, Descriptor, MAX_FRAME, Port, ProducerPort};
+use super::{
+    CloseReason, Completion, ConsumerIndex, ConsumerPort, Depth, Descriptor, Frame, MAX_FRAME, Port, ProducerPort,
+};
 use crate::exec::Signal;
 use crate::wire::Control;
 
@@ -110,7 +112,7 @@ port!(MemoryProducer, to_producer, to_consumer);
 port!(MemoryConsumer, to_consumer, to_producer);
 
 impl ProducerPort for MemoryProducer {
-    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
+    fn submit(&self, Frame { descriptor, headers, payload }: Frame<'_>) {
         let link = &self.0;
         let arrived = link.index.borrow_mut().arrive();
         let slot = match arrived {

@@ -77,9 +77,9 @@ pub trait Port {
 
 /// The end that submits frames.
 pub trait ProducerPort: Port {
-    /// Writes `headers` and `payload` into the next slot, for which the caller holds the credit, and hands the
-    /// frame over. On a closed session the frame goes nowhere.
-    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]);
+    /// Writes `frame` into the next slot, for which the caller holds the credit, and hands it over. On a closed session
+    /// it goes nowhere.
+    fn submit(&self, frame: Frame<'_>);
 
     /// Submits up to `most` of `frames`, for which the caller holds the credits. Returns how many there were.
     #[inline(always)]
@@ -87,14 +87,14 @@ pub trait ProducerPort: Port {
         let mut headroom = [0; HEADROOM];
         let mut submitted = 0;
         while submitted < most
-            && let Some(Frame { descriptor, headers, payload }) = frames.next(&mut headroom)
+            && let Some(frame) = frames.next(&mut headroom)
         {
-            self.submit(descriptor, headers, payload);
+            self.submit(frame);
             submitted += 1;
             while submitted < most
-                && let Some(Frame { descriptor, headers, payload }) = frames.next_alike(&mut headroom)
+                && let Some(frame) = frames.next_alike(&mut headroom)
             {
-                self.submit(descriptor, headers, payload);
+                self.submit(frame);
                 submitted += 1;
             }
         }
@@ -183,8 +183,8 @@ impl<T: Port + ?Sized> Port for Rc<T> {
 
 impl<T: ProducerPort> ProducerPort for Rc<T> {
     #[inline(always)]
-    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
-        (**self).submit(descriptor, headers, payload);
+    fn submit(&self, frame: Frame<'_>) {
+        (**self).submit(frame);
     }
 
     #[inline(always)]

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{
-    Acquire, CloseReason, Completion, Credits, Depth, Descriptor, Frames, Grant, Occupancy, ProducerIndex, ProducerPort,
+    Acquire, CloseReason, Completion, Credits, Depth, Descriptor, Frame, Frames, Grant, Occupancy, ProducerIndex,
+    ProducerPort,
 };
 use crate::exec::Clock;
 use crate::units::Nanos;
@@ -102,7 +103,7 @@ impl<P: ProducerPort> Producer<P> {
             taken
         };
         if taken {
-            self.port.submit(descriptor, headers, payload);
+            self.port.submit(Frame { descriptor, headers, payload });
         }
         taken
     }

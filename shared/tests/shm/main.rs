@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 
 use shared::exec::Source;
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
-use shared::ring::{Completion, Depth, Descriptor, MAX_FRAME, ProducerPort, Status};
+use shared::ring::{Completion, Depth, Descriptor, Frame, MAX_FRAME, ProducerPort, Status};
 use shared::testing::{Peer, RawRing, Wire};
 use shared::units::Nanos;
 
@@ -62,7 +62,7 @@ fn descriptor(number: u64) -> Descriptor {
 fn submit(producer: &ShmProducer, number: u64) {
     let bytes = frame(number);
     let (headers, payload) = bytes.split_at(bytes.len() / 2);
-    producer.submit(descriptor(number), headers, payload);
+    producer.submit(Frame { descriptor: descriptor(number), headers, payload });
 }
 
 fn completion(position: u64) -> Completion {

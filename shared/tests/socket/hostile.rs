@@ -156,7 +156,7 @@ fn a_peer_is_told_of_its_violation() {
 #[test]
 fn a_frame_that_fits_no_slot_is_not_sent() {
     let (producer, mut peer) = producer_and_peer(1);
-    producer.submit(Descriptor::default(), &[0; 15], &[0; MAX_FRAME - 14]);
+    producer.submit(Frame { descriptor: Descriptor::default(), headers: &[0; 15], payload: &[0; MAX_FRAME - 14] });
     assert_eq!(producer.closed(), Some(WireError::FrameTooLong(1515).into()));
     producer.exchange();
     drop(producer);

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use shared::exec::Source;
 use shared::ring::socket::{SocketConsumer, SocketProducer};
-use shared::ring::{Completion, Depth, Descriptor, MAX_FRAME, ProducerPort, Status};
+use shared::ring::{Completion, Depth, Descriptor, Frame, MAX_FRAME, ProducerPort, Status};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control, encode_control, encode_frame_header};
 
@@ -83,7 +83,7 @@ fn completion(position: u64) -> Completion {
 fn submit(producer: &SocketProducer, number: u64) {
     let bytes = frame(number);
     let (headers, payload) = bytes.split_at(bytes.len() / 2);
-    producer.submit(descriptor(number), headers, payload);
+    producer.submit(Frame { descriptor: descriptor(number), headers, payload });
 }
 
 fn bye(frames: u64) -> Control {

@@ -147,7 +147,8 @@ fn a_frame_that_nobody_wants_to_see_is_taken_all_the_same() {
 #[test]
 fn a_frame_is_as_long_as_its_parts() {
     let (producer, consumer) = pair(1);
-    producer.submit(Descriptor { len: 999, ..Descriptor::default() }, b"four", b"teen bytes");
+    let descriptor = Descriptor { len: 999, ..Descriptor::default() };
+    producer.submit(Frame { descriptor, headers: b"four", payload: b"teen bytes" });
     producer.exchange();
     consumer.exchange();
     let mut buffer = [0; 10];

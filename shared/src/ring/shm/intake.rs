@@ -5,8 +5,7 @@ use std::cell::RefMut;
 use super::end::Core;
 use super::slot::{bytes, encode};
 use super::staging::{LARGEST, Staging};
-use crate::ring::{Descriptor, Frame, Frames, HEADROOM, Headroom, MAX_FRAME, Port};
-use crate::wire::WireError;
+use crate::ring::{Frame, Frames, HEADROOM, Headroom, Port};
 
 /// The way into the ring, for the time of a call.
 pub(super) struct Intake<'a> {
@@ -99,13 +98,12 @@ impl<'a> Intake<'a> {
     /// Puts a frame into the ring as it is. Nothing may be staged before it.
     #[inline(always)]
     fn put(&self, frame: Frame<'_>) {
-        let len = frame.len();
-        if len > MAX_FRAME {
-            let claimed = u16::try_from(len).unwrap_or(u16::MAX);
-            return self.core.channel.close(WireError::FrameTooLong(claimed).into());
+        match frame.described() {
+            Ok(descriptor) => {
+                let parts = [&bytes(&encode(&descriptor)), frame.headers, frame.payload];
+                self.core.put([parts], |memory, slot, parts| memory.write_slot(slot, &parts));
+            }
+            Err(error) => self.core.channel.close(error.into()),
         }
-        let Frame { descriptor, headers, payload } = frame;
-        let header = bytes(&encode(&Descriptor { len: len as u32, ..descriptor }));
-        self.core.put([()], |memory, slot, ()| memory.write_slot(slot, &[&header, headers, payload]));
     }
 }

@@ -13,7 +13,7 @@ use super::staging::Staging;
 use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
 use crate::exec::{Signal, Source};
 use crate::report::Doorbells;
-use crate::ring::{CloseReason, Completion, Descriptor, Frame, Frames, Need, Port, ProducerPort};
+use crate::ring::{CloseReason, Completion, Frame, Frames, Need, Port, ProducerPort};
 use crate::wire::Control;
 
 /// The producer's end of a ring in shared memory.
@@ -121,10 +121,9 @@ impl Source for ShmProducer {
 port!(ShmProducer);
 
 impl ProducerPort for ShmProducer {
-    /// The frame is as long as its parts.
     #[inline(always)]
-    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
-        self.intake().submit(Frame { descriptor, headers, payload });
+    fn submit(&self, frame: Frame<'_>) {
+        self.intake().submit(frame);
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::ring::channel::{Channel, Side};
-use crate::ring::{CloseReason, Completion, Depth, Descriptor, MAX_FRAME, Port, ProducerIndex, ProducerPort};
+use crate::ring::{CloseReason, Completion, Depth, Frame, Port, ProducerIndex, ProducerPort};
 use crate::wire::{Parsed, WireError, encode_frame_header};
 
 /// The producer's end of a socket session.
@@ -45,19 +45,15 @@ impl Side for ProducerSide {
 }
 
 impl ProducerPort for SocketProducer {
-    /// The frame is as long as its parts; what the descriptor says of its length does not count.
-    fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) {
-        let len = headers.len() + payload.len();
-        if len > MAX_FRAME {
-            let claimed = u16::try_from(len).unwrap_or(u16::MAX);
-            return self.close(WireError::FrameTooLong(claimed).into());
+    fn submit(&self, frame: Frame<'_>) {
+        match frame.described() {
+            Ok(descriptor) => self.queue_slot(|outbox| {
+                outbox.push(&encode_frame_header(&descriptor));
+                outbox.push(frame.headers);
+                outbox.push(frame.payload);
+            }),
+            Err(error) => self.close(error.into()),
         }
-        let header = encode_frame_header(&Descriptor { len: len as u32, ..descriptor });
-        self.queue_slot(|outbox| {
-            outbox.push(&header);
-            outbox.push(headers);
-            outbox.push(payload);
-        });
     }
 
     fn next_completion(&self) -> Option<Completion> {
