@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use shared::ledger::{Counters, DropReason, Imbalance, RefuseReason};
 use shared::report::{
-    AppReport, BlockedReport, ConfigReport, DRIVER_MISSING, Distribution, Doorbells, DriverReport, Ending, HostReport,
-    LedgerReport, ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals,
-    WakesReport,
+    AppReport, BlockedReport, ConfigReport, Distribution, Doorbells, DriverReport, Ending, HostReport, LedgerReport,
+    ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport,
+    Warning, WarningCode,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
@@ -258,25 +258,32 @@ fn app_report(flow: &Flow, spec: String) -> AppReport {
     }
 }
 
-fn warnings(outcome: &Outcome, total: &Counters, missed: u64) -> Vec<String> {
+fn warnings(outcome: &Outcome, total: &Counters, missed: u64) -> Vec<Warning> {
     let mut warnings = Vec::new();
+    let mut warn = |code, text: String| warnings.push(Warning::new(code, text));
     if missed > 0 {
-        warnings.push(format!("{missed} wake-ups were lost: a process slept over what its peer had not rung for"));
+        let text = format!("{missed} wake-ups were lost: a process slept over what its peer had not rung for");
+        warn(WarningCode::WakeUpsLost, text);
     }
     match &outcome.driver {
-        None => warnings.push(DRIVER_MISSING.to_owned()),
-        Some(driver) => warnings.extend(starved(driver)),
+        None => warn(
+            WarningCode::DriverMissing,
+            "the driver did not report; figures of the hardware are missing".to_owned(),
+        ),
+        Some(driver) => starved(driver).into_iter().for_each(|text| warn(WarningCode::HardwareStarved, text)),
     }
     if outcome.ending == Ending::Finished && total.in_flight > 0 {
-        warnings.push(format!(
+        let text = format!(
             "{} packets were still under way when the drain timed out; raise --drain-timeout for a complete ledger",
             total.in_flight
-        ));
+        );
+        warn(WarningCode::DrainTimedOut, text);
     }
     for flow in &outcome.flows {
         let counters = flow.counters();
         if counters.accepted == 0 && counters.offered > 0 && flow.blocked(Stage::Neighbour).count() > 0 {
-            warnings.push(format!("{} waited for a neighbour that nobody knows; add it with --neighbour", flow.name()));
+            let text = format!("{} waited for a neighbour that nobody knows; add it with --neighbour", flow.name());
+            warn(WarningCode::NeighbourUnknown, text);
         }
     }
     warnings

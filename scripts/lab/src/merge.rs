@@ -4,7 +4,7 @@
 //! a file of its own. Both must agree; where the farewell is missing, the file takes its place.
 
 use serde_json::Value;
-use shared::report::{DRIVER_MISSING, DriverFile, DriverReport, ProcessReport, RunReport};
+use shared::report::{DriverFile, DriverReport, ProcessReport, RunReport, Warning, WarningCode};
 
 /// What both processes say of a run.
 #[derive(Debug, PartialEq)]
@@ -100,8 +100,9 @@ fn implausible(report: &RunReport, own: &DriverReport) -> Vec<String> {
 }
 
 fn fill_in(report: &mut RunReport, own: DriverReport) {
-    report.warnings.retain(|warning| warning != DRIVER_MISSING);
-    report.warnings.push("the driver's farewell did not arrive; its figures are from its own file".to_owned());
+    report.warnings.retain(|warning| warning.code != WarningCode::DriverMissing);
+    let text = "the driver's farewell did not arrive; its figures are from its own file";
+    report.warnings.push(Warning::new(WarningCode::FarewellMissing, text));
     report.hardware = own.hardware.clone();
     report.driver = Some(own);
 }
@@ -129,7 +130,7 @@ mod tests {
         report.ending = Ending::PeerFailed("the peer closed the connection".to_owned());
         report.driver = None;
         report.hardware = Default::default();
-        report.warnings = vec![DRIVER_MISSING.to_owned()];
+        report.warnings = vec![Warning::new(WarningCode::DriverMissing, "no driver")];
         report
     }
 
@@ -163,7 +164,8 @@ mod tests {
         assert!(changed && report.ledger.balanced, "{:?}", report.ledger);
         assert_eq!(report.driver.as_ref().map(|driver| driver.sent), Some(95));
         assert_eq!(report.hardware, file(95).sessions[0].hardware);
-        assert!(!report.warnings.iter().any(|warning| warning == DRIVER_MISSING), "{:?}", report.warnings);
+        let codes: Vec<_> = report.warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(codes, [WarningCode::FarewellMissing]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches};
 use lab::simulate::Only;
 use serde_json::Value;
 use shared::exit::one_line;
-use shared::report::{RUN_SCHEMA, RunReport};
+use shared::report::{OLD_RUN_SCHEMA, RUN_SCHEMA, RunReport};
 
 use crate::cli::Sides;
 use crate::flags::{FlagError, Given, read};
@@ -36,7 +36,7 @@ pub(crate) enum FileProblem {
     #[error("is no complete report ({0}); name one that was written with --json")]
     Malformed(#[from] serde_json::Error),
     /// It is something else.
-    #[error("its schema is {0}; use a report of schema {RUN_SCHEMA} or {COMPARE_SCHEMA}")]
+    #[error("its schema is {0}; use a report of schema {RUN_SCHEMA}, {OLD_RUN_SCHEMA} or {COMPARE_SCHEMA}")]
     UnknownSchema(String),
     /// Several runs, where one is meant.
     #[error("it holds {0} runs; use the report of a single run, of schema {RUN_SCHEMA}")]
@@ -71,7 +71,7 @@ fn load(file: &Path) -> Result<Vec<RunReport>, FileProblem> {
 fn parse(text: &str) -> Result<Vec<RunReport>, FileProblem> {
     let mut value: Value = serde_json::from_str(text)?;
     match value.get("schema").and_then(Value::as_str) {
-        Some(RUN_SCHEMA) => Ok(vec![serde_json::from_value(value)?]),
+        Some(RUN_SCHEMA | OLD_RUN_SCHEMA) => Ok(vec![serde_json::from_value(value)?]),
         Some(COMPARE_SCHEMA) => Ok(serde_json::from_value(value["runs"].take())?),
         Some(other) => Err(FileProblem::UnknownSchema(other.escape_debug().to_string())),
         None => Err(FileProblem::UnknownSchema("not told".to_owned())),
@@ -113,6 +113,7 @@ fn side<S: CommandFactory + FromArgMatches>(recorded: &Value, given: &Given) -> 
 mod tests {
     use clap::Parser;
     use netstack::process::Args as StackArgs;
+    use shared::report::{Warning, WarningCode};
 
     use super::*;
     use crate::fixture::run;
@@ -131,12 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn reports_of_the_schema_before_are_read() {
+        let mut old = serde_json::to_value(run("wait", 10, 0)).unwrap();
+        old["schema"] = OLD_RUN_SCHEMA.into();
+        old["warnings"] = serde_json::json!(["words alone"]);
+        let read = parse(&old.to_string()).unwrap();
+        assert_eq!(read[0].warnings, [Warning::new(WarningCode::Other, "words alone")]);
+    }
+
+    #[test]
     fn what_is_no_report_is_named_with_the_remedy() {
         assert!(problem("{").contains("no complete report"));
-        let unknown = problem(r#"{"schema": "pushback.run/2"}"#);
-        assert!(unknown.contains("pushback.run/2") && unknown.contains("pushback.run/1"), "{unknown}");
+        let unknown = problem(r#"{"schema": "pushback.run/3"}"#);
+        assert!(unknown.contains("pushback.run/3") && unknown.contains("pushback.run/2"), "{unknown}");
         assert!(problem("[]").contains("not told"));
-        assert!(problem(r#"{"schema": "pushback.run/1"}"#).contains("missing field"));
+        assert!(problem(r#"{"schema": "pushback.run/2"}"#).contains("missing field"));
     }
 
     #[test]

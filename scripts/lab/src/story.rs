@@ -1,7 +1,7 @@
 //! What a comparison means, in sentences that are computed from it.
 
 use shared::report::human::{count, percent, time};
-use shared::report::{RunReport, Summary};
+use shared::report::{RunReport, Summary, Warning};
 
 use crate::figures::POLICY;
 
@@ -30,9 +30,9 @@ pub(crate) fn story(runs: &[RunReport]) -> Vec<String> {
 /// Each warning once, as it was first given, with the names of all runs that it is of.
 fn warnings(runs: &[RunReport]) -> impl Iterator<Item = String> {
     let wording = |warning: &str| warning.replace(|c: char| c.is_ascii_digit() || c == '.', "");
-    let mut kinds: Vec<(String, &str, Vec<String>)> = Vec::new();
+    let mut kinds: Vec<(String, &Warning, Vec<String>)> = Vec::new();
     for (run, warning) in runs.iter().flat_map(|run| run.warnings.iter().map(move |warning| (run, warning))) {
-        let wording = wording(warning);
+        let wording = wording(&warning.text);
         match kinds.iter_mut().find(|(known, ..)| *known == wording) {
             Some((.., whose)) => whose.push(policy(run)),
             None => kinds.push((wording, warning, vec![policy(run)])),
@@ -102,6 +102,8 @@ fn where_the_delay_is(waiting: &RunReport, losing: &RunReport) -> String {
 
 #[cfg(test)]
 mod tests {
+    use shared::report::WarningCode;
+
     use super::*;
     use crate::fixture::{run, times};
 
@@ -146,12 +148,16 @@ mod tests {
         ");
     }
 
+    fn idle(share: &str) -> Warning {
+        Warning::new(WarningCode::HardwareStarved, format!("the hardware stood idle for {share} of the run"))
+    }
+
     #[test]
     fn warnings_are_passed_on_with_whose_they_are() {
         let mut starved = run("drop-newest", 100, 60);
-        starved.warnings = vec!["the hardware stood idle for 29.3 % of the run".to_owned()];
+        starved.warnings = vec![idle("29.3 %")];
         let mut likewise = run("wait", 100, 0);
-        likewise.warnings = vec!["the hardware stood idle for 1.2 % of the run".to_owned(), "another".to_owned()];
+        likewise.warnings = vec![idle("1.2 %"), Warning::new(WarningCode::Other, "another")];
         insta::assert_snapshot!(told(&[starved, likewise]), @"
         Lost: drop-newest 60 of 100 packets (60 %).
         Waiting lost none of 100, and no sender had to wait.

@@ -10,9 +10,6 @@ use crate::exec::IdleStats;
 /// Schema of the file that `driver --json` writes.
 pub const DRIVER_SCHEMA: &str = "pushback.driver/1";
 
-/// The warning of a report without the driver's part.
-pub const DRIVER_MISSING: &str = "the driver did not report; figures of the hardware are missing";
-
 /// What `driver --json` writes: every session it served.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriverFile {

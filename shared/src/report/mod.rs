@@ -10,14 +10,16 @@ mod run;
 mod summary;
 mod text;
 mod theory;
+mod warning;
 
 pub use budget::{BudgetReport, PACKET_ALLOWANCE, ProcessBudget, RoomBudget};
-pub use driver::{DRIVER_MISSING, DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
+pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
 pub use interval::{interval_header, interval_line};
 pub use json::{JsonError, JsonSink, JsonTarget};
 pub use run::{
-    AppReport, BlockedReport, ConfigReport, Doorbells, Ending, HostReport, LedgerReport, RUN_SCHEMA, RateReport,
-    RingReport, RunReport, Sample, StageReport, Totals, WakesReport,
+    AppReport, BlockedReport, ConfigReport, Doorbells, Ending, HostReport, LedgerReport, OLD_RUN_SCHEMA, RUN_SCHEMA,
+    RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport,
 };
 pub use summary::{Distribution, Summary};
 pub use theory::{EstimateReport, FigureReport, MeasuredReport, SteadyReport, TheoryReport};
+pub use warning::{Warning, WarningCode};

@@ -1,4 +1,4 @@
-//! `pushback.run/1`: everything about one run.
+//! `pushback.run/2`: everything about one run.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BudgetReport, DriverReport, EstimateReport, HardwareReport, ProcessReport, SteadyReport, Summary, TheoryReport,
+    Warning,
 };
 
 /// Schema of a run's report.
-pub const RUN_SCHEMA: &str = "pushback.run/1";
+pub const RUN_SCHEMA: &str = "pushback.run/2";
+
+/// The schema before, whose warnings have no codes. Reports of it can still be read.
+pub const OLD_RUN_SCHEMA: &str = "pushback.run/1";
 
 /// Everything about one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,7 +83,7 @@ pub struct RunReport {
     /// The session as the driver saw it, if it could tell.
     pub driver: Option<DriverReport>,
     /// What a reader must know before believing the numbers.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// Settings, as `lab run --from` takes them back.

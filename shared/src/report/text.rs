@@ -26,7 +26,7 @@ impl RunReport {
         self.write_below(out)?;
         self.budget.iter().try_for_each(|budget| write!(out, "{budget}"))?;
         self.write_apps(out)?;
-        self.warnings.iter().try_for_each(|warning| line(out, "Warning", plain(warning)))
+        self.warnings.iter().try_for_each(|warning| line(out, "Warning", plain(&warning.text)))
     }
 
     /// How it ended, and what it was.

@@ -9,7 +9,7 @@ use shared::report::{
     AppReport, BlockedReport, BudgetReport, ConfigReport, Doorbells, DriverReport, Ending, EstimateReport,
     FigureReport, HardwareReport, HostReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport, RUN_SCHEMA,
     RateReport, RingReport, RoomBudget, RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
-    WakesReport,
+    WakesReport, Warning, WarningCode,
 };
 use shared::units::Nanos;
 
@@ -112,9 +112,10 @@ pub(crate) fn interrupted() -> RunReport {
             app("voice", "cbr:name=voice,size=160B,rate=64kbit", share(400_011, 100_022, 0.123), rate(64_321.0)),
             app("backup", "poisson:name=backup,load=1.5", share(600_446, 200_171, 0.3456), rate(9_876_543.0)),
         ],
-        warnings: vec![
-            "the hardware starved for 1.23 % of the time: the machine, not the model, set the result".to_owned(),
-        ],
+        warnings: vec![Warning::new(
+            WarningCode::HardwareStarved,
+            "the hardware starved for 1.23 % of the time: the machine, not the model, set the result",
+        )],
         ..finished()
     }
 }

@@ -75,7 +75,7 @@ fn the_keys_that_do_not_move_are_there() {
         let found = json.pointer(&format!("/{}", key.replace('.', "/")));
         assert!(found.is_some_and(|value| !value.is_null()), "{key}");
     }
-    assert_eq!(json["schema"], "pushback.run/1");
+    assert_eq!(json["schema"], "pushback.run/2");
     assert_eq!(json["drops"]["DEVICE_RING_FULL"], 300_123);
 }
 

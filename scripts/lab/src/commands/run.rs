@@ -3,7 +3,7 @@
 use lab::simulate::theory_of;
 use serde::Serialize;
 use shared::exit::{Status, complain, say};
-use shared::report::{DriverFile, JsonSink, JsonTarget, RunReport};
+use shared::report::{DriverFile, JsonSink, JsonTarget, RunReport, Warning, WarningCode};
 use shared::signals::Signals;
 
 use super::{Failure, refuse_socket, runtime};
@@ -80,7 +80,7 @@ fn add_budget(report: &mut RunReport, profiler: Profiler) {
     match profiler.budget(report) {
         Ok(budget) => report.budget = Some(budget),
         Err(why) => {
-            let warning = format!("there is no budget: {why}");
+            let warning = Warning::new(WarningCode::NotProfiled, format!("there is no budget: {why}"));
             complain(format_args!("lab: warning: {warning}"));
             report.warnings.push(warning);
         }

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::thread;
 
 use shared::exec::Virtual;
-use shared::report::{EstimateReport, FigureReport, RunReport, TheoryReport};
+use shared::report::{EstimateReport, FigureReport, RunReport, TheoryReport, Warning, WarningCode};
 
 use super::judge::{Figures, beside, judge};
 use super::{Scenario, SimulateError, measure, simulate};
@@ -78,7 +78,7 @@ pub fn replicate(scenario: &Scenario, precision: Precision) -> Result<Replicated
         report.theory = Some(theory(&fit, &prediction, &estimate, &report)?);
     }
     if !precise {
-        report.warnings.push(too_wide(&estimate));
+        report.warnings.push(Warning::new(WarningCode::IntervalTooWide, too_wide(&estimate)));
     }
     report.estimate = Some(estimate);
     Ok(Replicated { report, precise })

@@ -64,11 +64,11 @@ fn a_report_is_read_from_standard_input_too() {
 fn a_report_of_another_schema_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("future.json");
-    std::fs::write(&path, r#"{"schema": "pushback.run/2"}"#).unwrap();
+    std::fs::write(&path, r#"{"schema": "pushback.run/3"}"#).unwrap();
     let output = lab(&["run", "--from", path.to_str().unwrap()]).output().unwrap();
     let said = String::from_utf8(output.stderr.clone()).unwrap();
     output.assert().code(2);
-    assert!(said.contains("pushback.run/2") && said.contains("pushback.run/1"), "{said}");
+    assert!(said.contains("pushback.run/3") && said.contains("pushback.run/2"), "{said}");
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn means_that_are_not_known_well_enough_are_called_rough() {
     let report: RunReport = serde_json::from_str(&json(rough, "")).unwrap();
     let estimate = report.estimate.unwrap();
     assert_eq!((estimate.replications, estimate.first_seed, estimate.last_seed), (3, 1, 3));
-    assert!(report.warnings.iter().any(|warning| warning.contains("still wider")), "{:?}", report.warnings);
+    assert!(report.warnings.iter().any(|warning| warning.text.contains("still wider")), "{:?}", report.warnings);
 }
 
 #[test]
