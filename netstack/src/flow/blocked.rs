@@ -30,7 +30,7 @@ impl<W> Timed<W> {
         let span = self.flow.clock.now().since(since);
         // A try that found no room is not a wait.
         if span > Nanos::ZERO {
-            self.flow.blocked.borrow_mut()[self.stage as usize].record(span);
+            self.flow.blocked.borrow_mut()[self.stage as usize].record(span.0, 1);
         }
     }
 }

@@ -18,8 +18,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 use shared::exec::{Clock, Signal};
-use shared::ledger::{Counters, DropReason, RefuseReason};
-use shared::report::Distribution;
+use shared::ledger::{Counters, DropReason, Histogram, RefuseReason};
 use shared::ring::Credits;
 use shared::units::Nanos;
 
@@ -36,9 +35,9 @@ pub struct Flow {
     first_offer: Cell<Option<Nanos>>,
     /// When the last delivered packet completed.
     last_completion: Cell<Nanos>,
-    sojourn: RefCell<Distribution>,
-    latency: RefCell<Distribution>,
-    blocked: RefCell<[Distribution; Stage::ALL.len()]>,
+    sojourn: RefCell<Histogram>,
+    latency: RefCell<Histogram>,
+    blocked: RefCell<[Histogram; Stage::ALL.len()]>,
     /// Told whenever a packet completes or dies.
     settled: Signal,
 }
@@ -118,8 +117,8 @@ impl Flow {
         counters.delivered += packets;
         counters.delivered_bytes += bytes;
         self.last_completion.set(self.last_completion.get().max(at));
-        self.sojourn.borrow_mut().record_n(at.since(accepted), packets);
-        self.latency.borrow_mut().record_n(at.since(intended), packets);
+        self.sojourn.borrow_mut().record(at.since(accepted).0, packets);
+        self.latency.borrow_mut().record(at.since(intended).0, packets);
         drop(counters);
         self.settle(bytes);
     }
@@ -185,12 +184,12 @@ impl Flow {
     }
 
     /// From accepted to completed.
-    pub fn sojourn(&self) -> Distribution {
+    pub fn sojourn(&self) -> Histogram {
         self.sojourn.borrow().clone()
     }
 
     /// From intended to completed.
-    pub fn latency(&self) -> Distribution {
+    pub fn latency(&self) -> Histogram {
         self.latency.borrow().clone()
     }
 
@@ -205,13 +204,13 @@ impl Flow {
     }
 
     /// Time spent waiting at `stage`.
-    pub fn blocked(&self, stage: Stage) -> Distribution {
+    pub fn blocked(&self, stage: Stage) -> Histogram {
         self.blocked.borrow()[stage as usize].clone()
     }
 
     /// Nanoseconds spent waiting at all stages, of waits that are over.
     pub fn blocked_ns(&self) -> u64 {
-        let sum: u128 = self.blocked.borrow().iter().map(Distribution::sum).sum();
+        let sum: u128 = self.blocked.borrow().iter().map(Histogram::sum).sum();
         u64::try_from(sum).unwrap_or(u64::MAX)
     }
 }

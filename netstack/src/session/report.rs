@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use shared::ledger::{Counters, DropReason, Imbalance, RefuseReason};
+use shared::ledger::{Counters, DropReason, Histogram, Imbalance, RefuseReason};
 use shared::report::{
-    AppReport, BlockedReport, ConfigReport, Distribution, Doorbells, DriverReport, Ending, HostReport, LedgerReport,
-    ProcessReport, RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport,
-    Warning, WarningCode,
+    AppReport, BlockedReport, ConfigReport, Doorbells, DriverReport, Ending, HostReport, LedgerReport, ProcessReport,
+    RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport, Warning,
+    WarningCode,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
@@ -37,7 +37,7 @@ const STARVED_TOLERANCE: f64 = 0.01;
 /// Renders `outcome` of `plan` on a ring of `depth` slots as a report.
 pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -> RunReport {
     let mut total = Counters::default();
-    let (mut sojourn, mut latency) = (Distribution::default(), Distribution::default());
+    let (mut sojourn, mut latency) = (Histogram::default(), Histogram::default());
     for flow in &outcome.flows {
         total += &flow.counters();
         sojourn.add(&flow.sojourn());
@@ -59,8 +59,8 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         drops: by_reason(DropReason::ALL, DropReason::name, |reason| total.dropped_for(reason)),
         refusals: by_reason(RefuseReason::ALL, RefuseReason::name, |reason| total.refused_for(reason)),
         rate: rate(&total, first_offer(&outcome.flows), last_completion(&outcome.flows)),
-        sojourn_ns: sojourn.summary(),
-        latency_ns: latency.summary(),
+        sojourn_ns: (&sojourn).into(),
+        latency_ns: (&latency).into(),
         steady: outcome.warm.and_then(|warm| steady(&warm, &outcome)),
         theory: None,
         estimate: None,
@@ -217,7 +217,7 @@ fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
 fn blocked(outcome: &Outcome) -> BlockedReport {
     let mut stages = BTreeMap::new();
     for stage in Stage::ALL {
-        let mut all = Distribution::default();
+        let mut all = Histogram::default();
         outcome.flows.iter().for_each(|flow| all.add(&flow.blocked(stage)));
         stages.insert(stage.name().to_owned(), stage_report(&all));
     }
@@ -225,8 +225,8 @@ fn blocked(outcome: &Outcome) -> BlockedReport {
     BlockedReport { stops: outcome.ring.stops, wakes: outcome.ring.wakes, total_ns, stages }
 }
 
-fn stage_report(waits: &Distribution) -> StageReport {
-    StageReport { total_ns: u64::try_from(waits.sum()).unwrap_or(u64::MAX), waits_ns: waits.summary() }
+fn stage_report(waits: &Histogram) -> StageReport {
+    StageReport { total_ns: u64::try_from(waits.sum()).unwrap_or(u64::MAX), waits_ns: waits.into() }
 }
 
 fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
@@ -252,8 +252,8 @@ fn app_report(flow: &Flow, spec: String) -> AppReport {
         spec,
         totals: totals(&counters),
         rate: rate(&counters, flow.first_offer(), flow.last_completion()),
-        sojourn_ns: flow.sojourn().summary(),
-        latency_ns: flow.latency().summary(),
+        sojourn_ns: (&flow.sojourn()).into(),
+        latency_ns: (&flow.latency()).into(),
         blocked: Stage::ALL.into_iter().map(waits).collect(),
     }
 }

@@ -331,11 +331,12 @@ fn said(reason: &ByeReason) -> String {
 }
 
 fn figures(occupancy: &Occupancy) -> OccupancyFigures {
+    let time_at = occupancy.time_at();
     OccupancyFigures {
-        mean: occupancy.mean(),
+        mean: time_at.mean(),
         most: occupancy.most(),
-        integral_ns: u64::try_from(occupancy.integral()).unwrap_or(u64::MAX),
-        p50: occupancy.time_at().value_at_quantile(0.5),
-        p99: occupancy.time_at().value_at_quantile(0.99),
+        integral_ns: u64::try_from(time_at.sum()).unwrap_or(u64::MAX),
+        p50: time_at.quantile(500),
+        p99: time_at.quantile(990),
     }
 }

@@ -63,7 +63,7 @@ pub(crate) struct App {
     /// How often its task was polled, which is how often it was woken, and once to begin.
     pub(crate) polls: u64,
     /// How often it waited at each stage, and for how long in all.
-    pub(crate) waits: [u64; Stage::ALL.len()],
+    pub(crate) waits: [u128; Stage::ALL.len()],
     pub(crate) blocked_ns: u64,
     /// What is left of its send budget.
     pub(crate) budget: Option<u64>,

@@ -20,6 +20,6 @@ pub use run::{
     AppReport, BlockedReport, ConfigReport, Doorbells, Ending, HostReport, LedgerReport, OLD_RUN_SCHEMA, RUN_SCHEMA,
     RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport,
 };
-pub use summary::{Distribution, Summary};
+pub use summary::Summary;
 pub use theory::{EstimateReport, FigureReport, MeasuredReport, SteadyReport, TheoryReport};
 pub use warning::{Warning, WarningCode};

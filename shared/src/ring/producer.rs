@@ -60,10 +60,7 @@ impl<P: ProducerPort> Producer<P> {
             port,
             depth,
             credits: Credits::new(slots),
-            slots: RefCell::new(Slots {
-                index: ProducerIndex::new(depth),
-                occupancy: Occupancy::new(clock.now(), slots),
-            }),
+            slots: RefCell::new(Slots { index: ProducerIndex::new(depth), occupancy: Occupancy::new(clock.now()) }),
             lost: Cell::new(0),
             clock,
         }

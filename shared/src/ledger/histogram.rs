@@ -1,0 +1,290 @@
+//! How often each value occurred: exact sums, and counts in buckets that are at most 0.1 % wide.
+//!
+//! The layout is that of an HdrHistogram with three significant digits over all of `u64`: values below 2048 have
+//! a bucket each; from there on each doubling is divided into 1024 buckets. The counts lie in small pieces,
+//! which are allocated when a value first falls into them. So a histogram of equal values takes half a kilobyte,
+//! and no value is too large for one.
+//!
+//! ```
+//! use shared::ledger::Histogram;
+//!
+//! let mut times = Histogram::default();
+//! times.record(1_500, 99);
+//! times.record(u64::MAX, 1);
+//! assert_eq!((times.count(), times.min(), times.max()), (100, 1_500, u64::MAX));
+//! assert_eq!((times.quantile(500), times.quantile(999)), (1_500, u64::MAX));
+//! ```
+
+/// Buckets of each doubling, as a power of two: 1024 of them are within 0.1 %.
+const DIGITS: u32 = 10;
+const BUCKETS_PER_DOUBLING: usize = 1 << DIGITS;
+/// Counts of one piece: 512 bytes.
+const PIECE: usize = 64;
+/// Behind all pieces that there can be, which are 880.
+const ABSENT: u16 = u16::MAX;
+
+/// How often each value occurred. A value may count many times, and so stand for a span of time.
+#[derive(Debug, Clone)]
+pub struct Histogram {
+    /// Which piece of all is the first of `directory`.
+    first: usize,
+    /// Where in `counts` each piece lies, in pieces; [`ABSENT`] if nothing has fallen into it.
+    directory: Vec<u16>,
+    counts: Vec<u64>,
+    /// In a wider integer than any of the counts: as long as this fits into 64 bits, so does each of them,
+    /// and the sum into 128. [`Histogram::is_exact`] asks for that once, and no record has to.
+    total: u128,
+    sum: u128,
+    min: u64,
+    max: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { first: 0, directory: Vec::new(), counts: Vec::new(), total: 0, sum: 0, min: u64::MAX, max: 0 }
+    }
+}
+
+impl Histogram {
+    /// Counts `value` that many times, for the price of once.
+    #[inline]
+    pub fn record(&mut self, value: u64, times: u64) {
+        if times == 0 {
+            return;
+        }
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.total += u128::from(times);
+        // A product of two words fits; what the sum of products does is said at `total`.
+        self.sum = self.sum.wrapping_add(u128::from(value) * u128::from(times));
+        let count = self.count_of(bucket(value));
+        *count = count.wrapping_add(times);
+    }
+
+    /// The count of a bucket.
+    #[inline]
+    fn count_of(&mut self, bucket: usize) -> &mut u64 {
+        let (piece, within) = (bucket / PIECE, bucket % PIECE);
+        // Wraps below `first`, and is then behind the directory as well.
+        let place = self.directory.get(piece.wrapping_sub(self.first)).map_or(ABSENT, |place| *place);
+        let at = usize::from(place) * PIECE + within;
+        // The bounds have to be checked anyway, and an absent piece is out of them.
+        if at >= self.counts.len() {
+            return self.count_of_new(piece, within);
+        }
+        &mut self.counts[at]
+    }
+
+    /// Allocates a piece.
+    #[cold]
+    fn count_of_new(&mut self, piece: usize, within: usize) -> &mut u64 {
+        if self.directory.is_empty() {
+            self.first = piece;
+        }
+        if piece < self.first {
+            self.directory.splice(..0, std::iter::repeat_n(ABSENT, self.first - piece));
+            self.first = piece;
+        }
+        let entry = piece - self.first;
+        if entry >= self.directory.len() {
+            self.directory.resize(entry + 1, ABSENT);
+        }
+        let at = self.counts.len();
+        // At most 880, the highest bucket's piece.
+        self.directory[entry] = (at / PIECE) as u16;
+        self.counts.resize(at + PIECE, 0);
+        &mut self.counts[at + within]
+    }
+
+    /// Adds another histogram to this one.
+    pub fn add(&mut self, other: &Self) {
+        for (bucket, times) in other.buckets() {
+            let count = self.count_of(bucket);
+            *count = count.wrapping_add(times);
+        }
+        self.total += other.total;
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// How many values were counted.
+    pub fn count(&self) -> u128 {
+        self.total
+    }
+
+    /// The exact sum.
+    pub fn sum(&self) -> u128 {
+        self.sum
+    }
+
+    /// The exact mean, zero if nothing was counted.
+    pub fn mean(&self) -> f64 {
+        if self.total == 0 { 0.0 } else { self.sum as f64 / self.total as f64 }
+    }
+
+    /// The smallest value, exact; zero if nothing was counted.
+    pub fn min(&self) -> u64 {
+        if self.total == 0 { 0 } else { self.min }
+    }
+
+    /// The largest value, exact; zero if nothing was counted.
+    pub fn max(&self) -> u64 {
+        self.max
+    }
+
+    /// Whether every count and the sum could be held: if more than 2^64 - 1 values were counted, they need not be
+    /// right, and a report has to say so.
+    pub fn is_exact(&self) -> bool {
+        u64::try_from(self.total).is_ok()
+    }
+
+    /// So many thousandths of the values are at most this: within 0.1 %, and never outside of what was recorded.
+    /// Zero if nothing was counted.
+    pub fn quantile(&self, thousandths: u16) -> u64 {
+        // In integers: 0.999 of a thousand is 999, and not a little more.
+        let rank = (self.total * u128::from(thousandths)).div_ceil(1000).max(1);
+        let mut passed = 0;
+        let found = self.buckets().find(|(_, count)| {
+            passed += u128::from(*count);
+            passed >= rank
+        });
+        found.map_or(self.max, |(bucket, _)| highest(bucket).clamp(self.min(), self.max))
+    }
+
+    /// Buckets with something in them, in ascending order, and how much.
+    fn buckets(&self) -> impl Iterator<Item = (usize, u64)> {
+        let pieces = self.directory.iter().zip(self.first..).filter(|(place, _)| **place != ABSENT);
+        let counts = pieces.flat_map(|(place, piece)| {
+            let at = usize::from(*place) * PIECE;
+            (piece * PIECE..).zip(self.counts[at..at + PIECE].iter().copied())
+        });
+        counts.filter(|(_, count)| *count > 0)
+    }
+}
+
+/// The number of the bucket into which `value` falls.
+#[inline]
+fn bucket(value: u64) -> usize {
+    // How often the value has to be halved to come below 2048; the bit that is set saves a case for small ones.
+    let halvings = u64::BITS - 1 - DIGITS - (value | BUCKETS_PER_DOUBLING as u64).leading_zeros();
+    // Below 2048, so nothing is cut where a word is shorter.
+    (halvings as usize) * BUCKETS_PER_DOUBLING + (value >> halvings) as usize
+}
+
+/// The largest value that falls into `bucket`.
+fn highest(bucket: usize) -> u64 {
+    let halvings = (bucket / BUCKETS_PER_DOUBLING).saturating_sub(1);
+    let lowest = ((bucket - halvings * BUCKETS_PER_DOUBLING) as u64) << halvings;
+    // Not `(lowest + width) - 1`: behind the last bucket there is no number.
+    lowest + ((1 << halvings) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    impl Histogram {
+        /// Bytes on the heap.
+        fn heap(&self) -> usize {
+            self.directory.capacity() * size_of::<u16>() + self.counts.capacity() * size_of::<u64>()
+        }
+    }
+
+    fn of(values: &[u64]) -> Histogram {
+        let mut all = Histogram::default();
+        values.iter().for_each(|value| all.record(*value, 1));
+        all
+    }
+
+    /// All orders of magnitude.
+    fn values() -> impl Strategy<Value = Vec<u64>> {
+        prop::collection::vec((any::<u64>(), 0..64u32).prop_map(|(value, shift)| value >> shift), 1..400)
+    }
+
+    #[test]
+    fn buckets_follow_each_other_and_each_value_is_in_its_own() {
+        for number in 0..56_320 {
+            let last = highest(number);
+            assert_eq!(bucket(last), number);
+            if last < u64::MAX {
+                assert_eq!(bucket(last + 1), number + 1, "behind {last}");
+            }
+        }
+        assert_eq!((highest(56_319), bucket(u64::MAX)), (u64::MAX, 56_319));
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_those_of_the_sorted_values(mut values in values(), thousandths in 0..=1000u16) {
+            let all = of(&values);
+            values.sort_unstable();
+            let rank = (values.len() * usize::from(thousandths)).div_ceil(1000).max(1);
+            let (exact, told) = (values[rank - 1], all.quantile(thousandths));
+            prop_assert!(told >= exact && told - exact <= exact / 1024, "{told} for {exact}");
+            prop_assert!((all.min()..=all.max()).contains(&told));
+            prop_assert_eq!((all.min(), all.max()), (values[0], values[values.len() - 1]));
+            prop_assert_eq!(all.sum(), values.iter().map(|value| u128::from(*value)).sum::<u128>());
+        }
+
+        #[test]
+        fn what_is_added_counts_as_if_it_had_been_recorded(left in values(), right in values()) {
+            let mut sum = of(&left);
+            sum.add(&of(&right));
+            let whole = of(&[left, right].concat());
+            prop_assert_eq!((sum.count(), sum.sum(), sum.min(), sum.max()), (whole.count(), whole.sum(), whole.min(), whole.max()));
+            prop_assert!(sum.buckets().eq(whole.buckets()));
+        }
+    }
+
+    /// Past an hour, where quantiles used to end below the mean.
+    #[test]
+    fn hours_and_centuries_are_times_like_others() {
+        let day = 86_400_000_000_000;
+        let mut all = of(&[day; 100]);
+        assert_eq!((all.quantile(500), all.quantile(990), all.mean() as u64), (day, day, day));
+        all.record(u64::MAX, 300);
+        assert_eq!((all.quantile(500), all.quantile(250)), (u64::MAX, highest(bucket(day))));
+    }
+
+    /// The bucket of 2048 ends at 2049, and that of 65 536 at 65 599.
+    #[test]
+    fn no_quantile_is_above_the_maximum_or_below_the_minimum() {
+        for full in [2_048, 4_096, 40_001, 65_536] {
+            let mut held = Histogram::default();
+            held.record(full, 7_000_000_000);
+            assert_eq!((held.quantile(1), held.quantile(500), held.quantile(1000)), (full, full, full));
+        }
+        assert_eq!(Histogram::default().quantile(500), 0);
+    }
+
+    #[test]
+    fn only_what_is_touched_takes_memory() {
+        let mut all = Histogram::default();
+        assert_eq!(all.heap(), 0);
+        (0..1000).for_each(|nanos| all.record(12_304_000 + nanos, 1));
+        assert!(all.heap() < 1024, "{}", all.heap());
+        // Three orders of magnitude in small steps: from 10 us to 10 ms.
+        (0..10_000).for_each(|step| all.record(step * 1_000, 1));
+        assert!(all.heap() < 160 * 1024, "{}", all.heap());
+        all.record(0, 1);
+        all.record(u64::MAX, 1);
+        assert_eq!((all.quantile(0), all.quantile(1000)), (0, u64::MAX));
+        let all = of(&[u64::MAX, 0, 12_304]);
+        assert!(all.heap() < 4096, "the pieces between are not there: {}", all.heap());
+    }
+
+    #[test]
+    fn what_no_longer_fits_is_not_called_exact() {
+        let mut all = Histogram::default();
+        all.record(u64::MAX, u64::MAX);
+        assert!(all.is_exact());
+        assert_eq!(all.sum(), u128::from(u64::MAX) * u128::from(u64::MAX));
+        all.record(0, 0);
+        assert_eq!((all.min(), all.is_exact()), (u64::MAX, true), "nothing was counted");
+        all.record(5, 1);
+        assert!(!all.is_exact());
+    }
+}
