@@ -99,7 +99,7 @@ impl RunError {
 /// # Errors
 /// [`RunError`] if there is no report; a run that ended early has one, and a status that says so.
 pub fn run(args: &Args) -> Result<Status, RunError> {
-    let length = Plan::check(&args.stack)?;
+    let length = Plan::check(&args.stack, args.common.depth)?;
     let sink = args.common.json.as_ref().map(JsonTarget::open).transpose()?;
     let system = |what| move |cause| RunError::System { what, cause };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
             greeted = connect(path, args.common.depth, stack.transport, stack.connect_timeout, &guests) => greeted?,
             () = signals.next() => return Err(RunError::Interrupted),
         };
-        let plan = Plan::new(stack, length, args.common.seed, link(&greeted))?;
+        let plan = Plan::new(stack, length, args.common.seed, greeted.depth, link(&greeted))?;
         on_a_thread(args.clone(), greeted, plan, stop, signals).await
     })?;
     publish(args, sink, &report)?;
@@ -170,7 +170,7 @@ fn run_on(
     let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), args.common.idle);
     let (idle, cpu_before) = (park.stats(), process_cpu_time());
     let clock = Clock::starting_at(monotonic_now());
-    let ring = Producer::new(Rc::clone(&port), depth, clock.clone());
+    let ring = Producer::with_wake_point(Rc::clone(&port), depth, plan.wake_point, clock.clone());
     let (tasks_clock, tasks_plan, watch) = (clock.clone(), plan.clone(), watcher(args));
     let outcome = run_tasks(&clock, park, |tasks| run_stack(tasks, tasks_clock, ring, tasks_plan, interrupt, watch))?;
     let context = Context {

@@ -8,6 +8,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
+use shared::ring::{Depth, WakePoint, WakePointError};
 use shared::units::Nanos;
 use shared::wire::TransportKind;
 
@@ -25,6 +26,14 @@ pub struct StackSettings {
     /// Places of the queue in front of the ring, for drop-oldest.
     #[arg(long, value_name = "N", env = "PUSHBACK_TXQUEUE", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub txqueue: u32,
+
+    /// How many slots must be free before senders that wait for room are served: each (1), half (of the depth) or N.
+    ///
+    /// Each keeps the ring full and wakes the stack for each packet; half wakes it once for half a ring, and
+    /// shortens the time that a packet spends in the ring. [default: half under the policy wait, each under others]
+    #[arg(long, value_name = "each|half|N", env = "PUSHBACK_WAKE")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<WakePoint>,
 
     /// Traffic, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff or reqresp;
     /// keys are name, size, burst, rate, load, budget, when-blocked, on, off, think, distribution and to.
@@ -89,6 +98,16 @@ pub struct StackSettings {
         default_values = ["10.0.0.2=02:00:00:00:00:02", "fd00::2=02:00:00:00:00:02"]
     )]
     pub neighbour: Vec<Neighbour>,
+}
+
+impl StackSettings {
+    /// Slots that must be free before senders that wait for room are served, in a ring of `depth` slots.
+    ///
+    /// # Errors
+    /// [`WakePointError::AboveDepth`].
+    pub fn wake_point(&self, depth: Depth) -> Result<u32, WakePointError> {
+        self.wake.unwrap_or(self.policy.default_wake()).slots(depth)
+    }
 }
 
 /// The standard library's message names no remedy.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use shared::ledger::Counters;
+use shared::ledger::{Counters, Histogram};
 use shared::report::{DriverReport, Ending, Sample};
 use shared::ring::RingStats;
 use shared::units::Nanos;
@@ -24,6 +24,8 @@ pub struct Outcome {
     pub ring: RingStats,
     /// Slots held, as the device sees them.
     pub occupancy: OccupancyFigures,
+    /// How late each wake-up was, be it by a timer or by room in the ring.
+    pub late: Histogram,
     /// Nanoseconds that completed frames held their slots, summed packet by packet.
     pub held_ns: u64,
     /// Packets still under way, by the ring's and the queue's own count.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use shared::ring::{Depth, WakePointError};
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
 use crate::app::{Horizon, ResolveError, ResolvedApp, resolve_all};
@@ -14,6 +15,8 @@ use crate::stack::{MacAddr, Policy, Routes};
 pub struct Plan {
     /// What the device does when the ring is full.
     pub policy: Policy,
+    /// Slots that must be free before senders that wait for room are served.
+    pub wake_point: u32,
     /// How the layers call each other.
     pub dispatch: Dispatch,
     /// Places of the device's queue.
@@ -63,6 +66,9 @@ pub enum PlanError {
         /// Where its packets should go.
         to: IpAddr,
     },
+    /// A wake point above the depth in force.
+    #[error("--wake: {0}")]
+    WakePoint(#[from] WakePointError),
     /// Hardly any time between two samples.
     #[error("--interval {0}: samples need time between them; use at least {LEAST_INTERVAL}, as in 1s")]
     ShortInterval(Nanos),
@@ -100,11 +106,17 @@ const DEFAULT_DURATION: Nanos = Nanos::from_secs(5);
 const OUR_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
 impl Plan {
-    /// Resolves `settings` for a link of rate `link`.
+    /// Resolves `settings` for a ring of `depth` slots and a link of rate `link`.
     ///
     /// # Errors
     /// [`PlanError`], naming the flag and the remedy.
-    pub fn new(settings: &StackSettings, length: Length, seed: u64, link: LinkRate) -> Result<Self, PlanError> {
+    pub fn new(
+        settings: &StackSettings,
+        length: Length,
+        seed: u64,
+        depth: Depth,
+        link: LinkRate,
+    ) -> Result<Self, PlanError> {
         let apps = resolve_all(&settings.apps, link, PAYLOAD_LIMIT)?;
         let routes = routes(settings);
         for app in &apps {
@@ -113,6 +125,7 @@ impl Plan {
         }
         Ok(Self {
             policy: settings.policy,
+            wake_point: settings.wake_point(depth)?,
             dispatch: settings.dispatch,
             txqueue: settings.txqueue,
             seed,
@@ -128,14 +141,14 @@ impl Plan {
         })
     }
 
-    /// Finds what is wrong with `settings` whatever the link is, before a driver is bothered.
+    /// Finds what is wrong with `settings` and our own `depth` whatever the link is, before a driver is bothered.
     ///
     /// # Errors
     /// [`PlanError`], naming the flag and the remedy.
-    pub fn check(settings: &StackSettings) -> Result<Length, PlanError> {
+    pub fn check(settings: &StackSettings, depth: Depth) -> Result<Length, PlanError> {
         let length = Length::of(settings)?;
         // No link is so slow that a share of it would be too fast.
-        Self::new(settings, length, 0, LinkRate::Limited(BitRate(1))).map(|_| length)
+        Self::new(settings, length, 0, depth, LinkRate::Limited(BitRate(1))).map(|_| length)
     }
 
     /// What each app is told to offer.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use shared::ledger::{Counters, DropReason, Histogram, Imbalance, RefuseReason};
 use shared::report::{
     AppReport, BlockedReport, ConfigReport, Doorbells, DriverReport, Ending, HostReport, LedgerReport, ProcessReport,
-    RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport, Warning,
-    WarningCode,
+    RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport, WakeupsReport,
+    Warning, WarningCode,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
@@ -70,6 +70,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         hardware,
         doorbells,
         wakes: wakes(&context.process, outcome.driver.as_ref(), total.delivered),
+        wakeups: WakeupsReport { late_ns: outcome.late.summary() },
         violation: outcome.violation.map(str::to_owned),
         apps: outcome
             .flows
@@ -233,6 +234,7 @@ fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
     let txqueue = if plan.policy.has_queue() { plan.txqueue } else { 0 };
     RingReport {
         depth: depth.get(),
+        wake_point: plan.wake_point,
         txqueue,
         capacity: u64::from(depth.get()) + u64::from(txqueue),
         occupancy_mean: outcome.occupancy.mean,

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, select_all};
 use shared::exec::{Clock, Interrupt, Signal, Tasks};
+use shared::ledger::Histogram;
 use shared::report::{Ending, Sample};
 use shared::ring::{CloseReason, Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
@@ -55,6 +56,8 @@ pub async fn run_stack<P: ProducerPort + 'static>(
 ) -> Outcome {
     let began = clock.now();
     let stack = Stack::new(&clock, ring, &plan);
+    let late = Rc::clone(&stack.late);
+    clock.on_late_wakeup(move |span| late.borrow_mut().record(span));
     stack.spawn_device(&tasks);
     let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
     let sampler = stack.spawn_sampler(&tasks, began, plan.interval, watch);
@@ -83,6 +86,8 @@ struct Stack<P> {
     device: Rc<RingDevice<P>>,
     /// Starts an app on the layers above the device.
     start: Start,
+    /// How late each wake-up was.
+    late: Rc<RefCell<Histogram>>,
     interrupted: Cell<bool>,
     /// Whether we said farewell.
     said: Cell<bool>,
@@ -126,6 +131,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             flows,
             device,
             start,
+            late: Rc::default(),
             interrupted: Cell::default(),
             said: Cell::default(),
             bye: RefCell::default(),
@@ -296,6 +302,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             flows: self.flows.all(),
             ring: ring.stats(),
             occupancy: ring.with_occupancy(figures),
+            late: self.late.borrow().clone(),
             held_ns: self.device.held_ns(),
             under_way,
             lost_at_submit: ring.lost(),

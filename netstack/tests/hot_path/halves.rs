@@ -85,7 +85,7 @@ impl Halves {
         let named = |name: &str, flags: &[String]| [&[name.to_owned()], flags].concat();
         let stack = Args::parse_from(named("netstack", &self.stack)).stack;
         let settings = Settings::parse_from(named("driver", &self.driver)).driver;
-        let plan = Plan::new(&stack, Plan::check(&stack).unwrap(), 1, settings.link).unwrap();
+        let plan = Plan::new(&stack, Plan::check(&stack, depth).unwrap(), 1, depth, settings.link).unwrap();
         // Where time jumps, an app that never waits would send for ever at one and the same moment.
         let stack_cost = if self.in_virtual_time { Nanos::from_micros(2) } else { Nanos::ZERO };
         let plan = Plan { stack_cost, ..plan };
@@ -104,7 +104,7 @@ impl Halves {
             false => (Clock::starting_at(monotonic_now()), None),
         };
         let park = Both { producer: Rc::clone(producer), consumer: Rc::clone(consumer), jumps };
-        let ring = Producer::new(Rc::clone(producer), depth, clock.clone());
+        let ring = Producer::with_wake_point(Rc::clone(producer), depth, plan.wake_point, clock.clone());
         let (served, stack_clock) = (serve(Rc::clone(consumer), clock.clone(), setup), clock.clone());
         run(&clock, park, |tasks| {
             tasks.spawn(async { drop(served.await) });

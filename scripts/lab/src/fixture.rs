@@ -46,6 +46,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         hardware: driver.hardware.clone(),
         doorbells: Default::default(),
         wakes: Default::default(),
+        wakeups: Default::default(),
         violation: None,
         apps: Vec::new(),
         series: Vec::new(),

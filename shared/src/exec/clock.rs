@@ -1,6 +1,7 @@
 //! The time that tasks see, and the timers that they wait on.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use crate::units::Nanos;
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Rc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
     now: Cell<Nanos>,
     timers: RefCell<Timers>,
@@ -24,6 +25,14 @@ struct Inner {
     next_turn: RefCell<Vec<Waker>>,
     /// Reused between turns, so that beginning one allocates nothing.
     beginning: RefCell<Vec<Waker>>,
+    /// Is called with how late each wake-up was, if anyone wants to know.
+    on_late: OnceCell<Box<dyn Fn(Nanos)>>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("now", &self.now).field("timers", &self.timers).finish_non_exhaustive()
+    }
 }
 
 impl Clock {
@@ -65,9 +74,28 @@ impl Clock {
         self.0.timers.borrow().next()
     }
 
+    /// Has `record` called with how late each wake-up is from now on: for a timer, now minus its deadline;
+    /// for a sender that waited for room, now minus the completion time that made the room. Only the first
+    /// call has an effect.
+    pub fn on_late_wakeup(&self, record: impl Fn(Nanos) + 'static) {
+        let _ = self.0.on_late.set(Box::new(record));
+    }
+
+    /// A task is woken now that could have run at `due`.
+    pub fn note_late(&self, due: Nanos) {
+        if let Some(record) = self.0.on_late.get() {
+            record(self.now().since(due));
+        }
+    }
+
     /// Wakes the earliest group of due timers (one instant, one order).
     pub(super) fn fire_due(&self) -> bool {
-        self.0.timers.borrow_mut().fire_due(self.now()) > 0
+        // The hardware's timers are not wake-ups of the stack: the room that they make is.
+        let noted = |at, order| match order {
+            Order::Completion => {}
+            Order::Arrival => self.note_late(at),
+        };
+        self.0.timers.borrow_mut().fire_due(self.now(), noted) > 0
     }
 
     /// Wakes the tasks that yielded in the turn before.

@@ -58,6 +58,15 @@ pub trait Source {
 #[derive(Debug, Default)]
 pub struct Virtual {
     now: Nanos,
+    wake_latency: Nanos,
+}
+
+impl Virtual {
+    /// Virtual time in which each sleep lasts `wake_latency` longer than it was meant to, as on a machine that
+    /// takes that long to wake a CPU. What becomes due meanwhile is served at the same time.
+    pub fn waking_late(wake_latency: Nanos) -> Self {
+        Self { wake_latency, ..Self::default() }
+    }
 }
 
 impl Park for Virtual {
@@ -72,7 +81,7 @@ impl Park for Virtual {
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
         match deadline {
             Some(at) => {
-                self.now = at;
+                self.now = at + self.wake_latency;
                 true
             }
             None => false,

@@ -83,6 +83,30 @@ mod tests {
         assert_eq!(*seen.borrow(), ["c", "a", "b"]);
     }
 
+    /// What `record` hears of a run in which a task sleeps until each of `deadlines`, or at once if it is too late.
+    fn lateness(wake_latency: u64, deadlines: [u64; 3]) -> Vec<u64> {
+        let (clock, late) = (Clock::default(), Rc::new(RefCell::new(Vec::new())));
+        let (inner, seen) = (clock.clone(), Rc::clone(&late));
+        clock.on_late_wakeup(move |span| seen.borrow_mut().push(span.0));
+        let done = run(&clock, Virtual::waking_late(Nanos(wake_latency)), |_| async move {
+            // The hardware's own timers are no wake-ups of the stack.
+            inner.sleep_until_as(Order::Completion, Nanos(5)).await;
+            for at in deadlines {
+                inner.sleep_until(Nanos(at)).await;
+            }
+        });
+        assert_eq!(done, Ok(()));
+        late.take()
+    }
+
+    #[test]
+    fn each_timer_is_as_late_as_the_sleep_that_it_ends() {
+        assert_eq!(lateness(0, [10, 20, 30]), [0, 0, 0]);
+        assert_eq!(lateness(7, [40, 60, 80]), [7, 7, 7]);
+        // The second deadline has come when the first sleep ends, so that task never sleeps for it.
+        assert_eq!(lateness(15, [40, 50, 100]), [15, 15]);
+    }
+
     #[test]
     fn a_task_that_yields_lets_the_others_run() {
         let clock = Clock::default();

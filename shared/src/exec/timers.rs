@@ -47,6 +47,11 @@ impl Entry {
         self.key as u64 & !(1 << OWNER_BITS)
     }
 
+    fn order(self) -> Order {
+        // The bit above the owner's: set for the later of both orders.
+        if self.key >> OWNER_BITS & 1 == 0 { Order::Completion } else { Order::Arrival }
+    }
+
     /// Instant and order: equal for timers that fire together.
     fn group(self) -> u128 {
         self.key >> OWNER_BITS
@@ -135,7 +140,8 @@ impl Timers {
 
     /// Removes the earliest timers that share one instant and one order, due by `now`, and wakes
     /// their tasks in order of creation. Returns how many there were.
-    pub(super) fn fire_due(&mut self, now: Nanos) -> usize {
+    /// `noted` is called with the deadline and the order of each.
+    pub(super) fn fire_due(&mut self, now: Nanos, noted: impl Fn(Nanos, Order)) -> usize {
         let mut group = None;
         let mut fired = 0;
         while let Some(Reverse(entry)) = self.heap.peek().copied() {
@@ -149,6 +155,7 @@ impl Timers {
                 // Only queues the task, so nobody re-enters these timers.
                 slot.waker.wake_by_ref();
                 self.free.push(entry.slot);
+                noted(entry.at(), entry.order());
                 fired += 1;
             }
             self.drop_stale();
@@ -190,9 +197,9 @@ mod tests {
         let mut timers = Timers::default();
         timers.insert(Nanos(5), Order::Arrival, waker());
         timers.insert(Nanos(5), Order::Completion, waker());
-        assert_eq!(timers.fire_due(Nanos(5)), 1, "one order at a time");
-        assert_eq!(timers.fire_due(Nanos(5)), 1);
-        assert_eq!(timers.fire_due(Nanos(5)), 0);
+        assert_eq!(timers.fire_due(Nanos(5), |_, _| ()), 1, "one order at a time");
+        assert_eq!(timers.fire_due(Nanos(5), |_, _| ()), 1);
+        assert_eq!(timers.fire_due(Nanos(5), |_, _| ()), 0);
     }
 
     #[test]
@@ -203,8 +210,8 @@ mod tests {
         timers.cancel(early);
         assert_eq!(timers.next(), Some(Nanos(9)));
         timers.cancel(early);
-        assert_eq!(timers.fire_due(Nanos(8)), 0);
-        assert_eq!(timers.fire_due(Nanos(9)), 1);
+        assert_eq!(timers.fire_due(Nanos(8), |_, _| ()), 0);
+        assert_eq!(timers.fire_due(Nanos(9), |_, _| ()), 1);
     }
 
     #[test]
@@ -226,7 +233,7 @@ mod tests {
         let stale = timers.insert(Nanos(5), Order::Arrival, waker());
         timers.cancel(stale);
         timers.insert(Nanos(7), Order::Arrival, waker());
-        assert_eq!(timers.fire_due(Nanos(6)), 1);
+        assert_eq!(timers.fire_due(Nanos(6), |_, _| ()), 1);
         assert_eq!(timers.next(), Some(Nanos(7)));
     }
 }

@@ -18,7 +18,7 @@ pub use interval::{interval_header, interval_line};
 pub use json::{JsonError, JsonSink, JsonTarget};
 pub use run::{
     AppReport, BlockedReport, ConfigReport, Doorbells, Ending, HostReport, LedgerReport, OLD_RUN_SCHEMA, RUN_SCHEMA,
-    RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport,
+    RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport, WakeupsReport,
 };
 pub use summary::Summary;
 pub use theory::{EstimateReport, FigureReport, MeasuredReport, SteadyReport, TheoryReport};

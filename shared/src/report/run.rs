@@ -71,6 +71,9 @@ pub struct RunReport {
     /// Wakes from sleep.
     #[serde(default)]
     pub wakes: WakesReport,
+    /// How late the stack's wake-ups were.
+    #[serde(default)]
+    pub wakeups: WakeupsReport,
     /// What the driver did that no honest peer does, in one word; nothing if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violation: Option<String>,
@@ -191,6 +194,9 @@ pub struct StageReport {
 pub struct RingReport {
     /// Slots in force.
     pub depth: u32,
+    /// Slots that had to be free before senders that waited for room were served; 0 in reports that do not say.
+    #[serde(default)]
+    pub wake_point: u32,
     /// Places of the device's own queue.
     pub txqueue: u32,
     /// Both together.
@@ -233,6 +239,14 @@ pub struct WakesReport {
     pub netstack_per_thousand: f64,
     /// The driver; nothing if it could not tell.
     pub driver_per_thousand: Option<f64>,
+}
+
+/// How late the stack's wake-ups were.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct WakeupsReport {
+    /// From when a task could have run to when it did. For a timer that is its deadline; for senders that
+    /// waited for room, the time at which the hardware completed the frame that made the room.
+    pub late_ns: Summary,
 }
 
 /// One app.

@@ -12,6 +12,10 @@ use std::task::{Context, Poll, Waker};
 ///
 /// A released credit goes to the head of the line before anybody else can see it, so nobody
 /// overtakes, and as many waiters are woken as the credits suffice for. Clones share the pool.
+///
+/// A pool may have a *wake point*: once a taker has joined the line, the line is served only when at
+/// least that many credits are free, and takers that arrive meanwhile queue behind it. The rule depends
+/// on credits alone, so it is the same in real and in virtual time, awake or asleep.
 #[derive(Debug, Clone)]
 pub struct Credits {
     state: Rc<RefCell<State>>,
@@ -20,6 +24,8 @@ pub struct Credits {
 #[derive(Debug)]
 struct State {
     available: u64,
+    /// Credits that must be free before the line is served; 0 if any number will do.
+    wake_point: u64,
     /// Waiters in order of arrival, as indices of `waiters`.
     line: VecDeque<usize>,
     waiters: Vec<Waiter>,
@@ -38,11 +44,19 @@ enum Waiter {
 }
 
 impl Credits {
-    /// A pool with all of its credits free.
+    /// A pool with all of its credits free, which serves its line with whatever is released.
     pub fn new(total: u64) -> Self {
+        Self::with_wake_point(total, 0)
+    }
+
+    /// A pool with all of its credits free, which serves its line only when `wake_point` of them are free. A wake
+    /// point above `total` would never be reached.
+    pub fn with_wake_point(total: u64, wake_point: u64) -> Self {
+        debug_assert!(wake_point <= total, "a line that waits for {wake_point} of {total} credits is never served");
         Self {
             state: Rc::new(RefCell::new(State {
                 available: total,
+                wake_point,
                 line: VecDeque::new(),
                 waiters: Vec::new(),
                 vacant: Vec::new(),
@@ -102,6 +116,14 @@ impl Credits {
         self.state.borrow().available
     }
 
+    /// How many credits must be released before the head of the line is served; `None` if the line is empty.
+    pub fn shortfall(&self) -> Option<u64> {
+        let state = self.state.borrow();
+        let &place = state.line.front()?;
+        let Waiter::Waiting { need, .. } = state.waiters[place] else { return None };
+        Some(state.wake_point.max(need).saturating_sub(state.available))
+    }
+
     /// How many wait in line.
     pub fn waiting(&self) -> usize {
         self.state.borrow().line.len()
@@ -135,18 +157,25 @@ impl State {
 
     fn release(&mut self, amount: u64) {
         self.available += amount;
-        if self.stopped && amount > 0 {
+        let served = self.serve_line();
+        // Below the wake point the room is there, but the waiters in line do not get it yet.
+        if self.stopped && amount > 0 && (served || self.line.is_empty()) {
             self.stopped = false;
             self.wakes += 1;
         }
-        self.serve_line();
-        // Whoever is still in line was not served by this release: the pool stays stopped for it.
-        if !self.line.is_empty() {
+        // The waiters that are left found no room in this release: the pool is stopped again for them.
+        if served && !self.line.is_empty() {
             self.stop();
         }
     }
 
-    fn serve_line(&mut self) {
+    /// Grants free credits to the head of the line, if the wake point is reached. Returns whether any waiter got some.
+    fn serve_line(&mut self) -> bool {
+        let before = self.line.len();
+        // Checked once: below it, the credits that are left when the first waiters have theirs serve the next ones.
+        if self.available < self.wake_point {
+            return false;
+        }
         while let Some(&place) = self.line.front() {
             let Waiter::Waiting { need, waker } = &self.waiters[place] else { break };
             if *need > self.available {
@@ -157,6 +186,7 @@ impl State {
             self.waiters[place] = Waiter::Granted;
             self.line.pop_front();
         }
+        self.line.len() < before
     }
 
     fn join(&mut self, need: u64, waker: &Waker) -> usize {
@@ -314,6 +344,39 @@ mod tests {
     }
 
     #[test]
+    fn the_line_is_served_at_the_wake_point_and_takers_queue_behind_it() {
+        let pool = Credits::with_wake_point(5, 3);
+        pool.try_acquire(5).unwrap().spend();
+        let mut waiters: Vec<_> = (0..4).map(|_| pool.acquire(1)).collect();
+        assert!(waiters.iter_mut().all(|waiter| poll(waiter).is_none()));
+        assert_eq!((pool.shortfall(), pool.stops_and_wakes()), (Some(3), (1, 0)));
+        pool.release(2);
+        assert!(poll(&mut waiters[0]).is_none() && pool.try_acquire(1).is_none());
+        assert_eq!((pool.shortfall(), pool.stops_and_wakes()), (Some(1), (1, 0)));
+        pool.release(1);
+        let served: Vec<_> = waiters.iter_mut().map_while(poll).collect();
+        // The fourth found no room when the first three had theirs, so it waits for the wake point once more.
+        assert_eq!((served.len(), pool.shortfall(), pool.stops_and_wakes()), (3, Some(3), (2, 1)));
+        drop(served);
+        assert!(poll(&mut waiters[3]).is_some());
+        assert_eq!((pool.shortfall(), pool.stops_and_wakes()), (None, (2, 2)));
+    }
+
+    #[test]
+    fn without_a_line_the_wake_point_delays_no_taker() {
+        let pool = Credits::with_wake_point(4, 4);
+        pool.try_acquire(4).unwrap().spend();
+        assert!(pool.try_acquire(1).is_none());
+        pool.release(1);
+        assert!(pool.try_acquire(1).is_some());
+        // A waiter that gives up takes the rule with it.
+        let mut waiter = pool.acquire(2);
+        assert!(poll(&mut waiter).is_none());
+        drop(waiter);
+        assert!(pool.try_acquire(1).is_some());
+    }
+
+    #[test]
     fn stops_and_wakes_count_what_was_told() {
         let pool = Credits::new(1);
         pool.try_acquire(1).unwrap().spend();
@@ -326,8 +389,13 @@ mod tests {
         /// Any interleaving of takers, quitters and releases: credits are conserved, and grants
         /// come in the order in which the line was joined.
         #[test]
-        fn conserved_and_fifo(total in 1u64..5, moves in proptest::collection::vec((0u8..4, 1u64..4), 0..200)) {
-            let pool = Credits::new(total);
+        fn conserved_and_fifo(
+            total in 1u64..5,
+            wake_point in 0u64..5,
+            moves in proptest::collection::vec((0u8..4, 1u64..4), 0..200),
+        ) {
+            let wake_point = wake_point.min(total);
+            let pool = Credits::with_wake_point(total, wake_point);
             let mut line: VecDeque<Acquire<&Credits>> = VecDeque::new();
             let mut spent: Vec<u64> = Vec::new();
             for (what, amount) in moves {
@@ -363,7 +431,10 @@ mod tests {
                 }
                 line = still;
                 prop_assert_eq!(pool.available() + spent.iter().sum::<u64>(), total);
-                if let Some(head) = line.front() { prop_assert!(head.need > pool.available()); }
+                prop_assert_eq!(pool.shortfall().is_some(), !line.is_empty());
+                if let (Some(head), Some(short)) = (line.front(), pool.shortfall()) {
+                    prop_assert!(short > 0 && pool.available() + short == head.need.max(wake_point));
+                }
             }
         }
     }

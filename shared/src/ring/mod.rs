@@ -21,6 +21,7 @@ mod producer;
 mod reason;
 pub mod shm;
 pub mod socket;
+mod wake;
 
 pub use credits::{Acquire, Credits, Grant};
 pub use depth::{Depth, DepthError};
@@ -30,3 +31,4 @@ pub use index::{ConsumerIndex, IndexError, ProducerIndex};
 pub use occupancy::Occupancy;
 pub use port::{CloseReason, ConsumerPort, Need, Port, ProducerPort};
 pub use producer::{Permit, Producer, Reserve, RingStats};
+pub use wake::{WakePoint, WakePointError};

@@ -38,9 +38,8 @@ pub enum Need {
     Nothing,
     /// The very next completion: somebody waits for a budget, a response or a drain.
     Completion,
-    /// Room, at the latest when half of the ring is free: to be woken for each slot costs more than
-    /// it gives.
-    Room,
+    /// Room: senders wait, and are served once this many more frames have completed. That reaches the wake point.
+    Room(u64),
 }
 
 /// What both ends share: control messages, and the end of the session.

@@ -53,13 +53,19 @@ pub struct RingStats {
 }
 
 impl<P: ProducerPort> Producer<P> {
-    /// An empty ring of `depth` slots on `port`.
+    /// An empty ring of `depth` slots on `port`, whose waiters are served with each slot that becomes free.
     pub fn new(port: P, depth: Depth, clock: Clock) -> Self {
+        Self::with_wake_point(port, depth, 1, clock)
+    }
+
+    /// An empty ring of `depth` slots on `port`. Once a sender waits for room, waiters are served when at least
+    /// `wake_point` slots are free, which is at most `depth`.
+    pub fn with_wake_point(port: P, depth: Depth, wake_point: u32, clock: Clock) -> Self {
         let slots = u64::from(depth.get());
         Self {
             port,
             depth,
-            credits: Credits::new(slots),
+            credits: Credits::with_wake_point(slots, wake_point.into()),
             slots: RefCell::new(Slots { index: ProducerIndex::new(depth), occupancy: Occupancy::new(clock.now()) }),
             lost: Cell::new(0),
             clock,
@@ -165,17 +171,26 @@ impl<P: ProducerPort> Producer<P> {
     pub fn take_completions(&self, mut each: impl FnMut(Completion, u64)) -> u64 {
         let mut slots = self.slots.borrow_mut();
         let mut freed = 0;
+        let shortfall = self.credits.shortfall();
+        // When the hardware completed the frame whose slot makes the line go on.
+        let mut room_at = None;
         while let Some(first) = self.port.next_completion() {
             let frames = 1 + self.port.take_alike(&first);
             if !self.free(&mut slots, &first, frames) {
                 break;
             }
             freed += u64::from(frames);
+            if room_at.is_none() && shortfall.is_some_and(|needed| freed >= needed) {
+                room_at = Some(first.at);
+            }
             each(first, frames.into());
         }
         drop(slots);
         if freed > 0 {
             self.credits.release(freed);
+        }
+        if let Some(at) = room_at {
+            self.clock.note_late(at);
         }
         freed
     }
@@ -200,6 +215,11 @@ impl<P: ProducerPort> Producer<P> {
     /// How many wait for a permit.
     pub fn waiting(&self) -> usize {
         self.credits.waiting()
+    }
+
+    /// How many slots must become free before a sender that waits for a permit is served; `None` if there is none.
+    pub fn shortfall(&self) -> Option<u64> {
+        self.credits.shortfall()
     }
 
     /// Credits that nobody holds.

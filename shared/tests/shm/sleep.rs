@@ -50,7 +50,7 @@ fn nobody_sleeps_over_what_is_there_already() {
 #[test]
 fn nobody_spins_over_what_is_there_already() {
     let (producer, consumer) = pair(1);
-    producer.before_sleep_ask(Box::new(|| Need::Room));
+    producer.before_sleep_ask(Box::new(|| Need::Room(1)));
     fill(&producer, &consumer, 1);
     assert!(producer.before_spin());
     producer.after_spin();
@@ -70,9 +70,9 @@ fn what_was_put_is_published_before_sleep() {
 }
 
 #[test]
-fn who_waits_for_room_is_woken_at_half_the_ring() {
+fn a_producer_that_waits_for_room_is_woken_by_the_completion_that_reaches_its_wake_point() {
     let (producer, consumer) = pair(8);
-    producer.before_sleep_ask(Box::new(|| Need::Room));
+    producer.before_sleep_ask(Box::new(|| Need::Room(4)));
     fill(&producer, &consumer, 8);
     assert!(producer.before_sleep());
     complete(&consumer, 0, 3);
@@ -94,10 +94,10 @@ fn who_waits_for_a_completion_is_woken_by_the_next_with_room_in_the_ring() {
 }
 
 #[test]
-fn less_than_half_a_ring_wakes_with_the_last_of_it_and_depth_one_with_the_only_one() {
-    for (slots, frames) in [(8, 2), (1, 1), (2, 1), (3, 1)] {
+fn a_producer_is_woken_by_the_last_completion_that_can_come_even_if_it_waits_for_more() {
+    for (slots, frames, room) in [(8, 2, 4), (1, 1, 1), (2, 1, 2), (3, 1, 3)] {
         let (producer, consumer) = pair(slots);
-        producer.before_sleep_ask(Box::new(|| Need::Room));
+        producer.before_sleep_ask(Box::new(move || Need::Room(room)));
         fill(&producer, &consumer, frames);
         assert!(producer.before_sleep());
         complete(&consumer, 0, frames);
@@ -110,8 +110,8 @@ fn a_consumer_that_sleeps_too_long_for_its_producer_is_told() {
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 8);
     (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
-    // Who waits for room waits for half of the ring, and the consumer plans to sleep as long.
-    sleep_for(&producer, Need::Room);
+    // The producer waits for half of the ring, and the consumer plans to sleep as long.
+    sleep_for(&producer, Need::Room(4));
     assert_eq!(consumer.patience(8), 4);
     assert!(consumer.before_sleep());
     producer.after_sleep();
@@ -128,7 +128,7 @@ fn a_producer_that_went_to_sleep_meanwhile_keeps_the_consumer_from_sleeping_too_
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 8);
     (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
-    sleep_for(&producer, Need::Room);
+    sleep_for(&producer, Need::Room(4));
     assert_eq!(consumer.patience(8), 4);
     producer.after_sleep();
     sleep_for(&producer, Need::Completion);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
+use shared::ring::WakePoint;
 use shared::units::Nanos;
 
 /// What the device does when the ring is full.
@@ -55,6 +56,18 @@ impl Policy {
     /// How long a sender waits for room; `None` for as long as it takes.
     pub const fn patience(self) -> Option<Nanos> {
         if let Self::Deadline(patience) = self { Some(patience) } else { None }
+    }
+
+    /// When waiters for room are served, unless the user says otherwise.
+    ///
+    /// Under [`Policy::Wait`] nothing is lost by waiting for half of the ring: the stack wakes once for many
+    /// packets, and a packet spends less time in the ring. Under the other policies a slot that is kept free
+    /// is a packet that is dropped.
+    pub const fn default_wake(self) -> WakePoint {
+        match self {
+            Self::Wait => WakePoint::Half,
+            Self::DropNewest | Self::DropOldest | Self::Deadline(_) => WakePoint::Each,
+        }
     }
 
     /// Whether a sender never waits for room.

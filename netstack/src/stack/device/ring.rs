@@ -68,15 +68,13 @@ impl<P: ProducerPort> RingDevice<P> {
         self.ring.port().before_sleep_ask(Box::new(need));
     }
 
-    /// What to be woken for. Only backpressure can do with half of the ring at once: the other
-    /// policies drop what finds no room, so each slot has to be seen as soon as it is free.
+    /// What to be woken for. Only waiters for room are delayed until the wake point; a budget, a response or the
+    /// end of the run may depend on any completion.
     fn need(&self) -> Need {
-        let somebody_waits = self.ring.waiting() > 0;
-        match self.policy {
+        match self.ring.shortfall() {
             _ if self.flows.are_awaited() || self.quiet.is_awaited() => Need::Completion,
-            Policy::Wait if somebody_waits => Need::Room,
-            _ if somebody_waits => Need::Completion,
-            _ => Need::Nothing,
+            Some(frames) => Need::Room(frames),
+            None => Need::Nothing,
         }
     }
 

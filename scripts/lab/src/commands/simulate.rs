@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lab::simulate::{Only, Precision, Scenario, replicate, simulate, theory_of};
-use lab::theory::applies::fit;
 use shared::exit::{Status, complain, say};
 use shared::report::{JsonTarget, RunReport};
 use shared::units::{Nanos, Ratio};
@@ -29,6 +28,10 @@ pub(crate) struct SimulateArgs {
     /// How long each packet occupies the stack's one CPU, such as 4us. [default: 0s]
     #[arg(long, env = "PUSHBACK_STACK_COST", value_name = "TIME")]
     stack_cost: Option<Nanos>,
+
+    /// How late each sleep ends: how long the machine takes to wake a CPU, such as 50us. [default: 0s]
+    #[arg(long, env = "PUSHBACK_WAKE_LATENCY", value_name = "TIME")]
+    wake_latency: Option<Nanos>,
 
     /// After how long counting begins for figures of the steady state. [default: a tenth of the run]
     #[arg(long, env = "PUSHBACK_WARMUP", value_name = "TIME")]
@@ -60,7 +63,7 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
     let json = args.flags.common.json.as_ref();
     let scenario = scenario(args, given)?;
     if args.assert_theory {
-        fit(&scenario.stack, &scenario.driver, scenario.only.stack_cost)?;
+        scenario.fit()?;
     }
     let sink = json.map(JsonTarget::open).transpose()?;
     let precision = args.precision.or(args.assert_theory.then_some(ASSERTED));
@@ -98,8 +101,11 @@ fn scenario(args: &SimulateArgs, given: &Given) -> Result<Scenario, Failure> {
         None => (args.flags.sides(), None),
     };
     let recorded = recorded.unwrap_or_default();
-    let only =
-        Only { stack_cost: args.stack_cost.unwrap_or(recorded.stack_cost), warmup: args.warmup.or(recorded.warmup) };
+    let only = Only {
+        stack_cost: args.stack_cost.unwrap_or(recorded.stack_cost),
+        warmup: args.warmup.or(recorded.warmup),
+        wake_latency: args.wake_latency.unwrap_or(recorded.wake_latency),
+    };
     Ok(Scenario { stack, driver, only })
 }
 

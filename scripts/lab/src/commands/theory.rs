@@ -125,7 +125,7 @@ pub(crate) fn main(args: &TheoryArgs) -> Result<Status, Failure> {
         }
         ModelArgs::For(ref run) => {
             let sides = run.flags.sides();
-            let fit = fit(&sides.stack, &sides.driver, Nanos::ZERO)?;
+            let fit = fit(&sides.stack, &sides.driver, Nanos::ZERO, Nanos::ZERO)?;
             (fit.model, Some(fit.service_mean_ns))
         }
     };

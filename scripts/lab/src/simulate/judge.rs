@@ -56,7 +56,7 @@ pub fn theory_of(report: &RunReport) -> Option<TheoryReport> {
         Some(only) => serde_json::from_value(only.clone()).ok()?,
         None => Only { stack_cost: Nanos::ZERO, ..Only::default() },
     };
-    let fit = fit(&stack, &driver, only.stack_cost).ok()?;
+    let fit = fit(&stack, &driver, only.stack_cost, only.wake_latency).ok()?;
     let prediction = fit.model.predict().ok()?;
     let figures = Figures::of(report, fit.loss, fit.entry);
     Some(beside(&fit, &prediction, figures, report))

@@ -17,6 +17,7 @@ use shared::units::{LinkRate, Nanos};
 
 use super::refuse::{Timeless, check};
 use crate::theory::ParameterError;
+use crate::theory::applies::{Fit, NoFit, fit};
 
 /// What is simulated: the settings of both processes, and what only a simulation has.
 #[derive(Debug, Clone)]
@@ -35,8 +36,10 @@ pub struct Scenario {
 pub struct Only {
     /// How long the stack's CPU takes for each packet.
     pub stack_cost: Nanos,
-    /// After how long counting begins anew; if nobody says, after a tenth of the run.
+    /// After how long counting begins again; if that is not set, after a tenth of the run.
     pub warmup: Option<Nanos>,
+    /// How late each sleep ends: how long the machine takes to wake a CPU.
+    pub wake_latency: Nanos,
 }
 
 /// Why there is no simulated run.
@@ -65,6 +68,19 @@ impl Scenario {
         self.stack.common.depth.min(self.driver.common.depth)
     }
 
+    /// Virtual time in which sleeps end as late as the scenario says.
+    pub fn park(&self) -> Virtual {
+        Virtual::waking_late(self.only.wake_latency)
+    }
+
+    /// The model of theory that the scenario is.
+    ///
+    /// # Errors
+    /// [`NoFit`], with the first condition that is not met.
+    pub fn fit(&self) -> Result<Fit, NoFit> {
+        fit(&self.stack, &self.driver, self.only.stack_cost, self.only.wake_latency)
+    }
+
     /// The same under another seed.
     pub fn seeded(&self, seed: u64) -> Self {
         let mut other = self.clone();
@@ -75,7 +91,7 @@ impl Scenario {
 
     fn plan(&self) -> Result<Plan, PlanError> {
         let (settings, seed) = (&self.stack.stack, self.stack.common.seed);
-        let plan = Plan::new(settings, Length::of(settings)?, seed, self.driver.driver.link)?;
+        let plan = Plan::new(settings, Length::of(settings)?, seed, self.depth(), self.driver.driver.link)?;
         let warmup = self.only.warmup.unwrap_or_else(|| Nanos(self.expected_length(&plan).0 / 10));
         Ok(Plan { stack_cost: self.only.stack_cost, warmup, ..plan })
     }
@@ -121,7 +137,7 @@ impl Scenario {
 /// # Errors
 /// [`SimulateError`] if it cannot be simulated.
 pub fn simulate(scenario: &Scenario) -> Result<RunReport, SimulateError> {
-    simulate_on(scenario, Virtual::default())
+    simulate_on(scenario, scenario.park())
 }
 
 /// Runs `scenario` on a park of one's own, which sees every moment at which nothing can move.
@@ -169,6 +185,6 @@ async fn both(
 ) -> netstack::session::Outcome {
     let driver_clock = clock.clone();
     tasks.spawn(async move { drop(serve(consumer, driver_clock, setup).await) });
-    let ring = Producer::new(producer, depth, clock.clone());
+    let ring = Producer::with_wake_point(producer, depth, plan.wake_point, clock.clone());
     run_stack(tasks, clock, ring, plan, Rc::new(Interrupt::never()), |_| {}).await
 }

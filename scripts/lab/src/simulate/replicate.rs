@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::num::NonZero;
 use std::thread;
 
-use shared::exec::Virtual;
 use shared::report::{EstimateReport, FigureReport, RunReport, TheoryReport, Warning, WarningCode};
 
 use super::judge::{Figures, beside, judge};
 use super::{Scenario, SimulateError, measure, simulate};
-use crate::theory::applies::{Entry, Fit, Loss, fit};
+use crate::theory::applies::{Entry, Fit, Loss};
 use crate::theory::estimate::{Replications, Stopping, Verdict, bonferroni};
 use crate::theory::{ParameterError, Prediction};
 
@@ -51,7 +50,7 @@ struct Runs {
 /// [`SimulateError`] if it cannot be simulated, or if the precision is none.
 pub fn replicate(scenario: &Scenario, precision: Precision) -> Result<Replicated, SimulateError> {
     let rule = Rule::new(precision)?;
-    let named = fit(&scenario.stack, &scenario.driver, scenario.only.stack_cost).ok();
+    let named = scenario.fit().ok();
     let (loss, entry) = named.map_or((Loss::Dropped, Entry::Accepted), |fit| (fit.loss, fit.entry));
     let mut report = simulate(scenario)?;
     let mut runs = Runs::default();
@@ -88,7 +87,7 @@ pub fn replicate(scenario: &Scenario, precision: Precision) -> Result<Replicated
 /// them does not depend on how many there are. Those that are one too many are not looked at.
 fn batch(scenario: &Scenario, seed: u64) -> VecDeque<Result<RunReport, SimulateError>> {
     let cpus = thread::available_parallelism().map_or(1, NonZero::get) as u64;
-    let run = |ahead| measure(&scenario.seeded(seed.wrapping_add(ahead)), Virtual::default());
+    let run = |ahead| measure(&scenario.seeded(seed.wrapping_add(ahead)), scenario.park());
     thread::scope(|scope| {
         let others: Vec<_> = (2..=cpus).map(|ahead| scope.spawn(move || run(ahead))).collect();
         let mine = run(1);

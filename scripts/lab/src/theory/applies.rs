@@ -9,6 +9,9 @@
 //! - `drop-newest`, or `wait` with an app that skips what would block: a packet that finds no place is gone
 //!   at once. A queue in front of the ring, or a time to wait for it, is another system.
 //!
+//! - under `wait`, waiters are served with each slot (`--wake each`): no model knows a server that keeps
+//!   its free places from those that wait.
+//!
 //! Under `wait` with an app that waits, too, nothing is lost, and the line of packets that are due goes on
 //! behind the ring: counted from the intended time it is the queue without a bound, at any depth.
 
@@ -69,12 +72,15 @@ struct Setting<'a> {
 ///
 /// # Errors
 /// [`NoFit`], with the first condition that is not met.
-pub fn fit(stack: &StackArgs, driver: &DriverArgs, stack_cost: Nanos) -> Result<Fit, NoFit> {
-    let depth = stack.common.depth.min(driver.common.depth).get();
-    let setting = Setting { stack: &stack.stack, driver: &driver.driver, depth };
+pub fn fit(stack: &StackArgs, driver: &DriverArgs, stack_cost: Nanos, wake_latency: Nanos) -> Result<Fit, NoFit> {
+    let depth = stack.common.depth.min(driver.common.depth);
+    let setting = Setting { stack: &stack.stack, driver: &driver.driver, depth: depth.get() };
+    let holds_slots_back = stack.stack.policy == Policy::Wait && stack.stack.wake_point(depth) != Ok(1);
     let apps = &setting.stack.apps;
     let unmet = [
         (stack_cost > Nanos::ZERO, "--stack-cost puts another server before the ring; leave it out"),
+        (wake_latency > Nanos::ZERO, "--wake-latency lets the server idle; leave it out"),
+        (holds_slots_back, "under --policy wait it takes --wake each: no model keeps free slots from waiters"),
         (setting.driver.stall.is_some(), "--stall is in no model; leave it out"),
         (setting.driver.coalesce.frames() > 1, "--coalesce delays completions; leave it out"),
         (!setting.stack.dispatch.waits(), "--dispatch sync refuses what would wait; leave it out"),
@@ -203,7 +209,7 @@ mod tests {
         let stack: Vec<_> = stack.iter().map(|flag| format!("--{flag}")).collect();
         let stack = StackArgs::try_parse_from([&["netstack".to_owned()], &stack[..]].concat()).unwrap();
         let driver = DriverArgs::try_parse_from([&["driver".to_owned()], &driver[..]].concat()).unwrap();
-        fit(&stack, &driver, Nanos::ZERO)
+        fit(&stack, &driver, Nanos::ZERO, Nanos::ZERO)
     }
 
     fn named(flags: &str) -> String {

@@ -9,7 +9,7 @@ use shared::units::Nanos;
 /// The scenario of `flags`, such as `depth=8`; each process gets those that it knows.
 pub(crate) fn scenario(flags: &[impl AsRef<str>], stack_cost: Nanos) -> Scenario {
     let flags: Vec<&str> = flags.iter().map(AsRef::as_ref).collect();
-    let only = Only { stack_cost, warmup: Some(Nanos::ZERO) };
+    let only = Only { stack_cost, warmup: Some(Nanos::ZERO), ..Only::default() };
     let scenario = Scenario { stack: side::<StackArgs>(&flags), driver: side::<DriverArgs>(&flags), only };
     let known = |flag: &&str| [StackArgs::command(), DriverArgs::command()].iter().any(|side| knows(side, flag));
     assert!(flags.iter().all(known), "{flags:?}");

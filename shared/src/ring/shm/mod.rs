@@ -66,9 +66,9 @@
 //! moved, it does not sleep. Awake again, it writes 0. Whoever publishes passes such a fence
 //! afterwards, reads the peer's event word, and rings if that is above the old count and not above
 //! the new. A consumer sleeps for the next frame, or for none if frames wait for the hardware
-//! already. A producer sleeps for the next completion if it has room, or else somebody waits for
-//! one; if all it wants is room, for half a ring of them at most. That it announces as soon as it looks
-//! in vain, before it spins.
+//! already. A producer sleeps for the next completion if an app waits for its budget, for a response or
+//! for the end of the run. If all it waits for is room, it sleeps for the completion that reaches its
+//! wake point. That it announces as soon as it looks in vain, before it spins.
 //!
 //! A consumer with frames in its hardware sleeps until a time, not until a completion. It writes
 //! its plan before it announces sleep, and does not sleep if the producer's event, read behind the

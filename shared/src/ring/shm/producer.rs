@@ -59,7 +59,8 @@ impl ShmProducer {
             _ if outstanding == 0 => AWAKE,
             Need::Nothing => AWAKE,
             Need::Completion => completed + 1,
-            Need::Room => completed + outstanding.min(u64::from(self.core.memory.depth().get() / 2)).max(1),
+            // At least 1 and no more than are outstanding: no other completion can come, and one must be announced.
+            Need::Room(frames) => completed + frames.clamp(1, outstanding),
         }
     }
 
@@ -90,7 +91,7 @@ impl Source for ShmProducer {
     }
 
     fn before_spin(&self) -> bool {
-        (self.need.borrow())() != Need::Room || self.announce()
+        !matches!((self.need.borrow())(), Need::Room(_)) || self.announce()
     }
 
     fn after_spin(&self) {

@@ -1,0 +1,125 @@
+//! How many slots must be free before senders that wait for room go on.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Depth;
+
+/// How many slots must be free before senders that wait for room are served.
+///
+/// To serve waiters with each slot keeps the ring full and the latency in the ring long, and wakes a sleeping
+/// stack for each packet. To let half of the ring become free first wakes it once for many packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum WakePoint {
+    /// One slot: waiters are served with each slot that becomes free.
+    Each,
+    /// Half of the ring, rounded up.
+    Half,
+    /// This many slots.
+    Slots(NonZeroU32),
+}
+
+/// A wake point that no ring, or not this ring, can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WakePointError {
+    /// Text that names no wake point.
+    #[error("{0} is not a wake point; use each, half or a number of slots, as in 16")]
+    Unknown(String),
+    /// More slots than the ring has: waiters would never be served.
+    #[error("the ring has {depth} slots, and {slots} of them are never free; use each, half or at most {depth}")]
+    AboveDepth {
+        /// What was asked for.
+        slots: u32,
+        /// The depth in force.
+        depth: Depth,
+    },
+}
+
+impl WakePoint {
+    /// As a number of slots of a ring with `depth` of them.
+    ///
+    /// # Errors
+    /// [`WakePointError::AboveDepth`].
+    pub fn slots(self, depth: Depth) -> Result<u32, WakePointError> {
+        match self {
+            Self::Each => Ok(1),
+            Self::Half => Ok(depth.get().div_ceil(2)),
+            Self::Slots(slots) if slots.get() > depth.get() => {
+                Err(WakePointError::AboveDepth { slots: slots.get(), depth })
+            }
+            Self::Slots(slots) => Ok(slots.get()),
+        }
+    }
+}
+
+impl FromStr for WakePoint {
+    type Err = WakePointError;
+
+    fn from_str(text: &str) -> Result<Self, WakePointError> {
+        match text {
+            "each" => Ok(Self::Each),
+            "half" => Ok(Self::Half),
+            slots => slots.parse().map(Self::Slots).map_err(|_| WakePointError::Unknown(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for WakePoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Each => f.pad("each"),
+            Self::Half => f.pad("half"),
+            Self::Slots(slots) => slots.fmt(f),
+        }
+    }
+}
+
+impl From<WakePoint> for String {
+    fn from(wake: WakePoint) -> Self {
+        wake.to_string()
+    }
+}
+
+impl TryFrom<String> for WakePoint {
+    type Error = WakePointError;
+
+    fn try_from(text: String) -> Result<Self, WakePointError> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn depth(slots: u32) -> Depth {
+        Depth::new(slots).unwrap()
+    }
+
+    #[test]
+    fn text_round_trips_and_nonsense_is_refused_with_the_remedy() {
+        for text in ["each", "half", "1", "65536"] {
+            assert_eq!(text.parse::<WakePoint>().unwrap().to_string(), text);
+        }
+        for bad in ["", "0", "-1", "all", "50%", "4294967296"] {
+            let error = bad.parse::<WakePoint>().unwrap_err().to_string();
+            assert!(error.starts_with(bad) && error.contains("each, half or a number"), "{error}");
+        }
+    }
+
+    #[test]
+    fn half_is_rounded_up_and_more_than_the_depth_is_refused() {
+        for (slots, half) in [(1, 1), (2, 1), (3, 2), (7, 4), (65_536, 32_768)] {
+            assert_eq!(WakePoint::Half.slots(depth(slots)), Ok(half));
+            assert_eq!(WakePoint::Each.slots(depth(slots)), Ok(1));
+        }
+        let seven: WakePoint = "7".parse().unwrap();
+        assert_eq!(seven.slots(depth(7)), Ok(7));
+        let error = seven.slots(depth(6)).unwrap_err().to_string();
+        assert!(error.contains("6 slots") && error.contains("at most 6"), "{error}");
+    }
+}
