@@ -70,7 +70,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         hardware,
         doorbells,
         wakes: wakes(&context.process, outcome.driver.as_ref(), total.delivered),
-        wakeups: WakeupsReport { late_ns: outcome.late.summary() },
+        wakeups: WakeupsReport { late_ns: (&outcome.late).into() },
         violation: outcome.violation.map(str::to_owned),
         apps: outcome
             .flows

@@ -57,7 +57,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     let began = clock.now();
     let stack = Stack::new(&clock, ring, &plan);
     let late = Rc::clone(&stack.late);
-    clock.on_late_wakeup(move |span| late.borrow_mut().record(span));
+    clock.on_late_wakeup(move |span| late.borrow_mut().record(span.0, 1));
     stack.spawn_device(&tasks);
     let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
     let sampler = stack.spawn_sampler(&tasks, began, plan.interval, watch);

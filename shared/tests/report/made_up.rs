@@ -9,7 +9,7 @@ use shared::report::{
     AppReport, BlockedReport, BudgetReport, ConfigReport, Doorbells, DriverReport, Ending, EstimateReport,
     FigureReport, HardwareReport, HostReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport, RUN_SCHEMA,
     RateReport, RingReport, RoomBudget, RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
-    WakesReport, Warning, WarningCode,
+    WakesReport, WakeupsReport, Warning, WarningCode,
 };
 use shared::units::Nanos;
 
@@ -55,6 +55,7 @@ pub(crate) fn finished() -> RunReport {
         },
         ring: RingReport {
             depth: 1024,
+            wake_point: 512,
             txqueue: 0,
             capacity: 1024,
             occupancy_mean: 1019.273,
@@ -73,6 +74,7 @@ pub(crate) fn finished() -> RunReport {
         },
         doorbells: Doorbells { rung: 13_579, suppressed: 2_468, spurious: 12, missed: 3 },
         wakes: WakesReport { netstack_per_thousand: 16.71, driver_per_thousand: Some(24.3) },
+        wakeups: WakeupsReport { late_ns: times(21_000, 2_345) },
         violation: None,
         apps: vec![app("bulk", "bulk:name=bulk,size=1472B", totals, rate)],
         series: vec![Sample { time_ns: 1_000_000_000, delivered: 81_000, ..Sample::default() }],

@@ -220,26 +220,29 @@ mod tests {
     fn each_model_has_its_settings() {
         for (flags, model) in [
             ("app=cbr:load=2 policy=drop-newest depth=8", "D/D/1/8 at load 2"),
-            ("app=cbr:load=1.5,when-blocked=skip depth=8 *link=7Mbit", "D/D/1/8 at load 1.5"),
+            ("app=cbr:load=1.5,when-blocked=skip depth=8 *link=7Mbit wake=each", "D/D/1/8 at load 1.5"),
             ("app=poisson:load=0.9 policy=drop-newest depth=8", "M/D/1/8 at load 0.9"),
             ("app=poisson:load=0.9 policy=drop-newest depth=8 *hw-queue=1", "M/D/1/8 at load 0.9"),
-            ("app=poisson:load=0.9,when-blocked=skip depth=8 *service=exponential", "M/M/1/8 at load 0.9"),
-            ("app=poisson:load=0.9 *service=exponential", "M/M/1 at load 0.9"),
-            ("app=poisson:load=0.9 depth=3", "M/D/1 at load 0.9"),
+            ("app=poisson:load=0.9,when-blocked=skip depth=8 *service=exponential wake=each", "M/M/1/8 at load 0.9"),
+            ("app=poisson:load=0.9 *service=exponential wake=each", "M/M/1 at load 0.9"),
+            ("app=poisson:load=0.9 depth=3 wake=each", "M/D/1 at load 0.9"),
             ("app=poisson:rate=8kpps policy=drop-newest depth=8 *link=unlimited *latency=1ms", "M/G/8/8 at 8 erlangs"),
         ] {
             assert_eq!(named(flags), model, "{flags}");
         }
         let reqresp = "app=reqresp:think=24608ns,distribution=exponential";
-        assert_eq!(named(&format!("{reqresp} {reqresp} *service=exponential")), "M/M/1//2 at service/think 0.5");
+        assert_eq!(
+            named(&format!("{reqresp} {reqresp} wake=each *service=exponential")),
+            "M/M/1//2 at service/think 0.5"
+        );
     }
 
     #[test]
     fn figures_are_counted_as_the_policy_counts_them() {
         let counted = |flags| fits(flags).map(|fit| (fit.loss, fit.entry));
         assert_eq!(counted("app=poisson:load=0.9 policy=drop-newest"), Ok((Loss::Dropped, Entry::Accepted)));
-        assert_eq!(counted("app=poisson:load=0.9,when-blocked=skip"), Ok((Loss::Refused, Entry::Accepted)));
-        assert_eq!(counted("app=poisson:load=0.9"), Ok((Loss::Dropped, Entry::Intended)));
+        assert_eq!(counted("app=poisson:load=0.9,when-blocked=skip wake=each"), Ok((Loss::Refused, Entry::Accepted)));
+        assert_eq!(counted("app=poisson:load=0.9 wake=1"), Ok((Loss::Dropped, Entry::Intended)));
     }
 
     #[test]
@@ -256,8 +259,11 @@ mod tests {
         }
         for flags in [
             "app=bulk",
-            "app=cbr:load=0.9",
-            "app=poisson:load=1",
+            "app=cbr:load=0.9 wake=each",
+            "app=poisson:load=1 wake=each",
+            "app=poisson:load=0.9",
+            "app=poisson:load=0.9 wake=2",
+            "app=poisson:load=0.9,when-blocked=skip wake=half",
             "app=cbr:load=0.9 policy=drop-newest *service=exponential",
             "app=onoff:load=0.9 policy=drop-newest",
             "app=poisson:load=0.9,budget=1MB policy=drop-newest",
@@ -265,12 +271,13 @@ mod tests {
             "app=poisson:load=0.9 policy=deadline=1ms",
             "app=poisson:rate=8kpps policy=drop-newest depth=8 *link=unlimited *latency=1ms *hw-queue=7",
             "app=reqresp:distribution=exponential",
-            "app=reqresp *service=exponential",
+            "app=reqresp wake=each *service=exponential",
             "app=reqresp:distribution=exponential policy=drop-newest *service=exponential",
         ] {
             assert!(fits(flags).is_err(), "{flags}");
         }
-        let reqresp = "app=reqresp:distribution=exponential *service=exponential";
+        let reqresp = "app=reqresp:distribution=exponential wake=each *service=exponential";
+        // Half of one slot is each slot.
         assert!(fits(&format!("{reqresp} depth=1")).is_ok());
         assert!(fits(&format!("{reqresp} app=reqresp:distribution=exponential depth=1")).is_err());
         assert!(fits(&format!("{reqresp} app=reqresp:distribution=exponential,think=2ms")).is_err());

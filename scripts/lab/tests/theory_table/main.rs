@@ -29,12 +29,12 @@ fn level() -> f64 {
 
 /// Times of many thousand nanoseconds, so that no figure feels that they are whole; short frames, and
 /// no copy of them, because only their time matters.
-const LINK: [&str; 2] = ["link=10Mbit", "dma=none"];
+const LINK: [&str; 3] = ["wake=each", "link=10Mbit", "dma=none"];
 const SERVICE_NS: f64 = 67_200.0;
 
 /// Repeats `flags` until the means are known, and gives them with the model that the run named.
 fn estimate(flags: &[&str]) -> (EstimateReport, String) {
-    let link: &[&str] = if flags.contains(&"link=unlimited") { &["dma=none"] } else { &LINK };
+    let link: &[&str] = if flags.contains(&"link=unlimited") { &["wake=each", "dma=none"] } else { &LINK };
     let mut scenario = scenario(&[link, flags].concat(), Nanos::ZERO);
     scenario.only.warmup = None;
     let replicated = replicate(&scenario, Precision { level: level(), half_width: 0.01, at_most: 2_000 }).unwrap();

@@ -16,7 +16,7 @@ use netstack::stack::{Ethernet, Ip, MacAddr, Neighbours, Policy, RingDevice, Rou
 use shared::exec::{Clock, Interrupt, Park, Signal, Tasks, Virtual, run};
 use shared::ledger::Counters;
 use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
-use shared::ring::{ConsumerPort, Depth, Producer};
+use shared::ring::{ConsumerPort, Depth, Producer, WakePoint};
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
 const LINK: LinkRate = LinkRate::Limited(BitRate(1_000_000_000));
@@ -28,20 +28,32 @@ struct System {
     device: Rc<RingDevice<MemoryProducer>>,
     driver: Rc<MemoryConsumer>,
     queue: u64,
+    /// Slots that must be free before waiters are served.
+    wake_point: u64,
     /// Apps that have not offered everything yet.
     running: Cell<usize>,
     changed: Signal,
 }
 
 impl System {
-    fn new(depth: u32, queue: u32, policy: &str) -> Self {
+    fn new(depth: u32, queue: u32, wake: WakePoint, policy: &str) -> Self {
         let (clock, flows, depth) = (Clock::default(), Rc::new(Flows::default()), Depth::new(depth).unwrap());
         let (port, driver) = pair(depth);
-        let ring = Producer::new(port, depth, clock.clone());
+        let wake_point = wake.slots(depth).unwrap();
+        let ring = Producer::with_wake_point(port, depth, wake_point, clock.clone());
         let policy: Policy = policy.parse().unwrap();
         let device = Rc::new(RingDevice::new(ring, policy, 3, Rc::clone(&flows), clock.clone()));
         let (running, changed) = (Cell::new(0), Signal::default());
-        Self { clock, flows, device, driver: Rc::new(driver), queue: queue.into(), running, changed }
+        Self {
+            clock,
+            flows,
+            device,
+            driver: Rc::new(driver),
+            queue: queue.into(),
+            wake_point: wake_point.into(),
+            running,
+            changed,
+        }
     }
 
     fn total(&self) -> Counters {
@@ -63,8 +75,9 @@ impl System {
         let in_hardware = outstanding - in_ring;
         assert!(in_hardware <= self.queue);
         assert!(in_ring == 0 || in_hardware == self.queue, "{in_ring} wait, and the hardware has room");
-        // Nobody waits while there is room.
-        assert!(ring.room() == 0 || (ring.waiting() == 0 && queued == 0), "room, and somebody waits");
+        // Below the wake point, room is kept from waiters; at the wake point none waits.
+        assert!(ring.room() < self.wake_point || (ring.waiting() == 0 && queued == 0), "room, and a sender waits");
+        assert!(ring.waiting() == 0 || ring.shortfall() == Some(self.wake_point - ring.room()));
         let stats = ring.stats();
         assert!(stats.stops == stats.wakes || stats.stops == stats.wakes + 1);
         assert!(stats.wakes <= stats.completed, "a wake without a completion before it");
@@ -98,7 +111,7 @@ impl Park for Watch {
         let stats = ring.stats();
         if self.saturating == Some(running) {
             // Nobody yielded, so whoever does not wait for room has nothing to send: nobody, here.
-            assert_eq!(ring.room(), 0, "stopped with credit left");
+            assert!(ring.room() < self.system.wake_point, "stopped with credit left");
             assert_eq!(ring.waiting(), running, "no credit, and somebody is not stopped");
             assert_eq!(stats.stops, stats.wakes + 1, "stopped, and told otherwise");
             let (wakes, submitted) = self.seen;
@@ -186,8 +199,8 @@ fn setup(system: &System) -> Setup<Output> {
 /// Depths below, at and above what the hardware takes.
 fn everywhere(policy: &str, apps: &[&str]) {
     for depth in [1, 2, 5, 64] {
-        for queue in [1, 2, 8] {
-            let looks = watched(System::new(depth, queue, policy), apps);
+        for (queue, wake) in [(1, WakePoint::Each), (2, WakePoint::Half), (8, WakePoint::Each), (8, WakePoint::Half)] {
+            let looks = watched(System::new(depth, queue, wake, policy), apps);
             assert!(looks >= 300, "{looks}");
         }
     }
