@@ -6,5 +6,5 @@ use driver::listener::{RunError, run};
 use shared::exit::run_main;
 
 fn main() -> ExitCode {
-    run_main("driver", run, RunError::status)
+    run_main("driver", run, RunError::status, |_| None)
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
+use clap::ValueHint;
 use serde::{Deserialize, Serialize};
 use shared::ring::Depth;
-use shared::settings::Common;
+use shared::settings::{Common, Meeting, Output, Waiting};
 use shared::units::{LinkRate, Nanos};
 
 use crate::hardware::{Coalesce, Config, Service, Stall};
@@ -15,19 +15,58 @@ use crate::session::Dma;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Parser)]
 #[command(name = "driver", version, about = "The driver process: takes frames from the ring and sends them at the pace of its hardware model.", long_about = None)]
 pub struct Settings {
-    /// What both processes take.
+    /// Where it meets the stack.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub meeting: Meeting,
+    /// What shapes a run on both sides.
     #[command(flatten)]
     #[serde(flatten)]
     pub common: Common,
-    /// What only the driver takes.
+    /// How it waits.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub waiting: Waiting,
+    /// What only the driver takes, in real and in virtual time.
     #[command(flatten)]
     #[serde(flatten)]
     pub driver: DriverSettings,
+    /// What is left of the frames.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub capture: CaptureSettings,
+
+    /// Exit after the first session.
+    #[arg(long, env = "PUSHBACK_ONCE")]
+    #[serde(skip)]
+    pub once: bool,
+
+    /// Where the report goes.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub output: Output,
 }
 
 /// What only the driver takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 pub struct DriverSettings {
+    /// The hardware.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub hardware: HardwareSettings,
+
+    /// Whether a frame's bytes are copied out of the ring when the hardware takes it.
+    #[arg(long, env = "PUSHBACK_DMA", value_name = "HOW", value_enum, default_value_t)]
+    pub dma: Dma,
+
+    /// Check headers and checksums of each frame; those that are wrong are not sent.
+    #[arg(long, env = "PUSHBACK_VERIFY")]
+    pub verify: bool,
+}
+
+/// How the hardware behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+pub struct HardwareSettings {
     /// Frames that the hardware holds at once, 1 to 65536.
     ///
     /// Counts frames handed over and not completed: the one on the wire and those in --latency
@@ -58,24 +97,14 @@ pub struct DriverSettings {
     /// Completions are reported when N frames have finished, or TIME after the first of them.
     #[arg(long, env = "PUSHBACK_COALESCE", value_name = "frames=N,for=TIME", default_value_t)]
     pub coalesce: Coalesce,
+}
 
-    /// Whether a frame's bytes are copied out of the ring when the hardware takes it.
-    #[arg(long, env = "PUSHBACK_DMA", value_name = "HOW", value_enum, default_value_t)]
-    pub dma: Dma,
-
-    /// Check headers and checksums of each frame; those that are wrong are not sent.
-    #[arg(long, env = "PUSHBACK_VERIFY", value_parser = BoolishValueParser::new())]
-    pub verify: bool,
-
+/// What is left of the frames that were sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
+pub struct CaptureSettings {
     /// Write what was sent to this capture file.
-    #[arg(long, env = "PUSHBACK_PCAP", value_name = "FILE")]
-    #[serde(skip)]
+    #[arg(long, env = "PUSHBACK_PCAP", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub pcap: Option<PathBuf>,
-
-    /// Exit after the first session.
-    #[arg(long, env = "PUSHBACK_ONCE", value_parser = BoolishValueParser::new())]
-    #[serde(skip)]
-    pub once: bool,
 }
 
 /// Flags that contradict each other.
@@ -94,28 +123,39 @@ pub enum SettingsError {
     },
 }
 
+impl Settings {
+    /// The hardware that they describe.
+    ///
+    /// # Errors
+    /// If flags contradict each other.
+    pub fn hardware(&self) -> Result<Config, SettingsError> {
+        if self.driver.dma == Dma::None && self.capture.pcap.is_some() {
+            return Err(SettingsError::NoBytes { flag: "--pcap" });
+        }
+        self.driver.hardware(self.common.seed)
+    }
+}
+
 impl DriverSettings {
     /// The hardware that they describe, with `seed` behind all that is random in it.
     ///
     /// # Errors
     /// If flags contradict each other.
     pub fn hardware(&self, seed: u64) -> Result<Config, SettingsError> {
-        if self.service == Service::Exponential && self.link == LinkRate::Unlimited {
+        let hardware = &self.hardware;
+        if hardware.service == Service::Exponential && hardware.link == LinkRate::Unlimited {
             return Err(SettingsError::NoServiceTime);
         }
         if self.dma == Dma::None && self.verify {
             return Err(SettingsError::NoBytes { flag: "--verify" });
         }
-        if self.dma == Dma::None && self.pcap.is_some() {
-            return Err(SettingsError::NoBytes { flag: "--pcap" });
-        }
         Ok(Config {
-            queue: self.hw_queue,
-            link: self.link,
-            service: self.service,
-            latency: self.latency,
-            stall: self.stall,
-            coalesce: self.coalesce,
+            queue: hardware.hw_queue,
+            link: hardware.link,
+            service: hardware.service,
+            latency: hardware.latency,
+            stall: hardware.stall,
+            coalesce: hardware.coalesce,
             seed,
         })
     }
@@ -161,7 +201,7 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused() {
-        let hardware = |flags: &[&str]| parse(flags).unwrap().driver.hardware(1);
+        let hardware = |flags: &[&str]| parse(flags).unwrap().hardware();
         assert!(hardware(&[]).is_ok());
         assert_eq!(hardware(&["--service=exponential", "--link=unlimited"]), Err(SettingsError::NoServiceTime));
         assert_eq!(hardware(&["--dma=none", "--verify"]), Err(SettingsError::NoBytes { flag: "--verify" }));

@@ -6,5 +6,5 @@ use netstack::process::{RunError, run};
 use shared::exit::run_main;
 
 fn main() -> ExitCode {
-    run_main("netstack", run, RunError::status)
+    run_main("netstack", run, RunError::status, |_| None)
 }

@@ -21,7 +21,7 @@ use shared::report::{
 use shared::ring::shm::ShmProducer;
 use shared::ring::socket::SocketProducer;
 use shared::ring::{Depth, Producer, ProducerPort};
-use shared::settings::Common;
+use shared::settings::{Common, Meeting, Output, Waiting};
 use shared::signals::Signals;
 use shared::units::{BitRate, LinkRate, Nanos};
 use shared::wire::Accept;
@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
 use crate::session::{ConnectError, Context, Greeted, Plan, PlanError, assemble, connect, run_stack};
-use crate::settings::StackSettings;
+use crate::settings::{LineSettings, SessionSettings, StackSettings};
 
 /// The stack of Pushback: apps that send UDP through a bounded ring to a driver process.
 ///
@@ -37,14 +37,34 @@ use crate::settings::StackSettings;
 #[derive(Debug, Clone, Parser, Serialize, Deserialize)]
 #[command(name = "netstack", version)]
 pub struct Args {
-    /// What both processes take.
+    /// Where it meets the driver.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub meeting: Meeting,
+    /// What shapes a run on both sides.
     #[command(flatten)]
     #[serde(flatten)]
     pub common: Common,
-    /// What only the stack takes.
+    /// How it waits.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub waiting: Waiting,
+    /// What only the stack takes, in real and in virtual time.
     #[command(flatten)]
     #[serde(flatten)]
     pub stack: StackSettings,
+    /// How it reaches the driver.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub session: SessionSettings,
+    /// What is printed while it runs.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub lines: LineSettings,
+    /// Where the report goes.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub output: Output,
 }
 
 /// Why there is no report.
@@ -100,20 +120,20 @@ impl RunError {
 /// [`RunError`] if there is no report; a run that ended early has one, and a status that says so.
 pub fn run(args: &Args) -> Result<Status, RunError> {
     let length = Plan::check(&args.stack, args.common.depth)?;
-    let sink = args.common.json.as_ref().map(JsonTarget::open).transpose()?;
+    let sink = args.output.json.as_ref().map(JsonTarget::open).transpose()?;
     let system = |what| move |cause| RunError::System { what, cause };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the tokio runtime cannot be built"))?;
     let stop = StopHandle::new().map_err(system("no event descriptor is left"))?;
     let report = runtime.block_on(async {
         let mut signals = Signals::new().map_err(system("signals cannot be received"))?;
-        let (path, stack) = (&args.common.socket, &args.stack);
-        let guests = Guests::of(&args.common.allow_uid);
+        let (path, session) = (&args.meeting.socket, &args.session);
+        let guests = Guests::of(&args.meeting.allow_uid);
         let greeted = tokio::select! {
-            greeted = connect(path, args.common.depth, stack.transport, stack.connect_timeout, &guests) => greeted?,
+            greeted = connect(path, args.common.depth, session.transport, session.connect_timeout, &guests) => greeted?,
             () = signals.next() => return Err(RunError::Interrupted),
         };
-        let plan = Plan::new(stack, length, args.common.seed, greeted.depth, link(&greeted))?;
+        let plan = Plan::new(&args.stack, length, args.common.seed, greeted.depth, link(&greeted))?;
         on_a_thread(args.clone(), greeted, plan, stop, signals).await
     })?;
     publish(args, sink, &report)?;
@@ -167,7 +187,7 @@ fn run_on(
 ) -> Result<RunReport, RunError> {
     let port = Rc::new(port);
     let interrupt = Rc::new(Interrupt::by(stop));
-    let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), args.common.idle);
+    let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), args.waiting.idle);
     let (idle, cpu_before) = (park.stats(), process_cpu_time());
     let clock = Clock::starting_at(monotonic_now());
     let ring = Producer::with_wake_point(Rc::clone(&port), depth, plan.wake_point, clock.clone());
@@ -193,7 +213,7 @@ fn run_on(
 
 /// Prints a line per interval, unless nobody wants it.
 fn watcher(args: &Args) -> impl FnMut(&Sample) + use<> {
-    let (quiet, json) = (args.stack.quiet, args.common.json.clone());
+    let (quiet, json) = (args.lines.quiet, args.output.json.clone());
     let mut before = None;
     move |sample| {
         if quiet {
@@ -209,7 +229,7 @@ fn watcher(args: &Args) -> impl FnMut(&Sample) + use<> {
 
 fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<(), RunError> {
     let written = sink.map_or(Ok(()), |sink| sink.write(report));
-    say(args.common.json.as_ref(), report);
+    say(args.output.json.as_ref(), report);
     Ok(written?)
 }
 

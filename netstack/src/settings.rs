@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::ring::{Depth, WakePoint, WakePointError};
@@ -16,25 +15,32 @@ use crate::app::AppSpec;
 use crate::dispatch::Dispatch;
 use crate::stack::{MacAddr, Policy};
 
-/// The stack's settings.
+/// What only the stack takes, in real and in virtual time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 pub struct StackSettings {
     /// What the device does when the ring is full: wait, drop-newest, drop-oldest, deadline=TIME.
     #[arg(long, env = "PUSHBACK_POLICY", default_value_t)]
     pub policy: Policy,
 
-    /// Places of the queue in front of the ring, for drop-oldest.
-    #[arg(long, value_name = "N", env = "PUSHBACK_TXQUEUE", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub txqueue: u32,
+    /// What is sent, and how it goes down.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub sending: SendSettings,
 
-    /// How many slots must be free before senders that wait for room are served: each (1), half (of the depth) or N.
-    ///
-    /// Each keeps the ring full and wakes the stack for each packet; half wakes it once for half a ring, and
-    /// shortens the time that a packet spends in the ring. [default: half under the policy wait, each under others]
-    #[arg(long, value_name = "each|half|N", env = "PUSHBACK_WAKE")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wake: Option<WakePoint>,
+    /// How long.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub length: LengthSettings,
 
+    /// The rest.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub layers: LayerSettings,
+}
+
+/// What is sent, and how it goes down: what a model of queueing theory has to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+pub struct SendSettings {
     /// Traffic, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff or reqresp;
     /// keys are name, size, burst, rate, load, budget, when-blocked, on, off, think, distribution and to.
     #[arg(
@@ -46,6 +52,23 @@ pub struct StackSettings {
     )]
     pub apps: Vec<AppSpec>,
 
+    /// How the layers call each other: what an `async fn` in each of them costs.
+    #[arg(long, value_name = "WAY", env = "PUSHBACK_DISPATCH", value_enum, default_value_t)]
+    #[serde(default)]
+    pub dispatch: Dispatch,
+
+    /// How many slots must be free before senders that wait for room are served: each (1), half (of the depth) or N.
+    ///
+    /// Each keeps the ring full and wakes the stack for each packet; half wakes it once for half a ring, and
+    /// shortens the time that a packet spends in the ring. [default: half under the policy wait, each under others]
+    #[arg(long, value_name = "each|half|N", env = "PUSHBACK_WAKE")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<WakePoint>,
+}
+
+/// How much the apps offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
+pub struct LengthSettings {
     /// How long the apps offer packets. [default: 5s, unless --packets is given]
     #[arg(long, value_name = "TIME", env = "PUSHBACK_DURATION", conflicts_with = "packets")]
     pub duration: Option<Nanos>,
@@ -53,19 +76,14 @@ pub struct StackSettings {
     /// How many packets each app offers.
     #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     pub packets: Option<u64>,
+}
 
-    /// How frames travel to the driver.
-    #[arg(long, env = "PUSHBACK_TRANSPORT", value_enum, default_value_t)]
-    pub transport: TransportKind,
-
-    /// How the layers call each other: what an `async fn` in each of them costs.
-    #[arg(long, value_name = "WAY", env = "PUSHBACK_DISPATCH", value_enum, default_value_t)]
-    #[serde(default)]
-    pub dispatch: Dispatch,
-
-    /// How long to wait for a driver to listen and to answer.
-    #[arg(long, value_name = "TIME", env = "PUSHBACK_CONNECT_TIMEOUT", default_value = "2s")]
-    pub connect_timeout: Nanos,
+/// What the layers know, and when they are looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+pub struct LayerSettings {
+    /// Places of the queue in front of the ring, for drop-oldest.
+    #[arg(long, value_name = "N", env = "PUSHBACK_TXQUEUE", default_value_t = DEFAULT_TXQUEUE, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub txqueue: u32,
 
     /// How long the ring may drain after the last packet was offered.
     #[arg(long, value_name = "TIME", env = "PUSHBACK_DRAIN_TIMEOUT", default_value = "10s")]
@@ -74,11 +92,6 @@ pub struct StackSettings {
     /// Time between two samples, and between two lines on the terminal.
     #[arg(long, value_name = "TIME", env = "PUSHBACK_INTERVAL", default_value = "1s")]
     pub interval: Nanos,
-
-    /// No line per interval.
-    #[arg(long, env = "PUSHBACK_QUIET", value_parser = BoolishValueParser::new())]
-    #[serde(default)]
-    pub quiet: bool,
 
     /// Our address and its network, IPv4 or IPv6; repeatable.
     #[arg(long, value_name = "IP/PREFIX", env = "PUSHBACK_ADDRESS", value_delimiter = ',', default_values = ["10.0.0.1/24", "fd00::1/64"])]
@@ -106,8 +119,40 @@ impl StackSettings {
     /// # Errors
     /// [`WakePointError::AboveDepth`].
     pub fn wake_point(&self, depth: Depth) -> Result<u32, WakePointError> {
-        self.wake.unwrap_or(self.policy.default_wake()).slots(depth)
+        self.sending.wake.unwrap_or(self.policy.default_wake()).slots(depth)
     }
+}
+
+/// Places of the queue of `drop-oldest`, unless others are asked for.
+pub const DEFAULT_TXQUEUE: u32 = 64;
+
+/// How the stack reaches the driver. A simulation is one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
+pub struct SessionSettings {
+    /// How frames travel to the driver.
+    #[arg(long, env = "PUSHBACK_TRANSPORT", value_enum, default_value_t)]
+    pub transport: TransportKind,
+
+    /// How long to wait for a driver to listen and to answer.
+    #[arg(long, value_name = "TIME", env = "PUSHBACK_CONNECT_TIMEOUT", default_value_t = DEFAULT_CONNECT_TIMEOUT)]
+    pub connect_timeout: Nanos,
+}
+
+const DEFAULT_CONNECT_TIMEOUT: Nanos = Nanos::from_secs(2);
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self { transport: TransportKind::default(), connect_timeout: DEFAULT_CONNECT_TIMEOUT }
+    }
+}
+
+/// What is printed while a run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Args)]
+pub struct LineSettings {
+    /// No line per interval.
+    #[arg(long, env = "PUSHBACK_QUIET")]
+    #[serde(default)]
+    pub quiet: bool,
 }
 
 /// The standard library's message names no remedy.

@@ -1,14 +1,17 @@
 //! How every binary starts, speaks and exits: flags in, text for people, a status out.
 //!
 //! A reader that left, or a full disk, is no reason to end a run: its results are still to be
-//! written, and the status still tells. So whatever is said here ends nothing if it is not heard.
+//! written. So text that cannot be written ends nothing; but unless its reader left, the status says so.
 
+use std::env;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser;
 
+use crate::flags;
 use crate::report::JsonTarget;
 
 /// What a process exits with.
@@ -35,37 +38,76 @@ impl From<Status> for ExitCode {
     }
 }
 
+/// The first text that could not be written, because a device was full or failed.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
 /// Parses the flags of the binary `name`, runs it, and turns what comes out into a status. An error
-/// is one line on standard error.
+/// is one line on standard error; `tip` may add to what is wrong with the flags.
 pub fn run_main<A: Parser, E: Display>(
     name: &str,
     run: impl FnOnce(&A) -> Result<Status, E>,
     status_of: impl FnOnce(&E) -> Status,
+    tip: impl FnOnce(&clap::Error) -> Option<String>,
 ) -> ExitCode {
-    let args = match A::try_parse() {
-        Ok(args) => args,
+    let arguments: Vec<_> = env::args_os().collect();
+    let status = match flags::parse::<A>(arguments.iter().cloned()) {
+        Ok(args) => {
+            warn_of_variables(name);
+            run(&args).unwrap_or_else(|error| {
+                complain(format_args!("{name}: {error}"));
+                status_of(&error)
+            })
+        }
         // Help and version are no errors, and are printed as they are.
-        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) if !error.use_stderr() => {
+            notice(error.print());
+            Status::Fine
+        }
         Err(error) => {
-            complain(format_args!("{name}: {}; see {name} --help", one_line(&error.to_string())));
-            return Status::Usage.into();
+            warn_of_variables(name);
+            let complaint = flags::complaint::<A>(&error, &arguments);
+            let tip = tip(&error).map(|tip| format!("; {tip}")).unwrap_or_default();
+            complain(format_args!("{name}: {complaint}{tip}; see {name} --help"));
+            Status::Usage
         }
     };
-    match run(&args) {
-        Ok(status) => status.into(),
-        Err(error) => {
-            complain(format_args!("{name}: {error}"));
-            status_of(&error).into()
+    match UNWRITTEN.get() {
+        Some(why) => {
+            complain(format_args!("{name}: not all text could be written ({why}); make room, or redirect it"));
+            // Whatever is worse says so by itself.
+            if status == Status::Fine { Status::Failed } else { status }.into()
         }
+        None => status.into(),
+    }
+}
+
+fn warn_of_variables(name: &str) {
+    for warning in flags::unknown_variables(env::vars_os().map(|(variable, _)| variable)) {
+        complain(format_args!("{name}: warning: {warning}"));
     }
 }
 
 /// Says `text` to people: on standard output, or on standard error if `json` has the other to itself.
 pub fn say(json: Option<&JsonTarget>, text: impl Display) {
-    let _ = match json {
+    notice(match json {
         Some(JsonTarget::Stdout) => writeln!(io::stderr().lock(), "{text}"),
-        Some(JsonTarget::File(_)) | None => writeln!(io::stdout().lock(), "{text}"),
-    };
+        Some(JsonTarget::File(_)) | None => print(io::stdout().lock(), &text),
+    });
+}
+
+fn print(mut out: impl Write, text: &impl Display) -> io::Result<()> {
+    writeln!(out, "{text}")?;
+    // Not each standard output writes a line at its end.
+    out.flush()
+}
+
+/// Keeps why text could not be written. A reader that has left is no failure: it has seen enough.
+pub fn notice(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = UNWRITTEN.set(error.to_string());
+    }
 }
 
 /// Says one line of trouble on standard error.

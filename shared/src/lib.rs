@@ -10,6 +10,7 @@
 pub mod cpu;
 pub mod exec;
 pub mod exit;
+pub mod flags;
 pub mod ledger;
 pub mod peers;
 pub mod report;

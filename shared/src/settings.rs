@@ -1,8 +1,8 @@
 //! The flags that both binaries share.
 //!
-//! Each flag has an environment twin, `PUSHBACK_` and its name. What shapes a run is a serde value,
-//! so that a report can hold it; where to meet and where to write belongs to one start only, and is
-//! left out.
+//! They come in groups, so that each command takes those groups that have a meaning for it. Each flag
+//! has an environment twin, `PUSHBACK_` and its name. What shapes a run is a serde value, so that a
+//! report can hold it; where to meet and where to write belongs to one start only, and is none.
 
 use std::path::PathBuf;
 
@@ -13,16 +13,9 @@ use crate::exec::IdleMode;
 use crate::report::JsonTarget;
 use crate::ring::Depth;
 
-/// What both processes take.
+/// What shapes a run on both sides, in real and in virtual time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 pub struct Common {
-    /// Unix socket where the stack and the driver meet.
-    ///
-    /// Both sides must name the same path, of fewer than 108 bytes.
-    #[arg(long, env = "PUSHBACK_SOCKET", value_name = "PATH", default_value_os_t = default_socket())]
-    #[serde(skip, default = "default_socket")]
-    pub socket: PathBuf,
-
     /// Slots of the ring, 1 to 65536: the frames that may be under way at once.
     ///
     /// Frames in the ring, in the driver and in the hardware together. The smaller of what stack
@@ -30,26 +23,48 @@ pub struct Common {
     #[arg(long, env = "PUSHBACK_DEPTH", value_name = "N", default_value = "1024")]
     pub depth: Depth,
 
-    /// User whose process may be the other side, besides our own; repeatable.
-    ///
-    /// The driver's socket stays closed to everybody but its user and root: open it for them with chmod.
-    #[arg(long = "allow-uid", env = "PUSHBACK_ALLOW_UID", value_name = "N", value_delimiter = ',')]
-    #[serde(skip)]
-    pub allow_uid: Vec<u32>,
+    /// What all randomness derives from: the same seed gives the same arrivals and service times.
+    #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
+    pub seed: u64,
+}
 
+/// How a process waits. Virtual time never does.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, clap::Args)]
+pub struct Waiting {
     /// How to wait when there is nothing to do.
     ///
     /// With one CPU, hybrid never spins, because the peer could not run meanwhile.
     #[arg(long, env = "PUSHBACK_IDLE", value_name = "MODE", value_enum, default_value_t)]
     pub idle: IdleMode,
+}
 
-    /// What all randomness derives from: the same seed gives the same arrivals and service times.
-    #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
-    pub seed: u64,
+/// Where the two processes meet, and who may be there. The lab decides that itself.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Meeting {
+    /// Unix socket where the stack and the driver meet.
+    ///
+    /// Both sides must name the same path, of fewer than 108 bytes.
+    #[arg(long, env = "PUSHBACK_SOCKET", value_name = "PATH", default_value_os_t = default_socket())]
+    pub socket: PathBuf,
 
+    /// User whose process may be the other side, besides our own; repeatable.
+    ///
+    /// The driver's socket stays closed to everybody but its user and root: open it for them with chmod.
+    #[arg(long = "allow-uid", env = "PUSHBACK_ALLOW_UID", value_name = "N", value_delimiter = ',')]
+    pub allow_uid: Vec<u32>,
+}
+
+impl Default for Meeting {
+    fn default() -> Self {
+        Self { socket: default_socket(), allow_uid: Vec::new() }
+    }
+}
+
+/// Where the report goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
+pub struct Output {
     /// Write the report as JSON to this file, or to standard output if it is `-`.
     #[arg(long, env = "PUSHBACK_JSON", value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
-    #[serde(skip)]
     pub json: Option<JsonTarget>,
 }
 
@@ -70,27 +85,37 @@ mod tests {
 
     use super::*;
 
-    #[derive(Debug, clap::Parser)]
+    #[derive(Debug, Serialize, clap::Parser)]
     struct Flags {
         #[command(flatten)]
+        #[serde(flatten)]
         common: Common,
+        #[command(flatten)]
+        #[serde(flatten)]
+        waiting: Waiting,
+        #[command(flatten)]
+        #[serde(skip)]
+        meeting: Meeting,
+        #[command(flatten)]
+        #[serde(skip)]
+        output: Output,
     }
 
-    fn parse(flags: &[&str]) -> Result<Common, clap::Error> {
-        Flags::try_parse_from([&["test"], flags].concat()).map(|flags| flags.common)
+    fn parse(flags: &[&str]) -> Result<Flags, clap::Error> {
+        Flags::try_parse_from([&["test"], flags].concat())
     }
 
     #[test]
     fn without_flags_the_defaults_hold() {
-        let common = parse(&[]).unwrap();
-        assert_eq!((common.depth.get(), common.idle, common.seed), (1024, IdleMode::Hybrid, 1));
-        assert_eq!((common.socket, common.json), (default_socket(), None));
+        let Flags { common, waiting, meeting, output } = parse(&[]).unwrap();
+        assert_eq!((common.depth.get(), common.seed), (1024, 1));
+        assert_eq!((waiting, meeting, output), Default::default());
     }
 
     #[test]
     fn a_dash_is_standard_output_and_anything_else_a_file() {
-        assert_eq!(parse(&["--json", "-"]).unwrap().json, Some(JsonTarget::Stdout));
-        assert_eq!(parse(&["--json", "out.json"]).unwrap().json, Some(JsonTarget::File("out.json".into())));
+        assert_eq!(parse(&["--json", "-"]).unwrap().output.json, Some(JsonTarget::Stdout));
+        assert_eq!(parse(&["--json", "out.json"]).unwrap().output.json, Some(JsonTarget::File("out.json".into())));
         assert!(parse(&["--json", ""]).is_err());
     }
 
@@ -107,11 +132,11 @@ mod tests {
 
     #[test]
     fn what_shapes_a_run_survives_json_and_the_rest_is_left_out() {
-        let common = parse(&["--depth=3", "--idle=sleep", "--seed=9", "--socket=a", "--json=-"]).unwrap();
-        let json = serde_json::to_string(&common).unwrap();
-        assert_eq!(json, r#"{"depth":"3","idle":"sleep","seed":9}"#);
-        let back: Common = serde_json::from_str(&json).unwrap();
-        assert_eq!(back, Common { socket: default_socket(), json: None, ..common });
+        let flags = parse(&["--depth=3", "--idle=sleep", "--seed=9", "--socket=a", "--json=-"]).unwrap();
+        let json = serde_json::to_string(&flags).unwrap();
+        assert_eq!(json, r#"{"depth":"3","seed":9,"idle":"sleep"}"#);
+        assert_eq!(serde_json::from_str::<Common>(&json).unwrap(), flags.common);
+        assert_eq!(serde_json::from_str::<Waiting>(&json).unwrap(), flags.waiting);
     }
 
     #[test]

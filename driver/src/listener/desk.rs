@@ -2,14 +2,13 @@
 
 use std::fmt::Display;
 use std::future::pending;
-use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use shared::exec::{StopHandle, monotonic_now};
-use shared::exit::{Status, complain};
+use shared::exit::{Status, complain, say};
 use shared::peers::Guests;
 use shared::report::JsonTarget;
 use shared::ring::Depth;
@@ -80,10 +79,10 @@ impl<'a> Desk<'a> {
     pub(super) fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
         // Before anybody can know that there is something to interrupt.
         let signals = Signals::new().map_err(RunError::System)?;
-        let guests = Guests::of(&settings.common.allow_uid);
-        let listener = listen(&settings.common.socket, &guests)?;
+        let guests = Guests::of(&settings.meeting.allow_uid);
+        let listener = listen(&settings.meeting.socket, &guests)?;
         // Behind the socket, so that no capture of a live driver is replaced by mistake.
-        let output = match &settings.driver.pcap {
+        let output = match &settings.capture.pcap {
             Some(path) => Output::Capture(Box::new(Capture::create(path, clock_base())?)),
             None => Output::Model,
         };
@@ -125,7 +124,7 @@ impl<'a> Desk<'a> {
                     if self.stopping {
                         break Status::Interrupted;
                     }
-                    if self.settings.driver.once {
+                    if self.settings.once {
                         break if ended.peer_failed() { Status::PeerFailed } else { Status::Fine };
                     }
                 }
@@ -210,7 +209,7 @@ impl<'a> Desk<'a> {
             hardware: self.hardware.clone(),
             dma: self.settings.driver.dma,
             verify: self.settings.driver.verify,
-            idle: self.settings.common.idle,
+            idle: self.settings.waiting.idle,
             output,
             stop: stop.clone(),
         };
@@ -278,13 +277,11 @@ fn clock_base() -> Duration {
 /// The one line that programs wait for. With the report on standard output, it goes where
 /// everything else for people goes.
 fn say_ready(settings: &Settings) {
-    let socket = settings.common.socket.display();
-    if settings.common.json == Some(JsonTarget::Stdout) {
+    let socket = settings.meeting.socket.display();
+    if settings.output.json == Some(JsonTarget::Stdout) {
         return note(format_args!("ready on {socket}"));
     }
-    let mut out = io::stdout().lock();
-    // Nobody has to read it.
-    let _ = writeln!(out, "driver: ready on {socket}").and_then(|()| out.flush());
+    say(None, format_args!("driver: ready on {socket}"));
 }
 
 /// A line for people, some of it in a client's words. A closed terminal is no reason to die.

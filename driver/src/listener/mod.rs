@@ -63,9 +63,9 @@ impl RunError {
 /// # Errors
 /// [`RunError`], for a person to read.
 pub fn run(settings: &Settings) -> Result<Status, RunError> {
-    let hardware = settings.driver.hardware(settings.common.seed)?;
+    let hardware = settings.hardware()?;
     // Whoever waits for a report wants to know at once that there will be none.
-    let json = settings.common.json.as_ref().map(JsonTarget::open).transpose()?;
+    let json = settings.output.json.as_ref().map(JsonTarget::open).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
     let (status, log) = runtime.block_on(async { Desk::open(settings, hardware)?.work().await })?;
     if let Some(json) = json {

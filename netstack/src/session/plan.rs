@@ -117,7 +117,7 @@ impl Plan {
         depth: Depth,
         link: LinkRate,
     ) -> Result<Self, PlanError> {
-        let apps = resolve_all(&settings.apps, link, PAYLOAD_LIMIT)?;
+        let apps = resolve_all(&settings.sending.apps, link, PAYLOAD_LIMIT)?;
         let routes = routes(settings);
         for app in &apps {
             let to = app.spec().to().ip();
@@ -126,18 +126,18 @@ impl Plan {
         Ok(Self {
             policy: settings.policy,
             wake_point: settings.wake_point(depth)?,
-            dispatch: settings.dispatch,
-            txqueue: settings.txqueue,
+            dispatch: settings.sending.dispatch,
+            txqueue: settings.layers.txqueue,
             seed,
             apps,
             length,
             stack_cost: Nanos::ZERO,
             warmup: Nanos::ZERO,
-            drain_timeout: settings.drain_timeout,
-            interval: settings.interval,
+            drain_timeout: settings.layers.drain_timeout,
+            interval: settings.layers.interval,
             mac: OUR_MAC,
             routes,
-            neighbours: settings.neighbour.clone(),
+            neighbours: settings.layers.neighbour.clone(),
         })
     }
 
@@ -166,10 +166,10 @@ impl Length {
     /// # Errors
     /// [`PlanError::NoTime`], [`PlanError::ShortInterval`] or [`PlanError::Interval`].
     pub fn of(settings: &StackSettings) -> Result<Self, PlanError> {
-        let interval = settings.interval;
-        let length = match settings.packets {
+        let interval = settings.layers.interval;
+        let length = match settings.length.packets {
             Some(packets) => Self::Packets(packets),
-            None => Self::Duration(settings.duration.unwrap_or(DEFAULT_DURATION)),
+            None => Self::Duration(settings.length.duration.unwrap_or(DEFAULT_DURATION)),
         };
         let duration = match length {
             Self::Duration(Nanos::ZERO) => return Err(PlanError::NoTime),
@@ -188,11 +188,11 @@ impl Length {
 
 fn routes(settings: &StackSettings) -> Routes {
     let mut routes = Routes::default();
-    for network in &settings.address {
+    for network in &settings.layers.address {
         routes = routes.on_link(network.address, network.prefix);
     }
-    for gateway in &settings.gateway {
-        let of_family = settings.address.iter().find(|own| own.address.is_ipv4() == gateway.is_ipv4());
+    for gateway in &settings.layers.gateway {
+        let of_family = settings.layers.address.iter().find(|own| own.address.is_ipv4() == gateway.is_ipv4());
         if let Some(own) = of_family {
             routes = routes.default_via(*gateway, own.address);
         }

@@ -85,7 +85,7 @@ impl Halves {
         let named = |name: &str, flags: &[String]| [&[name.to_owned()], flags].concat();
         let stack = Args::parse_from(named("netstack", &self.stack)).stack;
         let settings = Settings::parse_from(named("driver", &self.driver)).driver;
-        let plan = Plan::new(&stack, Plan::check(&stack, depth).unwrap(), 1, depth, settings.link).unwrap();
+        let plan = Plan::new(&stack, Plan::check(&stack, depth).unwrap(), 1, depth, settings.hardware.link).unwrap();
         // Where time jumps, an app that never waits would send for ever at one and the same moment.
         let stack_cost = if self.in_virtual_time { Nanos::from_micros(2) } else { Nanos::ZERO };
         let plan = Plan { stack_cost, ..plan };

@@ -84,7 +84,7 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    run_main("dispatch-bench", run, Failure::status)
+    run_main("dispatch-bench", run, Failure::status, |_| None)
 }
 
 fn run(cli: &Cli) -> Result<Status, Failure> {

@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
 use serde::Serialize;
 use serde_json::Value;
+use shared::flags::{as_given, exclude};
 
 /// A setting, as flags say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,22 +103,31 @@ fn with_value(long: &str, value: impl AsRef<OsStr>) -> OsString {
     argument
 }
 
-/// The flags that were given on the command line: not those from the environment, and not defaults.
+/// The command that was given, and its flags on the command line: not those from the environment, and not
+/// defaults.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Given {
+    /// The words that call the command, such as `lab theory for`.
+    pub(crate) words: String,
     settings: Vec<Setting>,
 }
 
 impl Given {
-    /// Those that this very program was started with, behind the subcommand of `command`.
+    /// What this very program, which is `command`, was started with.
     pub(crate) fn here(command: Command) -> Self {
-        let matches = command.clone().get_matches();
-        let sub = matches.subcommand();
-        sub.and_then(|(name, matches)| Some(Self::in_matches(command.find_subcommand(name)?, matches)))
-            .unwrap_or_default()
+        let arguments: Vec<_> = std::env::args_os().collect();
+        let command = as_given(command, &arguments);
+        let matches = command.clone().get_matches_from(arguments);
+        Self::in_matches(&command, &matches)
     }
 
     fn in_matches(command: &Command, matches: &ArgMatches) -> Self {
+        if let Some((below, matches)) =
+            matches.subcommand().and_then(|(name, matches)| Some((command.find_subcommand(name)?, matches)))
+        {
+            let given = Self::in_matches(below, matches);
+            return Self { words: format!("{} {}", command.get_name(), given.words), ..given };
+        }
         let given = |arg: &&Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
         let settings = command.get_arguments().filter(given).filter_map(|arg| {
             let (id, long) = (arg.get_id().to_string(), arg.get_long()?);
@@ -128,12 +138,7 @@ impl Given {
             };
             Some(Setting { id, arguments })
         });
-        Self { settings: settings.collect() }
-    }
-
-    /// Whether the flag `--id` was among them.
-    pub(crate) fn has(&self, id: &str) -> bool {
-        self.settings.iter().any(|setting| setting.id == id)
+        Self { words: command.get_name().to_owned(), settings: settings.collect() }
     }
 
     /// The arguments of `command` that say `recorded`, except where something else was given.
@@ -145,20 +150,13 @@ impl Given {
         let given = args(&mut self.settings.iter());
         let excluded: BTreeSet<_> = args(&mut recorded.iter())
             .into_iter()
-            .filter(|arg| given.iter().any(|given| excludes(command, given, arg)))
+            .filter(|arg| given.iter().any(|given| given == arg || exclude(command, given, arg)))
             .map(|arg| arg.get_id().to_string())
             .collect();
         let kept = recorded.into_iter().filter(|setting| !excluded.contains(&setting.id));
         let own = self.settings.iter().filter(|setting| given.iter().any(|arg| arg.get_id() == &*setting.id));
         kept.chain(own.cloned()).flat_map(|setting| setting.arguments).collect()
     }
-}
-
-/// Whether `given` leaves no place for `recorded`: it is the same flag, or one of them excludes the
-/// other.
-fn excludes(command: &Command, given: &Arg, recorded: &Arg) -> bool {
-    let conflict = |one: &Arg, other: &Arg| command.get_arg_conflicts_with(one).contains(&other);
-    given == recorded || conflict(given, recorded) || conflict(recorded, given)
 }
 
 #[cfg(test)]
@@ -232,14 +230,17 @@ mod tests {
         let same = replayed(&recorded, &[]);
         assert_eq!(json(&same), json(&stack(&recorded)));
         let other = replayed(&recorded, &["--depth", "8", "--app", "poisson:load=1"]);
-        assert_eq!((other.common.depth.get(), other.stack.apps.len(), other.stack.packets), (8, 1, Some(9)));
+        assert_eq!(
+            (other.common.depth.get(), other.stack.sending.apps.len(), other.stack.length.packets),
+            (8, 1, Some(9))
+        );
     }
 
     #[test]
     fn what_was_given_drives_out_what_excludes_it() {
-        let by_time = replayed(&["--packets=9"], &["--duration=1s"]).stack;
+        let by_time = replayed(&["--packets=9"], &["--duration=1s"]).stack.length;
         assert_eq!((by_time.packets, by_time.duration.is_some()), (None, true));
-        let by_count = replayed(&["--duration=1s"], &["--packets=9"]).stack;
+        let by_count = replayed(&["--duration=1s"], &["--packets=9"]).stack.length;
         assert_eq!((by_count.packets, by_count.duration), (Some(9), None));
     }
 }

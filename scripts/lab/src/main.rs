@@ -10,6 +10,7 @@ mod figures;
 #[cfg(test)]
 mod fixture;
 mod flags;
+mod foreign;
 mod instructions;
 mod launch;
 mod merge;
@@ -26,5 +27,5 @@ use commands::{Failure, dispatch};
 use shared::exit::run_main;
 
 fn main() -> ExitCode {
-    run_main("lab", dispatch, Failure::status)
+    run_main("lab", dispatch, Failure::status, foreign::tip)
 }

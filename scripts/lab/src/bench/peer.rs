@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
 use super::{BenchError, HEADERS, Peer, Trial};
-use crate::cli::{PeerArgs, PeerRole};
+use crate::commands::{PeerArgs, PeerRole};
 use crate::launch::{Cpu, Process};
 use crate::verdict::Ended;
 

@@ -14,13 +14,13 @@ use crate::merge::{Merged, merge};
 /// Delivered packets a second.
 pub(super) async fn rate(variant: Variant, trial: &Trial<'_>, signals: &mut Signals) -> Result<f64, BenchError> {
     let mut sides = bulk(trial.sides, trial.size, variant.burst());
-    sides.stack.stack.transport = variant.transport();
-    sides.stack.stack.duration = Some(trial.time);
+    sides.stack.session.transport = variant.transport();
+    sides.stack.stack.length.duration = Some(trial.time);
     sides.driver.driver.dma = variant.dma();
     // A process on the only CPU that it may use would take the machine for one of one CPU, and not
     // spin. The others spin too.
     let idle = if trial.cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid };
-    (sides.stack.common.idle, sides.driver.common.idle) = (idle, idle);
+    (sides.stack.waiting.idle, sides.driver.waiting.idle) = (idle, idle);
     let report = measured(&trial.binaries.on(trial.cpus), &sides, signals).await?;
     Ok(report.rate.packets_per_second)
 }
@@ -31,9 +31,9 @@ pub(crate) fn bulk(sides: &Sides, size: Bytes, burst: u32) -> Sides {
     let mut sides = sides.clone();
     let app = format!("bulk:size={},burst={burst}", Bytes(size.0.saturating_sub(HEADERS)));
     // Frames of 64 to 1514 bytes have a payload that can be sent.
-    sides.stack.stack.apps = app.parse().into_iter().collect();
-    sides.stack.stack.quiet = true;
-    sides.driver.driver.link = LinkRate::Unlimited;
+    sides.stack.stack.sending.apps = app.parse().into_iter().collect();
+    sides.stack.lines.quiet = true;
+    sides.driver.driver.hardware.link = LinkRate::Unlimited;
     sides
 }
 

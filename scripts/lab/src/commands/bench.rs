@@ -1,26 +1,93 @@
 //! `lab bench`: everybody, in turn, several times.
 
+use std::path::PathBuf;
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use shared::exit::{Status, say};
 use shared::report::{HostReport, JsonTarget};
+use shared::ring::Depth;
 use shared::signals::Signals;
-use shared::units::Bytes;
+use shared::units::{Bytes, Nanos};
 
 use super::{Failure, runtime};
+use crate::bench::Peer;
 use crate::bench::{self, BENCH_SCHEMA, BenchReport, Chart, Contestant, Row, Trial, compare, contestants, table};
-use crate::cli::{BenchArgs, Flags, PeerArgs, Sides};
+use crate::cli::{Sides, frame_size};
 use crate::instructions::{Count, CountError, count};
 use crate::launch::{Binaries, Pair, find_tool};
 use crate::progress::Progress;
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// How long each measurement takes.
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(crate) time: Nanos,
+
+    /// How often each is repeated; the medians count.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repetitions: u32,
+
+    /// Ethernet frames without check sequence, 64B to 1514B.
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
+    pub(crate) sizes: Vec<Bytes>,
+
+    /// Slots of every ring, 1 to 65536.
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub(crate) depth: Depth,
+
+    /// Draw the rows as bars in this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+
+    /// Write the rows as JSON to this file, or to standard output if it is `-`.
+    #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    pub(crate) json: Option<JsonTarget>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PeerArgs {
+    /// Which.
+    #[arg(value_enum)]
+    pub(crate) peer: Peer,
+    /// Ethernet frame without check sequence.
+    #[arg(long)]
+    pub(crate) size: Bytes,
+    /// Slots, if it is a ring.
+    #[arg(long)]
+    pub(crate) depth: Depth,
+    #[command(subcommand)]
+    pub(crate) role: PeerRole,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PeerRole {
+    /// Says where it is met, and counts what comes.
+    Sink {
+        /// A private folder.
+        #[arg(long)]
+        folder: PathBuf,
+    },
+    /// Sends as fast as it can.
+    Source {
+        /// What the sink said.
+        #[arg(long)]
+        to: String,
+        /// For how long.
+        #[arg(long)]
+        time: Nanos,
+    },
+}
 
 /// Measures, and says what to exit with.
 ///
 /// # Errors
 /// If something could not be measured.
-pub(crate) fn main(args: &BenchArgs, defaults: &Flags) -> Result<Status, Failure> {
+pub(crate) fn main(args: &BenchArgs) -> Result<Status, Failure> {
     let json = args.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
-    let mut sides = defaults.sides();
+    let mut sides = Sides::defaults();
     (sides.stack.common.depth, sides.driver.common.depth) = (args.depth, args.depth);
     let report = runtime()?.block_on(measure(args, &binaries, &sides))?;
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));

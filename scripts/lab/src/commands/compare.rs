@@ -1,14 +1,20 @@
 //! `lab compare`: the same traffic through several policies, with fresh processes for each.
 
+use clap::Args;
+use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
+use netstack::process::Args as StackArgs;
+use netstack::settings::{
+    DEFAULT_TXQUEUE, LayerSettings, LengthSettings, LineSettings, SendSettings, SessionSettings, StackSettings,
+};
 use netstack::stack::Policy;
 use serde::Serialize;
 use shared::exit::{Status, complain, say};
 use shared::report::{JsonTarget, RunReport};
+use shared::settings::{Common, Meeting, Output, Waiting};
 use shared::signals::Signals;
 
-use super::{Failure, refuse, refuse_socket, runtime};
-use crate::cli::{CompareArgs, Sides};
-use crate::flags::Given;
+use super::{Failure, runtime};
+use crate::cli::Sides;
 use crate::launch::{Binaries, Voice, launch};
 use crate::merge::{Merged, merge};
 use crate::progress::Progress;
@@ -16,6 +22,68 @@ use crate::render::compared;
 use crate::replay::COMPARE_SCHEMA;
 use crate::story::story;
 use crate::verdict::worst;
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The policies, in the order of the table.
+    #[arg(
+        long,
+        value_name = "POLICY,...",
+        value_delimiter = ',',
+        default_values = ["wait", "drop-newest", "drop-oldest", "deadline=5ms"]
+    )]
+    policies: Vec<Policy>,
+
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    sending: SendSettings,
+    #[command(flatten)]
+    length: LengthSettings,
+    #[command(flatten)]
+    layers: LayerSettings,
+    #[command(flatten)]
+    session: SessionSettings,
+    #[command(flatten)]
+    driver: DriverSettings,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl CompareArgs {
+    /// What each process is started with under `policy`.
+    fn sides(&self, policy: Policy) -> Sides {
+        // A queue that the policy does not have is no setting of its run.
+        let txqueue = if policy.has_queue() { self.layers.txqueue } else { DEFAULT_TXQUEUE };
+        Sides {
+            stack: StackArgs {
+                meeting: Meeting::default(),
+                common: self.common.clone(),
+                waiting: self.waiting.clone(),
+                stack: StackSettings {
+                    policy,
+                    sending: self.sending.clone(),
+                    length: self.length.clone(),
+                    layers: LayerSettings { txqueue, ..self.layers.clone() },
+                },
+                session: self.session.clone(),
+                lines: LineSettings { quiet: true },
+                output: Output::default(),
+            },
+            driver: DriverArgs {
+                meeting: Meeting::default(),
+                common: self.common.clone(),
+                waiting: self.waiting.clone(),
+                driver: self.driver.clone(),
+                capture: CaptureSettings::default(),
+                once: true,
+                output: Output::default(),
+            },
+        }
+    }
+}
 
 /// What `--json` writes.
 #[derive(Debug, Serialize)]
@@ -30,14 +98,11 @@ struct Comparison {
 ///
 /// # Errors
 /// If there was no run, or if the runs cannot be compared.
-pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure> {
-    refuse_socket(given)?;
-    refuse(given, "policy", "a comparison is of several; name them in --policies, as in --policies wait,drop-newest")?;
-    refuse(given, "pcap", "a comparison has several runs; capture one with lab run")?;
-    let json = args.flags.common.json.as_ref();
+pub(crate) fn main(args: &CompareArgs) -> Result<Status, Failure> {
+    let json = args.output.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
-    let (runs, status) = runtime()?.block_on(all(&args.policies, &binaries, &args.flags.sides()))?;
+    let (runs, status) = runtime()?.block_on(all(args, &binaries))?;
     let comparison = Comparison { schema: COMPARE_SCHEMA, runs };
     let written = sink.map_or(Ok(()), |sink| sink.write(&comparison));
     let runs = &comparison.runs;
@@ -50,16 +115,13 @@ pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure>
 }
 
 /// The runs, up to the first that failed, and the worst status.
-async fn all(policies: &[Policy], binaries: &Binaries, sides: &Sides) -> Result<(Vec<RunReport>, Status), Failure> {
+async fn all(args: &CompareArgs, binaries: &Binaries) -> Result<(Vec<RunReport>, Status), Failure> {
     let mut signals = Signals::new()?;
     let progress = Progress::new();
     let (mut runs, mut statuses) = (Vec::new(), Vec::new());
-    for (policy, number) in policies.iter().zip(1..) {
-        progress.now(&format!("{policy} ({number} of {}) ...", policies.len()));
-        let mut sides = sides.clone();
-        sides.stack.stack.policy = *policy;
-        sides.stack.stack.quiet = true;
-        let remains = match launch(binaries, &sides, Voice::Mute, &mut signals).await {
+    for (policy, number) in args.policies.iter().zip(1..) {
+        progress.now(&format!("{policy} ({number} of {}) ...", args.policies.len()));
+        let remains = match launch(binaries, &args.sides(*policy), Voice::Mute, &mut signals).await {
             Ok(remains) => remains,
             Err(error) if runs.is_empty() => return Err(error.into()),
             // What ran before is worth as much as ever.

@@ -1,20 +1,44 @@
 //! `lab count`: instructions per packet, held against a ceiling.
 
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use shared::exit::{Status, complain, say};
 use shared::report::JsonTarget;
 use shared::signals::Signals;
+use shared::units::Bytes;
 
 use super::{Failure, runtime};
-use crate::cli::{CountArgs, Flags};
+use crate::cli::{Sides, frame_size};
 use crate::instructions::{Ceilings, count, table};
 use crate::launch::Binaries;
 use crate::progress::Progress;
+
+#[derive(Debug, Args)]
+pub(crate) struct CountArgs {
+    /// Ethernet frames without check sequence, 64B to 1514B.
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
+    pub(crate) sizes: Vec<Bytes>,
+
+    /// Fail if a count is above what this file allows.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ceilings: Option<PathBuf>,
+
+    /// Write these counts to the file of --ceilings: from now on they are what is allowed.
+    #[arg(long, requires = "ceilings")]
+    pub(crate) accept: bool,
+
+    /// Write the counts as JSON to this file, or to standard output if it is `-`.
+    #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    pub(crate) json: Option<JsonTarget>,
+}
 
 /// Counts, compares, and says what to exit with.
 ///
 /// # Errors
 /// If something could not be counted, or the ceilings cannot be used.
-pub(crate) fn main(args: &CountArgs, defaults: &Flags) -> Result<Status, Failure> {
+pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     let json = args.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
@@ -23,7 +47,7 @@ pub(crate) fn main(args: &CountArgs, defaults: &Flags) -> Result<Status, Failure
     let progress = Progress::new();
     progress.now("counting instructions ...");
     let counts =
-        runtime()?.block_on(async { count(&binaries, &defaults.sides(), &args.sizes, &mut Signals::new()?).await })?;
+        runtime()?.block_on(async { count(&binaries, &Sides::defaults(), &args.sizes, &mut Signals::new()?).await })?;
     drop(progress);
     sink.map_or(Ok(()), |sink| sink.write(&counts))?;
     say(json, table(&counts));

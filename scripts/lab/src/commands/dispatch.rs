@@ -1,12 +1,18 @@
 //! `lab dispatch`: the ways to call the layers, in turn, several times.
 
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use netstack::dispatch::Dispatch;
 use shared::exit::{Status, say};
 use shared::report::{HostReport, JsonTarget};
+use shared::ring::Depth;
 use shared::signals::Signals;
+use shared::units::{Bytes, Nanos};
 
 use super::{Failure, runtime};
-use crate::cli::{DispatchArgs, Flags, Sides};
+use crate::cli::{Sides, frame_size};
 use crate::dispatch::{
     AtSize, Chart, DISPATCH_SCHEMA, DispatchReport, WAYS, Way, allocations_per_packet, called, name, table, time,
 };
@@ -14,15 +20,52 @@ use crate::instructions::{CountError, instructions_per_packet};
 use crate::launch::Binaries;
 use crate::progress::Progress;
 
+#[derive(Debug, Args)]
+pub(crate) struct DispatchArgs {
+    /// How long each measurement takes.
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    pub(crate) time: Nanos,
+
+    /// How often each is repeated; the medians count.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repetitions: u32,
+
+    /// Ethernet frames without check sequence, 64B to 1514B; costs are compared at the first.
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "500B", "1500B"], value_parser = frame_size)]
+    pub(crate) sizes: Vec<Bytes>,
+
+    /// How many times slower the CPU is that the stack shall hold a gigabit on.
+    #[arg(long, value_name = "FACTOR", default_value_t = 10.0, value_parser = slowdown)]
+    pub(crate) slowdown: f64,
+
+    /// Slots of the ring, 1 to 65536.
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub(crate) depth: Depth,
+
+    /// Draw the costs as bars in this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+
+    /// Write the figures as JSON to this file, or to standard output if it is `-`.
+    #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    pub(crate) json: Option<JsonTarget>,
+}
+
+/// A factor that makes a CPU slower, or leaves it alone.
+fn slowdown(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor| (1.0..=1e6).contains(factor));
+    factor.ok_or_else(|| "use a factor of 1 to 1000000, as in 10".to_owned())
+}
+
 /// Measures, and says what to exit with.
 ///
 /// # Errors
 /// If something could not be measured.
-pub(crate) fn main(args: &DispatchArgs, defaults: &Flags) -> Result<Status, Failure> {
+pub(crate) fn main(args: &DispatchArgs) -> Result<Status, Failure> {
     let json = args.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
-    let mut sides = defaults.sides();
+    let mut sides = Sides::defaults();
     (sides.stack.common.depth, sides.driver.common.depth) = (args.depth, args.depth);
     let report = runtime()?.block_on(measure(args, &binaries, &sides))?;
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));

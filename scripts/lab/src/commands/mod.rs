@@ -9,22 +9,30 @@ mod run;
 mod simulate;
 mod theory;
 
+pub(crate) use bench::{BenchArgs, PeerArgs, PeerRole};
+pub(crate) use compare::CompareArgs;
+pub(crate) use count::CountArgs;
+pub(crate) use dispatch::DispatchArgs;
+pub(crate) use report::ReportArgs;
+pub(crate) use run::RunArgs;
 pub(crate) use simulate::SimulateArgs;
 pub(crate) use theory::TheoryArgs;
 
+use std::env;
 use std::io;
 
 use clap::CommandFactory;
 use lab::simulate::SimulateError;
 use lab::theory::ParameterError;
 use lab::theory::applies::NoFit;
-use shared::exit::Status;
+use shared::exit::{Status, complain};
 use shared::report::JsonError;
 
 use crate::bench::BenchError;
 use crate::chart::ChartError;
-use crate::cli::{Cli, Command, Flags};
+use crate::cli::{Cli, Command};
 use crate::flags::Given;
+use crate::foreign::{self, ForeignVariable};
 use crate::instructions::{CeilingsError, CountError};
 use crate::launch::{BinariesError, LaunchError};
 use crate::profile::ProfileError;
@@ -68,6 +76,9 @@ pub(crate) enum Failure {
         /// What to do instead.
         remedy: &'static str,
     },
+    /// A variable that asks for what the command cannot do.
+    #[error(transparent)]
+    Variable(#[from] ForeignVariable),
     /// The runs cannot be compared.
     #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
     Arrivals(String),
@@ -96,6 +107,7 @@ impl Failure {
             | Self::From(_)
             | Self::Json(JsonError::Open { .. })
             | Self::Flag { .. }
+            | Self::Variable(_)
             | Self::Profile(_) => Status::Usage,
             Self::Simulate(SimulateError::Stalled(_)) => Status::Failed,
             Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
@@ -117,28 +129,21 @@ impl Failure {
 /// # Errors
 /// If there is nothing to show.
 pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
-    let given = || Given::here(Cli::command());
+    let given = Given::here(Cli::command());
+    for warning in foreign::variables(&given.words, |name| env::var_os(name).is_some())? {
+        complain(format_args!("lab: warning: {warning}"));
+    }
     match &cli.command {
-        Command::Run(args) => run::main(args, &given()),
-        Command::Compare(args) => compare::main(args, &given()),
-        Command::Bench(args) => bench::main(args, &Flags::defaults()),
-        Command::Count(args) => count::main(args, &Flags::defaults()),
-        Command::Dispatch(args) => dispatch::main(args, &Flags::defaults()),
+        Command::Run(args) => run::main(args, &given),
+        Command::Compare(args) => compare::main(args),
+        Command::Bench(args) => bench::main(args),
+        Command::Count(args) => count::main(args),
+        Command::Dispatch(args) => dispatch::main(args),
         Command::Peer(args) => bench::peer(args),
-        Command::Simulate(args) => simulate::main(args, &given()),
+        Command::Simulate(args) => simulate::main(args, &given),
         Command::Theory(args) => theory::main(args),
         Command::Report(args) => report::main(args),
     }
-}
-
-/// Refuses `--flag` if it was given: it makes no sense here, and `remedy` says what does.
-fn refuse(given: &Given, flag: &'static str, remedy: &'static str) -> Result<(), Failure> {
-    if given.has(flag) { Err(Failure::Flag { flag, remedy }) } else { Ok(()) }
-}
-
-/// The processes meet where nobody else does.
-fn refuse_socket(given: &Given) -> Result<(), Failure> {
-    refuse(given, "socket", "the lab makes a private one; leave it out, or start driver and netstack yourself")
 }
 
 /// The runtime that carries sockets, signals and child processes.

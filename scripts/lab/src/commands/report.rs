@@ -1,13 +1,34 @@
 //! `lab report`: reports that were written before, as a table or as CSV.
 
-use std::io::{self, Write};
+use std::path::PathBuf;
 
-use shared::exit::Status;
+use clap::{Args, ValueEnum};
+use shared::exit::{Status, say};
 
 use super::Failure;
-use crate::cli::{Format, ReportArgs};
 use crate::render::{csv, listed};
 use crate::replay::runs_in;
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Reports of `lab run` or `lab compare`; - reads one from standard input.
+    #[arg(required = true, value_name = "FILE|-")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// How to show them.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// How reports are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table for people, which is also Markdown.
+    #[default]
+    Table,
+    /// Every figure, exact, for programs.
+    Csv,
+}
 
 /// Shows all runs of all files, in their order.
 ///
@@ -22,9 +43,6 @@ pub(crate) fn main(args: &ReportArgs) -> Result<Status, Failure> {
         Format::Table => listed(&runs) + "\n",
         Format::Csv => csv(&runs),
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Status::Fine),
-        written => Ok(written.map(|()| Status::Fine)?),
-    }
+    say(None, text.trim_end());
+    Ok(Status::Fine)
 }

@@ -1,13 +1,20 @@
 //! `lab run`: one run of both processes.
 
+use std::path::PathBuf;
+
+use clap::Args;
+use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
 use lab::simulate::theory_of;
+use netstack::process::Args as StackArgs;
+use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::Serialize;
 use shared::exit::{Status, complain, say};
 use shared::report::{DriverFile, JsonSink, JsonTarget, RunReport, Warning, WarningCode};
+use shared::settings::{Common, Meeting, Output, Waiting};
 use shared::signals::Signals;
 
-use super::{Failure, refuse_socket, runtime};
-use crate::cli::{RunArgs, Sides};
+use super::{Failure, runtime};
+use crate::cli::Sides;
 use crate::flags::Given;
 use crate::launch::{Binaries, LaunchError, Remains, Voice, launch_profiled};
 use crate::merge::{Merged, merge};
@@ -15,16 +22,74 @@ use crate::profile::Profiler;
 use crate::replay::replay;
 use crate::verdict::Ended;
 
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Repeat the run that this report is of; - reads it from standard input.
+    ///
+    /// Flags on the command line win over the report. Environment variables do not: the report has
+    /// every setting.
+    #[arg(long, value_name = "FILE|-")]
+    from: Option<PathBuf>,
+
+    /// Also report where the CPU time of a packet goes: app, each layer, copy, ring, driver.
+    ///
+    /// perf samples both processes for that; it costs a few per cent of their speed.
+    #[arg(long)]
+    profile: bool,
+
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    stack: StackSettings,
+    #[command(flatten)]
+    session: SessionSettings,
+    #[command(flatten)]
+    lines: LineSettings,
+    #[command(flatten)]
+    driver: DriverSettings,
+    #[command(flatten)]
+    capture: CaptureSettings,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl RunArgs {
+    /// Gives each process what it takes. What both take, both get.
+    fn sides(&self) -> Sides {
+        Sides {
+            stack: StackArgs {
+                meeting: Meeting::default(),
+                common: self.common.clone(),
+                waiting: self.waiting.clone(),
+                stack: self.stack.clone(),
+                session: self.session.clone(),
+                lines: self.lines.clone(),
+                output: Output::default(),
+            },
+            driver: DriverArgs {
+                meeting: Meeting::default(),
+                common: self.common.clone(),
+                waiting: self.waiting.clone(),
+                driver: self.driver.clone(),
+                capture: self.capture.clone(),
+                once: true,
+                output: Output::default(),
+            },
+        }
+    }
+}
+
 /// Runs, reports, and says what to exit with.
 ///
 /// # Errors
 /// If there was no run.
 pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
-    refuse_socket(given)?;
-    let json = args.flags.common.json.as_ref();
+    let json = args.output.json.as_ref();
     let sides = match &args.from {
         Some(file) => replay(file, given).map_err(Failure::From)?,
-        None => args.flags.sides(),
+        None => args.sides(),
     };
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;

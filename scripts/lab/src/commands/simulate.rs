@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
 use lab::simulate::{Only, Precision, Scenario, replicate, simulate, theory_of};
-use shared::exit::{Status, complain, say};
+use netstack::process::Args as StackArgs;
+use netstack::settings::{LineSettings, SessionSettings, StackSettings};
+use shared::exit::{Status, say};
 use shared::report::{JsonTarget, RunReport};
+use shared::settings::{Common, Meeting, Output, Waiting};
 use shared::units::{Nanos, Ratio};
 
 use super::Failure;
-use crate::cli::{Flags, Sides};
+use crate::cli::Sides;
 use crate::flags::Given;
 use crate::replay::replay_with;
 
@@ -23,7 +27,13 @@ pub(crate) struct SimulateArgs {
     from: Option<PathBuf>,
 
     #[command(flatten)]
-    flags: Flags,
+    common: Common,
+    #[command(flatten)]
+    stack: StackSettings,
+    #[command(flatten)]
+    driver: DriverSettings,
+    #[command(flatten)]
+    output: Output,
 
     /// How long each packet occupies the stack's one CPU, such as 4us. [default: 0s]
     #[arg(long, env = "PUSHBACK_STACK_COST", value_name = "TIME")]
@@ -54,13 +64,39 @@ pub(crate) struct SimulateArgs {
     assert_theory: bool,
 }
 
+impl SimulateArgs {
+    /// The settings of both processes. What only real time has keeps its default, so that a report can be
+    /// repeated in real time.
+    fn sides(&self) -> Sides {
+        Sides {
+            stack: StackArgs {
+                meeting: Meeting::default(),
+                common: self.common.clone(),
+                waiting: Waiting::default(),
+                stack: self.stack.clone(),
+                session: SessionSettings::default(),
+                lines: LineSettings::default(),
+                output: Output::default(),
+            },
+            driver: DriverArgs {
+                meeting: Meeting::default(),
+                common: self.common.clone(),
+                waiting: Waiting::default(),
+                driver: self.driver.clone(),
+                capture: CaptureSettings::default(),
+                once: true,
+                output: Output::default(),
+            },
+        }
+    }
+}
+
 /// Simulates, reports, and says what to exit with.
 ///
 /// # Errors
 /// If there was nothing to simulate.
 pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure> {
-    refuse(given)?;
-    let json = args.flags.common.json.as_ref();
+    let json = args.output.json.as_ref();
     let scenario = scenario(args, given)?;
     if args.assert_theory {
         scenario.fit()?;
@@ -98,7 +134,7 @@ fn status(report: &RunReport, assert_theory: bool) -> Status {
 fn scenario(args: &SimulateArgs, given: &Given) -> Result<Scenario, Failure> {
     let (Sides { stack, driver }, recorded) = match &args.from {
         Some(file) => replay_with(file, given).map_err(Failure::From)?,
-        None => (args.flags.sides(), None),
+        None => (args.sides(), None),
     };
     let recorded = recorded.unwrap_or_default();
     let only = Only {
@@ -107,27 +143,4 @@ fn scenario(args: &SimulateArgs, given: &Given) -> Result<Scenario, Failure> {
         wake_latency: args.wake_latency.unwrap_or(recorded.wake_latency),
     };
     Ok(Scenario { stack, driver, only })
-}
-
-/// Flags of what a simulation does not have.
-fn refuse(given: &Given) -> Result<(), Failure> {
-    let alone = "a simulation is one process and meets nobody; leave it out, or use lab run";
-    let nothing_sent = "a simulation sends nothing; leave it out, or use lab run";
-    for (id, flag, remedy) in [("socket", "--socket", alone), ("pcap", "--pcap", nothing_sent)] {
-        if given.has(id) {
-            return Err(Failure::Flag { flag, remedy });
-        }
-    }
-    for (id, flag) in [
-        ("idle", "--idle"),
-        ("transport", "--transport"),
-        ("connect_timeout", "--connect-timeout"),
-        ("once", "--once"),
-        ("quiet", "--quiet"),
-    ] {
-        if given.has(id) {
-            complain(format_args!("lab: {flag} means nothing in virtual time, and is ignored"));
-        }
-    }
-    Ok(())
 }

@@ -1,15 +1,19 @@
 //! `lab theory`: what queueing theory says, without a run.
 
 use clap::{Args, Subcommand};
+use driver::settings::HardwareSettings;
 use lab::theory::applies::fit;
 use lab::theory::token_bucket::{Server, TokenBucket, bound};
 use lab::theory::{Model, Pace, Prediction};
+use netstack::settings::SendSettings;
+use netstack::stack::Policy;
 use shared::exit::{Status, say};
 use shared::report::human;
+use shared::ring::Depth;
 use shared::units::Nanos;
 
 use super::Failure;
-use crate::cli::Flags;
+use crate::cli::Sides;
 
 #[derive(Debug, Args)]
 pub(crate) struct TheoryArgs {
@@ -98,8 +102,29 @@ enum ModelArgs {
 
 #[derive(Debug, Args)]
 struct ForArgs {
+    /// Slots of the ring, 1 to 65536.
+    #[arg(long, env = "PUSHBACK_DEPTH", value_name = "N", default_value = "1024")]
+    depth: Depth,
+
+    /// What the device does when the ring is full: wait, drop-newest, drop-oldest, deadline=TIME.
+    #[arg(long, env = "PUSHBACK_POLICY", default_value_t)]
+    policy: Policy,
+
     #[command(flatten)]
-    flags: Flags,
+    sending: SendSettings,
+    #[command(flatten)]
+    hardware: HardwareSettings,
+}
+
+impl ForArgs {
+    /// A run with these flags. What no model knows keeps its default.
+    fn sides(&self) -> Sides {
+        let Sides { mut stack, mut driver } = Sides::defaults();
+        (stack.common.depth, driver.common.depth) = (self.depth, self.depth);
+        (stack.stack.policy, stack.stack.sending) = (self.policy, self.sending.clone());
+        driver.driver.hardware = self.hardware.clone();
+        Sides { stack, driver }
+    }
 }
 
 /// Prints a model's figures.
@@ -124,7 +149,7 @@ pub(crate) fn main(args: &TheoryArgs) -> Result<Status, Failure> {
             return Ok(Status::Fine);
         }
         ModelArgs::For(ref run) => {
-            let sides = run.flags.sides();
+            let sides = run.sides();
             let fit = fit(&sides.stack, &sides.driver, Nanos::ZERO, Nanos::ZERO)?;
             (fit.model, Some(fit.service_mean_ns))
         }

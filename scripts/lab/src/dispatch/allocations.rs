@@ -36,9 +36,9 @@ struct Run {
 
 fn run(sides: &Sides, packets: u64) -> Result<Run, SimulateError> {
     let mut sides = sides.clone();
-    (sides.stack.stack.packets, sides.stack.stack.duration) = (Some(packets), None);
+    (sides.stack.stack.length.packets, sides.stack.stack.length.duration) = (Some(packets), None);
     // Time that nothing takes would stand still.
-    sides.driver.driver.link = LinkRate::Limited(BitRate(1_000_000_000));
+    sides.driver.driver.hardware.link = LinkRate::Limited(BitRate(1_000_000_000));
     let scenario = Scenario { stack: sides.stack, driver: sides.driver, only: Only::default() };
     let region = Region::new(COUNTING);
     let report = measure(&scenario, Virtual::default())?;

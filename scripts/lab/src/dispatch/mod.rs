@@ -43,7 +43,7 @@ pub(crate) const fn name(way: Dispatch) -> &'static str {
 pub(crate) fn called(sides: &Sides, way: Dispatch, size: Bytes) -> Sides {
     // What is compared is a call.
     let mut sides = bulk(sides, size, 1);
-    sides.stack.stack.dispatch = way;
+    sides.stack.stack.sending.dispatch = way;
     sides
 }
 
@@ -59,10 +59,10 @@ pub(crate) async fn time(
 ) -> Result<Repetition, BenchError> {
     let mut sides = sides.clone();
     let cpus = Pair::here();
-    sides.stack.stack.duration = Some(time);
+    sides.stack.stack.length.duration = Some(time);
     // A process on the only CPU that it may use would take the machine for one of one CPU, and not spin.
     let idle = if cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid };
-    (sides.stack.common.idle, sides.driver.common.idle) = (idle, idle);
+    (sides.stack.waiting.idle, sides.driver.waiting.idle) = (idle, idle);
     let report = measured(&binaries.on(cpus), &sides, signals).await?;
     // On a busy machine a process loses its CPU, while it spins or while it works: neither is its work.
     let idle = report.process.idle;

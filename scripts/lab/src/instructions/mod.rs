@@ -95,20 +95,20 @@ pub(crate) async fn instructions_per_packet(
     signals: &mut Signals,
 ) -> Result<PerPacket, CountError> {
     let mut sides = sides.clone();
-    (sides.stack.common.idle, sides.driver.common.idle) = (IdleMode::Sleep, IdleMode::Sleep);
-    let stack = &mut sides.stack.stack;
-    (stack.duration, stack.quiet) = (None, true);
-    (stack.connect_timeout, stack.drain_timeout) = (SLOWLY, SLOWLY);
+    (sides.stack.waiting.idle, sides.driver.waiting.idle) = (IdleMode::Sleep, IdleMode::Sleep);
+    let stack = &mut sides.stack;
+    (stack.stack.length.duration, stack.lines.quiet) = (None, true);
+    (stack.session.connect_timeout, stack.stack.layers.drain_timeout) = (SLOWLY, SLOWLY);
     let binaries = binaries.on(Pair::shared());
     let mut totals = [PerPacket { stack: 0.0, driver: 0.0 }; 2];
     for (packets, total) in [SHORT, LONG].into_iter().zip(&mut totals) {
         let callgrind = Callgrind::find()?;
-        sides.stack.stack.packets = Some(packets);
+        sides.stack.stack.length.packets = Some(packets);
         measured(&binaries.under(&callgrind.command()), &sides, signals).await?;
         let of = |program| callgrind.instructions(program).map(|count| count as f64);
         *total = PerPacket { stack: of("netstack")?, driver: of("driver")? };
     }
-    let apps = sides.stack.stack.apps.len().max(1) as u64;
+    let apps = sides.stack.stack.sending.apps.len().max(1) as u64;
     let more = ((LONG - SHORT) * apps) as f64;
     let [short, long] = totals;
     Ok(PerPacket { stack: (long.stack - short.stack) / more, driver: (long.driver - short.driver) / more })

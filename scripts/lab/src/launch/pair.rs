@@ -174,7 +174,7 @@ pub(crate) async fn launch_profiled(
     let room = Room::new()?;
     let mut arguments = spell(&sides.driver)?;
     arguments.extend([room.flag("--socket", "socket"), room.flag("--json", "driver.json"), "--once".into()]);
-    arguments.extend(sides.driver.driver.pcap.as_deref().map(|path| path_flag("--pcap", path)));
+    arguments.extend(sides.driver.capture.pcap.as_deref().map(|path| path_flag("--pcap", path)));
     let err = File::create(room.path("driver.err")).map_err(LaunchError::Folder)?;
     let mut driver = start(&binaries.driver, &arguments, Stdio::piped(), err.into())?;
     let mut remains = beside(&mut driver, binaries, sides, voice, signals, &room, profiler).await;

@@ -120,6 +120,7 @@ const PLACES: &[(&str, Place)] = &[
     ("shared/src/cpu.rs", Place::Helper),
     ("shared/src/exec/", Place::Room(Room::Executor)),
     ("shared/src/exit.rs", Place::Room(Room::Process)),
+    ("shared/src/flags.rs", Place::Room(Room::Process)),
     ("shared/src/ledger/", Place::Room(Room::Ledger)),
     ("shared/src/lib.rs", Place::Helper),
     ("shared/src/peers.rs", Place::Room(Room::Process)),

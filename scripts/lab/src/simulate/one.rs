@@ -91,7 +91,7 @@ impl Scenario {
 
     fn plan(&self) -> Result<Plan, PlanError> {
         let (settings, seed) = (&self.stack.stack, self.stack.common.seed);
-        let plan = Plan::new(settings, Length::of(settings)?, seed, self.depth(), self.driver.driver.link)?;
+        let plan = Plan::new(settings, Length::of(settings)?, seed, self.depth(), self.driver.driver.hardware.link)?;
         let warmup = self.only.warmup.unwrap_or_else(|| Nanos(self.expected_length(&plan).0 / 10));
         Ok(Plan { stack_cost: self.only.stack_cost, warmup, ..plan })
     }
@@ -102,9 +102,9 @@ impl Scenario {
             Length::Duration(duration) => return duration,
             Length::Packets(packets) => packets,
         };
-        let on_the_link = |app: &AppSpec| match self.driver.driver.link {
+        let on_the_link = |app: &AppSpec| match self.driver.driver.hardware.link {
             LinkRate::Limited(rate) => rate.time_for_bits(app.wire_bits()),
-            LinkRate::Unlimited => self.driver.driver.latency,
+            LinkRate::Unlimited => self.driver.driver.hardware.latency,
         };
         // All apps share link and CPU; each has its own pace.
         let shared: Nanos = plan.apps.iter().map(|app| on_the_link(app.spec()).max(self.only.stack_cost)).sum();

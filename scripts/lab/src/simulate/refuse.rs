@@ -57,13 +57,13 @@ pub enum Timeless {
 pub(super) fn check(scenario: &Scenario) -> Result<(), Timeless> {
     let (stack, driver, cost) = (&scenario.stack.stack, &scenario.driver.driver, scenario.only.stack_cost);
     let free = cost == Nanos::ZERO;
-    if free && driver.link == LinkRate::Unlimited && driver.latency == Nanos::ZERO {
+    if free && driver.hardware.link == LinkRate::Unlimited && driver.hardware.latency == Nanos::ZERO {
         return Err(Timeless::Hardware);
     }
-    if !free && !stack.dispatch.waits() {
+    if !free && !stack.sending.dispatch.waits() {
         return Err(Timeless::Sync(cost));
     }
-    for spec in &stack.apps {
+    for spec in &stack.sending.apps {
         let app = || spec.to_string();
         match spec.traffic() {
             Traffic::Bulk { .. } if free && stack.policy.never_waits() => {

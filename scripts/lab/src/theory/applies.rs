@@ -76,14 +76,14 @@ pub fn fit(stack: &StackArgs, driver: &DriverArgs, stack_cost: Nanos, wake_laten
     let depth = stack.common.depth.min(driver.common.depth);
     let setting = Setting { stack: &stack.stack, driver: &driver.driver, depth: depth.get() };
     let holds_slots_back = stack.stack.policy == Policy::Wait && stack.stack.wake_point(depth) != Ok(1);
-    let apps = &setting.stack.apps;
+    let apps = &setting.stack.sending.apps;
     let unmet = [
         (stack_cost > Nanos::ZERO, "--stack-cost puts another server before the ring; leave it out"),
         (wake_latency > Nanos::ZERO, "--wake-latency lets the server idle; leave it out"),
         (holds_slots_back, "under --policy wait it takes --wake each: no model keeps free slots from waiters"),
-        (setting.driver.stall.is_some(), "--stall is in no model; leave it out"),
-        (setting.driver.coalesce.frames() > 1, "--coalesce delays completions; leave it out"),
-        (!setting.stack.dispatch.waits(), "--dispatch sync refuses what would wait; leave it out"),
+        (setting.driver.hardware.stall.is_some(), "--stall is in no model; leave it out"),
+        (setting.driver.hardware.coalesce.frames() > 1, "--coalesce delays completions; leave it out"),
+        (!setting.stack.sending.dispatch.waits(), "--dispatch sync refuses what would wait; leave it out"),
         (apps.iter().any(|app| app.budget().is_some()), "budget is a second bound; leave it out"),
     ];
     if let Some((_, why)) = unmet.into_iter().find(|(unmet, _)| *unmet) {
@@ -101,7 +101,7 @@ impl Setting<'_> {
         let Traffic::Open { process, pace, when_blocked } = app.traffic() else {
             return Err(NoFit("the app is no open loop"));
         };
-        let period = app.resolve(0, self.driver.link, Bytes(u64::MAX)).ok().and_then(|app| app.period());
+        let period = app.resolve(0, self.driver.hardware.link, Bytes(u64::MAX)).ok().and_then(|app| app.period());
         let period = period.ok_or(NoFit("the app cannot run on this link"))?;
         let loss = match (self.stack.policy, when_blocked) {
             (Policy::DropNewest, _) => Some(Loss::Dropped),
@@ -110,12 +110,12 @@ impl Setting<'_> {
             _ => return Err(NoFit("it takes --policy drop-newest or wait")),
         };
         let Some(loss) = loss else { return self.unbounded(app, process, pace, period) };
-        if self.driver.link == LinkRate::Unlimited {
+        if self.driver.hardware.link == LinkRate::Unlimited {
             return self.erlang_b(process, period, loss);
         }
         let service = self.service(app)?;
         let load = load(pace, period, service);
-        let model = match (process, self.driver.service) {
+        let model = match (process, self.driver.hardware.service) {
             (Process::Poisson, Service::Exponential) => Model::Mm1k { load, places: self.depth },
             (Process::Poisson, Service::Fixed) => Model::Md1k { load, places: self.depth },
             (Process::Cbr, Service::Fixed) => self.constant(period, service)?,
@@ -136,7 +136,7 @@ impl Setting<'_> {
     fn unbounded(&self, app: &AppSpec, process: Process, pace: AppPace, period: Period) -> Result<Fit, NoFit> {
         let service = self.service(app)?;
         let load = load(pace, period, service);
-        let model = match (process, self.driver.service) {
+        let model = match (process, self.driver.hardware.service) {
             _ if load >= 1.0 => return Err(NoFit("a load of 1 or more without losses never settles")),
             (Process::Poisson, Service::Exponential) => Model::Mm1 { load },
             (Process::Poisson, Service::Fixed) => Model::Md1 { load },
@@ -148,11 +148,11 @@ impl Setting<'_> {
 
     /// Every slot is a server, if the hardware takes all that the ring holds.
     fn erlang_b(&self, process: Process, period: Period, loss: Loss) -> Result<Fit, NoFit> {
-        let latency = self.driver.latency.0 as f64;
+        let latency = self.driver.hardware.latency.0 as f64;
         if process != Process::Poisson || latency == 0.0 {
             return Err(NoFit("an unlimited link takes poisson, and --latency"));
         }
-        if self.driver.hw_queue.get() < self.depth {
+        if self.driver.hardware.hw_queue.get() < self.depth {
             return Err(NoFit("an unlimited link takes --hw-queue of --depth"));
         }
         let model = Model::ErlangB { offered: latency / period.as_nanos_f64(), servers: self.depth };
@@ -167,7 +167,10 @@ impl Setting<'_> {
             _ => return Err(NoFit("it takes apps that are alike, with distribution=exponential")),
         };
         let sources = u32::try_from(apps.len()).unwrap_or(u32::MAX);
-        if self.stack.policy != Policy::Wait || self.driver.service != Service::Exponential || self.depth < sources {
+        if self.stack.policy != Policy::Wait
+            || self.driver.hardware.service != Service::Exponential
+            || self.depth < sources
+        {
             return Err(NoFit("with reqresp it takes --policy wait, --service exponential and a slot for each app"));
         }
         let service_mean_ns = self.service(app)?.as_nanos_f64();
@@ -177,10 +180,10 @@ impl Setting<'_> {
 
     /// Mean time on the link, exactly.
     fn service(&self, app: &AppSpec) -> Result<Period, NoFit> {
-        if self.driver.latency > Nanos::ZERO {
+        if self.driver.hardware.latency > Nanos::ZERO {
             return Err(NoFit("--latency after the link is in no model; leave it out"));
         }
-        let LinkRate::Limited(rate) = self.driver.link else {
+        let LinkRate::Limited(rate) = self.driver.hardware.link else {
             return Err(NoFit("it takes a limited --link"));
         };
         let work = u128::from(app.wire_bits()) * 1_000_000_000;

@@ -34,7 +34,8 @@ fn each_mistake_is_one_line_that_says_what_to_do() {
         (&["--json", "/missing/run.json"], &["--json /missing/run.json", "folder"]),
         (&["--pcap", "/missing/run.pcap"], &["--pcap /missing/run.pcap", "folder"]),
         (&["--dma", "none", "--verify"], &["--dma none", "--verify"]),
-        (&["--socket", "/tmp/x"], &["--socket", "private"]),
+        (&["--socket", "/tmp/x"], &["--socket", "a flag of netstack and driver"]),
+        (&["--once"], &["--once", "a flag of driver"]),
         (&["--from", "/missing.json"], &["--from /missing.json", "--json"]),
         (&["--bandwidth", "1"], &["--bandwidth", "--help"]),
     ] {
@@ -68,7 +69,73 @@ fn the_environment_reaches_the_children_by_way_of_the_lab() {
     let mut lab = lab(&["run", "--packets", "100", "--quiet", "--json", "-"]);
     let output =
         lab.env("PUSHBACK_DEPTH", "7").env("PUSHBACK_SOCKET", "/nowhere").env("PUSHBACK_ONCE", "true").output();
-    let report = output.unwrap().assert().success().get_output().stdout.clone();
+    let output = output.unwrap();
+    let warnings = String::from_utf8(output.stderr.clone()).unwrap();
+    for ignored in ["PUSHBACK_SOCKET", "PUSHBACK_ONCE"] {
+        assert_eq!(warnings.matches(&format!("{ignored} is ignored: lab run has no")).count(), 1, "{warnings}");
+    }
+    let report = output.assert().success().get_output().stdout.clone();
     let report: shared::report::RunReport = serde_json::from_slice(&report).unwrap();
     assert_eq!((report.ring.depth, report.totals.delivered), (7, 100));
+}
+
+/// Runs `arguments` with `variables`, and returns the status and all that is said on standard error.
+fn with(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+    let output = lab(arguments).envs(variables.iter().copied()).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_command_line_wins_over_variables_that_it_excludes() {
+    let run = |flags: &[&str], variable| {
+        let output = lab(&[&["simulate", "--json", "-"], flags].concat()).envs([variable]).output().unwrap();
+        let report: shared::report::RunReport = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        (report.totals.offered, report.config.netstack["packets"].clone(), report.config.netstack["duration"].clone())
+    };
+    let by_count = run(&["--packets", "37"], ("PUSHBACK_DURATION", "3s"));
+    assert_eq!(by_count, (37, 37.into(), serde_json::Value::Null));
+    let (_, packets, duration) = run(&["--duration", "7ms"], ("PUSHBACK_PACKETS", "41"));
+    assert_eq!((packets, duration), (serde_json::Value::Null, "7ms".into()));
+    // Nothing says which of two variables is meant.
+    let (status, said) = with(&["simulate"], &[("PUSHBACK_PACKETS", "41"), ("PUSHBACK_DURATION", "3s")]);
+    assert!(status == 2 && said.contains("PUSHBACK_DURATION and PUSHBACK_PACKETS say so"), "{said}");
+    let (status, said) = with(&["simulate", "--packets=3", "--duration=3s"], &[]);
+    assert!(status == 2 && !said.contains("environment"), "{said}");
+}
+
+#[test]
+fn a_switch_in_the_environment_is_a_number_or_a_word() {
+    let theory = ["simulate", "--app", "cbr:load=1.7", "--depth=6", "--policy=drop-newest", "--packets=3000"];
+    for (on, off) in [("1", "0"), ("true", "false")] {
+        for (switch, command) in
+            [("PUSHBACK_VERIFY", &["simulate", "--packets=7"][..]), ("PUSHBACK_QUIET", &["run", "--packets=7"])]
+        {
+            for value in [on, off] {
+                assert_eq!(with(command, &[(switch, value)]).0, 0, "{switch}={value}");
+            }
+        }
+        let estimates = |value| {
+            let output = lab(&theory).env("PUSHBACK_ASSERT_THEORY", value).output().unwrap();
+            assert_eq!(output.status.code(), Some(0));
+            String::from_utf8(output.stdout).unwrap().contains("Estimate")
+        };
+        assert_eq!((estimates(on), estimates(off)), (true, false), "{on} {off}");
+    }
+    let (status, said) = with(&["run"], &[("PUSHBACK_VERIFY", "perhaps")]);
+    assert!(status == 2 && said.contains("PUSHBACK_VERIFY") && said.contains("perhaps"), "{said}");
+}
+
+#[test]
+fn a_capture_of_several_runs_is_refused_wherever_it_is_asked_for() {
+    let (status, said) = with(&["compare"], &[("PUSHBACK_PCAP", "/tmp/never.pcap")]);
+    assert!(status == 2 && said.contains("PUSHBACK_PCAP") && said.contains("lab run"), "{said}");
+    assert!(refused(&["compare", "--pcap", "x"], 2).contains("a flag of lab run and driver"));
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_warned_of_once() {
+    let (status, said) = with(&["run", "--packets", "9", "--quiet"], &[("PUSHBACK_PCAKETS", "5")]);
+    assert_eq!(said.matches("did you mean PUSHBACK_PACKETS?").count(), 1, "{said}");
+    assert_eq!((status, said.lines().count()), (0, 1), "{said}");
 }

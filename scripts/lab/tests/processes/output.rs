@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::lab::lab;
 
-/// Runs the lab while `deaf` takes none of its text, and returns the JSON.
-fn written(arguments: &[&str], deaf: fn() -> Stdio) -> Value {
+/// Runs the lab while `deaf` takes none of its text, which ends with `status`, and returns the JSON.
+fn written(arguments: &[&str], deaf: fn() -> Stdio, status: i32) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("results.json");
     let mut command = lab(&[arguments, &["--json", json.to_str().unwrap()]].concat());
-    let status = command.stdout(deaf()).stderr(deaf()).status().unwrap();
-    assert_eq!(status.code(), Some(0), "{arguments:?}");
+    let ended = command.stdout(deaf()).stderr(deaf()).status().unwrap();
+    assert_eq!(ended.code(), Some(status), "{arguments:?}");
     serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap()
 }
 
@@ -33,13 +33,14 @@ fn full() -> Stdio {
 
 #[test]
 fn results_are_written_though_nobody_hears_the_text() {
-    for deaf in [nobody, full] {
-        let run = written(&["run", "--packets", "100", "--app", "cbr:load=0.5", "--policy", "drop-newest"], deaf);
+    // A reader that has left has seen enough; a full device has lost something.
+    for (deaf, status) in [(nobody as fn() -> Stdio, 0), (full, 1)] {
+        let run =
+            written(&["run", "--packets", "100", "--app", "cbr:load=0.5", "--policy", "drop-newest"], deaf, status);
         assert_eq!(run["totals"]["offered"], 100);
-        let compared = written(&["compare", "--packets", "100", "--policies", "wait,drop-newest"], deaf);
+        let compared = written(&["compare", "--packets", "100", "--policies", "wait,drop-newest"], deaf, status);
         assert_eq!(compared["runs"].as_array().unwrap().len(), 2);
-        // What is ignored is said too.
-        let simulated = written(&["simulate", "--packets", "100", "--idle", "spin"], deaf);
+        let simulated = written(&["simulate", "--packets", "100"], deaf, status);
         assert_eq!(simulated["totals"]["delivered"], 100);
     }
 }
@@ -67,7 +68,25 @@ fn a_run_that_does_not_begin_spares_those_before_it() {
 }
 
 #[test]
-fn text_that_nobody_hears_is_no_failure() {
-    let mut theory = lab(&["theory", "mm1k", "--load", "0.9", "--places", "8"]);
-    assert_eq!(theory.stdout(nobody()).status().unwrap().code(), Some(0));
+fn text_without_a_reader_is_no_failure_and_text_on_a_full_device_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("run.json");
+    let json = json.to_str().unwrap();
+    assert_eq!(lab(&["simulate", "--packets=5", "--json", json]).status().unwrap().code(), Some(0));
+    for arguments in [
+        &["theory", "md1k", "--load", "0.7", "--places", "5"][..],
+        &["simulate", "--packets", "5"],
+        &["report", json],
+        &["report", "--format", "csv", json],
+        &["run", "--packets", "5"],
+        &["--help"],
+        &["run", "--help"],
+        &["--version"],
+    ] {
+        assert_eq!(lab(arguments).stdout(nobody()).status().unwrap().code(), Some(0), "{arguments:?}");
+        let output = lab(arguments).stdout(full()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("not all text could be written"), "{arguments:?}: {said}");
+    }
 }

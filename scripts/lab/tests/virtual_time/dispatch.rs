@@ -10,7 +10,7 @@ use super::setup::scenario;
 /// Everything but where it ran, and what was asked for.
 fn report(scenario: &Scenario, way: Dispatch) -> Value {
     let mut scenario = scenario.clone();
-    scenario.stack.stack.dispatch = way;
+    scenario.stack.stack.sending.dispatch = way;
     let report = simulate(&scenario).unwrap();
     assert!(report.ledger.balanced, "{way:?}: {:?}", report.ledger.violations);
     let mut value = serde_json::to_value(report).unwrap();
@@ -77,7 +77,7 @@ fn what_never_waits_is_the_same_without_futures() {
 #[test]
 fn without_waiting_a_closed_loop_is_refused_and_gets_on() {
     let mut scenario = scenario(&["app=bulk", "duration=20ms", "depth=8"], Nanos::ZERO);
-    scenario.stack.stack.dispatch = Dispatch::Sync;
+    scenario.stack.stack.sending.dispatch = Dispatch::Sync;
     let report = simulate(&scenario).unwrap();
     assert!(report.totals.refused > 0 && report.ledger.balanced);
     // 20 ms of a gigabit, and what was in the ring.

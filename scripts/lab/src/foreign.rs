@@ -1,0 +1,175 @@
+//! Flags that a command does not have, but another one does: whose they are.
+//!
+//! On the command line they are unknown, and the message says where they belong. Their twins in the
+//! environment may be meant for the other command: they are ignored with a warning, except one that asks
+//! for a file, which would be missed.
+
+use std::collections::BTreeSet;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory, ValueHint};
+use driver::settings::Settings as DriverArgs;
+use netstack::process::Args as StackArgs;
+
+use crate::cli::Cli;
+
+/// A variable that asks for what the command cannot do.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {command} has no {flag}, which is a flag of {owners}; unset the variable")]
+pub(crate) struct ForeignVariable {
+    variable: String,
+    command: String,
+    flag: String,
+    owners: String,
+}
+
+/// A command with the words that call it.
+struct Named {
+    words: String,
+    command: Command,
+}
+
+/// For a flag that the command does not know: which commands do.
+pub(crate) fn tip(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return None };
+    let long = unknown.strip_prefix("--").filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
+    let long = long.split('=').next()?;
+    let owners = owners(long)?;
+    Some(format!("--{long} is a flag of {owners}"))
+}
+
+/// What to warn of before the command of these `words` (`lab theory for`) begins, given which variables are `set`.
+///
+/// # Errors
+/// [`ForeignVariable`] if one of them asks for a file that the command does not write.
+pub(crate) fn variables(words: &str, set: impl Fn(&str) -> bool) -> Result<Vec<String>, ForeignVariable> {
+    let all = all();
+    let twins = |command: &Command| -> BTreeSet<String> { command.get_arguments().filter_map(twin).collect() };
+    let own = all.iter().find(|other| other.words == words).map(|own| twins(&own.command)).unwrap_or_default();
+    if own.is_empty() {
+        // It reads no variables.
+        return Ok(Vec::new());
+    }
+    let mut warnings = BTreeSet::new();
+    for arg in all.iter().flat_map(|other| other.command.get_arguments()) {
+        let Some(variable) = twin(arg).filter(|variable| !own.contains(variable) && set(variable)) else { continue };
+        let long = arg.get_long().unwrap_or_default();
+        let (flag, owners) = (format!("--{long}"), owners(long).unwrap_or_default());
+        if arg.get_value_hint() == ValueHint::FilePath {
+            return Err(ForeignVariable { variable, command: words.to_owned(), flag, owners });
+        }
+        warnings.insert(format!("{variable} is ignored: {words} has no {flag}, which is a flag of {owners}"));
+    }
+    Ok(warnings.into_iter().collect())
+}
+
+fn twin(arg: &Arg) -> Option<String> {
+    Some(arg.get_env()?.to_string_lossy().into_owned())
+}
+
+/// `lab run and driver`: those that have the flag.
+fn owners(long: &str) -> Option<String> {
+    let have = |named: &Named| named.command.get_arguments().any(|arg| arg.get_long() == Some(long));
+    let owners: Vec<_> = all().into_iter().filter(have).map(|named| named.words).collect();
+    match owners.split_last()? {
+        (last, []) => Some(last.clone()),
+        (last, others) => Some(format!("{} and {last}", others.join(", "))),
+    }
+}
+
+/// Every command of the lab, and both programs.
+fn all() -> Vec<Named> {
+    let mut all = Vec::new();
+    below("lab", Cli::command(), &mut all);
+    let programs = [StackArgs::command(), DriverArgs::command()];
+    all.extend(programs.map(|command| Named { words: command.get_name().to_owned(), command }));
+    all
+}
+
+fn below(words: &str, command: Command, all: &mut Vec<Named>) {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        below(&format!("{words} {}", sub.get_name()), sub.clone(), all);
+    }
+    all.push(Named { words: words.to_owned(), command });
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use shared::flags::VARIABLES;
+
+    use super::*;
+
+    fn said(arguments: &[&str]) -> String {
+        let error = Cli::try_parse_from([&["lab"], arguments].concat()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownArgument, "{arguments:?}: {error}");
+        tip(&error).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_flag_of_another_command_is_unknown_and_said_to_belong_there() {
+        for (arguments, owners) in [
+            (&["run", "--socket", "x"][..], "--socket is a flag of netstack and driver"),
+            (&["compare", "--once"], "--once is a flag of driver"),
+            (&["compare", "--pcap=x"], "--pcap is a flag of lab run and driver"),
+            (&["simulate", "--quiet"], "--quiet is a flag of lab run and netstack"),
+            (&["simulate", "--transport", "shm"], "--transport is a flag of lab run, lab compare and netstack"),
+            (&["run", "--stack-cost", "4us"], "--stack-cost is a flag of lab simulate"),
+            (
+                &["theory", "for", "--interval=1s"],
+                "--interval is a flag of lab run, lab compare, lab simulate and netstack",
+            ),
+            (&["run", "--colour"], ""),
+        ] {
+            assert_eq!(said(arguments), owners, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_of_another_command_is_ignored_aloud_unless_a_file_would_be_missed() {
+        let among = |variables: &'static [&str]| move |name: &str| variables.contains(&name);
+        let warnings = variables("lab simulate", among(&["PUSHBACK_IDLE", "PUSHBACK_DEPTH"])).unwrap();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].starts_with("PUSHBACK_IDLE is ignored: lab simulate has no --idle"), "{warnings:?}");
+        for command in ["lab compare", "lab simulate"] {
+            let refused = variables(command, among(&["PUSHBACK_PCAP"])).unwrap_err().to_string();
+            assert!(refused.contains("PUSHBACK_PCAP") && refused.contains("lab run and driver"), "{refused}");
+        }
+        assert_eq!(variables("lab run", among(&["PUSHBACK_PCAP"])), Ok(Vec::new()));
+        assert_eq!(variables("lab report", |_| true), Ok(Vec::new()), "it reads no variables");
+    }
+
+    #[test]
+    fn every_variable_that_a_program_reads_is_known_to_all() {
+        let mut twins: BTreeSet<String> =
+            all().iter().flat_map(|named| named.command.get_arguments()).filter_map(twin).collect();
+        twins.insert("PUSHBACK_BIN_DIR".to_owned());
+        let known: BTreeSet<String> = VARIABLES.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(known, twins, "keep shared::flags::VARIABLES");
+    }
+
+    #[test]
+    fn no_command_offers_a_flag_that_it_does_not_have() {
+        let flags = |command: &str| -> BTreeSet<String> {
+            let all = all();
+            let named = all.iter().find(|named| named.words == command).unwrap();
+            named.command.get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect()
+        };
+        for (command, absent) in [
+            (
+                "lab simulate",
+                &["socket", "allow-uid", "once", "quiet", "pcap", "idle", "transport", "connect-timeout"][..],
+            ),
+            ("lab compare", &["socket", "allow-uid", "once", "quiet", "pcap", "policy"]),
+            ("lab run", &["socket", "allow-uid", "once", "stack-cost", "warmup"]),
+            ("lab theory for", &["socket", "idle", "json", "seed", "packets", "duration", "verify", "txqueue"]),
+        ] {
+            assert!(!flags(command).iter().any(|flag| absent.contains(&&**flag)), "{command}");
+        }
+        let hidden = all()
+            .iter()
+            .flat_map(|named| named.command.get_arguments().map(Arg::is_hide_set).collect::<Vec<_>>())
+            .any(|hidden| hidden);
+        assert!(!hidden, "a flag is offered, or it is not there");
+    }
+}

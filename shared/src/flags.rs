@@ -1,0 +1,195 @@
+//! How a program reads its flags and their twins in the environment.
+//!
+//! The command line wins over the environment: also where a flag excludes another one, which is then not
+//! taken from the environment. A switch takes `1`, `0`, `true` and `false` there.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use clap::builder::BoolishValueParser;
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
+
+use crate::exit::{harmless, one_line};
+
+/// Every variable that one of the programs reads. A test of the lab, which knows all flags, holds it against them.
+pub const VARIABLES: &[&str] = &[
+    "PUSHBACK_ADDRESS",
+    "PUSHBACK_ALLOW_UID",
+    "PUSHBACK_APP",
+    "PUSHBACK_ASSERT_THEORY",
+    "PUSHBACK_BIN_DIR",
+    "PUSHBACK_COALESCE",
+    "PUSHBACK_CONNECT_TIMEOUT",
+    "PUSHBACK_DEPTH",
+    "PUSHBACK_DISPATCH",
+    "PUSHBACK_DMA",
+    "PUSHBACK_DRAIN_TIMEOUT",
+    "PUSHBACK_DURATION",
+    "PUSHBACK_GATEWAY",
+    "PUSHBACK_HW_QUEUE",
+    "PUSHBACK_IDLE",
+    "PUSHBACK_INTERVAL",
+    "PUSHBACK_JSON",
+    "PUSHBACK_LATENCY",
+    "PUSHBACK_LEVEL",
+    "PUSHBACK_LINK",
+    "PUSHBACK_MAX_REPLICATIONS",
+    "PUSHBACK_NEIGHBOUR",
+    "PUSHBACK_ONCE",
+    "PUSHBACK_PACKETS",
+    "PUSHBACK_PCAP",
+    "PUSHBACK_POLICY",
+    "PUSHBACK_PRECISION",
+    "PUSHBACK_QUIET",
+    "PUSHBACK_SEED",
+    "PUSHBACK_SERVICE",
+    "PUSHBACK_SOCKET",
+    "PUSHBACK_STACK_COST",
+    "PUSHBACK_STALL",
+    "PUSHBACK_TRANSPORT",
+    "PUSHBACK_TXQUEUE",
+    "PUSHBACK_VERIFY",
+    "PUSHBACK_WAKE",
+    "PUSHBACK_WAKE_LATENCY",
+    "PUSHBACK_WARMUP",
+];
+
+/// What stands before the name of each of them.
+const PREFIX: &str = "PUSHBACK_";
+
+/// How many letters a name may be off to be taken for a slip of another one.
+const SLIPS: usize = 2;
+
+/// A warning for each of `variables` that looks like a setting, but is none of any program.
+pub fn unknown_variables(variables: impl IntoIterator<Item = OsString>) -> Vec<String> {
+    let names = variables.into_iter().map(|name| name.to_string_lossy().into_owned());
+    let unknown = names.filter(|name| name.starts_with(PREFIX) && !VARIABLES.contains(&name.as_str()));
+    let warning = |name: String| {
+        let off = |known: &&&str| strsim::damerau_levenshtein(known, &name);
+        let meant = VARIABLES.iter().min_by_key(off).filter(|known| off(known) <= SLIPS);
+        let remedy = match meant {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "each flag of --help has its variable beside it".to_owned(),
+        };
+        harmless(&format!("{name} is set in the environment, but is no setting: {remedy}"))
+    };
+    unknown.map(warning).collect()
+}
+
+/// Reads `arguments`, the first of which is the program's name, and the environment.
+///
+/// # Errors
+/// What clap finds wrong with them.
+pub fn parse<A: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<A, clap::Error> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let mut command = as_given(A::command(), &arguments);
+    let matches = command.try_get_matches_from_mut(&arguments)?;
+    A::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// `command` with those twins in the environment that count beside `arguments`.
+pub fn as_given(command: Command, arguments: &[OsString]) -> Command {
+    // What is wrong with the arguments is found when they are read together with the environment.
+    let alone = without_environment(command.clone()).ignore_errors(true).try_get_matches_from(arguments);
+    settled(command, alone.ok().as_ref())
+}
+
+/// `command`, and all below it, without twins in the environment.
+fn without_environment(command: Command) -> Command {
+    let command = command.mut_args(|arg| arg.env(None::<&str>));
+    command.mut_subcommands(without_environment)
+}
+
+/// Lets go of the twins of all flags that exclude one in `given`, which holds the command line alone.
+fn settled(command: Command, given: Option<&ArgMatches>) -> Command {
+    let excluded = given.map(|given| excluded(&command, given)).unwrap_or_default();
+    let command = command.mut_args(|arg| {
+        if excluded.contains(arg.get_id().as_str()) {
+            return arg.env(None::<&str>);
+        }
+        let switch = matches!(arg.get_action(), ArgAction::SetTrue) && arg.get_env().is_some();
+        if switch { arg.value_parser(BoolishValueParser::new()) } else { arg }
+    });
+    command.mut_subcommands(|below| {
+        let given = given.and_then(|given| given.subcommand_matches(below.get_name()));
+        settled(below, given)
+    })
+}
+
+fn excluded(command: &Command, given: &ArgMatches) -> BTreeSet<String> {
+    let mut command = command.clone();
+    // Only a command that was built knows what its flags exclude.
+    command.build();
+    let on_the_command_line = |arg: &&Arg| {
+        given.try_get_raw(arg.get_id().as_str()).is_ok() && source(given, arg) == Some(ValueSource::CommandLine)
+    };
+    let given: Vec<_> = command.get_arguments().filter(on_the_command_line).collect();
+    let excluded = command.get_arguments().filter(|arg| given.iter().any(|given| exclude(&command, given, arg)));
+    excluded.map(|arg| arg.get_id().to_string()).collect()
+}
+
+fn source(matches: &ArgMatches, arg: &Arg) -> Option<ValueSource> {
+    matches.value_source(arg.get_id().as_str())
+}
+
+/// Whether one of the two flags of `command`, which was built, excludes the other.
+pub fn exclude(command: &Command, one: &Arg, other: &Arg) -> bool {
+    let excludes = |one: &Arg, other: &Arg| command.get_arg_conflicts_with(one).contains(&other);
+    excludes(one, other) || excludes(other, one)
+}
+
+/// What is wrong and what to do, in one line, with the variables that are to blame.
+pub fn complaint<A: Parser>(error: &clap::Error, arguments: &[OsString]) -> String {
+    let said = one_line(&error.to_string());
+    let variables = to_blame::<A>(error, arguments);
+    match variables.as_slice() {
+        [] => said,
+        [one] => format!("{said} ({one} says so in the environment)"),
+        several => format!("{said} ({} say so in the environment)", several.join(" and ")),
+    }
+}
+
+/// The variables behind the flags that `error` names; none if the command line has the same error by itself.
+fn to_blame<A: Parser>(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
+    let alone = without_environment(A::command()).try_get_matches_from(arguments);
+    if alone.is_err_and(|alone| alone.kind() == error.kind()) {
+        return Vec::new();
+    }
+    let named = [ContextKind::InvalidArg, ContextKind::PriorArg].into_iter().filter_map(|kind| error.get(kind));
+    let named = named.flat_map(|value| match value {
+        ContextValue::String(one) => vec![one.clone()],
+        ContextValue::Strings(several) => several.clone(),
+        _ => Vec::new(),
+    });
+    // `--depth <N>`
+    let variables = named.filter_map(|flag| {
+        let name = flag.strip_prefix("--")?.split([' ', '=']).next()?.replace('-', "_").to_uppercase();
+        Some(format!("PUSHBACK_{name}")).filter(|variable| std::env::var_os(variable).is_some())
+    });
+    variables.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_no_setting_is_named_with_the_one_that_was_meant() {
+        let warnings = |name: &str| unknown_variables([OsString::from(name)]).concat();
+        for (slip, meant) in [
+            ("PUSHBACK_DETPH", "PUSHBACK_DEPTH"),
+            ("PUSHBACK_HWQUEUE", "PUSHBACK_HW_QUEUE"),
+            ("PUSHBACK_POLCY", "PUSHBACK_POLICY"),
+            ("PUSHBACK_APPS", "PUSHBACK_APP"),
+            ("PUSHBACK_seed", "no setting"),
+        ] {
+            assert!(warnings(slip).contains(slip) && warnings(slip).contains(meant), "{}", warnings(slip));
+        }
+        assert!(warnings("PUSHBACK_COLOUR").ends_with("has its variable beside it"));
+        for other in ["PUSHBACK_DEPTH", "PATH", "MY_PUSHBACK_DEPHT", "PUSHBACK"] {
+            assert_eq!(warnings(other), "", "{other}");
+        }
+    }
+}
