@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use shared::units::{UnitError, parse_accepted};
+
 /// Text that is not such pairs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PairsError {
@@ -43,9 +45,13 @@ pub(crate) struct Value<'a> {
 }
 
 impl Value<'_> {
-    /// Read by a parser that says what it wants.
-    pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(self) -> Result<T, PairsError> {
-        self.text.parse().map_err(|why: T::Err| self.bad(why.to_string()))
+    /// Read as a quantity that is `accepted`: otherwise `remedy` says what is.
+    pub(crate) fn parse<T: FromStr<Err = UnitError>>(
+        self,
+        accepted: impl Fn(&T) -> bool,
+        remedy: &str,
+    ) -> Result<T, PairsError> {
+        parse_accepted(self.text, accepted, remedy).map_err(|why| self.bad(why))
     }
 
     /// Read as a whole number above zero.
@@ -89,7 +95,7 @@ mod tests {
     #[test]
     fn each_key_once_in_any_order() {
         let [a, b] = read("b=2,a=1").unwrap();
-        assert_eq!((a.parse(), b.parse()), (Ok(1u8), Ok(2u8)));
+        assert_eq!((a.count().map(NonZeroU32::get), b.count().map(NonZeroU32::get)), (Ok(1), Ok(2)));
     }
 
     #[test]

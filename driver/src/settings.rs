@@ -200,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn a_hardware_queue_that_cannot_be_is_not_blamed_on_the_depth() {
+        for wrong in ["0", "65537", "-3", "8slots"] {
+            let said = parse(&[&format!("--hw-queue={wrong}")]).unwrap_err().to_string();
+            assert!(said.contains("--hw-queue") && said.contains("1 to 65536") && !said.contains("depth"), "{said}");
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         let hardware = |flags: &[&str]| parse(flags).unwrap().hardware();
         assert!(hardware(&[]).is_ok());

@@ -238,7 +238,7 @@ fn status(report: &RunReport) -> Status {
     let ending = match report.ending {
         Ending::Finished => Status::Fine,
         Ending::Interrupted => Status::Interrupted,
-        Ending::PeerFailed(_) => Status::PeerFailed,
+        Ending::PeerInterrupted | Ending::PeerFailed(_) => Status::PeerFailed,
     };
     match (report.ledger.balanced, ending) {
         (false, _) => Status::Unbalanced,

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::ring::{Depth, WakePoint, WakePointError};
-use shared::units::Nanos;
+use shared::units::{Nanos, parse_accepted};
 use shared::wire::TransportKind;
 
 use crate::app::AppSpec;
@@ -70,7 +70,7 @@ pub struct SendSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
 pub struct LengthSettings {
     /// How long the apps offer packets. [default: 5s, unless --packets is given]
-    #[arg(long, value_name = "TIME", env = "PUSHBACK_DURATION", conflicts_with = "packets")]
+    #[arg(long, value_name = "TIME", env = "PUSHBACK_DURATION", conflicts_with = "packets", value_parser = some_time)]
     pub duration: Option<Nanos>,
 
     /// How many packets each app offers.
@@ -90,7 +90,7 @@ pub struct LayerSettings {
     pub drain_timeout: Nanos,
 
     /// Time between two samples, and between two lines on the terminal.
-    #[arg(long, value_name = "TIME", env = "PUSHBACK_INTERVAL", default_value = "1s")]
+    #[arg(long, value_name = "TIME", env = "PUSHBACK_INTERVAL", default_value = "1s", value_parser = interval)]
     pub interval: Nanos,
 
     /// Our address and its network, IPv4 or IPv6; repeatable.
@@ -153,6 +153,22 @@ pub struct LineSettings {
     #[arg(long, env = "PUSHBACK_QUIET")]
     #[serde(default)]
     pub quiet: bool,
+}
+
+/// The least time between samples: below it, sampling is all that a run does.
+const LEAST_INTERVAL: Nanos = Nanos::from_millis(1);
+
+/// A time that something takes: a run, or a measurement.
+///
+/// # Errors
+/// What is wrong with `text`, and how to write it.
+pub fn some_time(text: &str) -> Result<Nanos, String> {
+    parse_accepted(text, |time| *time > Nanos::ZERO, "there is nothing to measure; use a time above zero, as in 5s")
+}
+
+fn interval(text: &str) -> Result<Nanos, String> {
+    let remedy = format!("samples need time between them; use at least {LEAST_INTERVAL}, as in 1s");
+    parse_accepted(text, |interval| *interval >= LEAST_INTERVAL, &remedy)
 }
 
 /// The standard library's message names no remedy.
@@ -226,6 +242,20 @@ impl fmt::Display for Neighbour {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_that_have_a_least_value_suggest_nothing_below_it() {
+        let said = |parse: fn(&str) -> Result<Nanos, String>, text| parse(text).unwrap_err();
+        assert_eq!(some_time("40ms"), Ok(Nanos::from_millis(40)));
+        for none in ["0", "0s", "0.0ms"] {
+            assert!(said(some_time, none).contains("above zero, as in 5s"), "{}", said(some_time, none));
+        }
+        assert!(said(some_time, "0.4ns").ends_with("write 1ns for a time"));
+        assert!(said(interval, "7").ends_with("write 7s or 7ms for a time"));
+        for short in ["999us", "0.3ns", "12.5ns", "0"] {
+            assert!(said(interval, short).contains("at least 1ms, as in 1s"), "{}", said(interval, short));
+        }
+    }
 
     #[test]
     fn addresses_round_trip_and_nonsense_is_refused() {

@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use proptest::prelude::*;
-use shared::units::{BitRate, Bytes, LinkRate, Nanos, PacketRate, Ratio, UnitError};
+use shared::units::{BitRate, Bytes, LinkRate, Nanos, PacketRate, Ratio, UnitError, parse_accepted};
 
 /// Parses, or gives the message.
 fn read<T: FromStr<Err = UnitError>>(text: &str) -> Result<T, String> {
@@ -103,7 +103,73 @@ fn survives<T: FromStr<Err = UnitError> + Display + PartialEq + Debug>(value: T)
     assert_eq!(read::<T>(&text), Ok(value), "{text}");
 }
 
+/// What the message of a refusal suggests is read, and its bare number is the one that was written.
+fn heals<T: FromStr<Err = UnitError> + Display + PartialEq + Debug>(text: &str, accepted: impl Fn(&T) -> bool) {
+    let Err(error) = text.parse::<T>() else { return };
+    let said = error.to_string();
+    for suggestion in error.suggestions() {
+        let value = read::<T>(suggestion);
+        assert!(value.as_ref().is_ok_and(&accepted), "{text}: {said}: {suggestion} is {value:?}");
+        assert!(said.contains(suggestion), "{said}");
+    }
+    // The example in the description of a quantity is one, too.
+    if let Some((_, example)) = said.rsplit_once("such as ") {
+        let example = example.split([' ', ',']).next().unwrap_or_default();
+        assert!(read::<T>(example).as_ref().is_ok_and(&accepted), "{text}: {said}");
+    }
+}
+
+#[test]
+fn zero_is_suggested_for_no_rate_and_no_size() {
+    for text in ["0", "0.0", "0.25bit", "0G", "0Mbps", "0.3k", "000", "0.5pps", "0.9B", "0K"] {
+        heals::<LinkRate>(text, |_| true);
+        heals::<BitRate>(text, |rate| rate.0 > 0);
+        heals::<PacketRate>(text, |rate| rate.0 > 0);
+        heals::<Bytes>(text, |size| size.0 > 0);
+    }
+    assert_eq!(
+        read::<LinkRate>("0.25bit"),
+        Err("0.25bit is not a whole number of bits a second: write 1bit for a link rate".to_owned())
+    );
+}
+
+#[test]
+fn what_a_place_does_not_accept_is_not_suggested_there() {
+    let least = |text| parse_accepted(text, |time: &Nanos| *time >= Nanos(1_500), "use at least 1500ns, as in 2us");
+    assert_eq!(least("1.5us"), Ok(Nanos(1_500)));
+    assert_eq!(
+        least("1.2ns"),
+        Err("1.2ns is not a whole number of nanoseconds: use at least 1500ns, as in 2us".to_owned())
+    );
+    assert_eq!(least("1"), Err("1 has no unit: write 1s or 1ms for a time".to_owned()));
+    assert_eq!(least("0"), Err("0 has no unit: use at least 1500ns, as in 2us".to_owned()));
+    assert_eq!(least("7ns"), Err("use at least 1500ns, as in 2us".to_owned()));
+    assert_eq!(least("soon"), Err("soon is not a time: use at least 1500ns, as in 2us".to_owned()));
+}
+
 proptest! {
+    #[test]
+    fn every_remedy_is_accepted(
+        text in prop_oneof![
+            "[0-9]{1,22}(\\.[0-9]{1,12})?(|n|u|m|k|K|M|G|T)i?(s|sec|B|b|bit|byte|pps|ps|%|/s|p/s|min|h|)",
+            "0(\\.0{0,3}[0-9])?(k|M|G|)(bit|pps|B|iB|ns|us|ms|s|bps|)",
+            "-?[0-9.]{0,6}[a-zA-Z]{0,4}",
+        ],
+        least in 1..5_000u64,
+    ) {
+        heals::<Nanos>(&text, |_| true);
+        heals::<Bytes>(&text, |size| size.0 > 0);
+        heals::<BitRate>(&text, |rate| rate.0 > 0);
+        heals::<PacketRate>(&text, |rate| rate.0 > 0);
+        heals::<LinkRate>(&text, |_| true);
+        heals::<Ratio>(&text, |_| true);
+        if let Err(error) = text.parse::<Nanos>()
+            && let Some(narrowed) = error.suggesting(|spelling| read::<Nanos>(spelling).is_ok_and(|time| time.0 >= least))
+        {
+            prop_assert!(narrowed.suggestions().all(|spelling| read::<Nanos>(spelling).unwrap().0 >= least));
+        }
+    }
+
     #[test]
     fn what_is_printed_reads_back_as_the_same(value in whole(), ratio in 0.0..1e300f64) {
         survives(Nanos(value));

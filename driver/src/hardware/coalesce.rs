@@ -57,7 +57,10 @@ impl FromStr for Coalesce {
 
     fn from_str(text: &str) -> Result<Self, CoalesceError> {
         let [frames, within] = pairs(text, ["frames", "for"])?;
-        Self::new(frames.count()?, within.parse()?)
+        let frames = frames.count()?;
+        let remedy = "batches need a time after which they are reported anyway";
+        let within = within.parse(|within| frames.get() == 1 || *within > Nanos::ZERO, remedy)?;
+        Self::new(frames, within)
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::units::Nanos;
 
-use crate::pairs::{PairsError, pairs};
+use crate::pairs::{PairsError, Value, pairs};
 
 /// The link stops from `k * every` to `k * every + length`, for k = 1, 2, ..., counted from the
 /// start of the session.
@@ -56,7 +56,9 @@ impl FromStr for Stall {
 
     fn from_str(text: &str) -> Result<Self, StallError> {
         let [every, length] = pairs(text, ["every", "for"])?;
-        Self::new(every.parse()?, length.parse()?)
+        let time =
+            |value: Value<'_>| value.parse(|time| *time > Nanos::ZERO, "a stall of no length is none; write a time");
+        Self::new(time(every)?, time(length)?)
     }
 }
 

@@ -96,7 +96,7 @@ pub enum ConnectError {
 
 impl From<DepthError> for ConnectError {
     fn from(error: DepthError) -> Self {
-        Self::BadRing(error.to_string())
+        Self::BadRing(format!("depth {error}"))
     }
 }
 

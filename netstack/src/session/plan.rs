@@ -69,9 +69,6 @@ pub enum PlanError {
     /// A wake point above the depth in force.
     #[error("--wake: {0}")]
     WakePoint(#[from] WakePointError),
-    /// Hardly any time between two samples.
-    #[error("--interval {0}: samples need time between them; use at least {LEAST_INTERVAL}, as in 1s")]
-    ShortInterval(Nanos),
     /// More samples than a report shall hold.
     #[error(
         "--interval {interval}: a run of {duration} would take more than {MAX_SAMPLES} samples; use a longer interval"
@@ -82,13 +79,7 @@ pub enum PlanError {
         /// For how long.
         duration: Nanos,
     },
-    /// Nothing to do.
-    #[error("--duration 0s: there is nothing to measure; use a time above zero, as in 5s")]
-    NoTime,
 }
-
-/// The least time between samples: below it, sampling is all that a run does.
-const LEAST_INTERVAL: Nanos = Nanos::from_millis(1);
 
 /// The most interval samples that one report holds.
 pub(super) const MAX_SAMPLES: u64 = 100_000;
@@ -164,7 +155,7 @@ impl Length {
     /// What `settings` ask for, which can be told before there is a driver.
     ///
     /// # Errors
-    /// [`PlanError::NoTime`], [`PlanError::ShortInterval`] or [`PlanError::Interval`].
+    /// [`PlanError::Interval`].
     pub fn of(settings: &StackSettings) -> Result<Self, PlanError> {
         let interval = settings.layers.interval;
         let length = match settings.length.packets {
@@ -172,13 +163,9 @@ impl Length {
             None => Self::Duration(settings.length.duration.unwrap_or(DEFAULT_DURATION)),
         };
         let duration = match length {
-            Self::Duration(Nanos::ZERO) => return Err(PlanError::NoTime),
             Self::Duration(duration) => duration,
             Self::Packets(_) => Nanos::ZERO,
         };
-        if interval < LEAST_INTERVAL {
-            return Err(PlanError::ShortInterval(interval));
-        }
         if duration.0 / interval.0 > MAX_SAMPLES {
             return Err(PlanError::Interval { interval, duration });
         }

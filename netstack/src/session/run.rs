@@ -318,7 +318,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         match (self.bye.borrow().as_ref(), self.device.ring().port().closed()) {
             _ if self.interrupted.get() => Ending::Interrupted,
             (_, Some(reason)) if reason.is_violation() => Ending::PeerFailed(reason.to_string()),
-            (Some(bye), _) if self.left_first.get() => Ending::PeerFailed(said(&bye.reason)),
+            (Some(bye), _) if self.left_first.get() => left(&bye.reason),
             (Some(bye), _) if bye.report.is_none() => {
                 Ending::PeerFailed("the driver said farewell without a report".to_owned())
             }
@@ -329,11 +329,12 @@ impl<P: ProducerPort + 'static> Stack<P> {
     }
 }
 
-fn said(reason: &ByeReason) -> String {
+/// How a run ends whose driver left first, for this `reason`.
+fn left(reason: &ByeReason) -> Ending {
     match reason {
-        ByeReason::Finished => "the driver ended the session".to_owned(),
-        ByeReason::Interrupted => "the driver was interrupted".to_owned(),
-        ByeReason::Violation(what) => format!("the driver ended the session: {what}"),
+        ByeReason::Finished => Ending::PeerFailed("the driver ended the session".to_owned()),
+        ByeReason::Interrupted => Ending::PeerInterrupted,
+        ByeReason::Violation(what) => Ending::PeerFailed(format!("the driver ended the session: {what}")),
     }
 }
 

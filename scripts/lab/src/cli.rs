@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use driver::settings::Settings as DriverArgs;
 use netstack::process::Args as StackArgs;
-use shared::units::{Bytes, UnitError};
+use shared::units::{Bytes, parse_accepted};
 
 use crate::commands::{
     BenchArgs, CompareArgs, CountArgs, DispatchArgs, PeerArgs, ReportArgs, RunArgs, SimulateArgs, TheoryArgs,
@@ -60,6 +60,5 @@ impl Sides {
 
 /// A size that the stack can send with a payload in it.
 pub(crate) fn frame_size(text: &str) -> Result<Bytes, String> {
-    let size: Bytes = text.parse().map_err(|error: UnitError| error.to_string())?;
-    if (64..=1514).contains(&size.0) { Ok(size) } else { Err("use a frame of 64B to 1514B".to_owned()) }
+    parse_accepted(text, |size: &Bytes| (64..=1514).contains(&size.0), "use a frame of 64B to 1514B")
 }

@@ -222,6 +222,7 @@ fn ending(run: &RunReport) -> &'static str {
     match run.ending {
         Ending::Finished => "finished",
         Ending::Interrupted => "interrupted",
+        Ending::PeerInterrupted => "peer-interrupted",
         Ending::PeerFailed(_) => "peer-failed",
     }
 }

@@ -124,6 +124,8 @@ pub enum Ending {
     Finished,
     /// By a signal; the results are partial.
     Interrupted,
+    /// By a signal to the driver; the results are partial.
+    PeerInterrupted,
     /// The driver failed; the results are partial.
     PeerFailed(String),
 }

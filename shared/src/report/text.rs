@@ -35,6 +35,7 @@ impl RunReport {
         let ending = match &self.ending {
             Ending::Finished => format!("finished {span}"),
             Ending::Interrupted => format!("interrupted {span}; the results are partial"),
+            Ending::PeerInterrupted => format!("the driver was interrupted {span}; the results are partial"),
             Ending::PeerFailed(why) => format!("the driver failed {span}; the results are partial: {}", plain(why)),
         };
         line(out, "Run", ending)?;

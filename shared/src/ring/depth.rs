@@ -11,7 +11,7 @@ pub struct Depth(u32);
 
 /// A depth that no ring can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("depth {0} is not possible; use a whole number from 1 to {most}", most = Depth::MOST)]
+#[error("{0} is not possible; use a whole number from 1 to {most}", most = Depth::MOST)]
 pub struct DepthError(String);
 
 impl Depth {

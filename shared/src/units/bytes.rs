@@ -21,6 +21,7 @@ const SCALE: Scale = Scale {
         Unit::new("GB", 1_000_000_000),
         Unit::new("GiB", 1 << 30),
     ],
+    zero: false,
     bare: &["B", "kB", "KiB"],
     slip,
 };

@@ -1,6 +1,7 @@
 //! Why a text is no quantity, and how it should have been written.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// What a text was meant to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,90 +21,129 @@ pub enum Quantity {
 }
 
 /// A text that is no quantity. Each message names the text, the quantity and the right spelling.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnitError {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitError {
+    /// What was written, fit for a message of one line.
+    text: String,
+    quantity: Quantity,
+    problem: UnitProblem,
+    suggestions: Vec<Suggestion>,
+}
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitProblem {
     /// Nothing was written.
-    #[error("an empty text is not {quantity}: write {}", quantity.manual())]
-    Empty {
-        /// What it was meant to be.
-        quantity: Quantity,
-    },
+    Empty,
     /// A bare number.
-    #[error("{text} has no unit: write {spellings} for {quantity}")]
-    NoUnit {
-        /// What was written.
-        text: String,
-        /// What it was meant to be.
-        quantity: Quantity,
-        /// How it could be written.
-        spellings: String,
-    },
+    NoUnit,
     /// Two readings, and no way to tell which was meant.
-    #[error("{text} is ambiguous: write {spellings} for {quantity}")]
-    Ambiguous {
-        /// What was written.
-        text: String,
-        /// What it was meant to be.
-        quantity: Quantity,
-        /// How it could be written.
-        spellings: String,
-    },
+    Ambiguous,
     /// One reading, but not the one spelling of it.
-    #[error("{text} is not how {quantity} is spelled: write {spelling}")]
-    Misspelled {
-        /// What was written.
-        text: String,
-        /// What it was meant to be.
-        quantity: Quantity,
-        /// How it is written.
-        spelling: String,
-    },
+    Misspelled,
     /// No reading.
-    #[error("{text} is not {quantity}: write {}", quantity.manual())]
-    Malformed {
-        /// What was written.
-        text: String,
-        /// What it was meant to be.
-        quantity: Quantity,
-    },
+    Malformed,
     /// Less than nothing.
-    #[error("{text} is negative, which {quantity} cannot be: write {}", quantity.manual())]
-    Negative {
-        /// What was written.
-        text: String,
-        /// What it was meant to be.
-        quantity: Quantity,
-    },
+    Negative,
     /// A link that never sends.
-    #[error("{text} is zero, which {quantity} cannot be: write {}", quantity.manual())]
-    Zero {
-        /// What was written.
-        text: String,
-        /// What it was meant to be.
-        quantity: Quantity,
-    },
-    /// More than can be counted.
-    #[error("{text} is too large for {quantity}: write at most {most}")]
-    TooLarge {
-        /// What was written.
-        text: String,
-        /// What it was meant to be.
-        quantity: Quantity,
-        /// The largest that can be written.
-        most: String,
-    },
-    /// Decimals below the base unit.
-    #[error("{text} is not a whole number of {base}: write {spellings} for {quantity}")]
-    NotWhole {
-        /// What was written.
-        text: String,
-        /// What it was meant to be.
-        quantity: Quantity,
-        /// What there must be a whole number of.
-        base: &'static str,
-        /// The nearest that are whole.
-        spellings: String,
-    },
+    Zero,
+    /// More than can be counted; the suggestion is the largest that can be written.
+    TooLarge,
+    /// Decimals below the base unit, which is named; the suggestions are the nearest that are whole.
+    NotWhole(&'static str),
+}
+
+/// How a quantity could have been written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Suggestion {
+    spelling: String,
+    /// What it means, where that may not be plain.
+    note: String,
+}
+
+impl UnitError {
+    pub(super) fn new(text: &str, quantity: Quantity, problem: UnitProblem) -> Self {
+        Self { text: shown(text), quantity, problem, suggestions: Vec::new() }
+    }
+
+    /// Suggests `spelling` as well, which means `note`.
+    pub(super) fn suggest(mut self, spelling: String, note: String) -> Self {
+        self.suggestions.push(Suggestion { spelling, note });
+        self
+    }
+
+    /// What the message suggests to write; if that is nothing, it says how the quantity is written.
+    pub fn suggestions(&self) -> impl Iterator<Item = &str> {
+        self.suggestions.iter().map(|suggestion| suggestion.spelling.as_str())
+    }
+
+    /// The same with those suggestions only that are `accepted`; `None` if none of them is.
+    pub fn suggesting(mut self, accepted: impl Fn(&str) -> bool) -> Option<Self> {
+        let none = self.suggestions.is_empty();
+        self.suggestions.retain(|suggestion| accepted(&suggestion.spelling));
+        (none || !self.suggestions.is_empty()).then_some(self)
+    }
+
+    /// What is wrong, without a remedy.
+    pub fn problem(&self) -> String {
+        let Self { text, quantity, .. } = self;
+        match self.problem {
+            UnitProblem::Empty => format!("an empty text is not {quantity}"),
+            UnitProblem::NoUnit => format!("{text} has no unit"),
+            UnitProblem::Ambiguous => format!("{text} is ambiguous"),
+            UnitProblem::Misspelled => format!("{text} is not how {quantity} is spelled"),
+            UnitProblem::Malformed => format!("{text} is not {quantity}"),
+            UnitProblem::Negative => format!("{text} is negative, which {quantity} cannot be"),
+            UnitProblem::Zero => format!("{text} is zero, which {quantity} cannot be"),
+            UnitProblem::TooLarge => format!("{text} is too large for {quantity}"),
+            UnitProblem::NotWhole(base) => format!("{text} is not a whole number of {base}"),
+        }
+    }
+}
+
+impl fmt::Display for UnitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quantity = self.quantity;
+        write!(f, "{}: write ", self.problem())?;
+        let spellings: Vec<_> = self.suggestions.iter().map(|each| format!("{}{}", each.spelling, each.note)).collect();
+        match (self.problem, either(&spellings)) {
+            (_, list) if list.is_empty() => f.write_str(quantity.manual()),
+            (UnitProblem::Misspelled, list) => f.write_str(&list),
+            (UnitProblem::TooLarge, list) => write!(f, "at most {list}"),
+            (_, list) => write!(f, "{list} for {quantity}"),
+        }
+    }
+}
+
+impl std::error::Error for UnitError {}
+
+/// Reads a quantity that is `accepted`: otherwise `remedy` says what is. Nothing else is suggested.
+///
+/// # Errors
+/// What is wrong with `text`, and how to write what is accepted.
+pub fn parse_accepted<T: FromStr<Err = UnitError>>(
+    text: &str,
+    accepted: impl Fn(&T) -> bool,
+    remedy: &str,
+) -> Result<T, String> {
+    match text.parse() {
+        Ok(value) if accepted(&value) => Ok(value),
+        Ok(_) => Err(remedy.to_owned()),
+        Err(error) => {
+            let problem = error.problem();
+            let narrowed = error.suggesting(|spelling| spelling.parse().is_ok_and(|value| accepted(&value)));
+            let spelled = narrowed.filter(|error| error.suggestions().next().is_some());
+            Err(spelled.map_or_else(|| format!("{problem}: {remedy}"), |error| error.to_string()))
+        }
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn either(spellings: &[String]) -> String {
+    match spellings {
+        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+        few => few.concat(),
+    }
 }
 
 impl Quantity {
@@ -134,7 +174,7 @@ impl fmt::Display for Quantity {
 }
 
 /// What was written, fit for a message of one line.
-pub(super) fn shown(text: &str) -> String {
+fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     if text.chars().nth(LONGEST).is_some() {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
-use super::error::{Quantity, UnitError, shown};
+use super::error::{Quantity, UnitError, UnitProblem};
 use super::rate::{BIT_RATE, BitRate};
 use super::scale::Scale;
 
@@ -26,15 +26,15 @@ impl FromStr for LinkRate {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let quantity = SCALE.quantity;
+        let wrong = |problem| UnitError::new(text, SCALE.quantity, problem);
         if text == UNLIMITED {
             return Ok(Self::Unlimited);
         }
         if text.eq_ignore_ascii_case(UNLIMITED) {
-            return Err(UnitError::Misspelled { text: shown(text), quantity, spelling: UNLIMITED.to_owned() });
+            return Err(wrong(UnitProblem::Misspelled).suggest(UNLIMITED.to_owned(), String::new()));
         }
         match SCALE.parse(text)? {
-            0 => Err(UnitError::Zero { text: shown(text), quantity }),
+            0 => Err(wrong(UnitProblem::Zero)),
             rate => Ok(Self::Limited(BitRate(rate))),
         }
     }

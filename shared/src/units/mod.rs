@@ -14,7 +14,7 @@ mod ratio;
 mod scale;
 
 pub use bytes::Bytes;
-pub use error::{Quantity, UnitError};
+pub use error::{Quantity, UnitError, UnitProblem, parse_accepted};
 pub use link::{LinkRate, wire_bits};
 pub use nanos::Nanos;
 pub use rate::{BitRate, PacketRate};

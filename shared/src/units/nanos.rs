@@ -77,6 +77,7 @@ const SCALE: Scale = Scale {
     quantity: Quantity::Time,
     base: "nanoseconds",
     units: &[Unit::new("s", 1_000_000_000), Unit::new("ms", 1_000_000), Unit::new("us", 1_000), Unit::new("ns", 1)],
+    zero: true,
     bare: &["s", "ms", "us"],
     slip,
 };

@@ -35,6 +35,7 @@ pub(super) const BIT_RATE: Scale = Scale {
         Unit::new("kbit", 1_000),
         Unit::new("bit", 1),
     ],
+    zero: false,
     bare: &["bit", "kbit", "Mbit", "Gbit"],
     slip: bit_rate_slip,
 };
@@ -48,6 +49,7 @@ const PACKET_RATE: Scale = Scale {
         Unit::new("kpps", 1_000),
         Unit::new("pps", 1),
     ],
+    zero: false,
     bare: &["pps", "kpps", "Mpps"],
     slip: packet_rate_slip,
 };

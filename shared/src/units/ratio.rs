@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use super::decimal::Decimal;
-use super::error::{Quantity, UnitError, shown};
+use super::error::{Quantity, UnitError, UnitProblem};
 
 /// A ratio of two like quantities, spelled `0.9` or `90%`, and always printed as the former.
 ///
@@ -18,24 +18,20 @@ impl FromStr for Ratio {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let quantity = Quantity::Ratio;
+        let wrong = |problem| UnitError::new(text, Quantity::Ratio, problem);
         if text.is_empty() {
-            return Err(UnitError::Empty { quantity });
+            return Err(wrong(UnitProblem::Empty));
         }
         // The exponent moves the point before the number is rounded, so that 7.3% is 0.073.
         let (number, exponent) = text.strip_suffix('%').map_or((text, "e0"), |number| (number, "e-2"));
         if Decimal::read(number).is_none() {
             let negative = number.strip_prefix('-').and_then(Decimal::read).is_some();
-            let text = shown(text);
-            return Err(match negative {
-                true => UnitError::Negative { text, quantity },
-                false => UnitError::Malformed { text, quantity },
-            });
+            return Err(wrong(if negative { UnitProblem::Negative } else { UnitProblem::Malformed }));
         }
         match format!("{number}{exponent}").parse::<f64>() {
             Ok(ratio) if ratio.is_finite() => Ok(Self(ratio)),
             // Three hundred digits and more.
-            _ => Err(UnitError::Malformed { text: shown(text), quantity }),
+            _ => Err(wrong(UnitProblem::Malformed)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reading and writing whole numbers of a base unit, in any unit of its scale.
 
 use super::decimal::{self, Decimal, Scaled};
-use super::error::{Quantity, UnitError, shown};
+use super::error::{Quantity, UnitError, UnitProblem};
 
 /// The units of one quantity.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(super) struct Scale {
     pub(super) base: &'static str,
     /// Every unit; of two spellings of equal length the unit that comes first here is written.
     pub(super) units: &'static [Unit],
+    /// Whether zero is a value that a flag may have.
+    pub(super) zero: bool,
     /// Units to suggest for a bare number.
     pub(super) bare: &'static [&'static str],
     /// What a unit that is none of these may have meant, in base units.
@@ -34,62 +36,65 @@ impl Unit {
 impl Scale {
     /// The value in base units.
     pub(super) fn parse(&self, text: &str) -> Result<u64, UnitError> {
-        let quantity = self.quantity;
+        let wrong = |problem| UnitError::new(text, self.quantity, problem);
         if text.is_empty() {
-            return Err(UnitError::Empty { quantity });
+            return Err(wrong(UnitProblem::Empty));
         }
-        let malformed = || UnitError::Malformed { text: shown(text), quantity };
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, suffix) = text.split_at(end);
         if let Some(size) = text.strip_prefix('-') {
             let negative = size.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-            return Err(if negative { UnitError::Negative { text: shown(text), quantity } } else { malformed() });
+            return Err(wrong(if negative { UnitProblem::Negative } else { UnitProblem::Malformed }));
         }
         let Some(number) = Decimal::read(number).map(|decimal| Number { text: number, decimal }) else {
-            return Err(malformed());
+            return Err(wrong(UnitProblem::Malformed));
         };
         let Some(unit) = self.units.iter().find(|unit| unit.suffix == suffix) else {
             return Err(self.wrong_unit(text, number, suffix));
         };
         match number.decimal.times(unit.factor) {
             Scaled::Exactly(value) => Ok(value),
-            Scaled::TooLarge => Err(UnitError::TooLarge { text: shown(text), quantity, most: self.write(u64::MAX) }),
+            Scaled::TooLarge => Err(wrong(UnitProblem::TooLarge).suggest(self.write(u64::MAX), String::new())),
             Scaled::Above(value) => {
-                let spellings =
-                    either([Some(value), value.checked_add(1)].into_iter().flatten().map(|v| self.write(v)));
-                Err(UnitError::NotWhole { text: shown(text), quantity, base: self.base, spellings })
+                let nearest = [Some(value).filter(|value| self.suggests(*value)), value.checked_add(1)];
+                let error = wrong(UnitProblem::NotWhole(self.base));
+                Err(nearest.into_iter().flatten().fold(error, |error, v| error.suggest(self.write(v), String::new())))
             }
         }
     }
 
+    /// Whether `value` is worth suggesting.
+    fn suggests(&self, value: u64) -> bool {
+        value > 0 || self.zero
+    }
+
     fn wrong_unit(&self, text: &str, number: Number<'_>, suffix: &str) -> UnitError {
-        let (text, quantity) = (shown(text), self.quantity);
+        let wrong = |problem| UnitError::new(text, self.quantity, problem);
         if suffix.is_empty() {
             return self.no_unit(number);
         }
         let readings = (self.slip)(suffix).iter().filter_map(|&factor| match number.decimal.times(factor) {
-            Scaled::Exactly(value) => Some((self.spell(number, factor, value), value)),
-            Scaled::Above(_) | Scaled::TooLarge => None,
+            Scaled::Exactly(value) if self.suggests(value) => Some((self.spell(number, factor, value), value)),
+            Scaled::Exactly(_) | Scaled::Above(_) | Scaled::TooLarge => None,
         });
         match readings.collect::<Vec<_>>().as_slice() {
-            [] => UnitError::Malformed { text, quantity },
-            [(spelling, _)] => UnitError::Misspelled { text, quantity, spelling: spelling.clone() },
-            several => {
-                let spell = |(spelling, value): &(String, u64)| format!("{spelling} ({value} {})", self.base);
-                UnitError::Ambiguous { text, quantity, spellings: either(several.iter().map(spell)) }
-            }
+            [] => wrong(UnitProblem::Malformed),
+            [(spelling, _)] => wrong(UnitProblem::Misspelled).suggest(spelling.clone(), String::new()),
+            several => several.iter().fold(wrong(UnitProblem::Ambiguous), |error, (spelling, value)| {
+                error.suggest(spelling.clone(), format!(" ({value} {})", self.base))
+            }),
         }
     }
 
     fn no_unit(&self, number: Number<'_>) -> UnitError {
-        let (text, quantity) = (shown(number.text), self.quantity);
-        let fits = |unit: &&Unit| matches!(number.decimal.times(unit.factor), Scaled::Exactly(_));
+        let wrong = |problem| UnitError::new(number.text, self.quantity, problem);
+        let fits =
+            |unit: &&Unit| matches!(number.decimal.times(unit.factor), Scaled::Exactly(value) if self.suggests(value));
         let likely = self.units.iter().filter(|unit| self.bare.contains(&unit.suffix)).filter(fits);
-        let spellings = either(likely.map(|unit| format!("{}{}", number.text, unit.suffix)));
-        match spellings.is_empty() {
-            true => UnitError::Malformed { text, quantity },
-            false => UnitError::NoUnit { text, quantity, spellings },
-        }
+        let error = likely.fold(wrong(UnitProblem::NoUnit), |error, unit| {
+            error.suggest(format!("{}{}", number.text, unit.suffix), String::new())
+        });
+        if error.suggestions().next().is_some() { error } else { wrong(UnitProblem::Malformed) }
     }
 
     /// In the unit that was meant if there is one, with the number as it was written.
@@ -113,15 +118,6 @@ impl Scale {
 struct Number<'a> {
     text: &'a str,
     decimal: Decimal<'a>,
-}
-
-/// `a`, `a or b`, `a, b or c`.
-fn either(spellings: impl Iterator<Item = String>) -> String {
-    let spellings: Vec<_> = spellings.collect();
-    match spellings.as_slice() {
-        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
-        few => few.concat(),
-    }
 }
 
 /// A decimal prefix in either case, and what follows it.

@@ -32,15 +32,10 @@ fn parse(text: &str) -> Result<AppSpec, SpecProblem> {
     let (kind, settings) = text.split_once(':').map_or((text, None), |(kind, settings)| (kind, Some(settings)));
     let kind = named(Kind::ALL, Kind::name, kind).ok_or_else(|| SpecProblem::UnknownKind(shown(kind)))?;
     let settings = Settings::read(kind, settings)?;
-    let size = settings.parse_or(Key::Size, DEFAULT_SIZE)?;
-    if size == Bytes(0) {
-        return Err(settings.bad(Key::Size, "is no payload; write at least 1B"));
-    }
-    let budget: Option<Bytes> = settings.parse(Key::Budget)?;
-    if budget.is_some_and(|budget| budget < size) {
-        let remedy = format!("is less than one packet; write at least {size}");
-        return Err(settings.bad(Key::Budget, &remedy));
-    }
+    let size = settings.parse_if(Key::Size, |size| *size > Bytes(0), "is no payload; write at least 1B")?;
+    let size = size.unwrap_or(DEFAULT_SIZE);
+    let remedy = format!("is less than one packet; write at least {size}");
+    let budget = settings.parse_if(Key::Budget, |budget| *budget >= size, &remedy)?;
     Ok(AppSpec { name: settings.name()?, size, budget, to: settings.to()?, traffic: settings.traffic(kind)? })
 }
 
@@ -85,6 +80,23 @@ impl<'a> Settings<'a> {
 
     fn parse_or<T: FromStr<Err = UnitError>>(&self, key: Key, default: T) -> Result<T, SpecProblem> {
         Ok(self.parse(key)?.unwrap_or(default))
+    }
+
+    /// A value that is `accepted`: otherwise `remedy` says what is, and no message suggests what is not.
+    fn parse_if<T: FromStr<Err = UnitError>>(
+        &self,
+        key: Key,
+        accepted: impl Fn(&T) -> bool,
+        remedy: &str,
+    ) -> Result<Option<T>, SpecProblem> {
+        match self.parse(key) {
+            Ok(Some(value)) if !accepted(&value) => Err(self.bad(key, remedy)),
+            Err(SpecProblem::BadUnit { error, .. }) => {
+                let narrowed = error.suggesting(|spelling| spelling.parse().is_ok_and(|value| accepted(&value)));
+                Err(narrowed.map_or_else(|| self.bad(key, remedy), |error| SpecProblem::BadUnit { key, error }))
+            }
+            parsed => parsed,
+        }
     }
 
     fn one_of<T: Copy, const N: usize>(
@@ -150,10 +162,8 @@ impl<'a> Settings<'a> {
     }
 
     fn phases(&self) -> Result<Phases, SpecProblem> {
-        let on = self.parse_or(Key::On, DEFAULT_PHASE)?;
-        if on < SHORTEST_ON {
-            return Err(self.bad(Key::On, &format!("is too short to send in; write at least {SHORTEST_ON}")));
-        }
+        let remedy = format!("is too short to send in; write at least {SHORTEST_ON}");
+        let on = self.parse_if(Key::On, |on| *on >= SHORTEST_ON, &remedy)?.unwrap_or(DEFAULT_PHASE);
         Ok(Phases { on, off: self.parse_or(Key::Off, DEFAULT_PHASE)?, shape: self.shape()? })
     }
 
@@ -310,6 +320,28 @@ mod tests {
             prop_assert_eq!(Ok(spec.clone()), spec.to_string().parse());
             let json = serde_json::to_string(&spec).unwrap();
             prop_assert_eq!(spec, serde_json::from_str(&json).unwrap());
+        }
+
+        /// Also where a key takes less than its unit does: no size and no rate is zero, and a budget holds a packet.
+        #[test]
+        fn every_spelling_that_a_message_suggests_is_taken(
+            key in proptest::sample::select(&["size", "budget", "rate", "on", "off", "think", "load"][..]),
+            value in "(0|[0-9]{1,12})(\\.[0-9]{1,4})?(k|K|M|G|m|u|n|)(bit|bps|pps|B|b|iB|s|%|)",
+        ) {
+            let with = |value: &str| match key {
+                "size" | "budget" => format!("bulk:{key}={value}"),
+                "rate" | "load" => format!("cbr:{key}={value}"),
+                "on" | "off" => format!("onoff:load=0.5,{key}={value}"),
+                _ => format!("reqresp:{key}={value}"),
+            };
+            if let Err(error) = with(&value).parse::<AppSpec>()
+                && let SpecProblem::BadUnit { error, .. } = error.problem()
+            {
+                for suggestion in error.suggestions() {
+                    let healed = with(suggestion).parse::<AppSpec>();
+                    prop_assert!(healed.is_ok(), "{error}, but {}", healed.unwrap_err());
+                }
+            }
         }
 
         #[test]

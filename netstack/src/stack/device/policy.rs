@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::ring::WakePoint;
-use shared::units::Nanos;
+use shared::units::{Nanos, parse_accepted};
 
 /// What the device does when the ring is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, SerializeDisplay, DeserializeFromStr)]
@@ -91,12 +91,9 @@ impl FromStr for Policy {
 }
 
 fn deadline(value: &str) -> Result<Policy, PolicyError> {
-    let wrong = |why: String| PolicyError::Deadline { value: value.to_owned(), why };
-    match value.parse::<Nanos>() {
-        Ok(Nanos::ZERO) => Err(wrong("no time to wait is what drop-newest does".to_owned())),
-        Ok(time) => Ok(Policy::Deadline(time)),
-        Err(error) => Err(wrong(error.to_string())),
-    }
+    let no_time = "no time to wait is what drop-newest does";
+    let time = parse_accepted(value, |time| *time > Nanos::ZERO, no_time);
+    time.map(Policy::Deadline).map_err(|why| PolicyError::Deadline { value: value.to_owned(), why })
 }
 
 impl fmt::Display for Policy {

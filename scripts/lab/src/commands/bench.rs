@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use netstack::settings::some_time;
 use shared::exit::{Status, say};
 use shared::report::{HostReport, JsonTarget};
 use shared::ring::Depth;
@@ -21,7 +22,7 @@ use crate::progress::Progress;
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// How long each measurement takes.
-    #[arg(long, value_name = "TIME", default_value = "2s")]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = some_time)]
     pub(crate) time: Nanos,
 
     /// How often each is repeated; the medians count.

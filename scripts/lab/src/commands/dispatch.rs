@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use netstack::dispatch::Dispatch;
+use netstack::settings::some_time;
 use shared::exit::{Status, say};
 use shared::report::{HostReport, JsonTarget};
 use shared::ring::Depth;
@@ -23,7 +24,7 @@ use crate::progress::Progress;
 #[derive(Debug, Args)]
 pub(crate) struct DispatchArgs {
     /// How long each measurement takes.
-    #[arg(long, value_name = "TIME", default_value = "1s")]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = some_time)]
     pub(crate) time: Nanos,
 
     /// How often each is repeated; the medians count.
