@@ -14,7 +14,7 @@ use proptest::sample::select;
 use shared::exec::{Clock, Interrupt, Signal, StopHandle, Tasks, Virtual, run};
 use shared::report::ProcessReport;
 use shared::ring::memory::{MemoryProducer, pair};
-use shared::ring::{CloseReason, Completion, Depth, Descriptor, Port, Producer, Status};
+use shared::ring::{CloseReason, Completion, Depth, Descriptor, Port, Producer, Status, WakePoint};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control, Hello, TransportKind};
 
@@ -301,7 +301,7 @@ fn an_interrupt_is_told_to_the_stack() {
 #[test]
 fn a_message_that_does_not_belong_is_a_violation() {
     let (served, bye) = session(setup(hardware(2, "1Gbit"), 8), |stack| async move {
-        let hello = Hello { transport: TransportKind::Socket, rings: Vec::new() };
+        let hello = Hello { transport: TransportKind::Socket, rings: Vec::new(), wake: WakePoint::Each };
         stack.ring.port().send_control(&Control::Hello(hello));
         stack.hear_bye().await
     });

@@ -127,10 +127,10 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
     let stop = StopHandle::new().map_err(system("no event descriptor is left"))?;
     let report = runtime.block_on(async {
         let mut signals = Signals::new().map_err(system("signals cannot be received"))?;
-        let (path, session) = (&args.meeting.socket, &args.session);
+        let (path, session, wake) = (&args.meeting.socket, &args.session, args.stack.greeted_wake());
         let guests = Guests::of(&args.meeting.allow_uid);
         let greeted = tokio::select! {
-            greeted = connect(path, args.common.depth, session.transport, session.connect_timeout, &guests) => greeted?,
+            greeted = connect(path, args.common.depth, session.transport, wake, session.connect_timeout, &guests) => greeted?,
             () = signals.next() => return Err(RunError::Interrupted),
         };
         let plan = Plan::new(&args.stack, length, args.common.seed, greeted.depth, link(&greeted))?;

@@ -11,7 +11,7 @@ use shared::ring::{Depth, WakePoint, WakePointError};
 use shared::units::{Nanos, parse_accepted};
 use shared::wire::TransportKind;
 
-use crate::app::AppSpec;
+use crate::app::{AppSpec, Traffic, WhenBlocked};
 use crate::dispatch::Dispatch;
 use crate::stack::{MacAddr, Policy};
 
@@ -119,7 +119,27 @@ impl StackSettings {
     /// # Errors
     /// [`WakePointError::AboveDepth`].
     pub fn wake_point(&self, depth: Depth) -> Result<u32, WakePointError> {
-        self.sending.wake.unwrap_or(self.policy.default_wake()).slots(depth)
+        self.wake().slots(depth)
+    }
+
+    fn wake(&self) -> WakePoint {
+        self.sending.wake.unwrap_or(self.policy.default_wake())
+    }
+
+    /// The wake point that the driver hears of: [`WakePoint::Each`] if anything but waiting for room can depend on
+    /// a single completion, so that the driver must not hold any back.
+    pub fn greeted_wake(&self) -> WakePoint {
+        let waits_for_room_alone = |app: &AppSpec| {
+            let waits = match app.traffic() {
+                Traffic::Bulk { .. } => true,
+                Traffic::Open { when_blocked, .. } => when_blocked == WhenBlocked::Wait,
+                Traffic::ReqResp { .. } => false,
+            };
+            waits && app.budget().is_none()
+        };
+        // A sender that gives up leaves the room to others, which then need not wait for the wake point.
+        let all_wait = self.policy == Policy::Wait && self.sending.apps.iter().all(waits_for_room_alone);
+        if all_wait { self.wake() } else { WakePoint::Each }
     }
 }
 
@@ -242,6 +262,7 @@ impl fmt::Display for Neighbour {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
 
     #[test]
     fn times_that_have_a_least_value_suggest_nothing_below_it() {
@@ -268,5 +289,19 @@ mod tests {
         let text = "10.0.0.2=02:00:00:00:00:02";
         assert_eq!(text.parse::<Neighbour>().unwrap().to_string(), text);
         assert!("10.0.0.2".parse::<Neighbour>().is_err());
+    }
+    #[test]
+    fn the_driver_hears_each_if_a_single_completion_can_matter() {
+        let greeted = |flags: &[&str]| {
+            let named = [&["netstack"], flags].concat();
+            crate::process::Args::try_parse_from(named).unwrap().stack.greeted_wake().to_string()
+        };
+        assert_eq!(greeted(&[]), "half");
+        assert_eq!(greeted(&["--wake=7", "--app=cbr:load=2", "--app=bulk"]), "7");
+        for alone in
+            ["--policy=deadline=5ms", "--app=reqresp", "--app=bulk:budget=3kB", "--app=cbr:load=1,when-blocked=skip"]
+        {
+            assert_eq!(greeted(&["--wake=7", "--app=bulk", alone]), "each", "{alone}");
+        }
     }
 }

@@ -22,6 +22,8 @@ use crate::session::{Dma, Served, Setup, serve};
 pub(super) struct Plan {
     pub(super) generation: u64,
     pub(super) depth: Depth,
+    /// Slots that the stack waits for once its ring was full.
+    pub(super) wake_point: u32,
     /// Where the ring lies; `None` if it travels over the socket.
     pub(super) memory: Option<SharedMemory>,
     pub(super) hardware: Config,
@@ -66,7 +68,7 @@ pub(super) async fn session(stream: OwnedFd, plan: Plan) -> Result<Served<Output
 fn work(stream: OwnedFd, mut plan: Plan) -> Result<Served<Output>, SessionError> {
     match plan.memory.take() {
         Some(memory) => serve_on(ShmConsumer::new(stream, memory).map_err(SessionError::Socket)?, plan),
-        None => serve_on(SocketConsumer::new(stream, plan.depth).map_err(SessionError::Socket)?, plan),
+        None => serve_on(SocketConsumer::new(stream, plan.depth, plan.wake_point).map_err(SessionError::Socket)?, plan),
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) struct Desk<'a> {
 struct Granted {
     ring: RingInfo,
     depth: Depth,
+    wake_point: u32,
     /// The ring's memory, and the descriptor to hand over.
     memory: Option<(SharedMemory, OwnedFd)>,
     output: Output,
@@ -172,6 +173,8 @@ impl<'a> Desk<'a> {
         }
         let granted = grant(&hello.rings, self.settings.common.depth);
         let (ring, depth) = granted.map_err(|reason| (RefuseCode::InvalidRing, reason))?;
+        let wake_point = hello.wake.slots(depth);
+        let wake_point = wake_point.map_err(|error| (RefuseCode::InvalidRing, format!("the wake point: {error}")))?;
         if self.output.is_none() {
             let reason = "another stack is being served; wait for its end, or start another driver";
             return Err((RefuseCode::Busy, reason.to_owned()));
@@ -185,11 +188,11 @@ impl<'a> Desk<'a> {
         };
         // Nobody else takes it meanwhile.
         let output = self.output.take().unwrap_or(Output::Model);
-        Ok(Granted { ring, depth, memory, output })
+        Ok(Granted { ring, depth, wake_point, memory, output })
     }
 
     fn begin(&mut self, stream: Stream, granted: Granted) -> Result<(), RunError> {
-        let Granted { ring, depth, memory, output } = granted;
+        let Granted { ring, depth, wake_point, memory, output } = granted;
         let (memory, descriptor) = memory.unzip();
         self.generation += 1;
         let stop = StopHandle::new().map_err(RunError::System)?;
@@ -205,6 +208,7 @@ impl<'a> Desk<'a> {
         let plan = Plan {
             generation: self.generation,
             depth,
+            wake_point,
             memory,
             hardware: self.hardware.clone(),
             dma: self.settings.driver.dma,

@@ -9,7 +9,7 @@ use interprocess::local_socket::tokio::{Stream, prelude::*};
 use interprocess::local_socket::{GenericFilePath, ToFsName};
 use shared::peers::{Guests, PeerError};
 use shared::ring::shm::{HandoverError, MemoryError, SharedMemory, receive};
-use shared::ring::{Depth, DepthError, MAX_FRAME};
+use shared::ring::{Depth, DepthError, MAX_FRAME, WakePoint};
 use shared::units::Nanos;
 use shared::wire::stream::{StreamError, read_control, write_control, write_preamble};
 use shared::wire::{Accept, Control, Direction, Hello, Refuse, RingInfo, TransportKind};
@@ -100,7 +100,7 @@ impl From<DepthError> for ConnectError {
     }
 }
 
-/// Connects to the driver at `path` and asks for one transmit ring of `depth` slots.
+/// Connects to the driver at `path` and asks for one transmit ring of `depth` slots. `wake` is as in [`Hello`].
 ///
 /// # Errors
 /// [`ConnectError`], each with what to do about it.
@@ -108,6 +108,7 @@ pub async fn connect(
     path: &Path,
     depth: Depth,
     transport: TransportKind,
+    wake: WakePoint,
     patience: Nanos,
     guests: &Guests,
 ) -> Result<Greeted, ConnectError> {
@@ -115,7 +116,7 @@ pub async fn connect(
     let mut stream = find(path, patience, deadline).await?;
     let Stream::UdSocket(socket) = &stream;
     guests.check(socket.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
-    let answer = timeout_at(deadline, greet(&mut stream, depth, transport)).await;
+    let answer = timeout_at(deadline, greet(&mut stream, depth, transport, wake)).await;
     let no_answer = |_| ConnectError::NoAnswer { path: path.to_owned(), waited: patience };
     let failed = |cause| ConnectError::Stream { path: path.to_owned(), cause };
     match answer.map_err(no_answer)?.map_err(failed)? {
@@ -154,10 +155,15 @@ async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<Stream,
     }
 }
 
-async fn greet(stream: &mut Stream, depth: Depth, transport: TransportKind) -> Result<Control, StreamError> {
+async fn greet(
+    stream: &mut Stream,
+    depth: Depth,
+    transport: TransportKind,
+    wake: WakePoint,
+) -> Result<Control, StreamError> {
     let ring = RingInfo { direction: Direction::Transmit, queue: 0, depth: depth.get(), slot_size: MAX_FRAME as u32 };
     write_preamble(stream).await?;
-    write_control(stream, &Control::Hello(Hello { transport, rings: vec![ring] })).await?;
+    write_control(stream, &Control::Hello(Hello { transport, rings: vec![ring], wake })).await?;
     read_control(stream).await
 }
 

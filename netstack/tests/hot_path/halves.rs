@@ -72,7 +72,7 @@ impl Halves {
         let (left, right) = UnixStream::pair().unwrap();
         let depth = Depth::new(self.depth).unwrap();
         let producer = Rc::new(SocketProducer::new(left.into(), depth).unwrap());
-        let consumer = Rc::new(SocketConsumer::new(right.into(), depth).unwrap());
+        let consumer = Rc::new(SocketConsumer::new(right.into(), depth, 1).unwrap());
         self.run(&producer, &consumer, watch)
     }
 

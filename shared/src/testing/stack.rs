@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{Heard, Peer, RawRing, Wire};
 use crate::ring::MAX_FRAME;
+use crate::ring::WakePoint;
 use crate::ring::shm::receive;
 use crate::wire::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, RingInfo, TransportKind, preamble};
 
@@ -27,7 +28,7 @@ impl Stack {
     /// Asks for rings.
     pub fn hello(&mut self, transport: TransportKind, rings: Vec<RingInfo>) {
         self.0.say(&preamble());
-        self.0.tell(&Control::Hello(Hello { transport, rings }));
+        self.0.tell(&Control::Hello(Hello { transport, rings, wake: WakePoint::Each }));
     }
 
     /// Connects and asks for one ring.

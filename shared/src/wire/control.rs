@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::report::DriverReport;
+use crate::ring::WakePoint;
 
 /// A control message, either way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Hello {
     pub transport: TransportKind,
     /// The rings it wants, in any number; a driver may serve fewer kinds than there are.
     pub rings: Vec<RingInfo>,
+    /// How many slots must be free before the stack uses one of them again, once its ring was full. Until then
+    /// a driver that has no event word to read (on the socket) need not wake for single completions. A stack to
+    /// which single completions matter (an app waits for its budget or a response, or never waits) says `each`.
+    pub wake: WakePoint,
 }
 
 /// One ring, as asked for or as granted.

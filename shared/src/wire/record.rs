@@ -206,6 +206,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::WakePoint;
     use crate::wire::{Hello, TransportKind};
     use proptest::prelude::*;
 
@@ -222,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_control_message_survives() {
-        let hello = Control::Hello(Hello { transport: TransportKind::Socket, rings: Vec::new() });
+        let hello =
+            Control::Hello(Hello { transport: TransportKind::Socket, rings: Vec::new(), wake: WakePoint::Each });
         let bytes = encode_control(&hello).unwrap();
         assert_eq!(parse(&bytes), Ok(Some((Parsed::Control(hello), bytes.len()))));
     }

@@ -83,11 +83,12 @@ pub async fn read_control(from: &mut (impl AsyncRead + Unpin)) -> Result<Control
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::WakePoint;
     use crate::wire::{Hello, MAX_CONTROL, Refuse, RefuseCode, TransportKind, VERSION};
     use futures_util::FutureExt;
 
     fn hello() -> Control {
-        Control::Hello(Hello { transport: TransportKind::Socket, rings: Vec::new() })
+        Control::Hello(Hello { transport: TransportKind::Socket, rings: Vec::new(), wake: WakePoint::Each })
     }
 
     /// A slice is always ready, so nothing here needs a runtime.

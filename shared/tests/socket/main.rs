@@ -53,7 +53,7 @@ fn producer_on(stream: UnixStream, depth: u32) -> SocketProducer {
 }
 
 fn consumer_on(stream: UnixStream, depth: u32) -> SocketConsumer {
-    SocketConsumer::new(stream.into(), Depth::new(depth).unwrap()).unwrap()
+    SocketConsumer::new(stream.into(), Depth::new(depth).unwrap(), 1).unwrap()
 }
 
 /// The kernel rounds this up to the least that it allows, some 4 KiB.

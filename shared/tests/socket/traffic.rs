@@ -353,3 +353,33 @@ impl Interleaving {
         Ok(())
     }
 }
+
+#[test]
+fn a_consumer_whose_ring_was_full_waits_for_the_wake_point_and_otherwise_for_each_completion() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let producer = producer_on(ours, 8);
+    let consumer = SocketConsumer::new(theirs.into(), Depth::new(8).unwrap(), 3).unwrap();
+    let submit_up_to = |from: u64, to: u64| {
+        (from..to).for_each(|number| submit(&producer, number));
+        settle(&producer);
+        settle(&consumer);
+        while consumer.take(None).is_some() {}
+    };
+    submit_up_to(0, 7);
+    assert_eq!(consumer.patience(8), 1, "a slot was free all the time");
+    submit_up_to(7, 8);
+    assert_eq!((consumer.patience(8), consumer.patience(2), consumer.patience(0)), (3, 2, 0));
+    consumer.complete(completion(0));
+    assert_eq!(consumer.patience(8), 2, "it leaves before this side sleeps");
+    settle(&consumer);
+    assert_eq!(consumer.patience(8), 2);
+    consumer.complete_run(completion(1), 2);
+    settle(&consumer);
+    assert_eq!(consumer.patience(8), 1, "from here on any slot may be used");
+    settle(&producer);
+    while producer.next_completion().is_some() {}
+    submit_up_to(8, 10);
+    assert_eq!(consumer.patience(8), 1, "one slot is free");
+    submit_up_to(10, 11);
+    assert_eq!(consumer.patience(8), 3);
+}
