@@ -72,13 +72,23 @@ impl Burst for Short {
 
 /// Runs `body` with a device of `depth` slots whose hardware does nothing by itself.
 fn bench<F: Future<Output = ()> + 'static>(policy: Policy, depth: u32, body: impl FnOnce(Rc<Bench>) -> F) {
+    bench_waking_at(1, policy, depth, body);
+}
+
+/// The same, with waiters served when `wake_point` slots are free.
+fn bench_waking_at<F: Future<Output = ()> + 'static>(
+    wake_point: u32,
+    policy: Policy,
+    depth: u32,
+    body: impl FnOnce(Rc<Bench>) -> F,
+) {
     let clock = Clock::default();
     let depth = Depth::new(depth).unwrap();
     let flow = Flow::new(0, "test", None, &clock);
     let flows = Rc::new(Flows::default());
     flows.add(Rc::clone(&flow));
     let (port, consumer) = pair(depth);
-    let ring = Producer::new(port, depth, clock.clone());
+    let ring = Producer::with_wake_point(port, depth, wake_point, clock.clone());
     let device = Rc::new(RingDevice::new(ring, policy, 2, flows, clock.clone()));
     let bench = Rc::new(Bench { clock: clock.clone(), device, consumer, flow, taken: RefCell::default() });
     let ended = run(&clock, Virtual::default(), |tasks| {
@@ -107,6 +117,67 @@ fn wait_waits_for_a_completion_and_counts_the_time() {
         let counters = bench.flow.counters();
         assert_eq!((counters.accepted, counters.delivered, counters.dropped()), (2, 1, 0));
         assert_eq!((bench.device.ring().stats().stops, bench.device.ring().stats().wakes), (1, 1));
+    });
+}
+
+/// Fills a ring of 5, lets two senders wait, and completes one frame every 100 ns from 100 on. Returns when each of
+/// the two got its answer.
+fn served_at(wake_point: u32, policy: Policy) -> [Nanos; 2] {
+    let times = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&times);
+    bench_waking_at(wake_point, policy, 5, move |bench| async move {
+        for sequence in 0..5 {
+            assert_eq!(bench.send(sequence).await, Ok(()));
+        }
+        let waiter = |sequence| {
+            let bench = Rc::clone(&bench);
+            async move {
+                assert_eq!(bench.send(sequence).await, Ok(()));
+                bench.clock.now()
+            }
+        };
+        let hardware = async {
+            for position in 0..5 {
+                bench.clock.sleep_until(Nanos(100 * (position + 1))).await;
+                bench.complete_one(position, Status::Sent);
+            }
+        };
+        let (first, second, ()) = futures_util::future::join3(waiter(5), waiter(6), hardware).await;
+        seen.borrow_mut().extend([first, second]);
+    });
+    times.take().try_into().unwrap()
+}
+
+#[test]
+fn waiters_are_served_at_the_wake_point_and_not_before() {
+    for policy in [Policy::Wait, Policy::Deadline(Nanos(10_000))] {
+        assert_eq!(served_at(1, policy), [Nanos(100), Nanos(200)]);
+        assert_eq!(served_at(2, policy), [Nanos(200); 2]);
+        assert_eq!(served_at(5, policy), [Nanos(500); 2]);
+    }
+    // The first gives up before the wake point is reached, and so does the second: neither is served.
+    assert_eq!(served_at(4, Policy::Deadline(Nanos(350))), [Nanos(350); 2]);
+}
+
+#[test]
+fn a_waiter_for_its_budget_or_for_the_end_does_not_wait_for_the_wake_point() {
+    bench_waking_at(4, Policy::Wait, 4, |bench| async move {
+        for sequence in 0..4 {
+            assert_eq!(bench.send(sequence).await, Ok(()));
+        }
+        let driver = Rc::clone(&bench);
+        let hardware = async move {
+            driver.clock.sleep_until(Nanos(70)).await;
+            driver.complete_one(0, Status::Sent);
+        };
+        let settled = async {
+            bench.flow.settled(1).await;
+            bench.clock.now()
+        };
+        assert_eq!(futures_util::future::join(settled, hardware).await.0, Nanos(70));
+        (1..4).for_each(|position| bench.complete_one(position, Status::Sent));
+        bench.device.drained().await;
+        assert_eq!(bench.device.ring().outstanding(), 0);
     });
 }
 

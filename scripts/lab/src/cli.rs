@@ -6,7 +6,8 @@ use netstack::process::Args as StackArgs;
 use shared::units::{Bytes, parse_accepted};
 
 use crate::commands::{
-    BenchArgs, CompareArgs, CountArgs, DispatchArgs, PeerArgs, ReportArgs, RunArgs, SimulateArgs, TheoryArgs,
+    BenchArgs, CompareArgs, CountArgs, DispatchArgs, PeerArgs, PredictArgs, ReportArgs, RunArgs, SimulateArgs,
+    TheoryArgs,
 };
 
 /// Runs both processes of Pushback, the stack and the driver, and reports.
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Peer(PeerArgs),
     /// The same run in virtual time, in this process: exact, and in a fraction of the time.
     Simulate(Box<SimulateArgs>),
+    /// A grid of settings in virtual and in real time: does each run agree with its simulation?
+    Predict(PredictArgs),
     /// What queueing theory says, without a run.
     Theory(TheoryArgs),
     /// Shows reports that were written with --json, one line each.

@@ -14,6 +14,7 @@ mod foreign;
 mod instructions;
 mod launch;
 mod merge;
+mod predict;
 mod profile;
 mod progress;
 mod render;

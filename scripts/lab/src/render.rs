@@ -25,7 +25,7 @@ pub(crate) fn listed(runs: &[RunReport]) -> String {
 }
 
 /// Names to the left, figures to the right. It reads well on a terminal and is Markdown too.
-fn table(header: Vec<String>, rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(header: Vec<String>, rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header).add_rows(rows);

@@ -4,6 +4,7 @@ mod bench;
 mod compare;
 mod count;
 mod dispatch;
+mod predict;
 mod report;
 mod run;
 mod simulate;
@@ -13,6 +14,7 @@ pub(crate) use bench::{BenchArgs, PeerArgs, PeerRole};
 pub(crate) use compare::CompareArgs;
 pub(crate) use count::CountArgs;
 pub(crate) use dispatch::DispatchArgs;
+pub(crate) use predict::PredictArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::SimulateArgs;
@@ -79,6 +81,9 @@ pub(crate) enum Failure {
     /// A variable that asks for what the command cannot do.
     #[error(transparent)]
     Variable(#[from] ForeignVariable),
+    /// A load that no app can have.
+    #[error("--loads: {0}")]
+    Load(String),
     /// The runs cannot be compared.
     #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
     Arrivals(String),
@@ -108,6 +113,7 @@ impl Failure {
             | Self::Json(JsonError::Open { .. })
             | Self::Flag { .. }
             | Self::Variable(_)
+            | Self::Load(_)
             | Self::Profile(_) => Status::Usage,
             Self::Simulate(SimulateError::Stalled(_)) => Status::Failed,
             Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
@@ -139,6 +145,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
         Command::Bench(args) => bench::main(args),
         Command::Count(args) => count::main(args),
         Command::Dispatch(args) => dispatch::main(args),
+        Command::Predict(args) => predict::main(args),
         Command::Peer(args) => bench::peer(args),
         Command::Simulate(args) => simulate::main(args, &given),
         Command::Theory(args) => theory::main(args),

@@ -1,0 +1,329 @@
+//! `lab predict`: a grid of settings in virtual and in real time, held against each other.
+
+use std::cell::Cell;
+use std::fmt::Write;
+
+use clap::Args;
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use lab::simulate::{Only, Scenario, simulate};
+use netstack::stack::Policy;
+use serde::Serialize;
+use shared::exit::{Status, say};
+use shared::report::{JsonTarget, RunReport};
+use shared::ring::Depth;
+use shared::settings::Output;
+use shared::signals::Signals;
+use shared::units::LinkRate;
+use shared::wire::TransportKind;
+
+use super::{Failure, runtime};
+use crate::launch::{Binaries, LaunchError, Voice, launch};
+use crate::merge::{Merged, merge};
+use crate::predict::grid::{Grid, Kind, Point};
+use crate::predict::judge::{Compared, Verdict, compare, judge};
+use crate::progress::Progress;
+use crate::render::table;
+
+/// Schema of what `--json` writes.
+const PREDICT_SCHEMA: &str = "pushback.predict/1";
+
+/// The least share of the points that must have been judged.
+const JUDGED: f64 = 0.75;
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// The policies. Under wait, each point is run with --wake each and with --wake half.
+    #[arg(long, value_name = "POLICY,...", value_delimiter = ',', default_values = ["wait", "drop-newest", "drop-oldest", "deadline=2ms"])]
+    policies: Vec<Policy>,
+
+    /// The kinds of traffic.
+    #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_enum, default_values = ["cbr", "poisson"])]
+    kinds: Vec<Kind>,
+
+    /// The loads, as shares of the link's time.
+    #[arg(long, value_name = "LOAD,...", value_delimiter = ',', default_values = ["0.7", "0.95", "1.3", "2"], value_parser = load)]
+    loads: Vec<f64>,
+
+    /// The depths of the ring.
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values = ["4", "16", "128", "1024"])]
+    depths: Vec<Depth>,
+
+    /// The transports.
+    #[arg(long, value_name = "TRANSPORT,...", value_delimiter = ',', value_enum, default_values = ["shm", "socket"])]
+    transports: Vec<TransportKind>,
+
+    /// Rate of the link: so slow that 50 us, which waking a process takes, are below 1 % of a packet's time.
+    #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "2Mbit")]
+    link: LinkRate,
+
+    /// How many packets each run offers.
+    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", default_value_t = 2400, value_parser = clap::value_parser!(u64).range(1..))]
+    packets: u64,
+
+    /// What all randomness derives from.
+    #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// How many runs go on at once: a slow link leaves the CPUs to others.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256))]
+    jobs: u32,
+
+    #[command(flatten)]
+    output: Output,
+}
+
+fn load(text: &str) -> Result<f64, String> {
+    let load = text.parse().ok().filter(|load: &f64| load.is_finite() && *load > 0.0);
+    load.ok_or_else(|| "use a number above zero, as in 0.9".to_owned())
+}
+
+/// One point, judged.
+#[derive(Debug, Serialize)]
+struct Judged {
+    /// The flags of `lab run` that repeat it.
+    flags: String,
+    #[serde(flatten)]
+    point: Point,
+    verdict: Verdict,
+    /// Why there is nothing to judge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+    figures: Vec<Compared>,
+}
+
+/// What `--json` writes.
+#[derive(Debug, Serialize)]
+struct Confirmed {
+    schema: &'static str,
+    link: LinkRate,
+    packets: u64,
+    seed: u64,
+    points: Vec<Judged>,
+}
+
+/// Simulates and runs every point, and says whether they agree.
+///
+/// # Errors
+/// If there was nothing to judge.
+pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
+    let PredictArgs { policies, kinds, loads, depths, transports, link, packets, seed, jobs, output } = args;
+    let grid = Grid {
+        policies: policies.clone(),
+        kinds: kinds.clone(),
+        loads: loads.clone(),
+        depths: depths.clone(),
+        transports: transports.clone(),
+        link: *link,
+        packets: *packets,
+        seed: *seed,
+    };
+    let json = output.json.as_ref();
+    let sink = json.map(JsonTarget::open).transpose()?;
+    let binaries = Binaries::find()?;
+    let (points, interrupted) = runtime()?.block_on(all(&grid, &binaries, *jobs as usize))?;
+    let confirmed = Confirmed { schema: PREDICT_SCHEMA, link: *link, packets: *packets, seed: *seed, points };
+    let written = sink.map_or(Ok(()), |sink| sink.write(&confirmed));
+    say(json, text(&confirmed.points, &grid).trim_end());
+    written?;
+    Ok(if interrupted { Status::Interrupted } else { status(&confirmed.points) })
+}
+
+/// The points that were run, in the order of the grid, and whether a signal ended it.
+async fn all(grid: &Grid, binaries: &Binaries, jobs: usize) -> Result<(Vec<Judged>, bool), Failure> {
+    let points = grid.points();
+    let progress = Progress::new();
+    let (done, interrupted) = (Cell::new(0), Cell::new(false));
+    let one = async |(number, point): (usize, &Point)| {
+        // A signal reaches the runs that go on by themselves; those to come are not begun.
+        if interrupted.get() {
+            return Ok(None);
+        }
+        let judged = confirm(grid, point, binaries, &interrupted).await?;
+        done.set(done.get() + 1);
+        progress.now(&format!("{} of {} points ...", done.get(), points.len()));
+        Ok::<_, Failure>(judged.map(|judged| (number, judged)))
+    };
+    let mut runs = iter(points.iter().enumerate()).map(one).buffer_unordered(jobs);
+    let mut judged = Vec::new();
+    while let Some(run) = runs.next().await {
+        judged.extend(run?);
+    }
+    drop(runs);
+    judged.sort_by_key(|(number, _)| *number);
+    Ok((judged.into_iter().map(|(_, judged)| judged).collect(), interrupted.get()))
+}
+
+/// Simulates and runs one point; nothing if a signal ended the run.
+async fn confirm(
+    grid: &Grid,
+    point: &Point,
+    binaries: &Binaries,
+    interrupted: &Cell<bool>,
+) -> Result<Option<Judged>, Failure> {
+    let sides = grid.sides(point).map_err(|error| Failure::Load(error.to_string()))?;
+    let scenario = Scenario { stack: sides.stack.clone(), driver: sides.driver.clone(), only: Only::default() };
+    let predicted = simulate(&scenario)?;
+    let judged =
+        |verdict, figures, failure| Some(Judged { flags: point.to_string(), point: *point, verdict, failure, figures });
+    let remains = match launch(binaries, &sides, Voice::Mute, &mut Signals::new()?).await {
+        Err(LaunchError::Interrupted) => {
+            interrupted.set(true);
+            return Ok(None);
+        }
+        Err(error) => return Ok(judged(Verdict::Failed, Vec::new(), Some(error.to_string()))),
+        Ok(remains) => remains,
+    };
+    let report = match merge(remains.report, remains.file) {
+        Merged::Run { report, .. } => Some(*report),
+        Merged::DriverOnly(_) | Merged::Nothing => None,
+    };
+    let status = remains.ends.status(report.as_ref().is_some_and(|report: &RunReport| report.ledger.balanced));
+    if status == Status::Interrupted {
+        interrupted.set(true);
+        return Ok(None);
+    }
+    Ok(match report.filter(|_| status == Status::Fine) {
+        Some(measured) => {
+            let figures = compare(&predicted, &measured);
+            judged(judge(&figures, &measured), figures, None)
+        }
+        None => judged(Verdict::Failed, Vec::new(), Some(format!("the run ended with status {}", status as u8))),
+    })
+}
+
+fn count(points: &[Judged], verdict: Verdict) -> usize {
+    points.iter().filter(|point| point.verdict == verdict).count()
+}
+
+fn status(points: &[Judged]) -> Status {
+    let judged = count(points, Verdict::Agrees) + count(points, Verdict::Differs);
+    let bad = count(points, Verdict::Differs) + count(points, Verdict::Failed);
+    if bad == 0 && judged as f64 >= JUDGED * points.len() as f64 { Status::Fine } else { Status::Failed }
+}
+
+/// The answer, then a row for each policy and transport, then what does not agree.
+fn text(points: &[Judged], grid: &Grid) -> String {
+    let [agree, differ, excused, failed] =
+        [Verdict::Agrees, Verdict::Differs, Verdict::Excused, Verdict::Failed].map(|verdict| count(points, verdict));
+    let mut text = format!(
+        "{agree} of {} points agree with their simulation; {differ} differ, {excused} are excused because this machine \
+         set the result, {failed} failed.\n",
+        points.len()
+    );
+    if ((agree + differ) as f64) < JUDGED * points.len() as f64 {
+        let _ = writeln!(text, "Too few were judged: at least three quarters must be; use a slower --link.");
+    }
+    let _ = writeln!(text, "Each: --link {} --packets {} --seed {}\n", grid.link, grid.packets, grid.seed);
+    text.push_str(&summary(points));
+    let header = ["point", "figure", "simulated", "measured", "allowed apart"].map(str::to_owned).to_vec();
+    let rows: Vec<_> = points.iter().filter(|point| point.verdict != Verdict::Agrees).flat_map(apart).collect();
+    if !rows.is_empty() {
+        let _ = write!(text, "\n\nWhat does not agree:\n\n{}", table(header, rows));
+    }
+    text
+}
+
+/// One row for each policy, wake point and transport.
+fn summary(points: &[Judged]) -> String {
+    let mut groups: Vec<(String, Vec<&Judged>)> = Vec::new();
+    for judged in points {
+        let Point { policy, wake, transport, .. } = judged.point;
+        let name = format!("{policy}, --wake {wake}, {}", format!("{transport:?}").to_lowercase());
+        match groups.iter_mut().find(|(group, _)| *group == name) {
+            Some((_, members)) => members.push(judged),
+            None => groups.push((name, vec![judged])),
+        }
+    }
+    let row = |(name, members): (String, Vec<&Judged>)| {
+        let of = |verdict| members.iter().filter(|point| point.verdict == verdict).count().to_string();
+        let figures = members.iter().flat_map(|point| &point.figures);
+        let worst = figures.max_by(|one, other| one.apart().total_cmp(&other.apart()));
+        let worst = worst.map_or_else(|| "-".to_owned(), |figure| format!("{} ({:.2})", figure.figure, figure.apart()));
+        vec![name, of(Verdict::Agrees), of(Verdict::Differs), of(Verdict::Excused), of(Verdict::Failed), worst]
+    };
+    let header = ["", "agree", "differ", "excused", "failed", "furthest apart, of what is allowed"];
+    table(header.map(str::to_owned).to_vec(), groups.into_iter().map(row))
+}
+
+/// The figures of a point that are too far apart.
+fn apart(judged: &Judged) -> Vec<Vec<String>> {
+    let name = match judged.verdict {
+        Verdict::Excused => format!("{} (excused)", judged.flags),
+        _ => judged.flags.clone(),
+    };
+    if let Some(failure) = &judged.failure {
+        return vec![vec![name, failure.clone(), String::new(), String::new(), String::new()]];
+    }
+    let far = judged.figures.iter().filter(|figure| figure.apart() > 1.0);
+    far.map(|figure| {
+        let number = |value: f64| if value.abs() < 10.0 { format!("{value:.4}") } else { format!("{value:.0}") };
+        let Compared { figure: path, predicted, measured, allowed } = figure;
+        vec![name.clone(), (*path).to_owned(), number(*predicted), number(*measured), number(*allowed)]
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(verdict: Verdict) -> Judged {
+        let point = Point {
+            policy: Policy::DropNewest,
+            wake: shared::ring::WakePoint::Each,
+            kind: Kind::Cbr,
+            load: 1.3,
+            depth: Depth::new(16).unwrap(),
+            transport: TransportKind::Shm,
+        };
+        let measured = if verdict == Verdict::Agrees { 10.1 } else { 11.0 };
+        let figures = vec![Compared { figure: "ring.occupancy_mean", predicted: 10.0, measured, allowed: 0.5 }];
+        Judged { flags: point.to_string(), point, verdict, failure: None, figures }
+    }
+
+    #[test]
+    fn one_difference_fails_and_so_do_too_many_excuses() {
+        let points = |of: [usize; 4]| -> Vec<Judged> {
+            let verdicts = [Verdict::Agrees, Verdict::Differs, Verdict::Excused, Verdict::Failed];
+            verdicts.into_iter().zip(of).flat_map(|(verdict, times)| (0..times).map(move |_| judged(verdict))).collect()
+        };
+        for (of, expected) in [
+            ([3, 0, 1, 0], Status::Fine),
+            ([5, 0, 2, 0], Status::Failed),
+            ([9, 1, 0, 0], Status::Failed),
+            ([9, 0, 0, 1], Status::Failed),
+            ([0, 0, 0, 0], Status::Fine),
+        ] {
+            assert_eq!(status(&points(of)), expected, "{of:?}");
+        }
+    }
+
+    #[test]
+    fn the_answer_comes_first_and_what_differs_is_named() {
+        let grid = Grid {
+            policies: Vec::new(),
+            kinds: Vec::new(),
+            loads: Vec::new(),
+            depths: Vec::new(),
+            transports: Vec::new(),
+            link: "2Mbit".parse().unwrap(),
+            packets: 100,
+            seed: 1,
+        };
+        insta::assert_snapshot!(text(&[judged(Verdict::Agrees), judged(Verdict::Differs)], &grid), @r"
+        1 of 2 points agree with their simulation; 1 differ, 0 are excused because this machine set the result, 0 failed.
+        Each: --link 2Mbit --packets 100 --seed 1
+
+        |                               | agree | differ | excused | failed | furthest apart, of what is allowed |
+        |-------------------------------|-------|--------|---------|--------|------------------------------------|
+        | drop-newest, --wake each, shm |     1 |      1 |       0 |      0 |         ring.occupancy_mean (2.00) |
+
+        What does not agree:
+
+        | point                                                                          |              figure | simulated | measured | allowed apart |
+        |--------------------------------------------------------------------------------|---------------------|-----------|----------|---------------|
+        | --policy drop-newest --wake each --app cbr:load=1.3 --depth 16 --transport shm | ring.occupancy_mean |        10 |       11 |        0.5000 |
+        ");
+    }
+}

@@ -1,0 +1,170 @@
+//! Whether a run agrees with its simulation, figure by figure.
+//!
+//! A real process wakes late, and the report says by how much: each time may differ by 2 % and by the lateness at the
+//! same quantile. Shares may differ by 2 % or 0.2 percentage points, slots by 2 % or one slot.
+
+use serde::Serialize;
+use shared::report::{RunReport, Summary, WarningCode};
+
+/// How far two figures may be apart, relative to the predicted one.
+const TOLERANCE: f64 = 0.02;
+
+/// How far two shares may be apart at least.
+const SHARE: f64 = 0.002;
+
+/// One figure of a point.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Compared {
+    /// Its path in the report.
+    pub(crate) figure: &'static str,
+    /// What the simulation says.
+    pub(crate) predicted: f64,
+    /// What the run says.
+    pub(crate) measured: f64,
+    /// How far they may be apart.
+    pub(crate) allowed: f64,
+}
+
+impl Compared {
+    /// How far they are apart, in parts of what is allowed: above 1 they disagree.
+    pub(crate) fn apart(&self) -> f64 {
+        let difference = (self.measured - self.predicted).abs();
+        if difference == 0.0 { 0.0 } else { difference / self.allowed }
+    }
+}
+
+/// What became of a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verdict {
+    /// All figures agree.
+    Agrees,
+    /// At least one figure does not.
+    Differs,
+    /// Figures differ, and the run's own report says that the machine set the result.
+    Excused,
+    /// There was no complete run to judge.
+    Failed,
+}
+
+/// Each figure that a run and its simulation have in common.
+pub(crate) fn compare(predicted: &RunReport, measured: &RunReport) -> Vec<Compared> {
+    let late = &measured.wakeups.late_ns;
+    let relative = |figure, predicted: f64, measured: f64, at_least: f64| {
+        let allowed = (TOLERANCE * predicted.abs()).max(at_least);
+        Compared { figure, predicted, measured, allowed }
+    };
+    let mut figures = vec![
+        relative("totals.loss_ratio", predicted.totals.loss_ratio, measured.totals.loss_ratio, SHARE),
+        relative("rate.packets_per_second", rate(predicted), rate(measured), 0.0),
+    ];
+    let times = |figures: &mut Vec<Compared>, names: [&'static str; 3], predicted: &Summary, measured: &Summary| {
+        let pairs = [
+            (predicted.mean, measured.mean, late.mean),
+            (predicted.p50 as f64, measured.p50 as f64, late.p50 as f64),
+            (predicted.p99 as f64, measured.p99 as f64, late.p99 as f64),
+        ];
+        for (figure, (predicted, measured, late)) in names.into_iter().zip(pairs) {
+            figures.push(Compared { figure, predicted, measured, allowed: TOLERANCE * predicted + late });
+        }
+    };
+    let names = ["sojourn_ns.mean", "sojourn_ns.p50", "sojourn_ns.p99"];
+    times(&mut figures, names, &predicted.sojourn_ns, &measured.sojourn_ns);
+    let names = ["latency_ns.mean", "latency_ns.p50", "latency_ns.p99"];
+    times(&mut figures, names, &predicted.latency_ns, &measured.latency_ns);
+    let slots = |figure, predicted: f64, measured: f64| relative(figure, predicted, measured, 1.0);
+    let (of, by) = (&predicted.ring, &measured.ring);
+    figures.push(slots("ring.occupancy_mean", of.occupancy_mean, by.occupancy_mean));
+    figures.push(slots("ring.occupancy_p50", of.occupancy_p50 as f64, by.occupancy_p50 as f64));
+    figures.push(slots("ring.occupancy_p99", of.occupancy_p99 as f64, by.occupancy_p99 as f64));
+    // A sum of waits: the end of each is late, and so may be its beginning.
+    let waits = waits(predicted).max(waits(measured)) as f64;
+    let (of, by) = (predicted.blocked.total_ns as f64, measured.blocked.total_ns as f64);
+    let allowed = TOLERANCE * of + waits * late.mean;
+    figures.push(Compared { figure: "blocked.total_ns", predicted: of, measured: by, allowed });
+    figures
+}
+
+/// What `figures` of `measured` come to.
+pub(crate) fn judge(figures: &[Compared], measured: &RunReport) -> Verdict {
+    let machine = measured.warnings.iter().any(|warning| warning.code == WarningCode::HardwareStarved);
+    match figures.iter().all(|figure| figure.apart() <= 1.0) {
+        true => Verdict::Agrees,
+        false if machine => Verdict::Excused,
+        false => Verdict::Differs,
+    }
+}
+
+fn rate(report: &RunReport) -> f64 {
+    report.rate.packets_per_second
+}
+
+/// Waits that were not over at once.
+fn waits(report: &RunReport) -> u64 {
+    report.blocked.stages.values().map(|stage| stage.waits_ns.count).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::report::Warning;
+
+    use super::*;
+    use crate::fixture::{run, times};
+
+    /// The figures that differ.
+    fn differing(predicted: &RunReport, measured: &RunReport) -> Vec<&'static str> {
+        let compared = compare(predicted, measured);
+        compared.iter().filter(|figure| figure.apart() > 1.0).map(|figure| figure.figure).collect()
+    }
+
+    #[test]
+    fn a_run_agrees_with_itself_and_two_percent_are_allowed() {
+        let predicted = run("wait", 1000, 0);
+        assert_eq!(differing(&predicted, &predicted), [""; 0]);
+        let mut measured = predicted.clone();
+        predicted.sojourn_ns.clone_into(&mut measured.sojourn_ns);
+        measured.sojourn_ns.mean *= 1.019;
+        assert_eq!(differing(&predicted, &measured), [""; 0]);
+        measured.sojourn_ns.mean *= 1.002;
+        assert_eq!(differing(&predicted, &measured), ["sojourn_ns.mean"]);
+    }
+
+    #[test]
+    fn lateness_is_added_at_the_same_quantile_and_no_other() {
+        let mut predicted = run("wait", 1000, 0);
+        predicted.latency_ns = times(1000, 5_000_000);
+        let mut measured = predicted.clone();
+        measured.latency_ns.p99 += predicted.latency_ns.p99 / 50 + 90_000;
+        measured.wakeups.late_ns.p50 = 100_000;
+        assert_eq!(differing(&predicted, &measured), ["latency_ns.p99"]);
+        measured.wakeups.late_ns.p99 = 90_000;
+        assert_eq!(differing(&predicted, &measured), [""; 0]);
+    }
+
+    #[test]
+    fn small_shares_and_few_slots_have_an_allowance_of_their_own() {
+        let predicted = run("drop-newest", 10_000, 0);
+        let mut measured = predicted.clone();
+        measured.totals.loss_ratio = predicted.totals.loss_ratio + 0.0019;
+        measured.ring.occupancy_mean = predicted.ring.occupancy_mean + 0.99;
+        assert_eq!(differing(&predicted, &measured), [""; 0]);
+        measured.totals.loss_ratio = predicted.totals.loss_ratio + 0.0021;
+        measured.ring.occupancy_mean = predicted.ring.occupancy_mean + 1.01 + 0.02 * predicted.ring.occupancy_mean;
+        assert_eq!(differing(&predicted, &measured), ["totals.loss_ratio", "ring.occupancy_mean"]);
+    }
+
+    #[test]
+    fn only_a_report_that_blames_the_machine_excuses_a_difference() {
+        let predicted = run("wait", 1000, 0);
+        let mut measured = predicted.clone();
+        measured.sojourn_ns.mean *= 2.0;
+        let verdict = |measured: &RunReport| judge(&compare(&predicted, measured), measured);
+        assert_eq!(verdict(&measured), Verdict::Differs);
+        measured.warnings = vec![Warning::new(WarningCode::DrainTimedOut, "")];
+        assert_eq!(verdict(&measured), Verdict::Differs);
+        measured.warnings = vec![Warning::new(WarningCode::HardwareStarved, "")];
+        assert_eq!(verdict(&measured), Verdict::Excused);
+        measured.sojourn_ns = predicted.sojourn_ns;
+        assert_eq!(verdict(&measured), Verdict::Agrees, "what agrees needs no excuse");
+    }
+}
