@@ -145,6 +145,11 @@ impl RunReport {
         let [rung, suppressed, spurious, missed] = [rung, suppressed, spurious, missed].map(human::count);
         let bells = format!("rung {rung}, suppressed {suppressed}, spurious {spurious}, missed {missed}");
         line(out, "Doorbells", bells)?;
+        let late = &self.wakeups.late_ns;
+        if late.max > 0 {
+            let [p50, p99, max] = [late.p50, late.p99, late.max].map(|late| human::time(late as f64));
+            line(out, "Woken late", format!("p50 {p50}, p99 {p99}, max {max}, wake-ups {}", human::count(late.count)))?;
+        }
         line(out, "Netstack", usage(&self.process, Some(self.wakes.netstack_per_thousand)))?;
         match &self.driver {
             Some(driver) => {
