@@ -19,7 +19,7 @@ use std::rc::Rc;
 use driver::backend::Output;
 use driver::hardware;
 use driver::session::{Dma, Setup, serve};
-use netstack::flow::{Flow, Flows, Stage};
+use netstack::flow::{Flow, Flows, Stage, Timeline};
 use netstack::stack::{
     Datagrams, Device, Ethernet, Ip, MacAddr, Neighbours, Packet, Policy, RingDevice, Routes, SendError, Stamp, Udp,
     UdpSocket,
@@ -71,7 +71,7 @@ async fn stack(tasks: Tasks, clock: Clock, depth: Depth) -> Shown {
     let (driver_clock, setup) = (clock.clone(), driver_setup(depth));
     tasks.spawn(async move { drop(serve(driver_port, driver_clock, setup).await) });
 
-    let flow = Flow::new(0, "heartbeat", None, &clock);
+    let flow = Flow::new(0, "heartbeat", None, &Timeline::new(&clock, Nanos::from_secs(1)));
     let flows = Rc::new(Flows::default());
     flows.add(Rc::clone(&flow));
     let ring = Producer::new(port, depth, clock.clone());

@@ -28,7 +28,7 @@ use shared::wire::Accept;
 use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
-use crate::session::{ConnectError, Context, Greeted, Plan, PlanError, assemble, connect, run_stack};
+use crate::session::{ConnectError, Context, Greeted, Plan, PlanError, Watch, assemble, connect, run_stack};
 use crate::settings::{LineSettings, SessionSettings, StackSettings};
 
 /// The stack of Pushback: apps that send UDP through a bounded ring to a driver process.
@@ -211,20 +211,18 @@ fn run_on(
     Ok(assemble(outcome, &plan, depth, context))
 }
 
-/// Prints a line per interval, unless nobody wants it.
-fn watcher(args: &Args) -> impl FnMut(&Sample) + use<> {
-    let (quiet, json) = (args.lines.quiet, args.output.json.clone());
+/// Prints a line per interval, unless that is not wanted.
+fn watcher(args: &Args) -> Option<Watch> {
+    let json = args.output.json.clone();
     let mut before = None;
-    move |sample| {
-        if quiet {
-            return;
-        }
+    let watch = move |sample: &Sample| {
         if before.is_none() {
             say(json.as_ref(), interval_header());
         }
         let previous = before.replace(Nanos(sample.time_ns)).unwrap_or_default();
         say(json.as_ref(), interval_line(sample, previous));
-    }
+    };
+    (!args.lines.quiet).then(|| Box::new(watch) as Watch)
 }
 
 fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<(), RunError> {

@@ -89,7 +89,7 @@ pub struct LayerSettings {
     #[arg(long, value_name = "TIME", env = "PUSHBACK_DRAIN_TIMEOUT", default_value = "10s")]
     pub drain_timeout: Nanos,
 
-    /// Time between two samples, and between two lines on the terminal.
+    /// Time between two lines on the terminal, and between two samples in the report as long as they are not too many.
     #[arg(long, value_name = "TIME", env = "PUSHBACK_INTERVAL", default_value = "1s", value_parser = interval)]
     pub interval: Nanos,
 

@@ -6,13 +6,14 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use netstack::flow::{Flow, Flows};
+use netstack::flow::{Flow, Flows, Timeline};
 use netstack::stack::{
     Burst, Device, Ethernet, Ip, MacAddr, Neighbours, Packet, Routes, SendError, Stamp, Transport, Udp,
 };
 use proptest::prelude::*;
 use shared::exec::Clock;
 use shared::ring::{HEADROOM, Headroom};
+use shared::units::Nanos;
 
 /// Keeps what it gets. It asks for a burst as a ring does: like the one before, from its headers, as far as that goes.
 #[derive(Default, Clone)]
@@ -81,7 +82,7 @@ fn layers(device: Fake) -> Udp<Ip<Ethernet<Fake>>> {
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
     let clock = Clock::default();
     let (neighbours, flows) = (Rc::new(Neighbours::default()), Rc::new(Flows::default()));
-    flows.add(Flow::new(0, "test", None, &clock));
+    flows.add(Flow::new(0, "test", None, &Timeline::new(&clock, Nanos::from_secs(1))));
     for hop in ["10.0.0.2", "fd00::2"] {
         neighbours.set(ip(hop), MacAddr([2, 0, 0, 0, 0, 2]));
     }

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use netstack::flow::{Flow, Flows, Stage};
+use netstack::flow::{Flow, Flows, Stage, Timeline};
 use netstack::stack::{Burst, Device, Packet, Policy, RingDevice, SendError, Stamp};
 use shared::exec::{Clock, Virtual, run};
 use shared::ledger::DropReason;
@@ -84,7 +84,7 @@ fn bench_waking_at<F: Future<Output = ()> + 'static>(
 ) {
     let clock = Clock::default();
     let depth = Depth::new(depth).unwrap();
-    let flow = Flow::new(0, "test", None, &clock);
+    let flow = Flow::new(0, "test", None, &Timeline::new(&clock, Nanos::from_secs(1)));
     let flows = Rc::new(Flows::default());
     flows.add(Rc::clone(&flow));
     let (port, consumer) = pair(depth);

@@ -27,7 +27,8 @@ impl<W> Timed<W> {
 
     fn end(&mut self) {
         let Some(since) = self.since.take() else { return };
-        let span = self.flow.clock.now().since(since);
+        self.flow.timeline.wait_ends();
+        let span = self.flow.timeline.now().since(since);
         // A try that found no room is not a wait.
         if span > Nanos::ZERO {
             self.flow.blocked.borrow_mut()[self.stage as usize].record(span.0, 1);
@@ -43,7 +44,8 @@ impl<W: Future + Unpin> Future for Timed<W> {
         if polled.is_ready() {
             self.end();
         } else if self.since.is_none() {
-            self.since = Some(self.flow.clock.now());
+            self.flow.timeline.wait_begins();
+            self.since = Some(self.flow.timeline.now());
         }
         polled
     }

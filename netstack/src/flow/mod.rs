@@ -6,18 +6,21 @@
 mod blocked;
 mod flows;
 mod offer;
+mod series;
 mod stage;
+mod timeline;
 
 pub use blocked::Timed;
 pub use flows::Flows;
 pub use offer::Offer;
 pub use stage::Stage;
+pub use timeline::Timeline;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
-use shared::exec::{Clock, Signal};
+use shared::exec::Signal;
 use shared::ledger::{Counters, DropReason, Histogram, RefuseReason};
 use shared::ring::Credits;
 use shared::units::Nanos;
@@ -27,7 +30,8 @@ use shared::units::Nanos;
 pub struct Flow {
     id: u32,
     name: String,
-    clock: Clock,
+    /// Where what happens to it is put on a time axis; shared by all accounts of a run.
+    timeline: Rc<Timeline>,
     /// Bytes that may be under way; `None` is unlimited.
     budget: Option<Credits>,
     counters: RefCell<Counters>,
@@ -44,11 +48,11 @@ pub struct Flow {
 
 impl Flow {
     /// An empty account. `budget` is in bytes of payload.
-    pub fn new(id: u32, name: &str, budget: Option<u64>, clock: &Clock) -> Rc<Self> {
+    pub fn new(id: u32, name: &str, budget: Option<u64>, timeline: &Rc<Timeline>) -> Rc<Self> {
         Rc::new(Self {
             id,
             name: name.to_owned(),
-            clock: clock.clone(),
+            timeline: Rc::clone(timeline),
             budget: budget.map(Credits::new),
             counters: RefCell::default(),
             first_offer: Cell::default(),
@@ -68,6 +72,12 @@ impl Flow {
     /// The app's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// When things happened to it and to the others.
+    #[inline(always)]
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// The send budget, if there is one.
@@ -90,12 +100,17 @@ impl Flow {
     }
 
     /// `packets` whose intended time had come, the first of them at `first`, but which the app
-    /// never got to.
-    pub fn not_reached(&self, first: Nanos, packets: u64) {
+    /// never got to before the run ended at `ended`.
+    pub fn not_reached(&self, first: Nanos, packets: u64, ended: Nanos) {
         if packets > 0 {
             self.note_offers(first, packets);
-            self.counters.borrow_mut().refuse(RefuseReason::NotReached, packets);
+            self.refuse(RefuseReason::NotReached, packets, ended);
         }
+    }
+
+    fn refuse(&self, reason: RefuseReason, packets: u64, at: Nanos) {
+        self.counters.borrow_mut().refuse(reason, packets);
+        self.timeline.refuse(packets, at);
     }
 
     fn note_offers(&self, first: Nanos, packets: u64) {
@@ -120,12 +135,14 @@ impl Flow {
         self.sojourn.borrow_mut().record(at.since(accepted).0, packets);
         self.latency.borrow_mut().record(at.since(intended).0, packets);
         drop(counters);
+        self.timeline.deliver(packets, bytes, at);
         self.settle(bytes);
     }
 
-    /// Accepted packets of `bytes` in all were dropped.
-    pub fn drop_packets(&self, packets: u64, bytes: u64, reason: DropReason) {
+    /// Accepted packets of `bytes` in all were dropped at `at`.
+    pub fn drop_packets(&self, packets: u64, bytes: u64, reason: DropReason, at: Nanos) {
         self.counters.borrow_mut().drop_packets(reason, packets);
+        self.timeline.drop_packets(packets, at);
         self.settle(bytes);
     }
 
@@ -218,9 +235,10 @@ impl Flow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::exec::Clock;
 
     fn flow(budget: Option<u64>) -> Rc<Flow> {
-        Flow::new(0, "test", budget, &Clock::default())
+        Flow::new(0, "test", budget, &Timeline::new(&Clock::default(), Nanos(1)))
     }
 
     #[test]
@@ -228,7 +246,7 @@ mod tests {
         let flow = flow(None);
         drop(flow.offer(Nanos(5)));
         flow.offer(Nanos(6)).refused(RefuseReason::WouldBlock);
-        flow.not_reached(Nanos(7), 2);
+        flow.not_reached(Nanos(7), 2, Nanos(9));
         let counters = flow.counters();
         assert_eq!((counters.offered, counters.refused_for(RefuseReason::GaveUp), counters.refused()), (4, 1, 4));
         assert_eq!(flow.first_offer(), Some(Nanos(5)));
@@ -240,7 +258,7 @@ mod tests {
         use shared::exec::{Virtual, run};
 
         let clock = Clock::default();
-        let account = Flow::new(0, "test", None, &clock);
+        let account = Flow::new(0, "test", None, &Timeline::new(&clock, Nanos(1)));
         let (flow, timer) = (Rc::clone(&account), clock.clone());
         let done = run(&clock, Virtual::default(), |_| async move {
             flow.timed(Stage::Room, timer.sleep_until(Nanos(30))).await;
@@ -262,7 +280,7 @@ mod tests {
             flow.accept(1);
         }
         flow.deliver(1, 10, Nanos(0), Nanos(1), Nanos(2));
-        flow.drop_packets(1, 10, DropReason::DeviceDeadline);
+        flow.drop_packets(1, 10, DropReason::DeviceDeadline, Nanos(2));
         flow.lose(1, 10);
         assert_eq!(budget.available(), 30);
         assert_eq!(flow.counters().check("test").len(), 1, "nothing was offered");

@@ -33,14 +33,14 @@ impl Offer<'_> {
     /// The app was told no.
     pub fn refused(mut self, reason: RefuseReason) {
         self.open = false;
-        self.flow.counters.borrow_mut().refuse(reason, 1);
+        self.flow.refuse(reason, 1, self.flow.timeline.now());
     }
 }
 
 impl Drop for Offer<'_> {
     fn drop(&mut self) {
         if self.open {
-            self.flow.counters.borrow_mut().refuse(RefuseReason::GaveUp, 1);
+            self.flow.refuse(RefuseReason::GaveUp, 1, self.flow.timeline.now());
         }
     }
 }

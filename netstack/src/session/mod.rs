@@ -12,3 +12,4 @@ pub use outcome::{OccupancyFigures, Outcome, Snapshot};
 pub use plan::{Length, Plan, PlanError};
 pub use report::{Context, assemble};
 pub use run::run_stack;
+pub use sampler::Watch;

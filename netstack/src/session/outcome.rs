@@ -36,6 +36,8 @@ pub struct Outcome {
     pub warm: Option<Snapshot>,
     /// The interval samples.
     pub series: Vec<Sample>,
+    /// The time between them.
+    pub series_interval: Nanos,
     /// What the driver did that no honest peer does, in one word.
     pub violation: Option<&'static str>,
     /// Whether the driver ended the session, and not the stack.

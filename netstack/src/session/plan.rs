@@ -69,20 +69,7 @@ pub enum PlanError {
     /// A wake point above the depth in force.
     #[error("--wake: {0}")]
     WakePoint(#[from] WakePointError),
-    /// More samples than a report shall hold.
-    #[error(
-        "--interval {interval}: a run of {duration} would take more than {MAX_SAMPLES} samples; use a longer interval"
-    )]
-    Interval {
-        /// What was asked for.
-        interval: Nanos,
-        /// For how long.
-        duration: Nanos,
-    },
 }
-
-/// The most interval samples that one report holds.
-pub(super) const MAX_SAMPLES: u64 = 100_000;
 
 /// IP packets of Ethernet.
 const MTU: usize = 1500;
@@ -137,7 +124,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError`], naming the flag and the remedy.
     pub fn check(settings: &StackSettings, depth: Depth) -> Result<Length, PlanError> {
-        let length = Length::of(settings)?;
+        let length = Length::of(settings);
         // No link is so slow that a share of it would be too fast.
         Self::new(settings, length, 0, depth, LinkRate::Limited(BitRate(1))).map(|_| length)
     }
@@ -152,24 +139,12 @@ impl Plan {
 }
 
 impl Length {
-    /// What `settings` ask for, which can be told before there is a driver.
-    ///
-    /// # Errors
-    /// [`PlanError::Interval`].
-    pub fn of(settings: &StackSettings) -> Result<Self, PlanError> {
-        let interval = settings.layers.interval;
-        let length = match settings.length.packets {
+    /// What `settings` ask for.
+    pub fn of(settings: &StackSettings) -> Self {
+        match settings.length.packets {
             Some(packets) => Self::Packets(packets),
             None => Self::Duration(settings.length.duration.unwrap_or(DEFAULT_DURATION)),
-        };
-        let duration = match length {
-            Self::Duration(duration) => duration,
-            Self::Packets(_) => Nanos::ZERO,
-        };
-        if duration.0 / interval.0 > MAX_SAMPLES {
-            return Err(PlanError::Interval { interval, duration });
         }
-        Ok(length)
     }
 }
 

@@ -81,6 +81,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         process: context.process,
         warnings: warnings(&outcome, &total, doorbells.missed),
         ending: outcome.ending,
+        series_interval_ns: outcome.series_interval.0,
         series: outcome.series,
         driver: outcome.driver,
     }

@@ -10,17 +10,17 @@ use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, select_all};
 use shared::exec::{Clock, Interrupt, Signal, Tasks};
 use shared::ledger::Histogram;
-use shared::report::{Ending, Sample};
+use shared::report::Ending;
 use shared::ring::{CloseReason, Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control};
 
 use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
-use super::sampler::Sampler;
+use super::sampler::{Sampler, Watch};
 use crate::app::{Ended, Run};
 use crate::dispatch::{Parts, Start};
-use crate::flow::{Flow, Flows};
+use crate::flow::{Flow, Flows, Timeline};
 use crate::stack::{Costly, Neighbours, Policy, RingDevice};
 
 /// How long a driver may take to say farewell.
@@ -45,14 +45,14 @@ enum Turn {
     Peer,
 }
 
-/// Runs `plan` on `ring`. `watch` sees each interval sample.
+/// Runs `plan` on `ring`. `watch` sees the line of each interval.
 pub async fn run_stack<P: ProducerPort + 'static>(
     tasks: Tasks,
     clock: Clock,
     ring: Producer<P>,
     plan: Plan,
     interrupt: Rc<Interrupt>,
-    watch: impl FnMut(&Sample) + 'static,
+    watch: Option<Watch>,
 ) -> Outcome {
     let began = clock.now();
     let stack = Stack::new(&clock, ring, &plan);
@@ -60,7 +60,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     clock.on_late_wakeup(move |span| late.borrow_mut().record(span.0, 1));
     stack.spawn_device(&tasks);
     let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
-    let sampler = stack.spawn_sampler(&tasks, began, plan.interval, watch);
+    let sampler = watch.map(|watch| stack.spawn_sampler(&tasks, watch));
     let apps = stack.spawn_apps(&tasks, &plan);
 
     let time_up = match plan.length {
@@ -82,6 +82,7 @@ pub async fn run_stack<P: ProducerPort + 'static>(
 /// Everything of a run that its phases share.
 struct Stack<P> {
     clock: Clock,
+    timeline: Rc<Timeline>,
     flows: Rc<Flows>,
     device: Rc<RingDevice<P>>,
     /// Starts an app on the layers above the device.
@@ -112,10 +113,11 @@ impl Apps {
 
 impl<P: ProducerPort + 'static> Stack<P> {
     fn new(clock: &Clock, ring: Producer<P>, plan: &Plan) -> Self {
+        let timeline = Timeline::new(clock, plan.interval);
         let flows = Rc::new(Flows::default());
         for app in &plan.apps {
             let budget = app.spec().budget().map(|bytes| bytes.0);
-            flows.add(Flow::new(app.index(), app.name(), budget, clock));
+            flows.add(Flow::new(app.index(), app.name(), budget, &timeline));
         }
         let neighbours = Rc::new(Neighbours::default());
         plan.neighbours.iter().for_each(|known| neighbours.set(known.ip, known.mac));
@@ -128,6 +130,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         let start = plan.dispatch.stack(device_of_layers, parts);
         Self {
             clock: clock.clone(),
+            timeline,
             flows,
             device,
             start,
@@ -148,22 +151,16 @@ impl<P: ProducerPort + 'static> Stack<P> {
         }
     }
 
-    fn spawn_sampler(
-        &self,
-        tasks: &Tasks,
-        began: Nanos,
-        interval: Nanos,
-        mut watch: impl FnMut(&Sample) + 'static,
-    ) -> Rc<RefCell<Sampler>> {
-        let sampler = Rc::new(RefCell::new(Sampler::new(began, interval)));
-        let (shared, clock) = (Rc::clone(&sampler), self.clock.clone());
-        let (flows, device) = (Rc::clone(&self.flows), Rc::clone(&self.device));
+    fn spawn_sampler(&self, tasks: &Tasks, watch: Watch) -> Rc<RefCell<Sampler>> {
+        let sampler = Rc::new(RefCell::new(Sampler::new(Rc::clone(&self.timeline), watch)));
+        let (shared, clock, device) = (Rc::clone(&sampler), self.clock.clone(), Rc::clone(&self.device));
         tasks.spawn(async move {
             loop {
-                let wait = clock.sleep_until(shared.borrow().next(clock.now()));
-                wait.await;
-                let sample = shared.borrow_mut().sample(clock.now(), &flows, &device);
-                watch(&sample);
+                let end = shared.borrow().next();
+                // The end is part of its interval, so something may still happen in it until then.
+                clock.sleep_until(end + Nanos(1)).await;
+                device.settled_by(end).await;
+                shared.borrow_mut().show(end, &device);
             }
         });
         sampler
@@ -288,13 +285,16 @@ impl<P: ProducerPort + 'static> Stack<P> {
         }
     }
 
-    fn close(&self, began: Nanos, warm: Option<Snapshot>, sampler: Rc<RefCell<Sampler>>) -> Outcome {
+    fn close(&self, began: Nanos, warm: Option<Snapshot>, sampler: Option<Rc<RefCell<Sampler>>>) -> Outcome {
         let ring = self.device.ring();
         let ended = self.clock.now();
         let under_way = u64::from(ring.outstanding()) + self.device.queued() as u64;
-        sampler.borrow_mut().sample(ended, &self.flows, &self.device);
         let ending = self.ending();
         self.device.close_accounts();
+        let (series, series_interval, lines) = self.timeline.finish();
+        if let Some(sampler) = sampler {
+            sampler.borrow_mut().show_rest(&lines);
+        }
         Outcome {
             ending,
             began,
@@ -309,7 +309,8 @@ impl<P: ProducerPort + 'static> Stack<P> {
             violation: ring.port().closed().filter(CloseReason::is_violation).map(|reason| reason.name()),
             left_first: self.left_first.get(),
             warm,
-            series: sampler.borrow().series().to_vec(),
+            series,
+            series_interval,
             driver: self.bye.take().and_then(|bye| bye.report),
         }
     }

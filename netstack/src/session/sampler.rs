@@ -1,75 +1,55 @@
-//! Interval samples: what happened since the one before.
+//! Lines: what happened in each interval, while the run goes on.
+//!
+//! A line is printed once it is known what had completed by the end of its interval, so lines and the series in the
+//! report say the same; it may be later than the end by the time that the driver takes to say so.
+
+use std::fmt;
+use std::rc::Rc;
 
 use shared::report::Sample;
 use shared::ring::ProducerPort;
 use shared::units::Nanos;
 
-use super::plan::MAX_SAMPLES;
-use crate::flow::Flows;
+use crate::flow::Timeline;
 use crate::stack::RingDevice;
 
-/// Takes samples, and remembers what the last one had seen.
-#[derive(Debug)]
+/// Sees the line of each interval, in order; the last may be of a shorter one.
+pub type Watch = Box<dyn FnMut(&Sample)>;
+
+/// Shows lines.
 pub(super) struct Sampler {
-    began: Nanos,
-    interval: Nanos,
-    seen: Seen,
-    series: Vec<Sample>,
+    timeline: Rc<Timeline>,
+    watch: Watch,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Seen {
-    delivered: u64,
-    delivered_bytes: u64,
-    dropped: u64,
-    refused: u64,
-    blocked_ns: u64,
+impl fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sampler").field("timeline", &self.timeline).finish_non_exhaustive()
+    }
 }
 
 impl Sampler {
-    pub(super) fn new(began: Nanos, interval: Nanos) -> Self {
-        Self { began, interval, seen: Seen::default(), series: Vec::new() }
+    /// Shows `watch` the lines of `timeline`, on which nothing has happened.
+    pub(super) fn new(timeline: Rc<Timeline>, watch: Watch) -> Self {
+        timeline.keep_lines();
+        Self { timeline, watch }
     }
 
-    /// End of the interval that `now` is in. A process that was held up skips what it missed.
-    pub(super) fn next(&self, now: Nanos) -> Nanos {
-        let over = now.since(self.began).0 / self.interval.0 + 1;
-        self.began + Nanos(over.saturating_mul(self.interval.0))
+    /// When the next line's interval ends.
+    pub(super) fn next(&self) -> Nanos {
+        self.timeline.line_end()
     }
 
-    /// Takes a sample at `now`.
-    pub(super) fn sample<P: ProducerPort>(&mut self, now: Nanos, flows: &Flows, device: &RingDevice<P>) -> Sample {
-        let total = total(flows);
-        let before = std::mem::replace(&mut self.seen, total);
-        let sample = Sample {
-            time_ns: now.since(self.began).0,
-            delivered: total.delivered - before.delivered,
-            delivered_bytes: total.delivered_bytes - before.delivered_bytes,
-            dropped: total.dropped - before.dropped,
-            refused: total.refused - before.refused,
-            occupancy: device.ring().outstanding(),
-            blocked_ns: total.blocked_ns - before.blocked_ns,
-        };
-        if (self.series.len() as u64) < MAX_SAMPLES {
-            self.series.push(sample);
+    /// Shows the line of the interval that ends at `end`. What had completed by then is settled.
+    pub(super) fn show<P: ProducerPort>(&mut self, end: Nanos, device: &RingDevice<P>) {
+        if let Some(mut line) = self.timeline.take_line(end) {
+            line.occupancy += device.unsettled_at(end);
+            (self.watch)(&line);
         }
-        sample
     }
 
-    pub(super) fn series(&self) -> &[Sample] {
-        &self.series
+    /// Shows the `lines` that are left at the end.
+    pub(super) fn show_rest(&mut self, lines: &[Sample]) {
+        lines.iter().for_each(&mut self.watch);
     }
-}
-
-fn total(flows: &Flows) -> Seen {
-    let mut total = Seen::default();
-    for flow in flows.all() {
-        let counters = flow.counters();
-        total.delivered += counters.delivered;
-        total.delivered_bytes += counters.delivered_bytes;
-        total.dropped += counters.dropped();
-        total.refused += counters.refused();
-        total.blocked_ns += flow.blocked_ns();
-    }
-    total
 }

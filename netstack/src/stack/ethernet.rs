@@ -158,7 +158,7 @@ impl Encapsulate for Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::Flow;
+    use crate::flow::{Flow, Timeline};
     use crate::stack::Stamp;
     use shared::ring::HEADROOM;
     use smoltcp::wire::{EthernetFrame, EthernetProtocol};
@@ -180,7 +180,7 @@ mod tests {
 
     fn layer() -> Ethernet<Fake> {
         let flows = Rc::new(Flows::default());
-        flows.add(Flow::new(0, "test", None, &Clock::default()));
+        flows.add(Flow::new(0, "test", None, &Timeline::new(&Clock::default(), Nanos::from_secs(1))));
         Ethernet::new(Fake::default(), MacAddr([2, 0, 0, 0, 0, 1]), Rc::default(), flows, Clock::default())
     }
 
@@ -208,7 +208,7 @@ mod tests {
 
         let clock = Clock::default();
         let (flows, inner) = (Rc::new(Flows::default()), clock.clone());
-        flows.add(Flow::new(0, "test", None, &clock));
+        flows.add(Flow::new(0, "test", None, &Timeline::new(&clock, Nanos::from_secs(1))));
         let layer = Ethernet::new(Fake::default(), MacAddr([2, 0, 0, 0, 0, 1]), Rc::default(), flows, clock.clone());
         let hop = IpAddr::from([10, 0, 0, 2]);
         let sent = run(&clock, Virtual::default(), |_| async move {

@@ -115,7 +115,9 @@ impl<T: Transport> Datagrams for UdpSocket<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::Timeline;
     use shared::exec::Clock;
+    use shared::units::Nanos;
     use std::cell::Cell;
 
     /// Takes every packet, or none.
@@ -128,7 +130,7 @@ mod tests {
     }
 
     fn socket(budget: u64, outcome: Result<(), SendError>) -> UdpSocket<Fake> {
-        let flow = Flow::new(0, "test", Some(budget), &Clock::default());
+        let flow = Flow::new(0, "test", Some(budget), &Timeline::new(&Clock::default(), Nanos::from_secs(1)));
         UdpSocket::new(Rc::new(Fake(Cell::new(outcome))), flow, 9)
     }
 

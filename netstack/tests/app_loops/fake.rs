@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use netstack::app::{AppSpec, Ended, Horizon, ResolvedApp, Run, resolve_all, run_app};
-use netstack::flow::Flow;
+use netstack::flow::{Flow, Timeline};
 use netstack::stack::{Burst, Datagrams, SendError, Stamp};
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::ledger::Counters;
@@ -135,7 +135,7 @@ pub(crate) fn simulate(spec: &str, behaviour: Behaviour, horizon: Horizon, end: 
     let (app, inner) = (resolve(spec), clock.clone());
     run(&clock, Virtual::default(), |tasks| async move {
         let clock = inner;
-        let flow = Flow::new(0, app.name(), None, &clock);
+        let flow = Flow::new(0, app.name(), None, &Timeline::new(&clock, Nanos::from_secs(1)));
         let sent = Rc::default();
         let fake = Fake {
             behaviour: behaviour.after_start(),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use futures_util::future::poll_fn;
 use netstack::app::{AppSpec, Ended, Horizon, Run, resolve_all};
 use netstack::dispatch::{Dispatch, Parts};
-use netstack::flow::{Flow, Flows, Stage};
+use netstack::flow::{Flow, Flows, Stage, Timeline};
 use netstack::stack::{MacAddr, Neighbours, Policy, RingDevice, Routes};
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::ledger::Counters;
@@ -168,7 +168,7 @@ impl Rig {
         let (all_done, mut polls) = (Rc::new(shared::exec::Signal::default()), Vec::new());
         for app in resolve_all(specs, LinkRate::Limited(BitRate(1_000_000_000)), Bytes(1472)).unwrap() {
             let budget = app.spec().budget().map(|bytes| bytes.0);
-            let flow = Flow::new(app.index(), app.name(), budget, &self.clock);
+            let flow = Flow::new(app.index(), app.name(), budget, &Timeline::new(&self.clock, Nanos::from_secs(1)));
             self.flows.add(Rc::clone(&flow));
             let horizon = Horizon::Packets(packets);
             let run = Run { seed: 7, clock: self.clock.clone(), horizon, ended: Rc::clone(&ended) };

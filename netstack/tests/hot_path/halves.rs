@@ -9,9 +9,8 @@ use driver::backend::Output;
 use driver::session::{Setup, serve};
 use driver::settings::Settings;
 use netstack::process::Args;
-use netstack::session::{Outcome, Plan, run_stack};
+use netstack::session::{Outcome, Plan, Watch, run_stack};
 use shared::exec::{Clock, Interrupt, Park, Source, Virtual, monotonic_now, run};
-use shared::report::Sample;
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
 use shared::ring::socket::{SocketConsumer, SocketProducer};
 use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
@@ -57,7 +56,7 @@ pub(crate) struct Halves {
 
 impl Halves {
     /// Runs over shared memory. Returns what the run left behind, and both ends.
-    pub(crate) fn over_shm(&self, watch: impl FnMut(&Sample) + 'static) -> (Outcome, Rc<ShmProducer>, Rc<ShmConsumer>) {
+    pub(crate) fn over_shm(&self, watch: Option<Watch>) -> (Outcome, Rc<ShmProducer>, Rc<ShmConsumer>) {
         let (left, right) = UnixStream::pair().unwrap();
         let depth = Depth::new(self.depth).unwrap();
         let (ours, file) = SharedMemory::create(depth, 1).unwrap();
@@ -68,7 +67,7 @@ impl Halves {
     }
 
     /// Runs over the socket.
-    pub(crate) fn over_the_socket(&self, watch: impl FnMut(&Sample) + 'static) -> Outcome {
+    pub(crate) fn over_the_socket(&self, watch: Option<Watch>) -> Outcome {
         let (left, right) = UnixStream::pair().unwrap();
         let depth = Depth::new(self.depth).unwrap();
         let producer = Rc::new(SocketProducer::new(left.into(), depth).unwrap());
@@ -76,7 +75,7 @@ impl Halves {
         self.run(&producer, &consumer, watch)
     }
 
-    fn run<P, C>(&self, producer: &Rc<P>, consumer: &Rc<C>, watch: impl FnMut(&Sample) + 'static) -> Outcome
+    fn run<P, C>(&self, producer: &Rc<P>, consumer: &Rc<C>, watch: Option<Watch>) -> Outcome
     where
         P: ProducerPort + Source + 'static,
         C: ConsumerPort + Source + 'static,

@@ -10,10 +10,12 @@ pub fn interval_header() -> String {
 
 /// What happened since `previous`, which is the `time_ns` of the sample before, or zero.
 pub fn interval_line(sample: &Sample, previous: Nanos) -> String {
-    let (from, to) = (previous.as_secs_f64(), Nanos(sample.time_ns).as_secs_f64());
-    let per_second = |value: u64| if to > from { value as f64 / (to - from) } else { 0.0 };
+    let end = Nanos(sample.time_ns);
+    let seconds = end.since(previous).as_secs_f64();
+    let per_second = |value: u64| if seconds > 0.0 { value as f64 / seconds } else { 0.0 };
+    let (from, to, decimals) = (previous.as_secs_f64(), end.as_secs_f64(), decimals(previous, end));
     columns([
-        format!("{from:.2}-{to:.2} s"),
+        format!("{from:.decimals$}-{to:.decimals$} s"),
         human::count(sample.delivered),
         human::packet_rate(per_second(sample.delivered)),
         human::bit_rate(per_second(sample.delivered_bytes) * 8.0),
@@ -22,6 +24,17 @@ pub fn interval_line(sample: &Sample, previous: Nanos) -> String {
         sample.occupancy.to_string(),
         human::time(sample.blocked_ns as f64),
     ])
+}
+
+/// How many decimals of a second it takes to print both ends exactly, or within a hundredth of what is between them,
+/// if there is anything.
+fn decimals(from: Nanos, to: Nanos) -> usize {
+    let fits = |decimals: &usize| {
+        let unit = 10_u64.pow(9 - *decimals as u32);
+        from.0.is_multiple_of(unit) && to.0.is_multiple_of(unit) || unit <= to.since(from).0 / 100
+    };
+    // Nine decimals are exact.
+    if from == to { 2 } else { (2..9).find(fits).unwrap_or(9) }
 }
 
 fn columns([interval, delivered, rate, goodput, dropped, refused, held, blocked]: [String; 8]) -> String {

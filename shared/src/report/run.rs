@@ -79,7 +79,11 @@ pub struct RunReport {
     pub violation: Option<String>,
     /// Each app on its own.
     pub apps: Vec<AppReport>,
-    /// Samples, one per interval.
+    /// How long the intervals of the series are: what was asked for, doubled as often as that gave too many. Zero in
+    /// reports that do not say.
+    #[serde(default)]
+    pub series_interval_ns: u64,
+    /// Samples, one per interval; the last one may be shorter.
     pub series: Vec<Sample>,
     /// What the stack's process used.
     pub process: ProcessReport,
@@ -276,7 +280,7 @@ pub struct AppReport {
 pub struct Sample {
     /// End of the interval, from the start of the run.
     pub time_ns: u64,
-    /// Packets delivered in it.
+    /// Packets that completed in it.
     pub delivered: u64,
     /// Payload bytes of those.
     pub delivered_bytes: u64,
@@ -284,8 +288,8 @@ pub struct Sample {
     pub dropped: u64,
     /// Packets refused in it.
     pub refused: u64,
-    /// Slots held at its end.
+    /// Slots held at its end, by the hardware's times of completion.
     pub occupancy: u32,
-    /// Time that apps spent waiting in it.
+    /// Time that apps spent waiting in it, at most its length for each.
     pub blocked_ns: u64,
 }

@@ -77,6 +77,7 @@ pub(crate) fn finished() -> RunReport {
         wakeups: WakeupsReport { late_ns: times(21_000, 2_345) },
         violation: None,
         apps: vec![app("bulk", "bulk:name=bulk,size=1472B", totals, rate)],
+        series_interval_ns: 1_000_000_000,
         series: vec![Sample { time_ns: 1_000_000_000, delivered: 81_000, ..Sample::default() }],
         process: process(2_345_678_901, 6_789),
         driver: Some(driver()),

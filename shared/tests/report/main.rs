@@ -55,6 +55,22 @@ fn interval_lines_stand_below_their_header() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
+#[test]
+fn both_ends_of_an_interval_can_be_told_apart() {
+    let label = |from, to| {
+        let line = interval_line(&Sample { time_ns: to, ..Sample::default() }, Nanos(from));
+        line.split(" s").next().unwrap_or_default().trim_start().to_owned()
+    };
+    assert_eq!(label(1_000_000, 2_000_000), "0.001-0.002");
+    assert_eq!(label(2_500_000, 5_000_000), "0.0025-0.0050");
+    assert_eq!(label(40_000_000, 50_000_000), "0.04-0.05");
+    assert_eq!(label(2_000_000_000, 3_000_000_000), "2.00-3.00");
+    assert_eq!(label(1_234_567_890, 2_469_135_780), "1.23-2.47");
+    // The last of a run.
+    assert_eq!(label(7_000_000_000, 7_012_345_678), "7.0000-7.0123");
+    assert_eq!(label(7_000_000_000, 7_000_000_001), "7.000000000-7.000000001");
+}
+
 /// The keys that do not move: whoever reads reports relies on them.
 const KEYS: &str = "
     schema config seed clock host arrivals_digest elapsed_ns
@@ -65,7 +81,7 @@ const KEYS: &str = "
     blocked.stops blocked.wakes blocked.total_ns ring.depth ring.occupancy_mean ring.occupancy_max
     hardware.starved_ns doorbells.rung doorbells.suppressed
     apps.0.name apps.0.offered apps.0.accepted apps.0.refused apps.0.delivered apps.0.dropped apps.0.lost
-    series.0.time_ns series.0.delivered series.0.dropped series.0.refused series.0.occupancy series.0.blocked_ns
+    series_interval_ns series.0.time_ns series.0.delivered series.0.dropped series.0.refused series.0.occupancy series.0.blocked_ns
 ";
 
 #[test]

@@ -81,7 +81,7 @@ pub async fn run_app<D: Datagrams>(app: ResolvedApp, flow: Rc<Flow>, socket: D, 
             };
             let end = run.ended.at().unwrap_or(run.clock.now());
             let (first, packets) = plan.overdue(end, &run.clock).await;
-            flow.not_reached(first, packets);
+            flow.not_reached(first, packets, end);
         }
     }
 }

@@ -34,6 +34,10 @@ pub struct RingDevice<P> {
     held_ns: Cell<u64>,
     /// Told when nothing is under way any more, or never will complete.
     quiet: Signal,
+    /// When the last frame completed that was settled.
+    settled_to: Cell<Nanos>,
+    /// Told when frames were settled, or none will be any more.
+    settled: Signal,
 }
 
 impl<P: ProducerPort> RingDevice<P> {
@@ -47,6 +51,8 @@ impl<P: ProducerPort> RingDevice<P> {
             queued: Signal::default(),
             sealed: Cell::default(),
             quiet: Signal::default(),
+            settled_to: Cell::default(),
+            settled: Signal::default(),
             held_ns: Cell::new(0),
             ring,
             policy,
@@ -72,7 +78,7 @@ impl<P: ProducerPort> RingDevice<P> {
     /// end of the run may depend on any completion.
     fn need(&self) -> Need {
         match self.ring.shortfall() {
-            _ if self.flows.are_awaited() || self.quiet.is_awaited() => Need::Completion,
+            _ if self.flows.are_awaited() || self.quiet.is_awaited() || self.settled.is_awaited() => Need::Completion,
             Some(frames) => Need::Room(frames),
             None => Need::Nothing,
         }
@@ -105,11 +111,31 @@ impl<P: ProducerPort> RingDevice<P> {
         // What came before the end is settled before the end is seen.
         let next = || if self.settle_completions() { Some(true) } else { port.is_closed().then_some(false) };
         while port.arrived().wait_for(next).await {
+            self.settled.notify();
             if self.is_quiet() {
                 self.quiet.notify();
             }
         }
+        self.settled.notify();
         self.quiet.notify();
+    }
+
+    /// Ready once it is known what had completed by `time`, which has passed, or the session has closed.
+    pub async fn settled_by(&self, time: Nanos) {
+        let known = || {
+            // Frames complete in the order in which they were submitted.
+            let oldest = self.under_way.borrow().oldest();
+            let none_left = oldest.is_none_or(|submitted| submitted > time);
+            (none_left || self.settled_to.get() > time || self.ring.port().is_closed()).then_some(())
+        };
+        self.settled.wait_for(known).await;
+    }
+
+    /// Frames that were in the ring at `time` and have not been settled.
+    pub fn unsettled_at(&self, time: Nanos) -> u32 {
+        let later = self.under_way.borrow().submitted_after(time);
+        // No more than the ring is deep, which fits.
+        self.ring.outstanding() - later as u32
     }
 
     /// Settles what completed. Returns whether anything did.
@@ -132,9 +158,13 @@ impl<P: ProducerPort> RingDevice<P> {
         let &Run { each: Pending { flow, intended, accepted, submitted, .. }, packets } = run;
         let held = completed.since(submitted).0.saturating_mul(packets);
         self.held_ns.set(self.held_ns.get().saturating_add(held));
-        self.flows.with(flow, |flow| match DropReason::of_status(status) {
-            None => flow.deliver(packets, run.bytes(), intended, accepted, completed),
-            Some(reason) => flow.drop_packets(packets, run.bytes(), reason),
+        self.settled_to.set(completed);
+        self.flows.with(flow, |flow| {
+            flow.timeline().hold_slots(packets, submitted, Some(completed));
+            match DropReason::of_status(status) {
+                None => flow.deliver(packets, run.bytes(), intended, accepted, completed),
+                Some(reason) => flow.drop_packets(packets, run.bytes(), reason, completed),
+            }
         });
     }
 
@@ -177,7 +207,10 @@ impl<P: ProducerPort> RingDevice<P> {
             if alive { flow.leave_in_flight(run.packets) } else { flow.lose(run.packets, run.bytes()) }
         };
         let mut under_way = self.under_way.borrow_mut();
-        std::iter::from_fn(|| under_way.pop(u64::MAX)).for_each(close);
+        while let Some(run) = under_way.pop(u64::MAX) {
+            self.flows.with(run.each.flow, |flow| flow.timeline().hold_slots(run.packets, run.each.submitted, None));
+            close(run);
+        }
         let mut queue = self.queue.borrow_mut();
         while queue.pop_with(|each, _| close(Run::of(each))).is_some() {}
     }
@@ -229,7 +262,7 @@ impl<P: ProducerPort> RingDevice<P> {
                 pending.accepted = if patience.is_none() { self.clock.now() } else { pending.accepted };
                 self.submit(self.ring.redeem(credit), pending, packet.headers(), packet.payload());
             }
-            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceDeadline),
+            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceDeadline, self.clock.now()),
         }
     }
 
@@ -239,7 +272,7 @@ impl<P: ProducerPort> RingDevice<P> {
         let pending = Pending::of(packet, self.clock.now());
         match self.ring.try_reserve() {
             Some(permit) => self.submit(permit, pending, packet.headers(), packet.payload()),
-            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceRingFull),
+            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceRingFull, pending.accepted),
         }
     }
 
@@ -254,7 +287,7 @@ impl<P: ProducerPort> RingDevice<P> {
             return self.submit(permit, pending, packet.headers(), packet.payload());
         }
         if let Some(oldest) = queue.push(packet, pending) {
-            self.flows.get(oldest.flow).drop_packets(1, oldest.bytes(), DropReason::DeviceQueueFull);
+            self.flows.get(oldest.flow).drop_packets(1, oldest.bytes(), DropReason::DeviceQueueFull, pending.accepted);
         }
         self.queued.notify();
     }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use shared::ring::{Descriptor, Frame};
+use shared::units::Nanos;
 
 use super::pending::Pending;
 use crate::stack::Packet;
@@ -72,6 +73,17 @@ impl UnderWay {
         }
         Some(run)
     }
+
+    /// When the oldest was submitted.
+    pub(super) fn oldest(&self) -> Option<Nanos> {
+        self.0.front().map(|run| run.each.submitted)
+    }
+
+    /// How many were submitted after `time`.
+    pub(super) fn submitted_after(&self, time: Nanos) -> u64 {
+        let later = self.0.iter().rev().take_while(|run| run.each.submitted > time);
+        later.map(|run| run.packets).sum()
+    }
 }
 
 #[cfg(test)]
@@ -80,7 +92,6 @@ mod tests {
     use crate::stack::{Packet, Stamp};
     use proptest::prelude::*;
     use shared::ring::HEADROOM;
-    use shared::units::Nanos;
 
     fn pending(flow: u32, bytes: usize, accepted: u64) -> Pending {
         let payload = vec![0; bytes];

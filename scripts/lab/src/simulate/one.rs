@@ -91,7 +91,7 @@ impl Scenario {
 
     fn plan(&self) -> Result<Plan, PlanError> {
         let (settings, seed) = (&self.stack.stack, self.stack.common.seed);
-        let plan = Plan::new(settings, Length::of(settings)?, seed, self.depth(), self.driver.driver.hardware.link)?;
+        let plan = Plan::new(settings, Length::of(settings), seed, self.depth(), self.driver.driver.hardware.link)?;
         let warmup = self.only.warmup.unwrap_or_else(|| Nanos(self.expected_length(&plan).0 / 10));
         Ok(Plan { stack_cost: self.only.stack_cost, warmup, ..plan })
     }
@@ -186,5 +186,5 @@ async fn both(
     let driver_clock = clock.clone();
     tasks.spawn(async move { drop(serve(consumer, driver_clock, setup).await) });
     let ring = Producer::with_wake_point(producer, depth, plan.wake_point, clock.clone());
-    run_stack(tasks, clock, ring, plan, Rc::new(Interrupt::never()), |_| {}).await
+    run_stack(tasks, clock, ring, plan, Rc::new(Interrupt::never()), None).await
 }

@@ -10,6 +10,7 @@ mod help;
 mod input;
 mod lab;
 mod ledger;
+mod lines;
 mod output;
 mod profile;
 mod replay;

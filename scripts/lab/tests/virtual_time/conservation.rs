@@ -7,7 +7,7 @@ use lab::simulate::{Scenario, measure};
 use proptest::prelude::*;
 use proptest::sample::select;
 use shared::exec::Virtual;
-use shared::report::{Ending, RunReport, Totals};
+use shared::report::{Ending, RunReport, Sample, Totals};
 use shared::units::Nanos;
 
 use super::setup::scenario;
@@ -75,6 +75,8 @@ fn setting() -> impl Strategy<Value = Setting> {
                 format!("txqueue={txqueue}"),
                 format!("packets={packets}"),
                 format!("seed={seed}"),
+                // As short as may be: these runs are.
+                "interval=1ms".to_owned(),
             ]);
             Setting { flags, stack_cost: Nanos(cost) }
         })
@@ -83,6 +85,24 @@ fn setting() -> impl Strategy<Value = Setting> {
 
 fn sum(of: impl Iterator<Item = u64>) -> u64 {
     of.sum()
+}
+
+/// The series adds up to the totals, and no app is blocked for longer than an interval is.
+fn series(report: &RunReport) -> Result<(), TestCaseError> {
+    let (totals, series) = (&report.totals, &report.series);
+    let of = |field: fn(&Sample) -> u64| sum(series.iter().map(field));
+    prop_assert_eq!(of(|sample| sample.delivered), totals.delivered);
+    prop_assert_eq!(of(|sample| sample.dropped), totals.dropped);
+    prop_assert_eq!(of(|sample| sample.refused), totals.refused);
+    prop_assert_eq!(of(|sample| sample.blocked_ns), report.blocked.total_ns);
+    let mut from = 0;
+    for sample in series {
+        prop_assert!(sample.occupancy <= report.ring.occupancy_max, "{sample:?}");
+        prop_assert!(sample.blocked_ns <= (sample.time_ns - from) * report.apps.len() as u64, "{sample:?}");
+        from = sample.time_ns;
+    }
+    prop_assert_eq!((from, series.last().map(|sample| sample.occupancy)), (report.elapsed_ns, Some(0)));
+    Ok(())
 }
 
 /// What must hold in every run that starts and ends empty.
@@ -101,6 +121,7 @@ fn check(scenario: &Scenario, report: &RunReport) -> Result<(), TestCaseError> {
     prop_assert_eq!(report.driver.as_ref().map(|driver| driver.sent), Some(totals.delivered));
     prop_assert!(report.ring.occupancy_max <= scenario.depth().get());
     prop_assert_eq!(report.ring.occupancy_ns, report.ring.held_ns);
+    series(report)?;
     prop_assert!(report.blocked.stops.abs_diff(report.blocked.wakes) <= 1);
     let settings = &scenario.stack.stack;
     if !settings.policy.has_queue() && !settings.policy.to_string().starts_with("deadline") {

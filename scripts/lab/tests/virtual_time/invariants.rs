@@ -11,7 +11,7 @@ use driver::backend::Output;
 use driver::hardware;
 use driver::session::{Dma, Setup, serve};
 use netstack::app::{AppSpec, Ended, Horizon, Run, resolve_all, run_app};
-use netstack::flow::{Flow, Flows};
+use netstack::flow::{Flow, Flows, Timeline};
 use netstack::stack::{Ethernet, Ip, MacAddr, Neighbours, Policy, RingDevice, Routes, Udp, UdpSocket};
 use shared::exec::{Clock, Interrupt, Park, Signal, Tasks, Virtual, run};
 use shared::ledger::Counters;
@@ -161,7 +161,12 @@ async fn both(tasks: Tasks, system: Rc<System>, specs: Vec<AppSpec>) {
     let apps = resolve_all(&specs, LINK, Bytes(1472)).unwrap();
     system.running.set(apps.len());
     for app in apps {
-        let flow = Flow::new(app.index(), app.name(), app.spec().budget().map(|bytes| bytes.0), &system.clock);
+        let flow = Flow::new(
+            app.index(),
+            app.name(),
+            app.spec().budget().map(|bytes| bytes.0),
+            &Timeline::new(&system.clock, Nanos::from_secs(1)),
+        );
         system.flows.add(Rc::clone(&flow));
         let socket = UdpSocket::new(Rc::clone(&udp), Rc::clone(&flow), 49_152);
         let ended = Rc::new(Ended::default());

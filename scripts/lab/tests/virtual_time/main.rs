@@ -7,6 +7,7 @@ mod determinism;
 mod dispatch;
 mod invariants;
 mod ratios;
+mod series;
 #[path = "../common/setup.rs"]
 mod setup;
 mod sweep;

@@ -1,0 +1,371 @@
+//! What happened, added up by interval.
+//!
+//! A pure value: each addition says when it happened, and lies in the interval of that time, however late it was
+//! noticed. An interval includes its end and not its start, so what is added up to the end of an interval is what
+//! had happened by then. However long a run is, a series is bounded: when it is full, neighbours are merged in pairs
+//! and its interval doubles.
+
+use std::collections::VecDeque;
+
+use shared::report::Sample;
+use shared::units::Nanos;
+
+/// The most intervals that a series holds.
+pub(super) const MAX_SAMPLES: usize = 100_000;
+
+/// What happened in intervals of equal length.
+#[derive(Debug)]
+pub(super) struct Series {
+    /// What the times of samples count from.
+    began: Nanos,
+    /// The interval that was asked for.
+    asked: Nanos,
+    /// The interval in force: `asked` times a power of two.
+    interval: Nanos,
+    /// How many intervals it may hold, two at least.
+    most: usize,
+    /// Start of the first interval that was not taken yet.
+    from: Nanos,
+    /// Slots that were held then.
+    held: u64,
+    /// Those intervals, as far as something happened in them or in later ones.
+    intervals: VecDeque<Interval>,
+    /// The interval of the last addition: mostly that of the next one, too.
+    last: Span,
+}
+
+/// What happened in one interval.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Interval {
+    pub(super) delivered: u64,
+    pub(super) delivered_bytes: u64,
+    pub(super) dropped: u64,
+    pub(super) refused: u64,
+    /// Wide enough for any number of apps and any time.
+    blocked_ns: u128,
+    /// Slots that frames entered.
+    entered: u64,
+    /// Slots that frames left.
+    left: u64,
+}
+
+/// Which interval the times after `after` and up to `until` are in; none to begin with.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    after: Nanos,
+    until: Nanos,
+    index: usize,
+}
+
+impl Span {
+    #[inline(always)]
+    fn contains(&self, time: Nanos) -> bool {
+        self.after < time && time <= self.until
+    }
+}
+
+impl Interval {
+    fn merge(&mut self, other: &Self) {
+        self.delivered += other.delivered;
+        self.delivered_bytes += other.delivered_bytes;
+        self.dropped += other.dropped;
+        self.refused += other.refused;
+        self.blocked_ns += other.blocked_ns;
+        self.entered += other.entered;
+        self.left += other.left;
+    }
+}
+
+impl Series {
+    /// Nothing, from `began` on, in intervals of `interval` as long as `most` of them are enough.
+    pub(super) fn new(began: Nanos, interval: Nanos, most: usize) -> Self {
+        Self {
+            began,
+            asked: interval,
+            interval,
+            most,
+            from: began,
+            held: 0,
+            intervals: VecDeque::new(),
+            last: Span::default(),
+        }
+    }
+
+    /// The interval in force.
+    pub(super) fn interval(&self) -> Nanos {
+        self.interval
+    }
+
+    /// Where to add what happened at `time`. What happened before the intervals that were taken counts in the first
+    /// that was not.
+    #[inline(always)]
+    pub(super) fn at(&mut self, time: Nanos) -> &mut Interval {
+        if !self.last.contains(time) {
+            self.seek(time);
+        }
+        &mut self.intervals[self.last.index]
+    }
+
+    /// Goes to the interval of `time`, which is there afterwards, with all before it.
+    #[cold]
+    fn seek(&mut self, time: Nanos) {
+        while self.index_of(time) >= self.most as u64 {
+            self.coarsen();
+        }
+        // Below `most`, which is a usize.
+        let index = self.index_of(time) as usize;
+        if self.intervals.len() <= index {
+            self.intervals.resize(index + 1, Interval::default());
+        }
+        let after = self.from + Nanos(self.interval.0 * index as u64);
+        self.last = Span { after, until: after + self.interval, index };
+    }
+
+    fn index_of(&self, time: Nanos) -> u64 {
+        // An interval includes its end, hence the nanosecond less.
+        time.since(self.from).0.saturating_sub(1) / self.interval.0
+    }
+
+    /// Merges neighbours in pairs.
+    fn coarsen(&mut self) {
+        let pairs = self.intervals.len().div_ceil(2);
+        for pair in 0..pairs {
+            let mut merged = self.intervals[2 * pair];
+            if let Some(second) = self.intervals.get(2 * pair + 1) {
+                merged.merge(second);
+            }
+            self.intervals[pair] = merged;
+        }
+        self.intervals.truncate(pairs);
+        self.interval = self.interval + self.interval;
+        self.last = Span::default();
+    }
+
+    /// So many `apps` were blocked from `from` to `to`.
+    pub(super) fn block(&mut self, apps: u64, from: Nanos, to: Nanos) {
+        // First, so that a long time is split over intervals that are as long as they will be.
+        self.seek(to);
+        let mut from = from;
+        while from < to {
+            self.seek(from + Nanos(1));
+            let Span { until, index, .. } = self.last;
+            let until = until.min(to);
+            self.intervals[index].blocked_ns += u128::from(apps) * u128::from(until.since(from).0);
+            from = until;
+        }
+    }
+
+    /// So many `frames` held a slot each from `entered` to `left`, or hold it still.
+    #[inline(always)]
+    pub(super) fn hold(&mut self, frames: u64, entered: Nanos, left: Option<Nanos>) {
+        // At no end of an interval, so it shows nowhere.
+        if left.is_some_and(|left| self.last.contains(entered) && self.last.contains(left)) {
+            return;
+        }
+        self.hold_over_an_end(frames, entered, left);
+    }
+
+    #[cold]
+    fn hold_over_an_end(&mut self, frames: u64, entered: Nanos, left: Option<Nanos>) {
+        match entered > self.from {
+            true => self.at(entered).entered += frames,
+            false => self.held += frames,
+        }
+        match left {
+            Some(left) if left > self.from => self.at(left).left += frames,
+            Some(_) => self.held -= frames,
+            None => {}
+        }
+    }
+
+    /// When the first interval that was not taken yet ends.
+    pub(super) fn first_end(&self) -> Nanos {
+        self.from + self.interval
+    }
+
+    /// Takes the first interval, if it ends by `time`. When everything is taken, the interval that was asked for is in
+    /// force again.
+    pub(super) fn take(&mut self, time: Nanos) -> Option<Sample> {
+        let sample = self.pop(time)?;
+        if self.intervals.is_empty() {
+            self.interval = self.asked;
+        }
+        Some(sample)
+    }
+
+    /// Takes all that is left of a series that ends at `ended`, in which nothing happened after that.
+    pub(super) fn finish(&mut self, ended: Nanos) -> Vec<Sample> {
+        if ended > self.from || self.from == self.began {
+            self.seek(ended);
+        }
+        let mut samples: Vec<_> = std::iter::from_fn(|| self.pop(ended)).collect();
+        if let Some(mut last) = self.intervals.pop_front() {
+            self.intervals.drain(..).for_each(|later| last.merge(&later));
+            samples.push(self.sample(&last, ended));
+        }
+        samples
+    }
+
+    fn pop(&mut self, time: Nanos) -> Option<Sample> {
+        let end = self.first_end();
+        if end > time {
+            return None;
+        }
+        let first = self.intervals.pop_front().unwrap_or_default();
+        self.from = end;
+        self.last = Span::default();
+        Some(self.sample(&first, end))
+    }
+
+    fn sample(&mut self, interval: &Interval, end: Nanos) -> Sample {
+        self.held = self.held + interval.entered - interval.left;
+        Sample {
+            time_ns: end.since(self.began).0,
+            delivered: interval.delivered,
+            delivered_bytes: interval.delivered_bytes,
+            dropped: interval.dropped,
+            refused: interval.refused,
+            // No more than the ring is deep, which fits.
+            occupancy: self.held as u32,
+            // 584 years of waiting; the sum of all waits would not fit either.
+            blocked_ns: u64::try_from(interval.blocked_ns).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One number of each sample.
+    fn each<T>(samples: &[Sample], of: impl Fn(&Sample) -> T) -> Vec<T> {
+        samples.iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_late_addition_lies_where_it_happened_and_an_end_belongs_to_its_interval() {
+        let mut series = Series::new(Nanos(1_000), Nanos(70), 8);
+        for time in [1_000, 1_200, 1_070, 1_071, 1_140, 1_030] {
+            series.at(Nanos(time)).delivered += 1;
+        }
+        let samples = series.finish(Nanos(1_210));
+        assert_eq!(each(&samples, |sample| (sample.time_ns, sample.delivered)), [(70, 3), (140, 2), (210, 1)]);
+    }
+
+    #[test]
+    fn a_wait_is_split_over_the_intervals_that_it_overlaps() {
+        let mut series = Series::new(Nanos(0), Nanos(100), 8);
+        series.block(1, Nanos(30), Nanos(330));
+        series.block(2, Nanos(250), Nanos(260));
+        let samples = series.finish(Nanos(350));
+        let blocked = each(&samples, |sample| (sample.time_ns, sample.blocked_ns));
+        assert_eq!(blocked, [(100, 70), (200, 100), (300, 120), (350, 30)]);
+    }
+
+    #[test]
+    fn slots_are_held_from_entry_to_completion() {
+        let mut series = Series::new(Nanos(0), Nanos(10), 8);
+        series.hold(3, Nanos(0), Some(Nanos(25)));
+        series.hold(2, Nanos(15), Some(Nanos(20)));
+        series.hold(1, Nanos(12), None);
+        assert_eq!(each(&series.finish(Nanos(40)), |sample| sample.occupancy), [3, 4, 1, 1]);
+    }
+
+    #[test]
+    fn when_it_is_full_neighbours_are_merged_and_the_interval_doubles() {
+        let mut series = Series::new(Nanos(0), Nanos(10), 4);
+        for time in 1..=90 {
+            series.at(Nanos(time)).dropped += 1;
+        }
+        series.hold(1, Nanos(35), Some(Nanos(45)));
+        let samples = series.finish(Nanos(95));
+        assert_eq!(series.interval(), Nanos(40));
+        let rows = each(&samples, |sample| (sample.time_ns, sample.dropped, sample.occupancy));
+        assert_eq!(rows, [(40, 40, 1), (80, 40, 0), (95, 10, 0)]);
+    }
+
+    #[test]
+    fn a_gap_that_no_memory_could_hold_interval_by_interval_is_no_matter() {
+        let mut series = Series::new(Nanos(0), Nanos(1), 16);
+        series.at(Nanos(3)).refused += 1;
+        series.block(1, Nanos(5), Nanos(u64::MAX - 1));
+        let samples = series.finish(Nanos(u64::MAX - 1));
+        assert_eq!((samples.len(), series.interval()), (16, Nanos(1 << 60)));
+        assert_eq!(samples.iter().map(|sample| sample.blocked_ns).sum::<u64>(), u64::MAX - 6);
+        assert_eq!(samples[0].refused, 1);
+    }
+
+    #[test]
+    fn what_is_taken_keeps_the_interval_that_was_asked_for() {
+        let mut series = Series::new(Nanos(0), Nanos(10), 2);
+        for end in (10..=200).step_by(10) {
+            series.at(Nanos(end)).delivered += end;
+            assert_eq!(series.take(Nanos(end)).map(|sample| (sample.time_ns, sample.delivered)), Some((end, end)));
+            assert_eq!(series.take(Nanos(end + 9)), None);
+        }
+        // More at once than it holds: longer ones, and then as before.
+        series.at(Nanos(235)).delivered += 7;
+        assert_eq!(series.take(Nanos(300)).map(|sample| (sample.time_ns, sample.delivered)), Some((220, 0)));
+        assert_eq!(series.take(Nanos(300)).map(|sample| (sample.time_ns, sample.delivered)), Some((240, 7)));
+        assert_eq!(series.take(Nanos(300)).map(|sample| sample.time_ns), Some(250));
+        assert_eq!(each(&series.finish(Nanos(257)), |sample| sample.time_ns), [257]);
+    }
+
+    #[test]
+    fn a_series_that_ends_at_an_interval_s_end_has_no_empty_sample_behind_it() {
+        let mut series = Series::new(Nanos(5), Nanos(10), 4);
+        assert_eq!(each(&series.finish(Nanos(25)), |sample| sample.time_ns), [10, 20]);
+        let mut nothing = Series::new(Nanos(5), Nanos(10), 4);
+        assert_eq!(each(&nothing.finish(Nanos(5)), |sample| sample.time_ns), [0]);
+    }
+
+    proptest! {
+        /// Whatever is added in whatever order, taken meanwhile or not: the sums are the totals, the intervals follow
+        /// each other, and nobody is blocked for longer than an interval is.
+        #[test]
+        fn sums_are_totals(
+            interval in 1u64..50,
+            most in 2usize..20,
+            take in any::<bool>(),
+            waits in proptest::collection::vec((0u64..9, 0u64..60, 0u64..60), 0..60),
+            packets in proptest::collection::vec((0u64..1_500, 1u64..9), 0..60),
+        ) {
+            let mut series = Series::new(Nanos(0), Nanos(interval), most);
+            let (mut now, mut blocked, mut apps, mut samples) = (0, 0, 0, Vec::new());
+            for (waiting, pause, wait) in waits {
+                let from = now + pause;
+                now = from + wait;
+                series.block(waiting, Nanos(from), Nanos(now));
+                blocked += waiting * wait;
+                apps = apps.max(waiting);
+                if take {
+                    samples.extend(series.take(Nanos(now)));
+                }
+            }
+            for (time, count) in &packets {
+                now = now.max(*time);
+                let interval = series.at(Nanos(*time));
+                interval.delivered += count;
+                interval.delivered_bytes += count * 100;
+                interval.dropped += 1;
+                interval.refused += 2;
+            }
+            samples.extend(series.finish(Nanos(now)));
+            let sum = |of: fn(&Sample) -> u64| samples.iter().map(of).sum::<u64>();
+            let delivered: u64 = packets.iter().map(|(_, count)| count).sum();
+            prop_assert_eq!(sum(|sample| sample.delivered), delivered);
+            prop_assert_eq!(sum(|sample| sample.delivered_bytes), delivered * 100);
+            prop_assert_eq!(sum(|sample| sample.dropped), packets.len() as u64);
+            prop_assert_eq!(sum(|sample| sample.refused), packets.len() as u64 * 2);
+            prop_assert_eq!(sum(|sample| sample.blocked_ns), blocked);
+            let mut from = 0;
+            for sample in &samples {
+                prop_assert!(sample.blocked_ns <= (sample.time_ns - from) * apps);
+                from = sample.time_ns;
+            }
+            prop_assert_eq!(from, now);
+            prop_assert!(take || samples.len() <= most);
+        }
+    }
+}
