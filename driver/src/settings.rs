@@ -1,8 +1,9 @@
 //! The driver's flags. Each has an environment twin, `PUSHBACK_` and its name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use shared::ring::Depth;
 use shared::settings::{Common, Meeting, Output, Waiting};
@@ -102,9 +103,18 @@ pub struct HardwareSettings {
 /// What is left of the frames that were sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct CaptureSettings {
-    /// Write what was sent to this capture file.
-    #[arg(long, env = "PUSHBACK_PCAP", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// Write what was sent to this capture file, or to a named pipe that a program reads from.
+    #[arg(long, env = "PUSHBACK_PCAP", value_name = "FILE", value_hint = ValueHint::FilePath,
+          value_parser = PathBufValueParser::new().try_map(capture))]
     pub pcap: Option<PathBuf>,
+}
+
+/// Standard output has the line that says that the driver is ready.
+fn capture(path: PathBuf) -> Result<PathBuf, String> {
+    if path == Path::new("-") || path == Path::new("/dev/stdout") {
+        return Err("a capture does not go to standard output; name a file, or a pipe that mkfifo has made".to_owned());
+    }
+    Ok(path)
 }
 
 /// Flags that contradict each other.
@@ -193,6 +203,8 @@ mod tests {
             ("--stall", "every=1ms", "every=100ms,for=5ms"),
             ("--coalesce", "frames=2,for=0s", "for=50us"),
             ("--dma", "maybe", "none"),
+            ("--pcap", "-", "mkfifo"),
+            ("--pcap", "/dev/stdout", "mkfifo"),
         ] {
             let said = parse(&[&format!("{flag}={value}")]).unwrap_err().to_string();
             assert!(said.contains(flag) && said.contains(value) && said.contains(remedy), "{said}");

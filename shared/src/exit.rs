@@ -13,6 +13,7 @@ use clap::Parser;
 
 use crate::flags;
 use crate::report::JsonTarget;
+use crate::signals::block_needless;
 
 /// What a process exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub fn run_main<A: Parser, E: Display>(
     status_of: impl FnOnce(&E) -> Status,
     tip: impl FnOnce(&clap::Error) -> Option<String>,
 ) -> ExitCode {
+    // Setting a mask of known signals cannot fail; if it could, the process would work all the same.
+    let _ = block_needless();
     let arguments: Vec<_> = env::args_os().collect();
     let status = match flags::parse::<A>(arguments.iter().cloned()) {
         Ok(args) => {

@@ -12,6 +12,7 @@ pub mod exec;
 pub mod exit;
 pub mod flags;
 pub mod ledger;
+pub mod leftovers;
 pub mod peers;
 pub mod report;
 pub mod ring;
@@ -20,4 +21,5 @@ pub mod signals;
 #[cfg(all(feature = "test-utils", target_os = "linux"))]
 pub mod testing;
 pub mod units;
+pub mod whole;
 pub mod wire;

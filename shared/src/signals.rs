@@ -1,33 +1,165 @@
-//! The signals that end a process in good order.
+//! The signals that end a process: in good order first, and then at once.
+//!
+//! They are received on a thread of their own, so that a process that is stuck in a write, in a wait for a
+//! child or in a loop still ends when it is asked for the second time.
 
 use std::fs;
 use std::future::pending;
 use std::io;
+use std::process;
+use std::thread;
 
+use nix::sys::signal::{SigSet, Signal as Number};
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
-/// Ctrl-C, the wish of another process that this one terminates, and the end of its terminal.
-#[derive(Debug)]
+use crate::exec::monotonic_now;
+use crate::exit::Status;
+use crate::leftovers;
+use crate::units::Nanos;
+
+/// Signals that come so soon after the first are the same request: `timeout -s INT` signals its child and
+/// then the group of the child, and a terminal signals a whole group.
+pub const SAME_REQUEST: Nanos = Nanos::from_secs(1);
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// To end in good order, with partial results.
+    End,
+    /// What the first signal asked for already.
+    Same,
+    /// To end at once.
+    AtOnce,
+}
+
+/// Tells what each signal asks for, by the times at which they come.
+///
+/// ```
+/// use shared::signals::{Request, Requests};
+/// use shared::units::Nanos;
+///
+/// let mut requests = Requests::default();
+/// assert_eq!(requests.next(Nanos::from_millis(7_000)), Request::End);
+/// assert_eq!(requests.next(Nanos::from_millis(7_001)), Request::Same);
+/// assert_eq!(requests.next(Nanos::from_millis(9_500)), Request::AtOnce);
+/// ```
+#[derive(Debug, Default)]
+pub struct Requests {
+    first: Option<Nanos>,
+}
+
+impl Requests {
+    /// What the signal that comes at `at` asks for.
+    pub fn next(&mut self, at: Nanos) -> Request {
+        match self.first {
+            None => {
+                self.first = Some(at);
+                Request::End
+            }
+            Some(first) if at.since(first) <= SAME_REQUEST => Request::Same,
+            Some(_) => Request::AtOnce,
+        }
+    }
+}
+
+/// Blocks the signals that would stop or kill this process where the call itself can say what is wrong.
+///
+/// A write beyond `ulimit -f` fails then (SIGXFSZ), one to a terminal under `stty tostop` succeeds in the
+/// background too (SIGTTOU, which a handler would not help against: the kernel repeats the write and the
+/// signal). SIGUSR1 and SIGUSR2 mean nothing here. Threads and children inherit it.
+pub(crate) fn block_needless() -> io::Result<()> {
+    let needless: SigSet = [Number::SIGXFSZ, Number::SIGTTOU, Number::SIGUSR1, Number::SIGUSR2].into_iter().collect();
+    Ok(needless.thread_block()?)
+}
+
+/// The requests of others that this process ends.
+#[derive(Debug, Clone)]
 pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    /// `None` under `nohup`, which wants the process to go on.
-    hangup: Option<Signal>,
+    /// Whether the first has come.
+    asked: watch::Receiver<bool>,
 }
 
 impl Signals {
-    /// From here on, signals are told and do not kill. Needs a tokio runtime.
+    /// From here on, the first signal is passed on and does not kill, and the first one that is more than
+    /// [`SAME_REQUEST`] later ends the process at once, with status 130: children are killed and temporary
+    /// files are removed, and nothing else happens. SIGQUIT always does that.
     ///
     /// # Errors
     /// If the system does not let signals be received.
     pub fn new() -> io::Result<Self> {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let hangup = if ignores_hangup(&status) { None } else { Some(signal(SignalKind::hangup())?) };
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
+        let runtime = Builder::new_current_thread().enable_io().build()?;
+        let received = {
+            let _context = runtime.enter();
+            Received::new()?
+        };
+        let (tell, asked) = watch::channel(false);
+        thread::Builder::new().name("signals".to_owned()).spawn(move || listen(&runtime, received, &tell))?;
+        Ok(Self { asked })
     }
 
-    /// Ready with the next signal. Dropped before it is ready, it loses none.
+    /// Ready when the first signal comes, once. Dropped before it is ready, it loses none.
     pub async fn next(&mut self) {
+        if self.asked.changed().await.is_err() {
+            // The thread lives as long as the process.
+            pending().await
+        }
+    }
+
+    /// Whether a signal has come.
+    pub fn have_come(&self) -> bool {
+        *self.asked.borrow()
+    }
+}
+
+/// The thread that receives signals.
+fn listen(runtime: &Runtime, mut received: Received, tell: &watch::Sender<bool>) {
+    let mut requests = Requests::default();
+    loop {
+        let request = match runtime.block_on(received.next()) {
+            Kind::Ends => requests.next(monotonic_now()),
+            Kind::EndsAtOnce => Request::AtOnce,
+        };
+        match request {
+            Request::End => drop(tell.send_replace(true)),
+            Request::Same => {}
+            Request::AtOnce => {
+                // Kept until the end, so that no other thread makes something meanwhile.
+                let _removed = leftovers::remove_all();
+                process::exit(i32::from(Status::Interrupted as u8));
+            }
+        }
+    }
+}
+
+enum Kind {
+    Ends,
+    EndsAtOnce,
+}
+
+/// The streams of the signals.
+#[derive(Debug)]
+struct Received {
+    interrupt: Signal,
+    terminate: Signal,
+    quit: Signal,
+    /// `None` under `nohup`, which wants the process to go on.
+    hangup: Option<Signal>,
+}
+
+impl Received {
+    fn new() -> io::Result<Self> {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: if ignores_hangup(&status) { None } else { Some(signal(SignalKind::hangup())?) },
+        })
+    }
+
+    async fn next(&mut self) -> Kind {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -35,9 +167,10 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = hangup => {}
+            _ = self.quit.recv() => Kind::EndsAtOnce,
+            _ = self.interrupt.recv() => Kind::Ends,
+            _ = self.terminate.recv() => Kind::Ends,
+            _ = hangup => Kind::Ends,
         }
     }
 }
@@ -59,5 +192,21 @@ mod tests {
         assert!(ignores_hangup("Name:\tlab\nSigIgn:\t0000000000000001\n"));
         assert!(!ignores_hangup("SigIgn:\t0000000000001000\n"));
         assert!(!ignores_hangup(""));
+    }
+
+    #[test]
+    fn signals_within_a_second_of_the_first_are_one_request() {
+        use Request::{AtOnce, End, Same};
+        let asked = |times: &[u64]| {
+            let mut requests = Requests::default();
+            times.iter().map(|at| requests.next(Nanos(*at))).collect::<Vec<_>>()
+        };
+        let second = 1_000_000_000;
+        assert_eq!(asked(&[5, 6, 5 + second]), [End, Same, Same]);
+        assert_eq!(asked(&[5, 6 + second]), [End, AtOnce]);
+        // Counted from the first, not from the one before: holding Ctrl-C down ends it too.
+        let held = asked(&[0, 400_000_000, 800_000_000, 1_200_000_000]);
+        assert_eq!(held, [End, Same, Same, AtOnce]);
+        assert_eq!(asked(&[0, 90 * second, 90 * second + 1]), [End, AtOnce, AtOnce]);
     }
 }

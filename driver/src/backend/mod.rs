@@ -4,6 +4,7 @@ mod pcap;
 
 pub use pcap::{Capture, CaptureError};
 
+use shared::report::Warning;
 use shared::units::Nanos;
 
 /// Takes what the hardware sent.
@@ -13,6 +14,11 @@ pub trait Backend {
 
     /// The session is over: nothing may be left in a buffer.
     fn flush(&mut self);
+
+    /// What a user must know about it, if anything.
+    fn warning(&self) -> Option<Warning> {
+        None
+    }
 }
 
 /// Where a driver's frames go.
@@ -22,16 +28,6 @@ pub enum Output {
     Model,
     /// Into a capture file.
     Capture(Box<Capture>),
-}
-
-impl Output {
-    /// What a user must know about it, if anything.
-    pub fn warning(&self) -> Option<String> {
-        match self {
-            Self::Model => None,
-            Self::Capture(capture) => capture.warning(),
-        }
-    }
 }
 
 impl Backend for Output {
@@ -44,6 +40,13 @@ impl Backend for Output {
     fn flush(&mut self) {
         if let Self::Capture(capture) = self {
             capture.flush();
+        }
+    }
+
+    fn warning(&self) -> Option<Warning> {
+        match self {
+            Self::Model => None,
+            Self::Capture(capture) => capture.warning(),
         }
     }
 }

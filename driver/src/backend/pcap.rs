@@ -1,13 +1,14 @@
 //! A capture of what was sent, for a protocol analyser.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
-use pcap_file::{DataLink, PcapError, TsResolution};
+use pcap_file::{DataLink, TsResolution};
+use shared::report::{Warning, WarningCode};
 use shared::ring::MAX_FRAME;
 use shared::units::Nanos;
 
@@ -17,17 +18,24 @@ use super::Backend;
 const BUFFER: usize = 256 * 1024;
 
 /// Writes frames to a file, until that fails. A capture never fails the run: it ends with a
-/// warning, and counts what it missed.
+/// warning, and counts what it missed. The file has whole records only.
 #[derive(Debug)]
 pub struct Capture {
     path: PathBuf,
-    buffer: Buffer,
-    /// `None` once writing has failed.
-    writer: Option<PcapWriter<Buffer>>,
+    file: File,
+    /// Turns frames into records, which are collected in `pending`.
+    writer: PcapWriter<Pending>,
+    pending: Pending,
+    /// Where each piece, which is the header or a record, ends among the pending bytes.
+    ends: Vec<usize>,
+    /// Whole pieces in the file, and their bytes.
+    pieces: u64,
+    bytes: u64,
     /// What the wall clock showed at the origin of the driver's clock.
     base: Duration,
-    written: u64,
-    missed: u64,
+    /// Frames that the hardware sent.
+    sent: u64,
+    /// Why nothing is written any more.
     failure: Option<String>,
 }
 
@@ -44,7 +52,7 @@ impl Capture {
     /// the origin of the clock that frames' times come from.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the file cannot be opened.
     pub fn create(path: &Path, base: Duration) -> Result<Self, CaptureError> {
         let header = PcapHeader {
             snaplen: MAX_FRAME as u32,
@@ -52,79 +60,120 @@ impl Capture {
             ts_resolution: TsResolution::NanoSecond,
             ..PcapHeader::default()
         };
-        let begin = || {
-            let file = BufWriter::with_capacity(BUFFER, File::create(path)?);
-            let buffer = Buffer(Arc::new(Mutex::new(file)));
-            let writer = PcapWriter::with_header(buffer.clone(), header).map_err(io_error)?;
-            Ok((buffer, Some(writer)))
-        };
-        let (buffer, writer) = begin().map_err(|source| CaptureError { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), buffer, writer, base, written: 0, missed: 0, failure: None })
+        let failed = |source| CaptureError { path: path.to_owned(), source };
+        let file = File::create(path).map_err(failed)?;
+        let pending = Pending::default();
+        let writer = PcapWriter::with_header(pending.clone(), header);
+        let writer = writer.map_err(|error| failed(io::Error::other(error)))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            writer,
+            ends: vec![pending.with(|header| header.len())],
+            pending,
+            pieces: 0,
+            bytes: 0,
+            base,
+            sent: 0,
+            failure: None,
+        })
     }
 
-    /// What went wrong, if anything did.
-    pub fn warning(&self) -> Option<String> {
-        let failure = self.failure.as_ref()?;
-        let (path, written, missed) = (self.path.display(), self.written, self.missed);
-        Some(format!("--pcap {path}: the capture ends after about {written} frames, {missed} are missing ({failure})"))
+    /// Writes what is pending.
+    fn write_pending(&mut self) {
+        let (written, failure) = self.pending.with(|bytes| write_all(&self.file, bytes));
+        self.settle(written, failure);
     }
 
-    fn fail(&mut self, error: &io::Error) {
-        self.failure = Some(error.to_string());
-        self.writer = None;
+    /// Counts what is in the file now that `written` of the pending bytes are. After a failure, the file is
+    /// cut back to what is whole.
+    fn settle(&mut self, written: usize, failure: Option<io::Error>) {
+        let whole = self.ends.partition_point(|end| *end <= written);
+        let kept = if whole > 0 { self.ends[whole - 1] } else { 0 };
+        self.pieces += whole as u64;
+        self.bytes += kept as u64;
+        self.ends.clear();
+        self.pending.with(Vec::clear);
+        if let Some(error) = failure {
+            // A pipe or a device cannot be cut: what reads from it has the part of a record already.
+            let _ = self.file.set_len(self.bytes);
+            self.failure = Some(error.to_string());
+        }
     }
 }
 
 impl Backend for Capture {
     fn sent(&mut self, frame: &[u8], at: Nanos) {
-        let Some(writer) = &mut self.writer else {
-            self.missed += 1;
+        self.sent += 1;
+        if self.failure.is_some() {
             return;
-        };
+        }
         let packet = PcapPacket::new(self.base + Duration::from_nanos(at.0), frame.len() as u32, frame);
-        match writer.write_packet(&packet).map_err(io_error) {
-            Ok(_) => self.written += 1,
-            Err(error) => {
-                self.missed += 1;
-                self.fail(&error);
-            }
+        let failure = self.writer.write_packet(&packet).err();
+        let end = self.pending.with(|bytes| bytes.len());
+        if let Some(error) = failure {
+            // Not of the file: the record cannot be made. The pieces before it are whole.
+            self.write_pending();
+            self.failure.get_or_insert(error.to_string());
+            return;
+        }
+        self.ends.push(end);
+        if end >= BUFFER {
+            self.write_pending();
         }
     }
 
     fn flush(&mut self) {
-        if let Err(error) = self.buffer.flush() {
-            self.fail(&error);
+        if self.failure.is_none() {
+            self.write_pending();
         }
+    }
+
+    fn warning(&self) -> Option<Warning> {
+        let failure = self.failure.as_ref()?;
+        let path = self.path.display();
+        let frames = self.pieces.saturating_sub(1);
+        let missed = self.sent - frames;
+        let text = format!(
+            "--pcap {path}: the capture has {frames} frames and misses the {missed} that were sent after them \
+             ({failure}); make room, or name another file, and run again"
+        );
+        Some(Warning::new(WarningCode::CaptureIncomplete, text))
     }
 }
 
-/// The library keeps its writer to itself; through this handle it can still be flushed.
-#[derive(Debug, Clone)]
-struct Buffer(Arc<Mutex<BufWriter<File>>>);
-
-impl Buffer {
-    fn with<T>(&self, act: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> io::Result<T> {
-        match self.0.lock() {
-            Ok(mut file) => act(&mut file),
-            Err(_) => Err(io::Error::other("a session panicked while it was written")),
+/// Writes `bytes`, and returns how many of them were written, and why not all if so.
+fn write_all(mut file: &File, bytes: &[u8]) -> (usize, Option<io::Error>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return (written, Some(error)),
         }
+    }
+    (written, None)
+}
+
+/// Records that are not in the file yet. The library keeps its writer to itself; through this handle
+/// what it wrote can still be taken.
+#[derive(Debug, Clone, Default)]
+struct Pending(Arc<Mutex<Vec<u8>>>);
+
+impl Pending {
+    fn with<T>(&self, act: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Write for Buffer {
+impl Write for Pending {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.with(|file| file.write(bytes))
+        self.with(|pending| pending.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.with(Write::flush)
-    }
-}
-
-fn io_error(error: PcapError) -> io::Error {
-    match error {
-        PcapError::IoError(error) => error,
-        other => io::Error::other(other),
+        Ok(())
     }
 }
 
@@ -152,15 +201,44 @@ mod tests {
         assert_eq!(capture.warning(), None);
     }
 
+    /// The length of a frame's record.
+    const RECORD: u64 = 16 + 700;
+
     #[test]
     fn a_full_disk_ends_the_capture_and_nothing_else() {
         let mut capture = Capture::create(Path::new("/dev/full"), Duration::ZERO).unwrap();
         for _ in 0..1_000 {
-            capture.sent(&[0; 1_500], Nanos(0));
+            capture.sent(&[0; 700], Nanos(0));
         }
         capture.flush();
         let warning = capture.warning().unwrap();
-        assert!(warning.contains("--pcap /dev/full") && warning.contains("missing"), "{warning}");
+        assert_eq!(warning.code, WarningCode::CaptureIncomplete);
+        let counts = "--pcap /dev/full: the capture has 0 frames and misses the 1000 that";
+        assert!(warning.text.contains(counts), "{warning}");
+    }
+
+    /// What was written when writing failed is cut back to whole records, and counted.
+    #[test]
+    fn a_capture_that_ends_early_has_whole_records_and_true_counts() {
+        let header = 24;
+        for (room, whole) in [(0, 0), (header, 0), (header + RECORD - 1, 0), (header + 3 * RECORD, 3), (5_000, 6)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("sent.pcap");
+            let mut capture = Capture::create(&path, Duration::ZERO).unwrap();
+            for _ in 0..9 {
+                capture.sent(&[7; 700], Nanos(1));
+            }
+            // As a disk with so much room does it.
+            let bytes = capture.pending.with(|bytes| bytes.clone());
+            capture.file.write_all(&bytes[..room as usize]).unwrap();
+            capture.settle(room as usize, Some(ErrorKind::StorageFull.into()));
+            capture.sent(&[7; 700], Nanos(2));
+            capture.flush();
+            let said = capture.warning().unwrap().text;
+            assert!(said.contains(&format!("has {whole} frames and misses the {} that", 10 - whole)), "{said}");
+            let length = std::fs::metadata(&path).unwrap().len();
+            assert_eq!(length, if room < header { 0 } else { header + whole * RECORD }, "room for {room}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use shared::exec::{StopHandle, monotonic_now};
 use shared::exit::{Status, complain, say};
+use shared::leftovers::{Leftover, Registered, register};
 use shared::peers::Guests;
 use shared::report::JsonTarget;
 use shared::ring::Depth;
@@ -22,7 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::RunError;
-use super::address::listen;
+use super::address::{ListenError, listen};
 use super::data::{Plan, SessionError, session};
 use super::greeting::{PATIENCE, Visit, grant, greet, turn_away};
 use super::log::Log;
@@ -41,6 +42,8 @@ pub(super) struct Desk<'a> {
     settings: &'a Settings,
     hardware: Config,
     listener: Listener,
+    /// The socket's file, which goes with the listener, or when the driver ends at once.
+    _registered: Registered,
     signals: Signals,
     /// Clients that are being greeted or refused.
     visits: JoinSet<Visit>,
@@ -81,7 +84,9 @@ impl<'a> Desk<'a> {
         // Before anybody can know that there is something to interrupt.
         let signals = Signals::new().map_err(RunError::System)?;
         let guests = Guests::of(&settings.meeting.allow_uid);
-        let listener = listen(&settings.meeting.socket, &guests)?;
+        let socket = &settings.meeting.socket;
+        let (listener, registered) =
+            register(|| Ok::<_, ListenError>((listen(socket, &guests)?, Leftover::File(socket.clone()))))?;
         // Behind the socket, so that no capture of a live driver is replaced by mistake.
         let output = match &settings.capture.pcap {
             Some(path) => Output::Capture(Box::new(Capture::create(path, clock_base())?)),
@@ -92,6 +97,7 @@ impl<'a> Desk<'a> {
             settings,
             hardware,
             listener,
+            _registered: registered,
             signals,
             visits: JoinSet::new(),
             running: None,
@@ -229,7 +235,7 @@ impl<'a> Desk<'a> {
             "session {}: {ended}; {} frames received, {} sent, {bad} bad, {} discarded",
             report.generation, report.received, report.sent, report.discarded
         ));
-        if let Some(warning) = backend.warning() {
+        for warning in &report.warnings {
             note(format_args!("warning: {warning}"));
         }
         self.output = Some(backend);

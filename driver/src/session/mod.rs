@@ -315,6 +315,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             ended: ended.to_string(),
             hardware: self.hardware.report(),
             process: (self.setup.usage)(),
+            warnings: self.setup.backend.warning().into_iter().collect(),
             ..self.report.clone()
         }
     }

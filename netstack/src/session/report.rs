@@ -273,7 +273,10 @@ fn warnings(outcome: &Outcome, total: &Counters, missed: u64) -> Vec<Warning> {
             WarningCode::DriverMissing,
             "the driver did not report; figures of the hardware are missing".to_owned(),
         ),
-        Some(driver) => starved(driver).into_iter().for_each(|text| warn(WarningCode::HardwareStarved, text)),
+        Some(driver) => {
+            starved(driver).into_iter().for_each(|text| warn(WarningCode::HardwareStarved, text));
+            driver.warnings.iter().for_each(|warning| warn(warning.code, warning.text.clone()));
+        }
     }
     if outcome.ending == Ending::Finished && total.in_flight > 0 {
         let text = format!(

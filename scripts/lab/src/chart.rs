@@ -2,13 +2,13 @@
 //!
 //! Text is placed by hand, because the writer of SVG does not know how wide a font is.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use shared::whole::WholeFile;
 
 const WIDTH: u32 = 860;
 pub(crate) const TITLE: i32 = 44;
@@ -32,8 +32,20 @@ pub(crate) enum ChartError {
         /// What the library said.
         problem: String,
     },
-    /// Not written.
+    /// Found before anything is measured.
     #[error("--svg {}: cannot be written ({source}); name a file in a folder that exists and is writable", path.display())]
+    Open {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Found after that.
+    #[error(
+        "--svg {}: the figure could not be written completely ({source}), and what was there is as it was; make room \
+         and run again",
+        path.display()
+    )]
     Write {
         /// Where it was to be.
         path: PathBuf,
@@ -57,17 +69,53 @@ pub(crate) fn svg(height: i32, draw: impl for<'s> FnOnce(&Area<'s>) -> Drawn<'s>
     Ok(svg)
 }
 
-/// Writes what was drawn to `path`, or says why it was not.
-///
-/// # Errors
-/// If there is nothing, or it cannot be written.
-pub(crate) fn write_svg(path: &Path, drawn: Result<String, String>) -> Result<(), ChartError> {
-    let svg = drawn.map_err(|problem| ChartError::Draw { path: path.to_owned(), problem })?;
-    fs::write(path, svg).map_err(|source| ChartError::Write { path: path.to_owned(), source })
+/// What `--svg` names.
+#[derive(Debug)]
+pub(crate) struct SvgFile {
+    path: PathBuf,
+    file: WholeFile,
+}
+
+impl SvgFile {
+    /// Makes sure that a figure can be written to `path`, before anything is measured.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub(crate) fn open(path: &Path) -> Result<Self, ChartError> {
+        let file = WholeFile::open(path).map_err(|source| ChartError::Open { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Writes what was drawn, or says why it was not.
+    ///
+    /// # Errors
+    /// If there is nothing, or it cannot be written.
+    pub(crate) fn write(self, drawn: Result<String, String>) -> Result<(), ChartError> {
+        let Self { path, file } = self;
+        match drawn {
+            Ok(svg) => {
+                file.write(|out| out.write_all(svg.as_bytes())).map_err(|source| ChartError::Write { path, source })
+            }
+            Err(problem) => Err(ChartError::Draw { path, problem }),
+        }
+    }
 }
 
 /// Writes `text` with its middle, at `side`, at a point.
 pub(crate) fn text<'s>(area: &Area<'s>, text: &str, at: (i32, i32), size: i32, side: HPos) -> Drawn<'s> {
     let style = ("sans-serif", size).into_text_style(area).color(&INK).pos(Pos::new(side, VPos::Center));
     area.draw(&Text::new(text.to_owned(), at, style))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_that_cannot_be_written_says_which_flag_to_change() {
+        let said = SvgFile::open(Path::new("/missing/bench.svg")).unwrap_err().to_string();
+        assert!(said.contains("--svg /missing/bench.svg") && said.contains("folder"), "{said}");
+        let full = SvgFile::open(Path::new("/dev/full")).unwrap().write(Ok("<svg/>".to_owned()));
+        assert!(full.unwrap_err().to_string().contains("--svg /dev/full: the figure could not be written completely"));
+    }
 }

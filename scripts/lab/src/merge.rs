@@ -103,6 +103,7 @@ fn fill_in(report: &mut RunReport, own: DriverReport) {
     report.warnings.retain(|warning| warning.code != WarningCode::DriverMissing);
     let text = "the driver's farewell did not arrive; its figures are from its own file";
     report.warnings.push(Warning::new(WarningCode::FarewellMissing, text));
+    report.warnings.extend(own.warnings.iter().cloned());
     report.hardware = own.hardware.clone();
     report.driver = Some(own);
 }
@@ -160,12 +161,14 @@ mod tests {
 
     #[test]
     fn the_file_takes_the_place_of_a_farewell_that_did_not_arrive() {
-        let (report, changed) = merged(deserted(90, 10), file(95));
+        let mut file = file(95);
+        file.sessions[0].warnings = vec![Warning::new(WarningCode::CaptureIncomplete, "frames are missing")];
+        let (report, changed) = merged(deserted(90, 10), file.clone());
         assert!(changed && report.ledger.balanced, "{:?}", report.ledger);
         assert_eq!(report.driver.as_ref().map(|driver| driver.sent), Some(95));
-        assert_eq!(report.hardware, file(95).sessions[0].hardware);
+        assert_eq!(report.hardware, file.sessions[0].hardware);
         let codes: Vec<_> = report.warnings.iter().map(|warning| warning.code).collect();
-        assert_eq!(codes, [WarningCode::FarewellMissing]);
+        assert_eq!(codes, [WarningCode::FarewellMissing, WarningCode::CaptureIncomplete]);
     }
 
     #[test]

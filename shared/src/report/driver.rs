@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Doorbells;
+use super::{Doorbells, Warning};
 use crate::exec::IdleStats;
 
 /// Schema of the file that `driver --json` writes.
@@ -54,6 +54,9 @@ pub struct DriverReport {
     pub hardware: HardwareReport,
     /// What the process used.
     pub process: ProcessReport,
+    /// What a reader must know before believing the numbers.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
 }
 
 /// What the hardware model counted.
@@ -88,13 +91,15 @@ pub struct ProcessReport {
 mod tests {
     use bincode::Options;
 
+    use super::super::WarningCode;
     use super::*;
 
     /// The driver sends its report in a control message, and that format knows no flattening.
     #[test]
     fn a_report_survives_the_control_format() {
         let options = bincode::DefaultOptions::new().with_fixint_encoding();
-        let report = DriverReport { received: 7, ended: "finished".to_owned(), ..DriverReport::default() };
+        let warnings = vec![Warning::new(WarningCode::CaptureIncomplete, "frames are missing")];
+        let report = DriverReport { received: 7, ended: "finished".to_owned(), warnings, ..DriverReport::default() };
         let bytes = options.serialize(&report).unwrap();
         assert_eq!(options.deserialize::<DriverReport>(&bytes).unwrap(), report);
     }

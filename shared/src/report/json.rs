@@ -1,11 +1,12 @@
 //! Where a report is written as JSON.
 
 use std::fmt;
-use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+use crate::whole::WholeFile;
 
 /// What `--json` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +22,7 @@ pub enum JsonTarget {
 pub struct JsonSink {
     target: JsonTarget,
     /// `None` is standard output.
-    file: Option<File>,
-    /// An empty file that is there only because the target was tried, and must not stay so.
-    placeholder: Option<PathBuf>,
+    file: Option<WholeFile>,
 }
 
 /// A report that cannot be written.
@@ -38,7 +37,9 @@ pub enum JsonError {
         source: io::Error,
     },
     /// Found after it.
-    #[error("--json {target}: the report could not be written completely ({source}); make room and run again")]
+    #[error(
+        "--json {target}: the report could not be written completely ({source}), and what was there is as it was; make room and run again"
+    )]
     Write {
         /// What was asked for.
         target: JsonTarget,
@@ -49,7 +50,8 @@ pub enum JsonError {
 
 impl From<PathBuf> for JsonTarget {
     fn from(path: PathBuf) -> Self {
-        if path == Path::new("-") { Self::Stdout } else { Self::File(path) }
+        // By its other name it would be a file, which text for people is written to as well.
+        if path == Path::new("-") || path == Path::new("/dev/stdout") { Self::Stdout } else { Self::File(path) }
     }
 }
 
@@ -63,24 +65,21 @@ impl fmt::Display for JsonTarget {
 }
 
 impl JsonTarget {
-    /// Makes sure that the report can be written later: nobody wants to hear it after the run. A
-    /// file that exists keeps its content until then.
+    /// Makes sure that the report can be written later, before a run is wasted. A file that exists keeps
+    /// its content until then, and one that does not is not made.
     ///
     /// # Errors
-    /// If the file cannot be opened for writing.
+    /// If the file cannot be written.
     pub fn open(&self) -> Result<JsonSink, JsonError> {
         let target = self.clone();
-        let Self::File(path) = self else { return Ok(JsonSink { target, file: None, placeholder: None }) };
-        match File::create_new(path) {
-            Ok(file) => Ok(JsonSink { target, file: Some(file), placeholder: Some(path.clone()) }),
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
-                match File::options().write(true).create(true).truncate(false).open(path) {
-                    Ok(file) => Ok(JsonSink { target, file: Some(file), placeholder: None }),
-                    Err(source) => Err(JsonError::Open { target, source }),
-                }
-            }
-            Err(source) => Err(JsonError::Open { target, source }),
-        }
+        let file = match self {
+            Self::Stdout => None,
+            Self::File(path) => match WholeFile::open(path) {
+                Ok(file) => Some(file),
+                Err(source) => return Err(JsonError::Open { target, source }),
+            },
+        };
+        Ok(JsonSink { target, file })
     }
 }
 
@@ -88,41 +87,28 @@ impl JsonSink {
     /// Writes `report`, indented, and a line feed.
     ///
     /// # Errors
-    /// If not all of it could be written.
-    pub fn write(mut self, report: &impl Serialize) -> Result<(), JsonError> {
-        self.placeholder = None;
-        let written = match &self.file {
-            None => write_to(io::stdout().lock(), report),
-            Some(file) => empty(file).and_then(|()| write_to(file, report)),
+    /// If not all of it could be written. Then a file is as it was before.
+    pub fn write(self, report: &impl Serialize) -> Result<(), JsonError> {
+        let written = match self.file {
+            None => {
+                let mut out = BufWriter::new(io::stdout().lock());
+                write_to(&mut out, report).and_then(|()| out.flush())
+            }
+            Some(file) => file.write(|out| write_to(out, report)),
         };
-        written.map_err(|source| JsonError::Write { target: self.target.clone(), source })
+        written.map_err(|source| JsonError::Write { target: self.target, source })
     }
 }
 
-/// A run that failed before it had a report leaves no file behind.
-impl Drop for JsonSink {
-    fn drop(&mut self) {
-        if let Some(path) = self.placeholder.take() {
-            // An empty file that cannot be removed does no harm.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// Only a regular file has old content: a pipe or a terminal cannot be truncated.
-fn empty(file: &File) -> io::Result<()> {
-    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
-}
-
-fn write_to(out: impl Write, report: &impl Serialize) -> io::Result<()> {
-    let mut out = BufWriter::new(out);
+fn write_to(mut out: impl Write, report: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut out, report)?;
-    out.write_all(b"\n")?;
-    out.flush()
+    out.write_all(b"\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

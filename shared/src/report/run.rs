@@ -90,6 +90,7 @@ pub struct RunReport {
     /// The session as the driver saw it, if it could tell.
     pub driver: Option<DriverReport>,
     /// What a reader must know before believing the numbers.
+    #[serde(deserialize_with = "super::warning::read")]
     pub warnings: Vec<Warning>,
 }
 

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A warning of a report. The code is stable, the words may change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Recorded")]
 pub struct Warning {
     /// What kind of warning it is.
     pub code: WarningCode,
@@ -32,6 +31,8 @@ pub enum WarningCode {
     NeighbourUnknown,
     /// A mean is not known as well as was asked for.
     IntervalTooWide,
+    /// The capture misses frames that were sent.
+    CaptureIncomplete,
     /// The run was not profiled, although that was asked for.
     NotProfiled,
     /// A report of schema `pushback.run/1`, which has no codes, or of a later version with codes of its own.
@@ -39,21 +40,21 @@ pub enum WarningCode {
     Other,
 }
 
-/// Schema `pushback.run/1` has the words alone.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Recorded {
-    Text(String),
-    Coded { code: WarningCode, text: String },
-}
-
-impl From<Recorded> for Warning {
-    fn from(recorded: Recorded) -> Self {
-        match recorded {
-            Recorded::Text(text) => Self { code: WarningCode::Other, text },
-            Recorded::Coded { code, text } => Self { code, text },
-        }
+/// Reads the warnings of a run's report, also those of schema `pushback.run/1`, which are words alone. A
+/// warning itself is read as it is: it travels in control messages too, and their format is not
+/// self-describing.
+pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Warning>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Recorded {
+        Text(String),
+        Coded(Warning),
     }
+    let warning = |recorded| match recorded {
+        Recorded::Text(text) => Warning::new(WarningCode::Other, text),
+        Recorded::Coded(warning) => warning,
+    };
+    Ok(Vec::<Recorded>::deserialize(deserializer)?.into_iter().map(warning).collect())
 }
 
 impl Warning {
@@ -79,9 +80,8 @@ mod tests {
         let warning = Warning::new(WarningCode::DrainTimedOut, "3 packets");
         let json = serde_json::to_string(&warning).unwrap();
         assert_eq!(json, r#"{"code":"DRAIN_TIMED_OUT","text":"3 packets"}"#);
-        let read = |text: &str| serde_json::from_str::<Warning>(text).unwrap();
-        assert_eq!(read(&json), warning);
-        assert_eq!(read(r#""old words""#), Warning::new(WarningCode::Other, "old words"));
-        assert_eq!(read(r#"{"code":"OF_THE_FUTURE","text":"x"}"#), Warning::new(WarningCode::Other, "x"));
+        let all = format!(r#"[{json},"old words",{{"code":"OF_THE_FUTURE","text":"x"}}]"#);
+        let [old, future] = ["old words", "x"].map(|text| Warning::new(WarningCode::Other, text));
+        assert_eq!(read(&mut serde_json::Deserializer::from_str(&all)).unwrap(), [warning, old, future]);
     }
 }

@@ -2,15 +2,13 @@
 //!
 //! Lengths are packets a second from zero on, so that a bar of twice the length is twice as fast.
 
-use std::path::Path;
-
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 use shared::report::human;
 
 use super::{BenchReport, Row};
 use crate::chart::{
-    Area, BAR, BLUE, BOTTOM, ChartError, Drawn, GREY, INK, PANEL_TITLE, ROW, TITLE, svg, text, write_svg,
+    Area, BAR, BLUE, BOTTOM, ChartError, Drawn, GREY, INK, PANEL_TITLE, ROW, SvgFile, TITLE, svg, text,
 };
 
 /// Where bars begin: right of the longest name.
@@ -43,8 +41,8 @@ impl<'a> Chart<'a> {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), ChartError> {
-        write_svg(path, self.svg())
+    pub(crate) fn write(&self, file: SvgFile) -> Result<(), ChartError> {
+        file.write(self.svg())
     }
 
     fn svg(&self) -> Result<String, String> {
@@ -102,12 +100,5 @@ mod tests {
     fn the_figure_has_every_bar_to_scale() {
         let report = BenchReport::made_up();
         insta::assert_snapshot!(Chart::of(&report).svg().unwrap());
-    }
-
-    #[test]
-    fn a_figure_that_cannot_be_written_says_which_flag_to_change() {
-        let report = BenchReport::made_up();
-        let said = Chart::of(&report).write(Path::new("/missing/bench.svg")).unwrap_err().to_string();
-        assert!(said.contains("--svg /missing/bench.svg") && said.contains("folder"), "{said}");
     }
 }

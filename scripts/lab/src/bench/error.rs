@@ -4,7 +4,7 @@ use std::io;
 
 use shared::exit::Status;
 
-use crate::launch::LaunchError;
+use crate::launch::{FolderError, LaunchError};
 
 /// Why there is no measurement.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub(crate) enum BenchError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// No place for what a peer writes.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// The machine refused something that every measurement needs.
     #[error("the system gives the lab what it needs no more: {0}")]
     System(#[from] io::Error),
@@ -37,6 +40,7 @@ impl BenchError {
         match self {
             Self::Interrupted => Status::Interrupted,
             Self::Launch(error) => error.status(),
+            Self::Folder(_) => Status::Usage,
             Self::Lost | Self::Peer { .. } | Self::System(_) => Status::Failed,
         }
     }

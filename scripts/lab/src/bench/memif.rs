@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::testpmd::{Reader, Window};
 use super::{BenchError, Trial};
-use crate::launch::{Cpu, Process};
+use crate::launch::{Cpu, PrivateFolder, Process};
 
 /// Slots of the deepest ring that memif makes.
 pub(super) const MOST_SLOTS: u32 = 1 << 14;
@@ -32,7 +32,7 @@ enum Role {
 
 /// Packets a second that the receiver received.
 pub(super) async fn rate(testpmd: &Path, trial: &Trial<'_>) -> Result<f64, BenchError> {
-    let folder = tempfile::Builder::new().prefix("pushback-").tempdir()?;
+    let folder = PrivateFolder::new()?;
     let mut receiver = start(testpmd, Role::Receiver, trial, folder.path())?;
     let mut sender = None;
     let rate = received(&mut receiver, &mut sender, testpmd, trial, folder.path()).await;

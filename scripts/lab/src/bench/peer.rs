@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 use super::{BenchError, HEADERS, Peer, Trial};
 use crate::commands::{PeerArgs, PeerRole};
-use crate::launch::{Cpu, Process};
+use crate::launch::{Cpu, PrivateFolder, Process};
 use crate::verdict::Ended;
 
 /// Is one of the two processes, until it has done what it is for.
@@ -47,8 +47,7 @@ fn length(bytes: Bytes) -> usize {
 
 /// Packets a second that the sink received.
 pub(super) async fn rate(peer: Peer, trial: &Trial<'_>) -> Result<f64, BenchError> {
-    // For this user only.
-    let folder = tempfile::Builder::new().prefix("pushback-").tempdir()?;
+    let folder = PrivateFolder::new()?;
     let failed = |problem: &str| BenchError::Peer { name: peer.name(), problem: problem.to_owned() };
     let mut sink = start(peer, trial, trial.cpus.map(|cpus| cpus.consumer), |command| {
         command.arg("sink").arg("--folder").arg(folder.path());

@@ -43,6 +43,8 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
     // What is to be accepted need not be there yet; what is to be held against must.
+    let accepted = args.ceilings.as_deref().filter(|_| args.accept);
+    let place = accepted.map(Ceilings::place).transpose()?;
     let held_against = args.ceilings.as_deref().filter(|_| !args.accept).map(Ceilings::read).transpose()?;
     let progress = Progress::new();
     progress.now("counting instructions ...");
@@ -51,8 +53,8 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     drop(progress);
     sink.map_or(Ok(()), |sink| sink.write(&counts))?;
     say(json, table(&counts));
-    if let Some(path) = args.ceilings.as_deref().filter(|_| args.accept) {
-        Ceilings::accept(&counts).write(path)?;
+    if let Some((path, place)) = accepted.zip(place) {
+        Ceilings::accept(&counts).write(place, path)?;
     }
     if let Some(other) = held_against.as_ref().and_then(Ceilings::of_another) {
         complain(format_args!("lab: nothing is compared: the ceilings are those of {other}, which this is not"));

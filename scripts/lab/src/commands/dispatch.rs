@@ -13,6 +13,7 @@ use shared::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
 use super::{Failure, runtime};
+use crate::chart::SvgFile;
 use crate::cli::{Sides, frame_size};
 use crate::dispatch::{
     AtSize, Chart, DISPATCH_SCHEMA, DispatchReport, WAYS, Way, allocations_per_packet, called, name, table, time,
@@ -65,13 +66,14 @@ fn slowdown(text: &str) -> Result<f64, String> {
 pub(crate) fn main(args: &DispatchArgs) -> Result<Status, Failure> {
     let json = args.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
+    let svg = args.svg.as_deref().map(SvgFile::open).transpose()?;
     let binaries = Binaries::find()?;
     let mut sides = Sides::defaults();
     (sides.stack.common.depth, sides.driver.common.depth) = (args.depth, args.depth);
     let report = runtime()?.block_on(measure(args, &binaries, &sides))?;
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(json, table(&report));
-    let drawn = args.svg.as_deref().map_or(Ok(()), |path| Chart::of(&report).write(path));
+    let drawn = svg.map_or(Ok(()), |file| Chart::of(&report).write(file));
     written?;
     drawn?;
     Ok(Status::Fine)

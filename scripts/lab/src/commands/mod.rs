@@ -114,6 +114,8 @@ impl Failure {
             | Self::Flag { .. }
             | Self::Variable(_)
             | Self::Load(_)
+            | Self::Chart(ChartError::Open { .. })
+            | Self::Count(CountError::Folder(_))
             | Self::Profile(_) => Status::Usage,
             Self::Simulate(SimulateError::Stalled(_)) => Status::Failed,
             Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,

@@ -1,12 +1,10 @@
 //! The ways as a figure: for each a bar in time and one in instructions, with the layers set apart.
 
-use std::path::Path;
-
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::report::{DispatchReport, Way};
-use crate::chart::{Area, BAR, BLUE, BOTTOM, ChartError, Drawn, GREY, PANEL_TITLE, ROW, TITLE, svg, text, write_svg};
+use crate::chart::{Area, BAR, BLUE, BOTTOM, ChartError, Drawn, GREY, PANEL_TITLE, ROW, SvgFile, TITLE, svg, text};
 
 /// Where bars begin: right of the longest name.
 const LEFT: i32 = 90;
@@ -52,8 +50,8 @@ impl<'a> Chart<'a> {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), ChartError> {
-        write_svg(path, self.svg())
+    pub(crate) fn write(&self, file: SvgFile) -> Result<(), ChartError> {
+        file.write(self.svg())
     }
 
     fn svg(&self) -> Result<String, String> {

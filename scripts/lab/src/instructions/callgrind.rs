@@ -4,16 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
 use super::CountError;
-use crate::launch::find_tool;
+use crate::launch::{PrivateFolder, find_tool};
 
 /// The tool, with a folder for what it writes.
 #[derive(Debug)]
 pub(super) struct Callgrind {
     valgrind: PathBuf,
-    folder: TempDir,
+    folder: PrivateFolder,
 }
 
 impl Callgrind {
@@ -23,7 +21,7 @@ impl Callgrind {
     /// If it is not there.
     pub(super) fn find() -> Result<Self, CountError> {
         let valgrind = find_tool("valgrind").ok_or(CountError::NoValgrind)?;
-        Ok(Self { valgrind, folder: tempfile::Builder::new().prefix("pushback-").tempdir()? })
+        Ok(Self { valgrind, folder: PrivateFolder::new()? })
     }
 
     /// What to run a program under.

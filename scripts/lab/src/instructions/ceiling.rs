@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use shared::cpu;
+use shared::whole::WholeFile;
 
 use super::Count;
 
@@ -83,14 +84,23 @@ impl Ceilings {
         if ceilings.schema == SCHEMA { Ok(ceilings) } else { Err(content(format!("schema {}", ceilings.schema))) }
     }
 
-    /// Writes them to `path`.
+    /// Makes sure that they can be written to `path`, before anything is counted.
     ///
     /// # Errors
     /// If that is not possible.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), CeilingsError> {
+    pub(crate) fn place(path: &Path) -> Result<WholeFile, CeilingsError> {
+        WholeFile::open(path).map_err(|source| CeilingsError::Write { path: path.to_owned(), source })
+    }
+
+    /// Writes them to `file`, which is at `path`.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub(crate) fn write(&self, file: WholeFile, path: &Path) -> Result<(), CeilingsError> {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
-        fs::write(path, text).map_err(|source| CeilingsError::Write { path: path.to_owned(), source })
+        let written = file.write(|out| out.write_all(text.as_bytes()));
+        written.map_err(|source| CeilingsError::Write { path: path.to_owned(), source })
     }
 
     /// A line for each of `counts` that is too high, or has no ceiling.
@@ -150,10 +160,11 @@ mod tests {
         let read = || Ceilings::read(&path).map_err(|error| error.to_string());
         assert!(read().unwrap_err().contains("--accept"));
         let ceilings = Ceilings::accept(&[count(64, 400.0, 200.0)]);
-        ceilings.write(&path).unwrap();
+        let write = |ceilings: &Ceilings| ceilings.write(Ceilings::place(&path)?, &path);
+        write(&ceilings).unwrap();
         assert_eq!(read(), Ok(ceilings.clone()));
-        Ceilings { schema: "other/1".to_owned(), ..ceilings }.write(&path).unwrap();
+        write(&Ceilings { schema: "other/1".to_owned(), ..ceilings }).unwrap();
         assert!(read().unwrap_err().contains("schema other/1"));
-        assert!(Ceilings::accept(&[]).write(Path::new("/missing/x")).is_err());
+        assert!(Ceilings::place(Path::new("/missing/x")).is_err());
     }
 }

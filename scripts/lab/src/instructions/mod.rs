@@ -15,7 +15,7 @@ use shared::units::{Bytes, Nanos};
 
 use crate::bench::{BenchError, bulk, measured};
 use crate::cli::Sides;
-use crate::launch::{Binaries, Pair};
+use crate::launch::{Binaries, FolderError, Pair};
 use callgrind::Callgrind;
 
 pub(crate) use ceiling::{Ceilings, CeilingsError};
@@ -58,8 +58,11 @@ pub(crate) enum CountError {
     #[error("valgrind did not say how many instructions {0} took; see that it can run target/release/{0}")]
     NoFigure(&'static str),
     /// No place for what the tool writes.
-    #[error("no private folder can be made ({0}); set TMPDIR to a folder that you may write to")]
-    Folder(#[from] io::Error),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// What it wrote cannot be read.
+    #[error("what valgrind wrote cannot be read: {0}")]
+    Read(#[from] io::Error),
 }
 
 /// Counts for bulk traffic of each of `sizes`, with `sides` for everything else.

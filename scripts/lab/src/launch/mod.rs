@@ -2,12 +2,14 @@
 
 mod binaries;
 mod cpu;
+mod folder;
 mod pair;
 mod process;
 mod tool;
 
 pub(crate) use binaries::{Binaries, BinariesError};
 pub(crate) use cpu::{Cpu, Pair};
+pub(crate) use folder::{FolderError, PrivateFolder};
 pub(crate) use pair::{LaunchError, Remains, Voice, launch, launch_profiled};
 pub(crate) use process::Process;
 pub(crate) use tool::find_tool;

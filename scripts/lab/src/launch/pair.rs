@@ -18,11 +18,12 @@ use shared::report::{DriverFile, RunReport};
 use shared::signals::Signals;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::Binaries;
 use super::binaries::Program;
 use super::process::Process;
+use super::{FolderError, PrivateFolder};
 use crate::cli::Sides;
 use crate::flags::{FlagError, spell};
 use crate::profile::Profiler;
@@ -62,9 +63,9 @@ pub(crate) struct Remains {
 /// Why there was no run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LaunchError {
-    /// No private folder.
-    #[error("no private folder for the socket can be made ({0}); set TMPDIR to a folder that you may write to")]
-    Folder(#[source] io::Error),
+    /// No place for the socket and the reports.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// The private folder is too far down.
     #[error("{}: too long a path for a socket; set TMPDIR to a folder with a shorter path", .0.display())]
     LongPath(PathBuf),
@@ -113,14 +114,13 @@ impl LaunchError {
 
 /// What both processes share on disk: gone when this is dropped.
 struct Room {
-    folder: tempfile::TempDir,
+    folder: PrivateFolder,
 }
 
 impl Room {
     fn new() -> Result<Self, LaunchError> {
         // The folder is for this user only, so the socket in it is too.
-        let folder = tempfile::Builder::new().prefix("pushback-").tempdir().map_err(LaunchError::Folder)?;
-        let room = Self { folder };
+        let room = Self { folder: PrivateFolder::new()? };
         let socket = room.path("socket");
         if socket.as_os_str().len() > LONGEST_PATH { Err(LaunchError::LongPath(socket)) } else { Ok(room) }
     }
@@ -175,7 +175,7 @@ pub(crate) async fn launch_profiled(
     let mut arguments = spell(&sides.driver)?;
     arguments.extend([room.flag("--socket", "socket"), room.flag("--json", "driver.json"), "--once".into()]);
     arguments.extend(sides.driver.capture.pcap.as_deref().map(|path| path_flag("--pcap", path)));
-    let err = File::create(room.path("driver.err")).map_err(LaunchError::Folder)?;
+    let err = File::create(room.path("driver.err"))?;
     let mut driver = start(&binaries.driver, &arguments, Stdio::piped(), err.into())?;
     let mut remains = beside(&mut driver, binaries, sides, voice, signals, &room, profiler).await;
     driver.reap().await;
@@ -183,10 +183,10 @@ pub(crate) async fn launch_profiled(
     match &mut remains {
         Err(LaunchError::DriverEnded { said: told, .. }) => *told = said.trim().to_owned(),
         Err(_) => {}
-        // What a driver says of a run without trouble, the report says too, but for warnings.
+        // What a driver says of a run without trouble, the report says too.
         Ok(remains) => {
             let trouble = remains.ends.driver.is_some_and(|ended| ended.status() != Status::Fine);
-            said.lines().filter(|line| trouble || line.contains("warning")).for_each(complain);
+            said.lines().filter(|_| trouble).for_each(complain);
         }
     }
     remains
@@ -229,10 +229,11 @@ async fn beside(
     }
     let ended = stack_ends(&mut stack, signals).await;
     stack.reap().await;
-    let (stack, interrupted) = ended?;
+    let stack = ended?;
     let report = room.report("run.json");
     // A stack that has nothing to tell may never have met the driver, which then waits in vain.
-    let driver = driver_ends(driver, report.is_none(), signals).await?;
+    let driver = driver_ends(driver, report.is_none()).await?;
+    let interrupted = signals.have_come();
     Ok(Remains { ends: Ends { stack, driver, interrupted }, report, file: room.report("driver.json") })
 }
 
@@ -258,9 +259,9 @@ async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), Launch
     }
 }
 
-/// Waits for the stack, and passes the first signal on to it: it tells the driver. At the second,
-/// or if it does not heed the first, it is killed.
-async fn stack_ends(stack: &mut Process, signals: &mut Signals) -> Result<(Ended, bool), LaunchError> {
+/// Waits for the stack, and passes the first signal on to it: it tells the driver. If it does not heed
+/// that, it is killed.
+async fn stack_ends(stack: &mut Process, signals: &mut Signals) -> Result<Ended, LaunchError> {
     let mut patience: Option<Instant> = None;
     loop {
         let late = async {
@@ -270,9 +271,9 @@ async fn stack_ends(stack: &mut Process, signals: &mut Signals) -> Result<(Ended
             }
         };
         tokio::select! {
-            ended = stack.ended() => return Ok((ended?, patience.is_some())),
+            ended = stack.ended() => return Ok(ended?),
             () = signals.next() => {
-                stack.signal(if patience.is_none() { Signal::INT } else { Signal::KILL });
+                stack.signal(Signal::INT);
                 patience = Some(Instant::now() + END);
             }
             () = late => {
@@ -285,25 +286,19 @@ async fn stack_ends(stack: &mut Process, signals: &mut Signals) -> Result<(Ended
 
 /// Waits for the driver, which is told to end at once if it is `alone`, and otherwise ends by itself.
 /// `None` if it ended only because the lab made it: whatever else happened to it is still told.
-async fn driver_ends(driver: &mut Process, alone: bool, signals: &mut Signals) -> Result<Option<Ended>, LaunchError> {
+async fn driver_ends(driver: &mut Process, alone: bool) -> Result<Option<Ended>, LaunchError> {
     let (mut told, mut killed) = (alone, false);
     if told {
         driver.signal(Signal::INT);
     }
     let mut deadline = Instant::now() + END;
     loop {
-        let ended = tokio::select! {
-            ended = driver.ended() => ended?,
-            () = signals.next() => {
-                driver.signal(Signal::KILL);
-                continue;
-            }
-            () = sleep_until(deadline) => {
-                driver.signal(if told { Signal::KILL } else { Signal::INT });
-                (killed, told, deadline) = (told, true, Instant::now() + END);
-                continue;
-            }
+        let Ok(ended) = timeout_at(deadline, driver.ended()).await else {
+            driver.signal(if told { Signal::KILL } else { Signal::INT });
+            (killed, told, deadline) = (told, true, Instant::now() + END);
+            continue;
         };
+        let ended = ended?;
         // It may find out by itself that the stack is gone, just before it is told.
         let expected = matches!(ended, Ended::Said(Status::Interrupted | Status::PeerFailed));
         let obeyed = killed || (told && expected);

@@ -4,7 +4,9 @@ use std::env;
 use std::io;
 use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use shared::leftovers::{Leftover, Registered, register};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::Cpu;
@@ -14,6 +16,8 @@ use crate::verdict::Ended;
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
+    /// It is killed with a lab that ends at once.
+    _registered: Registered,
 }
 
 impl Process {
@@ -27,7 +31,14 @@ impl Process {
             command.env_remove(name);
         }
         command.stdin(Stdio::null());
-        Ok(Self { child: command.process_group(0).kill_on_drop(true).spawn()? })
+        command.process_group(0).kill_on_drop(true);
+        let (child, registered) = register(|| {
+            let child = command.spawn()?;
+            // It has not been waited for, so its number is its own.
+            let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).ok_or(Errno::SRCH)?;
+            Ok::<_, io::Error>((child, Leftover::Child(pidfd_open(pid, PidfdFlags::empty())?)))
+        })?;
+        Ok(Self { child, _registered: registered })
     }
 
     /// Its process, unless it has ended and somebody waited for that.

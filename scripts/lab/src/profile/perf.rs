@@ -16,7 +16,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::samples::{FIELDS, Sample, read};
-use crate::launch::Process;
+use crate::launch::{FolderError, PrivateFolder, Process};
 use crate::verdict::Ended;
 
 /// Samples a second of CPU time: often enough for a few seconds, and no divisor of anything periodic.
@@ -38,8 +38,11 @@ pub(crate) enum PerfError {
     )]
     Refused(String),
     /// No place for what it writes.
-    #[error("--profile: no private folder for the samples can be made ({0}); set TMPDIR to one that you may write to")]
-    Folder(#[source] io::Error),
+    #[error("--profile: {0}")]
+    Folder(#[from] FolderError),
+    /// No pipes to it.
+    #[error("--profile: no named pipe can be made where temporary files are ({0}); set TMPDIR to another folder")]
+    Pipe(#[source] io::Error),
 }
 
 /// Why a run that was to be sampled has no samples. The run itself is none the worse.
@@ -59,7 +62,7 @@ pub(crate) enum NoSamples {
 /// A folder for perf's files, and perf while it samples.
 #[derive(Debug)]
 pub(super) struct Perf {
-    folder: tempfile::TempDir,
+    folder: PrivateFolder,
     running: Option<Process>,
 }
 
@@ -71,11 +74,11 @@ pub(super) fn period() -> Nanos {
 impl Perf {
     /// Makes sure that perf is there and may sample, by sampling a program that does nothing.
     pub(super) fn prepare() -> Result<Self, PerfError> {
-        let folder = tempfile::Builder::new().prefix("pushback-perf-").tempdir().map_err(PerfError::Folder)?;
+        let folder = PrivateFolder::new()?;
         let perf = Self { folder, running: None };
         for fifo in ["control", "answer"] {
             let made = mkfifoat(CWD, perf.path(fifo), Mode::RUSR | Mode::WUSR);
-            made.map_err(|error| PerfError::Folder(error.into()))?;
+            made.map_err(|error| PerfError::Pipe(error.into()))?;
         }
         let tried = perf.command("record").args(perf.recording("probe.data")).args(["--", "true"]).output();
         let tried = tried.map_err(PerfError::Missing)?;

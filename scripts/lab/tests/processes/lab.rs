@@ -1,12 +1,13 @@
 //! The lab as a child process, beside fresh programs of the other two.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use assert_cmd::assert::OutputAssertExt;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use shared::report::RunReport;
 
 /// A command of the lab, with the environment of none of our tests.
@@ -17,6 +18,11 @@ pub(crate) fn lab(arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// The program of that `name` beside the lab's.
+pub(crate) fn program(name: &str) -> PathBuf {
+    built().with_file_name(name)
 }
 
 /// Runs `lab` to its end, which must be with `status`, and returns what it wrote as JSON.
@@ -56,6 +62,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The same in a process group of its own, as a shell starts it.
+    pub(crate) fn start_in_group(json: &Path) -> Self {
+        Self::start_as(json, &std::env::temp_dir(), |lab| {
+            lab.process_group(0);
+        })
+    }
+
     /// Starts a run of 30 seconds on a slow link, and waits until packets are under way.
     pub(crate) fn start(json: &Path) -> Self {
         Self::start_in(json, &std::env::temp_dir())
@@ -63,9 +76,14 @@ impl Running {
 
     /// The same, with `folder` for what is temporary.
     pub(crate) fn start_in(json: &Path, folder: &Path) -> Self {
+        Self::start_as(json, folder, |_| {})
+    }
+
+    fn start_as(json: &Path, folder: &Path, how: impl FnOnce(&mut Command)) -> Self {
         let flags = ["run", "--link", "10Mbit", "--duration", "30s", "--interval", "50ms", "--json"];
         let mut command = lab(&[&flags[..], &[json.to_str().unwrap()]].concat());
         command.env("TMPDIR", folder);
+        how(&mut command);
         let mut lab = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(lab.stdout.take().unwrap());
         // The header, and the first interval.
@@ -78,6 +96,12 @@ impl Running {
     /// Sends `signal` to the lab.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid(self.lab.id()), signal).unwrap();
+    }
+
+    /// Sends `signal` to the lab's group.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        // The lab may have ended meanwhile, but it has not been waited for.
+        kill_process_group(pid(self.lab.id()), signal).unwrap();
     }
 
     /// Sends `signal` to the lab's child of that `name`.

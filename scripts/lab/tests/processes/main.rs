@@ -14,3 +14,4 @@ mod lines;
 mod output;
 mod profile;
 mod replay;
+mod signals;

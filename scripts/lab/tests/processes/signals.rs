@@ -1,0 +1,137 @@
+//! Signals: those that come together are one request, and the next one ends a process whatever it waits for.
+
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
+use rustix::process::{PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use shared::report::{Ending, RunReport};
+use tempfile::TempDir;
+
+use crate::lab::{Running, child, lab, pid, program};
+
+/// Sends SIGINT until the process has ended, which it must at the first that is a second after the first.
+fn interrupt_until_it_ends(process: &mut Child) -> ExitStatus {
+    let end = pidfd_open(pid(process.id()), PidfdFlags::empty()).unwrap();
+    let beat = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    loop {
+        kill_process(pid(process.id()), Signal::INT).unwrap();
+        if poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&beat)).unwrap() > 0 {
+            return process.wait().unwrap();
+        }
+    }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().next().is_none()
+}
+
+/// `timeout -s INT` signals its child and then the group of the child; whoever types Ctrl-C twice, twice.
+#[test]
+fn signals_that_come_together_leave_the_partial_results_of_one() {
+    for driver_first in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let json = folder.path().join("run.json");
+        let running = Running::start_in_group(&json);
+        if driver_first {
+            running.signal_child("driver", Signal::TERM);
+        }
+        for signal in [Signal::INT, Signal::TERM, Signal::INT] {
+            running.signal(signal);
+            running.signal_group(signal);
+        }
+        let output = running.end();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        let run: RunReport = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+        assert!(run.ledger.balanced && run.totals.delivered > 0 && run.driver.is_some(), "{:?}", run.totals);
+        assert!(driver_first || run.ending == Ending::Interrupted, "{:?}", run.ending);
+    }
+}
+
+/// A reader that takes nothing: the stack is stuck in a write, and the lab waits for the stack.
+#[test]
+fn the_lab_ends_at_once_while_its_child_is_stuck() {
+    let folder = TempDir::new().unwrap();
+    let mut command = lab(&["run", "--packets", "100000000", "--interval", "1ms", "--link", "10Mbit"]);
+    let mut lab = command.env("TMPDIR", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = lab.stdout.take().unwrap();
+    out.read_exact(&mut [0; 100]).unwrap();
+    let children = ["driver", "netstack"].map(|name| child(&lab, name).unwrap());
+    let status = interrupt_until_it_ends(&mut lab);
+    assert_eq!(status.code(), Some(130));
+    assert!(is_empty(folder.path()));
+    for child in children {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.as_raw_nonzero()));
+        assert!(stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z ")), "it outlived the lab");
+    }
+}
+
+/// As at a terminal, where nothing but SIGQUIT is left to try.
+#[test]
+fn a_quit_ends_the_lab_at_once_the_first_time() {
+    let (folder, kept) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let json = kept.path().join("run.json");
+    let running = Running::start_in(&json, folder.path());
+    running.signal(Signal::QUIT);
+    assert_eq!(running.end().status.code(), Some(130));
+    assert!(is_empty(folder.path()) && is_empty(kept.path()));
+}
+
+fn driver(folder: &Path, flags: &[&str]) -> Child {
+    let mut command = Command::new(program("driver"));
+    command.arg("--socket").arg(folder.join("socket")).args(flags).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut driver = command.spawn().unwrap();
+    let ready = b"driver: ready on ";
+    driver.stdout.as_mut().unwrap().read_exact(&mut vec![0; ready.len()]).unwrap();
+    driver
+}
+
+fn netstack(folder: &Path, flags: &[&str]) -> Command {
+    let mut command = Command::new(program("netstack"));
+    command.arg("--socket").arg(folder.join("socket")).args(flags).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_stack_ends_at_once_while_it_is_stuck_in_a_write() {
+    let folder = TempDir::new().unwrap();
+    let mut driver = driver(folder.path(), &["--link", "10Mbit", "--once"]);
+    let json = folder.path().join("run.json");
+    let flags = ["--packets", "100000000", "--interval", "1ms", "--json", json.to_str().unwrap()];
+    let mut stack = netstack(folder.path(), &flags).spawn().unwrap();
+    stack.stdout.as_mut().unwrap().read_exact(&mut [0; 100]).unwrap();
+    assert_eq!(interrupt_until_it_ends(&mut stack).code(), Some(130));
+    assert!(!json.exists());
+    assert_eq!(driver.wait().unwrap().code(), Some(3));
+}
+
+#[test]
+fn a_driver_ends_at_once_while_it_is_stuck_in_a_write() {
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("capture");
+    mkfifoat(CWD, &capture, Mode::RUSR | Mode::WUSR).unwrap();
+    assert!(std::fs::metadata(&capture).unwrap().file_type().is_fifo());
+    // A reader that takes nothing.
+    let _reader = open(&capture, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+    let mut driver = driver(folder.path(), &["--link", "unlimited", "--pcap", capture.to_str().unwrap()]);
+    // It receives and says nothing until the driver is gone.
+    let mut stack = netstack(folder.path(), &["--packets", "100000000", "--quiet"]).process_group(0).spawn().unwrap();
+    assert_eq!(interrupt_until_it_ends(&mut driver).code(), Some(130));
+    assert!(!folder.path().join("socket").exists());
+    // The stack may not have met it.
+    let _ = kill_process_group(pid(stack.id()), Signal::INT);
+    stack.wait().unwrap();
+}
+
+/// Nobody listens there, and it tries again and again.
+#[test]
+fn a_stack_that_looks_for_its_driver_ends_at_the_first_signal() {
+    let folder = TempDir::new().unwrap();
+    let mut stack = netstack(folder.path(), &["--connect-timeout", "1h"]).spawn().unwrap();
+    assert!(matches!(interrupt_until_it_ends(&mut stack).code(), Some(130) | None));
+}

@@ -1,0 +1,235 @@
+//! Files that are written as a whole: beside their place, and then put there.
+//!
+//! So a disk that is full, or a process that dies, leaves the old file as it was, or no file if there was
+//! none. What is no regular file, such as a pipe or a device, is written directly.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::leftovers::{Leftover, Registered, register};
+
+/// What a plain create asks for; the process's mask takes its part of it.
+const NEW: u32 = 0o666;
+
+/// Links to links that are followed, as the system does.
+const MOST_LINKS: usize = 40;
+
+/// A file that can be written, and is not written yet.
+#[derive(Debug)]
+pub struct WholeFile(Place);
+
+#[derive(Debug)]
+enum Place {
+    /// A regular file, or none yet, with links resolved: the link itself stays.
+    Aside(PathBuf),
+    /// Something that has no beginning to go back to.
+    Direct(File),
+}
+
+impl WholeFile {
+    /// Makes sure that `path` can be written later, and changes nothing.
+    ///
+    /// # Errors
+    /// If it cannot be, because of the file or of its folder.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let Some(path) = resolve(path)? else { return direct(path) };
+        match fs::metadata(&path) {
+            Ok(found) if !found.is_file() => return direct(&path),
+            // Its folder may be ours and the file not: then it is not ours to replace either.
+            Ok(_) => drop(File::options().write(true).open(&path)?),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        aside(&path)?;
+        Ok(Self(Place::Aside(path)))
+    }
+
+    /// Writes what `write` does, and puts it in its place if all of it could be written.
+    ///
+    /// # Errors
+    /// If not; then a regular file is as it was before.
+    pub fn write(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        match self.0 {
+            Place::Direct(file) => buffered(&file, write),
+            Place::Aside(path) => {
+                let (temporary, _registered) = aside(&path)?;
+                buffered(temporary.as_file(), write)?;
+                if let Ok(old) = fs::metadata(&path) {
+                    take_after(temporary.as_file(), &old)?;
+                }
+                temporary.persist(&path).map_err(|failed| failed.error).map(drop)
+            }
+        }
+    }
+}
+
+/// The file that `path` names at the end of all links. Nothing if a link is one of the kernel's own, as
+/// `/dev/stdout` is: it leads to an open file, and not to a name.
+fn resolve(path: &Path) -> io::Result<Option<PathBuf>> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match path.symlink_metadata() {
+            Ok(found) if found.is_symlink() => {
+                let folder = folder_of(&path).canonicalize()?;
+                if folder.starts_with("/proc") {
+                    return Ok(None);
+                }
+                path = folder.join(fs::read_link(&path)?);
+            }
+            _ => return Ok(Some(path)),
+        }
+    }
+    Err(io::Error::other("its links lead in a circle"))
+}
+
+fn direct(path: &Path) -> io::Result<WholeFile> {
+    Ok(WholeFile(Place::Direct(File::options().append(true).open(path)?)))
+}
+
+/// An empty file in the folder of `path`, which goes when it is dropped.
+fn aside(path: &Path) -> io::Result<(NamedTempFile, Registered)> {
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(path.file_name().ok_or(ErrorKind::IsADirectory)?);
+    register(|| {
+        let mut made = tempfile::Builder::new();
+        made.prefix(&prefix).suffix(".new").permissions(fs::Permissions::from_mode(NEW));
+        let made = made.tempfile_in(folder_of(path))?;
+        let leftover = Leftover::File(made.path().to_owned());
+        Ok((made, leftover))
+    })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Gives `file` the owner and the permissions of the `old` one, as if that had been written.
+fn take_after(file: &File, old: &Metadata) -> io::Result<()> {
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+        // Only root may give a file away; others own what they write.
+        let _ = fchown(file, Some(old.uid()), Some(old.gid()));
+    }
+    if new.mode() == old.mode() { Ok(()) } else { file.set_permissions(old.permissions()) }
+}
+
+fn buffered(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    write(&mut out)?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn put(path: &Path, text: &str) -> io::Result<()> {
+        WholeFile::open(path)?.write(|out| out.write_all(text.as_bytes()))
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        fs::write(&old, "as it was").unwrap();
+        for path in [&old, &new] {
+            let written = WholeFile::open(path).unwrap().write(|out| {
+                out.write_all(&[b'x'; 100_000])?;
+                Err(ErrorKind::StorageFull.into())
+            });
+            assert_eq!(written.unwrap_err().kind(), ErrorKind::StorageFull);
+        }
+        assert_eq!((names(folder.path()), fs::read_to_string(&old).unwrap()), (vec!["old".into()], "as it was".into()));
+    }
+
+    #[test]
+    fn nothing_is_there_before_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = WholeFile::open(&path).unwrap();
+        assert!(names(folder.path()).is_empty());
+        file.write(|out| {
+            assert!(!path.exists());
+            out.write_all(b"all of it")
+        })
+        .unwrap();
+        assert_eq!(
+            (names(folder.path()), fs::read_to_string(&path).unwrap()),
+            (vec!["file".into()], "all of it".into())
+        );
+    }
+
+    #[test]
+    fn permissions_are_those_of_a_plain_create_or_of_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plain, whole) = (folder.path().join("plain"), folder.path().join("whole"));
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode();
+        fs::write(&plain, "").unwrap();
+        put(&whole, "1").unwrap();
+        assert_eq!(mode(&whole), mode(&plain));
+        fs::set_permissions(&whole, fs::Permissions::from_mode(0o640)).unwrap();
+        put(&whole, "2").unwrap();
+        assert_eq!((mode(&whole) & 0o7777, fs::read_to_string(&whole).unwrap().as_str()), (0o640, "2"));
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("there")).unwrap();
+        symlink("there/file", path("link")).unwrap();
+        symlink("link", path("second")).unwrap();
+        for text in ["new", "replaced"] {
+            put(&path("second"), text).unwrap();
+            assert_eq!(fs::read_to_string(path("there/file")).unwrap(), text);
+        }
+        assert!(path("link").is_symlink() && path("second").is_symlink());
+        symlink("circle", path("circle")).unwrap();
+        assert!(put(&path("circle"), "").unwrap_err().to_string().contains("circle"));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_written_directly() {
+        put(Path::new("/dev/null"), "gone").unwrap();
+        assert_eq!(put(Path::new("/dev/full"), "x").unwrap_err().kind(), ErrorKind::StorageFull);
+        let (mut reader, writer) = io::pipe().unwrap();
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&writer);
+        put(Path::new(&format!("/proc/self/fd/{descriptor}")), "through a pipe").unwrap();
+        drop(writer);
+        let mut read = String::new();
+        io::Read::read_to_string(&mut reader, &mut read).unwrap();
+        assert_eq!(read, "through a pipe");
+        // An open file keeps what is in it: others write there too.
+        let open = tempfile::NamedTempFile::new().unwrap();
+        fs::write(open.path(), "before ").unwrap();
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(open.as_file());
+        put(Path::new(&format!("/proc/self/fd/{descriptor}")), "and after").unwrap();
+        assert_eq!(fs::read_to_string(open.path()).unwrap(), "before and after");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, kind) in [
+            (folder.path().join("missing/file"), ErrorKind::NotFound),
+            (folder.path().to_owned(), ErrorKind::IsADirectory),
+            ("/proc/none".into(), ErrorKind::NotFound),
+        ] {
+            assert_eq!(WholeFile::open(&path).unwrap_err().kind(), kind, "{}", path.display());
+        }
+        assert!(names(folder.path()).is_empty());
+    }
+}
