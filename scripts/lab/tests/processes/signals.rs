@@ -1,14 +1,15 @@
 //! Signals: those that come together are one request, and the next one ends a process whatever it waits for.
 
-use std::io::Read;
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::process::CommandExt;
+use std::fs::File;
+use std::io::{PipeReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
-use rustix::process::{PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use rustix::pipe::fcntl_setpipe_size;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use shared::report::{Ending, RunReport};
 use tempfile::TempDir;
 
@@ -24,6 +25,33 @@ fn interrupt_until_it_ends(process: &mut Child) -> ExitStatus {
             return process.wait().unwrap();
         }
     }
+}
+
+/// Fills a pipe, so that the next write to it waits.
+fn fill(mut pipe: &File) {
+    let size = fcntl_setpipe_size(pipe, 4096).unwrap();
+    pipe.write_all(&vec![0; size]).unwrap();
+}
+
+/// A pipe that is full, and the end of it that nobody reads from.
+fn full_pipe() -> (PipeReader, Stdio) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let writer = File::from(OwnedFd::from(writer));
+    fill(&writer);
+    (reader, writer.into())
+}
+
+fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a process has come so far that it has a thread of that `name`.
+fn has_thread(process: Pid, name: &str) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()));
+    let names = tasks.into_iter().flatten().flatten().map(|task| std::fs::read_to_string(task.path().join("comm")));
+    names.flatten().any(|found| found.trim() == name)
 }
 
 fn is_empty(folder: &Path) -> bool {
@@ -53,17 +81,16 @@ fn signals_that_come_together_leave_the_partial_results_of_one() {
     }
 }
 
-/// A reader that takes nothing: the stack is stuck in a write, and the lab waits for the stack.
+/// The lab waits for the stack, which is stuck in a write.
 #[test]
 fn the_lab_ends_at_once_while_its_child_is_stuck() {
     let folder = TempDir::new().unwrap();
-    let mut command = lab(&["run", "--packets", "100000000", "--interval", "1ms", "--link", "10Mbit"]);
-    let mut lab = command.env("TMPDIR", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = lab.stdout.take().unwrap();
-    out.read_exact(&mut [0; 100]).unwrap();
+    let (_reader, full) = full_pipe();
+    let mut command = lab(&["run", "--packets", "100000000", "--interval", "10ms", "--link", "10Mbit"]);
+    let mut lab = command.env("TMPDIR", folder.path()).stdout(full).spawn().unwrap();
+    until(|| child(&lab, "netstack").is_some_and(|stack| has_thread(stack, "data-path")));
     let children = ["driver", "netstack"].map(|name| child(&lab, name).unwrap());
-    let status = interrupt_until_it_ends(&mut lab);
-    assert_eq!(status.code(), Some(130));
+    assert_eq!(interrupt_until_it_ends(&mut lab).code(), Some(130));
     assert!(is_empty(folder.path()));
     for child in children {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.as_raw_nonzero()));
@@ -101,13 +128,12 @@ fn netstack(folder: &Path, flags: &[&str]) -> Command {
 fn a_stack_ends_at_once_while_it_is_stuck_in_a_write() {
     let folder = TempDir::new().unwrap();
     let mut driver = driver(folder.path(), &["--link", "10Mbit", "--once"]);
-    let json = folder.path().join("run.json");
-    let flags = ["--packets", "100000000", "--interval", "1ms", "--json", json.to_str().unwrap()];
-    let mut stack = netstack(folder.path(), &flags).spawn().unwrap();
-    stack.stdout.as_mut().unwrap().read_exact(&mut [0; 100]).unwrap();
+    let (_reader, full) = full_pipe();
+    let flags = ["--packets", "100000000", "--interval", "10ms"];
+    let mut stack = netstack(folder.path(), &flags).stdout(full).spawn().unwrap();
+    until(|| has_thread(pid(stack.id()), "data-path"));
     assert_eq!(interrupt_until_it_ends(&mut stack).code(), Some(130));
-    assert!(!json.exists());
-    assert_eq!(driver.wait().unwrap().code(), Some(3));
+    driver.wait().unwrap();
 }
 
 #[test]
@@ -115,16 +141,14 @@ fn a_driver_ends_at_once_while_it_is_stuck_in_a_write() {
     let folder = TempDir::new().unwrap();
     let capture = folder.path().join("capture");
     mkfifoat(CWD, &capture, Mode::RUSR | Mode::WUSR).unwrap();
-    assert!(std::fs::metadata(&capture).unwrap().file_type().is_fifo());
-    // A reader that takes nothing.
-    let _reader = open(&capture, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
-    let mut driver = driver(folder.path(), &["--link", "unlimited", "--pcap", capture.to_str().unwrap()]);
-    // It receives and says nothing until the driver is gone.
-    let mut stack = netstack(folder.path(), &["--packets", "100000000", "--quiet"]).process_group(0).spawn().unwrap();
+    // Both ends of it, of which nothing is read.
+    let pipe = File::from(open(&capture, OFlags::RDWR, Mode::empty()).unwrap());
+    fill(&pipe);
+    let mut driver = driver(folder.path(), &["--link", "10Mbit", "--pcap", capture.to_str().unwrap()]);
+    let mut stack = netstack(folder.path(), &["--packets", "100000000", "--quiet"]).spawn().unwrap();
+    until(|| has_thread(pid(driver.id()), "session"));
     assert_eq!(interrupt_until_it_ends(&mut driver).code(), Some(130));
     assert!(!folder.path().join("socket").exists());
-    // The stack may not have met it.
-    let _ = kill_process_group(pid(stack.id()), Signal::INT);
     stack.wait().unwrap();
 }
 
