@@ -1,8 +1,9 @@
 //! A private folder for sockets, and for what child processes write.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use shared::leftovers::{Leftover, Registered, register};
@@ -44,7 +45,9 @@ impl PrivateFolder {
     fn new_in(parent: &Path) -> Result<Self, FolderError> {
         let make = || {
             let (folder, registered) = register(|| {
-                let folder = tempfile::Builder::new().prefix("pushback-").tempdir_in(parent)?;
+                let mut folder = tempfile::Builder::new();
+                folder.prefix("pushback-").permissions(Permissions::from_mode(0o700));
+                let folder = folder.tempdir_in(parent)?;
                 let path = folder.path().to_owned();
                 Ok::<_, io::Error>((folder, Leftover::Folder(path)))
             })?;
@@ -74,7 +77,6 @@ mod tests {
 
     #[test]
     fn the_folder_is_private_and_goes() {
-        use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir().unwrap();
         let folder = PrivateFolder::new_in(parent.path()).unwrap();
         assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
