@@ -8,6 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::ring::{Depth, WakePoint, WakePointError};
+use shared::settings::MAX_EXACT;
 use shared::units::{Nanos, parse_accepted};
 use shared::wire::TransportKind;
 
@@ -74,7 +75,7 @@ pub struct LengthSettings {
     pub duration: Option<Nanos>,
 
     /// How many packets each app offers.
-    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", value_parser = clap::value_parser!(u64).range(1..=MAX_EXACT))]
     pub packets: Option<u64>,
 }
 

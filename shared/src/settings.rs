@@ -24,6 +24,9 @@ pub struct Common {
     pub depth: Depth,
 
     /// What all randomness derives from: the same seed gives the same arrivals and service times.
+    ///
+    /// From 0 to 9007199254740992 (2^53): reports hold it as a number, and tools that read numbers as
+    /// 64-bit floats change larger ones.
     #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
     pub seed: u64,
 }
@@ -74,9 +77,31 @@ fn default_socket() -> PathBuf {
     PathBuf::from(format!("/tmp/pushback-{uid}/driver.sock"))
 }
 
-/// The standard library's message names no remedy.
+/// The largest whole number that a flag takes if reports hold it as a JSON number. Up to here each is exact
+/// as a 64-bit float, so no tool that reads a report changes it, and with it the run that is repeated from
+/// the report.
+pub const MAX_EXACT: u64 = 1 << 53;
+
+/// Stands before a seed that comes from a report, which may be above [`MAX_EXACT`]: earlier versions took
+/// any 64-bit number. Only the lab writes it, for the processes that repeat such a run.
+const RECORDED: &str = "recorded:";
+
+/// How `--seed` spells a `seed` that was read from a report.
+pub fn recorded_seed(seed: u64) -> String {
+    if seed > MAX_EXACT { format!("{RECORDED}{seed}") } else { seed.to_string() }
+}
+
+/// A seed of the command line or of the environment.
 fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("use a whole number from 0 to {}", u64::MAX))
+    if let Some(recorded) = text.strip_prefix(RECORDED) {
+        return recorded.parse().map_err(|_| format!("use a whole number from 0 to {}", u64::MAX));
+    }
+    match text.parse() {
+        Ok(seed @ 0..=MAX_EXACT) => Ok(seed),
+        _ => Err(format!(
+            "use a whole number from 0 to {MAX_EXACT} (2^53): above it, tools that read the report change the seed"
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -121,12 +146,28 @@ mod tests {
 
     #[test]
     fn what_is_refused_names_the_flag_the_value_and_the_remedy() {
-        for (flag, value, remedy) in
-            [("--depth", "0", "1 to 65536"), ("--idle", "doze", "hybrid"), ("--seed", "-1", "whole number")]
-        {
+        for (flag, value, remedy) in [
+            ("--depth", "0", "1 to 65536"),
+            ("--idle", "doze", "hybrid"),
+            ("--seed", "-1", "whole number"),
+            ("--seed", "9007199254740993", "0 to 9007199254740992 (2^53)"),
+            ("--seed", "18446744073709551615", "0 to 9007199254740992 (2^53)"),
+            ("--seed", "recorded:1e3", "whole number"),
+        ] {
             let said = parse(&[&format!("{flag}={value}")]).unwrap_err().to_string();
             assert!(said.contains(flag) && said.contains(value), "{said}");
             assert!(said.contains(remedy), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_largest_seed_is_taken_and_one_from_a_report_may_be_larger() {
+        for (spelled, seed) in [("0", 0), ("9007199254740992", 1 << 53)] {
+            assert_eq!(parse(&["--seed", spelled]).unwrap().common.seed, seed);
+            assert_eq!(recorded_seed(seed), spelled);
+        }
+        for seed in [MAX_EXACT + 1, 0xfeed_beef_dead_cafe, u64::MAX] {
+            assert_eq!(parse(&["--seed", &recorded_seed(seed)]).unwrap().common.seed, seed);
         }
     }
 

@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
 use serde::Serialize;
 use serde_json::Value;
 use shared::flags::{as_given, exclude};
+use shared::settings::recorded_seed;
 
 /// A setting, as flags say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +89,11 @@ fn said(arg: &Arg, long: &str, value: &Value) -> Option<Vec<OsString>> {
         Value::Null => Some(Vec::new()),
         Value::Bool(on) if switch => Some(if *on { vec![format!("--{long}").into()] } else { Vec::new() }),
         Value::String(text) if !switch => Some(vec![with_value(long, text)]),
-        Value::Number(number) if !switch => Some(vec![with_value(long, number.to_string())]),
+        Value::Number(number) if !switch => {
+            // A report of an earlier version may hold a seed that the command line refuses.
+            let seed = number.as_u64().filter(|_| arg.get_id() == "seed").map(recorded_seed);
+            Some(vec![with_value(long, seed.unwrap_or_else(|| number.to_string()))])
+        }
         Value::Array(values) if matches!(arg.get_action(), ArgAction::Append) => {
             values.iter().map(|value| value.as_str().map(|text| with_value(long, text))).collect()
         }
@@ -185,7 +190,13 @@ mod tests {
         for flags in [
             &[][..],
             &["--policy=deadline=5ms", "--app=cbr:load=2", "--app=bulk:size=22B", "--packets=7", "--quiet"],
-            &["--depth=1", "--idle=sleep", "--seed=18446744073709551615", "--duration=1.5s", "--gateway=10.0.0.9"],
+            &[
+                "--depth=1",
+                "--idle=sleep",
+                "--seed=recorded:18446744073709551614",
+                "--duration=1.5s",
+                "--gateway=10.0.0.9",
+            ],
             &["--dispatch=poll"],
         ] {
             let settings = stack(flags);

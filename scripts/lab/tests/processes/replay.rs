@@ -1,6 +1,7 @@
 //! A run that is repeated from its report.
 
 use std::fs::File;
+use std::io::{Seek, Write};
 
 use assert_cmd::assert::OutputAssertExt;
 use shared::report::RunReport;
@@ -46,6 +47,46 @@ fn a_report_has_all_that_its_run_needs() {
     let other = report(&["--from", file, "--depth", "3", "--duration", "10ms"], 0);
     assert_eq!((other.ring.depth, other.config.netstack["packets"].is_null()), (3, true));
     assert_eq!(other.arrivals_digest, first.arrivals_digest);
+}
+
+/// Earlier versions took any 64-bit number as a seed.
+#[test]
+fn a_report_with_a_seed_that_flags_refuse_is_repeated_exactly() {
+    let text = serde_json::to_string(&report(&FLAGS, 0)).unwrap();
+    for seed in ["9007199254740993", "16045690984833335023", "18446744073709551615"] {
+        let old = text.replace("\"seed\":42", &format!("\"seed\":{seed}"));
+        let repeat = |command: &str| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(old.as_bytes()).unwrap();
+            file.rewind().unwrap();
+            let output = lab(&[command, "--from", "-", "--json", "-"]).stdin(file).output().unwrap();
+            let report = output.stdout.clone();
+            output.assert().success();
+            let report: RunReport = serde_json::from_slice(&report).unwrap();
+            for side in [&report.config.netstack, &report.config.driver] {
+                assert_eq!(side["seed"].to_string(), seed, "{command}");
+            }
+            assert_eq!(report.seed.to_string(), seed, "{command}");
+            report.arrivals_digest
+        };
+        assert_eq!(repeat("run"), repeat("simulate"), "{seed}");
+    }
+}
+
+#[test]
+fn a_seed_that_other_tools_would_change_is_refused_by_each_program() {
+    for command in [&["run"][..], &["compare"], &["simulate"], &["theory", "for"]] {
+        for seed in ["9007199254740993", "36028797018963969"] {
+            let flag = lab(&[command, &["--seed", seed]].concat()).output().unwrap();
+            let twin = lab(command).env("PUSHBACK_SEED", seed).output().unwrap();
+            for output in [flag, twin] {
+                let said = String::from_utf8(output.stderr.clone()).unwrap();
+                assert!(said.contains("--seed") && said.contains(seed), "{said}");
+                assert!(said.contains("0 to 9007199254740992 (2^53)"), "{said}");
+                output.assert().code(2);
+            }
+        }
+    }
 }
 
 #[test]
