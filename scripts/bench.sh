@@ -6,7 +6,7 @@
 # ring in shared memory (the limit of the machine), a Unix stream, UDP over loopback and, where
 # dpdk-testpmd is installed, memif; and where valgrind is, instructions per packet are counted. The
 # table, the exact figures (JSON) and a figure (SVG) are left in bench-results/<date>-<machine>, or
-# DIR. FLAGs go to `lab bench`: --time 2s, --repetitions 5, --sizes 64B,1500B, --depth 1024.
+# DIR. FLAGs go to `lab bench`: --time 2s, --repetitions 9, --sizes 64B,1500B, --depth 1024.
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -34,7 +34,7 @@ struct Flags {
     #[arg(long)]
     quick: bool,
 
-    /// How often each cell of the table is timed; the medians count [default: 31, or 5 with --quick].
+    /// How often each cell of the table is timed; the medians count [default: 31, or 7 with --quick].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     repetitions: Option<u32>,
 
@@ -102,7 +102,7 @@ fn bench(flags: &Flags) -> Result<(), Failure> {
         return Err(Failure::TooFewVariants);
     }
     let mut checks = Checks::default();
-    let repetitions = flags.repetitions.unwrap_or(if flags.quick { 5 } else { 31 });
+    let repetitions = flags.repetitions.unwrap_or(if flags.quick { 7 } else { 31 });
     complain("counting allocations ...");
     let allocated = read_allocations()?;
     for (cell, allocated) in Cell::all().zip(&allocated) {

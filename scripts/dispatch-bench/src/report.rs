@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared::report::HostReport;
+use shared::report::median::Median;
 
 use crate::arms::Arm;
 use crate::leaf::LeafKind;
@@ -101,6 +102,12 @@ pub struct Ratio {
     pub hot: f64,
     /// Ours, with all of them in shuffled order.
     pub cold: f64,
+    /// The interval of `hot` at 95 %; nothing if there are too few repetitions for one.
+    #[serde(default)]
+    pub hot_interval: Option<(f64, f64)>,
+    /// That of `cold`.
+    #[serde(default)]
+    pub cold_interval: Option<(f64, f64)>,
 }
 
 /// What the story measured, in nanoseconds: boxed against native, and `async fn` against sync.
@@ -163,14 +170,28 @@ fn find(rows: &[Row], arm: Arm, mode: Mode, leaf: LeafKind) -> Option<&Row> {
     rows.iter().find(|row| row.arm == arm.name() && row.mode == mode.to_string() && row.leaf == leaf.to_string())
 }
 
+/// How much longer `one` takes than `other`: the median of the ratios in the same repetition, so that a machine
+/// that drifts moves it little.
+pub(crate) fn times(one: &Row, other: &Row) -> Median {
+    let both = one.repetitions.iter().zip(&other.repetitions).filter(|(_, other)| **other > 0.0);
+    Median::of(both.map(|(one, other)| one / other))
+}
+
 /// With the leaf of the story, which is always ready.
 fn ratio(rows: &[Row], story: usize, above: Arm, below: Arm) -> Option<Ratio> {
     let ours = |mode| {
-        let median = |arm| find(rows, arm, mode, LeafKind::Ready).map(|row| row.ns_per_call.median);
-        Some(median(above)? / median(below)?)
+        let row = |arm| find(rows, arm, mode, LeafKind::Ready);
+        Some(times(row(above)?, row(below)?))
     };
-    let story = STORY.get(story).map(|(above, below)| above / below);
-    Some(Ratio { name: format!("{above} / {below}"), story, hot: ours(Mode::Hot)?, cold: ours(Mode::Cold)? })
+    let (hot, cold) = (ours(Mode::Hot)?, ours(Mode::Cold)?);
+    Some(Ratio {
+        name: format!("{above} / {below}"),
+        story: STORY.get(story).map(|(above, below)| above / below),
+        hot: hot.value,
+        cold: cold.value,
+        hot_interval: hot.interval,
+        cold_interval: cold.interval,
+    })
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
+use shared::report::median::FEWEST;
 
 use crate::arms::Arm;
 use crate::leaf::LeafKind;
 use crate::measure::Mode;
-use crate::report::{Report, Row};
+use crate::report::{Report, Row, times};
 
 /// What is not measured.
 const NOTHING: &str = "-";
@@ -29,7 +30,7 @@ fn about(report: &Report) -> String {
         "Calls through {} levels: **hot** is one variant over and over, **cold** {} variants in shuffled order, \
          another one for each pass. Times \
          are medians, with quartiles, of {} interleaved repetitions of {} calls; `x native` is against `native` in the \
-         same column. Instructions, allocations and bytes are per call; bytes are what holds a call under way, on the \
+         same column and repetition. Instructions, allocations and bytes are per call; bytes are what holds a call under way, on the \
          heap or not. All arms computed the same. The sync arms cannot wait: refused, they call again. A chain of \
          `slot`s carries one call at a time; `stackfuture` wants futures that are `Send`, which is claimed here with \
          `unsafe` and costs nothing at run time; the others need no `unsafe`.",
@@ -83,7 +84,7 @@ fn time(report: &Report, row: &Row, leaf: LeafKind) -> [String; 3] {
     [
         format!("{:.1}", spread.median),
         format!("{:.1} .. {:.1}", spread.lower_quartile, spread.upper_quartile),
-        native.map_or(NOTHING.to_owned(), |native| format!("{:.2}", spread.median / native.ns_per_call.median)),
+        native.map_or(NOTHING.to_owned(), |native| format!("{:.2}", times(row, native).value)),
     ]
 }
 
@@ -96,13 +97,19 @@ fn one_or_both(hot: f64, cold: f64) -> String {
 }
 
 fn story(report: &Report) -> String {
-    let mut table = empty(["time of", "the story", "hot", "cold"]);
+    let mut table = empty(["time of", "the story", "hot", "95 %", "cold", "95 %"]);
+    let enclosed = |interval: Option<(f64, f64)>| match interval {
+        Some((low, high)) => format!("{low:.2} .. {high:.2}"),
+        None => format!("too noisy to say: it takes {FEWEST} repetitions"),
+    };
     for ratio in &report.story {
         table.add_row([
             ratio.name.clone(),
             ratio.story.map_or(NOTHING.to_owned(), |story| format!("{story:.2}")),
             format!("{:.2}", ratio.hot),
+            enclosed(ratio.hot_interval),
             format!("{:.2}", ratio.cold),
+            enclosed(ratio.cold_interval),
         ]);
     }
     table.to_string()

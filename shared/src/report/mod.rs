@@ -6,6 +6,7 @@ mod host;
 pub mod human;
 mod interval;
 mod json;
+pub mod median;
 mod run;
 mod summary;
 mod text;
@@ -21,5 +22,5 @@ pub use run::{
     RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport, WakeupsReport,
 };
 pub use summary::Summary;
-pub use theory::{EstimateReport, FigureReport, MeasuredReport, SteadyReport, TheoryReport};
+pub use theory::{EstimateReport, FigureReport, JudgedReport, MeasuredReport, SteadyReport, TheoryReport, Verdict};
 pub use warning::{Warning, WarningCode};

@@ -24,7 +24,7 @@ pub(crate) use chart::Chart;
 pub(crate) use contestant::{Contestant, Peer, Variant, contestants};
 pub(crate) use error::BenchError;
 pub(crate) use peer::act;
-pub(crate) use rows::{BENCH_SCHEMA, BenchReport, Row, compare, median};
+pub(crate) use rows::{BENCH_SCHEMA, BenchReport, Row, compare};
 pub(crate) use stack::{bulk, measured};
 pub(crate) use table::table;
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared::report::HostReport;
+use shared::report::median::Median;
 
 use super::Peer;
 use crate::instructions::Count;
@@ -43,6 +44,9 @@ pub(crate) struct Row {
     pub(crate) bits_per_second: f64,
     /// Against others at the same size.
     pub(crate) ratios: Ratios,
+    /// The intervals of these ratios at 95 %.
+    #[serde(default)]
+    pub(crate) intervals: Intervals,
     /// Every repetition, in order.
     pub(crate) repetitions: Vec<f64>,
 }
@@ -58,10 +62,21 @@ pub(crate) struct Ratios {
     pub(crate) times_udp_loopback: Option<f64>,
 }
 
+/// The interval of each of [`Ratios`]; `null` where there is no ratio, or too few repetitions for an interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Intervals {
+    /// Of the share of memif's rate.
+    pub(crate) of_memif: Option<(f64, f64)>,
+    /// Of the time in that of the bare ring.
+    pub(crate) times_bare_ring: Option<(f64, f64)>,
+    /// Of the rate in that of UDP over loopback.
+    pub(crate) times_udp_loopback: Option<(f64, f64)>,
+}
+
 impl Row {
     /// The row of contestant `name` at frames of `size_bytes`, from its delivered rates.
     pub(crate) fn new(name: &str, size_bytes: u64, repetitions: Vec<f64>) -> Self {
-        let packets_per_second = median(&repetitions);
+        let packets_per_second = Median::of(repetitions.iter().copied()).value;
         Self {
             name: name.to_owned(),
             size_bytes,
@@ -69,6 +84,7 @@ impl Row {
             ns_per_packet: if packets_per_second > 0.0 { 1e9 / packets_per_second } else { 0.0 },
             bits_per_second: packets_per_second * size_bytes as f64 * 8.0,
             ratios: Ratios::default(),
+            intervals: Intervals::default(),
             repetitions,
         }
     }
@@ -89,30 +105,27 @@ pub(crate) fn compare(rows: &mut [Row]) {
     let (memif, bare, udp) = (rates("memif"), rates(Peer::BareRing.name()), rates(Peer::UdpLoopback.name()));
     for row in rows {
         let over = |peer: &Option<Vec<f64>>| peer.as_ref().and_then(|peer| median_ratio(&row.repetitions, peer));
+        let of_memif = over(&memif);
+        let times_bare_ring = bare.as_ref().and_then(|bare| median_ratio(bare, &row.repetitions));
+        let times_udp_loopback = over(&udp);
         row.ratios = Ratios {
-            of_memif: over(&memif),
-            times_bare_ring: bare.as_ref().and_then(|bare| median_ratio(bare, &row.repetitions)),
-            times_udp_loopback: over(&udp),
+            of_memif: of_memif.map(|ratio| ratio.value),
+            times_bare_ring: times_bare_ring.map(|ratio| ratio.value),
+            times_udp_loopback: times_udp_loopback.map(|ratio| ratio.value),
+        };
+        row.intervals = Intervals {
+            of_memif: of_memif.and_then(|ratio| ratio.interval),
+            times_bare_ring: times_bare_ring.and_then(|ratio| ratio.interval),
+            times_udp_loopback: times_udp_loopback.and_then(|ratio| ratio.interval),
         };
     }
 }
 
 /// The median of the ratios of two rates in the same repetition, of those in which both got anywhere.
-fn median_ratio(rates: &[f64], of: &[f64]) -> Option<f64> {
+fn median_ratio(rates: &[f64], of: &[f64]) -> Option<Median> {
     let both = rates.iter().zip(of).filter(|(rate, of)| **rate > 0.0 && **of > 0.0);
     let ratios: Vec<f64> = both.map(|(rate, of)| rate / of).collect();
-    (!ratios.is_empty()).then(|| median(&ratios))
-}
-
-/// The middle value; the mean of both middle values if their number is even; 0 of none.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match (sorted.len(), sorted.len() / 2) {
-        (0, _) => 0.0,
-        (len, middle) if len % 2 == 1 => sorted[middle],
-        (_, middle) => f64::midpoint(sorted[middle - 1], sorted[middle]),
-    }
+    (!ratios.is_empty()).then(|| Median::of(ratios))
 }
 
 #[cfg(test)]
@@ -155,13 +168,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_not_moved_by_one_bad_run() {
-        assert!((median(&[5.0, 1.0, 6.0]) - 5.0).abs() < 1e-9);
-        assert!((median(&[4.0, 1.0, 6.0, 8.0]) - 5.0).abs() < 1e-9);
-        assert!(median(&[]).abs() < 1e-9);
-    }
-
-    #[test]
     fn ratios_are_against_the_same_size_and_absent_without_a_peer() {
         let report = BenchReport::made_up();
         let ratios = |name, size| {
@@ -183,6 +189,19 @@ mod tests {
         rows[0].repetitions.fill(0.0);
         compare(&mut rows);
         assert_eq!(rows[1].ratios.of_memif, None);
+    }
+
+    #[test]
+    fn a_ratio_has_the_interval_of_what_ran_in_the_same_repetition() {
+        let memif = [10.0, 20.0, 10.0, 20.0, 10.0, 20.0, 10.0];
+        let times = [1.5, 1.4, 1.6, 1.3, 1.5, 1.7, 1.5];
+        let ours = memif.iter().zip(times).map(|(rate, times)| rate * times).collect();
+        let mut rows = [Row::new("memif", 64, memif.to_vec()), Row::new("pushback-shm", 64, ours)];
+        compare(&mut rows);
+        let (low, high) = rows[1].intervals.of_memif.unwrap();
+        assert!((low - 1.3).abs() < 1e-9 && (high - 1.7).abs() < 1e-9, "{low} {high}");
+        assert_eq!(rows[0].intervals.of_memif, Some((1.0, 1.0)));
+        assert_eq!(rows[1].intervals.times_bare_ring, None);
     }
 
     #[test]

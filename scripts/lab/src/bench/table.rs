@@ -33,7 +33,12 @@ fn contestants(rows: &[Row]) -> String {
     ]);
     for row in rows {
         let (least, most) = row.spread();
-        let ratio = |ratio: Option<f64>, digits| ratio.map_or(String::new(), |ratio| format!("{ratio:.digits$}"));
+        let ratio = |value: Option<f64>, interval: Option<(f64, f64)>, digits| match (value, interval) {
+            (Some(value), Some((low, high))) => format!("{value:.digits$} ({low:.digits$} to {high:.digits$})"),
+            (Some(value), None) => format!("{value:.digits$}"),
+            (None, _) => String::new(),
+        };
+        let (ratios, intervals) = (row.ratios, row.intervals);
         table.add_row([
             format!("{} B", row.size_bytes),
             row.name.clone(),
@@ -41,9 +46,9 @@ fn contestants(rows: &[Row]) -> String {
             format!("{:.1}", row.ns_per_packet),
             human::bit_rate(row.bits_per_second),
             format!("{} .. {}", human::packet_rate(least), human::packet_rate(most)),
-            ratio(row.ratios.of_memif, 2),
-            ratio(row.ratios.times_bare_ring, 2),
-            ratio(row.ratios.times_udp_loopback, 1),
+            ratio(ratios.of_memif, intervals.of_memif, 2),
+            ratio(ratios.times_bare_ring, intervals.times_bare_ring, 2),
+            ratio(ratios.times_udp_loopback, intervals.times_udp_loopback, 1),
         ]);
     }
     for column in table.column_iter_mut().skip(2) {

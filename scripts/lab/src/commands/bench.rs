@@ -26,8 +26,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = some_time)]
     pub(crate) time: Nanos,
 
-    /// How often each is repeated; the medians count.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// How often each is repeated; the medians count. Below 6 they have no interval.
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) repetitions: u32,
 
     /// Ethernet frames without check sequence, 64B to 1514B.

@@ -23,25 +23,32 @@ pub(crate) struct Chart<'a> {
 struct Panel<'a> {
     title: &'static str,
     unit: &'static str,
-    /// What is left without layers.
-    rest: f64,
-    bars: Vec<(&'a Way, f64)>,
+    /// With how much of each is the layers'.
+    bars: Vec<Bar<'a>>,
+}
+
+#[derive(Debug)]
+struct Bar<'a> {
+    way: &'a Way,
+    whole: f64,
+    layers: f64,
 }
 
 impl<'a> Chart<'a> {
     pub(crate) fn of(report: &'a DispatchReport) -> Self {
-        let bars = |of: fn(&Way) -> Option<f64>| report.ways.iter().filter_map(|way| Some((way, of(way)?))).collect();
+        let bars = |of: &dyn Fn(&Way) -> Option<(f64, f64)>| {
+            let bar = |way| of(way).map(|(whole, layers)| Bar { way, whole, layers });
+            report.ways.iter().filter_map(bar).collect()
+        };
         let time = Panel {
             title: "Time that the stack is busy for a packet",
             unit: " ns",
-            rest: report.without_layers.stack_ns(),
-            bars: bars(|way| Some(way.stack_ns())),
+            bars: bars(&|way| Some((way.stack_ns(), report.layers_ns(way).value))),
         };
-        let instructions = report.without_layers.instructions_per_packet.map(|rest| Panel {
+        let instructions = report.without_layers.instructions_per_packet.map(|_| Panel {
             title: "Instructions of the stack for a packet",
             unit: "",
-            rest,
-            bars: bars(|way| way.instructions_per_packet),
+            bars: bars(&|way| way.instructions_per_packet.zip(report.layers_instructions(way))),
         });
         Self { report, panels: [Some(time), instructions].into_iter().flatten().collect() }
     }
@@ -69,8 +76,8 @@ impl<'a> Chart<'a> {
         for panel in &self.panels {
             text(area, panel.title, (16, top + PANEL_TITLE / 2), 15, HPos::Left)?;
             top += PANEL_TITLE;
-            for (way, value) in &panel.bars {
-                panel.bar(area, way, *value, top)?;
+            for bar in &panel.bars {
+                panel.bar(area, bar, top)?;
                 top += ROW;
             }
         }
@@ -84,17 +91,19 @@ impl<'a> Chart<'a> {
 }
 
 impl Panel<'_> {
-    fn bar<'s>(&self, area: &Area<'s>, way: &Way, value: f64, top: i32) -> Drawn<'s> {
+    fn bar<'s>(&self, area: &Area<'s>, bar: &Bar<'_>, top: i32) -> Drawn<'s> {
+        let &Bar { way, whole, layers } = bar;
         let middle = top + ROW / 2;
-        let most = self.bars.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
+        let most = self.bars.iter().map(|bar| bar.whole).fold(f64::MIN_POSITIVE, f64::max);
         let at = |value: f64| LEFT + (value / most * f64::from(RIGHT - LEFT)).round() as i32;
         text(area, &way.name, (LEFT - 10, middle), 14, HPos::Right)?;
-        let rest = self.rest.min(value);
-        for (from, to, colour) in [(LEFT, at(rest), GREY), (at(rest), at(value), BLUE)] {
+        // Where noise leaves less than nothing for the layers, the bar is all grey.
+        let rest = (whole - layers).min(whole);
+        for (from, to, colour) in [(LEFT, at(rest), GREY), (at(rest), at(whole), BLUE)] {
             area.draw(&Rectangle::new([(from, middle - BAR / 2), (to, middle + BAR / 2)], colour.filled()))?;
         }
-        let figures = format!("{value:.0}{unit}, layers {:.0}{unit}", value - self.rest, unit = self.unit);
-        text(area, &figures, (at(value) + 10, middle), 14, HPos::Left)
+        let figures = format!("{whole:.0}{unit}, layers {layers:.0}{unit}", unit = self.unit);
+        text(area, &figures, (at(whole) + 10, middle), 14, HPos::Left)
     }
 }
 

@@ -1,10 +1,9 @@
 //! What a comparison of the ways reports.
 
 use serde::{Deserialize, Serialize};
+use shared::report::median::{Median, Side};
 use shared::report::{HostReport, PACKET_ALLOWANCE};
 use shared::units::wire_bits;
-
-use crate::bench::median;
 
 /// Schema of what `lab dispatch --json` writes.
 pub(crate) const DISPATCH_SCHEMA: &str = "pushback.dispatch/1";
@@ -62,12 +61,15 @@ pub(crate) struct AtSize {
     pub(crate) ns_per_packet: f64,
     /// That the stack's process is busy: neither spins nor sleeps.
     pub(crate) stack_ns_per_packet: f64,
+    /// The interval of its median at 95 %; `null` if there are too few repetitions for one.
+    #[serde(default)]
+    pub(crate) stack_ns_interval: Option<(f64, f64)>,
     /// What the stack could sustain on a CPU that is slower by the factor asked about.
     pub(crate) slowed_packets_per_second: f64,
     /// What a gigabit carries of such frames, with preamble, check sequence and gap.
     pub(crate) gigabit_packets_per_second: f64,
-    /// Whether the one is as much as the other.
-    pub(crate) holds_gigabit: bool,
+    /// Whether the one is as much as the other; `null` if the interval does not decide.
+    pub(crate) holds_gigabit: Option<bool>,
     /// Every repetition, in order.
     pub(crate) repetitions: Vec<Repetition>,
 }
@@ -84,18 +86,23 @@ pub(crate) struct Repetition {
 impl AtSize {
     /// The medians of `repetitions`, and what they mean on a CPU that is `slowdown` times slower.
     pub(crate) fn new(size_bytes: u64, slowdown: f64, repetitions: Vec<Repetition>) -> Self {
-        let middle = |of: fn(&Repetition) -> f64| median(&repetitions.iter().map(of).collect::<Vec<_>>());
-        let stack_ns_per_packet = middle(|run| run.stack_ns_per_packet);
-        let slowed_packets_per_second = 1e9 / (stack_ns_per_packet * slowdown).max(f64::MIN_POSITIVE);
+        let middle = |of: fn(&Repetition) -> f64| Median::of(repetitions.iter().map(of));
+        let stack_ns = middle(|run| run.stack_ns_per_packet);
+        let slowed = stack_ns.map(|ns| 1e9 / (ns * slowdown).max(f64::MIN_POSITIVE));
         let bits = wire_bits(usize::try_from(size_bytes).unwrap_or(usize::MAX));
         let gigabit_packets_per_second = GIGABIT / bits as f64;
         Self {
             size_bytes,
-            ns_per_packet: middle(|run| run.ns_per_packet),
-            stack_ns_per_packet,
-            slowed_packets_per_second,
+            ns_per_packet: middle(|run| run.ns_per_packet).value,
+            stack_ns_per_packet: stack_ns.value,
+            stack_ns_interval: stack_ns.interval,
+            slowed_packets_per_second: slowed.value,
             gigabit_packets_per_second,
-            holds_gigabit: slowed_packets_per_second >= gigabit_packets_per_second,
+            holds_gigabit: match slowed.against(gigabit_packets_per_second) {
+                Side::Above => Some(true),
+                Side::Below => Some(false),
+                Side::Unknown => None,
+            },
             repetitions,
         }
     }
@@ -125,6 +132,19 @@ impl Way {
     pub(crate) fn stack_ns(&self) -> f64 {
         self.budget_share * BUDGET_NS
     }
+
+    /// By how many times this takes longer than `other` from end to end, in the same repetition.
+    pub(crate) fn times(&self, other: &Self) -> Median {
+        Median::of(self.beside(other, |way, other| way.ns_per_packet / other.ns_per_packet))
+    }
+
+    /// `of` each repetition at the first size and the one of `other` that ran beside it.
+    fn beside(&self, other: &Self, of: fn(&Repetition, &Repetition) -> f64) -> Vec<f64> {
+        let (mine, theirs) = (self.sizes.first(), other.sizes.first());
+        let both =
+            mine.into_iter().zip(theirs).flat_map(|(mine, theirs)| mine.repetitions.iter().zip(&theirs.repetitions));
+        both.map(|(mine, theirs)| of(mine, theirs)).collect()
+    }
 }
 
 impl DispatchReport {
@@ -133,9 +153,24 @@ impl DispatchReport {
         self.ways.iter().find(|way| way.name == name)
     }
 
-    /// What the layers cost the stack in `way`, in nanoseconds: the whole less what is left without them.
-    pub(crate) fn layers_ns(&self, way: &Way) -> f64 {
-        way.stack_ns() - self.without_layers.stack_ns()
+    /// What the layers cost the stack in `way`, in nanoseconds: the whole less what is left without them in the same
+    /// repetition.
+    pub(crate) fn layers_ns(&self, way: &Way) -> Median {
+        Median::of(way.beside(&self.without_layers, |way, none| way.stack_ns_per_packet - none.stack_ns_per_packet))
+    }
+
+    /// By how many times the layers of `one` take longer than those of `other`; nothing unless both can be told
+    /// from no time at all.
+    pub(crate) fn layers_ratio(&self, one: &Way, other: &Way) -> Option<Median> {
+        if [one, other].iter().any(|way| self.layers_ns(way).against(0.0) != Side::Above) {
+            return None;
+        }
+        let layers = |way: &Way| {
+            way.beside(&self.without_layers, |way, none| way.stack_ns_per_packet - none.stack_ns_per_packet)
+        };
+        // A single repetition may be off so far that nothing is left of the layers: as far off as can be.
+        let ratio = |(one, other): (f64, f64)| if other > 0.0 { one / other } else { f64::INFINITY };
+        Some(Median::of(layers(one).into_iter().zip(layers(other)).map(ratio)))
     }
 
     /// The same in instructions.
@@ -146,12 +181,21 @@ impl DispatchReport {
 
 #[cfg(test)]
 impl DispatchReport {
-    /// A report that nobody measured.
+    /// A report that was not measured: an idle machine, whose speed drifts by a few nanoseconds.
     pub(crate) fn made_up() -> Self {
-        let way = |name, instructions, allocations, ns: f64| {
-            let repetition = |ns| Repetition { ns_per_packet: ns + 20.0, stack_ns_per_packet: ns };
+        Self::with_noise(&[0.0, -10.0, 7.0, 3.0, -4.0, 1.0, -2.0, 5.0, 2.0], &[0.0; 9])
+    }
+
+    /// A report in which each repetition is off by its own `drift`, for all ways alike, and by `jitter`, which differs
+    /// from way to way.
+    pub(crate) fn with_noise(drift: &[f64], jitter: &[f64]) -> Self {
+        let way = |index: usize, name, instructions, allocations, ns: f64| {
             let sizes = [(64, ns), (1500, ns + 40.0)].map(|(size, ns)| {
-                AtSize::new(size, 10.0, vec![repetition(ns), repetition(ns - 10.0), repetition(ns + 7.0)])
+                let repetition = |(at, drift): (usize, &f64)| {
+                    let ns = ns + drift + jitter[(at + 2 * index) % jitter.len()];
+                    Repetition { ns_per_packet: ns + 20.0, stack_ns_per_packet: ns }
+                };
+                AtSize::new(size, 10.0, drift.iter().enumerate().map(repetition).collect())
             });
             Way::new(name, Some(instructions), allocations, sizes.into())
         };
@@ -162,13 +206,13 @@ impl DispatchReport {
             depth: 1024,
             slowdown: 10.0,
             ways: vec![
-                way("static", 800.0, 0.0, 100.0),
-                way("boxed", 2500.0, 5.0, 300.0),
-                way("inline", 1700.0, 0.0, 210.0),
-                way("poll", 1000.0, 0.0, 120.0),
-                way("sync", 790.0, 0.0, 99.0),
+                way(0, "static", 800.0, 0.0, 100.0),
+                way(1, "boxed", 2500.0, 5.0, 300.0),
+                way(2, "inline", 1700.0, 0.0, 210.0),
+                way(3, "poll", 1000.0, 0.0, 120.0),
+                way(4, "sync", 790.0, 0.0, 99.0),
             ],
-            without_layers: way("none", 600.0, 0.0, 70.0),
+            without_layers: way(5, "none", 600.0, 0.0, 70.0),
             left_out: Vec::new(),
         }
     }
@@ -182,15 +226,43 @@ mod tests {
     fn the_layers_are_what_is_gone_without_them() {
         let report = DispatchReport::made_up();
         let boxed = report.way("boxed").unwrap();
-        assert!((report.layers_ns(boxed) - 230.0).abs() < 1e-9);
+        assert!((report.layers_ns(boxed).value - 230.0).abs() < 1e-9);
         assert_eq!(report.layers_instructions(boxed), Some(1900.0));
-        assert!((boxed.budget_share - 0.075).abs() < 1e-9);
+        assert!((boxed.budget_share - 0.075_25).abs() < 1e-9);
+        let ratio = report.layers_ratio(boxed, report.way("poll").unwrap()).unwrap();
+        assert!((ratio.value - 4.6).abs() < 1e-9 && ratio.against(1.0) == Side::Above, "{ratio:?}");
+    }
+
+    fn at(stack_ns: &[f64]) -> AtSize {
+        let repetition = |ns: &f64| Repetition { ns_per_packet: *ns, stack_ns_per_packet: *ns };
+        AtSize::new(64, 10.0, stack_ns.iter().map(repetition).collect())
     }
 
     #[test]
     fn a_gigabit_of_small_frames_leaves_704_ns_each() {
-        let at = |ns| AtSize::new(64, 10.0, vec![Repetition { ns_per_packet: ns, stack_ns_per_packet: ns }]);
-        assert!(at(70.4).holds_gigabit && !at(70.5).holds_gigabit);
-        assert_eq!(at(70.4).gigabit_packets_per_second.round() as u64, 1_420_455);
+        assert_eq!((at(&[70.3; 6]).holds_gigabit, at(&[70.5; 6]).holds_gigabit), (Some(true), Some(false)));
+        assert_eq!(at(&[70.4; 6]).gigabit_packets_per_second.round() as u64, 1_420_455);
+    }
+
+    #[test]
+    fn a_spread_about_the_threshold_does_not_say_whether_a_gigabit_is_held() {
+        // The median is below 70.4 ns here, and above it there: neither says anything.
+        for shift in [0.0, 14.0] {
+            let noisy = [31.0, 55.0, 58.0, 61.0, 62.0, 69.0, 71.0, 90.0, 331.0].map(|ns| ns + shift);
+            assert_eq!(at(&noisy).holds_gigabit, None, "{shift}");
+        }
+        // One repetition that is far off changes nothing, and five are too few.
+        assert_eq!(at(&[31.0, 50.0, 51.0, 52.0, 53.0, 54.0, 55.0, 56.0, 331.0]).holds_gigabit, Some(true));
+        assert_eq!(at(&[50.0; 5]).holds_gigabit, None);
+    }
+
+    #[test]
+    fn ratios_of_layers_that_are_lost_in_noise_do_not_exist() {
+        let wild = [0.0, 60.0, -55.0, 80.0, -70.0, 20.0, -35.0, 45.0, -60.0];
+        let report = DispatchReport::with_noise(&[0.0; 9], &wild);
+        let [boxed, poll] = ["boxed", "poll"].map(|name| report.way(name).unwrap());
+        assert_eq!(report.layers_ns(poll).against(0.0), Side::Unknown, "{:?}", report.layers_ns(poll));
+        assert_eq!(report.layers_ratio(boxed, poll), None);
+        assert_eq!(report.layers_ns(boxed).against(0.0), Side::Above);
     }
 }

@@ -1,7 +1,12 @@
 //! What the figures say, in sentences.
 
+use shared::report::median::{FEWEST, Median, Side};
+
 use super::DispatchReport;
 use super::report::Way;
+
+/// What is said where an interval does not decide.
+pub(super) const TOO_NOISY: &str = "too noisy to say";
 
 /// A line for each comparison that the question is about.
 pub(super) fn sentences(report: &DispatchReport) -> Vec<String> {
@@ -18,18 +23,94 @@ pub(super) fn sentences(report: &DispatchReport) -> Vec<String> {
     lines
 }
 
-fn against(report: &DispatchReport, way: &Way, fixed: &Way, boxed: &Way) -> String {
-    let times = |whole: f64, part: f64| if part > 0.0 { format!("{:.2}", whole / part) } else { "no".to_owned() };
-    let instructions = match (report.layers_instructions(boxed), report.layers_instructions(way)) {
-        (Some(boxed), Some(way)) => format!(" and {} times in instructions", times(boxed, way)),
-        _ => String::new(),
+/// What helps where noise left a question open.
+pub(super) fn remedy(report: &DispatchReport) -> String {
+    let counts = match report.without_layers.instructions_per_packet {
+        Some(_) => "instructions are counted, and do not depend on it",
+        None => "instructions, which valgrind counts, do not depend on it",
     };
     format!(
-        "{}: {} allocations a packet, {} times static from end to end; its layers are cheaper than boxed by {} times \
-         in time of the stack{instructions}.",
+        "Where it is {TOO_NOISY}, the interval of the median at 95 % holds both answers, or there is none, which takes \
+         {FEWEST} repetitions: more --repetitions, a longer --time or an idle machine help; {counts}."
+    )
+}
+
+fn against(report: &DispatchReport, way: &Way, fixed: &Way, boxed: &Way) -> String {
+    let whole = way.times(fixed);
+    format!(
+        "{}: {} allocations a packet; from end to end {:.2} times static ({}); {}{}.",
         way.name,
         way.allocations_per_packet,
-        times(way.ns_per_packet, fixed.ns_per_packet),
-        times(report.layers_ns(boxed), report.layers_ns(way)),
+        whole.value,
+        decided(&whole),
+        layers_in_time(report, way, boxed),
+        layers_in_instructions(report, way, boxed),
     )
+}
+
+fn layers_in_time(report: &DispatchReport, way: &Way, boxed: &Way) -> String {
+    let ratio = report.layers_ratio(boxed, way);
+    let than = match ratio.map(|ratio| ratio.against(1.0)) {
+        Some(Side::Above) => "faster",
+        Some(Side::Below) => "slower",
+        Some(Side::Unknown) | None => return format!("whether its layers are faster than boxed ones is {TOO_NOISY}"),
+    };
+    let ratio = ratio.map(|ratio| format!("{:.2} times the time ({ratio})", ratio.value)).unwrap_or_default();
+    format!("its layers are {than} than boxed ones, which take {ratio}")
+}
+
+/// Counted, so there is nothing to be unsure of.
+fn layers_in_instructions(report: &DispatchReport, way: &Way, boxed: &Way) -> String {
+    match (report.layers_instructions(boxed), report.layers_instructions(way)) {
+        (Some(boxed), Some(way)) if way > 0.0 => format!("; boxed ones take {:.2} times the instructions", boxed / way),
+        _ => String::new(),
+    }
+}
+
+/// The interval of a ratio, and whether it says which of the two takes longer.
+fn decided(ratio: &Median) -> String {
+    match ratio.against(1.0) {
+        Side::Above | Side::Below => ratio.to_string(),
+        Side::Unknown => format!("{ratio}: {TOO_NOISY} which takes longer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(drift: &[f64], jitter: &[f64]) -> String {
+        sentences(&DispatchReport::with_noise(drift, jitter)).join("\n")
+    }
+
+    #[test]
+    fn a_machine_that_is_nearly_idle_decides() {
+        insta::assert_snapshot!(said(&[0.0, 1.0, 60.0, 2.0, 1.5, 0.5, 2.5, 3.0, 1.0], &[0.0, 1.0, 2.0]), @"
+        static takes 1.013 times the instructions of sync.
+        inline: 0 allocations a packet; from end to end 1.91 times static (1.88 to 1.91); its layers are faster than boxed ones, which take 1.65 times the time (1.63 to 1.65); boxed ones take 1.73 times the instructions.
+        poll: 0 allocations a packet; from end to end 1.16 times static (1.16 to 1.16); its layers are faster than boxed ones, which take 4.65 times the time (4.44 to 4.71); boxed ones take 4.75 times the instructions.
+        boxed allocates 5 times a packet.
+        ");
+    }
+
+    #[test]
+    fn what_noise_hides_is_too_noisy_to_say() {
+        let wild = [0.0, 160.0, -55.0, 180.0, -70.0, 20.0, -35.0, 145.0, -60.0];
+        insta::assert_snapshot!(said(&[0.0; 9], &wild), @"
+        static takes 1.013 times the instructions of sync.
+        inline: 0 allocations a packet; from end to end 1.64 times static (0.89 to 4.59: too noisy to say which takes longer); whether its layers are faster than boxed ones is too noisy to say; boxed ones take 1.73 times the instructions.
+        poll: 0 allocations a packet; from end to end 1.02 times static (0.47 to 3.76: too noisy to say which takes longer); whether its layers are faster than boxed ones is too noisy to say; boxed ones take 4.75 times the instructions.
+        boxed allocates 5 times a packet.
+        ");
+    }
+
+    #[test]
+    fn too_few_repetitions_decide_nothing_in_time() {
+        insta::assert_snapshot!(said(&[0.0; 5], &[0.0]), @"
+        static takes 1.013 times the instructions of sync.
+        inline: 0 allocations a packet; from end to end 1.92 times static (no interval: too noisy to say which takes longer); whether its layers are faster than boxed ones is too noisy to say; boxed ones take 1.73 times the instructions.
+        poll: 0 allocations a packet; from end to end 1.17 times static (no interval: too noisy to say which takes longer); whether its layers are faster than boxed ones is too noisy to say; boxed ones take 4.75 times the instructions.
+        boxed allocates 5 times a packet.
+        ");
+    }
 }

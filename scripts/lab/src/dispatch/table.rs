@@ -3,14 +3,18 @@
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use shared::report::human;
+use shared::report::median::Median;
 
 use super::report::{DispatchReport, Way};
-use super::sentences::sentences;
+use super::sentences::{TOO_NOISY, remedy, sentences};
 
 /// What each way costs, what that means on a slower CPU, what it says, and what is missing.
 pub(crate) fn table(report: &DispatchReport) -> String {
     let mut parts = vec![costs(report), slowed(report)];
     parts.push(sentences(report).iter().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n"));
+    if parts.iter().any(|part| part.contains(TOO_NOISY)) {
+        parts.push(remedy(report));
+    }
     parts.extend(report.left_out.iter().cloned());
     parts.join("\n\n")
 }
@@ -49,13 +53,18 @@ fn costs(report: &DispatchReport) -> String {
             format!("{least:.1} .. {most:.1}"),
             format!("{:.1}", way.stack_ns()),
             human::percent(way.budget_share),
-            format!("{:.1}", report.layers_ns(way)),
+            layers(&report.layers_ns(way)),
             whole(way.instructions_per_packet),
             whole(report.layers_instructions(way)),
             format!("{}", way.allocations_per_packet),
         ]
     };
     markdown(header.map(str::to_owned).into(), report.ways.iter().chain([&report.without_layers]).map(row))
+}
+
+/// With the interval, if there is one.
+fn layers(ns: &Median) -> String {
+    if ns.interval.is_some() { format!("{:.1} ({ns:.1})", ns.value) } else { format!("{:.1}", ns.value) }
 }
 
 /// What the stack could sustain, and whether that is a gigabit.
@@ -68,7 +77,11 @@ fn slowed(report: &DispatchReport) -> String {
         .map(|at| format!("{} B ({} is a gigabit)", at.size_bytes, human::packet_rate(at.gigabit_packets_per_second)));
     let header = [title].into_iter().chain(sizes).collect();
     let row = |way: &Way| {
-        let held = |holds| if holds { "yes" } else { "no" };
+        let held = |holds| match holds {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => TOO_NOISY,
+        };
         let at = way
             .sizes
             .iter()
@@ -85,5 +98,16 @@ mod tests {
     #[test]
     fn the_tables_have_a_line_for_each_way() {
         insta::assert_snapshot!(table(&DispatchReport::made_up()));
+    }
+
+    #[test]
+    fn noise_is_named_with_what_helps() {
+        // Stacks that take 91 to 331 ns where 70.4 decide would be clear; about 70.4 they are not.
+        let noisy = DispatchReport::with_noise(&[0.0, -45.0, 40.0, -40.0, 30.0, -35.0, 231.0, 1.0, -50.0], &[0.0]);
+        let said = table(&noisy);
+        let row = said.lines().find(|line| line.starts_with("| static") && line.contains("pps")).unwrap();
+        assert!(row.contains("1 Mpps: too noisy to say"), "{row}");
+        assert!(said.contains("more --repetitions, a longer --time or an idle machine help"), "{said}");
+        assert!(!table(&DispatchReport::made_up()).contains("help"));
     }
 }

@@ -29,6 +29,8 @@ fn every_way_is_measured_and_what_cannot_be_counted_is_left_out() {
         assert!((allocations - expected).abs() < 0.01, "{way}");
         assert!(way["ns_per_packet"].as_f64().unwrap() > 0.0 && way["budget_share"].as_f64().unwrap() > 0.0);
         assert_eq!((way["instructions_per_packet"].is_null(), way["sizes"].as_array().unwrap().len()), (true, 2));
+        // One repetition has no interval, and decides nothing.
+        assert!(way["sizes"][0]["holds_gigabit"].is_null() && way["sizes"][0]["stack_ns_interval"].is_null(), "{way}");
     }
     let left_out = report["left_out"][0].as_str().unwrap();
     assert!(left_out.contains("valgrind") && left_out.contains("PATH"), "{left_out}");
