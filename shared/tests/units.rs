@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use proptest::prelude::*;
-use shared::units::{BitRate, Bytes, LinkRate, Nanos, PacketRate, Ratio, UnitError, parse_accepted};
+use shared::units::{BitRate, Bytes, LinkRate, Nanos, PacketRate, Percent, Ratio, UnitError, parse_accepted};
 
 /// Parses, or gives the message.
 fn read<T: FromStr<Err = UnitError>>(text: &str) -> Result<T, String> {
@@ -26,6 +26,9 @@ fn each_spelling_means_what_it_says() {
     assert_eq!(read("90%"), Ok(Ratio(0.9)));
     assert_eq!(read("7.3%"), Ok(Ratio(0.073)));
     assert_eq!(read("2"), Ok(Ratio(2.0)));
+    assert_eq!(read("95%"), Ok(Percent(0.95)));
+    assert_eq!(read("0.07%"), Ok(Percent(0.0007)));
+    assert_eq!(read("99.9999%"), Ok(Percent(0.999_999)));
     assert_eq!(read("unlimited"), Ok(LinkRate::Unlimited));
     assert_eq!(read("100Mbit"), Ok(LinkRate::Limited(BitRate(100_000_000))));
 }
@@ -68,6 +71,11 @@ fn every_refusal_names_the_right_spelling() {
     refuse::<PacketRate>(&mut table, &["", "250", "250k", "250K", "250KPPS", "250kp/s", "1.5pps", "-1pps", "1Gbit"]);
     refuse::<LinkRate>(&mut table, &["", "1000", "1G", "Unlimited", "fast", "0bit", "0Gbit", "-1Gbit", "1GB/s"]);
     refuse::<Ratio>(&mut table, &["", "-1", "-1%", "1e3", "inf", "NaN", "90 %", "9O%", "%", &"9".repeat(400)]);
+    refuse::<Percent>(
+        &mut table,
+        &["", "5", "1", "99.5", "0.5", "0.07", "0.95", "0", "0%", "0.0%", "-5%", "-5", "5 %"],
+    );
+    refuse::<Percent>(&mut table, &["100%", "150%", "99.99999%", "100", "1e1%", "%", "five%", &"9".repeat(400)]);
     insta::assert_snapshot!(table);
 }
 
@@ -104,7 +112,7 @@ fn survives<T: FromStr<Err = UnitError> + Display + PartialEq + Debug>(value: T)
 }
 
 /// What the message of a refusal suggests is read, and its bare number is the one that was written.
-fn heals<T: FromStr<Err = UnitError> + Display + PartialEq + Debug>(text: &str, accepted: impl Fn(&T) -> bool) {
+fn heals<T: FromStr<Err = UnitError> + Debug>(text: &str, accepted: impl Fn(&T) -> bool) {
     let Err(error) = text.parse::<T>() else { return };
     let said = error.to_string();
     for suggestion in error.suggestions() {
@@ -163,6 +171,7 @@ proptest! {
         heals::<PacketRate>(&text, |rate| rate.0 > 0);
         heals::<LinkRate>(&text, |_| true);
         heals::<Ratio>(&text, |_| true);
+        heals::<Percent>(&text, |share| share.0 > 0.0 && share.0 < 1.0);
         if let Err(error) = text.parse::<Nanos>()
             && let Some(narrowed) = error.suggesting(|spelling| read::<Nanos>(spelling).is_ok_and(|time| time.0 >= least))
         {

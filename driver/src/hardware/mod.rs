@@ -33,6 +33,13 @@ pub enum Service {
     Exponential,
 }
 
+impl Service {
+    /// Whether it depends on the seed.
+    pub fn is_random(self) -> bool {
+        self == Self::Exponential
+    }
+}
+
 /// What hardware to model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {

@@ -68,6 +68,23 @@ mod tests {
     }
 
     #[test]
+    fn an_app_is_random_exactly_if_its_arrivals_depend_on_the_seed() {
+        for (spec, random) in [
+            ("bulk:burst=8", false),
+            ("cbr:load=0.37", false),
+            ("poisson:load=0.37", true),
+            ("onoff:rate=10kpps,on=3ms", false),
+            ("onoff:rate=10kpps,on=3ms,distribution=exponential", true),
+            ("reqresp:think=1ms", false),
+            ("reqresp:think=1ms,distribution=exponential", true),
+            ("reqresp:distribution=exponential", false),
+        ] {
+            assert_eq!(spec.parse::<AppSpec>().unwrap().is_random(), random, "{spec}");
+            assert_eq!(digest(5, &[spec]) != digest(6, &[spec]), random, "{spec}");
+        }
+    }
+
+    #[test]
     fn sizes_and_think_times_count() {
         assert_ne!(digest(1, &["bulk"]), digest(1, &["bulk:size=22B"]));
         let think = "reqresp:think=1ms,distribution=exponential";

@@ -1,7 +1,7 @@
 //! What tables say of a run: each figure with its name, and how it is read from a report.
 
 use serde_json::Value as Json;
-use shared::report::{Ending, RunReport, human};
+use shared::report::{Ending, EstimateReport, RunReport, human};
 
 /// One column, or one row.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +76,7 @@ const ACCEPTED: Figure = figure("accepted", "accepted", |run| Value::Count(run.t
 const REFUSED: Figure = figure("refused", "refused", |run| Value::Count(run.totals.refused));
 const DELIVERED: Figure = figure("delivered", "delivered", |run| Value::Count(run.totals.delivered));
 const DROPPED: Figure = figure("dropped", "dropped", |run| Value::Count(run.totals.dropped));
-const LOSS: Figure = figure("loss_ratio", "loss", |run| Value::Share(run.totals.loss_ratio));
+const LOSS: Figure = figure("loss_ratio", "loss", |run| Value::Share(loss(run)));
 const GOODPUT: Figure = figure("bits_per_second", "goodput", |run| Value::BitRate(run.rate.bits_per_second));
 const SOJOURN_P50: Figure = figure("sojourn_p50_ns", "p50 from acceptance", |run| sojourn(run, run.sojourn_ns.p50));
 const SOJOURN_P99: Figure = figure("sojourn_p99_ns", "p99 from acceptance", |run| sojourn(run, run.sojourn_ns.p99));
@@ -158,9 +158,9 @@ pub(crate) const EXACT: [Figure; 46] = [
     figure("in_flight", "in flight", |run| Value::Count(run.totals.in_flight)),
     figure("lost", "lost", |run| Value::Count(run.totals.lost)),
     LOSS,
-    figure("packets_per_second", "rate", |run| Value::PacketRate(run.rate.packets_per_second)),
+    figure("packets_per_second", "rate", |run| Value::PacketRate(rate(run))),
     GOODPUT,
-    figure("sojourn_mean_ns", "mean from acceptance", |run| time(run.sojourn_ns.count, run.sojourn_ns.mean)),
+    figure("sojourn_mean_ns", "mean from acceptance", |run| time(run.sojourn_ns.count, sojourn_mean(run))),
     SOJOURN_P50,
     SOJOURN_P99,
     SOJOURN_P999,
@@ -196,6 +196,28 @@ fn setting(settings: &Json, name: &str) -> Value {
 
 fn time(count: u64, nanos: f64) -> Value {
     if count == 0 { Value::None } else { Value::Time(nanos) }
+}
+
+/// The estimate of a run that was repeated: its own counts are those of one seed among several. A model may count a
+/// loss or a time otherwise than the column that it would stand in; then the column is the run's.
+fn estimate(run: &RunReport, column_is: &str) -> Option<EstimateReport> {
+    let measured = run.theory.as_ref().map(|theory| &theory.measured);
+    let alike =
+        measured.is_none_or(|measured| [&measured.loss_is, &measured.sojourn_is].iter().any(|is| *is == column_is));
+    run.estimate.filter(|estimate| estimate.replications > 1 && alike)
+}
+
+fn loss(run: &RunReport) -> f64 {
+    estimate(run, "dropped / accepted").map_or(run.totals.loss_ratio, |estimate| estimate.loss_ratio.mean)
+}
+
+fn sojourn_mean(run: &RunReport) -> f64 {
+    estimate(run, "from acceptance").map_or(run.sojourn_ns.mean, |estimate| estimate.sojourn_mean_ns.mean)
+}
+
+fn rate(run: &RunReport) -> f64 {
+    let estimate = run.estimate.filter(|estimate| estimate.replications > 1);
+    estimate.map_or(run.rate.packets_per_second, |estimate| estimate.packets_per_second.mean)
 }
 
 fn sojourn(run: &RunReport, nanos: u64) -> Value {

@@ -19,6 +19,14 @@ impl Display for RunReport {
 impl RunReport {
     fn write(&self, out: &mut String) -> Result {
         self.write_setup(out)?;
+        if self.is_repeated() {
+            // One loss, one rate, one mean: those of all runs. The counts are those of a single one.
+            self.write_balance(out)?;
+            self.write_theory(out)?;
+            let counts = format!("of seed {}, one of these runs, are in the JSON report", self.seed);
+            line(out, "Counts", counts)?;
+            return self.write_warnings(out);
+        }
         self.write_ledger(out)?;
         self.write_times(out)?;
         self.write_theory(out)?;
@@ -26,12 +34,26 @@ impl RunReport {
         self.write_below(out)?;
         self.budget.iter().try_for_each(|budget| write!(out, "{budget}"))?;
         self.write_apps(out)?;
+        self.write_warnings(out)
+    }
+
+    /// Whether the result is an estimate over several runs.
+    fn is_repeated(&self) -> bool {
+        self.estimate.is_some_and(|estimate| estimate.replications > 1)
+    }
+
+    fn write_warnings(&self, out: &mut String) -> Result {
         self.warnings.iter().try_for_each(|warning| line(out, "Warning", plain(&warning.text)))
     }
 
     /// How it ended, and what it was.
     fn write_setup(&self, out: &mut String) -> Result {
-        let span = format!("after {} of {} time", human::time(self.elapsed_ns as f64), plain(&self.clock));
+        let span = match self.estimate {
+            Some(estimate) if self.is_repeated() => {
+                format!("{} times, in {} time", human::count(estimate.replications), plain(&self.clock))
+            }
+            _ => format!("after {} of {} time", human::time(self.elapsed_ns as f64), plain(&self.clock)),
+        };
         let ending = match &self.ending {
             Ending::Finished => format!("finished {span}"),
             Ending::Interrupted => format!("interrupted {span}; the results are partial"),
@@ -62,15 +84,20 @@ impl RunReport {
             "Host",
             format!("{name}, kernel {kernel}, {cpu}, CPUs {}, git {}", host.cpus, plain(&host.git_revision)),
         )?;
+        if self.is_repeated() {
+            return Ok(());
+        }
         line(out, "Seed", format!("{}, arrivals {}", self.seed, plain(&self.arrivals_digest)))
+    }
+
+    fn write_balance(&self, out: &mut String) -> Result {
+        line(out, "Ledger", if self.ledger.balanced { "balanced" } else { "DOES NOT BALANCE" })?;
+        self.ledger.violations.iter().try_for_each(|violation| line(out, "", plain(violation)))
     }
 
     /// What became of the packets.
     fn write_ledger(&self, out: &mut String) -> Result {
-        line(out, "Ledger", if self.ledger.balanced { "balanced" } else { "DOES NOT BALANCE" })?;
-        for violation in &self.ledger.violations {
-            line(out, "", plain(violation))?;
-        }
+        self.write_balance(out)?;
         let totals = &self.totals;
         let loss = format!("loss {} of the accepted", human::percent(totals.loss_ratio));
         let drops = if self.drops.is_empty() { loss } else { format!("{loss}: {}", reasons(&self.drops)) };
@@ -105,8 +132,8 @@ impl RunReport {
 
     /// What theory says of them.
     fn write_theory(&self, out: &mut String) -> Result {
-        self.theory.iter().try_for_each(|theory| write!(out, "{theory}"))?;
-        self.estimate.iter().try_for_each(|estimate| write!(out, "{estimate}"))
+        self.estimate.iter().try_for_each(|estimate| write!(out, "{estimate}"))?;
+        self.theory.iter().try_for_each(|theory| write!(out, "{theory}"))
     }
 
     /// Who waited.

@@ -49,12 +49,42 @@ pub struct TheoryReport {
     pub admitted: Option<u64>,
     /// The same figures of the run.
     pub measured: MeasuredReport,
-    /// Whether all figures agree; nothing if there was a single run, which cannot tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Whether measurement and prediction agree; nothing if there was a single run of random packets, which
+    /// cannot tell.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// The same as yes or no; nothing if the verdict is unknown.
+    #[serde(default)]
     pub agrees: Option<bool>,
+    /// How the verdict allows for chance; nothing if nothing was random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<JudgedReport>,
     /// In words, which figures agree and which do not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+}
+
+/// Whether a measurement agrees with a prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Each figure supports its prediction.
+    Yes,
+    /// At least one contradicts it.
+    No,
+    /// None contradicts it, and at least one is not known well enough to support it.
+    Unknown,
+}
+
+/// How a verdict over several figures allows for chance.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct JudgedReport {
+    /// How many figures were judged.
+    pub figures: u32,
+    /// The level of all of them together.
+    pub joint_level: f64,
+    /// The level at which each was judged, so that all hold together (Bonferroni).
+    pub level: f64,
 }
 
 /// Measured figures, and which of a report's they are.
@@ -64,6 +94,9 @@ pub struct MeasuredReport {
     pub loss_is: String,
     /// Since when a packet is in the model's system: `from acceptance`, or `from intended time`.
     pub sojourn_is: String,
+    /// When counting began, after the start of the run.
+    #[serde(default)]
+    pub since_ns: u64,
     /// Measured loss.
     pub loss_ratio: f64,
     /// Measured mean time in the system.
@@ -78,16 +111,22 @@ pub struct MeasuredReport {
 /// Means over independent runs of the same setting, with the half-widths of their intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EstimateReport {
-    /// The level at which all intervals hold together.
+    /// The level of each interval.
     pub level: f64,
-    /// The half-width that was asked for, relative to the mean.
-    pub precision: f64,
+    /// The half-width that was asked for, relative to the mean; nothing if a number of runs was.
+    pub precision: Option<f64>,
+    /// Whether anything in the runs is random. If not, there was one run, and every other is the same.
+    #[serde(default = "random")]
+    pub random: bool,
     /// How many runs there were.
     pub replications: u64,
     /// The seed of the first.
     pub first_seed: u64,
     /// The seed of the last; those between were all used, and no other.
     pub last_seed: u64,
+    /// Packets that the loss is a share of, in all runs together.
+    #[serde(default)]
+    pub packets: u64,
     /// Loss.
     pub loss_ratio: FigureReport,
     /// Mean time in the system.
@@ -96,19 +135,36 @@ pub struct EstimateReport {
     pub packets_per_second: FigureReport,
 }
 
+/// Earlier versions repeated every run as if it were.
+fn random() -> bool {
+    true
+}
+
 /// A mean over runs.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct FigureReport {
     /// The mean.
     pub mean: f64,
-    /// The true mean is within this of it.
-    pub half_width: f64,
+    /// The true mean is within this of it, at the level. Nothing if all runs gave the same: that is no interval
+    /// of no width.
+    pub half_width: Option<f64>,
+    /// If none of the packets met what the figure counts: at the level, its true share is below this,
+    /// provided that packets are independent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<f64>,
 }
 
 impl FigureReport {
-    /// For people, with `form` for either number.
-    fn shown(&self, form: fn(f64) -> String) -> String {
-        format!("{} +- {}", form(self.mean), form(self.half_width))
+    /// For people, with `form` for each number; `packets` is what a share is of.
+    fn shown(&self, form: fn(f64) -> String, packets: u64) -> String {
+        let mean = form(self.mean);
+        match (self.half_width, self.below) {
+            (Some(half_width), _) => format!("{mean} +- {}", form(half_width)),
+            (None, Some(bound)) => {
+                format!("below {} if drops are independent (none of {})", form(bound), human::count(packets))
+            }
+            (None, None) => format!("{mean} in each run: no spread, so no interval"),
+        }
     }
 }
 
@@ -116,7 +172,11 @@ impl FigureReport {
 impl Display for TheoryReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let (measured, mut out) = (&self.measured, String::new());
-        line(&mut out, "Theory", &self.model)?;
+        let since = match measured.since_ns {
+            0 => String::new(),
+            since => format!(", measured from {} on", human::time(since as f64)),
+        };
+        line(&mut out, "Theory", format!("{}{since}", self.model))?;
         let share = |ratio: f64| match ratio {
             // What no run would ever meet.
             0.0..1e-6 if ratio > 0.0 => "almost none".to_owned(),
@@ -143,6 +203,22 @@ impl Display for TheoryReport {
         for finding in &self.findings {
             line(&mut out, "", finding)?;
         }
+        if let Some(verdict) = self.verdict {
+            let says = match verdict {
+                Verdict::Yes => "yes",
+                Verdict::No => "no",
+                Verdict::Unknown => "unknown: the figures are not known well enough to tell",
+            };
+            let how = match self.judged {
+                Some(JudgedReport { figures, joint_level, level }) => format!(
+                    "{figures} figures, each judged at {} so that all hold together at {} (Bonferroni)",
+                    human::percent(level),
+                    human::percent(joint_level)
+                ),
+                None => "nothing is random, so there is no chance to allow for".to_owned(),
+            };
+            line(&mut out, "  agrees", format!("{says}; {how}"))?;
+        }
         f.write_str(&out)
     }
 }
@@ -151,16 +227,23 @@ impl Display for TheoryReport {
 impl Display for EstimateReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let mut out = String::new();
-        let Self { replications, first_seed, last_seed, level, precision, .. } = self;
-        let (level, asked) = (human::percent(*level), human::percent(*precision));
-        let runs = format!("{} runs, seeds {first_seed} to {last_seed}", human::count(*replications));
-        line(&mut out, "Estimate", format!("{runs}, joint level {level}, asked for +- {asked} of each mean"))?;
-        let rows = [
-            ["  loss".to_owned(), self.loss_ratio.shown(human::percent)],
-            ["  mean time".to_owned(), self.sojourn_mean_ns.shown(human::time)],
-            ["  delivered".to_owned(), self.packets_per_second.shown(human::packet_rate)],
-        ];
-        table(&mut out, &rows.map(Vec::from))?;
+        let Self { replications, first_seed, last_seed, packets, .. } = *self;
+        if !self.random {
+            line(&mut out, "Estimate", "one run: nothing in it is random, so it is the same under every seed")?;
+            return f.write_str(&out);
+        }
+        let asked = self.precision.map(|asked| format!(", asked for +- {} of each mean", human::percent(asked)));
+        let runs = format!("{} runs, seeds {first_seed} to {last_seed}", human::count(replications));
+        let level = human::percent(self.level);
+        line(&mut out, "Estimate", format!("{runs}, each interval at {level}{}", asked.unwrap_or_default()))?;
+        // The notes are long, and need no column.
+        for (label, shown) in [
+            ("loss", self.loss_ratio.shown(human::percent, packets)),
+            ("mean time", self.sojourn_mean_ns.shown(human::time, packets)),
+            ("delivered", self.packets_per_second.shown(human::packet_rate, packets)),
+        ] {
+            line(&mut out, &format!("  {label}"), shown)?;
+        }
         f.write_str(&out)
     }
 }

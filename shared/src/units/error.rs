@@ -18,6 +18,8 @@ pub enum Quantity {
     LinkRate,
     /// [`Ratio`](super::Ratio).
     Ratio,
+    /// [`Percent`](super::Percent).
+    Percentage,
 }
 
 /// A text that is no quantity. Each message names the text, the quantity and the right spelling.
@@ -156,6 +158,7 @@ impl Quantity {
             Self::PacketRate => "a number and one of pps, kpps, Mpps or Gpps, such as 250kpps",
             Self::LinkRate => "a rate above zero, such as 1Gbit, or unlimited",
             Self::Ratio => "a share, such as 0.9 or 90%",
+            Self::Percentage => "a number above 0 and below 100, and %, such as 5%",
         }
     }
 }
@@ -169,6 +172,7 @@ impl fmt::Display for Quantity {
             Self::PacketRate => "a packet rate",
             Self::LinkRate => "a link rate",
             Self::Ratio => "a ratio",
+            Self::Percentage => "a percentage",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Ratios: loads, shares, probabilities.
+//! Ratios, which may exceed 1: loads.
 
 use std::fmt;
 use std::str::FromStr;

@@ -7,9 +7,9 @@ use serde_json::json;
 use shared::exec::IdleStats;
 use shared::report::{
     AppReport, BlockedReport, BudgetReport, ConfigReport, Doorbells, DriverReport, Ending, EstimateReport,
-    FigureReport, HardwareReport, HostReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport, RUN_SCHEMA,
-    RateReport, RingReport, RoomBudget, RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
-    WakesReport, WakeupsReport, Warning, WarningCode,
+    FigureReport, HardwareReport, HostReport, JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport,
+    RUN_SCHEMA, RateReport, RingReport, RoomBudget, RunReport, Sample, StageReport, SteadyReport, Summary,
+    TheoryReport, Totals, Verdict, WakesReport, WakeupsReport, Warning, WarningCode,
 };
 use shared::units::Nanos;
 
@@ -125,7 +125,7 @@ pub(crate) fn interrupted() -> RunReport {
 
 /// Several runs in virtual time, and a model that fits them.
 pub(crate) fn estimated() -> RunReport {
-    let figure = |mean, half_width| FigureReport { mean, half_width };
+    let figure = |mean, half_width| FigureReport { mean, half_width: Some(half_width), below: None };
     RunReport {
         clock: "virtual".to_owned(),
         steady: Some(SteadyReport { after_ns: 500_000_000, offered: 365_432, ..SteadyReport::default() }),
@@ -138,20 +138,25 @@ pub(crate) fn estimated() -> RunReport {
             measured: MeasuredReport {
                 loss_is: "dropped / accepted".to_owned(),
                 sojourn_is: "from acceptance".to_owned(),
+                since_ns: 500_000_000,
                 loss_ratio: 0.071_345,
                 sojourn_mean_ns: 48_987.6,
                 packets_per_second: 67_890.1,
                 admitted: None,
             },
+            verdict: Some(Verdict::Yes),
             agrees: Some(true),
+            judged: Some(JudgedReport { figures: 3, joint_level: 0.95, level: 1.0 - 0.05 / 3.0 }),
             findings: vec!["loss ratio 0.071345 agrees with 0.070271 of M/M/1/K".to_owned()],
         }),
         estimate: Some(EstimateReport {
-            level: 0.999,
-            precision: 0.01,
+            level: 0.95,
+            precision: Some(0.01),
+            random: true,
             replications: 23,
             first_seed: 17,
             last_seed: 39,
+            packets: 4_567_890,
             loss_ratio: figure(0.071_345, 0.000_654),
             sojourn_mean_ns: figure(48_987.6, 321.9),
             packets_per_second: figure(67_890.1, 76.54),

@@ -115,6 +115,16 @@ impl AppSpec {
         }
     }
 
+    /// Whether what it sends depends on the seed.
+    pub fn is_random(&self) -> bool {
+        match self.traffic {
+            Traffic::Bulk { .. } | Traffic::Open { process: Process::Cbr, .. } => false,
+            Traffic::Open { process: Process::Poisson, .. } => true,
+            Traffic::Open { process: Process::OnOff(phases), .. } => phases.shape == Shape::Exponential,
+            Traffic::ReqResp { think, shape } => shape == Shape::Exponential && think > Nanos::ZERO,
+        }
+    }
+
     /// When it sends.
     pub fn traffic(&self) -> Traffic {
         self.traffic

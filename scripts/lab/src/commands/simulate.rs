@@ -4,21 +4,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
-use lab::simulate::{Only, Precision, Scenario, replicate, simulate, theory_of};
+use lab::simulate::{DEFAULT_PRECISION, Only, Repeat, Scenario, replicate, simulate, theory_of};
 use netstack::process::Args as StackArgs;
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use shared::exit::{Status, say};
-use shared::report::{JsonTarget, RunReport};
+use shared::report::{JsonTarget, RunReport, Verdict};
 use shared::settings::{Common, Meeting, Output, Waiting};
-use shared::units::{Nanos, Ratio};
+use shared::units::{Nanos, Percent};
 
 use super::Failure;
 use crate::cli::Sides;
 use crate::flags::Given;
 use crate::replay::replay_with;
-
-/// How well means shall be known, if only the theory is asked for.
-const ASSERTED: Ratio = Ratio(0.01);
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
@@ -48,18 +45,24 @@ pub(crate) struct SimulateArgs {
     warmup: Option<Nanos>,
 
     /// Repeat under the seeds that follow until each mean is known this well, such as 1%.
-    #[arg(long, env = "PUSHBACK_PRECISION", value_name = "RATIO")]
-    precision: Option<Ratio>,
+    #[arg(long, env = "PUSHBACK_PRECISION", value_name = "PERCENT")]
+    precision: Option<Percent>,
 
-    /// The confidence with which all intervals hold together.
-    #[arg(long, env = "PUSHBACK_LEVEL", value_name = "RATIO", default_value = "0.999")]
-    level: Ratio,
+    /// Repeat under the seeds that follow, so many runs in all, however well the means are known then.
+    #[arg(long, env = "PUSHBACK_REPETITIONS", value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
+    repetitions: Option<u64>,
+
+    /// The confidence with which the interval of each figure holds.
+    #[arg(long, env = "PUSHBACK_LEVEL", value_name = "PERCENT", default_value = "95%")]
+    level: Percent,
 
     /// Give up after so many runs, and say so.
     #[arg(long, env = "PUSHBACK_MAX_REPLICATIONS", value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(2..))]
     max_replications: u64,
 
-    /// Fail if theory disagrees. Repeats as --precision does, to 1% if that is not given.
+    /// Fail if theory disagrees. Repeats as --precision does, to 1% if neither that nor --repetitions is given.
+    ///
+    /// Each figure is judged at a higher level than --level, so that all of them hold together at --level.
     #[arg(long, env = "PUSHBACK_ASSERT_THEORY")]
     assert_theory: bool,
 }
@@ -89,6 +92,17 @@ impl SimulateArgs {
             },
         }
     }
+
+    /// How often to repeat, if that is asked for.
+    fn repeat(&self) -> Option<Repeat> {
+        let runs = self.repetitions;
+        let precision = match self.precision {
+            Some(precision) => Some(precision.0),
+            None => (self.assert_theory && runs.is_none()).then_some(DEFAULT_PRECISION),
+        };
+        let asked = precision.is_some() || runs.is_some();
+        asked.then_some(Repeat { level: self.level.0, precision, runs, at_most: self.max_replications })
+    }
 }
 
 /// Simulates, reports, and says what to exit with.
@@ -102,12 +116,8 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
         scenario.fit()?;
     }
     let sink = json.map(JsonTarget::open).transpose()?;
-    let precision = args.precision.or(args.assert_theory.then_some(ASSERTED));
-    let report = match precision {
-        Some(half_width) => {
-            let (level, at_most) = (args.level.0, args.max_replications);
-            replicate(&scenario, Precision { level, half_width: half_width.0, at_most })?.report
-        }
+    let report = match args.repeat() {
+        Some(repeat) => replicate(&scenario, repeat)?.report,
         None => {
             let mut report = simulate(&scenario)?;
             report.theory = theory_of(&report);
@@ -121,10 +131,10 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
 }
 
 fn status(report: &RunReport, assert_theory: bool) -> Status {
-    let agrees = report.theory.as_ref().and_then(|theory| theory.agrees);
+    let verdict = report.theory.as_ref().and_then(|theory| theory.verdict);
     if !report.ledger.balanced {
         Status::Unbalanced
-    } else if assert_theory && agrees != Some(true) {
+    } else if assert_theory && verdict == Some(Verdict::No) {
         Status::Failed
     } else {
         Status::Fine

@@ -1,13 +1,13 @@
 //! Theory beside a run: prediction and measurement in the same words and units.
 
 use netstack::process::Args as StackArgs;
-use shared::report::{EstimateReport, MeasuredReport, RunReport, TheoryReport};
+use shared::report::{JudgedReport, MeasuredReport, RunReport, TheoryReport, Verdict};
 use shared::units::Nanos;
 
 use super::Only;
-use crate::theory::agreement::{Comparison, Finding, Tolerance, compare_one};
+use crate::theory::agreement::{Comparison, Evidence, Finding, compare};
 use crate::theory::applies::{Entry, Fit, Loss, fit};
-use crate::theory::estimate::Interval;
+use crate::theory::estimate::{Replications, bonferroni};
 use crate::theory::{Model, ParameterError, Prediction, dd1k};
 
 /// Bias that is allowed beside chance: what is under way when counting begins and ends is counted on
@@ -17,6 +17,8 @@ const SLACK: f64 = 0.005;
 /// The three figures that models predict, of one run or over several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Figures {
+    /// Packets that the loss is a share of.
+    pub(super) packets: u64,
     pub(super) loss_ratio: f64,
     pub(super) sojourn_mean_ns: f64,
     pub(super) packets_per_second: f64,
@@ -27,18 +29,18 @@ impl Figures {
     pub(super) fn of(report: &RunReport, loss: Loss, entry: Entry) -> Self {
         let (totals, whole) = (&report.totals, report.steady.is_none());
         let steady = report.steady.unwrap_or_default();
-        let pick = |all: u64, since: u64| if whole { all } else { since } as f64;
-        let ratio = |part: f64, of: f64| if of == 0.0 { 0.0 } else { part / of };
-        let loss_ratio = match loss {
-            Loss::Dropped => ratio(pick(totals.dropped, steady.dropped), pick(totals.accepted, steady.accepted)),
-            Loss::Refused => ratio(pick(totals.refused, steady.refused), pick(totals.offered, steady.offered)),
+        let pick = |all: u64, since: u64| if whole { all } else { since };
+        let (lost, packets) = match loss {
+            Loss::Dropped => (pick(totals.dropped, steady.dropped), pick(totals.accepted, steady.accepted)),
+            Loss::Refused => (pick(totals.refused, steady.refused), pick(totals.offered, steady.offered)),
         };
         let (all, since) = match entry {
             Entry::Accepted => (report.sojourn_ns.mean, steady.sojourn_mean_ns),
             Entry::Intended => (report.latency_ns.mean, steady.latency_mean_ns),
         };
         Self {
-            loss_ratio,
+            packets,
+            loss_ratio: if packets == 0 { 0.0 } else { lost as f64 / packets as f64 },
             sojourn_mean_ns: if whole { all } else { since },
             packets_per_second: if whole { report.rate.packets_per_second } else { steady.packets_per_second },
         }
@@ -83,12 +85,15 @@ pub(super) fn beside(fit: &Fit, prediction: &Prediction, figures: Figures, repor
         measured: MeasuredReport {
             loss_is: loss_is.to_owned(),
             sojourn_is: sojourn_is.to_owned(),
+            since_ns: report.steady.map_or(0, |steady| steady.after_ns),
             loss_ratio: figures.loss_ratio,
             sojourn_mean_ns: figures.sojourn_mean_ns,
             packets_per_second: figures.packets_per_second,
             admitted: admitted.map(|_| report.totals.offered - lost),
         },
+        verdict: None,
         agrees: None,
+        judged: None,
         findings: Vec::new(),
     }
 }
@@ -105,33 +110,79 @@ fn admitted(fit: &Fit, offered: u64) -> Option<u64> {
     }
 }
 
-/// Holds `theory` against the intervals in `estimate`, and says in it what follows.
+/// One figure over all runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample<'a> {
+    pub(super) name: &'static str,
+    pub(super) runs: &'a Replications,
+    /// If it is a share: of how many packets, in all runs together.
+    pub(super) share_of: Option<u64>,
+}
+
+/// How to judge.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Whether anything is random.
+    pub(super) random: bool,
+    /// The level at which all figures are judged together.
+    pub(super) level: f64,
+    /// The half-width, relative to the mean, at which a mean is known well enough to support a prediction. It is
+    /// that of the interval at `level` for one figure alone, which is what the estimate prints.
+    pub(super) precision: f64,
+}
+
+/// Holds `theory` against what the runs say of its three figures, and says in it what follows.
 ///
 /// # Errors
-/// [`ParameterError`] if the precision that was asked for is none.
+/// [`ParameterError`] if the level is none.
 pub(super) fn judge(
     theory: &mut TheoryReport,
     model: &'static str,
-    estimate: &EstimateReport,
+    samples: [Sample<'_>; 3],
+    terms: Terms,
 ) -> Result<(), ParameterError> {
-    let tolerance = Tolerance::new(SLACK, estimate.precision)?;
-    let interval = |figure: shared::report::FigureReport| Interval {
-        mean: figure.mean,
-        half_width: figure.half_width,
-        level: estimate.level,
-        count: estimate.replications,
-    };
-    let one = |figure, predicted, measured| compare_one(model, figure, predicted, interval(measured), tolerance);
-    let comparisons: [Comparison; 3] = [
-        one("loss ratio", theory.loss_ratio, estimate.loss_ratio),
-        one("mean time in ns", theory.sojourn_mean_ns, estimate.sojourn_mean_ns),
-        one("packets per second", theory.packets_per_second, estimate.packets_per_second),
-    ];
-    let exact = theory.admitted == theory.measured.admitted;
-    theory.agrees = Some(exact && comparisons.iter().all(|comparison| comparison.finding == Finding::Agrees));
+    let predicted = [theory.loss_ratio, theory.sojourn_mean_ns, theory.packets_per_second];
+    let figures = samples.len() as u32;
+    let each = bonferroni(terms.level, figures)?;
+    let mut comparisons = Vec::new();
+    for (sample, predicted) in samples.iter().zip(predicted) {
+        let evidence = sample.evidence(terms, each)?;
+        comparisons.push(compare(model, sample.name, predicted, evidence, SLACK)?);
+    }
     theory.findings = comparisons.iter().map(Comparison::to_string).collect();
+    let exact = theory.admitted == theory.measured.admitted;
     if !exact {
         theory.findings.push("the count of admitted packets differs, and must not".to_owned());
     }
+    let found = |finding| comparisons.iter().any(|comparison| comparison.finding == finding);
+    let verdict = match (!exact || found(Finding::Differs), found(Finding::Unknown)) {
+        (true, _) => Verdict::No,
+        (false, true) => Verdict::Unknown,
+        (false, false) => Verdict::Yes,
+    };
+    theory.verdict = Some(verdict);
+    theory.agrees = match verdict {
+        Verdict::Yes => Some(true),
+        Verdict::No => Some(false),
+        Verdict::Unknown => None,
+    };
+    theory.judged = terms.random.then_some(JudgedReport { figures, joint_level: terms.level, level: each });
     Ok(())
+}
+
+impl Sample<'_> {
+    /// What the runs say of it, at the level `each`.
+    fn evidence(&self, terms: Terms, each: f64) -> Result<Evidence, ParameterError> {
+        let runs = self.runs;
+        if !terms.random {
+            return Ok(Evidence::Exact(runs.mean()));
+        }
+        let alone = runs.interval(terms.level)?;
+        Ok(match runs.interval(each)? {
+            Some(interval) => {
+                Evidence::Mean { interval, known: alone.is_some_and(|alone| alone.is_within(terms.precision)) }
+            }
+            None => Evidence::Alike { value: runs.mean(), runs: runs.count(), level: each, share_of: self.share_of },
+        })
+    }
 }

@@ -57,6 +57,19 @@ pub enum SimulateError {
     /// A level or a precision that is none.
     #[error("--level or --precision: {0}")]
     Estimate(#[from] ParameterError),
+    /// Repetitions whose seeds would leave the range.
+    #[error(
+        "--seed {seed}: up to {runs} runs use the seeds that follow, and the largest is {most}; use a seed of at \
+         most {}, or fewer runs", most.saturating_sub(runs - 1)
+    )]
+    Seeds {
+        /// The first.
+        seed: u64,
+        /// How many there may be.
+        runs: u64,
+        /// The largest seed.
+        most: u64,
+    },
     /// A fault of the program.
     #[error(transparent)]
     Stalled(#[from] Stalled),
@@ -87,6 +100,11 @@ impl Scenario {
         other.stack.common.seed = seed;
         other.driver.common.seed = seed;
         other
+    }
+
+    /// Whether anything in it depends on the seed.
+    pub fn is_random(&self) -> bool {
+        self.stack.stack.sending.apps.iter().any(AppSpec::is_random) || self.driver.driver.hardware.service.is_random()
     }
 
     fn plan(&self) -> Result<Plan, PlanError> {

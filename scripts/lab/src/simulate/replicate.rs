@@ -4,24 +4,30 @@ use std::collections::VecDeque;
 use std::num::NonZero;
 use std::thread;
 
-use shared::report::{EstimateReport, FigureReport, RunReport, TheoryReport, Warning, WarningCode};
+use shared::report::{EstimateReport, FigureReport, RunReport, TheoryReport, Warning, WarningCode, human};
+use shared::settings::MAX_EXACT;
 
-use super::judge::{Figures, beside, judge};
+use super::judge::{Figures, Sample, Terms, beside, judge};
 use super::{Scenario, SimulateError, measure, simulate};
 use crate::theory::applies::{Entry, Fit, Loss};
-use crate::theory::estimate::{Replications, Stopping, Verdict, bonferroni};
+use crate::theory::estimate::{Replications, Stopping, Verdict, never_in};
 use crate::theory::{ParameterError, Prediction};
 
 /// Two or three runs that agree by luck would stop the procedure.
 const AT_LEAST: u64 = 10;
 
-/// How well the means shall be known.
+/// How well a mean must be known to support a prediction, if no precision was asked for.
+pub const DEFAULT_PRECISION: f64 = 0.01;
+
+/// How often to repeat, and how sure to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Precision {
-    /// The level at which all intervals hold together.
+pub struct Repeat {
+    /// The level of the interval of each figure (0 to 1).
     pub level: f64,
-    /// Half-width, relative to the mean.
-    pub half_width: f64,
+    /// Wanted half-width, relative to the mean.
+    pub precision: Option<f64>,
+    /// So many runs, whatever comes of them; without it, as many as the precision takes.
+    pub runs: Option<u64>,
     /// Runs after which it gives up.
     pub at_most: u64,
 }
@@ -38,44 +44,46 @@ pub struct Replicated {
 /// The three figures over several runs.
 #[derive(Debug, Default)]
 struct Runs {
+    packets: u64,
     loss_ratio: Replications,
     sojourn_mean_ns: Replications,
     packets_per_second: Replications,
 }
 
-/// Simulates `scenario` under its own seed and those that follow, until each mean is known to
-/// `precision`. No seed is left out.
+/// Simulates `scenario` under its own seed and those that follow, as often as `repeat` says. No seed is left out.
+/// If nothing in it is random, it is simulated once.
 ///
 /// # Errors
-/// [`SimulateError`] if it cannot be simulated, or if the precision is none.
-pub fn replicate(scenario: &Scenario, precision: Precision) -> Result<Replicated, SimulateError> {
-    let rule = Rule::new(precision)?;
+/// [`SimulateError`] if it cannot be simulated, or if `repeat` asks for what there is not.
+pub fn replicate(scenario: &Scenario, repeat: Repeat) -> Result<Replicated, SimulateError> {
+    let rule = Rule::new(repeat, scenario.is_random())?;
+    let first_seed = scenario.stack.common.seed;
+    rule.check_seeds(first_seed)?;
     let named = scenario.fit().ok();
     let (loss, entry) = named.map_or((Loss::Dropped, Entry::Accepted), |fit| (fit.loss, fit.entry));
     let mut report = simulate(scenario)?;
     let mut runs = Runs::default();
     runs.push(Figures::of(&report, loss, entry))?;
-    let first_seed = scenario.stack.common.seed;
     let mut last_seed = first_seed;
     let mut ahead = VecDeque::new();
-    let (figures, precise) = loop {
-        if let Some(settled) = rule.verdict(&runs)? {
-            break settled;
-        }
+    while !rule.is_content(&runs)? {
         if ahead.is_empty() {
-            ahead = batch(scenario, last_seed);
+            ahead = batch(scenario, last_seed, rule.at_most() - runs.count());
         }
         if let Some(next) = ahead.pop_front() {
-            last_seed = last_seed.wrapping_add(1);
-            runs.push(Figures::of(&next?, loss, entry))?;
+            let next = next?;
+            last_seed += 1;
+            runs.push(Figures::of(&next, loss, entry))?;
+            join_ledgers(&mut report, &next, last_seed);
         }
-    };
-    let estimate = rule.estimate(figures, runs.count(), first_seed, last_seed);
+    }
+    let estimate = rule.estimate(&runs, first_seed, last_seed)?;
     if let Some(fit) = named
         && let Ok(prediction) = fit.model.predict()
     {
-        report.theory = Some(theory(&fit, &prediction, &estimate, &report)?);
+        report.theory = Some(rule.theory(&fit, &prediction, &runs, &report)?);
     }
+    let precise = rule.is_precise(&runs)?;
     if !precise {
         report.warnings.push(Warning::new(WarningCode::IntervalTooWide, too_wide(&estimate)));
     }
@@ -83,45 +91,37 @@ pub fn replicate(scenario: &Scenario, precision: Precision) -> Result<Replicated
     Ok(Replicated { report, precise })
 }
 
-/// The runs of the seeds after `seed`, one for each CPU, in the order of the seeds: what comes of
+/// Up to `most` runs of the seeds after `seed`, one for each CPU, in the order of the seeds: what comes of
 /// them does not depend on how many there are. Those that are one too many are not looked at.
-fn batch(scenario: &Scenario, seed: u64) -> VecDeque<Result<RunReport, SimulateError>> {
+fn batch(scenario: &Scenario, seed: u64, most: u64) -> VecDeque<Result<RunReport, SimulateError>> {
     let cpus = thread::available_parallelism().map_or(1, NonZero::get) as u64;
-    let run = |ahead| measure(&scenario.seeded(seed.wrapping_add(ahead)), scenario.park());
+    let run = |ahead| measure(&scenario.seeded(seed + ahead), scenario.park());
     thread::scope(|scope| {
-        let others: Vec<_> = (2..=cpus).map(|ahead| scope.spawn(move || run(ahead))).collect();
+        let others: Vec<_> = (2..=cpus.min(most)).map(|ahead| scope.spawn(move || run(ahead))).collect();
         let mine = run(1);
         let others = others.into_iter().filter_map(|other| other.join().ok());
         [mine].into_iter().chain(others).collect()
     })
 }
 
-fn theory(
-    fit: &Fit,
-    prediction: &Prediction,
-    estimate: &EstimateReport,
-    report: &RunReport,
-) -> Result<TheoryReport, ParameterError> {
-    let means = Figures {
-        loss_ratio: estimate.loss_ratio.mean,
-        sojourn_mean_ns: estimate.sojourn_mean_ns.mean,
-        packets_per_second: estimate.packets_per_second.mean,
-    };
-    let mut theory = beside(fit, prediction, means, report);
-    judge(&mut theory, prediction.model, estimate)?;
-    Ok(theory)
+/// Notes in `report` if the books of another run, that of `seed`, do not balance.
+fn join_ledgers(report: &mut RunReport, other: &RunReport, seed: u64) {
+    report.ledger.balanced &= other.ledger.balanced;
+    report.ledger.violations.extend(other.ledger.violations.iter().map(|why| format!("seed {seed}: {why}")));
 }
 
 fn too_wide(estimate: &EstimateReport) -> String {
+    let asked = estimate.precision.map_or_else(String::new, human::percent);
     format!(
-        "after {} runs an interval is still wider than the asked for {} of its mean: take the means as rough; simulate \
-         longer runs, or raise --max-replications",
-        estimate.replications, estimate.precision
+        "after {} runs an interval is still wider than +- {asked} of its mean, which was asked for: take the means as \
+         rough; simulate longer runs, or raise --max-replications or --repetitions",
+        human::count(estimate.replications)
     )
 }
 
 impl Runs {
     fn push(&mut self, figures: Figures) -> Result<(), ParameterError> {
+        self.packets = self.packets.saturating_add(figures.packets);
         self.loss_ratio.push(figures.loss_ratio)?;
         self.sojourn_mean_ns.push(figures.sojourn_mean_ns)?;
         self.packets_per_second.push(figures.packets_per_second)
@@ -130,54 +130,116 @@ impl Runs {
     fn count(&self) -> u64 {
         self.loss_ratio.count()
     }
+
+    fn samples(&self) -> [Sample<'_>; 3] {
+        let share_of = (self.packets > 0).then_some(self.packets);
+        [
+            Sample { name: "loss ratio", runs: &self.loss_ratio, share_of },
+            Sample { name: "mean time in ns", runs: &self.sojourn_mean_ns, share_of: None },
+            Sample { name: "packets per second", runs: &self.packets_per_second, share_of: None },
+        ]
+    }
 }
 
 /// When to stop, for all figures together.
 struct Rule {
-    precision: Precision,
-    stopping: Stopping,
+    repeat: Repeat,
+    /// Where something is random.
+    stopping: Option<Stopping>,
 }
 
 impl Rule {
-    fn new(precision: Precision) -> Result<Self, ParameterError> {
-        let each = bonferroni(precision.level, 3)?;
-        let at_least = AT_LEAST.min(precision.at_most);
-        let stopping = Stopping::new(each, precision.half_width, at_least, precision.at_most)?;
-        Ok(Self { precision, stopping })
+    fn new(repeat: Repeat, random: bool) -> Result<Self, ParameterError> {
+        let (at_least, at_most) = match repeat.runs {
+            Some(runs) => (runs, runs),
+            None => (AT_LEAST.min(repeat.at_most), repeat.at_most),
+        };
+        let precision = repeat.precision.unwrap_or(DEFAULT_PRECISION);
+        let stopping = Stopping::new(repeat.level, precision, at_least, at_most)?;
+        Ok(Self { repeat, stopping: random.then_some(stopping) })
     }
 
-    /// Nothing, or all figures and whether each is narrow enough.
-    fn verdict(&self, runs: &Runs) -> Result<Option<([FigureReport; 3], bool)>, ParameterError> {
-        let mut figures = [FigureReport::default(); 3];
-        let mut precise = true;
-        let enough = runs.count() >= self.precision.at_most;
-        for (figure, replications) in
-            figures.iter_mut().zip([&runs.loss_ratio, &runs.sojourn_mean_ns, &runs.packets_per_second])
-        {
-            let interval = match self.stopping.verdict(replications)? {
-                Verdict::Continue => return Ok(None),
-                Verdict::Precise(interval) => interval,
-                Verdict::TooWide(interval) => {
-                    precise = false;
-                    interval
-                }
-            };
-            *figure = FigureReport { mean: interval.mean, half_width: interval.half_width };
+    fn at_most(&self) -> u64 {
+        if self.stopping.is_some() { self.repeat.runs.unwrap_or(self.repeat.at_most) } else { 1 }
+    }
+
+    /// The seeds that follow `first` may not leave the range that flags take. A report of an earlier version
+    /// may hold one from beyond it.
+    fn check_seeds(&self, seed: u64) -> Result<(), SimulateError> {
+        let most = if seed > MAX_EXACT { u64::MAX } else { MAX_EXACT };
+        let runs = self.at_most();
+        if runs - 1 > most - seed { Err(SimulateError::Seeds { seed, runs, most }) } else { Ok(()) }
+    }
+
+    fn is_content(&self, runs: &Runs) -> Result<bool, ParameterError> {
+        let Some(stopping) = &self.stopping else { return Ok(true) };
+        for sample in runs.samples() {
+            if stopping.verdict(sample.runs)? == Verdict::Continue {
+                return Ok(false);
+            }
         }
-        Ok((precise || enough).then_some((figures, precise)))
+        Ok(true)
     }
 
-    fn estimate(&self, figures: [FigureReport; 3], replications: u64, first: u64, last: u64) -> EstimateReport {
-        let [loss_ratio, sojourn_mean_ns, packets_per_second] = figures;
-        EstimateReport {
-            level: self.precision.level,
-            precision: self.precision.half_width,
-            replications,
+    /// Whether each interval is as narrow as was asked for, if that was asked for.
+    fn is_precise(&self, runs: &Runs) -> Result<bool, ParameterError> {
+        let (Some(stopping), Some(_)) = (&self.stopping, self.repeat.precision) else { return Ok(true) };
+        for sample in runs.samples() {
+            if matches!(stopping.verdict(sample.runs)?, Verdict::TooWide(_)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn estimate(&self, runs: &Runs, first: u64, last: u64) -> Result<EstimateReport, ParameterError> {
+        let (level, random) = (self.repeat.level, self.stopping.is_some());
+        let figure = |sample: Sample<'_>| {
+            let mut figure = FigureReport { mean: sample.runs.mean(), ..FigureReport::default() };
+            if random {
+                figure.half_width = sample.runs.interval(level)?.map(|interval| interval.half_width);
+                // Every run gave the same, and that is nothing: there are packets enough to say how little.
+                if let (None, true, Some(packets)) = (figure.half_width, figure.mean == 0.0, sample.share_of) {
+                    figure.below = Some(never_in(packets, level)?);
+                }
+            }
+            Ok(figure)
+        };
+        let [loss_ratio, sojourn_mean_ns, packets_per_second] = runs.samples().map(figure);
+        Ok(EstimateReport {
+            level,
+            precision: self.repeat.precision,
+            random,
+            replications: runs.count(),
             first_seed: first,
             last_seed: last,
-            loss_ratio,
-            sojourn_mean_ns,
-            packets_per_second,
-        }
+            packets: runs.packets,
+            loss_ratio: loss_ratio?,
+            sojourn_mean_ns: sojourn_mean_ns?,
+            packets_per_second: packets_per_second?,
+        })
+    }
+
+    fn theory(
+        &self,
+        fit: &Fit,
+        prediction: &Prediction,
+        runs: &Runs,
+        report: &RunReport,
+    ) -> Result<TheoryReport, ParameterError> {
+        let means = Figures {
+            packets: runs.packets,
+            loss_ratio: runs.loss_ratio.mean(),
+            sojourn_mean_ns: runs.sojourn_mean_ns.mean(),
+            packets_per_second: runs.packets_per_second.mean(),
+        };
+        let mut theory = beside(fit, prediction, means, report);
+        let terms = Terms {
+            random: self.stopping.is_some(),
+            level: self.repeat.level,
+            precision: self.repeat.precision.unwrap_or(DEFAULT_PRECISION),
+        };
+        judge(&mut theory, prediction.model, runs.samples(), terms)?;
+        Ok(theory)
     }
 }

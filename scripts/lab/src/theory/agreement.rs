@@ -4,50 +4,46 @@
 
 use std::fmt;
 
-use super::estimate::Interval;
-use super::{ParameterError, Prediction, error};
+use shared::report::human;
 
-/// What was measured over replications, in the units of [`Prediction`].
+use super::ParameterError;
+use super::estimate::{Interval, never_in, unlike};
+
+/// What runs say of one figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Measured {
-    /// Dropped over offered.
-    pub loss_ratio: Interval,
-    /// Mean sojourn of accepted packets, in mean service times.
-    pub sojourn_mean: Interval,
-}
-
-/// How strict to be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tolerance {
-    /// Bias that is allowed beside chance, relative to the prediction: a finite run starts empty, and times
-    /// are whole nanoseconds. Not a place for what cannot be explained.
-    slack: f64,
-    /// The widest interval, relative to the prediction, from which anything may be concluded.
-    widest: f64,
-}
-
-impl Tolerance {
-    /// `slack` such as 0.005, `widest` such as 0.05.
-    ///
-    /// # Errors
-    /// When either is not above 0.
-    pub fn new(slack: f64, widest: f64) -> Result<Self, ParameterError> {
-        Ok(Self {
-            slack: error::positive("slack", slack, "give a share of the prediction, such as 0.005")?,
-            widest: error::positive("widest", widest, "give a share of the prediction, such as 0.05")?,
-        })
-    }
+pub enum Evidence {
+    /// Runs that differ.
+    Mean {
+        /// The interval for their mean.
+        interval: Interval,
+        /// Whether the mean is known as well as was asked for. If not, an interval that holds the prediction
+        /// does not confirm it.
+        known: bool,
+    },
+    /// Runs that all gave the same, though what is random in them differs: there is no interval.
+    Alike {
+        /// What each gave.
+        value: f64,
+        /// How many runs.
+        runs: u64,
+        /// The level of what is concluded (0 to 1).
+        level: f64,
+        /// If the figure is a share: of how many packets, in all runs together.
+        share_of: Option<u64>,
+    },
+    /// A run in which nothing is random: every other is the same.
+    Exact(f64),
 }
 
 /// The answer for one figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// The prediction is within the interval.
+    /// The measurement supports the prediction.
     Agrees,
-    /// It is not.
+    /// It contradicts it.
     Differs,
-    /// The interval is too wide to tell.
-    TooWide,
+    /// It is too imprecise to do either.
+    Unknown,
 }
 
 /// One figure, predicted and measured.
@@ -60,64 +56,82 @@ pub struct Comparison {
     /// What theory says.
     pub predicted: f64,
     /// What the runs say.
-    pub measured: Interval,
+    pub measured: Evidence,
     /// What follows.
     pub finding: Finding,
 }
 
-impl fmt::Display for Comparison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let says = match self.finding {
-            Finding::Agrees => "agrees with",
-            Finding::Differs => "differs from",
-            Finding::TooWide => "cannot be told from",
-        };
-        write!(
-            f,
-            "{} {:.6} measured +- {:.6} (level {}, {} runs) {says} {:.6} of {}",
-            self.figure,
-            self.measured.mean,
-            self.measured.half_width,
-            self.measured.level,
-            self.measured.count,
-            self.predicted,
-            self.model,
-        )
-    }
-}
-
-/// Holds both figures against the prediction. For a joint level, make the intervals at
-/// [`super::estimate::bonferroni`] of it.
-#[must_use]
-pub fn compare(prediction: &Prediction, measured: &Measured, tolerance: Tolerance) -> [Comparison; 2] {
-    let model = prediction.model;
-    [
-        compare_one(model, "loss ratio", prediction.loss_ratio, measured.loss_ratio, tolerance),
-        compare_one(model, "mean sojourn", prediction.sojourn_mean, measured.sojourn_mean, tolerance),
-    ]
-}
-
 /// Holds one figure of `model` against what it `predicted`, both in the same unit.
-#[must_use]
-pub fn compare_one(
+///
+/// `slack` is the bias that is allowed beside chance, relative to the prediction: a finite run starts empty, and
+/// times are whole nanoseconds. It is not a place for what cannot be explained. For a joint level of
+/// several figures, the evidence of each is at [`super::estimate::bonferroni`] of it.
+///
+/// # Errors
+/// When the level of the evidence is none, or there is no evidence.
+pub fn compare(
     model: &'static str,
     figure: &'static str,
     predicted: f64,
-    measured: Interval,
-    tolerance: Tolerance,
-) -> Comparison {
-    Comparison { model, figure, predicted, measured, finding: finding(predicted, measured, tolerance) }
+    measured: Evidence,
+    slack: f64,
+) -> Result<Comparison, ParameterError> {
+    let near = |value: f64| (value - predicted).abs() <= slack * predicted.abs();
+    let finding = match measured {
+        Evidence::Mean { interval, known } => match (interval.contains(predicted, slack * predicted.abs()), known) {
+            // However wide the interval is, the prediction is outside.
+            (false, _) => Finding::Differs,
+            (true, true) => Finding::Agrees,
+            (true, false) => Finding::Unknown,
+        },
+        Evidence::Alike { value, .. } if near(value) => Finding::Agrees,
+        Evidence::Alike { value, runs, level, share_of: Some(packets) } => {
+            let never = value == 0.0 && predicted <= never_in(packets, level)?;
+            // Packets need not be independent, runs are: only what they exclude is contradicted.
+            match (never, (value - predicted).abs() > unlike(runs, level)?) {
+                (true, _) => Finding::Agrees,
+                (false, true) => Finding::Differs,
+                (false, false) => Finding::Unknown,
+            }
+        }
+        Evidence::Alike { share_of: None, .. } => Finding::Unknown,
+        Evidence::Exact(value) if near(value) => Finding::Agrees,
+        Evidence::Exact(_) => Finding::Differs,
+    };
+    Ok(Comparison { model, figure, predicted, measured, finding })
 }
 
-fn finding(predicted: f64, measured: Interval, tolerance: Tolerance) -> Finding {
-    if !measured.contains(predicted, tolerance.slack * predicted.abs()) {
-        // However wide the interval is, the prediction is outside.
-        Finding::Differs
-    } else if measured.half_width > tolerance.widest * predicted.abs() {
-        Finding::TooWide
-    } else {
-        Finding::Agrees
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (figure, model, predicted) = (self.figure, self.model, number(self.predicted));
+        let at = |level: f64, runs: u64| format!("level {}, {runs} runs", human::percent(level));
+        match self.measured {
+            Evidence::Mean { interval, .. } => {
+                let (mean, half_width) = (number(interval.mean), number(interval.half_width));
+                write!(f, "{figure} {mean} measured +- {half_width} ({})", at(interval.level, interval.count))?;
+            }
+            Evidence::Alike { value: 0.0, runs, level, share_of: Some(packets) } => {
+                let bound = number(never_in(packets, level).map_err(|_| fmt::Error)?);
+                let of = human::count(packets);
+                write!(f, "{figure} below {bound} if drops are independent (none of {of}, {})", at(level, runs))?;
+            }
+            Evidence::Alike { value, runs, level, .. } => {
+                write!(f, "{figure} {} in each run, without any spread ({})", number(value), at(level, runs))?;
+            }
+            Evidence::Exact(value) => write!(f, "{figure} {} in every run", number(value))?,
+        }
+        let says = match self.finding {
+            Finding::Agrees => "agrees with",
+            Finding::Differs => "differs from",
+            Finding::Unknown => "cannot be told from",
+        };
+        write!(f, " {says} {predicted} of {model}")
     }
+}
+
+/// Six decimals; small numbers, of which those would leave nothing, with three digits.
+fn number(value: f64) -> String {
+    if value == 0.0 || value.abs() >= 1e-3 { format!("{value:.6}") } else { format!("{value:.2e}") }
 }
 
 #[cfg(test)]
@@ -130,8 +144,9 @@ mod tests {
 
     const SERVICE_NS: f64 = 1e6;
 
-    /// Poisson arrivals into one server, `runs` times, by the recursion of Lindley. Seeds are counted.
-    fn measure(load: f64, places: u32, exponential: bool, runs: u64, packets: u32) -> Measured {
+    /// Poisson arrivals into one server, `runs` times, by the recursion of Lindley: loss ratio, and mean sojourn
+    /// in service times. Seeds are counted.
+    fn measure(load: f64, places: u32, exponential: bool, runs: u64, packets: u32) -> [Interval; 2] {
         let (mut loss, mut sojourn) = (Replications::default(), Replications::default());
         for seed in 0..runs {
             let mut draws = Draws(seed);
@@ -147,13 +162,16 @@ mod tests {
             sojourn.push(outcome.sojourn_mean_ns() / SERVICE_NS).unwrap();
         }
         let level = bonferroni(0.999, 2).unwrap();
-        Measured { loss_ratio: loss.interval(level).unwrap(), sojourn_mean: sojourn.interval(level).unwrap() }
+        [loss, sojourn].map(|runs| runs.interval(level).unwrap().unwrap())
     }
 
-    fn findings(model: Model, measured: &Measured) -> [Finding; 2] {
-        let tolerance = Tolerance::new(0.005, 0.1).unwrap();
+    fn findings(model: Model, measured: [Interval; 2]) -> [Finding; 2] {
         let prediction = model.predict().unwrap();
-        compare(&prediction, measured, tolerance).map(|comparison| comparison.finding)
+        let found = |predicted, interval: Interval| {
+            let evidence = Evidence::Mean { interval, known: interval.is_within(0.1) };
+            compare("", "", predicted, evidence, 0.005).unwrap().finding
+        };
+        [found(prediction.loss_ratio, measured[0]), found(prediction.sojourn_mean, measured[1])]
     }
 
     #[test]
@@ -162,11 +180,11 @@ mod tests {
             let fixed = Model::Md1k { load, places };
             let exponential = Model::Mm1k { load, places };
             let measured = measure(load, places, false, 20, 40_000);
-            assert_eq!(findings(fixed, &measured), [Finding::Agrees; 2], "{fixed} {measured:?}");
-            assert_eq!(findings(exponential, &measured)[0], Finding::Differs, "{exponential}");
+            assert_eq!(findings(fixed, measured), [Finding::Agrees; 2], "{fixed} {measured:?}");
+            assert_eq!(findings(exponential, measured)[0], Finding::Differs, "{exponential}");
             let measured = measure(load, places, true, 20, 40_000);
-            assert_eq!(findings(exponential, &measured), [Finding::Agrees; 2], "{exponential}");
-            assert_eq!(findings(fixed, &measured)[0], Finding::Differs, "{fixed}");
+            assert_eq!(findings(exponential, measured), [Finding::Agrees; 2], "{exponential}");
+            assert_eq!(findings(fixed, measured)[0], Finding::Differs, "{fixed}");
         }
     }
 
@@ -176,7 +194,7 @@ mod tests {
         let measured = measure(0.9, 8, false, 20, 40_000);
         for places in [7, 9] {
             let slip = Model::Md1k { load: 0.9, places };
-            assert_eq!(findings(slip, &measured), [Finding::Differs; 2], "{slip}");
+            assert_eq!(findings(slip, measured), [Finding::Differs; 2], "{slip}");
         }
     }
 
@@ -193,22 +211,51 @@ mod tests {
     #[test]
     fn a_wide_interval_proves_nothing() {
         let measured = measure(0.9, 8, false, 3, 300);
-        let found = findings(Model::Md1k { load: 0.9, places: 8 }, &measured);
-        assert_eq!(found, [Finding::TooWide; 2], "{measured:?}");
+        let found = findings(Model::Md1k { load: 0.9, places: 8 }, measured);
+        assert_eq!(found, [Finding::Unknown; 2], "{measured:?}");
+    }
+
+    #[test]
+    fn no_drop_supports_what_is_rarer_and_contradicts_only_what_runs_exclude() {
+        // None of 70 000: below 4.28e-5 at 95 % if independent. 12 runs alike: within 22.1 % without that.
+        let none = Evidence::Alike { value: 0.0, runs: 12, level: 0.95, share_of: Some(70_000) };
+        let found = |predicted| compare("M/M/1/K", "loss ratio", predicted, none, 0.005).unwrap().finding;
+        for (predicted, finding) in [
+            (0.0, Finding::Agrees),
+            (4.2e-5, Finding::Agrees),
+            (4.4e-5, Finding::Unknown),
+            (0.21, Finding::Unknown),
+            (0.23, Finding::Differs),
+        ] {
+            assert_eq!(found(predicted), finding, "{predicted}");
+        }
+    }
+
+    #[test]
+    fn runs_that_are_all_alike_are_no_interval_of_no_width() {
+        let alike = |value, share_of| Evidence::Alike { value, runs: 10, level: 0.95, share_of };
+        let found = |predicted, evidence| compare("", "", predicted, evidence, 0.005).unwrap().finding;
+        assert_eq!(found(0.101, alike(0.1, Some(100))), Finding::Unknown);
+        assert_eq!(found(0.5, alike(0.1, Some(100))), Finding::Differs);
+        assert_eq!(found(900.0, alike(100.0, None)), Finding::Unknown);
+        assert_eq!(found(100.2, alike(100.0, None)), Finding::Agrees);
+        // Where nothing is random there is nothing to be unsure of.
+        assert_eq!(found(100.2, Evidence::Exact(100.0)), Finding::Agrees);
+        assert_eq!(found(101.0, Evidence::Exact(100.0)), Finding::Differs);
     }
 
     #[test]
     fn prints_a_sentence() {
-        let interval = |mean, half_width| Interval { mean, half_width, level: 0.95, count: 10 };
-        let measured = Measured { loss_ratio: interval(0.0270, 0.0004), sojourn_mean: interval(3.6, 0.01) };
-        let prediction = Model::Md1k { load: 0.9, places: 8 }.predict().unwrap();
-        let tolerance = Tolerance::new(0.001, 0.05).unwrap();
-        let lines = compare(&prediction, &measured, tolerance).map(|c| c.to_string());
-        assert_eq!(
-            lines[0],
-            "loss ratio 0.027000 measured +- 0.000400 (level 0.95, 10 runs) agrees with 0.027264 of M/D/1/K"
-        );
-        assert!(lines[1].contains("differs from 3.446"), "{}", lines[1]);
-        assert!(Tolerance::new(0.0, 0.05).is_err());
+        let said =
+            |evidence, predicted| compare("M/D/1/K", "loss ratio", predicted, evidence, 0.001).unwrap().to_string();
+        let interval = Interval { mean: 0.0270, half_width: 0.0004, level: 0.95, count: 10 };
+        insta::assert_snapshot!(said(Evidence::Mean { interval, known: true }, 0.027_264), @"loss ratio 0.027000 measured +- 4.00e-4 (level 95 %, 10 runs) agrees with 0.027264 of M/D/1/K");
+        let interval = Interval { mean: 3.6, half_width: 0.01, ..interval };
+        insta::assert_snapshot!(said(Evidence::Mean { interval, known: true }, 3.446), @"loss ratio 3.600000 measured +- 0.010000 (level 95 %, 10 runs) differs from 3.446000 of M/D/1/K");
+        let none = Evidence::Alike { value: 0.0, runs: 10, level: 0.95, share_of: Some(70_000) };
+        insta::assert_snapshot!(said(none, 3e-6), @"loss ratio below 4.28e-5 if drops are independent (none of 70,000, level 95 %, 10 runs) agrees with 3.00e-6 of M/D/1/K");
+        let alike = Evidence::Alike { value: 0.25, runs: 10, level: 0.95, share_of: Some(40) };
+        insta::assert_snapshot!(said(alike, 0.27), @"loss ratio 0.250000 in each run, without any spread (level 95 %, 10 runs) cannot be told from 0.270000 of M/D/1/K");
+        insta::assert_snapshot!(said(Evidence::Exact(0.5), 0.5), @"loss ratio 0.500000 in every run agrees with 0.500000 of M/D/1/K");
     }
 }

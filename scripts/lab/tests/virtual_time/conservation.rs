@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use shared::exec::Virtual;
 use shared::report::{Ending, RunReport, Sample, Totals};
+use shared::settings::MAX_EXACT;
 use shared::units::Nanos;
 
 use super::setup::scenario;
@@ -66,7 +67,7 @@ fn setting() -> impl Strategy<Value = Setting> {
     (below(), policy, cost).prop_flat_map(|((below, limited), policy, cost)| {
         let waits = policy == "wait" || policy.starts_with("deadline");
         let apps = prop::collection::vec(app(waits || cost > 0, cost == 0, limited), 1..4);
-        (apps, 1u32..20, 1u32..8, 1u32..25, any::<u64>()).prop_map(move |(apps, depth, txqueue, packets, seed)| {
+        (apps, 1u32..20, 1u32..8, 1u32..25, 0..=MAX_EXACT).prop_map(move |(apps, depth, txqueue, packets, seed)| {
             let mut flags = below.clone();
             flags.extend(apps);
             flags.extend([

@@ -53,11 +53,12 @@ impl Replications {
         }
     }
 
-    /// The t-interval for the mean at a `level` such as 0.95.
+    /// The t-interval for the mean at a `level` such as 0.95; none if all runs gave the same, because then there is
+    /// no spread to make one of.
     ///
     /// # Errors
     /// With fewer than two runs, or when `level` is not a level.
-    pub fn interval(&self, level: f64) -> Result<Interval, ParameterError> {
+    pub fn interval(&self, level: f64) -> Result<Option<Interval>, ParameterError> {
         let level = level::check(level)?;
         if self.count < 2 {
             return Err(ParameterError::CountOutOfRange {
@@ -68,13 +69,13 @@ impl Replications {
                 remedy: "one run has no spread; run again with another seed",
             });
         }
+        let variance = self.variance();
+        if variance == 0.0 {
+            return Ok(None);
+        }
         let t = student_t::two_sided(level, self.count - 1)?;
-        Ok(Interval {
-            mean: self.mean,
-            half_width: t * (self.variance() / self.count as f64).sqrt(),
-            level,
-            count: self.count,
-        })
+        let half_width = t * (variance / self.count as f64).sqrt();
+        Ok(Some(Interval { mean: self.mean, half_width, level, count: self.count }))
     }
 }
 
@@ -110,10 +111,16 @@ impl Interval {
         (value - self.mean).abs() <= self.half_width + slack
     }
 
-    /// Half-width over the mean: 0 when all runs agree, infinite when they differ about a mean of 0.
+    /// Half-width over the mean; infinite about a mean of 0.
     #[must_use]
     pub fn relative_half_width(&self) -> f64 {
-        if self.half_width == 0.0 { 0.0 } else { self.half_width / self.mean.abs() }
+        self.half_width / self.mean.abs()
+    }
+
+    /// Whether the mean is known to `precision` of the true mean, which is less than that of the measured one.
+    #[must_use]
+    pub fn is_within(&self, precision: f64) -> bool {
+        self.relative_half_width() <= precision / (1.0 + precision)
     }
 }
 
@@ -133,7 +140,7 @@ mod tests {
     fn a_worked_example() {
         // Law, Simulation Modeling and Analysis, example 4.27: 1.34 +- 0.24 at 90 %.
         let runs = of(&[1.20, 1.50, 1.68, 1.89, 0.95, 1.49, 1.58, 1.55, 0.50, 1.09]);
-        let interval = runs.interval(0.90).unwrap();
+        let interval = runs.interval(0.90).unwrap().unwrap();
         assert_close(interval.mean, 1.343, 1e-9);
         assert_close(runs.variance(), 0.1675, 3e-3);
         assert!((interval.half_width - 0.24).abs() < 0.005, "{interval:?}");
@@ -153,9 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn relative_width_of_nothing() {
-        assert_eq!(of(&[0.0, 0.0]).interval(0.95).unwrap().relative_half_width(), 0.0);
-        assert_eq!(of(&[-1.0, 1.0]).interval(0.95).unwrap().relative_half_width(), f64::INFINITY);
+    fn runs_that_are_all_alike_have_no_interval() {
+        for value in [0.0, 0.25, 1e9] {
+            assert_eq!(of(&[value; 7]).interval(0.95).unwrap(), None, "{value}");
+        }
+        let about_nothing = of(&[-1.0, 1.0]).interval(0.95).unwrap().unwrap();
+        assert!(about_nothing.relative_half_width().is_infinite() && !about_nothing.is_within(0.5));
     }
 
     #[test]
@@ -166,7 +176,7 @@ mod tests {
             let covered = (0..trials)
                 .filter(|_| {
                     let sample: Vec<f64> = (0..runs).map(|_| 3.0 + draws.normal()).collect();
-                    of(&sample).interval(level).unwrap().contains(3.0, 0.0)
+                    of(&sample).interval(level).unwrap().unwrap().contains(3.0, 0.0)
                 })
                 .count();
             let share = covered as f64 / f64::from(trials);

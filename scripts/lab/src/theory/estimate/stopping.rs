@@ -25,9 +25,11 @@ pub struct Stopping {
 pub enum Verdict {
     /// Make another run.
     Continue,
-    /// Narrow enough. Runs that all gave the same figure count as narrow, so a loss of 0 +- 0 says that no
-    /// run lost anything, not that none ever would: of n such runs, up to a share of 3 / n might (at 95 %).
+    /// Narrow enough.
     Precise(Interval),
+    /// All runs gave the same, so there is no interval, and further runs promise none: what they say of what none of
+    /// them met is in [`never_in`](super::never_in) and [`unlike`](super::unlike).
+    Alike,
     /// As many runs as allowed, and still too wide: report it as such, not as a result.
     TooWide(Interval),
 }
@@ -65,14 +67,12 @@ impl Stopping {
         if runs.count() < self.at_least {
             return Ok(Verdict::Continue);
         }
-        let interval = runs.interval(self.level)?;
-        if interval.relative_half_width() <= self.precision / (1.0 + self.precision) {
-            Ok(Verdict::Precise(interval))
-        } else if runs.count() >= self.at_most {
-            Ok(Verdict::TooWide(interval))
-        } else {
-            Ok(Verdict::Continue)
-        }
+        Ok(match runs.interval(self.level)? {
+            None => Verdict::Alike,
+            Some(interval) if interval.is_within(self.precision) => Verdict::Precise(interval),
+            Some(interval) if runs.count() >= self.at_most => Verdict::TooWide(interval),
+            Some(_) => Verdict::Continue,
+        })
     }
 }
 
@@ -117,8 +117,7 @@ mod tests {
     fn runs_that_all_agree_stop_at_once() {
         let rule = Stopping::new(0.95, 0.01, 3, 30).unwrap();
         let (verdict, runs) = run(rule, || 0.0);
-        assert!(matches!(verdict, Verdict::Precise(_)), "{verdict:?}");
-        assert_eq!(runs, 3);
+        assert_eq!((verdict, runs), (Verdict::Alike, 3));
     }
 
     #[test]

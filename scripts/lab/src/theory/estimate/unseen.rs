@@ -1,0 +1,75 @@
+//! What runs say of that which none of them met.
+//!
+//! A spread of zero is no interval. If no packet of many was dropped, the loss is known to be small, not to be
+//! none; if all runs gave the same figure, the next may still give another.
+
+use super::{ParameterError, level};
+
+/// The largest chance of an event that did not happen in `trials` independent trials: -ln(1 - `level`) / trials,
+/// which at 95 % is the "rule of three". Drops come in clusters, so for a loss it holds only if they are
+/// independent, and what prints it has to say so.
+///
+/// # Errors
+/// When `level` is not a level, or there was no trial.
+pub fn never_in(trials: u64, level: f64) -> Result<f64, ParameterError> {
+    Ok((surprise(level)? / at_least_one("trials", trials)?).min(1.0))
+}
+
+/// The largest share of runs that may differ from `runs` runs that were all alike, at a `level`. Runs are
+/// independent, whatever happens within one, so this holds without any assumption.
+///
+/// A figure that is a share (0 to 1) therefore has a mean within this of the common value.
+///
+/// # Errors
+/// When `level` is not a level, or there was no run.
+pub fn unlike(runs: u64, level: f64) -> Result<f64, ParameterError> {
+    // The x for which (1 - x)^runs = 1 - level.
+    Ok(-(-surprise(level)? / at_least_one("runs", runs)?).exp_m1())
+}
+
+/// -ln(1 - level).
+fn surprise(level: f64) -> Result<f64, ParameterError> {
+    Ok(-(1.0 - level::check(level)?).ln())
+}
+
+fn at_least_one(parameter: &'static str, value: u64) -> Result<f64, ParameterError> {
+    if value == 0 {
+        let remedy = "nothing was counted; simulate longer runs";
+        return Err(ParameterError::CountOutOfRange { parameter, value, low: 1, high: u64::MAX, remedy });
+    }
+    Ok(value as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{Draws, assert_close};
+    use super::*;
+
+    #[test]
+    fn the_rule_of_three() {
+        // -ln(0.05) = 2.9957, -ln(0.01) = 4.6052.
+        assert_close(never_in(1_000, 0.95).unwrap(), 2.995_732_273_553_991e-3, 1e-12);
+        assert_close(never_in(70_000, 0.99).unwrap(), 4.605_170_185_988_091 / 7e4, 1e-12);
+        assert!(never_in(0, 0.95).is_err() && never_in(9, 1.0).is_err());
+        // Fewer trials than say anything.
+        assert_close(never_in(2, 0.95).unwrap(), 1.0, 1e-15);
+    }
+
+    #[test]
+    fn ten_runs_alike_leave_a_quarter_open() {
+        // 0.9^n = 0.05 for n = 28.4, and 1 - 0.05^(1/10) = 0.2589.
+        assert_close(unlike(10, 0.95).unwrap(), 0.258_865_55, 1e-7);
+        assert_close(unlike(1, 0.95).unwrap(), 0.95, 1e-12);
+    }
+
+    #[test]
+    fn the_bound_holds_as_often_as_it_says() {
+        // At a chance just above the bound, no event in all trials must come as seldom as 1 - level.
+        let (trials, level) = (200, 0.9);
+        let chance = never_in(trials, level).unwrap();
+        let mut draws = Draws(3);
+        let missed = (0..4000).filter(|_| (0..trials).all(|_| draws.unit() > chance)).count();
+        let share = missed as f64 / 4000.0;
+        assert!((0.07..0.12).contains(&share), "{share}");
+    }
+}
