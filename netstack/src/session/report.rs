@@ -6,7 +6,7 @@ use shared::ledger::{Counters, DropReason, Histogram, Imbalance, RefuseReason};
 use shared::report::{
     AppReport, BlockedReport, ConfigReport, Doorbells, DriverReport, Ending, HostReport, LedgerReport, ProcessReport,
     RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport, WakeupsReport,
-    Warning, WarningCode,
+    Warning, WarningCode, machine_warning,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
@@ -30,10 +30,6 @@ pub struct Context {
     pub process: ProcessReport,
 }
 
-/// The share of its active time for which the hardware may have starved before the result is the
-/// machine's rather than the model's.
-const STARVED_TOLERANCE: f64 = 0.01;
-
 /// Renders `outcome` of `plan` on a ring of `depth` slots as a report.
 pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -> RunReport {
     let mut total = Counters::default();
@@ -46,7 +42,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
     let ledger = ledger(&outcome, &total, depth);
     let doorbells = both(context.process.doorbells, outcome.driver.as_ref().map(|driver| driver.process.doorbells));
     let hardware = outcome.driver.as_ref().map(|driver| driver.hardware.clone()).unwrap_or_default();
-    RunReport {
+    let mut report = RunReport {
         schema: RUN_SCHEMA.to_owned(),
         config: context.config,
         seed: plan.seed,
@@ -84,7 +80,9 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         series_interval_ns: outcome.series_interval.0,
         series: outcome.series,
         driver: outcome.driver,
-    }
+    };
+    report.warnings.extend(machine_warning(&report));
+    report
 }
 
 /// The doorbells of both sides, as far as both could tell.
@@ -273,10 +271,7 @@ fn warnings(outcome: &Outcome, total: &Counters, missed: u64) -> Vec<Warning> {
             WarningCode::DriverMissing,
             "the driver did not report; figures of the hardware are missing".to_owned(),
         ),
-        Some(driver) => {
-            starved(driver).into_iter().for_each(|text| warn(WarningCode::HardwareStarved, text));
-            driver.warnings.iter().for_each(|warning| warn(warning.code, warning.text.clone()));
-        }
+        Some(driver) => driver.warnings.iter().for_each(|warning| warn(warning.code, warning.text.clone())),
     }
     if outcome.ending == Ending::Finished && total.in_flight > 0 {
         let text = format!(
@@ -293,16 +288,4 @@ fn warnings(outcome: &Outcome, total: &Counters, missed: u64) -> Vec<Warning> {
         }
     }
     warnings
-}
-
-fn starved(driver: &DriverReport) -> Option<String> {
-    let hardware = &driver.hardware;
-    let share = hardware.starved_ns as f64 / hardware.active_ns.max(1) as f64;
-    (share > STARVED_TOLERANCE).then(|| {
-        format!(
-            "the hardware stood idle for {:.1} % of the run while the ring held frames: this machine set the result, \
-             not the model; lower --link, or raise --hw-queue and --depth",
-            share * 100.0
-        )
-    })
 }

@@ -88,11 +88,10 @@ const LATENCY_P999: Figure =
     figure("latency_p999_ns", "p99.9 from intended time", |run| latency(run, run.latency_ns.p999));
 const BLOCKED: Figure = figure("blocked_ns", "senders blocked", |run| Value::Time(run.blocked.total_ns as f64));
 const STARVED: Figure = figure("starved_share", "hardware starved", |run| {
-    let hardware = &run.hardware;
-    if hardware.active_ns == 0 {
-        Value::None
-    } else {
-        Value::Share(hardware.starved_ns as f64 / hardware.active_ns as f64)
+    match (run.elapsed_ns, &run.driver) {
+        (0, _) | (_, None) => Value::None,
+        // A claim of the driver: it cannot have been for longer than the run took.
+        (elapsed, _) => Value::Share(run.hardware.starved_ns.min(elapsed) as f64 / elapsed as f64),
     }
 });
 const STACK_CPU: Figure = figure("stack_cpu_share", "CPU of the stack", |run| cpu_share(run, Some(run.process.cpu_ns)));

@@ -4,7 +4,7 @@
 //! a file of its own. Both must agree; where the farewell is missing, the file takes its place.
 
 use serde_json::Value;
-use shared::report::{DriverFile, DriverReport, ProcessReport, RunReport, Warning, WarningCode};
+use shared::report::{DriverFile, DriverReport, ProcessReport, RunReport, Warning, WarningCode, machine_warning};
 
 /// What both processes say of a run.
 #[derive(Debug, PartialEq)]
@@ -106,6 +106,7 @@ fn fill_in(report: &mut RunReport, own: DriverReport) {
     report.warnings.extend(own.warnings.iter().cloned());
     report.hardware = own.hardware.clone();
     report.driver = Some(own);
+    report.warnings.extend(machine_warning(report));
 }
 
 #[cfg(test)]

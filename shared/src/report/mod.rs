@@ -6,6 +6,7 @@ mod host;
 pub mod human;
 mod interval;
 mod json;
+mod machine;
 pub mod median;
 mod run;
 mod summary;
@@ -17,6 +18,7 @@ pub use budget::{BudgetReport, PACKET_ALLOWANCE, ProcessBudget, RoomBudget};
 pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
 pub use interval::{interval_header, interval_line};
 pub use json::{JsonError, JsonSink, JsonTarget};
+pub use machine::machine_warning;
 pub use run::{
     AppReport, BlockedReport, ConfigReport, Doorbells, Ending, HostReport, LedgerReport, OLD_RUN_SCHEMA, RUN_SCHEMA,
     RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport, WakeupsReport,

@@ -25,6 +25,8 @@ pub enum WarningCode {
     FarewellMissing,
     /// The hardware stood idle while the ring held frames: the machine set the result.
     HardwareStarved,
+    /// The driver took frames late, but the rate was kept: the machine set the times of packets.
+    DriverLate,
     /// Packets were still in flight when the drain timed out.
     DrainTimedOut,
     /// An app's packets waited for a neighbour that is not known.

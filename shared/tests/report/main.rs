@@ -1,5 +1,6 @@
 //! A run's report: as JSON for programs, as text for people.
 
+mod machine;
 mod made_up;
 
 use std::collections::BTreeSet;
