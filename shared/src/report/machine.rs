@@ -6,6 +6,7 @@
 
 use super::{AppReport, RunReport, Warning, WarningCode, human};
 use crate::ledger::DropReason;
+use crate::ring::Depth;
 
 /// The share of the rate that may be lost before the rate is the machine's and not the model's.
 const LOST_RATE: f64 = 0.01;
@@ -76,6 +77,7 @@ fn remedies(report: &RunReport) -> Vec<String> {
     if full && !is_working(report) {
         match setting("hw_queue").and_then(|queue| queue.parse::<u32>().ok()) {
             Some(queue) if queue < depth => remedies.push(format!("raise --hw-queue, which is {queue}")),
+            _ if depth >= Depth::MOST => {}
             _ => remedies.push(format!("raise --depth, which is {depth}, and keep --hw-queue at least as large")),
         }
     }

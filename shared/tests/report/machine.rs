@@ -81,10 +81,13 @@ fn what_is_advised_would_help() {
     report.config.driver["hw_queue"] = json!("48");
     let deeper = "raise --depth, which is 48, and keep --hw-queue at least as large";
     assert_eq!(advice(&report), format!("{deeper}, or lower --link"));
+    (report.ring.depth, report.ring.occupancy_max) = (65_536, 65_536);
+    report.config.driver["hw_queue"] = json!("65536");
+    assert_eq!(advice(&report), "lower --link", "nothing is deeper");
     // A driver that works all the time is too slow, and not late.
     report.driver.as_mut().unwrap().process.cpu_ns = 2_050_000_000;
     assert_eq!(advice(&report), "lower --link");
-    report.ring.occupancy_max = 47;
+    report.ring.occupancy_max = 65_535;
     assert_eq!(advice(&report), "");
 }
 
