@@ -24,7 +24,7 @@ use netstack::stack::{
     Datagrams, Device, Ethernet, Ip, MacAddr, Neighbours, Packet, Policy, RingDevice, Routes, SendError, Stamp, Udp,
     UdpSocket,
 };
-use shared::exec::{Clock, Interrupt, Stalled, Tasks, Virtual, run};
+use shared::exec::{Clock, Halted, Interrupt, Tasks, Virtual, run};
 use shared::ring::{Depth, DepthError, Producer, memory};
 use shared::units::{BitRate, LinkRate, Nanos};
 
@@ -53,7 +53,7 @@ async fn heartbeat(socket: impl Datagrams, flow: Rc<Flow>, clock: Clock, beats: 
     for sequence in 0..beats {
         let intended = Nanos::from_millis(sequence);
         clock.sleep_until(intended).await;
-        let offer = flow.offer(intended);
+        let offer = flow.offer();
         // The account says why it was refused, if it was.
         let _ = offer.settle(socket.send(&[0; 1400], to, Stamp { flow: flow.id(), sequence, intended }).await);
     }
@@ -112,7 +112,7 @@ enum ExampleError {
     #[error(transparent)]
     Depth(#[from] DepthError),
     #[error(transparent)]
-    Stalled(#[from] Stalled),
+    Halted(#[from] Halted),
 }
 
 fn main() -> Result<(), ExampleError> {

@@ -10,7 +10,7 @@ use std::thread;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 use shared::exec::{
-    Clock, Interrupt, RealPark, Source, Stalled, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
+    Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
 };
 use shared::exit::{Status, say};
 use shared::peers::Guests;
@@ -92,7 +92,7 @@ pub enum RunError {
     },
     /// A fault of the program.
     #[error(transparent)]
-    Stalled(#[from] Stalled),
+    Halted(#[from] Halted),
     /// The data path ended without a word: a fault of the program.
     #[error("the data path ended without a report; this is a fault of the program")]
     NoReport,
@@ -107,7 +107,7 @@ impl RunError {
             }
             Self::Connect(_) => Status::PeerFailed,
             Self::Interrupted => Status::Interrupted,
-            Self::Json(JsonError::Write { .. }) | Self::System { .. } | Self::Stalled(_) | Self::NoReport => {
+            Self::Json(JsonError::Write { .. }) | Self::System { .. } | Self::Halted(_) | Self::NoReport => {
                 Status::Failed
             }
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::thread;
 
 use shared::exec::{
-    Clock, IdleMode, Interrupt, RealPark, Source, Stalled, StopHandle, monotonic_now, process_cpu_time, run,
+    Clock, Halted, IdleMode, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run,
 };
 use shared::report::ProcessReport;
 use shared::ring::shm::{SharedMemory, ShmConsumer};
@@ -45,7 +45,7 @@ pub enum SessionError {
     Socket(#[source] io::Error),
     /// Nothing can happen any more.
     #[error(transparent)]
-    Stalled(#[from] Stalled),
+    Halted(#[from] Halted),
     /// The thread ended without a result.
     #[error("a session ended without a result; this is a fault of the program")]
     Vanished,

@@ -109,6 +109,17 @@ impl Arrivals {
             Self::OnOff(onoff) => onoff.draw(),
         }
     }
+
+    /// How many of the intended times that were not drawn yet are before `end`. Where they are random, this is one draw
+    /// of their number from its own distribution, given what was drawn before: it takes as long for one packet as for
+    /// 2^60.
+    pub(super) fn count_before(self, end: u128) -> u128 {
+        match self {
+            Self::Cbr(cbr) => cbr.count_before(end),
+            Self::Poisson(poisson) => poisson.count_before(end),
+            Self::OnOff(onoff) => onoff.count_before(end),
+        }
+    }
 }
 
 /// Arrival number i at exactly floor(i * period), the first at 0.
@@ -146,6 +157,32 @@ impl Cbr {
         }
         drawn
     }
+
+    /// In steps of 1, 2, 4, ... periods, each of them twice the one before: those that fit, the largest first. A product of
+    /// the period and the count could be too large for any integer.
+    fn count_before(&self, end: u128) -> u128 {
+        let plus = |(whole, part): (u128, u128), (more, rest): (u128, u128)| {
+            let carry = part + rest >= self.per;
+            (whole + more + u128::from(carry), if carry { part + rest - self.per } else { part + rest })
+        };
+        let mut at = (u128::from(self.next.0), self.remainder);
+        if at.0 >= end {
+            return 0;
+        }
+        let period = (u128::from(self.whole_step.0), self.step_remainder);
+        // A period is at least a nanosecond, so 64 steps are past the end of time.
+        let twice = |step: &(u128, u128)| Some(plus(*step, *step)).filter(|(whole, _)| *whole < end);
+        let steps: Vec<_> = std::iter::successors(Some(period), twice).collect();
+        let mut count = 1;
+        for (power, step) in steps.into_iter().enumerate().rev() {
+            let further = plus(at, step);
+            if further.0 < end {
+                at = further;
+                count += 1 << power;
+            }
+        }
+        count
+    }
 }
 
 /// Independent, exponentially distributed gaps, also before the first packet.
@@ -171,6 +208,15 @@ impl Poisson {
         self.fraction = gap - whole as f64;
         self.at += Nanos(whole);
         self.at
+    }
+
+    /// The number of arrivals in what is left has a Poisson distribution.
+    fn count_before(mut self, end: u128) -> u128 {
+        let left = end.saturating_sub(self.at.0.into()) as f64 - self.fraction;
+        // Two halves, as one draw may not have quite the mean of 2^64 that the end of time allows. A half of nothing, or
+        // less, has no distribution.
+        let half = rand_distr::Poisson::new(left / self.mean_gap / 2.0);
+        half.map_or(0, |half| (half.sample(&mut self.generator) + half.sample(&mut self.generator)) as u128)
     }
 }
 
@@ -217,6 +263,67 @@ impl OnOff {
         }
         steady + self.silent
     }
+
+    fn count_before(mut self, end: u128) -> u128 {
+        let on_ends = u128::from(self.on_ends.0);
+        let silence = on_ends + u128::from(self.silent.0);
+        let steady_end = match end.checked_sub(silence) {
+            None => end.saturating_sub(self.silent.0.into()),
+            Some(span) => on_ends + self.on_time(span),
+        };
+        self.steady.count_before(steady_end)
+    }
+
+    /// How much of `span`, which begins with a silence, is in on phases.
+    fn on_time(&mut self, span: u128) -> u128 {
+        let (on, off) = (u128::from(self.phases.on.0), u128::from(self.phases.off.0));
+        match self.phases.shape {
+            Shape::Fixed => span / (on + off) * on + (span % (on + off)).saturating_sub(off),
+            // Rounded up: what is before a fraction is before the next whole number.
+            Shape::Exponential => self.random_on_time(span as f64).ceil() as u128,
+        }
+    }
+
+    /// The same for exponential phases, as one draw: silences and on phases are not drawn each, but the sums of 1, 2, 4,
+    /// ... of them, which have gamma distributions, until one is too long; and of that one its first half, given the
+    /// whole, which is the whole times a share of beta distribution, and so on down to one silence and one on phase.
+    fn random_on_time(&mut self, span: f64) -> f64 {
+        let (mut left, mut on_time, mut pairs) = (span, 0.0, 1.0);
+        let mut too_long = loop {
+            let sums = [self.phases.off, self.phases.on].map(|mean| mean.0 as f64 * self.unit_gamma(pairs));
+            if sums[0] + sums[1] > left {
+                break sums;
+            }
+            left -= sums[0] + sums[1];
+            on_time += sums[1];
+            pairs *= 2.0;
+        };
+        while pairs > 1.0 {
+            pairs /= 2.0;
+            let half = too_long.map(|sum| sum * self.half_share(pairs));
+            if half[0] + half[1] > left {
+                too_long = half;
+            } else {
+                left -= half[0] + half[1];
+                on_time += half[1];
+                too_long = [too_long[0] - half[0], too_long[1] - half[1]];
+            }
+        }
+        // A silence, and as much of the on phase behind it as there is time for.
+        on_time + (left - too_long[0]).clamp(0.0, too_long[1])
+    }
+
+    /// The sum of `count` exponential spans whose mean is 1.
+    fn unit_gamma(&mut self, count: f64) -> f64 {
+        // Only a count that is not positive has no distribution.
+        rand_distr::Gamma::new(count, 1.0).map_or(0.0, |sum| sum.sample(&mut self.generator))
+    }
+
+    /// The share that the first `count` of twice as many exponential spans have in their sum.
+    fn half_share(&mut self, count: f64) -> f64 {
+        let (first, second) = (self.unit_gamma(count), self.unit_gamma(count));
+        first / (first + second)
+    }
 }
 
 /// Think times of a `reqresp` app, one after the other, without end.
@@ -241,6 +348,8 @@ impl ThinkTimes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn period(nanos: u128, per: u128) -> Period {
@@ -310,6 +419,81 @@ mod tests {
         let share = 1e6 * 100.0 / drawn[999_999] as f64;
         assert!((share / 0.25 - 1.0).abs() < 0.05, "{share}");
         assert!(drawn.is_sorted());
+    }
+
+    /// How many of the times behind the first `drawn` are before `end`, each of them drawn.
+    fn drawn_before(mut arrivals: Arrivals, end: u64) -> u128 {
+        std::iter::repeat_with(|| arrivals.draw().0).take_while(|at| *at < end).count() as u128
+    }
+
+    fn after(mut arrivals: Arrivals, drawn: u64) -> Arrivals {
+        (0..drawn).for_each(|_| _ = arrivals.draw());
+        arrivals
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_fixed_is_counted_as_if_it_had_been_drawn(
+            (per, more) in (1..40u128, 0..4_000u128),
+            on in 1..300u64,
+            off in 0..300u64,
+            drawn in 0..100u64,
+            span in 0..20_000u64,
+        ) {
+            let period = period(per + more, per);
+            let phases = Phases { on: Nanos(on), off: Nanos(off), shape: Shape::Fixed };
+            let onoff = OnOff::new(period, phases, generator(1, 0));
+            for arrivals in [Arrivals::Cbr(Cbr::new(period)), Arrivals::OnOff(onoff)] {
+                let mut arrivals = after(arrivals, drawn);
+                let end = arrivals.draw().0 + span;
+                prop_assert_eq!(arrivals.clone().count_before(end.into()), drawn_before(arrivals, end));
+            }
+        }
+    }
+
+    /// A packet a nanosecond for as long as a clock can tell, which to draw would take an age.
+    #[test]
+    fn counting_takes_no_longer_where_there_is_more_to_count() {
+        let end = u128::from(u64::MAX);
+        assert_eq!(Arrivals::Cbr(Cbr::new(period(1, 1))).count_before(end), end);
+        assert_eq!(Arrivals::Cbr(Cbr::new(period(10, 7))).count_before(end), (end * 7).div_ceil(10));
+        let phases = Phases { on: Nanos(3), off: Nanos(4), shape: Shape::Fixed };
+        let onoff = OnOff::new(period(1, 1), phases, generator(1, 0));
+        assert_eq!(Arrivals::OnOff(onoff).count_before(end), end / 7 * 3 + (end % 7).min(3));
+        let phases = Phases { shape: Shape::Exponential, ..phases };
+        let onoff = OnOff::new(period(1, 1), phases, generator(1, 0));
+        for (random, share) in
+            [(Arrivals::OnOff(onoff), 3.0 / 7.0), (Arrivals::Poisson(Poisson::new(period(1, 1), generator(1, 0))), 1.0)]
+        {
+            let count = random.count_before(end) as f64;
+            assert!((count / (end as f64 * share) - 1.0).abs() < 1e-6, "{count}");
+        }
+    }
+
+    /// Mean and variance over many seeds, of counts that are drawn and of counts of what was drawn one by one.
+    fn counts_match(of: impl Fn(u64) -> Arrivals, end: u64) {
+        let seeds = 0..4_000;
+        let (mean, variance) = mean_and_variance(seeds.clone().map(|seed| of(seed).count_before(end.into()) as f64));
+        let (expected, spread) = mean_and_variance(seeds.map(|seed| drawn_before(of(seed), end) as f64));
+        let error = (spread / 4_000.0).sqrt();
+        assert!((mean - expected).abs() < 4.0 * error, "mean {mean}, one by one {expected}");
+        assert!((variance / spread - 1.0).abs() < 0.2, "variance {variance}, one by one {spread}");
+    }
+
+    #[test]
+    fn what_is_random_is_counted_from_the_distribution_that_drawing_one_by_one_has() {
+        for (nanos, drawn, end) in [(1_000_000, 0, 800_000), (1_000, 1, 500_000), (333, 5, 200_000)] {
+            counts_match(
+                |seed| after(Arrivals::Poisson(Poisson::new(period(nanos, 1), generator(seed, 0))), drawn),
+                end,
+            );
+        }
+        // Phases far longer than the span, about as long, and far shorter.
+        for (on, off, drawn) in [(500_000, 300_000, 0), (20_000, 70_000, 3), (400, 300, 0), (5_000, 50, 7)] {
+            let phases = Phases { on: Nanos(on), off: Nanos(off), shape: Shape::Exponential };
+            let onoff = |seed| Arrivals::OnOff(OnOff::new(period(777, 1), phases, generator(seed, 0)));
+            counts_match(|seed| after(onoff(seed), drawn), 200_000);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The app counts what it offers and what is refused to it; the device counts what it accepts and
 //! what becomes of it. Both hold the same [`Flow`].
 
+mod activity;
 mod blocked;
 mod flows;
 mod offer;
@@ -10,6 +11,7 @@ mod series;
 mod stage;
 mod timeline;
 
+pub use activity::Activity;
 pub use blocked::Timed;
 pub use flows::Flows;
 pub use offer::Offer;
@@ -35,10 +37,12 @@ pub struct Flow {
     /// Bytes that may be under way; `None` is unlimited.
     budget: Option<Credits>,
     counters: RefCell<Counters>,
-    /// When the first packet was offered.
-    first_offer: Cell<Option<Nanos>>,
+    /// First intended time and end of the app's schedule, once it is over; a closed loop has none.
+    schedule: Cell<Option<(Nanos, Nanos)>>,
+    /// When the first packet was accepted.
+    first_accepted: Cell<Option<Nanos>>,
     /// When the last delivered packet completed.
-    last_completion: Cell<Nanos>,
+    last_completion: Cell<Option<Nanos>>,
     sojourn: RefCell<Histogram>,
     latency: RefCell<Histogram>,
     blocked: RefCell<[Histogram; Stage::ALL.len()]>,
@@ -55,7 +59,8 @@ impl Flow {
             timeline: Rc::clone(timeline),
             budget: budget.map(Credits::new),
             counters: RefCell::default(),
-            first_offer: Cell::default(),
+            schedule: Cell::default(),
+            first_accepted: Cell::default(),
             last_completion: Cell::default(),
             sojourn: RefCell::default(),
             latency: RefCell::default(),
@@ -85,25 +90,21 @@ impl Flow {
         self.budget.as_ref()
     }
 
-    /// The app wants to send a packet that was meant for `intended`. Dropped before it is settled,
-    /// the offer counts as given up.
-    pub fn offer(&self, intended: Nanos) -> Offer<'_> {
-        self.note_offers(intended, 1);
+    /// The app wants to send a packet. Dropped before it is settled, the offer counts as given up.
+    pub fn offer(&self) -> Offer<'_> {
+        self.counters.borrow_mut().offered += 1;
         Offer::open(self)
     }
 
-    /// Packets that were meant for `intended` and were offered and accepted at once.
-    pub fn offer_accepted(&self, intended: Nanos, packets: u64) {
-        if packets > 0 {
-            self.note_offers(intended, packets);
-        }
+    /// Packets that were offered and accepted at once.
+    pub fn offer_accepted(&self, packets: u64) {
+        self.counters.borrow_mut().offered += packets;
     }
 
-    /// `packets` whose intended time had come, the first of them at `first`, but which the app
-    /// never got to before the run ended at `ended`.
-    pub fn not_reached(&self, first: Nanos, packets: u64, ended: Nanos) {
+    /// `packets` whose intended time had come, but which the app never got to before the run ended at `ended`.
+    pub fn not_reached(&self, packets: u64, ended: Nanos) {
         if packets > 0 {
-            self.note_offers(first, packets);
+            self.counters.borrow_mut().offered += packets;
             self.refuse(RefuseReason::NotReached, packets, ended);
         }
     }
@@ -113,17 +114,20 @@ impl Flow {
         self.timeline.refuse(packets, at);
     }
 
-    fn note_offers(&self, first: Nanos, packets: u64) {
-        if self.first_offer.get().is_none() {
-            self.first_offer.set(Some(first));
-        }
-        self.counters.borrow_mut().offered += packets;
+    /// The app's schedule is over: its first packet was meant for `first`, and the one behind its last for `end`, or
+    /// nothing was offered any more from then on.
+    pub fn schedule_over(&self, first: Nanos, end: Nanos) {
+        self.schedule.set(Some((first, end)));
     }
 
     /// The device admitted packets.
     #[inline(always)]
     pub fn accept(&self, packets: u64) {
-        self.counters.borrow_mut().accepted += packets;
+        let mut counters = self.counters.borrow_mut();
+        if counters.accepted == 0 {
+            self.first_accepted.set(Some(self.timeline.now()));
+        }
+        counters.accepted += packets;
     }
 
     /// The hardware completed `packets` of `bytes` in all without error at `at`. They share their times.
@@ -131,7 +135,7 @@ impl Flow {
         let mut counters = self.counters.borrow_mut();
         counters.delivered += packets;
         counters.delivered_bytes += bytes;
-        self.last_completion.set(self.last_completion.get().max(at));
+        self.last_completion.set(self.last_completion.get().max(Some(at)));
         self.sojourn.borrow_mut().record(at.since(accepted).0, packets);
         self.latency.borrow_mut().record(at.since(intended).0, packets);
         drop(counters);
@@ -190,14 +194,13 @@ impl Flow {
         *self.counters.borrow()
     }
 
-    /// When the first packet was offered.
-    pub fn first_offer(&self) -> Option<Nanos> {
-        self.first_offer.get()
-    }
-
-    /// When the last delivered packet completed; zero if none was.
-    pub fn last_completion(&self) -> Nanos {
-        self.last_completion.get()
+    /// When it sent, which is what its rate is taken over.
+    pub fn activity(&self) -> Activity {
+        let last_completion = self.last_completion.get();
+        match self.schedule.get() {
+            Some((first, end)) => Activity::scheduled(first, end, last_completion),
+            None => Activity::closed(self.first_accepted.get(), last_completion),
+        }
     }
 
     /// From accepted to completed.
@@ -226,9 +229,8 @@ impl Flow {
     }
 
     /// Nanoseconds spent waiting at all stages, of waits that are over.
-    pub fn blocked_ns(&self) -> u64 {
-        let sum: u128 = self.blocked.borrow().iter().map(Histogram::sum).sum();
-        u64::try_from(sum).unwrap_or(u64::MAX)
+    pub fn blocked_ns(&self) -> u128 {
+        self.blocked.borrow().iter().map(Histogram::sum).sum()
     }
 }
 
@@ -244,12 +246,11 @@ mod tests {
     #[test]
     fn an_offer_that_is_dropped_was_given_up() {
         let flow = flow(None);
-        drop(flow.offer(Nanos(5)));
-        flow.offer(Nanos(6)).refused(RefuseReason::WouldBlock);
-        flow.not_reached(Nanos(7), 2, Nanos(9));
+        drop(flow.offer());
+        flow.offer().refused(RefuseReason::WouldBlock);
+        flow.not_reached(2, Nanos(9));
         let counters = flow.counters();
         assert_eq!((counters.offered, counters.refused_for(RefuseReason::GaveUp), counters.refused()), (4, 1, 4));
-        assert_eq!(flow.first_offer(), Some(Nanos(5)));
     }
 
     #[test]

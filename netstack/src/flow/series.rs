@@ -228,7 +228,7 @@ impl Series {
             // No more than the ring is deep, which fits.
             occupancy: self.held as u32,
             // 584 years of waiting; the sum of all waits would not fit either.
-            blocked_ns: u64::try_from(interval.blocked_ns).unwrap_or(u64::MAX),
+            blocked_ns: interval.blocked_ns,
         }
     }
 }
@@ -292,7 +292,7 @@ mod tests {
         series.block(1, Nanos(5), Nanos(u64::MAX - 1));
         let samples = series.finish(Nanos(u64::MAX - 1));
         assert_eq!((samples.len(), series.interval()), (16, Nanos(1 << 60)));
-        assert_eq!(samples.iter().map(|sample| sample.blocked_ns).sum::<u64>(), u64::MAX - 6);
+        assert_eq!(samples.iter().map(|sample| sample.blocked_ns).sum::<u128>(), u128::from(u64::MAX - 6));
         assert_eq!(samples[0].refused, 1);
     }
 
@@ -358,10 +358,10 @@ mod tests {
             prop_assert_eq!(sum(|sample| sample.delivered_bytes), delivered * 100);
             prop_assert_eq!(sum(|sample| sample.dropped), packets.len() as u64);
             prop_assert_eq!(sum(|sample| sample.refused), packets.len() as u64 * 2);
-            prop_assert_eq!(sum(|sample| sample.blocked_ns), blocked);
+            prop_assert_eq!(samples.iter().map(|sample| sample.blocked_ns).sum::<u128>(), u128::from(blocked));
             let mut from = 0;
             for sample in &samples {
-                prop_assert!(sample.blocked_ns <= (sample.time_ns - from) * apps);
+                prop_assert!(sample.blocked_ns <= u128::from((sample.time_ns - from) * apps));
                 from = sample.time_ns;
             }
             prop_assert_eq!(from, now);

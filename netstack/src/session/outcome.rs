@@ -27,7 +27,7 @@ pub struct Outcome {
     /// How late each wake-up was, be it by a timer or by room in the ring.
     pub late: Histogram,
     /// Nanoseconds that completed frames held their slots, summed packet by packet.
-    pub held_ns: u64,
+    pub held_ns: u128,
     /// Packets still under way, by the ring's and the queue's own count.
     pub under_way: u64,
     /// Packets whose permit met a dead session.
@@ -78,7 +78,7 @@ pub struct OccupancyFigures {
     /// Weighted by time.
     pub mean: f64,
     /// Slot-nanoseconds, integrated event by event.
-    pub integral_ns: u64,
+    pub integral_ns: u128,
     /// The most at once.
     pub most: u64,
     /// Half of the time at most this many.

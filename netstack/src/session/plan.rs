@@ -69,7 +69,17 @@ pub enum PlanError {
     /// A wake point above the depth in force.
     #[error("--wake: {0}")]
     WakePoint(#[from] WakePointError),
+    /// Ledgers count in 64 bits.
+    #[error(
+        "--duration {0}: the apps would offer more than 2^63 packets, and that many cannot be counted; use a shorter \
+         time, or lower rates"
+    )]
+    TooMany(Nanos),
 }
+
+/// The most packets that all apps together may offer in a given time, on average: half of what a counter holds, as
+/// random apps may offer more than that.
+const MOST_OFFERED: f64 = (1_u64 << 63) as f64;
 
 /// IP packets of Ethernet.
 const MTU: usize = 1500;
@@ -100,6 +110,13 @@ impl Plan {
         for app in &apps {
             let to = app.spec().to().ip();
             routes.find(to, MTU).map_err(|_| PlanError::NoRoute { app: app.spec().to_string(), to })?;
+        }
+        if let Length::Duration(duration) = length {
+            let periods = apps.iter().filter_map(ResolvedApp::period);
+            let offered: f64 = periods.map(|period| duration.0 as f64 / period.as_nanos_f64()).sum();
+            if offered > MOST_OFFERED {
+                return Err(PlanError::TooMany(duration));
+            }
         }
         Ok(Self {
             policy: settings.policy,

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use shared::ledger::{Counters, DropReason, Histogram, Imbalance, RefuseReason};
 use shared::report::{
     AppReport, BlockedReport, ConfigReport, Doorbells, DriverReport, Ending, HostReport, LedgerReport, ProcessReport,
-    RUN_SCHEMA, RateReport, RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport, WakeupsReport,
-    Warning, WarningCode, machine_warning,
+    RUN_SCHEMA, RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport, WakeupsReport, Warning,
+    WarningCode, machine_warning,
 };
 use shared::ring::Depth;
-use shared::units::Nanos;
 
 use super::outcome::{Outcome, Snapshot};
 use super::plan::Plan;
-use crate::flow::{Flow, Stage};
+use crate::flow::{Activity, Flow, Stage};
 
 /// What a report says of a run besides what happened in it.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +53,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         ledger,
         drops: by_reason(DropReason::ALL, DropReason::name, |reason| total.dropped_for(reason)),
         refusals: by_reason(RefuseReason::ALL, RefuseReason::name, |reason| total.refused_for(reason)),
-        rate: rate(&total, first_offer(&outcome.flows), last_completion(&outcome.flows)),
+        rate: activity(&outcome.flows).rate(total.delivered, total.delivered_bytes),
         sojourn_ns: (&sojourn).into(),
         latency_ns: (&latency).into(),
         steady: outcome.warm.and_then(|warm| steady(&warm, &outcome)),
@@ -82,6 +81,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         driver: outcome.driver,
     };
     report.warnings.extend(machine_warning(&report));
+    report.warnings.extend(report.beyond_64_bits());
     report
 }
 
@@ -170,32 +170,16 @@ fn by_reason<R: Copy, const N: usize>(
     all.into_iter().map(|reason| (name(reason).to_owned(), count(reason))).filter(|(_, count)| *count > 0).collect()
 }
 
-fn first_offer(flows: &[impl AsRef<Flow>]) -> Option<Nanos> {
-    flows.iter().filter_map(|flow| flow.as_ref().first_offer()).min()
-}
-
-fn last_completion(flows: &[impl AsRef<Flow>]) -> Nanos {
-    flows.iter().map(|flow| flow.as_ref().last_completion()).max().unwrap_or_default()
-}
-
-fn rate(counters: &Counters, first: Option<Nanos>, last: Nanos) -> RateReport {
-    let seconds = first.map_or(0.0, |first| last.since(first).as_secs_f64());
-    if seconds == 0.0 {
-        return RateReport::default();
-    }
-    RateReport {
-        packets_per_second: counters.delivered as f64 / seconds,
-        bits_per_second: counters.delivered_bytes as f64 * 8.0 / seconds,
-    }
+fn activity(flows: &[impl AsRef<Flow>]) -> Activity {
+    flows.iter().map(|flow| flow.as_ref().activity()).fold(Activity::default(), Activity::and)
 }
 
 /// What happened since the warm-up; nothing if nothing was delivered since.
 fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
-    let last = last_completion(&outcome.flows);
-    let all = Snapshot::of(&outcome.flows, last);
+    let all = Snapshot::of(&outcome.flows, outcome.ended);
     let delivered = all.counters.delivered - warm.counters.delivered;
-    let window = last.since(warm.at);
-    if delivered == 0 || window == Nanos::ZERO {
+    let bytes = all.counters.delivered_bytes - warm.counters.delivered_bytes;
+    if delivered == 0 {
         return None;
     }
     let (accepted, dropped) =
@@ -210,7 +194,7 @@ fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
         loss_ratio: if accepted == 0 { 0.0 } else { dropped as f64 / accepted as f64 },
         sojourn_mean_ns: (all.sojourn_ns - warm.sojourn_ns) as f64 / delivered as f64,
         latency_mean_ns: (all.latency_ns - warm.latency_ns) as f64 / delivered as f64,
-        packets_per_second: delivered as f64 / window.as_secs_f64(),
+        packets_per_second: activity(&outcome.flows).since(warm.at).rate(delivered, bytes).packets_per_second,
     })
 }
 
@@ -226,7 +210,7 @@ fn blocked(outcome: &Outcome) -> BlockedReport {
 }
 
 fn stage_report(waits: &Histogram) -> StageReport {
-    StageReport { total_ns: u64::try_from(waits.sum()).unwrap_or(u64::MAX), waits_ns: waits.into() }
+    StageReport { total_ns: waits.sum(), waits_ns: waits.into() }
 }
 
 fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
@@ -252,7 +236,7 @@ fn app_report(flow: &Flow, spec: String) -> AppReport {
         name: flow.name().to_owned(),
         spec,
         totals: totals(&counters),
-        rate: rate(&counters, flow.first_offer(), flow.last_completion()),
+        rate: flow.activity().rate(counters.delivered, counters.delivered_bytes),
         sojourn_ns: (&flow.sojourn()).into(),
         latency_ns: (&flow.latency()).into(),
         blocked: Stage::ALL.into_iter().map(waits).collect(),

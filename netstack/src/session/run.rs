@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_util::FutureExt;
-use futures_util::future::{LocalBoxFuture, select_all};
+use futures_util::future::{LocalBoxFuture, OptionFuture, pending, select_all};
 use shared::exec::{Clock, Interrupt, Signal, Tasks};
 use shared::ledger::Histogram;
 use shared::report::Ending;
@@ -25,9 +25,6 @@ use crate::stack::{Costly, Neighbours, Policy, RingDevice};
 
 /// How long a driver may take to say farewell.
 const FAREWELL: Nanos = Nanos::from_secs(2);
-
-/// How long apps may count what they never got to after an interrupt.
-const COUNTING: Nanos = Nanos::from_millis(100);
 
 /// The first of our source ports (RFC 6335: dynamic ports).
 const FIRST_PORT: u16 = 49_152;
@@ -64,14 +61,16 @@ pub async fn run_stack<P: ProducerPort + 'static>(
     let apps = stack.spawn_apps(&tasks, &plan);
 
     let time_up = match plan.length {
-        Length::Duration(duration) => began + duration,
-        Length::Packets(_) => Nanos::MAX,
+        Length::Duration(duration) => Some(began + duration),
+        Length::Packets(_) => None,
     };
     let offering = stack.until(apps.all_done(), time_up, &interrupt).await;
     apps.ended.end(clock.now());
-    stack.settle_apps(&apps, offering == Turn::Interrupted, &interrupt).await;
+    // They drop what they were doing by their next turn, and count what they did not get to in no time.
+    apps.all_done().await;
+    clock.next_turn().await;
     if matches!(offering, Turn::Done | Turn::TimeUp) {
-        let drain = stack.until(stack.device.drained(), clock.now() + plan.drain_timeout, &interrupt).await;
+        let drain = stack.until(stack.device.drained(), Some(clock.now() + plan.drain_timeout), &interrupt).await;
         stack.note(drain);
     }
     stack.note(offering);
@@ -198,26 +197,20 @@ impl<P: ProducerPort + 'static> Stack<P> {
         apps
     }
 
-    /// Waits until the apps have counted what they never got to. They have dropped what they were
-    /// doing by their next turn; counting may take longer behind an absurd rate, and who interrupts
-    /// does not wait for that.
-    async fn settle_apps(&self, apps: &Apps, interrupted: bool, interrupt: &Interrupt) {
-        let (never, soon) = (Interrupt::never(), self.clock.now() + COUNTING);
-        let turn = match interrupted {
-            true => self.until(apps.all_done(), soon, &never).await,
-            false => self.until(apps.all_done(), Nanos::MAX, interrupt).await,
-        };
-        self.note(turn);
-        self.clock.next_turn().await;
-    }
-
-    /// Waits for `phase`, for its time to be up, for an interrupt, or for the driver to end it all.
-    async fn until(&self, phase: impl Future<Output = ()>, time_up: Nanos, interrupt: &Interrupt) -> Turn {
+    /// Waits for `phase`, for its time to be up if it has one, for an interrupt, or for the driver to end it all.
+    async fn until(&self, phase: impl Future<Output = ()>, time_up: Option<Nanos>, interrupt: &Interrupt) -> Turn {
+        // No timer stands for "never": virtual time would go there when nothing else is left to happen.
+        let time_up = OptionFuture::from(time_up.map(|at| self.clock.sleep_until(at)));
+        let time_up = time_up.then(|up| async move {
+            if up.is_none() {
+                pending::<()>().await
+            }
+        });
         let turns: [LocalBoxFuture<'_, Turn>; 4] = [
             interrupt.asked().map(|()| Turn::Interrupted).boxed_local(),
             self.peer_ends().map(|()| Turn::Peer).boxed_local(),
             phase.map(|()| Turn::Done).boxed_local(),
-            self.clock.sleep_until(time_up).map(|()| Turn::TimeUp).boxed_local(),
+            time_up.map(|()| Turn::TimeUp).boxed_local(),
         ];
         select_all(turns).await.0
     }
@@ -344,7 +337,7 @@ fn figures(occupancy: &Occupancy) -> OccupancyFigures {
     OccupancyFigures {
         mean: time_at.mean(),
         most: occupancy.most(),
-        integral_ns: u64::try_from(time_at.sum()).unwrap_or(u64::MAX),
+        integral_ns: time_at.sum(),
         p50: time_at.quantile(500),
         p99: time_at.quantile(990),
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use netstack::app::{AppSpec, Ended, Horizon, ResolvedApp, Run, resolve_all, run_app};
-use netstack::flow::{Flow, Timeline};
+use netstack::flow::{Activity, Flow, Timeline};
 use netstack::stack::{Burst, Datagrams, SendError, Stamp};
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::ledger::Counters;
@@ -118,6 +118,7 @@ impl Datagrams for Fake {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) counters: Counters,
+    pub(crate) activity: Activity,
     pub(crate) sent: Vec<Sent>,
     /// When the app was done.
     pub(crate) done: Nanos,
@@ -158,7 +159,7 @@ pub(crate) fn simulate(spec: &str, behaviour: Behaviour, horizon: Horizon, end: 
         while flow.counters().delivered < flow.counters().accepted {
             clock.sleep_until(clock.now() + Nanos(1000)).await;
         }
-        Outcome { counters: flow.counters(), sent: sent.take(), done }
+        Outcome { counters: flow.counters(), activity: flow.activity(), sent: sent.take(), done }
     })
     .unwrap()
 }
@@ -176,6 +177,11 @@ impl Behaviour {
 }
 
 impl Outcome {
+    /// Delivered packets a second.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.activity.rate(self.counters.delivered, 0).packets_per_second
+    }
+
     /// When packets were accepted, from the start.
     pub(crate) fn times(&self) -> Vec<u64> {
         self.sent.iter().map(|sent| sent.at.since(START).0 / 1000).collect()

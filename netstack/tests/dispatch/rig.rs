@@ -64,7 +64,7 @@ pub(crate) struct App {
     pub(crate) polls: u64,
     /// How often it waited at each stage, and for how long in all.
     pub(crate) waits: [u128; Stage::ALL.len()],
-    pub(crate) blocked_ns: u64,
+    pub(crate) blocked_ns: u128,
     /// What is left of its send budget.
     pub(crate) budget: Option<u64>,
 }

@@ -77,7 +77,7 @@ const REFUSED: Figure = figure("refused", "refused", |run| Value::Count(run.tota
 const DELIVERED: Figure = figure("delivered", "delivered", |run| Value::Count(run.totals.delivered));
 const DROPPED: Figure = figure("dropped", "dropped", |run| Value::Count(run.totals.dropped));
 const LOSS: Figure = figure("loss_ratio", "loss", |run| Value::Share(loss(run)));
-const GOODPUT: Figure = figure("bits_per_second", "goodput", |run| Value::BitRate(run.rate.bits_per_second));
+const GOODPUT: Figure = figure("bits_per_second", "goodput", |run| known(Value::BitRate, run.rate.bits_per_second));
 const SOJOURN_P50: Figure = figure("sojourn_p50_ns", "p50 from acceptance", |run| sojourn(run, run.sojourn_ns.p50));
 const SOJOURN_P99: Figure = figure("sojourn_p99_ns", "p99 from acceptance", |run| sojourn(run, run.sojourn_ns.p99));
 const SOJOURN_P999: Figure =
@@ -157,7 +157,7 @@ pub(crate) const EXACT: [Figure; 46] = [
     figure("in_flight", "in flight", |run| Value::Count(run.totals.in_flight)),
     figure("lost", "lost", |run| Value::Count(run.totals.lost)),
     LOSS,
-    figure("packets_per_second", "rate", |run| Value::PacketRate(rate(run))),
+    figure("packets_per_second", "rate", |run| known(Value::PacketRate, rate(run))),
     GOODPUT,
     figure("sojourn_mean_ns", "mean from acceptance", |run| time(run.sojourn_ns.count, sojourn_mean(run))),
     SOJOURN_P50,
@@ -193,6 +193,10 @@ fn setting(settings: &Json, name: &str) -> Value {
     }
 }
 
+fn known(kind: fn(f64) -> Value, figure: Option<f64>) -> Value {
+    figure.map_or(Value::None, kind)
+}
+
 fn time(count: u64, nanos: f64) -> Value {
     if count == 0 { Value::None } else { Value::Time(nanos) }
 }
@@ -214,9 +218,9 @@ fn sojourn_mean(run: &RunReport) -> f64 {
     estimate(run, "from acceptance").map_or(run.sojourn_ns.mean, |estimate| estimate.sojourn_mean_ns.mean)
 }
 
-fn rate(run: &RunReport) -> f64 {
+fn rate(run: &RunReport) -> Option<f64> {
     let estimate = run.estimate.filter(|estimate| estimate.replications > 1);
-    estimate.map_or(run.rate.packets_per_second, |estimate| estimate.packets_per_second.mean)
+    estimate.map_or(run.rate.packets_per_second, |estimate| Some(estimate.packets_per_second.mean))
 }
 
 fn sojourn(run: &RunReport, nanos: u64) -> Value {

@@ -38,7 +38,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         ledger: LedgerReport { balanced: true, violations: Vec::new() },
         drops: Default::default(),
         refusals: Default::default(),
-        rate: RateReport { packets_per_second: 8127.4, bits_per_second: 95_708_000.0 },
+        rate: RateReport { packets_per_second: Some(8127.4), bits_per_second: Some(95_708_000.0) },
         sojourn_ns: times(delivered, 7_820_000),
         latency_ns: times(delivered, 7_830_000),
         blocked: Default::default(),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches};
 use lab::simulate::Only;
+use serde::Deserialize;
 use serde_json::Value;
 use shared::exit::one_line;
 use shared::report::{OLD_RUN_SCHEMA, RUN_SCHEMA, RunReport};
@@ -68,11 +69,25 @@ fn load(file: &Path) -> Result<Vec<RunReport>, FileProblem> {
     parse(&text)
 }
 
+/// What every report says first.
+#[derive(Default, Deserialize)]
+struct Head {
+    schema: Option<String>,
+}
+
+/// The part of a comparison that can be read back.
+#[derive(Deserialize)]
+struct Compared {
+    runs: Vec<RunReport>,
+}
+
 fn parse(text: &str) -> Result<Vec<RunReport>, FileProblem> {
-    let mut value: Value = serde_json::from_str(text)?;
-    match value.get("schema").and_then(Value::as_str) {
-        Some(RUN_SCHEMA | OLD_RUN_SCHEMA) => Ok(vec![serde_json::from_value(value)?]),
-        Some(COMPARE_SCHEMA) => Ok(serde_json::from_value(value["runs"].take())?),
+    // Not from a `Value`: that has no room for numbers above 2^64 - 1.
+    let head = serde_json::from_str::<Head>(text);
+    let head = head.or_else(|error| if error.is_data() { Ok(Head::default()) } else { Err(error) })?;
+    match head.schema.as_deref() {
+        Some(RUN_SCHEMA | OLD_RUN_SCHEMA) => Ok(vec![serde_json::from_str(text)?]),
+        Some(COMPARE_SCHEMA) => Ok(serde_json::from_str::<Compared>(text)?.runs),
         Some(other) => Err(FileProblem::UnknownSchema(other.escape_debug().to_string())),
         None => Err(FileProblem::UnknownSchema("not told".to_owned())),
     }
@@ -138,6 +153,22 @@ mod tests {
         old["warnings"] = serde_json::json!(["words alone"]);
         let read = parse(&old.to_string()).unwrap();
         assert_eq!(read[0].warnings, [Warning::new(WarningCode::Other, "words alone")]);
+    }
+
+    /// A `Value` would make a fraction of it.
+    #[test]
+    fn sums_above_64_bits_keep_their_last_digit() {
+        let mut wide = run("wait", 10, 0);
+        wide.blocked.total_ns = u128::from(u64::MAX) + 2;
+        wide.ring.occupancy_ns = u128::MAX;
+        for app in &mut wide.apps {
+            app.blocked.values_mut().for_each(|stage| stage.total_ns = 7 << 70);
+        }
+        let text = serde_json::to_string(&wide).unwrap();
+        assert!(text.contains("\"total_ns\":18446744073709551617"), "{text}");
+        assert_eq!(parse(&text).unwrap(), std::slice::from_ref(&wide));
+        let compared = format!("{{\"schema\":\"{COMPARE_SCHEMA}\",\"runs\":[{text}]}}");
+        assert_eq!(parse(&compared).unwrap(), [wide]);
     }
 
     #[test]

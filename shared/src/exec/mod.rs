@@ -19,7 +19,7 @@ pub use clock::{Clock, NextTurn, Sleep};
 pub use park::{Park, Source, Virtual};
 pub use pool::Tasks;
 pub use real::{IdleMode, IdleStats, RealPark, monotonic_now, process_cpu_time};
-pub use run::{Stalled, run};
+pub use run::{Halted, run};
 pub use signal::Signal;
 pub use stop::{Interrupt, StopHandle};
 pub use timers::Order;

@@ -14,7 +14,7 @@ pub trait Park {
     fn exchange(&mut self) -> bool;
 
     /// Waits until `deadline`, or until something may have moved. `None` means that no timer is
-    /// pending. Returns `false` if nothing can ever happen again.
+    /// pending. Returns `false` if nothing can ever happen again, or not before `deadline`, which never comes.
     fn park(&mut self, deadline: Option<Nanos>) -> bool;
 }
 
@@ -80,11 +80,13 @@ impl Park for Virtual {
 
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
         match deadline {
+            // Where sums of times end that are too large: a moment that is not there. Everything behind it would
+            // happen at once, and again and again.
+            None | Some(Nanos::MAX) => false,
             Some(at) => {
                 self.now = at + self.wake_latency;
                 true
             }
-            None => false,
         }
     }
 }

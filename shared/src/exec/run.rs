@@ -7,16 +7,25 @@ use std::rc::Rc;
 use super::pool::{Pool, Tasks};
 use super::{Clock, Park};
 
-/// Every task waits, no timer is pending, and nothing outside can wake anybody.
+/// Nothing can happen any more, and there is no result. Only a virtual clock can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("every task waits for another and no timer is pending; this is a fault of the program")]
-pub struct Stalled;
+pub enum Halted {
+    /// Every task waits, no timer is pending, and nothing outside can wake a task.
+    #[error("every task waits for another and no timer is pending; this is a fault of the program")]
+    Stalled,
+    /// What would happen next is behind the last moment that the clock can show.
+    #[error(
+        "virtual time is at its end: what happens next is more than 584 years, or 18446744073 s, after the start; \
+         shorten what was set to take so long (--latency, --duration, --stall, think and off times), or raise the rates"
+    )]
+    TimeOver,
+}
 
 /// Runs `main` and everything it spawns on this thread until `main` is done.
 ///
 /// # Errors
-/// [`Stalled`] if nothing can ever happen again, which only a virtual clock can tell.
-pub fn run<T, F>(clock: &Clock, mut park: impl Park, main: impl FnOnce(Tasks) -> F) -> Result<T, Stalled>
+/// [`Halted`] if nothing can ever happen again.
+pub fn run<T, F>(clock: &Clock, mut park: impl Park, main: impl FnOnce(Tasks) -> F) -> Result<T, Halted>
 where
     T: 'static,
     F: Future<Output = T> + 'static,
@@ -41,8 +50,12 @@ where
             return Ok(value);
         }
         let moved = park.exchange();
-        if !moved && !clock.has_yielded() && !park.park(clock.next_deadline()) {
-            return Err(Stalled);
+        if moved || clock.has_yielded() {
+            continue;
+        }
+        let deadline = clock.next_deadline();
+        if !park.park(deadline) {
+            return Err(if deadline.is_some() { Halted::TimeOver } else { Halted::Stalled });
         }
     }
 }
@@ -122,9 +135,30 @@ mod tests {
     }
 
     #[test]
+    fn time_that_would_pass_its_end_is_reported_and_does_not_stand_still() {
+        let clock = Clock::default();
+        let inner = clock.clone();
+        let ended = run(&clock, Virtual::default(), |_| async move {
+            loop {
+                inner.sleep_until(inner.now() + Nanos::from_secs(7_000_000_000)).await;
+            }
+            #[allow(unreachable_code, reason = "a result has to have a type")]
+            ()
+        });
+        assert_eq!((ended, clock.now()), (Err(Halted::TimeOver), Nanos::from_secs(14_000_000_000)));
+        let last = Clock::default();
+        let inner = last.clone();
+        let ended = run(&last, Virtual::default(), |_| async move {
+            inner.sleep_until(Nanos(u64::MAX - 1)).await;
+            inner.now()
+        });
+        assert_eq!(ended, Ok(Nanos(u64::MAX - 1)), "the last moment that there is");
+    }
+
+    #[test]
     fn a_deadlock_is_reported_and_does_not_hang() {
         let clock = Clock::default();
         let ended = run(&clock, Virtual::default(), |_| std::future::pending::<()>());
-        assert_eq!(ended, Err(Stalled));
+        assert_eq!(ended, Err(Halted::Stalled));
     }
 }

@@ -18,6 +18,11 @@ pub fn packet_rate(packets_per_second: f64) -> String {
     scaled(packets_per_second, &[("pps", 1.0), ("kpps", 1e3), ("Mpps", 1e6), ("Gpps", 1e9)])
 }
 
+/// What `form` makes of a figure, `-` if there is none.
+pub fn known(form: impl Fn(f64) -> String, figure: Option<f64>) -> String {
+    figure.map_or_else(|| "-".to_owned(), form)
+}
+
 /// A share of one: `49.9 %`.
 pub fn percent(ratio: f64) -> String {
     format!("{} %", three_digits(ratio * 100.0))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BudgetReport, DriverReport, EstimateReport, HardwareReport, ProcessReport, SteadyReport, Summary, TheoryReport,
-    Warning,
+    Warning, WarningCode,
 };
 
 /// Schema of a run's report.
@@ -15,7 +15,9 @@ pub const RUN_SCHEMA: &str = "pushback.run/2";
 /// The schema before, whose warnings have no codes. Reports of it can still be read.
 pub const OLD_RUN_SCHEMA: &str = "pushback.run/1";
 
-/// Everything about one run.
+/// Everything about one run. Sums over many packets or apps (`total_ns`, `blocked_ns`, `occupancy_ns`, `held_ns`) are
+/// written as whole numbers with all of their digits, also above 2^64 - 1; then there is a warning,
+/// [`WarningCode::Beyond64Bits`](super::WarningCode::Beyond64Bits), as not every reader of JSON has room for that.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
     /// [`RUN_SCHEMA`].
@@ -42,7 +44,7 @@ pub struct RunReport {
     pub drops: BTreeMap<String, u64>,
     /// Refusals by reason; reasons that did not occur are left out.
     pub refusals: BTreeMap<String, u64>,
-    /// What was delivered, from first offer to last completion.
+    /// What was delivered, over the time in which the apps were active.
     pub rate: RateReport,
     /// From accepted to completed.
     pub sojourn_ns: Summary,
@@ -92,6 +94,27 @@ pub struct RunReport {
     /// What a reader must know before believing the numbers.
     #[serde(deserialize_with = "super::warning::read")]
     pub warnings: Vec<Warning>,
+}
+
+impl RunReport {
+    /// A warning for each number that most readers of JSON have no room for.
+    pub fn beyond_64_bits(&self) -> Vec<Warning> {
+        let ring = &self.ring;
+        let sums = [
+            ("blocked.total_ns", self.blocked.total_ns),
+            ("ring.occupancy_ns", ring.occupancy_ns),
+            ("ring.held_ns", ring.held_ns),
+        ];
+        let waits = self.blocked.stages.values().map(|stage| stage.waits_ns.count);
+        let most = waits.chain([self.sojourn_ns.count, self.latency_ns.count]).max();
+        let wide = sums.into_iter().filter(|(_, sum)| *sum > u64::MAX.into()).map(|(key, sum)| {
+            format!("{key} is {sum}, which is above 2^64 - 1: read it with a program whose integers have 128 bits")
+        });
+        let full = most.filter(|count| *count == u64::MAX).map(|_| {
+            "more times were measured than 64 bits can count: no quantile is to be trusted; shorten the run".to_owned()
+        });
+        wide.chain(full).map(|text| Warning::new(WarningCode::Beyond64Bits, text)).collect()
+    }
 }
 
 /// Settings, as `lab run --from` takes them back.
@@ -165,13 +188,16 @@ pub struct LedgerReport {
     pub violations: Vec<String>,
 }
 
-/// Delivered packets and bits per second.
+/// Delivered packets and bits per second. An app with a schedule is active from its first intended time to the later of
+/// its last completion and the intended time of the packet that would have come next (with a duration: the end of
+/// offering); a closed loop from its first acceptance to its last completion; several apps from the earliest beginning to
+/// the latest end. Null where that is undefined: for a single packet of a closed loop, and where no time passed.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct RateReport {
     /// Packets per second.
-    pub packets_per_second: f64,
+    pub packets_per_second: Option<f64>,
     /// UDP payload bits per second, as iperf3 counts.
-    pub bits_per_second: f64,
+    pub bits_per_second: Option<f64>,
 }
 
 /// Waiting, summed over the apps.
@@ -181,8 +207,8 @@ pub struct BlockedReport {
     pub stops: u64,
     /// Times that it told it "room again".
     pub wakes: u64,
-    /// Time that apps spent waiting.
-    pub total_ns: u64,
+    /// Time that apps spent waiting: many may wait at once, and for long, so this is wider than a time.
+    pub total_ns: u128,
     /// The same by stage: `budget`, `neighbour`, `room`.
     pub stages: BTreeMap<String, StageReport>,
 }
@@ -191,7 +217,7 @@ pub struct BlockedReport {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct StageReport {
     /// Time spent waiting.
-    pub total_ns: u64,
+    pub total_ns: u128,
     /// The waits that were not over at once.
     pub waits_ns: Summary,
 }
@@ -217,11 +243,11 @@ pub struct RingReport {
     /// 99 % of the time at most this many were held.
     pub occupancy_p99: u64,
     /// Slot-nanoseconds: the occupancy integrated over time, event by event.
-    pub occupancy_ns: u64,
+    pub occupancy_ns: u128,
     /// Slot-nanoseconds: how long completed frames held their slots, summed packet by packet. Little's
     /// law says that both are equal if the run began and ended empty; in real time the stack learns
     /// of a completion late, so the first is a little larger.
-    pub held_ns: u64,
+    pub held_ns: u128,
 }
 
 /// Doorbells of both sides.
@@ -292,5 +318,5 @@ pub struct Sample {
     /// Slots held at its end, by the hardware's times of completion.
     pub occupancy: u32,
     /// Time that apps spent waiting in it, at most its length for each.
-    pub blocked_ns: u64,
+    pub blocked_ns: u128,
 }

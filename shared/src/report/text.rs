@@ -114,8 +114,9 @@ impl RunReport {
         for (fate, count, remark) in rows {
             line(out, &format!("  {fate}"), format!("{:>width$}  {}", human::count(count), remark))?;
         }
-        let goodput = human::bit_rate(self.rate.bits_per_second);
-        line(out, "Rate", format!("{goodput} of payload, {}", human::packet_rate(self.rate.packets_per_second)))
+        let goodput = human::known(human::bit_rate, self.rate.bits_per_second);
+        let packets = human::known(human::packet_rate, self.rate.packets_per_second);
+        line(out, "Rate", format!("{goodput} of payload, {packets}"))
     }
 
     fn write_times(&self, out: &mut String) -> Result {
@@ -204,12 +205,12 @@ impl RunReport {
             let totals = &app.totals;
             let counts = [totals.offered, totals.refused, totals.delivered, totals.dropped, totals.lost];
             let (sojourn, latency) = (&app.sojourn_ns, &app.latency_ns);
-            let blocked = app.blocked.values().map(|stage| stage.total_ns).fold(0, u64::saturating_add);
-            let times = [sojourn.p50, sojourn.p99, latency.p50, latency.p99, blocked];
+            let blocked: u128 = app.blocked.values().map(|stage| stage.total_ns).sum();
+            let times = [sojourn.p50, sojourn.p99, latency.p50, latency.p99].map(|span| span as f64);
             let mut row = vec![format!("  {}", plain(&app.name))];
             row.extend(counts.map(human::count));
-            row.extend([human::percent(totals.loss_ratio), human::bit_rate(app.rate.bits_per_second)]);
-            row.extend(times.map(|span| human::time(span as f64)));
+            row.extend([human::percent(totals.loss_ratio), human::known(human::bit_rate, app.rate.bits_per_second)]);
+            row.extend(times.into_iter().chain([blocked as f64]).map(human::time));
             rows.push(row);
         }
         table(out, &rows)

@@ -28,8 +28,8 @@ pub struct SteadyReport {
     pub sojourn_mean_ns: f64,
     /// Mean time from intended to completed, of those delivered since.
     pub latency_mean_ns: f64,
-    /// Packets delivered a second, up to the last completion.
-    pub packets_per_second: f64,
+    /// Packets delivered a second, from the end of the warm-up on, as the run's rate is counted.
+    pub packets_per_second: Option<f64>,
 }
 
 /// The model that fits a run's configuration, its figures, and those of the run.
@@ -101,8 +101,8 @@ pub struct MeasuredReport {
     pub loss_ratio: f64,
     /// Measured mean time in the system.
     pub sojourn_mean_ns: f64,
-    /// Measured rate of completed packets.
-    pub packets_per_second: f64,
+    /// Measured rate of completed packets; null where it is undefined.
+    pub packets_per_second: Option<f64>,
     /// As `admitted` of the prediction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted: Option<u64>,
@@ -183,16 +183,16 @@ impl Display for TheoryReport {
             _ => human::percent(ratio),
         };
         let row = |label: String, form: fn(f64) -> String, predicted, measured| {
-            vec![format!("  {label}"), form(predicted), form(measured)]
+            vec![format!("  {label}"), form(predicted), human::known(form, measured)]
         };
         let mut rows = vec![
             ["  ", "predicted", "measured"].map(str::to_owned).to_vec(),
-            row(format!("loss ({})", measured.loss_is), share, self.loss_ratio, measured.loss_ratio),
+            row(format!("loss ({})", measured.loss_is), share, self.loss_ratio, Some(measured.loss_ratio)),
             row(
                 format!("mean time {}", measured.sojourn_is),
                 human::time,
                 self.sojourn_mean_ns,
-                measured.sojourn_mean_ns,
+                Some(measured.sojourn_mean_ns),
             ),
             row("delivered".to_owned(), human::packet_rate, self.packets_per_second, measured.packets_per_second),
         ];

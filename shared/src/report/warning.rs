@@ -31,6 +31,9 @@ pub enum WarningCode {
     DrainTimedOut,
     /// An app's packets waited for a neighbour that is not known.
     NeighbourUnknown,
+    /// A sum or a count is above 2^64 - 1.
+    #[serde(rename = "BEYOND_64_BITS")]
+    Beyond64Bits,
     /// A mean is not known as well as was asked for.
     IntervalTooWide,
     /// The capture misses frames that were sent.

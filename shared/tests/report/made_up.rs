@@ -16,7 +16,7 @@ use shared::units::Nanos;
 /// One app, `wait`, nothing lost.
 pub(crate) fn finished() -> RunReport {
     let totals = Totals { offered: 406_371, accepted: 406_370, refused: 1, delivered: 406_370, ..Totals::default() };
-    let rate = RateReport { packets_per_second: 81_274.02, bits_per_second: 957_082_862.5 };
+    let rate = RateReport { packets_per_second: Some(81_274.02), bits_per_second: Some(957_082_862.5) };
     RunReport {
         schema: RUN_SCHEMA.to_owned(),
         config: ConfigReport {
@@ -98,7 +98,8 @@ pub(crate) fn interrupted() -> RunReport {
         loss_ratio: 0.300_072_97,
     };
     let share = |offered, dropped, loss_ratio| Totals { offered, dropped, loss_ratio, ..sum };
-    let rate = |bits_per_second| RateReport { packets_per_second: 40_506.07, bits_per_second };
+    let rate =
+        |bits_per_second| RateReport { packets_per_second: Some(40_506.07), bits_per_second: Some(bits_per_second) };
     RunReport {
         config: ConfigReport {
             netstack: json!({ "policy": "drop-oldest", "transport": "socket" }),
@@ -141,7 +142,7 @@ pub(crate) fn estimated() -> RunReport {
                 since_ns: 500_000_000,
                 loss_ratio: 0.071_345,
                 sojourn_mean_ns: 48_987.6,
-                packets_per_second: 67_890.1,
+                packets_per_second: Some(67_890.1),
                 admitted: None,
             },
             verdict: Some(Verdict::Yes),
@@ -219,8 +220,8 @@ fn times(median: u64, count: u64) -> Summary {
     }
 }
 
-fn stages(waits: [(u64, u64); 3]) -> BTreeMap<String, StageReport> {
-    let stage = |(count, total_ns): (u64, u64)| {
+fn stages(waits: [(u64, u128); 3]) -> BTreeMap<String, StageReport> {
+    let stage = |(count, total_ns): (u64, u128)| {
         let waits_ns = if count == 0 { Summary::default() } else { times(228_456, count) };
         StageReport { total_ns, waits_ns }
     };

@@ -20,12 +20,12 @@ pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, burst: u32, h
             outlet.rest_until(Nanos::ZERO).await;
         }
         let intended = outlet.now();
-        if intended >= until {
+        if until.is_some_and(|until| intended >= until) {
             return;
         }
         if burst > 1 {
             let sent = outlet.send_together(intended, left.min(burst.into()));
-            left = left.saturating_sub(sent);
+            left -= sent;
             if sent > 0 {
                 continue;
             }
@@ -54,7 +54,7 @@ pub(super) async fn reqresp<D: Datagrams>(
     let mut intended = start;
     let mut sent = 0;
     for _ in 0..horizon.packets() {
-        if intended >= until {
+        if until.is_some_and(|until| intended >= until) {
             return;
         }
         outlet.rest_until(intended).await;

@@ -31,11 +31,11 @@ pub enum Horizon {
 }
 
 impl Horizon {
-    /// The moment from which on nothing is offered.
-    fn until(self, start: Nanos) -> Nanos {
+    /// The moment from which on nothing is offered; nothing if there is none.
+    fn until(self, start: Nanos) -> Option<Nanos> {
         match self {
-            Self::Until(span) => start + span,
-            Self::Packets(_) => Nanos::MAX,
+            Self::Until(span) => Some(start + span),
+            Self::Packets(_) => None,
         }
     }
 
@@ -80,8 +80,8 @@ pub async fn run_app<D: Datagrams>(app: ResolvedApp, flow: Rc<Flow>, socket: D, 
                 WhenBlocked::Skip => run.ended.interrupt(open::skip(&mut outlet, &mut plan)).await,
             };
             let end = run.ended.at().unwrap_or(run.clock.now());
-            let (first, packets) = plan.overdue(end, &run.clock).await;
-            flow.not_reached(first, packets, end);
+            flow.schedule_over(plan.first(), plan.end(end));
+            flow.not_reached(plan.overdue(end), end);
         }
     }
 }

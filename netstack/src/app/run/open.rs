@@ -1,6 +1,5 @@
 //! Open loops: packets are meant for the times of a schedule, whether or not the app gets to them.
 
-use shared::exec::Clock;
 use shared::units::Nanos;
 
 use super::Horizon;
@@ -13,20 +12,29 @@ use crate::stack::{Datagrams, SendError};
 pub(super) struct Plan {
     arrivals: Arrivals,
     start: Nanos,
-    until: Nanos,
+    /// When offering ends, if time ends it.
+    until: Option<Nanos>,
+    /// Packets to go, if their number ends it.
     left: u64,
+    first: Nanos,
+    /// When the packet behind those that were taken is meant to be sent, whether or not there is to be one.
     next: Nanos,
 }
 
 impl Plan {
     pub(super) fn new(mut arrivals: Arrivals, horizon: Horizon, start: Nanos) -> Self {
-        let next = start + arrivals.draw();
-        Self { arrivals, start, until: horizon.until(start), left: horizon.packets(), next }
+        let first = start + arrivals.draw();
+        Self { arrivals, start, until: horizon.until(start), left: horizon.packets(), first, next: first }
+    }
+
+    /// When the first packet is meant to be sent.
+    pub(super) fn first(&self) -> Nanos {
+        self.first
     }
 
     /// When the next packet is meant to be sent; `None` if there is none.
     fn next(&self) -> Option<Nanos> {
-        (self.left > 0 && self.next < self.until).then_some(self.next)
+        (self.left > 0 && self.until.is_none_or(|until| self.next < until)).then_some(self.next)
     }
 
     fn advance(&mut self) {
@@ -34,25 +42,30 @@ impl Plan {
         self.next = self.start + self.arrivals.draw();
     }
 
-    /// The packets whose time had come when the run ended at `end`: when the first was meant to be
-    /// sent, and how many there are. They are drawn one by one, like those that were sent; there may
-    /// be many, so others get their turns meanwhile.
-    pub(super) async fn overdue(mut self, end: Nanos, clock: &Clock) -> (Nanos, u64) {
-        let first = self.next;
-        let mut packets = 0_u64;
-        while self.next().is_some_and(|next| next <= end) {
-            packets += 1;
-            self.advance();
-            if packets.is_multiple_of(DRAWS_PER_TURN) {
-                clock.next_turn().await;
-            }
+    /// When the schedule ended, in a run that was over at `over`: when the packet behind the last would have been sent if
+    /// their number ended it, and otherwise when offering ended.
+    pub(super) fn end(&self, over: Nanos) -> Nanos {
+        match (self.next(), self.until) {
+            (Some(_), _) => over,
+            (None, Some(until)) if self.left > 0 => until,
+            (None, _) => self.next,
         }
-        (first, packets)
+    }
+
+    /// How many packets had come by `over`, when the run ended, and were not taken. They are not drawn one by one: their
+    /// number is computed, or drawn as one number from its distribution.
+    pub(super) fn overdue(self, over: Nanos) -> u64 {
+        if self.next().is_none_or(|next| next > over) {
+            return 0;
+        }
+        // What is meant for the moment itself has come, but nothing is offered at the end of offering.
+        let behind = u128::from(over.0) + 1;
+        let end = self.until.map_or(behind, |until| behind.min(until.0.into()));
+        let others = self.arrivals.count_before(end - u128::from(self.start.0));
+        // No more than are left, which is a `u64`.
+        1 + others.min(u128::from(self.left - 1)) as u64
     }
 }
-
-/// Draws that take well below a millisecond.
-const DRAWS_PER_TURN: u64 = 16_384;
 
 /// Sends each packet at its time, or as soon after it as the stack lets it.
 pub(super) async fn wait<D: Datagrams>(outlet: &mut Outlet<'_, D>, plan: &mut Plan) {

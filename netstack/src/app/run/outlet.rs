@@ -78,7 +78,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     #[inline(always)]
     pub(super) fn try_send(&mut self, intended: Nanos) -> Result<(), SendError> {
         let stamp = self.next(intended);
-        let offer = self.flow.offer(intended);
+        let offer = self.flow.offer();
         offer.settle(self.socket.try_send(self.payloads.last(), self.to, stamp))
     }
 
@@ -95,7 +95,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         }
         // No more than what was left of the turn, which fits.
         self.sent += sent as u32;
-        self.flow.offer_accepted(intended, sent);
+        self.flow.offer_accepted(sent);
         sent
     }
 
@@ -104,7 +104,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     #[inline(always)]
     pub(super) fn begin(&mut self, intended: Nanos) -> Result<Result<(), SendError>, Blocked<'a>> {
         let stamp = self.next(intended);
-        let offer = self.flow.offer(intended);
+        let offer = self.flow.offer();
         if D::TRIES == Tries::IfItMustNotWait {
             return Err(Blocked { offer, stamp });
         }

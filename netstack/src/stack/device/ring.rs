@@ -31,7 +31,7 @@ pub struct RingDevice<P> {
     /// Set once nothing may enter the ring any more.
     sealed: Cell<bool>,
     /// Nanoseconds that completed frames held their slots.
-    held_ns: Cell<u64>,
+    held_ns: Cell<u128>,
     /// Told when nothing is under way any more, or never will complete.
     quiet: Signal,
     /// When the last frame completed that was settled.
@@ -95,7 +95,7 @@ impl<P: ProducerPort> RingDevice<P> {
     }
 
     /// Nanoseconds that completed frames held their slots, summed packet by packet.
-    pub fn held_ns(&self) -> u64 {
+    pub fn held_ns(&self) -> u128 {
         self.held_ns.get()
     }
 
@@ -156,8 +156,8 @@ impl<P: ProducerPort> RingDevice<P> {
 
     fn settle(&self, run: &Run, status: Status, completed: Nanos) {
         let &Run { each: Pending { flow, intended, accepted, submitted, .. }, packets } = run;
-        let held = completed.since(submitted).0.saturating_mul(packets);
-        self.held_ns.set(self.held_ns.get().saturating_add(held));
+        let held = u128::from(completed.since(submitted).0) * u128::from(packets);
+        self.held_ns.set(self.held_ns.get() + held);
         self.settled_to.set(completed);
         self.flows.with(flow, |flow| {
             flow.timeline().hold_slots(packets, submitted, Some(completed));

@@ -22,7 +22,7 @@ pub(super) async fn rate(variant: Variant, trial: &Trial<'_>, signals: &mut Sign
     let idle = if trial.cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid };
     (sides.stack.waiting.idle, sides.driver.waiting.idle) = (idle, idle);
     let report = measured(&trial.binaries.on(trial.cpus), &sides, signals).await?;
-    Ok(report.rate.packets_per_second)
+    report.rate.packets_per_second.ok_or(BenchError::Lost)
 }
 
 /// `sides` with one app that sends frames of `size` as fast as it may, up to `burst` in a call, to a link that takes no

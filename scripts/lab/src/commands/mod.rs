@@ -27,6 +27,7 @@ use clap::CommandFactory;
 use lab::simulate::SimulateError;
 use lab::theory::ParameterError;
 use lab::theory::applies::NoFit;
+use shared::exec::Halted;
 use shared::exit::{Status, complain};
 use shared::report::JsonError;
 
@@ -117,7 +118,7 @@ impl Failure {
             | Self::Chart(ChartError::Open { .. })
             | Self::Count(CountError::Folder(_))
             | Self::Profile(_) => Status::Usage,
-            Self::Simulate(SimulateError::Stalled(_)) => Status::Failed,
+            Self::Simulate(SimulateError::Halted(Halted::Stalled)) => Status::Failed,
             Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
             Self::Launch(error) => error.status(),
             Self::Bench(error) | Self::Count(CountError::Run(error)) => error.status(),

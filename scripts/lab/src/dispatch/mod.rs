@@ -68,11 +68,6 @@ pub(crate) async fn time(
     let idle = report.process.idle;
     let at_work = report.elapsed_ns.saturating_sub(idle.spin_ns + idle.sleep_ns);
     let busy = at_work.min(report.process.cpu_ns);
-    if report.rate.packets_per_second <= 0.0 || report.totals.delivered == 0 {
-        return Err(BenchError::Lost);
-    }
-    Ok(Repetition {
-        ns_per_packet: 1e9 / report.rate.packets_per_second,
-        stack_ns_per_packet: busy as f64 / report.totals.delivered as f64,
-    })
+    let rate = report.rate.packets_per_second.filter(|rate| *rate > 0.0).ok_or(BenchError::Lost)?;
+    Ok(Repetition { ns_per_packet: 1e9 / rate, stack_ns_per_packet: busy as f64 / report.totals.delivered as f64 })
 }

@@ -54,10 +54,13 @@ pub(crate) fn compare(predicted: &RunReport, measured: &RunReport) -> Vec<Compar
         let allowed = (TOLERANCE * predicted.abs()).max(at_least);
         Compared { figure, predicted, measured, allowed }
     };
-    let mut figures = vec![
-        relative("totals.loss_ratio", predicted.totals.loss_ratio, measured.totals.loss_ratio, SHARE),
-        relative("rate.packets_per_second", rate(predicted), rate(measured), 0.0),
-    ];
+    let mut figures =
+        vec![relative("totals.loss_ratio", predicted.totals.loss_ratio, measured.totals.loss_ratio, SHARE)];
+    // Where neither has a rate, there is nothing to compare; where one has, they differ.
+    let (of, by) = (predicted.rate.packets_per_second, measured.rate.packets_per_second);
+    if of.or(by).is_some() {
+        figures.push(relative("rate.packets_per_second", of.unwrap_or(0.0), by.unwrap_or(0.0), 0.0));
+    }
     let times = |figures: &mut Vec<Compared>, names: [&'static str; 3], predicted: &Summary, measured: &Summary| {
         let pairs = [
             (predicted.mean, measured.mean, late.mean),
@@ -95,10 +98,6 @@ pub(crate) fn judge(figures: &[Compared], measured: &RunReport) -> Verdict {
     }
 }
 
-fn rate(report: &RunReport) -> f64 {
-    report.rate.packets_per_second
-}
-
 /// Waits that were not over at once.
 fn waits(report: &RunReport) -> u64 {
     report.blocked.stages.values().map(|stage| stage.waits_ns.count).sum()
@@ -127,6 +126,16 @@ mod tests {
         assert_eq!(differing(&predicted, &measured), [""; 0]);
         measured.sojourn_ns.mean *= 1.002;
         assert_eq!(differing(&predicted, &measured), ["sojourn_ns.mean"]);
+    }
+
+    #[test]
+    fn a_rate_that_is_undefined_differs_from_one_that_is_not() {
+        let predicted = run("wait", 1000, 0);
+        let mut measured = predicted.clone();
+        measured.rate = Default::default();
+        assert_eq!(differing(&predicted, &measured), ["rate.packets_per_second"]);
+        assert_eq!(differing(&measured, &predicted), ["rate.packets_per_second"]);
+        assert_eq!(differing(&measured, &measured), [""; 0]);
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(super) struct Figures {
     pub(super) packets: u64,
     pub(super) loss_ratio: f64,
     pub(super) sojourn_mean_ns: f64,
-    pub(super) packets_per_second: f64,
+    /// Nothing if too little was delivered for a rate.
+    pub(super) packets_per_second: Option<f64>,
 }
 
 impl Figures {

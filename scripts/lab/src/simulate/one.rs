@@ -9,7 +9,7 @@ use netstack::app::{AppSpec, Traffic, arrivals_digest};
 use netstack::process::Args as StackArgs;
 use netstack::session::{Context, Length, Plan, PlanError, assemble, run_stack};
 use serde::{Deserialize, Serialize};
-use shared::exec::{Clock, Interrupt, Park, Stalled, Tasks, Virtual, run};
+use shared::exec::{Clock, Halted, Interrupt, Park, Tasks, Virtual, run};
 use shared::report::{ConfigReport, HostReport, RunReport};
 use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
 use shared::ring::{Depth, Producer};
@@ -70,9 +70,15 @@ pub enum SimulateError {
         /// The largest seed.
         most: u64,
     },
-    /// A fault of the program.
+    /// A run of which there is no mean to take.
+    #[error(
+        "there is no rate of which to take the mean: a closed loop delivered less than two packets; raise --packets or \
+         --duration"
+    )]
+    NoRate,
+    /// Virtual time came to its end, or a fault of the program.
     #[error(transparent)]
-    Stalled(#[from] Stalled),
+    Halted(#[from] Halted),
 }
 
 impl Scenario {

@@ -120,11 +120,11 @@ fn too_wide(estimate: &EstimateReport) -> String {
 }
 
 impl Runs {
-    fn push(&mut self, figures: Figures) -> Result<(), ParameterError> {
+    fn push(&mut self, figures: Figures) -> Result<(), SimulateError> {
         self.packets = self.packets.saturating_add(figures.packets);
         self.loss_ratio.push(figures.loss_ratio)?;
         self.sojourn_mean_ns.push(figures.sojourn_mean_ns)?;
-        self.packets_per_second.push(figures.packets_per_second)
+        Ok(self.packets_per_second.push(figures.packets_per_second.ok_or(SimulateError::NoRate)?)?)
     }
 
     fn count(&self) -> u64 {
@@ -231,7 +231,7 @@ impl Rule {
             packets: runs.packets,
             loss_ratio: runs.loss_ratio.mean(),
             sojourn_mean_ns: runs.sojourn_mean_ns.mean(),
-            packets_per_second: runs.packets_per_second.mean(),
+            packets_per_second: Some(runs.packets_per_second.mean()),
         };
         let mut theory = beside(fit, prediction, means, report);
         let terms = Terms {

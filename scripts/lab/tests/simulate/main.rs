@@ -64,7 +64,123 @@ fn a_packet_that_costs_no_time_is_refused_with_a_remedy() {
 fn the_budget_of_a_packet_bounds_its_rate() {
     let text = json("simulate --app bulk:size=22B --duration 10ms --link 10Gbit --stack-cost 4us", "");
     let report: RunReport = serde_json::from_str(&text).unwrap();
-    assert!((report.rate.packets_per_second / 250_000.0 - 1.0).abs() < 0.01, "{}", report.rate.packets_per_second);
+    let rate = report.rate.packets_per_second.unwrap();
+    assert!((rate / 250_000.0 - 1.0).abs() < 0.01, "{rate}");
+}
+
+fn report(flags: &str) -> RunReport {
+    serde_json::from_str(&json(flags, "")).unwrap()
+}
+
+#[test]
+fn rates_count_the_gap_behind_the_last_packet_and_are_null_where_there_is_none() {
+    let rates = |flags: &str| {
+        let report = report(&format!("simulate --link 1Mbit {flags}"));
+        let apps = report.apps.iter().map(|app| app.rate.packets_per_second);
+        [report.rate.packets_per_second].into_iter().chain(apps).collect::<Vec<_>>()
+    };
+    for (packets, onoff) in [(1, 4.0), (2, 2.0 / 1.25), (5, 5.0 / 2.75)] {
+        let (cbr, slow) = (format!("--app cbr:rate=4pps --packets {packets}"), "onoff:rate=4pps,on=500ms,off=750ms");
+        assert_eq!(rates(&cbr), [Some(4.0), Some(4.0)], "{packets}");
+        assert_eq!(rates(&format!("--app {slow} --packets {packets}")), [Some(onoff), Some(onoff)], "{packets}");
+    }
+    assert_eq!(rates("--app cbr:rate=3pps --duration 4s"), [Some(3.0), Some(3.0)]);
+    assert_eq!(rates("--app bulk --packets 1"), [None, None]);
+    // A frame takes 12.304 ms; all of them complete a second after the first, and when 32 are there.
+    for (packets, seconds) in [(2, 1.012_304), (5, 1.012_304), (33, 33.0 * 0.012_304)] {
+        let bulk = rates(&format!("--app bulk --coalesce frames=32,for=1s --packets {packets}"));
+        let last = if packets == 33 { 1.0 + seconds } else { seconds };
+        let expected = packets as f64 / if packets < 32 { seconds } else { last };
+        assert!(bulk.iter().all(|rate| (rate.unwrap() / expected - 1.0).abs() < 1e-9), "{bulk:?}, not {expected}");
+    }
+    // From the first intended time of the one to the last completion of the other.
+    let both = rates("--app cbr:rate=50pps --app bulk --packets 4");
+    assert!((both[0].unwrap() / (8.0 / (8.0 * 0.012_304)) - 1.0).abs() < 1e-9, "{both:?}");
+    let text = lab("simulate --link 1Mbit --app bulk --packets 1", "");
+    let line = said(&text).lines().find(|line| line.starts_with("Rate")).map(str::to_owned);
+    assert_eq!(line.unwrap().split_whitespace().collect::<Vec<_>>(), ["Rate", "-", "of", "payload,", "-"]);
+    ends("simulate --link 1Mbit --app bulk --packets 1 --precision 1%", 2, "raise --packets");
+}
+
+#[test]
+fn quantiles_do_not_end_at_an_hour_and_lie_within_what_was_measured() {
+    let slow = report("simulate --app bulk --packets 40 --link 2bit --depth 3 --wake each --interval 10000s");
+    // 1538 B at 2 bit/s: the third and all that follow find two before them.
+    let one = 6_152_000_000_000;
+    let times = slow.sojourn_ns;
+    assert_eq!((times.max, times.p50, times.p99), (3 * one, 3 * one, 3 * one));
+    assert!(times.mean > 2.0 * one as f64 && times.mean <= times.p50 as f64, "{times:?}");
+    for depth in [2_051, 40_003] {
+        let full =
+            report(&format!("simulate --app bulk --packets {} --depth {depth} --wake each --link 1Gbit", 4 * depth));
+        let ring = full.ring;
+        assert_eq!((u64::from(ring.occupancy_max), ring.occupancy_p99), (depth, depth));
+        assert!(ring.occupancy_p50 <= depth, "{ring:?}");
+    }
+}
+
+#[test]
+fn sums_are_wider_than_a_time_and_say_so() {
+    let apps: Vec<String> = (0..40).map(|app| format!("--app bulk:name=a{app}")).collect();
+    let flags = format!("simulate {} --depth 1 --link 1bit --duration 2000000000s --interval 1000000s", apps.join(" "));
+    let report = report(&flags);
+    let blocked = &report.blocked;
+    // All but one of them wait all the time.
+    assert!(blocked.total_ns > 38 * 2_000_000_000_000_000_000, "{}", blocked.total_ns);
+    assert_eq!(blocked.total_ns, blocked.stages.values().map(|stage| stage.total_ns).sum());
+    assert_eq!(
+        blocked.total_ns,
+        report.apps.iter().flat_map(|app| app.blocked.values()).map(|stage| stage.total_ns).sum()
+    );
+    let warned = |key: &str| report.warnings.iter().any(|warning| warning.text.contains(key));
+    assert!(warned("blocked.total_ns") && !warned("ring.held_ns"), "{:?}", report.warnings);
+}
+
+#[test]
+fn virtual_time_has_an_end_and_says_so() {
+    for apps in [
+        "--app reqresp --packets 9 --latency 5000000000s",
+        "--app reqresp:think=9000000000s --packets 4",
+        "--app cbr:rate=2bit --packets 4000000 --policy drop-newest",
+        "--app onoff:rate=1pps,on=1s,off=17000000000s --packets 3",
+        "--app bulk --packets 3 --stall every=3s,for=2999999999ns --link 1bit --stack-cost 8000000000s",
+    ] {
+        ends(&format!("simulate {apps} --interval 100000s"), 2, "virtual time is at its end");
+    }
+    ends(
+        "simulate --app cbr:rate=1Gpps --app cbr:rate=1Gpps,name=b --duration 5000000000s --interval 50000s",
+        2,
+        "--duration",
+    );
+}
+
+/// To draw 200 million packets one by one would take seconds, and the run would last longer by it.
+#[test]
+fn what_was_never_sent_is_counted_without_drawing_it() {
+    for (app, offered) in [
+        ("cbr:rate=1Gpps", 200_000_000_000_000),
+        ("onoff:rate=1Gpps,on=1us,off=3us", 50_000_000_000_000),
+        ("poisson:rate=1Gpps", 200_000_000_000_000_u64),
+    ] {
+        let run = report(&format!("simulate --app {app} --link 1kbit --depth 4 --duration 200000s --interval 1000s"));
+        assert!(run.totals.offered.abs_diff(offered) < 100_000_000, "{app}: {}", run.totals.offered);
+        assert!(run.ledger.balanced && run.refusals["NOT_REACHED"] > offered / 2);
+        // Four frames of 12.304 s are in the ring when offering ends.
+        assert!(run.elapsed_ns <= 200_050_000_000_000, "{}", run.elapsed_ns);
+    }
+}
+
+#[test]
+fn the_digest_covers_the_same_draws_however_long_and_however_a_run_goes() {
+    let digest = |flags: &str| {
+        let random = "--app poisson:load=1.5 --app onoff:rate=20kpps,distribution=exponential";
+        report(&format!("simulate {random} --link 100Mbit {flags}")).arrivals_digest
+    };
+    let first = digest("--packets 3");
+    for flags in ["--packets 900 --depth 2", "--duration 70ms --policy drop-newest", "--duration 5ms --dispatch poll"] {
+        assert_eq!(digest(flags), first, "{flags}");
+    }
+    assert_ne!(digest("--packets 3 --seed 2"), first);
 }
 
 #[test]
@@ -87,10 +203,6 @@ fn means_that_are_not_known_well_enough_are_called_rough() {
     let estimate = report.estimate.unwrap();
     assert_eq!((estimate.replications, estimate.first_seed, estimate.last_seed), (3, 1, 3));
     assert!(report.warnings.iter().any(|warning| warning.text.contains("still wider")), "{:?}", report.warnings);
-}
-
-fn report(flags: &str) -> RunReport {
-    serde_json::from_str(&json(flags, "")).unwrap()
 }
 
 /// None of so many packets is a bound, not none for ever: -ln(1 - level) / packets.

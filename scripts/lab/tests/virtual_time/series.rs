@@ -1,5 +1,7 @@
 //! What is put on a time axis lies where it happened.
 
+use std::iter::Sum;
+
 use lab::simulate::measure;
 use shared::exec::Virtual;
 use shared::report::{RunReport, Sample};
@@ -11,12 +13,12 @@ fn run(flags: &[&str]) -> RunReport {
     measure(&scenario(flags, Nanos::ZERO), Virtual::default()).unwrap()
 }
 
-fn each(report: &RunReport, of: fn(&Sample) -> u64) -> Vec<u64> {
+fn each<T>(report: &RunReport, of: fn(&Sample) -> T) -> Vec<T> {
     report.series.iter().map(of).collect()
 }
 
-fn sum(report: &RunReport, of: fn(&Sample) -> u64) -> u64 {
-    each(report, of).iter().sum()
+fn sum<T: Sum>(report: &RunReport, of: fn(&Sample) -> T) -> T {
+    report.series.iter().map(of).sum()
 }
 
 /// A full-size frame takes 6152 us on a link of 2 Mbit/s, so 16.25 complete in 100 ms.
