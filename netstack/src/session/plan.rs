@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use shared::ring::{Depth, WakePointError};
-use shared::units::{BitRate, Bytes, LinkRate, Nanos};
+use shared::units::{Bytes, LinkRate, Nanos};
 
-use crate::app::{Horizon, ResolveError, ResolvedApp, resolve_all};
+use crate::app::{Horizon, ResolveError, ResolvedApp, check_all, resolve_all};
 use crate::dispatch::Dispatch;
 use crate::settings::{Neighbour, StackSettings};
 use crate::stack::{MacAddr, Policy, Routes};
@@ -95,12 +95,8 @@ impl Plan {
         depth: Depth,
         link: LinkRate,
     ) -> Result<Self, PlanError> {
+        let routes = check_apps(settings)?;
         let apps = resolve_all(&settings.sending.apps, link, PAYLOAD_LIMIT)?;
-        let routes = routes(settings);
-        for app in &apps {
-            let to = app.spec().to().ip();
-            routes.find(to, MTU).map_err(|_| PlanError::NoRoute { app: app.spec().to_string(), to })?;
-        }
         Ok(Self {
             policy: settings.policy,
             wake_point: settings.wake_point(depth)?,
@@ -125,8 +121,15 @@ impl Plan {
     /// [`PlanError`], naming the flag and the remedy.
     pub fn check(settings: &StackSettings, depth: Depth) -> Result<Length, PlanError> {
         let length = Length::of(settings);
-        // No link is so slow that a share of it would be too fast.
-        Self::new(settings, length, 0, depth, LinkRate::Limited(BitRate(1))).map(|_| length)
+        check_apps(settings)?;
+        settings.wake_point(depth)?;
+        Ok(length)
+    }
+
+    /// The next hop of `app`, if its Ethernet address is not known: what it sends waits for that, or is refused.
+    pub fn unknown_hop(&self, app: &ResolvedApp) -> Option<IpAddr> {
+        let hop = self.routes.find(app.spec().to().ip(), MTU).ok()?.next_hop;
+        self.neighbours.iter().all(|known| known.ip != hop).then_some(hop)
     }
 
     /// What each app is told to offer.
@@ -148,6 +151,17 @@ impl Length {
     }
 }
 
+/// Finds what is wrong with the apps whatever the link is. Returns the ways to their destinations.
+fn check_apps(settings: &StackSettings) -> Result<Routes, PlanError> {
+    let (apps, routes) = (&settings.sending.apps, routes(settings));
+    check_all(apps, PAYLOAD_LIMIT)?;
+    for app in apps {
+        let to = app.to().ip();
+        routes.find(to, MTU).map_err(|_| PlanError::NoRoute { app: app.to_string(), to })?;
+    }
+    Ok(routes)
+}
+
 fn routes(settings: &StackSettings) -> Routes {
     let mut routes = Routes::default();
     for network in &settings.layers.address {
@@ -160,4 +174,71 @@ fn routes(settings: &StackSettings) -> Routes {
         }
     }
     routes
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use shared::units::BitRate;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        stack: StackSettings,
+    }
+
+    /// In real time the link is known only when the driver has answered; a simulation knows it at once.
+    #[test]
+    fn what_runs_in_a_simulation_runs_in_real_time_and_nothing_else_does() {
+        let apps = [
+            "onoff:load=0.7,on=3ms",
+            "onoff:load=1e-9,on=1us",
+            "onoff:rate=1bit,on=40us",
+            "onoff:rate=20Mbit",
+            "cbr:load=3",
+            "cbr:load=500000",
+            "cbr:rate=90Gbit,size=1B",
+            "poisson:load=0.0001,size=1473B",
+            "poisson:load=0.5,to=10.9.9.9:9",
+            "bulk:name=onoff-0",
+            "reqresp:think=0s",
+        ];
+        let depth = Depth::new(8).unwrap();
+        let mut outcomes = [0, 0];
+        for app in apps {
+            // Some of these numbers are none that an app takes.
+            let Ok(Flags { stack }) = Flags::try_parse_from(["test", "--app", app]) else { continue };
+            for link in [Some(1), Some(56_000), Some(20_000_000), Some(400_000_000_000), None] {
+                let link = link.map_or(LinkRate::Unlimited, |rate| LinkRate::Limited(BitRate(rate)));
+                let plan = |length| Plan::new(&stack, length, 1, depth, link).map_err(|error| error.to_string()).err();
+                let simulated = plan(Length::of(&stack));
+                let real = match Plan::check(&stack, depth) {
+                    Ok(length) => plan(length),
+                    Err(error) => Some(error.to_string()),
+                };
+                assert_eq!(real, simulated, "{app} on {link}");
+                outcomes[usize::from(real.is_some())] += 1;
+            }
+        }
+        assert!(outcomes.iter().all(|count| *count > 10), "{outcomes:?}");
+    }
+
+    #[test]
+    fn the_next_hop_counts_and_not_the_destination() {
+        let unknown = |flags: &[&str]| {
+            let stack = Flags::try_parse_from([&["test"], flags].concat()).unwrap().stack;
+            let depth = Depth::new(8).unwrap();
+            let plan = Plan::new(&stack, Length::Packets(1), 1, depth, LinkRate::Unlimited).unwrap();
+            plan.unknown_hop(&plan.apps[0])
+        };
+        let ip = |text: &str| text.parse::<IpAddr>().ok();
+        assert_eq!(unknown(&["--app=bulk"]), None);
+        assert_eq!(unknown(&["--app=bulk:to=10.0.0.77:9"]), ip("10.0.0.77"));
+        assert_eq!(unknown(&["--app=bulk:size=9B,to=[fd00::77]:9"]), ip("fd00::77"));
+        let far = ["--app=bulk:to=192.168.3.3:9", "--gateway=10.0.0.40"];
+        assert_eq!(unknown(&far), ip("10.0.0.40"));
+        assert_eq!(unknown(&[&far[..], &["--neighbour=10.0.0.40=02:00:00:00:00:09"]].concat()), None);
+    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BudgetReport, DriverReport, EstimateReport, HardwareReport, ProcessReport, SteadyReport, Summary, TheoryReport,
-    Warning,
+    Warning, WarningCode,
 };
 
 /// Schema of a run's report.
@@ -92,6 +92,15 @@ pub struct RunReport {
     /// What a reader must know before believing the numbers.
     #[serde(deserialize_with = "super::warning::read")]
     pub warnings: Vec<Warning>,
+}
+
+impl RunReport {
+    /// Whether the run came to nothing: packets were offered and none was delivered, or an app had no way to
+    /// its destination.
+    pub fn is_fruitless(&self) -> bool {
+        let warned = |code| self.warnings.iter().any(|warning| warning.code == code);
+        warned(WarningCode::NothingDelivered) || warned(WarningCode::NeighbourUnknown)
+    }
 }
 
 /// Settings, as `lab run --from` takes them back.

@@ -31,10 +31,16 @@ pub enum WarningCode {
     DrainTimedOut,
     /// An app's packets waited for a neighbour that is not known.
     NeighbourUnknown,
+    /// Packets were offered, and none was delivered.
+    NothingDelivered,
     /// A mean is not known as well as was asked for.
     IntervalTooWide,
     /// The capture misses frames that were sent.
     CaptureIncomplete,
+    /// Settings of the report that was repeated mean nothing here.
+    SettingsLeftOut,
+    /// A setting that can never take effect beside the others.
+    NoEffect,
     /// The run was not profiled, although that was asked for.
     NotProfiled,
     /// A report of schema `pushback.run/1`, which has no codes, or of a later version with codes of its own.
