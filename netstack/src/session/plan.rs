@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use shared::ring::{Depth, WakePointError};
 use shared::units::{Bytes, LinkRate, Nanos};
 
-use crate::app::{Horizon, ResolveError, ResolvedApp, check_all, resolve_all};
+use crate::app::{Horizon, ResolveError, ResolvedApp, Traffic, WhenBlocked, check_all, resolve_all};
 use crate::dispatch::Dispatch;
-use crate::settings::{Neighbour, StackSettings};
+use crate::settings::{DEFAULT_TXQUEUE, Neighbour, StackSettings};
 use crate::stack::{MacAddr, Policy, Routes};
 
 /// What a run will do.
@@ -41,6 +41,8 @@ pub struct Plan {
     pub routes: Routes,
     /// Neighbours that are known beforehand.
     pub neighbours: Vec<Neighbour>,
+    /// Settings that can never take effect beside the others, in words.
+    pub without_effect: Vec<String>,
 }
 
 /// How much the apps offer.
@@ -97,7 +99,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let routes = check_apps(settings)?;
         let apps = resolve_all(&settings.sending.apps, link, PAYLOAD_LIMIT)?;
-        Ok(Self {
+        let plan = Self {
             policy: settings.policy,
             wake_point: settings.wake_point(depth)?,
             dispatch: settings.sending.dispatch,
@@ -112,7 +114,37 @@ impl Plan {
             mac: OUR_MAC,
             routes,
             neighbours: settings.layers.neighbour.clone(),
-        })
+            without_effect: Vec::new(),
+        };
+        Ok(Self { without_effect: plan.without_effect(settings), ..plan })
+    }
+
+    /// Settings that were changed and can never take effect beside the others.
+    fn without_effect(&self, settings: &StackSettings) -> Vec<String> {
+        let mut found = Vec::new();
+        let (policy, layers) = (self.policy, &settings.layers);
+        if !policy.has_queue() && layers.txqueue != DEFAULT_TXQUEUE {
+            found.push(format!(
+                "--txqueue {} has no effect under --policy {policy}: it is for drop-oldest",
+                layers.txqueue
+            ));
+        }
+        for gateway in &layers.gateway {
+            if !layers.address.iter().any(|own| own.address.is_ipv4() == gateway.is_ipv4()) {
+                found.push(format!("--gateway {gateway} has no effect without an --address of its family"));
+            }
+        }
+        for app in &self.apps {
+            let skips = matches!(app.spec().traffic(), Traffic::Open { when_blocked: WhenBlocked::Skip, .. });
+            let waits = !policy.never_waits() || app.spec().budget().is_some() || self.unknown_hop(app).is_some();
+            if skips && !waits {
+                found.push(format!(
+                    "when-blocked=skip of {} has no effect under --policy {policy}, where no send waits for room",
+                    app.name()
+                ));
+            }
+        }
+        found
     }
 
     /// Finds what is wrong with `settings` and our own `depth` whatever the link is, before a driver is bothered.
@@ -223,6 +255,36 @@ mod tests {
             }
         }
         assert!(outcomes.iter().all(|count| *count > 10), "{outcomes:?}");
+    }
+
+    #[test]
+    fn settings_that_can_never_take_effect_are_named() {
+        let found = |flags: &[&str]| {
+            let stack = Flags::try_parse_from([&["test"], flags].concat()).unwrap().stack;
+            let plan = Plan::new(&stack, Length::Packets(1), 1, Depth::new(8).unwrap(), LinkRate::Unlimited).unwrap();
+            plan.without_effect.join("; ")
+        };
+        let skip = "--app=cbr:rate=1kpps,when-blocked=skip";
+        for (flags, named) in [
+            (&["--txqueue=12"][..], "--txqueue 12"),
+            (&["--txqueue=12", "--policy=deadline=3ms"], "--txqueue 12"),
+            (&["--address=10.0.0.3/24", "--gateway=fd00::7"], "--gateway fd00::7"),
+            (&[skip, "--policy=drop-newest"], "when-blocked=skip of cbr-0"),
+            (&[skip, "--policy=drop-oldest"], "when-blocked=skip of cbr-0"),
+        ] {
+            assert!(found(flags).starts_with(named), "{flags:?}: {}", found(flags));
+        }
+        for flags in [
+            &[][..],
+            &["--txqueue=12", "--policy=drop-oldest"],
+            &["--gateway=fd00::7"],
+            &[skip],
+            &[skip, "--policy=deadline=1ms"],
+            &["--app=cbr:rate=1kpps,when-blocked=skip,budget=9kB", "--policy=drop-newest"],
+            &["--app=cbr:rate=1kpps,when-blocked=skip,to=10.0.0.9:9", "--policy=drop-newest"],
+        ] {
+            assert_eq!(found(flags), "", "{flags:?}");
+        }
     }
 
     #[test]

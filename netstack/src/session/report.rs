@@ -262,6 +262,7 @@ fn app_report(flow: &Flow, spec: String) -> AppReport {
 fn warnings(outcome: &Outcome, plan: &Plan, total: &Counters, missed: u64) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, text: String| warnings.push(Warning::new(code, text));
+    plan.without_effect.iter().for_each(|text| warn(WarningCode::NoEffect, text.clone()));
     if missed > 0 {
         let text = format!("{missed} wake-ups were lost: a process slept over what its peer had not rung for");
         warn(WarningCode::WakeUpsLost, text);
