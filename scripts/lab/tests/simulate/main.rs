@@ -286,3 +286,20 @@ fn a_run_that_delivers_nothing_fails_whatever_the_reason() {
     // The ring drains for less than the frame takes.
     ends("simulate --packets 3 --latency 70ms --drain-timeout 4ms", 1, "none of the 3 packets");
 }
+
+#[test]
+fn settings_that_can_never_take_effect_are_warned_of() {
+    let warned = |flags: &str| {
+        let report: RunReport = serde_json::from_str(&json(&format!("simulate --packets 20 {flags}"), "")).unwrap();
+        report.warnings.iter().filter(|warning| warning.code == WarningCode::NoEffect).count()
+    };
+    for (flags, count) in [
+        ("--coalesce frames=24,for=300us --depth 11", 1),
+        ("--coalesce frames=24,for=300us --depth 24", 0),
+        ("--stall every=7s,for=1ms --txqueue 5", 2),
+        ("--txqueue 5 --policy drop-oldest --app cbr:load=0.5", 0),
+        ("--app cbr:load=0.5", 0),
+    ] {
+        assert_eq!(warned(flags), count, "{flags}");
+    }
+}
