@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Loss and latency by depth: scripts/sweep-depth.sh [--depths N,...] [--policies P,...] [--out DIR] [FLAGS OF lab run]
 #
-# Builds, then runs each policy at each depth. Prints a table, and leaves it in a folder with the
-# exact figures (sweep-depth.csv) and each run's report (JSON): bench-results/<date>-<machine>, or
-# DIR.
+# Builds, then runs each policy at each depth. Prints a table, the settings that were in force and what the
+# runs warned of, and leaves that in a folder with the exact figures (sweep-depth.csv) and each run's report
+# (JSON): bench-results/<date>-<machine>, or DIR.
 #
 #   --depths    1,2,4,...,4096, unless you name others
 #   --policies  wait,drop-newest, unless you name others
@@ -18,7 +18,6 @@ depths=1,2,4,8,16,32,64,128,256,512,1024,2048,4096
 policies=wait,drop-newest
 out=$(default_out)
 flags=()
-length=--packets
 while (($#)); do
     case $1 in
     -h | --help)
@@ -33,10 +32,7 @@ while (($#)); do
     --depth | --depth=* | --policy | --policy=* | --json | --json=*)
         fail "${1%%=*} is for this script to set; see $me --help"
         ;;
-    *)
-        [[ $1 == --duration* ]] && length=--duration
-        flags+=("$1")
-        ;;
+    *) flags+=("$1") ;;
     esac
     shift
 done
@@ -44,19 +40,26 @@ done
 build
 make_folder "$out"
 
-# What is said by the environment, flags may say otherwise.
+# What the environment says wins over these, and what flags say over both.
 export PUSHBACK_LINK=${PUSHBACK_LINK:-20Mbit} PUSHBACK_HW_QUEUE=${PUSHBACK_HW_QUEUE:-16}
 export PUSHBACK_APP=${PUSHBACK_APP:-poisson:load=0.9}
-if [[ $length == --packets && -z ${PUSHBACK_DURATION:-} ]]; then
+if [[ -z ${PUSHBACK_DURATION:-} ]]; then
     export PUSHBACK_PACKETS=${PUSHBACK_PACKETS:-3000}
 fi
 
 reports=()
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 for policy in ${policies//,/ }; do
     for depth in ${depths//,/ }; do
         [[ ! -t 2 ]] || printf '\r\033[2K%s, depth %s ...' "$policy" "$depth" >&2
         report=$out/sweep-${policy/=/-}-$depth.json
-        "$lab" run --quiet --policy "$policy" --depth "$depth" "${flags[@]}" --json "$report" >/dev/null
+        # What a run warns of is in its report, and shown below the table.
+        "$lab" run --quiet --policy "$policy" --depth "$depth" "${flags[@]}" --json "$report" >"$log" 2>&1 || {
+            status=$?
+            cat "$log" >&2
+            exit "$status"
+        }
         reports+=("$report")
     done
 done
@@ -64,9 +67,7 @@ done
 
 "$lab" report --format csv "${reports[@]}" >"$out/sweep-depth.csv"
 {
-    printf '# Loss and latency by depth\n\n%s\n' "$(machine)"
-    printf -- '- link %s, hw-queue %s, app %s; flags given: %s\n\n' \
-        "$PUSHBACK_LINK" "$PUSHBACK_HW_QUEUE" "$PUSHBACK_APP" "${flags[*]:-none}"
+    printf '# Loss and latency by depth\n\n%s\n\n' "$(machine)"
     "$lab" report "${reports[@]}"
     printf '\nSojourn is from acceptance to completion; latency is from the intended time of sending.\n'
 } | tee "$out/sweep-depth.md"

@@ -240,7 +240,7 @@ fn status(report: &RunReport) -> Status {
     };
     match (report.ledger.balanced, ending) {
         (false, _) => Status::Unbalanced,
-        (true, Status::Fine) if report.doorbells.missed > 0 => Status::Failed,
+        (true, Status::Fine) if report.doorbells.missed > 0 || report.is_fruitless() => Status::Failed,
         (true, ending) => ending,
     }
 }

@@ -72,6 +72,25 @@ impl Config {
             seed: 0,
         }
     }
+
+    /// What could not take effect in a session of a ring of `depth` slots that lasted so long, in words.
+    pub fn without_effect(&self, depth: Depth, lasted: Nanos) -> Vec<String> {
+        let mut found = Vec::new();
+        let (frames, most) = (self.coalesce.frames(), self.queue.min(depth));
+        if frames > most.get() {
+            found.push(format!(
+                "--coalesce {}: {frames} frames never finish together, because the ring and the hardware hold {most} at \
+                 most, so each batch waits for its time; use frames={most} or less, or raise --depth and --hw-queue",
+                self.coalesce
+            ));
+        }
+        if let Some(stall) = self.stall.filter(|stall| lasted < stall.every()) {
+            found.push(format!(
+                "--stall {stall}: the session was over before the first; stall more often, or run longer"
+            ));
+        }
+        found
+    }
 }
 
 /// A frame that the hardware is done with.
@@ -384,6 +403,30 @@ mod tests {
         assert_eq!(hardware.complete_run(Nanos(6), 9), Some((done(5), 1)));
         assert_eq!((hardware.completion_of(1), hardware.completion_of(usize::MAX)), (Some(Nanos(6)), None));
         assert_eq!(hardware.complete_run(Nanos(6), 9), Some((done(6), 1)));
+    }
+
+    #[test]
+    fn what_can_never_take_effect_is_named() {
+        let found = |coalesce: &str, queue: u32, depth: u32| {
+            let mut config = Config::new(Depth::new(queue).unwrap(), LinkRate::Unlimited);
+            config.coalesce = coalesce.parse().unwrap();
+            config.without_effect(Depth::new(depth).unwrap(), Nanos::ZERO)
+        };
+        for (coalesce, queue, depth, most) in
+            [("frames=9,for=2ms", 256, 8, 8), ("frames=100,for=1us", 64, 1024, 64), ("frames=2,for=1s", 1, 1, 1)]
+        {
+            let said = found(coalesce, queue, depth).concat();
+            assert!(said.contains(coalesce) && said.contains(&format!("use frames={most} or less")), "{said}");
+        }
+        for (coalesce, queue, depth) in
+            [("frames=8,for=2ms", 256, 8), ("frames=64,for=1us", 64, 64), ("frames=1,for=0s", 1, 1)]
+        {
+            assert_eq!(found(coalesce, queue, depth), [""; 0], "{coalesce}");
+        }
+        let mut stalls = Config::new(Depth::new(8).unwrap(), LinkRate::Unlimited);
+        stalls.stall = Some("every=40ms,for=3ms".parse().unwrap());
+        let over = |lasted| stalls.without_effect(Depth::new(8).unwrap(), Nanos(lasted)).len();
+        assert_eq!((over(39_999_999), over(40_000_000)), (1, 0));
     }
 
     #[test]

@@ -49,6 +49,11 @@ impl Stall {
         }
         Ok(Self { every, length })
     }
+
+    /// From one stall to the next, and from the start of the session to the first.
+    pub const fn every(&self) -> Nanos {
+        self.every
+    }
 }
 
 impl FromStr for Stall {

@@ -20,7 +20,7 @@ use std::task::Poll;
 
 use serde::{Deserialize, Serialize};
 use shared::exec::{Clock, Interrupt, Order, Signal, Sleep};
-use shared::report::{DriverReport, ProcessReport};
+use shared::report::{DriverReport, ProcessReport, Warning, WarningCode};
 use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Status};
 use shared::units::Nanos;
 use shared::wire::{Control, WireError};
@@ -95,6 +95,8 @@ struct Session<P, B> {
     clock: Clock,
     setup: Setup<B>,
     hardware: Hardware,
+    /// When the session began.
+    began: Nanos,
     frames: Frames,
     /// Refused frames that wait for those before them, oldest first. They hold slots of the ring,
     /// so there are never more than depth.
@@ -125,6 +127,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         };
         Self {
             hardware: Hardware::new(&setup.hardware, began),
+            began,
             frames: Frames::new(places),
             refused: VecDeque::new(),
             taken: 0,
@@ -310,12 +313,19 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         self.report.discarded = self.report.received - self.completed;
     }
 
+    fn warnings(&self) -> Vec<Warning> {
+        let lasted = self.clock.now().since(self.began);
+        let found = self.setup.hardware.without_effect(self.setup.depth, lasted);
+        let found = found.into_iter().map(|text| Warning::new(WarningCode::NoEffect, text));
+        found.chain(self.setup.backend.warning()).collect()
+    }
+
     fn report(&self, ended: &Ended) -> DriverReport {
         DriverReport {
             ended: ended.to_string(),
             hardware: self.hardware.report(),
             process: (self.setup.usage)(),
-            warnings: self.setup.backend.warning().into_iter().collect(),
+            warnings: self.warnings(),
             ..self.report.clone()
         }
     }

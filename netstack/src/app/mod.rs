@@ -16,7 +16,7 @@ mod spec;
 
 pub use digest::arrivals_digest;
 pub use ended::Ended;
-pub use resolve::{ResolveError, ResolvedApp, resolve_all};
+pub use resolve::{ResolveError, ResolvedApp, check_all, resolve_all};
 pub use run::{Horizon, Run, run_app};
 pub use schedule::{Period, Phases, Shape};
 pub use spec::{AppSpec, Kind, MOST_IN_A_TURN, Pace, Process, SpecError, SpecProblem, Traffic, WhenBlocked};

@@ -97,16 +97,36 @@ pub fn resolve_all(specs: &[AppSpec], link: LinkRate, payload_limit: Bytes) -> R
     Ok(apps)
 }
 
+/// Finds what is wrong with the apps of a run whatever the link is.
+///
+/// An app with a load is a share of the link's time, so whether it can run is for [`resolve_all`] to say: no other
+/// link can stand in for the one that is there.
+///
+/// # Errors
+/// [`ResolveError`] for the first app that can run on no link.
+pub fn check_all(specs: &[AppSpec], payload_limit: Bytes) -> Result<(), ResolveError> {
+    let mut names = Vec::with_capacity(specs.len());
+    for (spec, index) in specs.iter().zip(0..) {
+        if !matches!(spec.traffic, Traffic::Open { pace: Pace::Load(_), .. }) {
+            spec.resolve(index, LinkRate::Unlimited, payload_limit)?;
+        }
+        spec.check_size(payload_limit)?;
+        let name = spec.name(index);
+        if names.contains(&name) {
+            return Err(ResolveError::NameTaken { spec: Box::new(spec.clone()), name });
+        }
+        names.push(name);
+    }
+    Ok(())
+}
+
 impl AppSpec {
     /// Number `index` of a run, on `link`.
     ///
     /// # Errors
     /// [`ResolveError`] if it cannot run there.
     pub fn resolve(&self, index: u32, link: LinkRate, payload_limit: Bytes) -> Result<ResolvedApp, ResolveError> {
-        let limit = self.limit(payload_limit);
-        if self.size > limit {
-            return Err(ResolveError::TooLarge { spec: Box::new(self.clone()), size: self.size, limit });
-        }
+        self.check_size(payload_limit)?;
         let schedule = match self.traffic {
             Traffic::Bulk { burst } => Schedule::Bulk { burst },
             Traffic::Open { process, pace, when_blocked } => {
@@ -116,9 +136,22 @@ impl AppSpec {
             }
             Traffic::ReqResp { think, shape } => Schedule::ReqResp { think, shape },
         };
-        let name = self.name.clone().unwrap_or_else(|| format!("{}-{index}", self.kind()));
+        let name = self.name(index);
         let spec = Self { name: Some(name.clone()), ..self.clone() };
         Ok(ResolvedApp { index, name, spec, schedule })
+    }
+
+    /// Its name as number `index` of a run.
+    fn name(&self, index: u32) -> String {
+        self.name.clone().unwrap_or_else(|| format!("{}-{index}", self.kind()))
+    }
+
+    fn check_size(&self, payload_limit: Bytes) -> Result<(), ResolveError> {
+        let limit = self.limit(payload_limit);
+        if self.size > limit {
+            return Err(ResolveError::TooLarge { spec: Box::new(self.clone()), size: self.size, limit });
+        }
+        Ok(())
     }
 
     fn period(&self, pace: Pace, link: LinkRate) -> Result<Period, ResolveError> {

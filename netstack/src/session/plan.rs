@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use shared::ring::{Depth, WakePointError};
-use shared::units::{BitRate, Bytes, LinkRate, Nanos};
+use shared::units::{Bytes, LinkRate, Nanos};
 
-use crate::app::{Horizon, ResolveError, ResolvedApp, resolve_all};
+use crate::app::{Horizon, ResolveError, ResolvedApp, Traffic, WhenBlocked, check_all, resolve_all};
 use crate::dispatch::Dispatch;
-use crate::settings::{Neighbour, StackSettings};
+use crate::settings::{DEFAULT_TXQUEUE, Neighbour, StackSettings};
 use crate::stack::{MacAddr, Policy, Routes};
 
 /// What a run will do.
@@ -41,6 +41,8 @@ pub struct Plan {
     pub routes: Routes,
     /// Neighbours that are known beforehand.
     pub neighbours: Vec<Neighbour>,
+    /// Settings that can never take effect beside the others, in words.
+    pub without_effect: Vec<String>,
 }
 
 /// How much the apps offer.
@@ -105,12 +107,8 @@ impl Plan {
         depth: Depth,
         link: LinkRate,
     ) -> Result<Self, PlanError> {
+        let routes = check_apps(settings)?;
         let apps = resolve_all(&settings.sending.apps, link, PAYLOAD_LIMIT)?;
-        let routes = routes(settings);
-        for app in &apps {
-            let to = app.spec().to().ip();
-            routes.find(to, MTU).map_err(|_| PlanError::NoRoute { app: app.spec().to_string(), to })?;
-        }
         if let Length::Duration(duration) = length {
             let periods = apps.iter().filter_map(ResolvedApp::period);
             let offered: f64 = periods.map(|period| duration.0 as f64 / period.as_nanos_f64()).sum();
@@ -118,7 +116,7 @@ impl Plan {
                 return Err(PlanError::TooMany(duration));
             }
         }
-        Ok(Self {
+        let plan = Self {
             policy: settings.policy,
             wake_point: settings.wake_point(depth)?,
             dispatch: settings.sending.dispatch,
@@ -133,7 +131,37 @@ impl Plan {
             mac: OUR_MAC,
             routes,
             neighbours: settings.layers.neighbour.clone(),
-        })
+            without_effect: Vec::new(),
+        };
+        Ok(Self { without_effect: plan.without_effect(settings), ..plan })
+    }
+
+    /// Settings that were changed and can never take effect beside the others.
+    fn without_effect(&self, settings: &StackSettings) -> Vec<String> {
+        let mut found = Vec::new();
+        let (policy, layers) = (self.policy, &settings.layers);
+        if !policy.has_queue() && layers.txqueue != DEFAULT_TXQUEUE {
+            found.push(format!(
+                "--txqueue {} has no effect under --policy {policy}: it is for drop-oldest",
+                layers.txqueue
+            ));
+        }
+        for gateway in &layers.gateway {
+            if !layers.address.iter().any(|own| own.address.is_ipv4() == gateway.is_ipv4()) {
+                found.push(format!("--gateway {gateway} has no effect without an --address of its family"));
+            }
+        }
+        for app in &self.apps {
+            let skips = matches!(app.spec().traffic(), Traffic::Open { when_blocked: WhenBlocked::Skip, .. });
+            let waits = !policy.never_waits() || app.spec().budget().is_some() || self.unknown_hop(app).is_some();
+            if skips && !waits {
+                found.push(format!(
+                    "when-blocked=skip of {} has no effect under --policy {policy}, where no send waits for room",
+                    app.name()
+                ));
+            }
+        }
+        found
     }
 
     /// Finds what is wrong with `settings` and our own `depth` whatever the link is, before a driver is bothered.
@@ -142,8 +170,15 @@ impl Plan {
     /// [`PlanError`], naming the flag and the remedy.
     pub fn check(settings: &StackSettings, depth: Depth) -> Result<Length, PlanError> {
         let length = Length::of(settings);
-        // No link is so slow that a share of it would be too fast.
-        Self::new(settings, length, 0, depth, LinkRate::Limited(BitRate(1))).map(|_| length)
+        check_apps(settings)?;
+        settings.wake_point(depth)?;
+        Ok(length)
+    }
+
+    /// The next hop of `app`, if its Ethernet address is not known: what it sends waits for that, or is refused.
+    pub fn unknown_hop(&self, app: &ResolvedApp) -> Option<IpAddr> {
+        let hop = self.routes.find(app.spec().to().ip(), MTU).ok()?.next_hop;
+        self.neighbours.iter().all(|known| known.ip != hop).then_some(hop)
     }
 
     /// What each app is told to offer.
@@ -165,6 +200,17 @@ impl Length {
     }
 }
 
+/// Finds what is wrong with the apps whatever the link is. Returns the ways to their destinations.
+fn check_apps(settings: &StackSettings) -> Result<Routes, PlanError> {
+    let (apps, routes) = (&settings.sending.apps, routes(settings));
+    check_all(apps, PAYLOAD_LIMIT)?;
+    for app in apps {
+        let to = app.to().ip();
+        routes.find(to, MTU).map_err(|_| PlanError::NoRoute { app: app.to_string(), to })?;
+    }
+    Ok(routes)
+}
+
 fn routes(settings: &StackSettings) -> Routes {
     let mut routes = Routes::default();
     for network in &settings.layers.address {
@@ -177,4 +223,101 @@ fn routes(settings: &StackSettings) -> Routes {
         }
     }
     routes
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use shared::units::BitRate;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        stack: StackSettings,
+    }
+
+    /// In real time the link is known only when the driver has answered; a simulation knows it at once.
+    #[test]
+    fn what_runs_in_a_simulation_runs_in_real_time_and_nothing_else_does() {
+        let apps = [
+            "onoff:load=0.7,on=3ms",
+            "onoff:load=1e-9,on=1us",
+            "onoff:rate=1bit,on=40us",
+            "onoff:rate=20Mbit",
+            "cbr:load=3",
+            "cbr:load=500000",
+            "cbr:rate=90Gbit,size=1B",
+            "poisson:load=0.0001,size=1473B",
+            "poisson:load=0.5,to=10.9.9.9:9",
+            "bulk:name=onoff-0",
+            "reqresp:think=0s",
+        ];
+        let depth = Depth::new(8).unwrap();
+        let mut outcomes = [0, 0];
+        for app in apps {
+            // Some of these numbers are none that an app takes.
+            let Ok(Flags { stack }) = Flags::try_parse_from(["test", "--app", app]) else { continue };
+            for link in [Some(1), Some(56_000), Some(20_000_000), Some(400_000_000_000), None] {
+                let link = link.map_or(LinkRate::Unlimited, |rate| LinkRate::Limited(BitRate(rate)));
+                let plan = |length| Plan::new(&stack, length, 1, depth, link).map_err(|error| error.to_string()).err();
+                let simulated = plan(Length::of(&stack));
+                let real = match Plan::check(&stack, depth) {
+                    Ok(length) => plan(length),
+                    Err(error) => Some(error.to_string()),
+                };
+                assert_eq!(real, simulated, "{app} on {link}");
+                outcomes[usize::from(real.is_some())] += 1;
+            }
+        }
+        assert!(outcomes.iter().all(|count| *count > 10), "{outcomes:?}");
+    }
+
+    #[test]
+    fn settings_that_can_never_take_effect_are_named() {
+        let found = |flags: &[&str]| {
+            let stack = Flags::try_parse_from([&["test"], flags].concat()).unwrap().stack;
+            let plan = Plan::new(&stack, Length::Packets(1), 1, Depth::new(8).unwrap(), LinkRate::Unlimited).unwrap();
+            plan.without_effect.join("; ")
+        };
+        let skip = "--app=cbr:rate=1kpps,when-blocked=skip";
+        for (flags, named) in [
+            (&["--txqueue=12"][..], "--txqueue 12"),
+            (&["--txqueue=12", "--policy=deadline=3ms"], "--txqueue 12"),
+            (&["--address=10.0.0.3/24", "--gateway=fd00::7"], "--gateway fd00::7"),
+            (&[skip, "--policy=drop-newest"], "when-blocked=skip of cbr-0"),
+            (&[skip, "--policy=drop-oldest"], "when-blocked=skip of cbr-0"),
+        ] {
+            assert!(found(flags).starts_with(named), "{flags:?}: {}", found(flags));
+        }
+        for flags in [
+            &[][..],
+            &["--txqueue=12", "--policy=drop-oldest"],
+            &["--gateway=fd00::7"],
+            &[skip],
+            &[skip, "--policy=deadline=1ms"],
+            &["--app=cbr:rate=1kpps,when-blocked=skip,budget=9kB", "--policy=drop-newest"],
+            &["--app=cbr:rate=1kpps,when-blocked=skip,to=10.0.0.9:9", "--policy=drop-newest"],
+        ] {
+            assert_eq!(found(flags), "", "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn the_next_hop_counts_and_not_the_destination() {
+        let unknown = |flags: &[&str]| {
+            let stack = Flags::try_parse_from([&["test"], flags].concat()).unwrap().stack;
+            let depth = Depth::new(8).unwrap();
+            let plan = Plan::new(&stack, Length::Packets(1), 1, depth, LinkRate::Unlimited).unwrap();
+            plan.unknown_hop(&plan.apps[0])
+        };
+        let ip = |text: &str| text.parse::<IpAddr>().ok();
+        assert_eq!(unknown(&["--app=bulk"]), None);
+        assert_eq!(unknown(&["--app=bulk:to=10.0.0.77:9"]), ip("10.0.0.77"));
+        assert_eq!(unknown(&["--app=bulk:size=9B,to=[fd00::77]:9"]), ip("fd00::77"));
+        let far = ["--app=bulk:to=192.168.3.3:9", "--gateway=10.0.0.40"];
+        assert_eq!(unknown(&far), ip("10.0.0.40"));
+        assert_eq!(unknown(&[&far[..], &["--neighbour=10.0.0.40=02:00:00:00:00:09"]].concat()), None);
+    }
 }

@@ -74,7 +74,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
             .map(|(flow, app)| app_report(flow, app.spec().to_string()))
             .collect(),
         process: context.process,
-        warnings: warnings(&outcome, &total, doorbells.missed),
+        warnings: warnings(&outcome, plan, &total, doorbells.missed),
         ending: outcome.ending,
         series_interval_ns: outcome.series_interval.0,
         series: outcome.series,
@@ -243,9 +243,10 @@ fn app_report(flow: &Flow, spec: String) -> AppReport {
     }
 }
 
-fn warnings(outcome: &Outcome, total: &Counters, missed: u64) -> Vec<Warning> {
+fn warnings(outcome: &Outcome, plan: &Plan, total: &Counters, missed: u64) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, text: String| warnings.push(Warning::new(code, text));
+    plan.without_effect.iter().for_each(|text| warn(WarningCode::NoEffect, text.clone()));
     if missed > 0 {
         let text = format!("{missed} wake-ups were lost: a process slept over what its peer had not rung for");
         warn(WarningCode::WakeUpsLost, text);
@@ -264,12 +265,27 @@ fn warnings(outcome: &Outcome, total: &Counters, missed: u64) -> Vec<Warning> {
         );
         warn(WarningCode::DrainTimedOut, text);
     }
-    for flow in &outcome.flows {
+    for (flow, app) in outcome.flows.iter().zip(&plan.apps) {
         let counters = flow.counters();
-        if counters.accepted == 0 && counters.offered > 0 && flow.blocked(Stage::Neighbour).count() > 0 {
-            let text = format!("{} waited for a neighbour that nobody knows; add it with --neighbour", flow.name());
+        if counters.offered > 0
+            && counters.accepted == 0
+            && let Some(hop) = plan.unknown_hop(app)
+        {
+            let text = format!(
+                "{}: the Ethernet address of {hop} is not known, so nothing could be sent to {}; add it, as in \
+                 --neighbour {hop}=02:00:00:00:00:02, or send to another address",
+                flow.name(),
+                app.spec().to().ip()
+            );
             warn(WarningCode::NeighbourUnknown, text);
         }
+    }
+    if outcome.ending == Ending::Finished && total.offered > 0 && total.delivered == 0 {
+        let text = format!(
+            "none of the {} packets that were offered was delivered; refusals and drops above say where they stayed",
+            total.offered
+        );
+        warn(WarningCode::NothingDelivered, text);
     }
     warnings
 }

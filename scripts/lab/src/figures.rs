@@ -70,7 +70,7 @@ const fn figure(key: &'static str, title: &'static str, of: fn(&RunReport) -> Va
 
 /// The policy, which heads a column of [`COMPARED`].
 pub(crate) const POLICY: Figure = figure("policy", "policy", |run| setting(&run.config.netstack, "policy"));
-const DEPTH: Figure = figure("depth", "depth", |run| Value::Count(u64::from(run.ring.depth)));
+pub(crate) const DEPTH: Figure = figure("depth", "depth", |run| Value::Count(u64::from(run.ring.depth)));
 const OFFERED: Figure = figure("offered", "offered", |run| Value::Count(run.totals.offered));
 const ACCEPTED: Figure = figure("accepted", "accepted", |run| Value::Count(run.totals.accepted));
 const REFUSED: Figure = figure("refused", "refused", |run| Value::Count(run.totals.refused));

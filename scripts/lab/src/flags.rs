@@ -8,10 +8,15 @@ use std::ffi::{OsStr, OsString};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
+use driver::settings::Settings as DriverArgs;
+use netstack::process::Args as StackArgs;
 use serde::Serialize;
 use serde_json::Value;
 use shared::flags::{as_given, exclude};
+use shared::report::RunReport;
 use shared::settings::recorded_seed;
+
+use crate::cli::Sides;
 
 /// A setting, as flags say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +106,32 @@ fn said(arg: &Arg, long: &str, value: &Value) -> Option<Vec<OsString>> {
     }
 }
 
+/// The settings of both programs in `run` that are not their defaults, as flags. Those that this version does not
+/// know are shown as they are recorded.
+pub(crate) fn in_force(run: &RunReport) -> Vec<String> {
+    let defaults = Sides::defaults();
+    let mut flags = changed(&StackArgs::command(), &run.config.netstack, &defaults.stack);
+    let driver = changed(&DriverArgs::command(), &run.config.driver, &defaults.driver);
+    // What both take, both have.
+    let only: Vec<_> = driver.into_iter().filter(|flag| !flags.contains(flag)).collect();
+    flags.extend(only);
+    flags
+}
+
+fn changed(command: &Command, config: &Value, defaults: &impl Serialize) -> Vec<String> {
+    let defaults = serde_json::to_value(defaults).unwrap_or_default();
+    let Value::Object(config) = config else { return Vec::new() };
+    let changed = config.iter().filter(|(name, value)| defaults.get(*name) != Some(*value));
+    let spelled = changed.flat_map(|(name, value)| {
+        let one = Value::Object([(name.clone(), value.clone())].into_iter().collect());
+        match read(command, &one) {
+            Ok(settings) => settings.into_iter().flat_map(|setting| setting.arguments).collect(),
+            Err(_) => vec![OsString::from(format!("{name}={value}"))],
+        }
+    });
+    spelled.map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
 /// In one argument, so that a value may begin with a dash.
 fn with_value(long: &str, value: impl AsRef<OsStr>) -> OsString {
     let mut argument = OsString::from(format!("--{long}="));
@@ -167,8 +198,6 @@ impl Given {
 #[cfg(test)]
 mod tests {
     use clap::{FromArgMatches, Parser};
-    use driver::settings::Settings as DriverArgs;
-    use netstack::process::Args as StackArgs;
 
     use super::*;
 

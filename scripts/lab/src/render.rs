@@ -1,12 +1,16 @@
 //! Runs as tables for people, and as CSV for programs.
 
+use std::collections::BTreeSet;
+
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use shared::report::RunReport;
 
-use crate::figures::{COMPARED, EXACT, LISTED, POLICY};
+use crate::figures::{COMPARED, DEPTH, EXACT, LISTED, POLICY, Value};
+use crate::flags::in_force;
+use crate::story::warnings;
 
-/// One column per run, headed by its policy.
+/// One column per run, headed by its policy. What is the same in all of several runs is a line below.
 pub(crate) fn compared(runs: &[RunReport]) -> String {
     let row = |title: &str, cell: &dyn Fn(&RunReport) -> String| {
         let mut row = vec![title.to_owned()];
@@ -15,13 +19,51 @@ pub(crate) fn compared(runs: &[RunReport]) -> String {
     };
     let header = row("", &|run| (POLICY.of)(run).for_people());
     let rows = COMPARED.iter().map(|figure| row(figure.title, &|run| (figure.of)(run).for_people()));
-    table(header, rows)
+    let equal = |row: &Vec<String>| row.len() > 2 && row[1..].iter().all(|cell| *cell == row[1]);
+    let (same, different): (Vec<_>, Vec<_>) = rows.partition(equal);
+    let mut text = table(header, different);
+    let measured = same.iter().filter(|row| row[1] != Value::None.for_people());
+    let figures: Vec<_> = measured.map(|row| format!("{} {}", row[0], row[1])).collect();
+    if !figures.is_empty() {
+        text += &format!("\n\nThe same under all: {}.", figures.join("; "));
+    }
+    text
 }
 
-/// One line per run.
+/// One line per run, then the settings that all runs have in common, and what the runs warn of.
 pub(crate) fn listed(runs: &[RunReport]) -> String {
     let header = LISTED.iter().map(|(heading, _)| (*heading).to_owned()).collect();
-    table(header, runs.iter().map(|run| LISTED.iter().map(|(_, figure)| (figure.of)(run).for_people()).collect()))
+    let rows = runs.iter().map(|run| LISTED.iter().map(|(_, figure)| (figure.of)(run).for_people()).collect());
+    let mut text = table(header, rows) + "\n\n" + &conditions(runs);
+    let whose =
+        |run: &RunReport| format!("{} at depth {}", (POLICY.of)(run).for_people(), (DEPTH.of)(run).for_people());
+    for warning in warnings(runs, whose) {
+        text += &format!("\n\n{warning}");
+    }
+    text
+}
+
+/// The settings of `runs` that are not the defaults, as flags.
+fn conditions(runs: &[RunReport]) -> String {
+    let each: Vec<Vec<String>> = runs.iter().map(in_force).collect();
+    let shown = |flag: &str| ["--policy=", "--depth="].iter().any(|column| flag.starts_with(column));
+    let in_all = |flag: &String| each.iter().all(|run| run.contains(flag));
+    let common: Vec<_> = each.iter().take(1).flatten().filter(|flag| !shown(flag) && in_all(flag)).collect();
+    let some: BTreeSet<_> = each.iter().flatten().filter(|flag| !shown(flag) && !in_all(flag)).collect();
+    let list =
+        |flags: &mut dyn Iterator<Item = &&String>| flags.map(|flag| format!("`{flag}`")).collect::<Vec<_>>().join(" ");
+    let mut text = match common.as_slice() {
+        [] => "In all runs, settings but policy and depth are the defaults".to_owned(),
+        common => {
+            format!("In all runs: {}; other settings but policy and depth are the defaults", list(&mut common.iter()))
+        }
+    };
+    if some.is_empty() {
+        text += ".";
+    } else {
+        text += &format!(", except in some runs: {}.", list(&mut some.iter()));
+    }
+    text
 }
 
 /// Names to the left, figures to the right. It reads well on a terminal and is Markdown too.
@@ -49,6 +91,8 @@ fn quoted(cell: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use shared::report::{Warning, WarningCode};
+
     use super::*;
     use crate::fixture::{run, times};
 
@@ -69,6 +113,35 @@ mod tests {
     #[test]
     fn a_list_has_a_line_for_each_run() {
         insta::assert_snapshot!(listed(&two()));
+    }
+
+    #[test]
+    fn a_list_says_what_ran_and_what_it_warned_of() {
+        let setting = |depth: u32, interval: &str| {
+            let mut run = run("drop-newest", 100, 3);
+            let sides = crate::cli::Sides::defaults();
+            run.config.netstack = serde_json::to_value(&sides.stack).unwrap();
+            run.config.driver = serde_json::to_value(&sides.driver).unwrap();
+            run.config.netstack["policy"] = "drop-newest".into();
+            run.config.netstack["apps"] = serde_json::json!(["cbr:load=0.8", "bulk"]);
+            run.config.netstack["interval"] = interval.into();
+            run.config.driver["link"] = "35Mbit".into();
+            run.config.driver["verify"] = true.into();
+            for side in [&mut run.config.netstack, &mut run.config.driver] {
+                side["depth"] = depth.to_string().into();
+            }
+            run.ring.depth = depth;
+            run.warnings = vec![Warning::new(WarningCode::HardwareStarved, format!("idle for {depth} %"))];
+            run
+        };
+        let below = |runs: &[RunReport]| listed(runs).lines().skip(2 + runs.len()).collect::<Vec<_>>().join("\n");
+        assert_eq!(
+            below(&[setting(3, "1s"), setting(7, "1s")]),
+            "\nIn all runs: `--app=cbr:load=0.8` `--app=bulk` `--link=35Mbit` `--verify`; other settings but policy and \
+             depth are the defaults.\n\nWarning (drop-newest at depth 3, and likewise drop-newest at depth 7): idle for 3 %."
+        );
+        let varied = below(&[setting(3, "2s"), setting(3, "1s")]);
+        assert!(varied.contains("are the defaults, except in some runs: `--interval=2s`."), "{varied}");
     }
 
     #[test]

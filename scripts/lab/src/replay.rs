@@ -93,20 +93,12 @@ fn parse(text: &str) -> Result<Vec<RunReport>, FileProblem> {
     }
 }
 
-/// What each process was started with for the run in `file`, except where something else was
-/// `given`.
+/// What each process was started with for the run in `file`, except where something else was `given`, and what
+/// only a simulation has, if the run was one.
 ///
 /// # Errors
 /// If the file holds no run, or not one that can be repeated.
-pub(crate) fn replay(file: &Path, given: &Given) -> Result<Sides, FileError> {
-    replay_with(file, given).map(|(sides, _)| sides)
-}
-
-/// The same, with what only a simulation has, if the run was one.
-///
-/// # Errors
-/// As [`replay`].
-pub(crate) fn replay_with(file: &Path, given: &Given) -> Result<(Sides, Option<Only>), FileError> {
+pub(crate) fn replay(file: &Path, given: &Given) -> Result<(Sides, Option<Only>), FileError> {
     let repeat = || {
         let runs = load(file)?;
         let [run] = &runs[..] else { return Err(FileProblem::Several(runs.len())) };

@@ -23,19 +23,19 @@ pub(crate) fn story(runs: &[RunReport]) -> Vec<String> {
     let mut sentences = vec![losses(runs)];
     sentences.extend(waiting.map(price_of_waiting));
     sentences.extend(waiting.zip(losing).map(|(waiting, losing)| where_the_delay_is(waiting, losing)));
-    sentences.extend(warnings(runs));
+    sentences.extend(warnings(runs, policy));
     sentences
 }
 
-/// Each warning once, as it was first given, with the names of all runs that it is of.
-fn warnings(runs: &[RunReport]) -> impl Iterator<Item = String> {
+/// Each warning once, as it was first given, with the names of all runs that it is of: those that `name` gives them.
+pub(crate) fn warnings(runs: &[RunReport], name: impl Fn(&RunReport) -> String) -> impl Iterator<Item = String> {
     let wording = |warning: &str| warning.replace(|c: char| c.is_ascii_digit() || c == '.', "");
     let mut kinds: Vec<(String, &Warning, Vec<String>)> = Vec::new();
     for (run, warning) in runs.iter().flat_map(|run| run.warnings.iter().map(move |warning| (run, warning))) {
         let wording = wording(&warning.text);
         match kinds.iter_mut().find(|(known, ..)| *known == wording) {
-            Some((.., whose)) => whose.push(policy(run)),
-            None => kinds.push((wording, warning, vec![policy(run)])),
+            Some((.., whose)) => whose.push(name(run)),
+            None => kinds.push((wording, warning, vec![name(run)])),
         }
     }
     kinds.into_iter().map(|(_, warning, whose)| match &whose[..] {

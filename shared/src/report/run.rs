@@ -115,6 +115,13 @@ impl RunReport {
         });
         wide.chain(full).map(|text| Warning::new(WarningCode::Beyond64Bits, text)).collect()
     }
+
+    /// Whether the run came to nothing: packets were offered and none was delivered, or an app had no way to
+    /// its destination.
+    pub fn is_fruitless(&self) -> bool {
+        let warned = |code| self.warnings.iter().any(|warning| warning.code == code);
+        warned(WarningCode::NothingDelivered) || warned(WarningCode::NeighbourUnknown)
+    }
 }
 
 /// Settings, as `lab run --from` takes them back.

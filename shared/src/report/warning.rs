@@ -34,10 +34,16 @@ pub enum WarningCode {
     /// A sum or a count is above 2^64 - 1.
     #[serde(rename = "BEYOND_64_BITS")]
     Beyond64Bits,
+    /// Packets were offered, and none was delivered.
+    NothingDelivered,
     /// A mean is not known as well as was asked for.
     IntervalTooWide,
     /// The capture misses frames that were sent.
     CaptureIncomplete,
+    /// Settings of the report that was repeated mean nothing here.
+    SettingsLeftOut,
+    /// A setting that can never take effect beside the others.
+    NoEffect,
     /// The run was not profiled, although that was asked for.
     NotProfiled,
     /// A report of schema `pushback.run/1`, which has no codes, or of a later version with codes of its own.

@@ -133,17 +133,20 @@ async fn all(args: &CompareArgs, binaries: &Binaries) -> Result<(Vec<RunReport>,
         };
         let ends = remains.ends;
         ends.complain();
-        let mut status = ends.status(true);
+        let (mut status, mut reported) = (ends.status(true), false);
         if let Merged::Run { report, .. } = merge(remains.report, remains.file) {
             status = ends.status(report.ledger.balanced);
             for violation in &report.ledger.violations {
                 complain(format_args!("lab: {policy}: the ledger does not balance: {violation}"));
             }
             runs.push(*report);
+            reported = true;
         }
         statuses.push(status);
-        // What is wrong with one run is wrong with the next; and nobody wants to interrupt each.
-        if !matches!(status, Status::Fine | Status::Unbalanced) {
+        // A policy under which nothing arrives is a result. What else is wrong with one run is wrong with the
+        // next, and an interrupt is meant for all.
+        let result = matches!(status, Status::Fine | Status::Unbalanced | Status::Failed) && reported;
+        if !result {
             break;
         }
     }

@@ -1,10 +1,10 @@
 //! `lab run`: one run of both processes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
-use lab::simulate::theory_of;
+use lab::simulate::{Only, theory_of};
 use netstack::process::Args as StackArgs;
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::Serialize;
@@ -87,9 +87,9 @@ impl RunArgs {
 /// If there was no run.
 pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     let json = args.output.json.as_ref();
-    let sides = match &args.from {
-        Some(file) => replay(file, given).map_err(Failure::From)?,
-        None => args.sides(),
+    let (sides, dropped) = match &args.from {
+        Some(file) => repeated(args, file, given)?,
+        None => (args.sides(), None),
     };
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
@@ -101,6 +101,7 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     match merge(remains.report, remains.file) {
         Merged::Run { mut report, changed } => {
             report.theory = theory_of(&report);
+            report.warnings.extend(dropped);
             if let Some(profiler) = profiler {
                 add_budget(&mut report, profiler);
             }
@@ -125,6 +126,39 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
         }
         Merged::Nothing => Ok(ends.status(true)),
     }
+}
+
+/// What each process is started with to repeat the run in `file`, and a warning if that was a simulation with
+/// settings that mean nothing in real time.
+fn repeated(args: &RunArgs, file: &Path, given: &Given) -> Result<(Sides, Option<Warning>), Failure> {
+    let (mut sides, only) = replay(file, given).map_err(Failure::From)?;
+    // Where to write is no part of a report.
+    sides.driver.capture = args.capture.clone();
+    let dropped = only.map(|only| changed(&only)).filter(|dropped| !dropped.is_empty()).map(|dropped| {
+        let text = format!(
+            "{} simulated with {}, which mean nothing in real time and are left out: expect other figures",
+            file.display(),
+            dropped.join(", ")
+        );
+        Warning::new(WarningCode::SettingsLeftOut, text)
+    });
+    dropped.iter().for_each(|warning| complain(format_args!("lab: warning: {warning}")));
+    Ok((sides, dropped))
+}
+
+/// The settings in `only` that are not the defaults, as flags.
+fn changed(only: &Only) -> Vec<String> {
+    let fields = |only: &Only| match serde_json::to_value(only) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let defaults = fields(&Only::default());
+    let changed = fields(only).into_iter().filter(|(name, value)| defaults.get(name) != Some(value));
+    changed
+        .map(|(name, value)| {
+            format!("--{} {}", name.replace('_', "-"), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        })
+        .collect()
 }
 
 async fn run(

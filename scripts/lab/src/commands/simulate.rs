@@ -15,7 +15,7 @@ use shared::units::{Nanos, Percent};
 use super::Failure;
 use crate::cli::Sides;
 use crate::flags::Given;
-use crate::replay::replay_with;
+use crate::replay::replay;
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
@@ -134,7 +134,7 @@ fn status(report: &RunReport, assert_theory: bool) -> Status {
     let verdict = report.theory.as_ref().and_then(|theory| theory.verdict);
     if !report.ledger.balanced {
         Status::Unbalanced
-    } else if assert_theory && verdict == Some(Verdict::No) {
+    } else if report.is_fruitless() || (assert_theory && verdict == Some(Verdict::No)) {
         Status::Failed
     } else {
         Status::Fine
@@ -143,7 +143,7 @@ fn status(report: &RunReport, assert_theory: bool) -> Status {
 
 fn scenario(args: &SimulateArgs, given: &Given) -> Result<Scenario, Failure> {
     let (Sides { stack, driver }, recorded) = match &args.from {
-        Some(file) => replay_with(file, given).map_err(Failure::From)?,
+        Some(file) => replay(file, given).map_err(Failure::From)?,
         None => (args.sides(), None),
     };
     let recorded = recorded.unwrap_or_default();

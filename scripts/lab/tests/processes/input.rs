@@ -139,3 +139,29 @@ fn a_variable_that_is_no_setting_is_warned_of_once() {
     assert_eq!(said.matches("did you mean PUSHBACK_PACKETS?").count(), 1, "{said}");
     assert_eq!((status, said.lines().count()), (0, 1), "{said}");
 }
+
+/// The link's rate comes with the driver's answer, and only that counts.
+#[test]
+fn an_app_is_held_against_the_link_that_is_there() {
+    let onoff = ["--app", "onoff:load=0.6,on=2ms,off=1ms", "--packets", "9", "--quiet", "--link"];
+    for (command, link, status) in
+        [("run", "100Mbit", 0), ("simulate", "100Mbit", 0), ("run", "3kbit", 2), ("simulate", "3kbit", 2)]
+    {
+        let quiet = onoff.iter().filter(|flag| command == "run" || **flag != "--quiet");
+        let arguments: Vec<&str> = [command].into_iter().chain(quiet.copied()).chain([link]).collect();
+        let (ended, said) = with(&arguments, &[]);
+        assert_eq!(ended, status, "{command} {link}: {said}");
+        assert_eq!(said.contains("on phases; raise rate, load or on"), status == 2, "{said}");
+    }
+}
+
+#[test]
+fn a_destination_that_cannot_be_reached_fails_the_run() {
+    for way in ["static", "boxed", "inline", "poll", "sync"] {
+        let run = ["run", "--quiet", "--duration", "15ms", "--app", "cbr:rate=3kpps,to=10.0.0.88:9", "--dispatch", way];
+        let output = lab(&run).output().unwrap();
+        let said = String::from_utf8(output.stdout.clone()).unwrap();
+        output.assert().code(1);
+        assert!(said.contains("--neighbour 10.0.0.88="), "{way}: {said}");
+    }
+}

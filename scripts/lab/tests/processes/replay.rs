@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Seek, Write};
 
 use assert_cmd::assert::OutputAssertExt;
-use shared::report::RunReport;
+use shared::report::{RunReport, WarningCode};
 
 use crate::lab::{lab, report};
 
@@ -99,6 +99,31 @@ fn a_report_is_read_from_standard_input_too() {
     let output = again.stdin(File::open(&path).unwrap()).output().unwrap();
     let again: RunReport = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(again.config, first.config);
+}
+
+#[test]
+fn what_only_a_simulation_has_is_left_out_aloud() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("simulated.json");
+    let file = path.to_str().unwrap();
+    for (only, named) in [
+        (&["--stack-cost", "3us"][..], &["--stack-cost 3us"][..]),
+        (&["--stack-cost", "7us", "--warmup", "2ms"], &["--stack-cost 7us", "--warmup 2ms"]),
+        (&[], &[]),
+    ] {
+        let simulate = ["simulate", "--packets", "60", "--app", "cbr:load=0.5", "--json", file];
+        lab(&[&simulate[..], only].concat()).output().unwrap().assert().success();
+        let output = lab(&["run", "--from", file, "--quiet", "--json", "-"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
+        let left_out: Vec<_> =
+            report.warnings.iter().filter(|warning| warning.code == WarningCode::SettingsLeftOut).collect();
+        assert_eq!(left_out.len(), usize::from(!named.is_empty()), "{said}");
+        for named in named {
+            assert!(said.contains(named) && left_out[0].text.contains(named), "{said}");
+        }
+        assert_eq!(report.config.simulate, None);
+    }
 }
 
 #[test]

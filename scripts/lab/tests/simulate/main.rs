@@ -6,7 +6,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use serde_json::Value;
-use shared::report::RunReport;
+use shared::report::{RunReport, WarningCode};
 
 fn lab(flags: &str, input: &str) -> Output {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("lab"));
@@ -27,6 +27,13 @@ fn ends(flags: &str, status: i32, saying: &str) {
 fn json(flags: &str, input: &str) -> String {
     let output = lab(&format!("{flags} --json -"), input);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The report of a run that ends with `status`.
+fn json_with(flags: &str, status: i32) -> String {
+    let output = lab(&format!("{flags} --json -"), "");
+    assert_eq!(output.status.code(), Some(status), "{}", said(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -362,4 +369,49 @@ fn models_are_printed_without_a_run() {
     ends("theory for --app bulk", 2, "no model fits");
     ends("theory mm1 --load 2", 2, "below 1");
     ends("theory dd1k --interarrival 8us --places 8", 2, "--service-time");
+}
+
+#[test]
+fn what_cannot_be_reached_fails_the_run_in_every_way_to_call_the_layers() {
+    for way in ["static", "boxed", "inline", "poll", "sync"] {
+        for (app, hop) in [
+            ("bulk:to=10.0.0.44:9", "10.0.0.44"),
+            ("cbr:rate=2kpps,size=99B,to=[fd00::44]:9", "fd00::44"),
+            ("poisson:rate=2kpps,when-blocked=skip,to=10.0.0.45:9", "10.0.0.45"),
+        ] {
+            let run = format!("simulate --dispatch {way} --duration 30ms --app {app}");
+            ends(&run, 1, &format!("--neighbour {hop}="));
+            let report: RunReport = serde_json::from_str(&json_with(&run, 1)).unwrap();
+            assert_eq!((report.totals.delivered, report.totals.offered > 0), (0, true), "{run}");
+            let codes: Vec<_> = report.warnings.iter().map(|warning| warning.code).collect();
+            assert_eq!(codes, [WarningCode::NeighbourUnknown, WarningCode::NothingDelivered], "{run}");
+            // The remedy is one.
+            ends(&format!("{run} --neighbour {hop}=02:00:00:00:00:02"), 0, "balanced");
+            // One app that gets through does not hide another that does not.
+            ends(&format!("{run} --app cbr:rate=1kpps,name=other"), 1, &format!("--neighbour {hop}="));
+        }
+    }
+}
+
+#[test]
+fn a_run_that_delivers_nothing_fails_whatever_the_reason() {
+    // The ring drains for less than the frame takes.
+    ends("simulate --packets 3 --latency 70ms --drain-timeout 4ms", 1, "none of the 3 packets");
+}
+
+#[test]
+fn settings_that_can_never_take_effect_are_warned_of() {
+    let warned = |flags: &str| {
+        let report: RunReport = serde_json::from_str(&json(&format!("simulate --packets 20 {flags}"), "")).unwrap();
+        report.warnings.iter().filter(|warning| warning.code == WarningCode::NoEffect).count()
+    };
+    for (flags, count) in [
+        ("--coalesce frames=24,for=300us --depth 11", 1),
+        ("--coalesce frames=24,for=300us --depth 24", 0),
+        ("--stall every=7s,for=1ms --txqueue 5", 2),
+        ("--txqueue 5 --policy drop-oldest --app cbr:load=0.5", 0),
+        ("--app cbr:load=0.5", 0),
+    ] {
+        assert_eq!(warned(flags), count, "{flags}");
+    }
 }
