@@ -179,8 +179,8 @@ impl<'a> Desk<'a> {
         }
         let granted = grant(&hello.rings, self.settings.common.depth);
         let (ring, depth) = granted.map_err(|reason| (RefuseCode::InvalidRing, reason))?;
-        let wake_point = hello.wake.slots(depth);
-        let wake_point = wake_point.map_err(|error| (RefuseCode::InvalidRing, format!("the wake point: {error}")))?;
+        // A stack that waits for more slots than there are refuses itself, once it knows the depth in force.
+        let wake_point = hello.wake.slots(depth).unwrap_or(depth.get());
         if self.output.is_none() {
             let reason = "another stack is being served; wait for its end, or start another driver";
             return Err((RefuseCode::Busy, reason.to_owned()));

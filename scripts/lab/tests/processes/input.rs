@@ -29,6 +29,8 @@ fn each_mistake_is_one_line_that_says_what_to_do() {
         (&["--duration", "5"], &["--duration", "5s"]),
         (&["--depth", "0"], &["--depth", "1 to 65536"]),
         (&["--depth", "65537"], &["65537", "1 to 65536"]),
+        (&["--wake", "0"], &["--wake", "0", "each, half"]),
+        (&["--wake", "65", "--depth", "64"], &["--wake", "65", "at most 64"]),
         (&["--policy", "drop"], &["drop-newest", "deadline=5ms"]),
         (&["--packets", "1", "--duration", "1s"], &["--packets", "--duration"]),
         (&["--json", "/missing/run.json"], &["--json /missing/run.json", "folder"]),
