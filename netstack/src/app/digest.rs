@@ -77,7 +77,7 @@ mod tests {
             ("onoff:rate=10kpps,on=3ms,distribution=exponential", true),
             ("reqresp:think=1ms", false),
             ("reqresp:think=1ms,distribution=exponential", true),
-            ("reqresp:distribution=exponential", false),
+            ("reqresp:think=0s,distribution=exponential", false),
         ] {
             assert_eq!(spec.parse::<AppSpec>().unwrap().is_random(), random, "{spec}");
             assert_eq!(digest(5, &[spec]) != digest(6, &[spec]), random, "{spec}");

@@ -53,7 +53,8 @@ fn costs(report: &DispatchReport) -> String {
             format!("{least:.1} .. {most:.1}"),
             format!("{:.1}", way.stack_ns()),
             human::percent(way.budget_share),
-            layers(&report.layers_ns(way)),
+            // Without layers there are none, which is no measurement.
+            if way.name == report.without_layers.name { String::new() } else { layers(&report.layers_ns(way)) },
             whole(way.instructions_per_packet),
             whole(report.layers_instructions(way)),
             format!("{}", way.allocations_per_packet),
