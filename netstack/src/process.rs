@@ -124,7 +124,6 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
     let system = |what| move |cause| RunError::System { what, cause };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the tokio runtime cannot be built"))?;
-    let stop = StopHandle::new().map_err(system("no event descriptor is left"))?;
     let report = runtime.block_on(async {
         let mut signals = Signals::new().map_err(system("signals cannot be received"))?;
         let (path, session, wake) = (&args.meeting.socket, &args.session, args.stack.greeted_wake());
@@ -134,7 +133,7 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
             () = signals.next() => return Err(RunError::Interrupted),
         };
         let plan = Plan::new(&args.stack, length, args.common.seed, greeted.depth, link(&greeted))?;
-        on_a_thread(args.clone(), greeted, plan, stop, signals).await
+        on_a_thread(args.clone(), greeted, plan, signals.stop()).await
     })?;
     publish(args, sink, &report)?;
     Ok(status(&report))
@@ -144,28 +143,16 @@ fn link(greeted: &Greeted) -> LinkRate {
     greeted.accept.link_bits_per_second.map_or(LinkRate::Unlimited, |rate| LinkRate::Limited(BitRate(rate)))
 }
 
-/// Runs the data path on a thread of its own, and passes signals on to it.
-async fn on_a_thread(
-    args: Args,
-    greeted: Greeted,
-    plan: Plan,
-    stop: StopHandle,
-    mut signals: Signals,
-) -> Result<RunReport, RunError> {
-    let (done, mut report) = oneshot::channel();
-    let data_path_stop = stop.clone();
+/// Runs the data path on a thread of its own, which signals stop.
+async fn on_a_thread(args: Args, greeted: Greeted, plan: Plan, stop: StopHandle) -> Result<RunReport, RunError> {
+    let (done, report) = oneshot::channel();
     let data_path = thread::Builder::new().name("data-path".to_owned());
     let spawned = data_path.spawn(move || {
         // The main thread waits for this; should it be gone, so is everything else.
-        let _ = done.send(data_path_main(&args, greeted, plan, data_path_stop));
+        let _ = done.send(data_path_main(&args, greeted, plan, stop));
     });
     spawned.map_err(|cause| RunError::System { what: "no thread is left", cause })?;
-    loop {
-        tokio::select! {
-            report = &mut report => return report.unwrap_or(Err(RunError::NoReport)),
-            () = signals.next() => stop.stop(),
-        }
-    }
+    report.await.unwrap_or(Err(RunError::NoReport))
 }
 
 fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -> Result<RunReport, RunError> {
@@ -235,8 +222,9 @@ fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<()
 fn status(report: &RunReport) -> Status {
     let ending = match report.ending {
         Ending::Finished => Status::Fine,
-        Ending::Interrupted => Status::Interrupted,
-        Ending::PeerInterrupted | Ending::PeerFailed(_) => Status::PeerFailed,
+        // Whoever sends signals to both has no say in which of them is first.
+        Ending::Interrupted | Ending::PeerInterrupted => Status::Interrupted,
+        Ending::PeerFailed(_) => Status::PeerFailed,
     };
     match (report.ledger.balanced, ending) {
         (false, _) => Status::Unbalanced,

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use clap::Parser;
 
 use crate::flags;
+use crate::limits::check_descriptors;
 use crate::report::JsonTarget;
 use crate::signals::block_needless;
 
@@ -56,9 +57,12 @@ pub fn run_main<A: Parser, E: Display>(
     let status = match flags::parse::<A>(arguments.iter().cloned()) {
         Ok(args) => {
             warn_of_variables(name);
-            run(&args).unwrap_or_else(|error| {
+            let ran = check_descriptors()
+                .map_err(|error| (error.to_string(), Status::Failed))
+                .and_then(|()| run(&args).map_err(|error| (error.to_string(), status_of(&error))));
+            ran.unwrap_or_else(|(error, status)| {
                 complain(format_args!("{name}: {error}"));
-                status_of(&error)
+                status
             })
         }
         // Help and version are no errors, and are printed as they are.

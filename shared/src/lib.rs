@@ -13,6 +13,7 @@ pub mod exit;
 pub mod flags;
 pub mod ledger;
 pub mod leftovers;
+pub mod limits;
 pub mod peers;
 pub mod report;
 pub mod ring;

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::exec::monotonic_now;
+use crate::exec::{StopHandle, monotonic_now};
 use crate::exit::Status;
 use crate::leftovers;
 use crate::units::Nanos;
@@ -77,8 +77,10 @@ pub(crate) fn block_needless() -> io::Result<()> {
 /// The requests of others that this process ends.
 #[derive(Debug, Clone)]
 pub struct Signals {
-    /// Whether the first has come.
+    /// Whether the first has come, for tasks of the runtime.
     asked: watch::Receiver<bool>,
+    /// The same for an executor, and for code that computes.
+    stop: StopHandle,
 }
 
 impl Signals {
@@ -95,8 +97,16 @@ impl Signals {
             Received::new()?
         };
         let (tell, asked) = watch::channel(false);
-        thread::Builder::new().name("signals".to_owned()).spawn(move || listen(&runtime, received, &tell))?;
-        Ok(Self { asked })
+        let stop = StopHandle::new()?;
+        let stops = stop.clone();
+        let work = move || listen(&runtime, received, &tell, &stops);
+        thread::Builder::new().name("signals".to_owned()).spawn(work)?;
+        Ok(Self { asked, stop })
+    }
+
+    /// A handle that is asked to stop when the first signal comes.
+    pub fn stop(&self) -> StopHandle {
+        self.stop.clone()
     }
 
     /// Ready when the first signal comes, once. Dropped before it is ready, it loses none.
@@ -109,12 +119,12 @@ impl Signals {
 
     /// Whether a signal has come.
     pub fn have_come(&self) -> bool {
-        *self.asked.borrow()
+        self.stop.is_asked()
     }
 }
 
 /// The thread that receives signals.
-fn listen(runtime: &Runtime, mut received: Received, tell: &watch::Sender<bool>) {
+fn listen(runtime: &Runtime, mut received: Received, tell: &watch::Sender<bool>, stop: &StopHandle) {
     let mut requests = Requests::default();
     loop {
         let request = match runtime.block_on(received.next()) {
@@ -122,7 +132,10 @@ fn listen(runtime: &Runtime, mut received: Received, tell: &watch::Sender<bool>)
             Kind::EndsAtOnce => Request::AtOnce,
         };
         match request {
-            Request::End => drop(tell.send_replace(true)),
+            Request::End => {
+                stop.stop();
+                tell.send_replace(true);
+            }
             Request::Same => {}
             Request::AtOnce => {
                 // Kept until the end, so that no other thread makes something meanwhile.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, TsResolution};
+use shared::limits::remedy;
 use shared::report::{Warning, WarningCode};
 use shared::ring::MAX_FRAME;
 use shared::units::Nanos;
@@ -36,7 +37,7 @@ pub struct Capture {
     /// Frames that the hardware sent.
     sent: u64,
     /// Why nothing is written any more.
-    failure: Option<String>,
+    failure: Option<io::Error>,
 }
 
 /// A capture that cannot be begun.
@@ -97,7 +98,7 @@ impl Capture {
         if let Some(error) = failure {
             // A pipe or a device cannot be cut: what reads from it has the part of a record already.
             let _ = self.file.set_len(self.bytes);
-            self.failure = Some(error.to_string());
+            self.failure = Some(error);
         }
     }
 }
@@ -114,7 +115,7 @@ impl Backend for Capture {
         if let Some(error) = failure {
             // Not of the file: the record cannot be made. The pieces before it are whole.
             self.write_pending();
-            self.failure.get_or_insert(error.to_string());
+            self.failure.get_or_insert(io::Error::other(error));
             return;
         }
         self.ends.push(end);
@@ -136,7 +137,8 @@ impl Backend for Capture {
         let missed = self.sent - frames;
         let text = format!(
             "--pcap {path}: the capture has {frames} frames and misses the {missed} that were sent after them \
-             ({failure}); make room, or name another file, and run again"
+             ({failure}); {} and run again",
+            remedy(failure, "name another file")
         );
         Some(Warning::new(WarningCode::CaptureIncomplete, text))
     }

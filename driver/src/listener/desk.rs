@@ -10,6 +10,7 @@ use interprocess::local_socket::traits::tokio::Listener as _;
 use shared::exec::{StopHandle, monotonic_now};
 use shared::exit::{Status, complain, say};
 use shared::leftovers::{Leftover, Registered, register};
+use shared::limits::remedy;
 use shared::peers::Guests;
 use shared::report::JsonTarget;
 use shared::ring::Depth;
@@ -63,6 +64,8 @@ struct Granted {
     wake_point: u32,
     /// The ring's memory, and the descriptor to hand over.
     memory: Option<(SharedMemory, OwnedFd)>,
+    /// What ends its session.
+    stop: StopHandle,
     output: Output,
 }
 
@@ -114,7 +117,7 @@ impl<'a> Desk<'a> {
         let status = loop {
             match self.next_event().await? {
                 Event::Came(stream) => drop(self.visits.spawn(greet(stream, self.guests.clone()))),
-                Event::Visited(Visit::Wants(stream, hello)) => self.decide(stream, &hello)?,
+                Event::Visited(Visit::Wants(stream, hello)) => self.decide(stream, &hello),
                 Event::Visited(Visit::Over { code, why }) => {
                     self.log.turned_away(code);
                     note(why);
@@ -162,13 +165,10 @@ impl<'a> Desk<'a> {
     }
 
     /// Serves a stack, or says why not.
-    fn decide(&mut self, stream: Stream, hello: &Hello) -> Result<(), RunError> {
+    fn decide(&mut self, stream: Stream, hello: &Hello) {
         match self.weigh(hello) {
             Ok(granted) => self.begin(stream, granted),
-            Err((code, reason)) => {
-                self.visits.spawn(turn_away(stream, code, reason));
-                Ok(())
-            }
+            Err((code, reason)) => drop(self.visits.spawn(turn_away(stream, code, reason))),
         }
     }
 
@@ -189,19 +189,22 @@ impl<'a> Desk<'a> {
             TransportKind::Socket => None,
             TransportKind::Shm => {
                 let made = SharedMemory::create(depth, self.generation + 1);
-                Some(made.map_err(|error| (RefuseCode::NoResources, format!("{error}; try --transport socket")))?)
+                Some(made.map_err(|error| (RefuseCode::NoResources, format!("{error}, or try --transport socket")))?)
             }
         };
+        let stop = StopHandle::new().map_err(|error| {
+            let remedy = remedy(&error, "end other programs and try again");
+            (RefuseCode::NoResources, format!("no descriptor for a session ({error}); {remedy}"))
+        })?;
         // Nobody else takes it meanwhile.
         let output = self.output.take().unwrap_or(Output::Model);
-        Ok(Granted { ring, depth, wake_point, memory, output })
+        Ok(Granted { ring, depth, wake_point, memory, stop, output })
     }
 
-    fn begin(&mut self, stream: Stream, granted: Granted) -> Result<(), RunError> {
-        let Granted { ring, depth, wake_point, memory, output } = granted;
+    fn begin(&mut self, stream: Stream, granted: Granted) {
+        let Granted { ring, depth, wake_point, memory, stop, output } = granted;
         let (memory, descriptor) = memory.unzip();
         self.generation += 1;
-        let stop = StopHandle::new().map_err(RunError::System)?;
         let accept = Accept {
             generation: self.generation,
             rings: vec![ring],
@@ -224,7 +227,6 @@ impl<'a> Desk<'a> {
             stop: stop.clone(),
         };
         self.running = Some(Running { stop, done: tokio::spawn(converse(stream, accept, descriptor, plan)) });
-        Ok(())
     }
 
     /// Keeps what a session left behind. Returns how it ended.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use shared::limits::remedy;
 use shared::whole::WholeFile;
 
 const WIDTH: u32 = 860;
@@ -42,9 +43,9 @@ pub(crate) enum ChartError {
     },
     /// Found after that.
     #[error(
-        "--svg {}: the figure could not be written completely ({source}), and what was there is as it was; make room \
+        "--svg {}: the figure could not be written completely ({source}), and what was there is as it was; {} \
          and run again",
-        path.display()
+        path.display(), remedy(source, "name another file")
     )]
     Write {
         /// Where it was to be.

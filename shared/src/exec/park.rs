@@ -1,7 +1,9 @@
 //! What the executor does when no task can move.
 
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 
+use super::{Interrupt, StopHandle};
 use crate::units::Nanos;
 
 /// The executor's source of time, and its way of waiting.
@@ -16,6 +18,11 @@ pub trait Park {
     /// Waits until `deadline`, or until something may have moved. `None` means that no timer is
     /// pending. Returns `false` if nothing can ever happen again, or not before `deadline`, which never comes.
     fn park(&mut self, deadline: Option<Nanos>) -> bool;
+
+    /// What asks the tasks to stop; nothing, unless the park has it from outside.
+    fn interrupt(&self) -> Rc<Interrupt> {
+        Rc::default()
+    }
 }
 
 /// Something outside the executor that tasks wait for: one end of a transport.
@@ -59,6 +66,7 @@ pub trait Source {
 pub struct Virtual {
     now: Nanos,
     wake_latency: Nanos,
+    interrupt: Rc<Interrupt>,
 }
 
 impl Virtual {
@@ -66,6 +74,11 @@ impl Virtual {
     /// takes that long to wake a CPU. What becomes due meanwhile is served at the same time.
     pub fn waking_late(wake_latency: Nanos) -> Self {
         Self { wake_latency, ..Self::default() }
+    }
+
+    /// The same, until `stop` is asked to.
+    pub fn until(self, stop: &StopHandle) -> Self {
+        Self { interrupt: Rc::new(Interrupt::by(stop.clone())), ..self }
     }
 }
 
@@ -75,7 +88,11 @@ impl Park for Virtual {
     }
 
     fn exchange(&mut self) -> bool {
-        false
+        self.interrupt.notice()
+    }
+
+    fn interrupt(&self) -> Rc<Interrupt> {
+        Rc::clone(&self.interrupt)
     }
 
     fn park(&mut self, deadline: Option<Nanos>) -> bool {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::limits::remedy;
 use crate::whole::WholeFile;
 
 /// What `--json` names.
@@ -29,7 +30,10 @@ pub struct JsonSink {
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// Found before the run.
-    #[error("--json {target}: cannot be written ({source}); name a file in a folder that exists and is writable, or -")]
+    #[error(
+        "--json {target}: cannot be written ({source}); {}",
+        remedy(source, "name a file in a folder that exists and is writable, or -")
+    )]
     Open {
         /// What was asked for.
         target: JsonTarget,
@@ -38,7 +42,9 @@ pub enum JsonError {
     },
     /// Found after it.
     #[error(
-        "--json {target}: the report could not be written completely ({source}), and what was there is as it was; make room and run again"
+        "--json {target}: the report could not be written completely ({source}), and what was there is as it was; {} \
+         and run again",
+        remedy(source, "name another file")
     )]
     Write {
         /// What was asked for.

@@ -38,6 +38,8 @@ pub enum WarningCode {
     NothingDelivered,
     /// A mean is not known as well as was asked for.
     IntervalTooWide,
+    /// Runs were to be repeated, and an interrupt came first.
+    Interrupted,
     /// The capture misses frames that were sent.
     CaptureIncomplete,
     /// Settings of the report that was repeated mean nothing here.

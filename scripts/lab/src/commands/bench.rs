@@ -13,7 +13,9 @@ use shared::units::{Bytes, Nanos};
 
 use super::{Failure, runtime};
 use crate::bench::Peer;
-use crate::bench::{self, BENCH_SCHEMA, BenchReport, Chart, Contestant, Row, Trial, compare, contestants, table};
+use crate::bench::{
+    self, BENCH_SCHEMA, BenchError, BenchReport, Chart, Contestant, Row, Trial, compare, contestants, table,
+};
 use crate::chart::SvgFile;
 use crate::cli::{Sides, frame_size};
 use crate::instructions::{Count, CountError, count};
@@ -92,13 +94,13 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Status, Failure> {
     let binaries = Binaries::find()?;
     let mut sides = Sides::defaults();
     (sides.stack.common.depth, sides.driver.common.depth) = (args.depth, args.depth);
-    let report = runtime()?.block_on(measure(args, &binaries, &sides))?;
+    let (report, status) = runtime()?.block_on(measure(args, &binaries, &sides))?;
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(json, table(&report));
     let drawn = svg.map_or(Ok(()), |file| Chart::of(&report).write(file));
     written?;
     drawn?;
-    Ok(Status::Fine)
+    Ok(status)
 }
 
 /// A peer process of a benchmark.
@@ -110,17 +112,27 @@ pub(crate) fn peer(args: &PeerArgs) -> Result<Status, Failure> {
     Ok(Status::Fine)
 }
 
-async fn measure(args: &BenchArgs, binaries: &Binaries, sides: &Sides) -> Result<BenchReport, Failure> {
+/// Measures everything, or up to an interrupt what can be told by then.
+async fn measure(args: &BenchArgs, binaries: &Binaries, sides: &Sides) -> Result<(BenchReport, Status), Failure> {
     let (mut signals, cpus) = (Signals::new()?, Pair::here());
     let (who, left_out) = contestants(find_tool("dpdk-testpmd"), args.depth, cpus.is_some());
     let mut left_out: Vec<_> = left_out.iter().map(ToString::to_string).collect();
     let mut rows = Vec::new();
     for size in &args.sizes {
         let trial = Trial { binaries, sides, depth: args.depth, size: *size, time: args.time, cpus };
-        rows.extend(of_one_size(&who, &trial, args.repetitions, &mut signals).await?);
+        let (measured, repetitions) = of_one_size(&who, &trial, args.repetitions, &mut signals).await?;
+        rows.extend(measured);
+        if repetitions < args.repetitions {
+            left_out.push(interrupted(*size, repetitions, args.repetitions));
+            break;
+        }
+    }
+    if rows.is_empty() {
+        return Err(BenchError::Interrupted.into());
     }
     let instructions = instructions(&args.sizes, binaries, sides, &mut signals, &mut left_out).await?;
-    Ok(BenchReport {
+    let status = if signals.have_come() { Status::Interrupted } else { Status::Fine };
+    let report = BenchReport {
         schema: BENCH_SCHEMA.to_owned(),
         host: HostReport::read(),
         seconds: args.time.as_secs_f64(),
@@ -128,29 +140,50 @@ async fn measure(args: &BenchArgs, binaries: &Binaries, sides: &Sides) -> Result
         rows,
         instructions,
         left_out,
-    })
+    };
+    Ok((report, status))
 }
 
-/// Every contestant in turn, again and again.
+/// What is missing after an interrupt, for people.
+pub(super) fn interrupted(size: Bytes, repetitions: u32, wanted: u32) -> String {
+    format!("interrupted: {size} was measured {repetitions} of {wanted} times, and nothing was measured after it")
+}
+
+/// Of what each contestant did, that which all of them did: an interrupt comes in the middle of a repetition.
+pub(super) fn complete<T>(runs: &mut [Vec<T>]) -> u32 {
+    let repetitions = runs.iter().map(Vec::len).min().unwrap_or_default();
+    runs.iter_mut().for_each(|runs| runs.truncate(repetitions));
+    u32::try_from(repetitions).unwrap_or(u32::MAX)
+}
+
+/// Every contestant in turn, again and again, and how often that was: less often than asked for after an
+/// interrupt, when there are no rows if it was not even once.
 async fn of_one_size(
     who: &[Contestant],
     trial: &Trial<'_>,
     repetitions: u32,
     signals: &mut Signals,
-) -> Result<Vec<Row>, Failure> {
+) -> Result<(Vec<Row>, u32), Failure> {
     let progress = Progress::new();
     let mut rates = vec![Vec::new(); who.len()];
-    for repetition in 1..=repetitions {
+    'all: for repetition in 1..=repetitions {
         for (contestant, rates) in who.iter().zip(&mut rates) {
             let name = contestant.name();
             progress.now(&format!("{} {name} ({repetition} of {repetitions}) ...", trial.size));
-            rates.push(bench::rate(contestant, trial, signals).await?);
+            match bench::rate(contestant, trial, signals).await {
+                Err(BenchError::Interrupted) => break 'all,
+                rate => rates.push(rate?),
+            }
         }
+    }
+    let repetitions = complete(&mut rates);
+    if repetitions == 0 {
+        return Ok((Vec::new(), 0));
     }
     let row = |(contestant, rates): (&Contestant, Vec<f64>)| Row::new(contestant.name(), trial.size.0, rates);
     let mut rows: Vec<_> = who.iter().zip(rates).map(row).collect();
     compare(&mut rows);
-    Ok(rows)
+    Ok((rows, repetitions))
 }
 
 /// Counts, or says in `left_out` why there are none.
@@ -161,9 +194,16 @@ async fn instructions(
     signals: &mut Signals,
     left_out: &mut Vec<String>,
 ) -> Result<Vec<Count>, Failure> {
+    if signals.have_come() {
+        return Ok(Vec::new());
+    }
     let progress = Progress::new();
     progress.now("counting instructions ...");
     match count(binaries, sides, sizes, signals).await {
+        Err(CountError::Run(BenchError::Interrupted)) => {
+            left_out.push("interrupted: instructions were not counted".to_owned());
+            Ok(Vec::new())
+        }
         Err(CountError::NoValgrind) => {
             left_out.push(CountError::NoValgrind.to_string());
             Ok(Vec::new())

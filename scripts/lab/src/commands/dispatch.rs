@@ -12,7 +12,9 @@ use shared::ring::Depth;
 use shared::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
+use super::bench::{complete, interrupted};
 use super::{Failure, runtime};
+use crate::bench::BenchError;
 use crate::chart::SvgFile;
 use crate::cli::{Sides, frame_size};
 use crate::dispatch::{
@@ -70,19 +72,22 @@ pub(crate) fn main(args: &DispatchArgs) -> Result<Status, Failure> {
     let binaries = Binaries::find()?;
     let mut sides = Sides::defaults();
     (sides.stack.common.depth, sides.driver.common.depth) = (args.depth, args.depth);
-    let report = runtime()?.block_on(measure(args, &binaries, &sides))?;
+    let (report, status) = runtime()?.block_on(measure(args, &binaries, &sides))?;
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(json, table(&report));
     let drawn = svg.map_or(Ok(()), |file| Chart::of(&report).write(file));
     written?;
     drawn?;
-    Ok(Status::Fine)
+    Ok(status)
 }
 
-async fn measure(args: &DispatchArgs, binaries: &Binaries, sides: &Sides) -> Result<DispatchReport, Failure> {
+/// Measures everything, or up to an interrupt what can be told by then.
+async fn measure(args: &DispatchArgs, binaries: &Binaries, sides: &Sides) -> Result<(DispatchReport, Status), Failure> {
     let mut signals = Signals::new()?;
-    let mut timed = timed(args, binaries, sides, &mut signals).await?;
-    let (instructions, left_out) = counted(args, binaries, sides, &mut signals).await?;
+    let mut left_out = Vec::new();
+    let mut timed = timed(args, binaries, sides, &mut signals, &mut left_out).await?;
+    let instructions = counted(args, binaries, sides, &mut signals, &mut left_out).await?;
+    let status = if signals.have_come() { Status::Interrupted } else { Status::Fine };
     let mut ways = Vec::new();
     for (at, way) in WAYS.into_iter().enumerate() {
         let allocations = allocations_per_packet(&called(sides, way, args.sizes[0]))?;
@@ -90,7 +95,7 @@ async fn measure(args: &DispatchArgs, binaries: &Binaries, sides: &Sides) -> Res
         ways.push(Way::new(name(way), instructions.get(at).copied(), allocations, sizes));
     }
     let without_layers = ways.pop().unwrap_or_else(|| Way::new(name(Dispatch::None), None, 0.0, Vec::new()));
-    Ok(DispatchReport {
+    let report = DispatchReport {
         schema: DISPATCH_SCHEMA.to_owned(),
         host: HostReport::read(),
         seconds: args.time.as_secs_f64(),
@@ -99,7 +104,8 @@ async fn measure(args: &DispatchArgs, binaries: &Binaries, sides: &Sides) -> Res
         ways,
         without_layers,
         left_out,
-    })
+    };
+    Ok((report, status))
 }
 
 /// Every way in turn, again and again, at each size.
@@ -108,40 +114,65 @@ async fn timed(
     binaries: &Binaries,
     sides: &Sides,
     signals: &mut Signals,
+    left_out: &mut Vec<String>,
 ) -> Result<[Vec<AtSize>; WAYS.len()], Failure> {
     let progress = Progress::new();
     let mut timed = WAYS.map(|_| Vec::new());
     for size in &args.sizes {
         let mut runs = WAYS.map(|_| Vec::new());
-        for repetition in 1..=args.repetitions {
+        'all: for repetition in 1..=args.repetitions {
             for (way, runs) in WAYS.into_iter().zip(&mut runs) {
                 progress.now(&format!("{size} {} ({repetition} of {}) ...", name(way), args.repetitions));
-                runs.push(time(binaries, &called(sides, way, *size), args.time, signals).await?);
+                match time(binaries, &called(sides, way, *size), args.time, signals).await {
+                    Err(BenchError::Interrupted) => break 'all,
+                    run => runs.push(run?),
+                }
             }
+        }
+        let repetitions = complete(&mut runs);
+        if repetitions < args.repetitions {
+            left_out.push(interrupted(*size, repetitions, args.repetitions));
+        }
+        if repetitions == 0 {
+            break;
         }
         for (timed, runs) in timed.iter_mut().zip(runs) {
             timed.push(AtSize::new(size.0, args.slowdown, runs));
         }
+        if repetitions < args.repetitions {
+            break;
+        }
     }
-    Ok(timed)
+    if timed[0].is_empty() { Err(BenchError::Interrupted.into()) } else { Ok(timed) }
 }
 
-/// Instructions per packet of each way at the first size; or none, and why.
+/// Instructions per packet of each way at the first size; what is missing says so in `left_out`.
 async fn counted(
     args: &DispatchArgs,
     binaries: &Binaries,
     sides: &Sides,
     signals: &mut Signals,
-) -> Result<(Vec<f64>, Vec<String>), Failure> {
+    left_out: &mut Vec<String>,
+) -> Result<Vec<f64>, Failure> {
+    if signals.have_come() {
+        return Ok(Vec::new());
+    }
     let progress = Progress::new();
     let mut counted = Vec::new();
     for way in WAYS {
         progress.now(&format!("counting instructions of {} ...", name(way)));
         match instructions_per_packet(binaries, &called(sides, way, args.sizes[0]), signals).await {
             Ok(count) => counted.push(count.stack),
-            Err(error @ CountError::NoValgrind) => return Ok((Vec::new(), vec![error.to_string()])),
+            Err(error @ CountError::NoValgrind) => {
+                left_out.push(error.to_string());
+                return Ok(Vec::new());
+            }
+            Err(CountError::Run(BenchError::Interrupted)) => {
+                left_out.push("interrupted: not all instructions were counted".to_owned());
+                return Ok(counted);
+            }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok((counted, Vec::new()))
+    Ok(counted)
 }

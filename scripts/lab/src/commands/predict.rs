@@ -133,13 +133,13 @@ pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
 async fn all(grid: &Grid, binaries: &Binaries, jobs: usize) -> Result<(Vec<Judged>, bool), Failure> {
     let points = grid.points();
     let progress = Progress::new();
-    let (done, interrupted) = (Cell::new(0), Cell::new(false));
+    let (done, signals) = (Cell::new(0), Signals::new()?);
     let one = async |(number, point): (usize, &Point)| {
         // A signal reaches the runs that go on by themselves; those to come are not begun.
-        if interrupted.get() {
+        if signals.have_come() {
             return Ok(None);
         }
-        let judged = confirm(grid, point, binaries, &interrupted).await?;
+        let judged = confirm(grid, point, binaries, signals.clone()).await?;
         done.set(done.get() + 1);
         progress.now(&format!("{} of {} points ...", done.get(), points.len()));
         Ok::<_, Failure>(judged.map(|judged| (number, judged)))
@@ -151,7 +151,7 @@ async fn all(grid: &Grid, binaries: &Binaries, jobs: usize) -> Result<(Vec<Judge
     }
     drop(runs);
     judged.sort_by_key(|(number, _)| *number);
-    Ok((judged.into_iter().map(|(_, judged)| judged).collect(), interrupted.get()))
+    Ok((judged.into_iter().map(|(_, judged)| judged).collect(), signals.have_come()))
 }
 
 /// Simulates and runs one point; nothing if a signal ended the run.
@@ -159,18 +159,15 @@ async fn confirm(
     grid: &Grid,
     point: &Point,
     binaries: &Binaries,
-    interrupted: &Cell<bool>,
+    mut signals: Signals,
 ) -> Result<Option<Judged>, Failure> {
     let sides = grid.sides(point).map_err(|error| Failure::Load(error.to_string()))?;
     let scenario = Scenario { stack: sides.stack.clone(), driver: sides.driver.clone(), only: Only::default() };
     let predicted = simulate(&scenario)?;
     let judged =
         |verdict, figures, failure| Some(Judged { flags: point.to_string(), point: *point, verdict, failure, figures });
-    let remains = match launch(binaries, &sides, Voice::Mute, &mut Signals::new()?).await {
-        Err(LaunchError::Interrupted) => {
-            interrupted.set(true);
-            return Ok(None);
-        }
+    let remains = match launch(binaries, &sides, Voice::Mute, &mut signals).await {
+        Err(LaunchError::Interrupted) => return Ok(None),
         Err(error) => return Ok(judged(Verdict::Failed, Vec::new(), Some(error.to_string()))),
         Ok(remains) => remains,
     };
@@ -180,7 +177,6 @@ async fn confirm(
     };
     let status = remains.ends.status(report.as_ref().is_some_and(|report: &RunReport| report.ledger.balanced));
     if status == Status::Interrupted {
-        interrupted.set(true);
         return Ok(None);
     }
     Ok(match report.filter(|_| status == Status::Fine) {

@@ -94,8 +94,9 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
     let voice = if json == Some(&JsonTarget::Stdout) { Voice::Aside } else { Voice::Aloud };
+    let mut signals = Signals::new()?;
     let mut profiler = args.profile.then(|| Profiler::prepare(&binaries)).transpose()?;
-    let remains = runtime()?.block_on(run(&binaries, &sides, voice, profiler.as_mut()))?;
+    let remains = runtime()?.block_on(run(&binaries, &sides, voice, &mut signals, profiler.as_mut()))?;
     let ends = remains.ends;
     ends.complain();
     match merge(remains.report, remains.file) {
@@ -165,9 +166,10 @@ async fn run(
     binaries: &Binaries,
     sides: &Sides,
     voice: Voice,
+    signals: &mut Signals,
     mut profiler: Option<&mut Profiler>,
 ) -> Result<Remains, LaunchError> {
-    let remains = launch_profiled(binaries, sides, voice, &mut Signals::new()?, profiler.as_deref_mut()).await;
+    let remains = launch_profiled(binaries, sides, voice, signals, profiler.as_deref_mut()).await;
     if let Some(profiler) = profiler {
         profiler.finish().await;
     }

@@ -4,17 +4,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
-use lab::simulate::{DEFAULT_PRECISION, Only, Repeat, Scenario, replicate, simulate, theory_of};
+use lab::simulate::{DEFAULT_PRECISION, Only, Repeat, Scenario, replicate_while, simulate_on, theory_of};
 use netstack::process::Args as StackArgs;
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use shared::exit::{Status, say};
-use shared::report::{JsonTarget, RunReport, Verdict};
+use shared::report::{Ending, JsonTarget, RunReport, Verdict};
 use shared::settings::{Common, Meeting, Output, Waiting};
+use shared::signals::Signals;
 use shared::units::{Nanos, Percent};
 
 use super::Failure;
 use crate::cli::Sides;
 use crate::flags::Given;
+use crate::progress::Progress;
 use crate::replay::replay;
 
 #[derive(Debug, Args)]
@@ -116,14 +118,21 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
         scenario.fit()?;
     }
     let sink = json.map(JsonTarget::open).transpose()?;
+    let (stop, progress) = (Signals::new()?.stop(), Progress::new());
     let report = match args.repeat() {
-        Some(repeat) => replicate(&scenario, repeat)?.report,
+        Some(repeat) => {
+            progress.now("simulating ...");
+            let run = |done, at_most| progress.now(&format!("simulated {done} of at most {at_most} runs ..."));
+            replicate_while(&scenario, repeat, Some(&stop), run)?.report
+        }
         None => {
-            let mut report = simulate(&scenario)?;
+            progress.now("simulating ...");
+            let mut report = simulate_on(&scenario, scenario.park().until(&stop))?;
             report.theory = theory_of(&report);
             report
         }
     };
+    drop(progress);
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(json, &report);
     written?;
@@ -134,6 +143,8 @@ fn status(report: &RunReport, assert_theory: bool) -> Status {
     let verdict = report.theory.as_ref().and_then(|theory| theory.verdict);
     if !report.ledger.balanced {
         Status::Unbalanced
+    } else if report.ending == Ending::Interrupted {
+        Status::Interrupted
     } else if report.is_fruitless() || (assert_theory && verdict == Some(Verdict::No)) {
         Status::Failed
     } else {

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use shared::leftovers::{Leftover, Registered, register};
+use shared::limits::remedy;
 use tempfile::TempDir;
 
 /// What must be free where temporary files are: reports and samples are written there.
@@ -22,15 +23,23 @@ pub(crate) struct PrivateFolder {
 /// Temporary files have no place.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no temporary files can be written to {} ({source}); set TMPDIR to a folder that you may write to, with {} KiB to \
-     spare",
-    parent.display(), ROOM / 1024
+    "no temporary files can be written to {} ({source}); {}",
+    parent.display(), advice(source)
 )]
 pub(crate) struct FolderError {
     /// Where the folder was to be.
     parent: PathBuf,
     /// What the system said.
     source: io::Error,
+}
+
+fn advice(error: &io::Error) -> String {
+    let folder = format!("set TMPDIR to a folder that you may write to, with {} KiB to spare", ROOM / 1024);
+    match error.kind() {
+        // TMPDIR is the place to name, or to make room in.
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => folder,
+        _ => remedy(error, &folder).to_owned(),
+    }
 }
 
 impl PrivateFolder {

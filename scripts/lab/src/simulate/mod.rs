@@ -9,4 +9,4 @@ mod replicate;
 pub use judge::theory_of;
 pub use one::{Only, Scenario, SimulateError, measure, simulate, simulate_on};
 pub use refuse::Timeless;
-pub use replicate::{DEFAULT_PRECISION, Repeat, Replicated, replicate};
+pub use replicate::{DEFAULT_PRECISION, Repeat, Replicated, replicate, replicate_while};

@@ -192,9 +192,9 @@ pub fn measure(scenario: &Scenario, park: impl Park) -> Result<RunReport, Simula
     check(scenario)?;
     let (plan, setup, depth) = (scenario.plan()?, scenario.setup()?, scenario.depth());
     let clock = Clock::default();
-    let (inner, planned) = (clock.clone(), plan.clone());
+    let (inner, planned, interrupt) = (clock.clone(), plan.clone(), park.interrupt());
     let ends = pair(depth);
-    let outcome = run(&clock, park, move |tasks| both(tasks, inner, ends, setup, planned, depth))?;
+    let outcome = run(&clock, park, move |tasks| both(tasks, inner, ends, setup, planned, depth, interrupt))?;
     let context = Context { clock: "virtual".to_owned(), ..Context::default() };
     Ok(assemble(outcome, &plan, depth, context))
 }
@@ -206,9 +206,10 @@ async fn both(
     setup: Setup<Output>,
     plan: Plan,
     depth: Depth,
+    interrupt: Rc<Interrupt>,
 ) -> netstack::session::Outcome {
     let driver_clock = clock.clone();
     tasks.spawn(async move { drop(serve(consumer, driver_clock, setup).await) });
     let ring = Producer::with_wake_point(producer, depth, plan.wake_point, clock.clone());
-    run_stack(tasks, clock, ring, plan, Rc::new(Interrupt::never()), None).await
+    run_stack(tasks, clock, ring, plan, interrupt, None).await
 }

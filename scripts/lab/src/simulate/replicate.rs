@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::num::NonZero;
 use std::thread;
 
-use shared::report::{EstimateReport, FigureReport, RunReport, TheoryReport, Warning, WarningCode, human};
+use shared::exec::{StopHandle, Virtual};
+use shared::report::{Ending, EstimateReport, FigureReport, RunReport, TheoryReport, Warning, WarningCode, human};
 use shared::settings::MAX_EXACT;
 
 use super::judge::{Figures, Sample, Terms, beside, judge};
-use super::{Scenario, SimulateError, measure, simulate};
+use super::{Scenario, SimulateError, measure, simulate_on, theory_of};
 use crate::theory::applies::{Entry, Fit, Loss};
 use crate::theory::estimate::{Replications, Stopping, Verdict, never_in};
 use crate::theory::{ParameterError, Prediction};
@@ -56,26 +57,56 @@ struct Runs {
 /// # Errors
 /// [`SimulateError`] if it cannot be simulated, or if `repeat` asks for what there is not.
 pub fn replicate(scenario: &Scenario, repeat: Repeat) -> Result<Replicated, SimulateError> {
+    replicate_while(scenario, repeat, None, |_, _| {})
+}
+
+/// The same, until `stop` is asked to: then the estimate is of the runs that are complete. `progress` hears how
+/// many runs there are so far, of how many at most.
+///
+/// # Errors
+/// As [`replicate`].
+pub fn replicate_while(
+    scenario: &Scenario,
+    repeat: Repeat,
+    stop: Option<&StopHandle>,
+    progress: impl Fn(u64, u64),
+) -> Result<Replicated, SimulateError> {
     let rule = Rule::new(repeat, scenario.is_random())?;
     let first_seed = scenario.stack.common.seed;
     rule.check_seeds(first_seed)?;
     let named = scenario.fit().ok();
     let (loss, entry) = named.map_or((Loss::Dropped, Entry::Accepted), |fit| (fit.loss, fit.entry));
-    let mut report = simulate(scenario)?;
+    let mut report = simulate_on(scenario, park(scenario, stop))?;
+    if report.ending == Ending::Interrupted {
+        report.theory = theory_of(&report);
+        return Ok(Replicated { report, precise: false });
+    }
     let mut runs = Runs::default();
     runs.push(Figures::of(&report, loss, entry))?;
     let mut last_seed = first_seed;
     let mut ahead = VecDeque::new();
     while !rule.is_content(&runs)? {
+        progress(runs.count(), rule.at_most());
         if ahead.is_empty() {
-            ahead = batch(scenario, last_seed, rule.at_most() - runs.count());
+            ahead = batch(scenario, last_seed, rule.at_most() - runs.count(), stop);
         }
         if let Some(next) = ahead.pop_front() {
             let next = next?;
+            if next.ending == Ending::Interrupted {
+                // A part of a run is no sample of what runs come to.
+                report.ending = Ending::Interrupted;
+                report.warnings.push(stopped_early(runs.count(), rule.at_most()));
+                break;
+            }
             last_seed += 1;
             runs.push(Figures::of(&next, loss, entry))?;
             join_ledgers(&mut report, &next, last_seed);
         }
+    }
+    let interrupted = report.ending == Ending::Interrupted;
+    if interrupted && runs.count() < 2 {
+        report.theory = theory_of(&report);
+        return Ok(Replicated { report, precise: false });
     }
     let estimate = rule.estimate(&runs, first_seed, last_seed)?;
     if let Some(fit) = named
@@ -83,8 +114,8 @@ pub fn replicate(scenario: &Scenario, repeat: Repeat) -> Result<Replicated, Simu
     {
         report.theory = Some(rule.theory(&fit, &prediction, &runs, &report)?);
     }
-    let precise = rule.is_precise(&runs)?;
-    if !precise {
+    let precise = !interrupted && rule.is_precise(&runs)?;
+    if !precise && !interrupted {
         report.warnings.push(Warning::new(WarningCode::IntervalTooWide, too_wide(&estimate)));
     }
     report.estimate = Some(estimate);
@@ -93,15 +124,34 @@ pub fn replicate(scenario: &Scenario, repeat: Repeat) -> Result<Replicated, Simu
 
 /// Up to `most` runs of the seeds after `seed`, one for each CPU, in the order of the seeds: what comes of
 /// them does not depend on how many there are. Those that are one too many are not looked at.
-fn batch(scenario: &Scenario, seed: u64, most: u64) -> VecDeque<Result<RunReport, SimulateError>> {
+fn batch(
+    scenario: &Scenario,
+    seed: u64,
+    most: u64,
+    stop: Option<&StopHandle>,
+) -> VecDeque<Result<RunReport, SimulateError>> {
     let cpus = thread::available_parallelism().map_or(1, NonZero::get) as u64;
-    let run = |ahead| measure(&scenario.seeded(seed + ahead), scenario.park());
+    let run = |ahead| measure(&scenario.seeded(seed + ahead), park(scenario, stop));
     thread::scope(|scope| {
         let others: Vec<_> = (2..=cpus.min(most)).map(|ahead| scope.spawn(move || run(ahead))).collect();
         let mine = run(1);
         let others = others.into_iter().filter_map(|other| other.join().ok());
         [mine].into_iter().chain(others).collect()
     })
+}
+
+/// The virtual time of `scenario`, which `stop` ends.
+fn park(scenario: &Scenario, stop: Option<&StopHandle>) -> Virtual {
+    match stop {
+        Some(stop) => scenario.park().until(stop),
+        None => scenario.park(),
+    }
+}
+
+fn stopped_early(runs: u64, at_most: u64) -> Warning {
+    let (runs, at_most) = (human::count(runs), human::count(at_most));
+    let text = format!("interrupted after {runs} of at most {at_most} runs: take the means as rough, or run it again");
+    Warning::new(WarningCode::Interrupted, text)
 }
 
 /// Notes in `report` if the books of another run, that of `seed`, do not balance.

@@ -6,6 +6,7 @@
 mod bench;
 mod dispatch;
 mod ends;
+mod files;
 mod help;
 mod input;
 mod lab;

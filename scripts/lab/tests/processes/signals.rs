@@ -159,3 +159,25 @@ fn a_stack_that_looks_for_its_driver_ends_at_the_first_signal() {
     let mut stack = netstack(folder.path(), &["--connect-timeout", "1h"]).spawn().unwrap();
     assert!(matches!(interrupt_until_it_ends(&mut stack).code(), Some(130) | None));
 }
+
+/// A simulation computes all the time, and hears the first signal all the same.
+#[test]
+fn an_interrupted_simulation_leaves_what_it_has() {
+    let run = ["simulate", "--app", "cbr:load=1.5", "--policy", "drop-newest", "--depth", "5"];
+    for length in
+        [&["--packets", "1000000000"][..], &["--packets", "500", "--app", "poisson:load=1", "--precision", "0.001%"]]
+    {
+        let folder = TempDir::new().unwrap();
+        let json = folder.path().join("run.json");
+        let mut command = lab(&[&run, length, &["--max-replications", "100000000", "--json"]].concat());
+        let mut lab = command.arg(&json).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        until(|| has_thread(pid(lab.id()), "signals") || lab.try_wait().unwrap().is_some());
+        kill_process(pid(lab.id()), Signal::TERM).unwrap();
+        let output = lab.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: RunReport = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        assert_eq!(report.ending, Ending::Interrupted);
+        assert!(report.ledger.balanced && report.totals.offered < 1_000_000_000, "{:?}", report.totals);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("interrupted after"));
+    }
+}

@@ -5,8 +5,11 @@
 use std::process::Output;
 
 use assert_cmd::Command;
+use clap::Parser;
+use lab::simulate::{Repeat, replicate_while};
 use serde_json::Value;
-use shared::report::{RunReport, WarningCode};
+use shared::exec::StopHandle;
+use shared::report::{Ending, RunReport, WarningCode};
 
 fn lab(flags: &str, input: &str) -> Output {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("lab"));
@@ -414,4 +417,44 @@ fn settings_that_can_never_take_effect_are_warned_of() {
     ] {
         assert_eq!(warned(flags), count, "{flags}");
     }
+}
+
+#[test]
+fn an_interrupt_ends_repetitions_with_an_estimate_of_those_that_are_complete() {
+    let scenario = lab::simulate::Scenario {
+        stack: netstack::process::Args::parse_from([
+            "netstack",
+            "--app=poisson:load=1",
+            "--packets=300",
+            "--policy=drop-newest",
+        ]),
+        driver: driver::settings::Settings::parse_from(["driver", "--depth=4"]),
+        only: Default::default(),
+    };
+    let repeat = Repeat { level: 0.95, precision: Some(1e-6), runs: None, at_most: 1_000_000 };
+    for after in [1, 3, 17] {
+        let stop = StopHandle::new().unwrap();
+        let ask = |done, _| {
+            if done >= after {
+                stop.stop()
+            }
+        };
+        let replicated = replicate_while(&scenario, repeat, Some(&stop), ask).unwrap();
+        let report = replicated.report;
+        assert!(!replicated.precise && report.ledger.balanced);
+        assert_eq!((report.ending, report.totals.offered), (Ending::Interrupted, 300), "the first run is complete");
+        assert!(
+            report.warnings.iter().any(|warning| warning.code == WarningCode::Interrupted),
+            "{:?}",
+            report.warnings
+        );
+        // Runs that were under way on other CPUs may have been complete.
+        let runs = report.estimate.map_or(1, |estimate| estimate.replications);
+        assert!(runs >= after && runs < after + 64, "{runs} runs, stopped after {after}");
+    }
+    let stop = StopHandle::new().unwrap();
+    stop.stop();
+    let report = replicate_while(&scenario, repeat, Some(&stop), |_, _| {}).unwrap().report;
+    assert_eq!((report.ending, report.estimate), (Ending::Interrupted, None));
+    assert!(report.ledger.balanced && report.totals.offered < 300, "{:?}", report.totals);
 }

@@ -15,6 +15,7 @@ use super::layout::{
 use super::slot::Header;
 use super::{Head, Words};
 use crate::cpu::prefetch;
+use crate::limits::remedy;
 use crate::ring::Depth;
 
 /// With these, nobody can take the memory away from under a mapping of it.
@@ -37,6 +38,9 @@ pub struct SharedMemory {
 /// Memory that was handed over and is not what it must be.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
+    /// The system does not give it.
+    #[error("no memory for the ring ({0}); {remedy}", remedy = remedy(.0, "lower --depth"))]
+    NotGiven(io::Error),
     /// Some other kind of descriptor.
     #[error("the peer handed over a descriptor that is no memory file ({0})")]
     NotMemory(io::Error),
@@ -78,11 +82,11 @@ impl SharedMemory {
     /// If the system has no memory or descriptors left.
     pub fn create(depth: Depth, generation: u64) -> Result<(Self, OwnedFd), MemoryError> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let system = |error: Errno| MemoryError::NotMemory(error.into());
+        let system = |error: Errno| MemoryError::NotGiven(error.into());
         let file = memfd_create("pushback-ring", flags).map_err(system)?;
         ftruncate(&file, total(depth) as u64).map_err(system)?;
         fcntl_add_seals(&file, SEALS).map_err(system)?;
-        let memory = Self::map(file.try_clone().map_err(MemoryError::NotMemory)?, depth)?;
+        let memory = Self::map(file.try_clone().map_err(MemoryError::NotGiven)?, depth)?;
         for (at, value) in head(depth, generation) {
             memory.word_at(at).store(value, Ordering::Relaxed);
         }
