@@ -73,8 +73,13 @@ pub fn run_main<A: Parser, E: Display>(
         Err(error) => {
             warn_of_variables(name);
             let complaint = flags::complaint::<A>(&error, &arguments);
-            let tip = tip(&error).map(|tip| format!("; {tip}")).unwrap_or_default();
-            complain(format_args!("{name}: {complaint}{tip}; see {name} --help"));
+            // A flag that is known elsewhere was not meant for one that looks like it.
+            let complaint = match (tip(&error), complaint.split_once(" tip: ")) {
+                (Some(tip), Some((complaint, _))) => format!("{complaint}; {tip}"),
+                (Some(tip), None) => format!("{complaint}; {tip}"),
+                (None, _) => complaint,
+            };
+            complain(format_args!("{name}: {complaint}; see {name} --help"));
             Status::Usage
         }
     };

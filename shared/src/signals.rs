@@ -4,9 +4,10 @@
 //! child or in a loop still ends when it is asked for the second time.
 
 use std::fs;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::process;
+use std::task::Poll;
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal as Number};
@@ -151,40 +152,48 @@ enum Kind {
     EndsAtOnce,
 }
 
+/// Signals that end a process that does not receive them, and leave its socket behind: Ctrl-C, the wish of another
+/// process, timers of whoever started it, and the end of the CPU time that `ulimit -t` grants.
+const ENDING: [Number; 7] = [
+    Number::SIGINT,
+    Number::SIGTERM,
+    Number::SIGALRM,
+    Number::SIGVTALRM,
+    Number::SIGPROF,
+    Number::SIGXCPU,
+    Number::SIGIO,
+];
+
 /// The streams of the signals.
 #[derive(Debug)]
 struct Received {
-    interrupt: Signal,
-    terminate: Signal,
+    ending: Vec<Signal>,
     quit: Signal,
-    /// `None` under `nohup`, which wants the process to go on.
-    hangup: Option<Signal>,
 }
 
 impl Received {
     fn new() -> io::Result<Self> {
+        let stream = |number: Number| signal(SignalKind::from_raw(number as i32));
+        let mut ending = ENDING.into_iter().map(stream).collect::<io::Result<Vec<_>>>()?;
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            quit: signal(SignalKind::quit())?,
-            hangup: if ignores_hangup(&status) { None } else { Some(signal(SignalKind::hangup())?) },
-        })
+        // Under `nohup`, the process goes on when its terminal ends.
+        if !ignores_hangup(&status) {
+            ending.push(stream(Number::SIGHUP)?);
+        }
+        Ok(Self { ending, quit: stream(Number::SIGQUIT)? })
     }
 
     async fn next(&mut self) -> Kind {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => pending().await,
+        let Self { ending, quit } = self;
+        poll_fn(|cx| {
+            if quit.poll_recv(cx).is_ready() {
+                return Poll::Ready(Kind::EndsAtOnce);
             }
-        };
-        tokio::select! {
-            _ = self.quit.recv() => Kind::EndsAtOnce,
-            _ = self.interrupt.recv() => Kind::Ends,
-            _ = self.terminate.recv() => Kind::Ends,
-            _ = hangup => Kind::Ends,
-        }
+            // Each that is not ready has kept the waker.
+            let ends = ending.iter_mut().any(|stream| stream.poll_recv(cx).is_ready());
+            if ends { Poll::Ready(Kind::Ends) } else { Poll::Pending }
+        })
+        .await
     }
 }
 

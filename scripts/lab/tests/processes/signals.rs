@@ -152,11 +152,26 @@ fn a_driver_ends_at_once_while_it_is_stuck_in_a_write() {
     stack.wait().unwrap();
 }
 
+/// A socket that is left behind has to be found out to be dead by the next driver.
+#[test]
+fn no_signal_leaves_a_socket_behind() {
+    let signals = [Signal::ALARM, Signal::VTALARM, Signal::PROF, Signal::XCPU, Signal::TERM];
+    for (signal, harmless) in signals.into_iter().zip([Signal::USR1, Signal::USR2].into_iter().cycle()) {
+        let folder = TempDir::new().unwrap();
+        let mut driver = driver(folder.path(), &[]);
+        let number = pid(driver.id());
+        kill_process(number, harmless).unwrap();
+        kill_process(number, signal).unwrap();
+        assert_eq!(driver.wait().unwrap().code(), Some(130), "{harmless:?}, {signal:?}");
+        assert!(!folder.path().join("socket").exists(), "{signal:?}");
+    }
+}
+
 /// Nobody listens there, and it tries again and again.
 #[test]
 fn a_stack_that_looks_for_its_driver_ends_at_the_first_signal() {
     let folder = TempDir::new().unwrap();
-    let mut stack = netstack(folder.path(), &["--connect-timeout", "1h"]).spawn().unwrap();
+    let mut stack = netstack(folder.path(), &["--connect-timeout", "3600s"]).spawn().unwrap();
     assert!(matches!(interrupt_until_it_ends(&mut stack).code(), Some(130) | None));
 }
 
