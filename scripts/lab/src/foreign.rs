@@ -23,6 +23,9 @@ pub(crate) struct ForeignVariable {
     owners: String,
 }
 
+/// Letters that a flag has to share with another one to be taken for it.
+const SAME: usize = 4;
+
 /// A command with the words that call it.
 struct Named {
     words: String,
@@ -35,7 +38,14 @@ pub(crate) fn tip(error: &clap::Error) -> Option<String> {
     let long = unknown.strip_prefix("--").filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
     let long = long.split('=').next()?;
     let owners = owners(long)?;
-    Some(format!("--{long} is a flag of {owners}"))
+    let similar = match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(similar)) => similar.as_str(),
+        _ => "",
+    };
+    // `--policy` may well be meant for `--policies`, but `--socket` never for `--packets`, which clap finds similar.
+    let begins_alike = long.get(..SAME).is_some_and(|begin| similar.trim_start_matches('-').starts_with(begin));
+    let meant = if begins_alike { format!("; did you mean {similar}?") } else { String::new() };
+    Some(format!("--{long} is a flag of {owners}{meant}"))
 }
 
 /// What to warn of before the command of these `words` (`lab theory for`) begins, given which variables are `set`.
@@ -111,6 +121,10 @@ mod tests {
         for (arguments, owners) in [
             (&["run", "--socket", "x"][..], "--socket is a flag of netstack and driver"),
             (&["compare", "--once"], "--once is a flag of driver"),
+            (
+                &["compare", "--policy=wait"],
+                "--policy is a flag of lab run, lab simulate, lab theory for and netstack; did you mean --policies?",
+            ),
             (&["compare", "--pcap=x"], "--pcap is a flag of lab run and driver"),
             (&["simulate", "--quiet"], "--quiet is a flag of lab run and netstack"),
             (&["simulate", "--transport", "shm"], "--transport is a flag of lab run, lab compare and netstack"),
