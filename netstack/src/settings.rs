@@ -12,7 +12,7 @@ use shared::settings::MAX_EXACT;
 use shared::units::{Nanos, parse_accepted};
 use shared::wire::TransportKind;
 
-use crate::app::{AppSpec, Traffic, WhenBlocked};
+use crate::app::{AppSpec, Traffic};
 use crate::dispatch::Dispatch;
 use crate::stack::{MacAddr, Policy};
 
@@ -130,16 +130,11 @@ impl StackSettings {
     /// The wake point that the driver hears of: [`WakePoint::Each`] if anything but waiting for room can depend on
     /// a single completion, so that the driver must not hold any back.
     pub fn greeted_wake(&self) -> WakePoint {
-        let waits_for_room_alone = |app: &AppSpec| {
-            let waits = match app.traffic() {
-                Traffic::Bulk { .. } => true,
-                Traffic::Open { when_blocked, .. } => when_blocked == WhenBlocked::Wait,
-                Traffic::ReqResp { .. } => false,
-            };
-            waits && app.budget().is_none()
-        };
-        // A sender that gives up leaves the room to others, which then need not wait for the wake point.
-        let all_wait = self.policy == Policy::Wait && self.sending.apps.iter().all(waits_for_room_alone);
+        // Only an app that always has more to send waits as soon as the ring is full. Any other one may come when a slot
+        // is free again and no sender waits, and then it need not wait for the wake point.
+        let always_waits = |app: &AppSpec| matches!(app.traffic(), Traffic::Bulk { .. }) && app.budget().is_none();
+        // A sender that gives up leaves the room to others in the same way.
+        let all_wait = self.policy == Policy::Wait && self.sending.apps.iter().all(always_waits);
         if all_wait { self.wake() } else { WakePoint::Each }
     }
 }
@@ -298,10 +293,8 @@ mod tests {
             crate::process::Args::try_parse_from(named).unwrap().stack.greeted_wake().to_string()
         };
         assert_eq!(greeted(&[]), "half");
-        assert_eq!(greeted(&["--wake=7", "--app=cbr:load=2", "--app=bulk"]), "7");
-        for alone in
-            ["--policy=deadline=5ms", "--app=reqresp", "--app=bulk:budget=3kB", "--app=cbr:load=1,when-blocked=skip"]
-        {
+        assert_eq!(greeted(&["--wake=7", "--app=bulk", "--app=bulk:size=64B"]), "7");
+        for alone in ["--policy=deadline=5ms", "--app=reqresp", "--app=bulk:budget=3kB", "--app=cbr:load=2"] {
             assert_eq!(greeted(&["--wake=7", "--app=bulk", alone]), "each", "{alone}");
         }
     }

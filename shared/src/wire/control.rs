@@ -27,7 +27,7 @@ pub struct Hello {
     pub rings: Vec<RingInfo>,
     /// How many slots must be free before the stack uses one of them again, once its ring was full. Until then
     /// a driver that has no event word to read (on the socket) need not wake for single completions. A stack to
-    /// which single completions matter (an app waits for its budget or a response, or never waits) says `each`.
+    /// which single completions can matter (an app that does not always wait, a budget, a response) says `each`.
     pub wake: WakePoint,
 }
 

@@ -34,7 +34,7 @@ const JUDGED: f64 = 0.75;
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
     /// The policies. Under wait, each point is run with --wake each and with --wake half.
-    #[arg(long, value_name = "POLICY,...", value_delimiter = ',', default_values = ["wait", "drop-newest", "drop-oldest", "deadline=2ms"])]
+    #[arg(long, value_name = "POLICY,...", value_delimiter = ',', default_values = ["wait", "drop-newest", "drop-oldest", "deadline=10ms"])]
     policies: Vec<Policy>,
 
     /// The kinds of traffic.
@@ -42,7 +42,10 @@ pub(crate) struct PredictArgs {
     kinds: Vec<Kind>,
 
     /// The loads, as shares of the link's time.
-    #[arg(long, value_name = "LOAD,...", value_delimiter = ',', default_values = ["0.7", "0.95", "1.3", "2"], value_parser = load)]
+    ///
+    /// At 2, or at another ratio of small numbers, evenly spaced packets arrive just when others complete, and which
+    /// comes first decides: no two runs agree there.
+    #[arg(long, value_name = "LOAD,...", value_delimiter = ',', default_values = ["0.7", "0.9", "1.31", "1.97"], value_parser = load)]
     loads: Vec<f64>,
 
     /// The depths of the ring.
@@ -54,11 +57,11 @@ pub(crate) struct PredictArgs {
     transports: Vec<TransportKind>,
 
     /// Rate of the link: so slow that 50 us, which waking a process takes, are below 1 % of a packet's time.
-    #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "2Mbit")]
+    #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "500kbit")]
     link: LinkRate,
 
     /// How many packets each run offers.
-    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", default_value_t = 2400, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     packets: u64,
 
     /// What all randomness derives from.
@@ -66,7 +69,7 @@ pub(crate) struct PredictArgs {
     seed: u64,
 
     /// How many runs go on at once: a slow link leaves the CPUs to others.
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
 
     #[command(flatten)]
