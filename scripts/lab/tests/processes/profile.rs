@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::lab::lab;
 
-const RUN: [&str; 8] = ["run", "--profile", "--quiet", "--link", "unlimited", "--packets", "200000", "--json"];
+const RUN: [&str; 8] = ["run", "--profile", "--quiet", "--link", "unlimited", "--packets", "1000000", "--json"];
 
 /// Whether this machine lets anybody sample: containers often do not.
 fn can_sample() -> bool {
@@ -34,9 +34,9 @@ fn the_nanoseconds_of_a_packet_are_told_by_room() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(report.ledger.balanced && report.totals.delivered == 200_000);
+    assert!(report.ledger.balanced && report.totals.delivered == 1_000_000);
     let budget = report.budget.unwrap_or_else(|| panic!("{said}"));
-    assert_eq!(budget.packets, 200_000);
+    assert_eq!(budget.packets, 1_000_000);
     assert!(said.contains("Budget"), "{said}");
     for (process, expected) in [(&budget.netstack, ["udp", "ring"]), (&budget.driver, ["hardware", "ring"])] {
         for room in expected {
@@ -80,7 +80,7 @@ fn a_perf_that_dies_does_not_disturb_the_run() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(report.ledger.balanced && report.totals.delivered == 200_000);
+    assert!(report.ledger.balanced && report.totals.delivered == 1_000_000);
     assert_eq!(report.budget, None);
     let warned = |text: &str| text.contains("there is no budget: perf");
     assert!(report.warnings.iter().any(|warning| warned(&warning.text)) && warned(&said), "{said}");
