@@ -222,7 +222,7 @@ fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<()
 fn status(report: &RunReport) -> Status {
     let ending = match report.ending {
         Ending::Finished => Status::Fine,
-        // Whoever sends signals to both has no say in which of them is first.
+        // The sender of signals to both does not decide which of them arrives first.
         Ending::Interrupted | Ending::PeerInterrupted => Status::Interrupted,
         Ending::PeerFailed(_) => Status::PeerFailed,
     };

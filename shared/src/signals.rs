@@ -153,7 +153,7 @@ enum Kind {
 }
 
 /// Signals that end a process that does not receive them, and leave its socket behind: Ctrl-C, the wish of another
-/// process, timers of whoever started it, and the end of the CPU time that `ulimit -t` grants.
+/// process, timers of the process that started it, and the end of the CPU time that `ulimit -t` grants.
 const ENDING: [Number; 7] = [
     Number::SIGINT,
     Number::SIGTERM,

@@ -322,7 +322,7 @@ mod tests {
 
     proptest! {
         /// Whatever is added in whatever order, taken meanwhile or not: the sums are the totals, the intervals follow
-        /// each other, and nobody is blocked for longer than an interval is.
+        /// each other, and no app is blocked for longer than an interval is.
         #[test]
         fn sums_are_totals(
             interval in 1u64..50,

@@ -1,4 +1,4 @@
-//! Text for people that nobody can hear. The results are written all the same.
+//! Text for people that cannot be written. The results are written all the same.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -20,7 +20,7 @@ fn written(arguments: &[&str], deaf: fn() -> Stdio, status: i32) -> Value {
 }
 
 /// A pipe whose reader has left.
-fn nobody() -> Stdio {
+fn no_reader() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     writer.into()
@@ -34,7 +34,7 @@ fn full() -> Stdio {
 #[test]
 fn results_are_written_though_nobody_hears_the_text() {
     // A reader that has left has seen enough; a full device has lost something.
-    for (deaf, status) in [(nobody as fn() -> Stdio, 0), (full, 1)] {
+    for (deaf, status) in [(no_reader as fn() -> Stdio, 0), (full, 1)] {
         let run =
             written(&["run", "--packets", "100", "--app", "cbr:load=0.5", "--policy", "drop-newest"], deaf, status);
         assert_eq!(run["totals"]["offered"], 100);
@@ -83,7 +83,7 @@ fn text_without_a_reader_is_no_failure_and_text_on_a_full_device_is_one() {
         &["run", "--help"],
         &["--version"],
     ] {
-        assert_eq!(lab(arguments).stdout(nobody()).status().unwrap().code(), Some(0), "{arguments:?}");
+        assert_eq!(lab(arguments).stdout(no_reader()).status().unwrap().code(), Some(0), "{arguments:?}");
         let output = lab(arguments).stdout(full()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");

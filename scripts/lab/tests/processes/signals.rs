@@ -33,7 +33,7 @@ fn fill(mut pipe: &File) {
     pipe.write_all(&vec![0; size]).unwrap();
 }
 
-/// A pipe that is full, and the end of it that nobody reads from.
+/// A pipe that is full, and its reading end, which is never read from.
 fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, writer) = std::io::pipe().unwrap();
     let writer = File::from(OwnedFd::from(writer));
@@ -58,7 +58,7 @@ fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).unwrap().next().is_none()
 }
 
-/// `timeout -s INT` signals its child and then the group of the child; whoever types Ctrl-C twice, twice.
+/// `timeout -s INT` signals its child and then the group of the child; a person may type Ctrl-C twice.
 #[test]
 fn signals_that_come_together_leave_the_partial_results_of_one() {
     for driver_first in [false, true] {
@@ -167,7 +167,7 @@ fn no_signal_leaves_a_socket_behind() {
     }
 }
 
-/// Nobody listens there, and it tries again and again.
+/// No driver listens there, and it tries again and again.
 #[test]
 fn a_stack_that_looks_for_its_driver_ends_at_the_first_signal() {
     let folder = TempDir::new().unwrap();

@@ -215,7 +215,7 @@ fn means_that_are_not_known_well_enough_are_called_rough() {
     assert!(report.warnings.iter().any(|warning| warning.text.contains("still wider")), "{:?}", report.warnings);
 }
 
-/// None of so many packets is a bound, not none for ever: -ln(1 - level) / packets.
+/// No drop in so many packets is a bound on the loss, not a loss of zero: -ln(1 - level) / packets.
 #[test]
 fn no_drop_in_any_run_is_a_bound_on_the_loss() {
     let flags = "simulate --app poisson:load=0.4 --depth 64 --policy drop-newest --packets 2500 --warmup 0s";
