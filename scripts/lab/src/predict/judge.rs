@@ -90,7 +90,8 @@ pub(crate) fn compare(predicted: &RunReport, measured: &RunReport) -> Vec<Compar
 
 /// What `figures` of `measured` come to.
 pub(crate) fn judge(figures: &[Compared], measured: &RunReport) -> Verdict {
-    let machine = measured.warnings.iter().any(|warning| warning.code == WarningCode::HardwareStarved);
+    let blames = |code| matches!(code, WarningCode::HardwareStarved | WarningCode::DriverLate);
+    let machine = measured.warnings.iter().any(|warning| blames(warning.code));
     match figures.iter().all(|figure| figure.apart() <= 1.0) {
         true => Verdict::Agrees,
         false if machine => Verdict::Excused,
@@ -171,8 +172,10 @@ mod tests {
         assert_eq!(verdict(&measured), Verdict::Differs);
         measured.warnings = vec![Warning::new(WarningCode::DrainTimedOut, "")];
         assert_eq!(verdict(&measured), Verdict::Differs);
-        measured.warnings = vec![Warning::new(WarningCode::HardwareStarved, "")];
-        assert_eq!(verdict(&measured), Verdict::Excused);
+        for blame in [WarningCode::HardwareStarved, WarningCode::DriverLate] {
+            measured.warnings = vec![Warning::new(blame, "")];
+            assert_eq!(verdict(&measured), Verdict::Excused);
+        }
         measured.sojourn_ns = predicted.sojourn_ns;
         assert_eq!(verdict(&measured), Verdict::Agrees, "what agrees needs no excuse");
     }
