@@ -92,7 +92,10 @@ pub fn recorded_seed(seed: u64) -> String {
 }
 
 /// A seed of the command line or of the environment.
-fn seed(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// What to write instead: a seed above [`MAX_EXACT`] would be changed by tools that read the report.
+pub fn seed(text: &str) -> Result<u64, String> {
     if let Some(recorded) = text.strip_prefix(RECORDED) {
         return recorded.parse().map_err(|_| format!("use a whole number from 0 to {}", u64::MAX));
     }

@@ -1,8 +1,10 @@
 //! The commands of the lab. The flags of each are beside its `main`.
 
 use clap::{Parser, Subcommand};
-use driver::settings::Settings as DriverArgs;
+use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
 use netstack::process::Args as StackArgs;
+use netstack::settings::{LineSettings, SessionSettings, StackSettings};
+use shared::settings::{Common, Meeting, Output, Waiting};
 use shared::units::{Bytes, parse_accepted};
 
 use crate::commands::{
@@ -51,6 +53,31 @@ pub(crate) struct Sides {
 }
 
 impl Sides {
+    /// Both processes with what shapes a run in either clock. What only real time has, and what belongs to one start
+    /// alone, keeps its default.
+    pub(crate) fn new(common: &Common, stack: StackSettings, driver: &DriverSettings) -> Self {
+        Self {
+            stack: StackArgs {
+                meeting: Meeting::default(),
+                common: common.clone(),
+                waiting: Waiting::default(),
+                stack,
+                session: SessionSettings::default(),
+                lines: LineSettings::default(),
+                output: Output::default(),
+            },
+            driver: DriverArgs {
+                meeting: Meeting::default(),
+                common: common.clone(),
+                waiting: Waiting::default(),
+                driver: driver.clone(),
+                capture: CaptureSettings::default(),
+                once: true,
+                output: Output::default(),
+            },
+        }
+    }
+
     /// What each process does unless flags say otherwise. The environment has no say.
     pub(crate) fn defaults() -> Self {
         fn without_flags<A: Parser>() -> A {

@@ -1,8 +1,7 @@
 //! `lab compare`: the same traffic through several policies, with fresh processes for each.
 
 use clap::Args;
-use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
-use netstack::process::Args as StackArgs;
+use driver::settings::DriverSettings;
 use netstack::settings::{
     DEFAULT_TXQUEUE, LayerSettings, LengthSettings, LineSettings, SendSettings, SessionSettings, StackSettings,
 };
@@ -10,7 +9,7 @@ use netstack::stack::Policy;
 use serde::Serialize;
 use shared::exit::{Status, complain, say};
 use shared::report::{JsonTarget, RunReport};
-use shared::settings::{Common, Meeting, Output, Waiting};
+use shared::settings::{Common, Output, Waiting};
 use shared::signals::Signals;
 
 use super::{Failure, runtime};
@@ -57,31 +56,18 @@ impl CompareArgs {
     fn sides(&self, policy: Policy) -> Sides {
         // A queue that the policy does not have is no setting of its run.
         let txqueue = if policy.has_queue() { self.layers.txqueue } else { DEFAULT_TXQUEUE };
-        Sides {
-            stack: StackArgs {
-                meeting: Meeting::default(),
-                common: self.common.clone(),
-                waiting: self.waiting.clone(),
-                stack: StackSettings {
-                    policy,
-                    sending: self.sending.clone(),
-                    length: self.length.clone(),
-                    layers: LayerSettings { txqueue, ..self.layers.clone() },
-                },
-                session: self.session.clone(),
-                lines: LineSettings { quiet: true },
-                output: Output::default(),
-            },
-            driver: DriverArgs {
-                meeting: Meeting::default(),
-                common: self.common.clone(),
-                waiting: self.waiting.clone(),
-                driver: self.driver.clone(),
-                capture: CaptureSettings::default(),
-                once: true,
-                output: Output::default(),
-            },
-        }
+        let stack = StackSettings {
+            policy,
+            sending: self.sending.clone(),
+            length: self.length.clone(),
+            layers: LayerSettings { txqueue, ..self.layers.clone() },
+        };
+        let mut sides = Sides::new(&self.common, stack, &self.driver);
+        sides.stack.waiting = self.waiting.clone();
+        sides.driver.waiting = self.waiting.clone();
+        sides.stack.session = self.session.clone();
+        sides.stack.lines = LineSettings { quiet: true };
+        sides
     }
 }
 

@@ -7,20 +7,17 @@ use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use lab::simulate::{Only, Scenario, simulate};
-use netstack::stack::Policy;
 use serde::Serialize;
 use shared::exit::{Status, say};
 use shared::report::{JsonTarget, RunReport};
-use shared::ring::Depth;
 use shared::settings::Output;
 use shared::signals::Signals;
 use shared::units::LinkRate;
-use shared::wire::TransportKind;
 
 use super::{Failure, runtime};
 use crate::launch::{Binaries, LaunchError, Voice, launch};
 use crate::merge::{Merged, merge};
-use crate::predict::grid::{Grid, Kind, Point};
+use crate::predict::grid::{Grid, Point};
 use crate::predict::judge::{Compared, Verdict, compare, judge};
 use crate::progress::Progress;
 use crate::render::table;
@@ -33,40 +30,8 @@ const JUDGED: f64 = 0.75;
 
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
-    /// The policies. Under wait, each point is run with --wake each and with --wake half.
-    #[arg(long, value_name = "POLICY,...", value_delimiter = ',', default_values = ["wait", "drop-newest", "drop-oldest", "deadline=10ms"])]
-    policies: Vec<Policy>,
-
-    /// The kinds of traffic.
-    #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_enum, default_values = ["cbr", "poisson"])]
-    kinds: Vec<Kind>,
-
-    /// The loads, as shares of the link's time.
-    ///
-    /// At 2, or at another ratio of small numbers, evenly spaced packets arrive just when others complete, and which
-    /// comes first decides: no two runs agree there.
-    #[arg(long, value_name = "LOAD,...", value_delimiter = ',', default_values = ["0.7", "0.9", "1.31", "1.97"], value_parser = load)]
-    loads: Vec<f64>,
-
-    /// The depths of the ring.
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values = ["4", "16", "128", "1024"])]
-    depths: Vec<Depth>,
-
-    /// The transports.
-    #[arg(long, value_name = "TRANSPORT,...", value_delimiter = ',', value_enum, default_values = ["shm", "socket"])]
-    transports: Vec<TransportKind>,
-
-    /// Rate of the link: so slow that 50 us, which waking a process takes, are below 1 % of a packet's time.
-    #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "500kbit")]
-    link: LinkRate,
-
-    /// How many packets each run offers.
-    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-    packets: u64,
-
-    /// What all randomness derives from.
-    #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    grid: Grid,
 
     /// How many runs go on at once: a slow link leaves the CPUs to others.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=256))]
@@ -74,11 +39,6 @@ pub(crate) struct PredictArgs {
 
     #[command(flatten)]
     output: Output,
-}
-
-fn load(text: &str) -> Result<f64, String> {
-    let load = text.parse().ok().filter(|load: &f64| load.is_finite() && *load > 0.0);
-    load.ok_or_else(|| "use a number above zero, as in 0.9".to_owned())
 }
 
 /// One point, judged.
@@ -110,24 +70,15 @@ struct Confirmed {
 /// # Errors
 /// If there was nothing to judge.
 pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
-    let PredictArgs { policies, kinds, loads, depths, transports, link, packets, seed, jobs, output } = args;
-    let grid = Grid {
-        policies: policies.clone(),
-        kinds: kinds.clone(),
-        loads: loads.clone(),
-        depths: depths.clone(),
-        transports: transports.clone(),
-        link: *link,
-        packets: *packets,
-        seed: *seed,
-    };
+    let PredictArgs { grid, jobs, output } = args;
     let json = output.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
-    let (points, interrupted) = runtime()?.block_on(all(&grid, &binaries, *jobs as usize))?;
-    let confirmed = Confirmed { schema: PREDICT_SCHEMA, link: *link, packets: *packets, seed: *seed, points };
+    let (points, interrupted) = runtime()?.block_on(all(grid, &binaries, *jobs as usize))?;
+    let confirmed =
+        Confirmed { schema: PREDICT_SCHEMA, link: grid.link, packets: grid.packets, seed: grid.seed, points };
     let written = sink.map_or(Ok(()), |sink| sink.write(&confirmed));
-    say(json, text(&confirmed.points, &grid).trim_end());
+    say(json, text(&confirmed.points, grid).trim_end());
     written?;
     Ok(if interrupted { Status::Interrupted } else { status(&confirmed.points) })
 }
@@ -265,7 +216,12 @@ fn apart(judged: &Judged) -> Vec<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use netstack::stack::Policy;
+    use shared::ring::Depth;
+    use shared::wire::TransportKind;
+
     use super::*;
+    use crate::predict::grid::Kind;
 
     fn judged(verdict: Verdict) -> Judged {
         let point = Point {

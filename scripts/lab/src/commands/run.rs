@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
+use driver::settings::{CaptureSettings, DriverSettings};
 use lab::simulate::{Only, theory_of};
-use netstack::process::Args as StackArgs;
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::Serialize;
 use shared::exit::{Status, complain, say};
 use shared::report::{DriverFile, JsonSink, JsonTarget, RunReport, Warning, WarningCode};
-use shared::settings::{Common, Meeting, Output, Waiting};
+use shared::settings::{Common, Output, Waiting};
 use shared::signals::Signals;
 
 use super::{Failure, runtime};
@@ -58,26 +57,13 @@ pub(crate) struct RunArgs {
 impl RunArgs {
     /// Gives each process what it takes. What both take, both get.
     fn sides(&self) -> Sides {
-        Sides {
-            stack: StackArgs {
-                meeting: Meeting::default(),
-                common: self.common.clone(),
-                waiting: self.waiting.clone(),
-                stack: self.stack.clone(),
-                session: self.session.clone(),
-                lines: self.lines.clone(),
-                output: Output::default(),
-            },
-            driver: DriverArgs {
-                meeting: Meeting::default(),
-                common: self.common.clone(),
-                waiting: self.waiting.clone(),
-                driver: self.driver.clone(),
-                capture: self.capture.clone(),
-                once: true,
-                output: Output::default(),
-            },
-        }
+        let mut sides = Sides::new(&self.common, self.stack.clone(), &self.driver);
+        sides.stack.waiting = self.waiting.clone();
+        sides.driver.waiting = self.waiting.clone();
+        sides.stack.session = self.session.clone();
+        sides.stack.lines = self.lines.clone();
+        sides.driver.capture = self.capture.clone();
+        sides
     }
 }
 

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
+use driver::settings::DriverSettings;
 use lab::simulate::{DEFAULT_PRECISION, Only, Repeat, Scenario, replicate_while, simulate_on, theory_of};
-use netstack::process::Args as StackArgs;
-use netstack::settings::{LineSettings, SessionSettings, StackSettings};
+use netstack::settings::StackSettings;
 use shared::exit::{Status, say};
 use shared::report::{Ending, JsonTarget, RunReport, Verdict};
-use shared::settings::{Common, Meeting, Output, Waiting};
+use shared::settings::{Common, Output};
 use shared::signals::Signals;
 use shared::units::{Nanos, Percent};
 
@@ -70,31 +69,6 @@ pub(crate) struct SimulateArgs {
 }
 
 impl SimulateArgs {
-    /// The settings of both processes. What only real time has keeps its default, so that a report can be
-    /// repeated in real time.
-    fn sides(&self) -> Sides {
-        Sides {
-            stack: StackArgs {
-                meeting: Meeting::default(),
-                common: self.common.clone(),
-                waiting: Waiting::default(),
-                stack: self.stack.clone(),
-                session: SessionSettings::default(),
-                lines: LineSettings::default(),
-                output: Output::default(),
-            },
-            driver: DriverArgs {
-                meeting: Meeting::default(),
-                common: self.common.clone(),
-                waiting: Waiting::default(),
-                driver: self.driver.clone(),
-                capture: CaptureSettings::default(),
-                once: true,
-                output: Output::default(),
-            },
-        }
-    }
-
     /// How often to repeat, if that is asked for.
     fn repeat(&self) -> Option<Repeat> {
         let runs = self.repetitions;
@@ -155,7 +129,8 @@ fn status(report: &RunReport, assert_theory: bool) -> Status {
 fn scenario(args: &SimulateArgs, given: &Given) -> Result<Scenario, Failure> {
     let (Sides { stack, driver }, recorded) = match &args.from {
         Some(file) => replay(file, given).map_err(Failure::From)?,
-        None => (args.sides(), None),
+        // What only real time has keeps its default, so that a report can be repeated in real time.
+        None => (Sides::new(&args.common, args.stack.clone(), &args.driver), None),
     };
     let recorded = recorded.unwrap_or_default();
     let only = Only {

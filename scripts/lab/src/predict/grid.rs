@@ -6,22 +6,54 @@ use netstack::app::{AppSpec, SpecError};
 use netstack::stack::Policy;
 use serde::Serialize;
 use shared::ring::{Depth, WakePoint};
+use shared::settings::{MAX_EXACT, seed};
 use shared::units::LinkRate;
 use shared::wire::TransportKind;
 
 use crate::cli::Sides;
 
 /// What is varied, and what is not.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Grid {
+    /// The policies. Under wait, each point is run with --wake each and with --wake half.
+    #[arg(long, value_name = "POLICY,...", value_delimiter = ',', default_values = ["wait", "drop-newest", "drop-oldest", "deadline=10ms"])]
     pub(crate) policies: Vec<Policy>,
+
+    /// The kinds of traffic.
+    #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_enum, default_values = ["cbr", "poisson"])]
     pub(crate) kinds: Vec<Kind>,
+
+    /// The loads, as shares of the link's time.
+    ///
+    /// At 2, or at another ratio of small numbers, evenly spaced packets arrive just when others complete, and which
+    /// comes first decides: no two runs agree there.
+    #[arg(long, value_name = "LOAD,...", value_delimiter = ',', default_values = ["0.7", "0.9", "1.31", "1.97"], value_parser = load)]
     pub(crate) loads: Vec<f64>,
+
+    /// The depths of the ring.
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values = ["4", "16", "128", "1024"])]
     pub(crate) depths: Vec<Depth>,
+
+    /// The transports.
+    #[arg(long, value_name = "TRANSPORT,...", value_delimiter = ',', value_enum, default_values = ["shm", "socket"])]
     pub(crate) transports: Vec<TransportKind>,
+
+    /// Rate of the link: so slow that 50 us, which waking a process takes, are below 1 % of a packet's time.
+    #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "500kbit")]
     pub(crate) link: LinkRate,
+
+    /// How many packets each run offers.
+    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=MAX_EXACT))]
     pub(crate) packets: u64,
+
+    /// What all randomness derives from.
+    #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
     pub(crate) seed: u64,
+}
+
+fn load(text: &str) -> Result<f64, String> {
+    let load = text.parse().ok().filter(|load: &f64| load.is_finite() && *load > 0.0);
+    load.ok_or_else(|| "use a number above zero, as in 0.9".to_owned())
 }
 
 /// Traffic with a rate of its own, so that it can be offered at a given load.

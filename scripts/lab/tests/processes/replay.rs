@@ -75,7 +75,7 @@ fn a_report_with_a_seed_that_flags_refuse_is_repeated_exactly() {
 
 #[test]
 fn a_seed_that_other_tools_would_change_is_refused_by_each_program() {
-    for command in [&["run"][..], &["compare"], &["simulate"]] {
+    for command in [&["run"][..], &["compare"], &["simulate"], &["predict"]] {
         for seed in ["9007199254740993", "36028797018963969"] {
             let flag = lab(&[command, &["--seed", seed]].concat()).output().unwrap();
             let twin = lab(command).env("PUSHBACK_SEED", seed).output().unwrap();
