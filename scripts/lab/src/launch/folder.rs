@@ -1,11 +1,20 @@
 //! A private folder for sockets, and for what child processes write.
+//!
+//! A lab that is killed leaves its folders behind. It holds a lock on each while it lives, so the next lab knows
+//! the folders that have lost their lab, and removes them.
 
 use std::env;
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
+use rustix::io::Errno;
+use rustix::process::geteuid;
 use shared::leftovers::{Leftover, Registered, register};
 use shared::limits::remedy;
 use tempfile::TempDir;
@@ -13,12 +22,27 @@ use tempfile::TempDir;
 /// What must be free where temporary files are: reports and samples are written there.
 const ROOM: usize = 256 * 1024;
 
+/// How the names of these folders begin, and no other's: the driver has its socket in `/tmp/pushback-UID`.
+const PREFIX: &str = "pushback-lab-";
+
+/// Folders of labs that were killed which one start removes: the next start goes on.
+const MOST_REMOVED: usize = 64;
+
+/// How often a folder is made before another lab must have failed to see that it is in use.
+const TRIES: usize = 100;
+
 /// A folder for this user only. It goes when this is dropped, and when the lab ends at once.
 #[derive(Debug)]
 pub(crate) struct PrivateFolder {
     folder: TempDir,
+    /// Held while the folder is there. Children do not inherit it.
+    _lock: Option<Lock>,
     _registered: Registered,
 }
+
+/// The lock on a folder, held through a descriptor of it: it is free as soon as the process has ended.
+#[derive(Debug)]
+struct Lock(OwnedFd);
 
 /// Temporary files have no place.
 #[derive(Debug, thiserror::Error)]
@@ -48,19 +72,20 @@ impl PrivateFolder {
     /// # Errors
     /// [`FolderError`] with the remedy.
     pub(crate) fn new() -> Result<Self, FolderError> {
-        Self::new_in(&env::temp_dir())
+        static CLEAN: Once = Once::new();
+        let parent = env::temp_dir();
+        CLEAN.call_once(|| remove_abandoned(&parent));
+        Self::new_in(&parent)
     }
 
     fn new_in(parent: &Path) -> Result<Self, FolderError> {
         let make = || {
-            let (folder, registered) = register(|| {
-                let mut folder = tempfile::Builder::new();
-                folder.prefix("pushback-").permissions(Permissions::from_mode(0o700));
-                let folder = folder.tempdir_in(parent)?;
+            let ((folder, lock), registered) = register(|| {
+                let (folder, lock) = make_locked(parent)?;
                 let path = folder.path().to_owned();
-                Ok::<_, io::Error>((folder, Leftover::Folder(path)))
+                Ok::<_, io::Error>(((folder, lock), Leftover::Folder(path)))
             })?;
-            let made = Self { folder, _registered: registered };
+            let made = Self { folder, _lock: lock, _registered: registered };
             made.try_room()?;
             Ok(made)
         };
@@ -80,6 +105,60 @@ impl PrivateFolder {
     }
 }
 
+/// Makes a folder and takes its lock; there is none on a file system without locks, where none is ever found free.
+///
+/// Before the lock is taken, another lab may find it free and remove the folder. It holds the lock meanwhile. So
+/// a folder that is still there once its lock is taken stays.
+fn make_locked(parent: &Path) -> io::Result<(TempDir, Option<Lock>)> {
+    for _ in 0..TRIES {
+        let mut folder = tempfile::Builder::new();
+        folder.prefix(PREFIX).permissions(Permissions::from_mode(0o700));
+        let folder = folder.tempdir_in(parent)?;
+        match Lock::take(folder.path()) {
+            Ok(lock) => return Ok((folder, Some(lock))),
+            Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK | Errno::INVAL | Errno::BADF) => return Ok((folder, None)),
+            Err(Errno::AGAIN | Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(io::Error::new(ErrorKind::ResourceBusy, "another process removes each new folder"))
+}
+
+impl Lock {
+    /// Takes the lock on the folder at `path`.
+    ///
+    /// # Errors
+    /// `AGAIN` if another process holds it, `NOENT` if the folder is not there any more once the lock is taken.
+    fn take(path: &Path) -> Result<Self, Errno> {
+        let folder = open(path, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+        let (locked, there) = (fstat(&folder)?, fs::symlink_metadata(path).map_err(|_| Errno::NOENT)?);
+        let same = (locked.st_dev, locked.st_ino) == (there.dev(), there.ino());
+        if same { Ok(Self(folder)) } else { Err(Errno::NOENT) }
+    }
+}
+
+/// Removes the folders in `parent` that a lab of this user has left behind when it was killed.
+fn remove_abandoned(parent: &Path) {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()));
+    // The metadata of an entry is that of a link itself.
+    let ours = named.filter(|entry| entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == user()));
+    let paths = ours.map(|entry| entry.path());
+    let abandoned = paths.filter_map(|path| Lock::take(&path).ok().map(|lock| (path, lock)));
+    for (path, lock) in abandoned.take(MOST_REMOVED) {
+        // Between the two looks at it, its name may have come to lead to another user's.
+        if fstat(&lock.0).is_ok_and(|found| found.st_uid == user()) {
+            // What cannot be removed now is tried again at the next start.
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+fn user() -> u32 {
+    geteuid().as_raw()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +171,86 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         drop(folder);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    fn names(parent: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn folders_without_their_lab_are_removed_and_nothing_else() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = |name: &str| parent.path().join(name);
+        for dead in ["pushback-lab-dead", "pushback-lab-full/with/much"] {
+            fs::create_dir_all(path(dead)).unwrap();
+        }
+        fs::write(path("pushback-lab-full/report"), "a report").unwrap();
+        // A driver's folder, one of another program, a file, and a link to a folder.
+        for other in ["pushback-0", "pushback-labour", "kept/inside"] {
+            fs::create_dir_all(path(other)).unwrap();
+        }
+        fs::write(path("pushback-lab-file"), "").unwrap();
+        std::os::unix::fs::symlink("kept", path("pushback-lab-link")).unwrap();
+        let live = PrivateFolder::new_in(parent.path()).unwrap();
+        fs::write(live.path().join("report"), "").unwrap();
+
+        remove_abandoned(parent.path());
+        let live_name = live.path().file_name().unwrap().to_str().unwrap();
+        let mut kept =
+            ["kept", "pushback-0", "pushback-lab-file", "pushback-lab-link", "pushback-labour", live_name].to_vec();
+        kept.sort_unstable();
+        assert_eq!(names(parent.path()), kept);
+        assert!(live.path().join("report").exists() && path("kept/inside").exists());
+    }
+
+    #[test]
+    fn one_start_removes_a_bounded_number_of_folders() {
+        let parent = tempfile::tempdir().unwrap();
+        for number in 0..MOST_REMOVED + 3 {
+            fs::create_dir(parent.path().join(format!("{PREFIX}{number}"))).unwrap();
+        }
+        remove_abandoned(parent.path());
+        assert_eq!(names(parent.path()).len(), 3);
+        remove_abandoned(parent.path());
+        assert_eq!(names(parent.path()).len(), 0);
+    }
+
+    #[test]
+    fn a_lock_is_worth_nothing_once_its_folder_is_gone() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        let lock = Lock::take(&path).unwrap();
+        assert_eq!(Lock::take(&path).unwrap_err(), Errno::AGAIN);
+        drop(lock);
+        assert!(Lock::take(&path).is_ok());
+        fs::remove_dir(&path).unwrap();
+        assert_eq!(Lock::take(&path).unwrap_err(), Errno::NOENT);
+    }
+
+    /// Labs that start while others look for abandoned folders.
+    #[test]
+    fn no_folder_is_removed_between_its_making_and_its_lock() {
+        let parent = tempfile::tempdir().unwrap();
+        let making = std::sync::atomic::AtomicBool::new(true);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while making.load(order) {
+                    remove_abandoned(parent.path());
+                }
+            });
+            for _ in 0..300 {
+                let (folder, lock) = make_locked(parent.path()).unwrap();
+                assert!(lock.is_some() && folder.path().exists());
+                fs::write(folder.path().join("report"), "").unwrap();
+            }
+            making.store(false, order);
+        });
+        assert_eq!(names(parent.path()).len(), 0);
     }
 
     #[test]
