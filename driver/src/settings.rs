@@ -6,7 +6,7 @@ use clap::ValueHint;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use shared::ring::Depth;
-use shared::settings::{Common, Meeting, Output, Waiting};
+use shared::settings::{Common, Lifetime, Meeting, Output, Waiting};
 use shared::units::{LinkRate, Nanos};
 
 use crate::hardware::{Coalesce, Config, Service, Stall};
@@ -36,6 +36,11 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(skip)]
     pub capture: CaptureSettings,
+
+    /// How long it lives, signals apart.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub lifetime: Lifetime,
 
     /// Exit after the first session.
     #[arg(long, env = "PUSHBACK_ONCE")]

@@ -21,7 +21,7 @@ use shared::report::{
 use shared::ring::shm::ShmProducer;
 use shared::ring::socket::SocketProducer;
 use shared::ring::{Depth, Producer, ProducerPort};
-use shared::settings::{Common, Meeting, Output, Waiting};
+use shared::settings::{Common, Lifetime, Meeting, Output, Waiting};
 use shared::signals::Signals;
 use shared::units::{BitRate, LinkRate, Nanos};
 use shared::wire::Accept;
@@ -61,6 +61,10 @@ pub struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     pub lines: LineSettings,
+    /// How long it lives, signals apart.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub lifetime: Lifetime,
     /// Where the report goes.
     #[command(flatten)]
     #[serde(skip)]
@@ -125,7 +129,7 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the tokio runtime cannot be built"))?;
     let report = runtime.block_on(async {
-        let mut signals = Signals::new().map_err(system("signals cannot be received"))?;
+        let mut signals = Signals::of(args.lifetime).map_err(system("signals cannot be received"))?;
         let (path, session, wake) = (&args.meeting.socket, &args.session, args.stack.greeted_wake());
         let guests = Guests::of(&args.meeting.allow_uid);
         let greeted = tokio::select! {

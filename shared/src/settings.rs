@@ -63,6 +63,17 @@ impl Default for Meeting {
     }
 }
 
+/// How long a process lives. The lab decides that itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
+pub struct Lifetime {
+    /// End as on SIGTERM when standard input ends; what is read there before is ignored.
+    ///
+    /// For a program that starts this one: let it keep the writing end of a pipe and never write to it. The
+    /// pipe ends with the program, however that dies.
+    #[arg(long, env = "PUSHBACK_END_WITH_STDIN")]
+    pub end_with_stdin: bool,
+}
+
 /// Where the report goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct Output {
@@ -126,6 +137,9 @@ mod tests {
         meeting: Meeting,
         #[command(flatten)]
         #[serde(skip)]
+        lifetime: Lifetime,
+        #[command(flatten)]
+        #[serde(skip)]
         output: Output,
     }
 
@@ -135,9 +149,9 @@ mod tests {
 
     #[test]
     fn without_flags_the_defaults_hold() {
-        let Flags { common, waiting, meeting, output } = parse(&[]).unwrap();
+        let Flags { common, waiting, meeting, lifetime, output } = parse(&[]).unwrap();
         assert_eq!((common.depth.get(), common.seed), (1024, 1));
-        assert_eq!((waiting, meeting, output), Default::default());
+        assert_eq!((waiting, meeting, lifetime, output), Default::default());
     }
 
     #[test]
@@ -176,7 +190,8 @@ mod tests {
 
     #[test]
     fn what_shapes_a_run_survives_json_and_the_rest_is_left_out() {
-        let flags = parse(&["--depth=3", "--idle=sleep", "--seed=9", "--socket=a", "--json=-"]).unwrap();
+        let flags =
+            parse(&["--depth=3", "--idle=sleep", "--seed=9", "--socket=a", "--end-with-stdin", "--json=-"]).unwrap();
         let json = serde_json::to_string(&flags).unwrap();
         assert_eq!(json, r#"{"depth":"3","seed":9,"idle":"sleep"}"#);
         assert_eq!(serde_json::from_str::<Common>(&json).unwrap(), flags.common);

@@ -4,8 +4,9 @@
 //! child or in a loop still ends when it is asked for the second time.
 
 use std::fs;
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::process;
 use std::task::Poll;
 use std::thread;
@@ -13,11 +14,13 @@ use std::thread;
 use nix::sys::signal::{SigSet, Signal as Number};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::exec::{StopHandle, monotonic_now};
 use crate::exit::Status;
 use crate::leftovers;
+use crate::parent::stdin_ends;
+use crate::settings::Lifetime;
 use crate::units::Nanos;
 
 /// Signals that come so soon after the first are the same request: `timeout -s INT` signals its child and
@@ -92,10 +95,18 @@ impl Signals {
     /// # Errors
     /// If the system does not let signals be received.
     pub fn new() -> io::Result<Self> {
+        Self::of(Lifetime::default())
+    }
+
+    /// The same for a process with this `lifetime`: the end of standard input may count as a signal.
+    ///
+    /// # Errors
+    /// As [`Signals::new`].
+    pub fn of(lifetime: Lifetime) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let received = {
             let _context = runtime.enter();
-            Received::new()?
+            Received::new(lifetime.end_with_stdin.then(stdin_ends).transpose()?)?
         };
         let (tell, asked) = watch::channel(false);
         let stop = StopHandle::new()?;
@@ -169,10 +180,12 @@ const ENDING: [Number; 7] = [
 struct Received {
     ending: Vec<Signal>,
     quit: Signal,
+    /// The end of standard input, which comes once.
+    stdin: Option<oneshot::Receiver<()>>,
 }
 
 impl Received {
-    fn new() -> io::Result<Self> {
+    fn new(stdin: Option<oneshot::Receiver<()>>) -> io::Result<Self> {
         let stream = |number: Number| signal(SignalKind::from_raw(number as i32));
         let mut ending = ENDING.into_iter().map(stream).collect::<io::Result<Vec<_>>>()?;
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -180,14 +193,18 @@ impl Received {
         if !ignores_hangup(&status) {
             ending.push(stream(Number::SIGHUP)?);
         }
-        Ok(Self { ending, quit: stream(Number::SIGQUIT)? })
+        Ok(Self { ending, quit: stream(Number::SIGQUIT)?, stdin })
     }
 
     async fn next(&mut self) -> Kind {
-        let Self { ending, quit } = self;
+        let Self { ending, quit, stdin } = self;
         poll_fn(|cx| {
             if quit.poll_recv(cx).is_ready() {
                 return Poll::Ready(Kind::EndsAtOnce);
+            }
+            if stdin.as_mut().is_some_and(|ends| Pin::new(ends).poll(cx).is_ready()) {
+                *stdin = None;
+                return Poll::Ready(Kind::Ends);
             }
             // Each that is not ready has kept the waker.
             let ends = ending.iter_mut().any(|stream| stream.poll_recv(cx).is_ready());

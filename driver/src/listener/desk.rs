@@ -85,7 +85,7 @@ impl<'a> Desk<'a> {
     /// Listens, and says so.
     pub(super) fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
         // Before anybody can know that there is something to interrupt.
-        let signals = Signals::new().map_err(RunError::System)?;
+        let signals = Signals::of(settings.lifetime).map_err(RunError::System)?;
         let guests = Guests::of(&settings.meeting.allow_uid);
         let socket = &settings.meeting.socket;
         let (listener, registered) =

@@ -12,6 +12,7 @@ use dispatch_bench::measure::{
 use dispatch_bench::report::Report;
 use dispatch_bench::work::VARIANTS;
 use shared::exit::{Status, complain, run_main, say};
+use shared::parent::{Bound, BoundError};
 use shared::report::{JsonError, JsonTarget};
 
 /// Below this, the branch predictor learns the order of the variants, and no figure is worth printing.
@@ -55,6 +56,9 @@ enum Command {
         #[arg(value_parser = value_parser!(u8).range(1..=PASSES as i64))]
         passes: u8,
     },
+    /// A program that is measured, which ends when this one does.
+    #[command(hide = true)]
+    EndWithParent(Bound),
 }
 
 /// Why there is no report.
@@ -69,6 +73,9 @@ enum Failure {
     /// Nowhere to write to.
     #[error(transparent)]
     Json(#[from] JsonError),
+    /// A program that is to be measured does not start.
+    #[error(transparent)]
+    Bound(#[from] BoundError),
     /// Figures that would mean nothing.
     #[error(transparent)]
     Measure(#[from] MeasureError),
@@ -78,7 +85,9 @@ impl Failure {
     fn status(&self) -> Status {
         match self {
             Self::Json(JsonError::Open { .. }) => Status::Usage,
-            Self::TooFewVariants | Self::Json(JsonError::Write { .. }) | Self::Measure(_) => Status::Failed,
+            Self::TooFewVariants | Self::Json(JsonError::Write { .. }) | Self::Bound(_) | Self::Measure(_) => {
+                Status::Failed
+            }
         }
     }
 }
@@ -88,8 +97,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<Status, Failure> {
-    match cli.command {
-        Some(Command::Pass { arm, mode, leaf, passes }) => say(None, one_cell(Cell { arm, mode, leaf }, passes.into())),
+    match &cli.command {
+        Some(Command::EndWithParent(program)) => return Err(program.exec().into()),
+        Some(Command::Pass { arm, mode, leaf, passes }) => {
+            let cell = Cell { arm: *arm, mode: *mode, leaf: *leaf };
+            say(None, one_cell(cell, usize::from(*passes)));
+        }
         None => bench(&cli.flags)?,
     }
     Ok(Status::Fine)

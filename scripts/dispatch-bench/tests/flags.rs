@@ -60,3 +60,12 @@ fn allocations_are_counted_by_a_program_of_their_own() {
     let counted: Vec<dispatch_bench::measure::Allocated> = serde_json::from_slice(&output).unwrap();
     assert_eq!(counted.len(), 72);
 }
+
+/// What is measured is started through it, so that it ends with the benchmark.
+#[test]
+fn a_program_starts_with_its_parent_alone() {
+    let here = std::process::id().to_string();
+    bench(&["end-with-parent", &here, "--", "echo", "-n", "measured"]).assert().success().stdout("measured");
+    assert!(refused(&["end-with-parent", "1", "--", "echo"], 1).contains("1 has ended"));
+    assert!(refused(&["end-with-parent", &here, "--", "/missing/program"], 1).contains("/missing/program does not"));
+}

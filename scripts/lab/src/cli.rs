@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
 use netstack::process::Args as StackArgs;
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
-use shared::settings::{Common, Meeting, Output, Waiting};
+use shared::parent::Bound;
+use shared::settings::{Common, Lifetime, Meeting, Output, Waiting};
 use shared::units::{Bytes, parse_accepted};
 
 use crate::commands::{
@@ -35,6 +36,9 @@ pub(crate) enum Command {
     /// One process of a benchmark's peer.
     #[command(hide = true)]
     Peer(PeerArgs),
+    /// A program of others, which ends when the lab does.
+    #[command(hide = true)]
+    EndWithParent(Bound),
     /// The same run in virtual time, in this process: exact, and in a fraction of the time.
     Simulate(Box<SimulateArgs>),
     /// A grid of settings in virtual and in real time: does each run agree with its simulation?
@@ -59,6 +63,7 @@ impl Sides {
         Self {
             stack: StackArgs {
                 meeting: Meeting::default(),
+                lifetime: Lifetime::default(),
                 common: common.clone(),
                 waiting: Waiting::default(),
                 stack,
@@ -68,6 +73,7 @@ impl Sides {
             },
             driver: DriverArgs {
                 meeting: Meeting::default(),
+                lifetime: Lifetime::default(),
                 common: common.clone(),
                 waiting: Waiting::default(),
                 driver: driver.clone(),

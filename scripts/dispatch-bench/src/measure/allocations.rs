@@ -4,9 +4,9 @@
 use std::alloc::System;
 use std::env;
 use std::path::Path;
-use std::process::Command;
 
 use serde::{Deserialize, Serialize};
+use shared::parent::bound;
 use stats_alloc::{Region, StatsAlloc};
 
 use super::{Cell, Checksum, MeasureError, PASS, run};
@@ -54,7 +54,7 @@ fn count(cell: Cell, counting: &StatsAlloc<System>) -> Allocated {
 pub fn read_allocations() -> Result<Vec<Allocated>, MeasureError> {
     let program = env::current_exe()?.parent().unwrap_or(Path::new("")).join(PROGRAM);
     let refuse = |why: String| MeasureError::Allocations { program: program.clone(), why };
-    let output = Command::new(&program).output().map_err(|error| refuse(error.to_string()))?;
+    let output = bound(&program).and_then(|mut counter| counter.output()).map_err(|error| refuse(error.to_string()))?;
     if !output.status.success() {
         return Err(refuse(output.status.to_string()));
     }

@@ -8,6 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use shared::parent::bound;
+
 use super::{Cell, Checks, Checksum, MeasureError, PASS, run};
 use crate::ring::Ring;
 
@@ -93,7 +95,8 @@ impl Callgrind {
     /// Instructions of one process, and what it computed.
     fn run(&self, cell: Cell, passes: usize) -> Result<(u64, Checksum), MeasureError> {
         let refuse = |why: String| MeasureError::Callgrind { cell, why };
-        let mut command = Command::new("valgrind");
+        // Killed with the thread that waits for it here.
+        let mut command = bound("valgrind").map_err(|error| refuse(error.to_string()))?;
         command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(&self.program).arg("pass");
         command.args([cell.arm.to_string(), cell.mode.to_string(), cell.leaf.to_string(), passes.to_string()]);
         let output = command.output().map_err(|error| refuse(error.to_string()))?;

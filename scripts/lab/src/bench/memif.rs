@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use shared::parent::bound;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 use tokio::time::{Instant, timeout_at};
@@ -79,15 +80,13 @@ fn start(testpmd: &Path, role: Role, trial: &Trial<'_>, folder: &Path) -> Result
         Role::Sender => (cpus.producer, Stdio::null()),
         Role::Receiver => (cpus.consumer, Stdio::piped()),
     };
-    let mut command = Command::new(testpmd);
+    let mut command = Command::from(bound(testpmd)?);
     command.args(arguments(role, cpu, trial.depth.get(), trial.size.0, folder));
     // Where it keeps what its processes share: the first for root, the second for everybody else.
     command.env("RUNTIME_DIRECTORY", folder).env("XDG_RUNTIME_DIR", folder);
     let complaints = File::create(folder.join(role.complaints()))?;
-    Ok(Process::start({
-        command.stdout(out).stderr(complaints);
-        command
-    })?)
+    command.stdout(out).stderr(complaints);
+    Ok(Process::start(command, Stdio::null())?)
 }
 
 fn arguments(role: Role, cpu: Cpu, depth: u32, size: u64, folder: &Path) -> Vec<OsString> {

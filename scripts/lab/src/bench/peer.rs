@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bench::{Tally, ring_peer, udp, unix_stream};
 use shared::exit::Status;
+use shared::parent::bound;
 use shared::units::Bytes;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
@@ -72,11 +73,11 @@ pub(super) async fn rate(peer: Peer, trial: &Trial<'_>) -> Result<f64, BenchErro
 }
 
 fn start(peer: Peer, trial: &Trial<'_>, cpu: Option<Cpu>, role: impl FnOnce(&mut Command)) -> io::Result<Process> {
-    let mut command = Command::new(env::current_exe()?);
+    let mut command = Command::from(bound(env::current_exe()?)?);
     let (size, depth) = (trial.size.to_string(), trial.depth.to_string());
     command.args(["peer", peer.name(), "--size", &size, "--depth", &depth]).stdout(Stdio::piped());
     role(&mut command);
-    let process = Process::start(command)?;
+    let process = Process::start(command, Stdio::null())?;
     cpu.map_or(Ok(()), |cpu| process.keep_on(cpu))?;
     Ok(process)
 }

@@ -29,6 +29,7 @@ use lab::theory::ParameterError;
 use lab::theory::applies::NoFit;
 use shared::exec::Halted;
 use shared::exit::{Status, complain};
+use shared::parent::BoundError;
 use shared::report::JsonError;
 
 use crate::bench::BenchError;
@@ -100,6 +101,9 @@ pub(crate) enum Failure {
     /// Nothing to hold a count against.
     #[error(transparent)]
     Ceilings(#[from] CeilingsError),
+    /// A program of others does not start.
+    #[error(transparent)]
+    Bound(#[from] BoundError),
     /// The machine refused something that every run needs.
     #[error("the system gives the lab what it needs no more: {0}")]
     System(#[from] io::Error),
@@ -128,6 +132,7 @@ impl Failure {
             | Self::Arrivals(_)
             | Self::Chart(_)
             | Self::Count(_)
+            | Self::Bound(_)
             | Self::System(_) => Status::Failed,
         }
     }
@@ -150,6 +155,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
         Command::Dispatch(args) => dispatch::main(args),
         Command::Predict(args) => predict::main(args),
         Command::Peer(args) => bench::peer(args),
+        Command::EndWithParent(program) => Err(program.exec().into()),
         Command::Simulate(args) => simulate::main(args, &given),
         Command::Theory(args) => theory::main(args),
         Command::Report(args) => report::main(args),

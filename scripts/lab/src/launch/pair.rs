@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use shared::exit::{Status, complain};
+use shared::parent::pipe_until_our_end;
 use shared::report::{DriverFile, RunReport};
 use shared::signals::Signals;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -196,8 +197,8 @@ fn start(program: &Program, arguments: &[OsString], out: Stdio, err: Stdio) -> R
     let failed = |source| LaunchError::Start { program: program.path.clone(), source };
     let mut words = program.under.iter().map(OsString::as_os_str).chain([program.path.as_os_str()]);
     let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words).args(arguments).stdout(out).stderr(err);
-    let process = Process::start(command).map_err(failed)?;
+    command.args(words).args(arguments).arg("--end-with-stdin").stdout(out).stderr(err);
+    let process = pipe_until_our_end().and_then(|stdin| Process::start(command, stdin)).map_err(failed)?;
     program.cpu.map_or(Ok(()), |cpu| process.keep_on(cpu)).map_err(failed)?;
     Ok(process)
 }

@@ -22,16 +22,15 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command`. It is told everything by its arguments, and nothing by our part of the
-    /// environment.
+    /// environment. With `stdin` or by itself, it is to end when the lab is killed: see [`shared::parent`].
     ///
     /// It gets a process group of its own: Ctrl-C at the terminal reaches the lab alone, which
     /// passes it on, so that no child hears it twice.
-    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
+    pub(crate) fn start(mut command: Command, stdin: Stdio) -> io::Result<Self> {
         for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
             command.env_remove(name);
         }
-        command.stdin(Stdio::null());
-        command.process_group(0).kill_on_drop(true);
+        command.stdin(stdin).process_group(0).kill_on_drop(true);
         let (child, registered) = register(|| {
             let child = command.spawn()?;
             // It has not been waited for, so its number is its own.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
 use shared::exit::{Status, one_line};
+use shared::parent::bound;
 use shared::units::Nanos;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
@@ -80,8 +81,9 @@ impl Perf {
             let made = mkfifoat(CWD, perf.path(fifo), Mode::RUSR | Mode::WUSR);
             made.map_err(|error| PerfError::Pipe(error.into()))?;
         }
-        let tried = perf.command("record").args(perf.recording("probe.data")).args(["--", "true"]).output();
-        let tried = tried.map_err(PerfError::Missing)?;
+        let mut probe = process::Command::new("perf");
+        probe.arg("record").args(perf.recording("probe.data")).args(["--", "true"]).stdin(Stdio::null());
+        let tried = probe.output().map_err(PerfError::Missing)?;
         if tried.status.success() { Ok(perf) } else { Err(PerfError::Refused(first_words(&tried.stderr))) }
     }
 
@@ -96,9 +98,9 @@ impl Perf {
         arguments.extend(self.recording("perf.data"));
         arguments.push(format!("--pid={},{}", pids[0], pids[1]).into());
         let said = File::create(self.path("said")).map_err(failed)?;
-        let mut command = Command::new("perf");
+        let mut command = Command::from(bound("perf").map_err(failed)?);
         command.args(&arguments).stdout(Stdio::null()).stderr(said);
-        let mut perf = Process::start(command).map_err(failed)?;
+        let mut perf = Process::start(command, Stdio::null()).map_err(failed)?;
         control.write_all(b"enable\n").await.map_err(failed)?;
         let mut acknowledged = [0; 4];
         tokio::select! {
@@ -133,10 +135,10 @@ impl Perf {
     pub(super) fn samples(&self, take: impl FnMut(&Sample)) -> Result<(), NoSamples> {
         let failed = |error: io::Error| NoSamples::Script(error.to_string());
         let said = File::create(self.path("said")).map_err(failed)?;
-        let mut script = self.command("script");
+        let mut script = bound("perf").map_err(failed)?;
         // Inlined functions are told apart here: perf would start a program for each address.
-        script.args(["--no-inline", "-F", FIELDS, "-i"]).arg(self.path("perf.data"));
-        let mut script = script.stdout(Stdio::piped()).stderr(said).spawn().map_err(failed)?;
+        script.args(["script", "--no-inline", "-F", FIELDS, "-i"]).arg(self.path("perf.data"));
+        let mut script = script.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).spawn().map_err(failed)?;
         let read = script.stdout.take().map_or(Ok(()), |text| read(BufReader::new(text), take));
         let ended = script.wait().map_err(failed)?;
         read.map_err(failed)?;
@@ -149,12 +151,6 @@ impl Perf {
 
     fn said(&self) -> Vec<u8> {
         std::fs::read(self.path("said")).unwrap_or_default()
-    }
-
-    fn command(&self, what: &str) -> process::Command {
-        let mut command = process::Command::new("perf");
-        command.arg(what).stdin(Stdio::null());
-        command
     }
 
     /// The arguments of `perf record`. `cpu-clock` is there in a virtual machine too. A kilobyte of stack

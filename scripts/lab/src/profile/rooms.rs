@@ -123,6 +123,7 @@ const PLACES: &[(&str, Place)] = &[
     ("shared/src/flags.rs", Place::Room(Room::Process)),
     ("shared/src/ledger/", Place::Room(Room::Ledger)),
     ("shared/src/lib.rs", Place::Helper),
+    ("shared/src/parent.rs", Place::Room(Room::Process)),
     ("shared/src/peers.rs", Place::Room(Room::Process)),
     ("shared/src/report/", Place::Room(Room::Ledger)),
     ("shared/src/ring/", Place::Room(Room::Ring)),

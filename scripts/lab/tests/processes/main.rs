@@ -12,6 +12,7 @@ mod input;
 mod lab;
 mod ledger;
 mod lines;
+mod orphans;
 mod output;
 mod profile;
 mod replay;
