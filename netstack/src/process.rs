@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use shared::exec::{
     Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
 };
-use shared::exit::{Status, say};
+use shared::exit::{Status, say, say_line};
 use shared::peers::Guests;
 use shared::report::{
     ConfigReport, Ending, HostReport, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
@@ -110,7 +110,7 @@ impl RunError {
                 Status::Usage
             }
             Self::Connect(_) => Status::PeerFailed,
-            Self::Interrupted => Status::Interrupted,
+            Self::Interrupted | Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
             Self::Json(JsonError::Write { .. }) | Self::System { .. } | Self::Halted(_) | Self::NoReport => {
                 Status::Failed
             }
@@ -202,16 +202,16 @@ fn run_on(
     Ok(assemble(outcome, &plan, depth, context))
 }
 
-/// Prints a line per interval, unless that is not wanted.
+/// Prints a line per interval, unless that is not wanted. This is the data path's thread, which waits for no reader.
 fn watcher(args: &Args) -> Option<Watch> {
     let json = args.output.json.clone();
     let mut before = None;
     let watch = move |sample: &Sample| {
         if before.is_none() {
-            say(json.as_ref(), interval_header());
+            say_line(json.as_ref(), interval_header());
         }
         let previous = before.replace(Nanos(sample.time_ns)).unwrap_or_default();
-        say(json.as_ref(), interval_line(sample, previous));
+        say_line(json.as_ref(), interval_line(sample, previous));
     };
     (!args.lines.quiet).then(|| Box::new(watch) as Watch)
 }

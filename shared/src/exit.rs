@@ -2,17 +2,19 @@
 //!
 //! A reader that left, or a full disk, is no reason to end a run: its results are still to be
 //! written. So text that cannot be written ends nothing; but unless its reader left, the status says so.
+//! What is said is queued; the process waits for its readers at the end, when all else is over and its
+//! destructors have run.
 
 use std::env;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
 use clap::Parser;
 
 use crate::flags;
 use crate::limits::check_descriptors;
+use crate::output::{self, Stream};
 use crate::report::JsonTarget;
 use crate::signals::block_needless;
 
@@ -40,9 +42,6 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// The first text that could not be written, because a device was full or failed.
-static UNWRITTEN: OnceLock<String> = OnceLock::new();
-
 /// Parses the flags of the binary `name`, runs it, and turns what comes out into a status. An error
 /// is one line on standard error; `tip` may add to what is wrong with the flags.
 pub fn run_main<A: Parser, E: Display>(
@@ -61,13 +60,13 @@ pub fn run_main<A: Parser, E: Display>(
                 .map_err(|error| (error.to_string(), Status::Failed))
                 .and_then(|()| run(&args).map_err(|error| (error.to_string(), status_of(&error))));
             ran.unwrap_or_else(|(error, status)| {
-                complain(format_args!("{name}: {error}"));
+                fail(format_args!("{name}: {error}"));
                 status
             })
         }
         // Help and version are no errors, and are printed as they are.
         Err(error) if !error.use_stderr() => {
-            notice(error.print());
+            output::text(Stream::Out, rendered(&error));
             Status::Fine
         }
         Err(error) => {
@@ -79,18 +78,36 @@ pub fn run_main<A: Parser, E: Display>(
                 (Some(tip), None) => format!("{complaint}; {tip}"),
                 (None, _) => complaint,
             };
-            complain(format_args!("{name}: {complaint}; see {name} --help"));
+            fail(format_args!("{name}: {complaint}; see {name} --help"));
             Status::Usage
         }
     };
-    match UNWRITTEN.get() {
-        Some(why) => {
-            complain(format_args!("{name}: not all text could be written ({why}); make room, or redirect it"));
-            // Whatever is worse says so by itself.
-            if status == Status::Fine { Status::Failed } else { status }.into()
-        }
-        None => status.into(),
+    heard(name, status).into()
+}
+
+/// Waits for the readers of all that was said. Returns `status`, or what came of that if it is worse.
+fn heard(name: &str, mut status: Status) -> Status {
+    output::finish();
+    if let Some(why) = output::unwritten() {
+        fail(format_args!("{name}: not all text could be written ({why}); make room, or redirect it"));
+        // What is worse says so by itself.
+        status = if status == Status::Fine { Status::Failed } else { status };
     }
+    if output::gave_up() {
+        complain(format_args!("{name}: interrupted before its text was read to the end; the reader took nothing more"));
+        let worse = matches!(status, Status::Fine | Status::Failed);
+        status = if worse { Status::Interrupted } else { status };
+    }
+    output::finish();
+    status
+}
+
+/// What clap says where that is no error, in colours on a terminal, as clap itself prints it.
+fn rendered(said: &clap::Error) -> String {
+    let set = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+    let text = said.render();
+    if io::stdout().is_terminal() && !set("NO_COLOR") && !dumb { text.ansi().to_string() } else { text.to_string() }
 }
 
 fn warn_of_variables(name: &str) {
@@ -99,32 +116,29 @@ fn warn_of_variables(name: &str) {
     }
 }
 
-/// Says `text` to people: on standard output, or on standard error if `json` has the other to itself.
+/// Says `text`, a result, to people: on standard output, or on standard error if `json` has the other to itself.
+/// It is never dropped, and the process waits for its reader at the end.
 pub fn say(json: Option<&JsonTarget>, text: impl Display) {
-    notice(match json {
-        Some(JsonTarget::Stdout) => writeln!(io::stderr().lock(), "{text}"),
-        Some(JsonTarget::File(_)) | None => print(io::stdout().lock(), &text),
-    });
+    output::text(beside(json), format!("{text}\n"));
 }
 
-fn print(mut out: impl Write, text: &impl Display) -> io::Result<()> {
-    writeln!(out, "{text}")?;
-    // Not each standard output writes a line at its end.
-    out.flush()
+/// Says in the same place how something goes on. The line is dropped if the reader lets too many wait.
+pub fn say_line(json: Option<&JsonTarget>, line: impl Display) {
+    output::line(beside(json), format!("{line}\n"));
 }
 
-/// Keeps why text could not be written. A reader that has left is no failure: it has seen enough.
-pub fn notice(written: io::Result<()>) {
-    if let Err(error) = written
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        let _ = UNWRITTEN.set(error.to_string());
-    }
+fn beside(json: Option<&JsonTarget>) -> Stream {
+    if json == Some(&JsonTarget::Stdout) { Stream::Err } else { Stream::Out }
 }
 
-/// Says one line of trouble on standard error.
+/// Says one line of trouble on standard error. It is dropped if the reader lets too many wait.
 pub fn complain(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{}", harmless(&line.to_string()));
+    output::line(Stream::Err, harmless(&line.to_string()) + "\n");
+}
+
+/// Says why the process fails: in one line, which the process waits for at the end.
+fn fail(why: impl Display) {
+    output::text(Stream::Err, harmless(&why.to_string()) + "\n");
 }
 
 /// One line that moves no cursor: part of it may be a peer's words.

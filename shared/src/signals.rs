@@ -8,6 +8,7 @@ use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::thread;
 
@@ -78,6 +79,14 @@ pub(crate) fn block_needless() -> io::Result<()> {
     Ok(needless.thread_block()?)
 }
 
+/// Whether the first signal has come, for code that no [`Signals`] are handed to.
+static COME: AtomicBool = AtomicBool::new(false);
+
+/// Whether a signal has come that asks this process to end.
+pub(crate) fn one_has_come() -> bool {
+    COME.load(Ordering::Relaxed)
+}
+
 /// The requests of others that this process ends.
 #[derive(Debug, Clone)]
 pub struct Signals {
@@ -145,6 +154,7 @@ fn listen(runtime: &Runtime, mut received: Received, tell: &watch::Sender<bool>,
         };
         match request {
             Request::End => {
+                COME.store(true, Ordering::Relaxed);
                 stop.stop();
                 tell.send_replace(true);
             }

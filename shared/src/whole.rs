@@ -1,7 +1,7 @@
 //! Files that are written as a whole: beside their place, and then put there.
 //!
 //! So a disk that is full, or a process that dies, leaves the old file as it was, or no file if there was
-//! none. What is no regular file, such as a pipe or a device, is written directly.
+//! none. What is no regular file, such as a pipe or a device, is written directly, and waits for its reader.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::leftovers::{Leftover, Registered, register};
+use crate::output::pour;
 
 /// What a plain create asks for; the process's mask takes its part of it.
 const NEW: u32 = 0o666;
@@ -51,10 +52,15 @@ impl WholeFile {
     /// Writes what `write` does, and puts it in its place if all of it could be written.
     ///
     /// # Errors
-    /// If not; then a regular file is as it was before.
+    /// If not; then a regular file is as it was before. What is no regular file may have a reader that takes nothing
+    /// more after a signal: see [`is_unread`](crate::output::is_unread).
     pub fn write(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         match self.0 {
-            Place::Direct(file) => buffered(&file, write),
+            Place::Direct(file) => {
+                let mut bytes = Vec::new();
+                write(&mut bytes)?;
+                pour(file, bytes)
+            }
             Place::Aside(path) => {
                 let (temporary, _registered) = aside(&path)?;
                 buffered(temporary.as_file(), write)?;

@@ -50,6 +50,7 @@ impl RunError {
     pub fn status(&self) -> Status {
         match self {
             Self::Json(JsonError::Write { .. }) | Self::Session(_) | Self::System(_) => Status::Failed,
+            Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
             // Whatever keeps a driver from listening is a matter of its flags and of where it is.
             Self::Settings(_) | Self::Json(JsonError::Open { .. }) | Self::Capture(_) | Self::Listen(_) => {
                 Status::Usage

@@ -85,6 +85,7 @@ impl Failure {
     fn status(&self) -> Status {
         match self {
             Self::Json(JsonError::Open { .. }) => Status::Usage,
+            Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
             Self::TooFewVariants | Self::Json(JsonError::Write { .. }) | Self::Bound(_) | Self::Measure(_) => {
                 Status::Failed
             }

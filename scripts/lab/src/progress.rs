@@ -1,12 +1,13 @@
 //! What goes on right now: one line that is replaced on a terminal, and a line from time to time elsewhere.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use shared::exit::complain;
+use shared::output::{Stream, line};
 
 /// How often a line is written where none can be replaced, as in a file.
 const FROM_TIME_TO_TIME: Duration = Duration::from_secs(10);
@@ -50,10 +51,8 @@ impl Progress {
 }
 
 /// Replaces the line at the bottom of the terminal.
-fn replace(line: &str) {
-    let mut err = io::stderr().lock();
-    // A terminal that is gone needs no progress.
-    let _ = write!(err, "{CLEAR}{line}").and_then(|()| err.flush());
+fn replace(what: &str) {
+    line(Stream::Err, format!("{CLEAR}{what}"));
 }
 
 impl Drop for Progress {

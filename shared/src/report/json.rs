@@ -1,12 +1,13 @@
 //! Where a report is written as JSON.
 
 use std::fmt;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::limits::remedy;
+use crate::output::{Stream, is_unread, whole};
 use crate::whole::WholeFile;
 
 /// What `--json` names.
@@ -52,6 +53,14 @@ pub enum JsonError {
         /// Why not.
         source: io::Error,
     },
+    /// Given up after a signal.
+    #[error("--json {target}: the report was not read to its end: {source}")]
+    Unread {
+        /// What was asked for.
+        target: JsonTarget,
+        /// What the wait for the reader came to.
+        source: io::Error,
+    },
 }
 
 impl From<PathBuf> for JsonTarget {
@@ -90,19 +99,24 @@ impl JsonTarget {
 }
 
 impl JsonSink {
-    /// Writes `report`, indented, and a line feed.
+    /// Writes `report`, indented, and a line feed. Standard output, a pipe or a device waits for its reader, until a
+    /// signal comes and the reader takes nothing more.
     ///
     /// # Errors
     /// If not all of it could be written. Then a file is as it was before.
     pub fn write(self, report: &impl Serialize) -> Result<(), JsonError> {
         let written = match self.file {
             None => {
-                let mut out = BufWriter::new(io::stdout().lock());
-                write_to(&mut out, report).and_then(|()| out.flush())
+                let mut bytes = Vec::new();
+                write_to(&mut bytes, report).and_then(|()| whole(Stream::Out, bytes))
             }
             Some(file) => file.write(|out| write_to(out, report)),
         };
-        written.map_err(|source| JsonError::Write { target: self.target, source })
+        let target = self.target;
+        written.map_err(|source| match is_unread(&source) {
+            true => JsonError::Unread { target, source },
+            false => JsonError::Write { target, source },
+        })
     }
 }
 

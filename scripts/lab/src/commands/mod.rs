@@ -29,6 +29,7 @@ use lab::theory::ParameterError;
 use lab::theory::applies::NoFit;
 use shared::exec::Halted;
 use shared::exit::{Status, complain};
+use shared::output::is_unread;
 use shared::parent::BoundError;
 use shared::report::JsonError;
 
@@ -127,6 +128,8 @@ impl Failure {
             Self::Launch(error) => error.status(),
             Self::Bench(error) | Self::Count(CountError::Run(error)) => error.status(),
             Self::Ceilings(_) => Status::Usage,
+            Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
+            Self::Chart(ChartError::Write { source, .. }) if is_unread(source) => Status::Interrupted,
             Self::Json(JsonError::Write { .. })
             | Self::Binaries(_)
             | Self::Arrivals(_)

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
-use shared::exit::{Status, complain};
+use shared::exit::{Status, harmless};
+use shared::output::{Stream, text};
 use shared::parent::pipe_until_our_end;
 use shared::report::{DriverFile, RunReport};
 use shared::signals::Signals;
@@ -187,7 +188,8 @@ pub(crate) async fn launch_profiled(
         // What a driver says of a run without trouble, the report says too.
         Ok(remains) => {
             let trouble = remains.ends.driver.is_some_and(|ended| ended.status() != Status::Fine);
-            said.lines().filter(|_| trouble).for_each(complain);
+            let lines = said.lines().filter(|_| trouble).map(|line| harmless(line) + "\n");
+            text(Stream::Err, lines.collect::<String>());
         }
     }
     remains
@@ -228,7 +230,7 @@ async fn beside(
         profiler.attach(stack.id(), driver.id()).await;
         stack.signal(Signal::CONT);
     }
-    let ended = stack_ends(&mut stack, signals).await;
+    let ended = stack_ends(&mut stack, signals, room).await;
     stack.reap().await;
     let stack = ended?;
     let report = room.report("run.json");
@@ -262,7 +264,7 @@ async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), Launch
 
 /// Waits for the stack, and passes the first signal on to it: it tells the driver. If it does not heed
 /// that, it is killed.
-async fn stack_ends(stack: &mut Process, signals: &mut Signals) -> Result<Ended, LaunchError> {
+async fn stack_ends(stack: &mut Process, signals: &mut Signals, room: &Room) -> Result<Ended, LaunchError> {
     let mut patience: Option<Instant> = None;
     loop {
         let late = async {
@@ -278,7 +280,10 @@ async fn stack_ends(stack: &mut Process, signals: &mut Signals) -> Result<Ended,
                 patience = Some(Instant::now() + END);
             }
             () = late => {
-                stack.signal(Signal::KILL);
+                // With its report written, it waits only as long as a reader takes its text.
+                if !room.path("run.json").exists() {
+                    stack.signal(Signal::KILL);
+                }
                 patience = Some(Instant::now() + END);
             }
         }
