@@ -13,6 +13,7 @@ use shared::exec::{
     Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
 };
 use shared::exit::{Status, say, say_line};
+use shared::output::lines_dropped;
 use shared::peers::Guests;
 use shared::report::{
     ConfigReport, Ending, HostReport, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
@@ -198,6 +199,7 @@ fn run_on(
             idle: idle.get(),
             doorbells: port.doorbells(),
         },
+        lines_dropped: lines_dropped(),
     };
     Ok(assemble(outcome, &plan, depth, context))
 }

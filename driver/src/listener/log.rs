@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use shared::exit::Status;
+use shared::output::lines_dropped;
 use shared::report::{DRIVER_SCHEMA, DriverFile, DriverReport};
 
 use crate::session::Ended;
@@ -61,6 +62,7 @@ impl Log {
             sessions: self.reports.into(),
             endings: named(self.endings),
             turned_away: named(self.turned_away),
+            log_lines_dropped: lines_dropped(),
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Context {
     pub arrivals_digest: String,
     /// What the process used.
     pub process: ProcessReport,
+    /// Interval lines that were dropped because their reader took none.
+    pub lines_dropped: u64,
 }
 
 /// Renders `outcome` of `plan` on a ring of `depth` slots as a report.
@@ -74,6 +76,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
             .map(|(flow, app)| app_report(flow, app.spec().to_string()))
             .collect(),
         process: context.process,
+        lines_dropped: context.lines_dropped,
         warnings: warnings(&outcome, plan, &total, doorbells.missed),
         ending: outcome.ending,
         series_interval_ns: outcome.series_interval.0,
@@ -81,6 +84,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         driver: outcome.driver,
     };
     report.warnings.extend(machine_warning(&report));
+    report.warnings.extend(report.dropped_lines());
     report.warnings.extend(report.beyond_64_bits());
     report
 }

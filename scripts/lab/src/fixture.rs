@@ -52,6 +52,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         series_interval_ns: 1_000_000_000,
         series: Vec::new(),
         process: ProcessReport { cpu_ns: 100_000_000, ..ProcessReport::default() },
+        lines_dropped: 0,
         driver: Some(driver),
         warnings: Vec::new(),
     }
@@ -65,6 +66,7 @@ pub(crate) fn file(sent: u64) -> DriverFile {
         sessions: vec![session(sent)],
         endings: Default::default(),
         turned_away: Default::default(),
+        log_lines_dropped: 0,
     }
 }
 

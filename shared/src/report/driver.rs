@@ -25,6 +25,9 @@ pub struct DriverFile {
     /// Clients that got no session, by why.
     #[serde(default)]
     pub turned_away: BTreeMap<String, u64>,
+    /// Lines of the log that were dropped because the reader of standard error took none.
+    #[serde(default)]
+    pub log_lines_dropped: u64,
 }
 
 /// One session, as the driver saw it. `received = sent + bad_* + discarded`.

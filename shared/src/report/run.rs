@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BudgetReport, DriverReport, EstimateReport, HardwareReport, ProcessReport, SteadyReport, Summary, TheoryReport,
-    Warning, WarningCode,
+    Warning, WarningCode, human,
 };
 
 /// Schema of a run's report.
@@ -89,6 +89,9 @@ pub struct RunReport {
     pub series: Vec<Sample>,
     /// What the stack's process used.
     pub process: ProcessReport,
+    /// Interval lines that were dropped because their reader took none; the series has those intervals.
+    #[serde(default)]
+    pub lines_dropped: u64,
     /// The session as the driver saw it, if it could tell.
     pub driver: Option<DriverReport>,
     /// What a reader must know before believing the numbers.
@@ -114,6 +117,18 @@ impl RunReport {
             "more times were measured than 64 bits can count: no quantile is to be trusted; shorten the run".to_owned()
         });
         wide.chain(full).map(|text| Warning::new(WarningCode::Beyond64Bits, text)).collect()
+    }
+
+    /// A warning if interval lines were dropped.
+    pub fn dropped_lines(&self) -> Option<Warning> {
+        let text = || {
+            format!(
+                "{} interval lines were dropped, because their reader stopped reading: take them from the series in \
+                 the JSON report, or use a longer --interval, or --quiet",
+                human::count(self.lines_dropped)
+            )
+        };
+        (self.lines_dropped > 0).then(|| Warning::new(WarningCode::LinesDropped, text()))
     }
 
     /// Whether the run came to nothing: packets were offered and none was delivered, or an app had no way to

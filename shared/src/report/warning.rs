@@ -48,6 +48,8 @@ pub enum WarningCode {
     NoEffect,
     /// The run was not profiled, although that was asked for.
     NotProfiled,
+    /// Interval lines were dropped, because their reader took none.
+    LinesDropped,
     /// A report of schema `pushback.run/1`, which has no codes, or of a later version with codes of its own.
     #[serde(other)]
     Other,

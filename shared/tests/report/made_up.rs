@@ -80,6 +80,7 @@ pub(crate) fn finished() -> RunReport {
         series_interval_ns: 1_000_000_000,
         series: vec![Sample { time_ns: 1_000_000_000, delivered: 81_000, ..Sample::default() }],
         process: process(2_345_678_901, 6_789),
+        lines_dropped: 0,
         driver: Some(driver()),
         warnings: Vec::new(),
     }
