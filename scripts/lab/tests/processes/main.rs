@@ -15,5 +15,6 @@ mod lines;
 mod orphans;
 mod output;
 mod profile;
+mod readers;
 mod replay;
 mod signals;

@@ -28,27 +28,27 @@ fn interrupt_until_it_ends(process: &mut Child) -> ExitStatus {
 }
 
 /// Fills a pipe, so that the next write to it waits.
-fn fill(mut pipe: &File) {
+pub(crate) fn fill(mut pipe: &File) {
     let size = fcntl_setpipe_size(pipe, 4096).unwrap();
     pipe.write_all(&vec![0; size]).unwrap();
 }
 
 /// A pipe that is full, and its reading end, which is never read from.
-fn full_pipe() -> (PipeReader, Stdio) {
+pub(crate) fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, writer) = std::io::pipe().unwrap();
     let writer = File::from(OwnedFd::from(writer));
     fill(&writer);
     (reader, writer.into())
 }
 
-fn until(mut condition: impl FnMut() -> bool) {
+pub(crate) fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         std::thread::yield_now();
     }
 }
 
 /// Whether a process has come so far that it has a thread of that `name`.
-fn has_thread(process: Pid, name: &str) -> bool {
+pub(crate) fn has_thread(process: Pid, name: &str) -> bool {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()));
     let names = tasks.into_iter().flatten().flatten().map(|task| std::fs::read_to_string(task.path().join("comm")));
     names.flatten().any(|found| found.trim() == name)
@@ -109,7 +109,7 @@ fn a_quit_ends_the_lab_at_once_the_first_time() {
     assert!(is_empty(folder.path()) && is_empty(kept.path()));
 }
 
-fn driver(folder: &Path, flags: &[&str]) -> Child {
+pub(crate) fn driver(folder: &Path, flags: &[&str]) -> Child {
     let mut command = Command::new(program("driver"));
     command.arg("--socket").arg(folder.join("socket")).args(flags).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut driver = command.spawn().unwrap();
@@ -118,7 +118,7 @@ fn driver(folder: &Path, flags: &[&str]) -> Child {
     driver
 }
 
-fn netstack(folder: &Path, flags: &[&str]) -> Command {
+pub(crate) fn netstack(folder: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(program("netstack"));
     command.arg("--socket").arg(folder.join("socket")).args(flags).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
