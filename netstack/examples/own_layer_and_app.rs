@@ -12,6 +12,8 @@
 //!
 //! Run it with `cargo run -p netstack --example own_layer_and_app`.
 
+#![allow(clippy::print_stdout, reason = "an example prints what it shows")]
+
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;

@@ -7,7 +7,6 @@
 
 use std::env;
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -107,7 +106,11 @@ fn rendered(said: &clap::Error) -> String {
     let set = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
     let text = said.render();
-    if io::stdout().is_terminal() && !set("NO_COLOR") && !dumb { text.ansi().to_string() } else { text.to_string() }
+    if output::is_terminal(Stream::Out) && !set("NO_COLOR") && !dumb {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    }
 }
 
 fn warn_of_variables(name: &str) {

@@ -17,7 +17,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -119,7 +119,17 @@ pub fn lines_dropped() -> u64 {
     [Stream::Out, Stream::Err].into_iter().map(|stream| speaker(stream).lock().queue.dropped).sum()
 }
 
+/// Whether `stream` is a terminal.
+#[expect(clippy::disallowed_methods, reason = "nothing is written here")]
+pub fn is_terminal(stream: Stream) -> bool {
+    match stream {
+        Stream::Out => io::stdout().is_terminal(),
+        Stream::Err => io::stderr().is_terminal(),
+    }
+}
+
 /// The one for `stream`.
+#[expect(clippy::disallowed_methods, reason = "this is the place for it")]
 fn speaker(stream: Stream) -> &'static Arc<Speaker> {
     static OUT: LazyLock<Arc<Speaker>> = LazyLock::new(|| Speaker::new(io::stdout(), true));
     static ERR: LazyLock<Arc<Speaker>> = LazyLock::new(|| Speaker::new(io::stderr(), true));

@@ -2,6 +2,7 @@
 //! the process says; nothing sleeps.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
 
 mod client;
 mod credentials;

@@ -3,6 +3,7 @@
 //!
 //! A program without the test harness, whose own thread would allocate now and then, and be counted.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::print_stdout, reason = "a test prints what it did")]
 
 mod halves;
 

@@ -1,6 +1,7 @@
 //! The stack as a process, against a driver that a test plays.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
 
 mod hostile;
 

@@ -48,6 +48,7 @@ pub fn source(path: &Path, depth: usize, size: usize, time: Duration) -> io::Res
 ///
 /// # Errors
 /// If there is no memory, a frame is not the one that follows, or nothing comes.
+#[expect(clippy::disallowed_methods, reason = "the program that started it reads the pipe")]
 pub fn sink(depth: usize, size: usize) -> io::Result<()> {
     let (memory, file) = Memory::create(depth, size)?;
     // Whoever started it reads both lines, or it is of no use.

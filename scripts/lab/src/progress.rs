@@ -1,13 +1,12 @@
 //! What goes on right now: one line that is replaced on a terminal, and a line from time to time elsewhere.
 
-use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use shared::exit::complain;
-use shared::output::{Stream, line};
+use shared::output::{Stream, is_terminal, line};
 
 /// How often a line is written where none can be replaced, as in a file.
 const FROM_TIME_TO_TIME: Duration = Duration::from_secs(10);
@@ -33,7 +32,7 @@ struct Ticker {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        if io::stderr().is_terminal() {
+        if is_terminal(Stream::Err) {
             return Self { ticker: None };
         }
         let began = Instant::now();

@@ -8,6 +8,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+#[expect(clippy::disallowed_methods, reason = "dispatch-bench reads the pipe")]
 fn main() -> serde_json::Result<()> {
     serde_json::to_writer(std::io::stdout().lock(), &count_allocations(COUNTING))
 }

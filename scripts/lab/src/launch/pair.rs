@@ -206,6 +206,7 @@ fn start(program: &Program, arguments: &[OsString], out: Stdio, err: Stdio) -> R
 }
 
 /// Everything that happens while the driver is there.
+#[expect(clippy::disallowed_methods, reason = "the stream is handed to a child, and nothing is written to it")]
 async fn beside(
     driver: &mut Process,
     binaries: &Binaries,

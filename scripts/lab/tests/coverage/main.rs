@@ -4,6 +4,7 @@
 //! it, of seeds that no other estimate uses; of many, about as many as the level says must hold the answer.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::print_stdout, reason = "a test prints what it did")]
 
 #[path = "../common/setup.rs"]
 mod setup;

@@ -2,6 +2,7 @@
 //! statuses and messages, which hold on a busy machine too. Ratios are for virtual time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
 
 mod bench;
 mod dispatch;

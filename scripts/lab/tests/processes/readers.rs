@@ -163,6 +163,22 @@ fn a_driver_whose_log_nothing_reads_serves_and_ends_at_a_signal() {
     assert!(file.log_lines_dropped > 0, "{:?}, {:?}", file.endings, file.turned_away);
 }
 
+#[test]
+fn a_comparison_goes_on_while_its_readers_sleep() {
+    let folder = TempDir::new().unwrap();
+    let json = folder.path().join("compare.json");
+    let ((out, full_out), (_err, full_err)) = (full_pipe(), full_pipe());
+    let mut command =
+        lab(&["compare", "--packets=50", "--policies=wait,drop-newest", "--json", json.to_str().unwrap()]);
+    let mut lab = command.stdout(full_out).stderr(full_err).spawn().unwrap();
+    drop(command);
+    until(|| json.exists() || lab.try_wait().unwrap().is_some());
+    assert_eq!(lab.try_wait().unwrap(), None, "it waits for its reader");
+    let text = read(out);
+    assert_eq!(lab.wait().unwrap().code(), Some(0));
+    assert!(text.contains("Waiting lost none of 50"), "{text}");
+}
+
 /// The report of a stack that has ended its run, below the lab's own folder.
 fn stack_has_reported(folder: &TempDir) -> bool {
     let folders = std::fs::read_dir(folder.path()).unwrap().flatten();

@@ -81,9 +81,9 @@ fn signals_that_come_together_leave_the_partial_results_of_one() {
     }
 }
 
-/// The lab waits for the stack, which is stuck in a write.
+/// The lab waits for the stack, which waits for its reader.
 #[test]
-fn the_lab_ends_at_once_while_its_child_is_stuck() {
+fn the_lab_ends_at_once_while_its_child_waits_for_a_reader() {
     let folder = TempDir::new().unwrap();
     let (_reader, full) = full_pipe();
     let mut command = lab(&["run", "--packets", "100000000", "--interval", "10ms", "--link", "10Mbit"]);
@@ -125,7 +125,7 @@ pub(crate) fn netstack(folder: &Path, flags: &[&str]) -> Command {
 }
 
 #[test]
-fn a_stack_ends_at_once_while_it_is_stuck_in_a_write() {
+fn a_stack_ends_at_once_while_it_waits_for_its_reader() {
     let folder = TempDir::new().unwrap();
     let mut driver = driver(folder.path(), &["--link", "10Mbit", "--once"]);
     let (_reader, full) = full_pipe();
