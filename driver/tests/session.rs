@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use driver::backend::Backend;
 use driver::hardware::{self, Service};
-use driver::session::{Dma, Ended, Served, Setup, serve};
+use driver::session::{Dma, Ended, Served, Setup, Tables, serve};
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -95,16 +95,8 @@ fn setup(hardware: hardware::Config, depth: u32) -> Setup<Recorder> {
 }
 
 fn setup_with(hardware: hardware::Config, depth: u32, interrupt: Interrupt) -> Setup<Recorder> {
-    Setup {
-        generation: 1,
-        depth: Depth::new(depth).unwrap(),
-        hardware,
-        dma: Dma::Copy,
-        verify: false,
-        backend: Recorder::default(),
-        interrupt: Rc::new(interrupt),
-        usage: Box::new(ProcessReport::default),
-    }
+    let setup = Setup::new(hardware, Depth::new(depth).unwrap(), Dma::Copy, Recorder::default()).unwrap();
+    Setup { interrupt: Rc::new(interrupt), ..setup }
 }
 
 /// Runs a session and what the stack does in it. What the stack returns ends the stack, too.
@@ -204,7 +196,8 @@ fn the_bytes_that_were_sent_are_those_that_were_submitted() {
     for (n, (bytes, at)) in served.backend.0.iter().enumerate() {
         assert_eq!((bytes.as_slice(), at.0), (&[n as u8; 60][..], (n as u64 + 1) * 84 * 8));
     }
-    let (served, ()) = session(Setup { dma: Dma::None, ..setup(hardware(3, "1Gbit"), 7) }, send);
+    let tables = Tables::obtain(&hardware(3, "1Gbit"), Depth::new(7).unwrap(), Dma::None).unwrap();
+    let (served, ()) = session(Setup { tables, ..setup(hardware(3, "1Gbit"), 7) }, send);
     assert!(served.backend.0.iter().all(|(bytes, _)| bytes.is_empty()));
 }
 

@@ -15,6 +15,7 @@
 #![allow(clippy::print_stdout, reason = "an example prints what it shows")]
 
 use std::cell::Cell;
+use std::collections::TryReserveError;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -70,7 +71,7 @@ struct Shown {
 
 async fn stack(tasks: Tasks, clock: Clock, depth: Depth) -> Shown {
     let (port, driver_port) = memory::pair(depth);
-    let (driver_clock, setup) = (clock.clone(), driver_setup(depth));
+    let (driver_clock, setup) = (clock.clone(), driver_setup(depth)?);
     tasks.spawn(async move { drop(serve(driver_port, driver_clock, setup).await) });
 
     let flow = Flow::new(0, "heartbeat", None, &Timeline::new(&clock, Nanos::from_secs(1)));
@@ -95,22 +96,16 @@ async fn stack(tasks: Tasks, clock: Clock, depth: Depth) -> Shown {
 }
 
 /// Hardware that is five times too slow for the app: a frame takes 5 ms on the link.
-fn driver_setup(depth: Depth) -> Setup<Output> {
+fn driver_setup(depth: Depth) -> Result<Setup<Output>, TryReserveError> {
     let link = LinkRate::Limited(BitRate(2_345_600));
-    Setup {
-        generation: 1,
-        depth,
-        hardware: hardware::Config::new(depth, link),
-        dma: Dma::Copy,
-        verify: true,
-        backend: Output::Model,
-        interrupt: Rc::new(Interrupt::never()),
-        usage: Box::new(Default::default),
-    }
+    let setup = Setup::new(hardware::Config::new(depth, link), depth, Dma::Copy, Output::Model)?;
+    Ok(Setup { verify: true, ..setup })
 }
 
 #[derive(Debug, thiserror::Error)]
 enum ExampleError {
+    #[error(transparent)]
+    Memory(#[from] TryReserveError),
     #[error(transparent)]
     Depth(#[from] DepthError),
     #[error(transparent)]

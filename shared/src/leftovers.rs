@@ -3,25 +3,83 @@
 //! A process that ends in good order drops its values, and they clean up. One that ends at once runs no
 //! destructors, so what they would remove is registered here for as long as it exists.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 
 /// Something that outlives the process unless it is removed.
 #[derive(Debug)]
 pub enum Leftover {
-    /// A file or a socket.
+    /// A file.
     File(PathBuf),
+    /// The name of a socket.
+    Name(Name),
     /// A folder with all that is in it.
     Folder(PathBuf),
     /// A child process, by a descriptor: its number may belong to another process by now.
     Child(OwnedFd),
+}
+
+/// The name of a file in a folder where other processes may remove it and give the same name to a file of theirs,
+/// as drivers do with the socket that a dead driver left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Name {
+    /// The name `path` of the file that has it now. Links are not followed.
+    ///
+    /// # Errors
+    /// If there is no such file.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino() })
+    }
+
+    /// Removes the name, unless it belongs to another file by now.
+    ///
+    /// # Errors
+    /// If it belongs to no file any more, or cannot be removed.
+    pub fn remove(&self) -> io::Result<()> {
+        // Between the look and the removal, no other process that takes the lock may change the name.
+        let _lock = lock_folder(&self.path);
+        if Self::of(&self.path)? == *self { fs::remove_file(&self.path) } else { Ok(()) }
+    }
+}
+
+/// How long the folder of a name may be locked by others: they hold the lock for a few system calls.
+const LOCKED: Duration = Duration::from_secs(5);
+
+/// Locks the folder of `path` against all processes that do the same, until the result is dropped. No file is made
+/// for it.
+///
+/// # Errors
+/// If the folder cannot be read, or stays locked for [`LOCKED`].
+pub fn lock_folder(path: &Path) -> io::Result<File> {
+    let folder = File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    let pause = Duration::from_millis(5);
+    for _ in 0..LOCKED.as_millis() / pause.as_millis() {
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(folder),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(pause),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let why = format!("another process has locked its folder for {} s", LOCKED.as_secs());
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
 }
 
 /// A registered leftover; dropped, it is forgotten.
@@ -79,6 +137,7 @@ pub(crate) fn remove_all() -> impl Sized {
         // It may be gone already.
         let _ = match leftover {
             Leftover::File(path) => fs::remove_file(path),
+            Leftover::Name(name) => name.remove(),
             Leftover::Folder(path) => fs::remove_dir_all(path),
             Leftover::Child(_) => Ok(()),
         };
@@ -107,6 +166,34 @@ mod tests {
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
     use super::*;
+
+    #[test]
+    fn a_name_is_removed_only_while_it_belongs_to_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        fs::write(&path, "ours").unwrap();
+        let ours = Name::of(&path).unwrap();
+        // Made before the other goes, so that it cannot get the same inode.
+        fs::write(folder.path().join("theirs"), "theirs").unwrap();
+        fs::rename(folder.path().join("theirs"), &path).unwrap();
+        ours.remove().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+        Name::of(&path).unwrap().remove().unwrap();
+        assert!(!path.exists());
+        assert_eq!(ours.remove().unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_folder_is_locked_by_one_at_a_time_and_nothing_is_left_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let lock = lock_folder(&path).unwrap();
+        let other = File::open(folder.path()).unwrap();
+        assert_eq!(flock(&other, FlockOperation::NonBlockingLockExclusive), Err(Errno::WOULDBLOCK));
+        drop(lock);
+        assert_eq!(flock(&other, FlockOperation::NonBlockingLockExclusive), Ok(()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn what_is_registered_is_removed_and_what_is_dropped_is_not() {

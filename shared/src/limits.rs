@@ -1,5 +1,7 @@
 //! Limits of the system: what a program needs before it begins, and what to do where one is met.
 
+use std::collections::TryReserveError;
+use std::hint::black_box;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 
@@ -41,6 +43,41 @@ fn check(mut open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<(), TooFewD
     Ok(())
 }
 
+/// Memory that a program needs for what is small and grows while it works: messages, text, the runtime's own. It is
+/// asked for in advance, as a program that finds none in the middle of its work can only abort.
+const HEADROOM: usize = 4 << 20;
+
+/// Memory that is held for later use, and given back just before that.
+#[derive(Debug)]
+pub struct Ballast(#[allow(dead_code, reason = "it is held, and never looked at")] Vec<u8>);
+
+impl Ballast {
+    /// Holds `bytes` and [`HEADROOM`]. None of it is touched, so it takes address space alone.
+    ///
+    /// # Errors
+    /// If there is not so much.
+    pub fn new(bytes: usize) -> Result<Self, TryReserveError> {
+        let mut held = Vec::new();
+        held.try_reserve_exact(bytes.saturating_add(HEADROOM))?;
+        // A compiler may leave out an allocation that is never used.
+        Ok(Self(black_box(held)))
+    }
+}
+
+/// `len` zeros, or the reason why there is no memory for them. Pages are committed when they are first written.
+///
+/// # Errors
+/// If there is not so much memory.
+pub fn zeroed(len: usize) -> Result<Vec<u8>, TryReserveError> {
+    // The library has no way to ask for zeroed memory that can fail, and filling it would commit all pages. So the
+    // same amount is asked for first, and given back.
+    let mut asked = Vec::<u8>::new();
+    asked.try_reserve_exact(len)?;
+    // A compiler may leave out an allocation that is never used.
+    drop(black_box(asked));
+    Ok(vec![0; len])
+}
+
 /// What to do about `error` where something could not be written, and `otherwise` where no limit is to blame.
 pub fn remedy<'a>(error: &io::Error, otherwise: &'a str) -> &'a str {
     match error.kind() {
@@ -72,6 +109,13 @@ mod tests {
             let said = up_to(few).unwrap_err().to_string();
             assert!(said.contains(&format!("only {few} more")) && said.contains("ulimit -n 64"), "{said}");
         }
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error() {
+        let too_much = isize::MAX as usize;
+        assert!(zeroed(too_much).is_err() && Ballast::new(too_much).is_err());
+        assert_eq!(zeroed(3).unwrap(), [0; 3]);
     }
 
     #[test]

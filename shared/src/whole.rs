@@ -49,25 +49,30 @@ impl WholeFile {
         Ok(Self(Place::Aside(path)))
     }
 
+    /// Whether a second write replaces the first one: what is no regular file has no beginning to go back to.
+    pub fn can_be_replaced(&self) -> bool {
+        matches!(self.0, Place::Aside(_))
+    }
+
     /// Writes what `write` does, and puts it in its place if all of it could be written.
     ///
     /// # Errors
     /// If not; then a regular file is as it was before. What is no regular file may have a reader that takes nothing
     /// more after a signal: see [`is_unread`](crate::output::is_unread).
-    pub fn write(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-        match self.0 {
+    pub fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        match &self.0 {
             Place::Direct(file) => {
                 let mut bytes = Vec::new();
                 write(&mut bytes)?;
-                pour(file, bytes)
+                pour(file.try_clone()?, bytes)
             }
             Place::Aside(path) => {
-                let (temporary, _registered) = aside(&path)?;
+                let (temporary, _registered) = aside(path)?;
                 buffered(temporary.as_file(), write)?;
-                if let Ok(old) = fs::metadata(&path) {
+                if let Ok(old) = fs::metadata(path) {
                     take_after(temporary.as_file(), &old)?;
                 }
-                temporary.persist(&path).map_err(|failed| failed.error).map(drop)
+                temporary.persist(path).map_err(|failed| failed.error).map(drop)
             }
         }
     }

@@ -12,7 +12,7 @@ mod stall;
 pub use coalesce::{Coalesce, CoalesceError};
 pub use stall::{Stall, StallError};
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use shared::report::HardwareReport;
@@ -139,16 +139,31 @@ struct Held {
     at: Nanos,
 }
 
+/// Memory for the frames that hardware holds, before there is any hardware.
+#[derive(Debug, Default)]
+pub struct Places(VecDeque<Held>);
+
+impl Places {
+    /// Room for `most` frames.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn obtain(most: usize) -> Result<Self, TryReserveError> {
+        let mut places = VecDeque::new();
+        places.try_reserve_exact(most)?;
+        Ok(Self(places))
+    }
+}
+
 impl Hardware {
-    /// Idle hardware in a session that starts at `origin`.
-    pub fn new(config: &Config, origin: Nanos) -> Self {
-        let capacity = config.queue.as_usize();
+    /// Idle hardware in a session that starts at `origin`. It holds frames in `places`, which grow if need be.
+    pub fn new(config: &Config, origin: Nanos, places: Places) -> Self {
         Self {
-            capacity,
+            capacity: config.queue.as_usize(),
             latency: config.latency,
             link: Link::new(config, origin),
             batches: Batches::new(config.coalesce),
-            held: VecDeque::with_capacity(capacity),
+            held: places.0,
             submitted: 0,
             completed: 0,
             again: None,
@@ -282,7 +297,7 @@ mod tests {
     fn hardware(queue: u32, change: impl FnOnce(&mut Config)) -> Hardware {
         let mut config = Config::new(Depth::new(queue).unwrap(), "1Gbit".parse().unwrap());
         change(&mut config);
-        Hardware::new(&config, Nanos(0))
+        Hardware::new(&config, Nanos(0), Places::default())
     }
 
     fn frame(submitted: u64) -> Descriptor {

@@ -11,6 +11,7 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use shared::leftovers::{Leftover, Name, Registered, lock_folder, register};
 use shared::peers::Guests;
 
 /// What fits into the address of a Unix socket.
@@ -20,7 +21,7 @@ const LONGEST: usize = 107;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// Why nobody can listen there.
+/// Why this driver cannot listen there.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The path does not fit into an address.
@@ -34,6 +35,25 @@ pub enum ListenError {
     /// Another driver.
     #[error("--socket {path}: a driver listens there already; stop it, or name another path", path = path.display())]
     Alive {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A link without anything at its end.
+    #[error(
+        "--socket {path}: there is a link that leads to no file; remove it, or name another path",
+        path = path.display()
+    )]
+    DanglingLink {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A link to the socket of a driver that is dead. Only the link could be replaced, and it is not ours.
+    #[error(
+        "--socket {path}: there is a link to the socket of a driver that has ended; name the path that it leads to, or \
+         remove it",
+        path = path.display()
+    )]
+    LinkToDead {
         /// What was asked for.
         path: PathBuf,
     },
@@ -64,38 +84,63 @@ pub enum ListenError {
     },
 }
 
-/// Listens at `path`, for this user only. The file goes when the listener is dropped; one that a
-/// crash left behind is replaced, that of a live driver is not.
+/// A listener, and the name of its socket, which is removed when this is dropped or the process ends at once.
+#[derive(Debug)]
+pub(super) struct Address {
+    pub(super) listener: Listener,
+    name: Name,
+    _registered: Registered,
+}
+
+impl Drop for Address {
+    fn drop(&mut self) {
+        // What another process has removed is gone, which is all that is wanted.
+        let _ = self.name.remove();
+    }
+}
+
+/// Listens at `path`, for this user only. A socket that a crash left behind is replaced, that of a live driver is not.
+///
+/// Drivers that start or end in the same folder do so one after the other, under a lock on the folder: so none takes
+/// the name from another that has just begun to listen.
 ///
 /// # Errors
 /// [`ListenError`].
-pub(super) fn listen(path: &Path, guests: &Guests) -> Result<Listener, ListenError> {
+pub(super) fn listen(path: &Path, guests: &Guests) -> Result<Address, ListenError> {
     let owned = || path.to_owned();
     let len = path.as_os_str().as_bytes().len();
     if len > LONGEST {
         return Err(ListenError::TooLong { path: owned(), len });
     }
-    make_folder(path).map_err(|source| ListenError::Io { path: owned(), source })?;
-    let master = foreign_master(path, guests).map_err(|source| ListenError::Io { path: owned(), source })?;
-    if let Some(whose) = master {
+    let system = |source| ListenError::Io { path: owned(), source };
+    make_folder(path).map_err(system)?;
+    if let Some(whose) = foreign_master(path, guests).map_err(system)? {
         return Err(ListenError::ForeignFolder { path: owned(), whose });
     }
-    match occupant(path).map_err(|source| ListenError::Io { path: owned(), source })? {
-        Occupant::Alive => Err(ListenError::Alive { path: owned() }),
-        Occupant::NotASocket => Err(ListenError::NotASocket { path: owned() }),
-        Occupant::Nobody => bind(path, false),
-        // Overwriting takes the name from whoever has it, so it is done only to the dead.
-        Occupant::Dead => bind(path, true),
+    let _lock = lock_folder(path).map_err(system)?;
+    match occupant(path).map_err(system)? {
+        Occupant::Nothing => {}
+        Occupant::Dead => fs::remove_file(path).map_err(system)?,
+        Occupant::Alive => return Err(ListenError::Alive { path: owned() }),
+        Occupant::NotASocket => return Err(ListenError::NotASocket { path: owned() }),
+        Occupant::DanglingLink => return Err(ListenError::DanglingLink { path: owned() }),
+        Occupant::LinkToDead => return Err(ListenError::LinkToDead { path: owned() }),
     }
+    let ((listener, name), registered) = register(|| {
+        let listener = bind(path)?;
+        let name = Name::of(path).map_err(system)?;
+        Ok::<_, ListenError>(((listener, name.clone()), Leftover::Name(name)))
+    })?;
+    Ok(Address { listener, name, _registered: registered })
 }
 
-fn bind(path: &Path, overwrite: bool) -> Result<Listener, ListenError> {
+fn bind(path: &Path) -> Result<Listener, ListenError> {
     let bound = path.to_fs_name::<GenericFilePath>().and_then(|name| {
-        let options = ListenerOptions::new().name(name).mode(0o600).try_overwrite(overwrite);
-        options.create_tokio()
+        // The name is removed by `Address`, which looks first whose it is.
+        ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio()
     });
     bound.map_err(|source| match source.kind() {
-        // Somebody was faster.
+        // A program that does not take the lock was faster.
         ErrorKind::AddrInUse => ListenError::Alive { path: path.to_owned() },
         _ => ListenError::Io { path: path.to_owned(), source },
     })
@@ -123,20 +168,29 @@ fn foreign_master(path: &Path, guests: &Guests) -> io::Result<Option<String>> {
     })
 }
 
+/// What there is at the path of a socket.
 #[derive(Debug, PartialEq, Eq)]
 enum Occupant {
-    Nobody,
+    Nothing,
+    /// A socket on which no process listens.
     Dead,
     Alive,
     NotASocket,
+    DanglingLink,
+    LinkToDead,
 }
 
-/// Knocks at `path`. A live driver sees a client that leaves without a word.
+/// Knocks at `path`. A live driver sees a client that hangs up before it says anything.
 fn occupant(path: &Path) -> io::Result<Occupant> {
+    let is_link = match fs::symlink_metadata(path) {
+        Ok(found) => found.is_symlink(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupant::Nothing),
+        Err(error) => return Err(error),
+    };
     match fs::metadata(path) {
         Ok(found) if found.file_type().is_socket() => {}
         Ok(_) => return Ok(Occupant::NotASocket),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupant::Nobody),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupant::DanglingLink),
         Err(error) => return Err(error),
     }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -144,8 +198,9 @@ fn occupant(path: &Path) -> io::Result<Occupant> {
     match connect(&knock, &SocketAddrUnix::new(path)?) {
         // A live driver may have so many clients waiting that it takes no further one.
         Ok(()) | Err(Errno::AGAIN) => Ok(Occupant::Alive),
+        Err(Errno::CONNREFUSED) if is_link => Ok(Occupant::LinkToDead),
         Err(Errno::CONNREFUSED) => Ok(Occupant::Dead),
-        Err(Errno::NOENT) => Ok(Occupant::Nobody),
+        Err(Errno::NOENT) => Ok(Occupant::Nothing),
         Err(error) => Err(error.into()),
     }
 }
@@ -156,7 +211,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixListener;
 
-    fn listen_there(path: &Path) -> Result<Listener, ListenError> {
+    fn listen_there(path: &Path) -> Result<Address, ListenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async { listen(path, &Guests::of(&[])) })
     }
@@ -202,6 +257,57 @@ mod tests {
         drop(living);
         assert_eq!(occupant(&path).unwrap(), Occupant::Dead);
         listen_there(&path).unwrap();
+    }
+
+    #[test]
+    fn the_first_to_end_leaves_the_socket_of_another_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("driver.sock");
+        let first = listen_there(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let second = listen_there(&path).unwrap();
+        drop(first);
+        assert!(path.exists());
+        drop(second);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn of_many_that_start_on_the_socket_of_a_dead_driver_one_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("driver.sock");
+        for _ in 0..20 {
+            drop(UnixListener::bind(&path).unwrap());
+            let barrier = std::sync::Barrier::new(4);
+            let started: Vec<_> = std::thread::scope(|scope| {
+                let start = || {
+                    barrier.wait();
+                    listen_there(&path)
+                };
+                let starts: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+                starts.into_iter().map(|start| start.join().unwrap()).collect()
+            });
+            let (listening, refused): (Vec<_>, Vec<_>) = started.into_iter().partition(Result::is_ok);
+            assert_eq!(listening.len(), 1, "{refused:?}");
+            assert!(refused.iter().all(|refused| matches!(refused, Err(ListenError::Alive { .. }))), "{refused:?}");
+            assert_eq!(occupant(&path).unwrap(), Occupant::Alive, "the name is that of the live one");
+            drop(listening);
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed_to_the_living_and_left_alone_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("driver.sock"), folder.path().join("link"));
+        std::os::unix::fs::symlink("driver.sock", &link).unwrap();
+        let error = listen_there(&link).unwrap_err().to_string();
+        assert!(error.contains("leads to no file") && error.contains("remove it"), "{error}");
+        let living = UnixListener::bind(&path).unwrap();
+        assert!(matches!(listen_there(&link), Err(ListenError::Alive { .. })));
+        drop(living);
+        assert!(matches!(listen_there(&link), Err(ListenError::LinkToDead { .. })));
+        assert!(link.is_symlink() && path.exists());
     }
 
     #[test]

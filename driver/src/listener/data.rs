@@ -1,22 +1,30 @@
 //! The data path of a session: a thread of its own, with nothing of the runtime in it.
+//!
+//! The thread obtains all that depends on the depth (the ring's memory, its tables) before the stack is accepted. So
+//! a want of memory or descriptors is a refusal for one client, and the accept loop never waits for it.
 
+use std::collections::TryReserveError;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use shared::exec::{
     Clock, Halted, IdleMode, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run,
 };
+use shared::limits::{Ballast, remedy};
 use shared::report::ProcessReport;
-use shared::ring::shm::{SharedMemory, ShmConsumer};
-use shared::ring::socket::SocketConsumer;
+use shared::ring::shm::{MemoryError, SharedMemory, ShmConsumer};
+use shared::ring::socket::{ConsumerSide, SocketConsumer};
 use shared::ring::{ConsumerPort, Depth};
+use shared::wire::TransportKind;
 use tokio::sync::oneshot;
 
 use crate::backend::Output;
 use crate::hardware::Config;
-use crate::session::{Dma, Served, Setup, serve};
+use crate::session::{Dma, Served, Setup, Tables, serve};
 
 /// What a session needs to know, in a form that crosses threads.
 pub(super) struct Plan {
@@ -24,22 +32,32 @@ pub(super) struct Plan {
     pub(super) depth: Depth,
     /// Slots that the stack waits for once its ring was full.
     pub(super) wake_point: u32,
-    /// Where the ring lies; `None` if it travels over the socket.
-    pub(super) memory: Option<SharedMemory>,
+    pub(super) transport: TransportKind,
     pub(super) hardware: Config,
     pub(super) dma: Dma,
     pub(super) verify: bool,
     pub(super) idle: IdleMode,
-    pub(super) output: Output,
     pub(super) stop: StopHandle,
+    /// Set by the session once it takes no more frames: its place is about to be free.
+    pub(super) closing: Arc<AtomicBool>,
+}
+
+/// The system does not give what a session needs. The reason and the remedy are for the stack's user.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoResources {
+    #[error("{0}, or try --transport socket")]
+    Ring(#[source] MemoryError),
+    #[error("no memory for a session of the driver ({0}); lower --depth or the driver's --hw-queue")]
+    Tables(#[from] TryReserveError),
+    #[error("no thread for a session of the driver ({0}); {remedy}", remedy = remedy(.0, "end other programs and try again"))]
+    Thread(#[source] io::Error),
+    #[error("no descriptor for a session of the driver ({0}); {remedy}", remedy = remedy(.0, "end other programs and try again"))]
+    Descriptor(#[source] io::Error),
 }
 
 /// The driver itself failed in the middle of a session.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The thread did not start.
-    #[error("no thread for a session ({0}); end other programs and start the driver again")]
-    Thread(#[source] io::Error),
     /// The socket is not what it should be.
     #[error("the connection cannot carry a session: {0}")]
     Socket(#[source] io::Error),
@@ -51,28 +69,101 @@ pub enum SessionError {
     Vanished,
 }
 
-/// Serves a session on `stream`, which is past the greeting, and waits for its end.
-///
-/// # Errors
-/// [`SessionError`], after which the driver cannot go on.
-pub(super) async fn session(stream: OwnedFd, plan: Plan) -> Result<Served<Output>, SessionError> {
-    let (tell, told) = oneshot::channel();
-    let work = move || {
-        // Nobody listens any more if the driver is about to exit.
-        let _ = tell.send(work(stream, plan));
-    };
-    thread::Builder::new().name("session".to_owned()).spawn(work).map_err(SessionError::Thread)?;
-    told.await.map_err(|_| SessionError::Vanished)?
+/// The thread of a session that has all it needs, and waits for the connection.
+pub(super) struct Prepared {
+    /// The ring's memory, to be handed over to the stack; nothing if frames travel over the socket.
+    pub(super) memory: Option<OwnedFd>,
+    begin: oneshot::Sender<(OwnedFd, Output)>,
+    served: oneshot::Receiver<Result<Served<Output>, SessionError>>,
 }
 
-fn work(stream: OwnedFd, mut plan: Plan) -> Result<Served<Output>, SessionError> {
-    match plan.memory.take() {
-        Some(memory) => serve_on(ShmConsumer::new(stream, memory).map_err(SessionError::Socket)?, plan),
-        None => serve_on(SocketConsumer::new(stream, plan.depth, plan.wake_point).map_err(SessionError::Socket)?, plan),
+impl Prepared {
+    /// Starts the thread of a session, and waits until it has all that the session needs.
+    pub(super) async fn new(plan: Plan) -> Result<Self, NoResources> {
+        let (send_ready, ready) = oneshot::channel();
+        let (begin, begun) = oneshot::channel();
+        let (send_served, served) = oneshot::channel();
+        let work = move || {
+            let resources = match Resources::obtain(&plan) {
+                Ok((resources, memory)) => {
+                    // If the accept loop has ended, so has the sender of `begun`.
+                    let _ = send_ready.send(Ok(memory));
+                    resources
+                }
+                Err(missing) => return drop(send_ready.send(Err(missing))),
+            };
+            if let Ok((stream, output)) = begun.blocking_recv() {
+                // The receiver is gone only if the driver is about to exit.
+                let _ = send_served.send(resources.serve(plan, stream, output));
+            }
+        };
+        thread::Builder::new().name("session".to_owned()).spawn(work).map_err(NoResources::Thread)?;
+        let vanished = |_| NoResources::Thread(io::Error::other("it ended without a result"));
+        let memory = ready.await.map_err(vanished)??;
+        Ok(Self { memory, begin, served })
+    }
+
+    /// Serves the stack on `stream`, which is past the greeting, and waits for the end of the session.
+    ///
+    /// # Errors
+    /// [`SessionError`], after which the driver cannot go on.
+    pub(super) async fn serve(self, stream: OwnedFd, output: Output) -> Result<Served<Output>, SessionError> {
+        self.begin.send((stream, output)).map_err(|_| SessionError::Vanished)?;
+        self.served.await.map_err(|_| SessionError::Vanished)?
     }
 }
 
-fn serve_on(port: impl ConsumerPort + Source + 'static, plan: Plan) -> Result<Served<Output>, SessionError> {
+/// All of a session whose size depends on the depth.
+struct Resources {
+    ring: Ring,
+    tables: Tables,
+    /// Memory for what is small and grows, and for buffers of the connection. It is given back when the session
+    /// begins, so that those find it.
+    ballast: Ballast,
+}
+
+enum Ring {
+    Shm(SharedMemory),
+    Socket(ConsumerSide),
+}
+
+impl Resources {
+    /// Returns the descriptor of the ring's memory too, if it has any.
+    fn obtain(plan: &Plan) -> Result<(Self, Option<OwnedFd>), NoResources> {
+        let (ring, memory) = match plan.transport {
+            TransportKind::Shm => {
+                let (ring, memory) = SharedMemory::create(plan.depth, plan.generation).map_err(NoResources::Ring)?;
+                (Ring::Shm(ring), Some(memory))
+            }
+            TransportKind::Socket => (Ring::Socket(ConsumerSide::new(plan.depth, plan.wake_point)?), None),
+        };
+        let tables = Tables::obtain(&plan.hardware, plan.depth, plan.dma)?;
+        // Completions that the socket does not take at once are queued, at most one for each slot.
+        let queued = plan.depth.as_usize() * SocketConsumer::MOST_QUEUED_PER_SLOT;
+        Ok((Self { ring, tables, ballast: Ballast::new(queued)? }, memory))
+    }
+
+    fn serve(self, plan: Plan, stream: OwnedFd, output: Output) -> Result<Served<Output>, SessionError> {
+        drop(self.ballast);
+        match self.ring {
+            Ring::Shm(memory) => {
+                let port = ShmConsumer::new(stream, memory).map_err(SessionError::Socket)?;
+                serve_on(port, plan, self.tables, output)
+            }
+            Ring::Socket(side) => {
+                let port = SocketConsumer::new(stream, side).map_err(SessionError::Socket)?;
+                serve_on(port, plan, self.tables, output)
+            }
+        }
+    }
+}
+
+fn serve_on(
+    port: impl ConsumerPort + Source + 'static,
+    plan: Plan,
+    tables: Tables,
+    output: Output,
+) -> Result<Served<Output>, SessionError> {
     let port = Rc::new(port);
     let interrupt = Rc::new(Interrupt::by(plan.stop));
     let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), plan.idle);
@@ -87,11 +178,12 @@ fn serve_on(port: impl ConsumerPort + Source + 'static, plan: Plan) -> Result<Se
         generation: plan.generation,
         depth: plan.depth,
         hardware: plan.hardware,
-        dma: plan.dma,
         verify: plan.verify,
-        backend: plan.output,
+        backend: output,
         interrupt,
         usage: Box::new(usage),
+        closing: Box::new(move || plan.closing.store(true, Ordering::Release)),
+        tables,
     };
     let clock = Clock::starting_at(monotonic_now());
     let inner = clock.clone();

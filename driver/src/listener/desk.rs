@@ -1,95 +1,108 @@
-//! The reception: who comes in, who is served, and when it closes.
+//! The accept loop: which client is greeted, which is served, and when the driver ends.
 
-use std::fmt::Display;
+use std::collections::VecDeque;
 use std::future::pending;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::fcntl_dupfd_cloexec;
 use shared::exec::{StopHandle, monotonic_now};
 use shared::exit::{Status, complain, say};
-use shared::leftovers::{Leftover, Registered, register};
-use shared::limits::remedy;
 use shared::peers::Guests;
 use shared::report::JsonTarget;
 use shared::ring::Depth;
-use shared::ring::shm::{SharedMemory, hand_over};
+use shared::ring::shm::hand_over;
 use shared::signals::Signals;
 use shared::units::LinkRate;
 use shared::wire::stream::{StreamError, write_control};
-use shared::wire::{Accept, Control, Hello, RefuseCode, RingInfo, TransportKind};
+use shared::wire::{Accept, Control, Hello, RefuseCode, RingInfo};
 use tokio::io::Interest;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::RunError;
-use super::address::{ListenError, listen};
-use super::data::{Plan, SessionError, session};
-use super::greeting::{PATIENCE, Visit, grant, greet, turn_away};
+use super::address::{Address, listen};
+use super::data::{NoResources, Plan, Prepared, SessionError};
+use super::greeting::{ANSWER, Visit, grant};
 use super::log::Log;
+use super::visits::Visits;
 use crate::backend::{Capture, Output};
 use crate::hardware::Config;
 use crate::session::{Ended, Served};
 use crate::settings::Settings;
 
-/// Clients that may be greeted or refused at once; the next ones wait in the system's queue.
-const MOST_VISITS: usize = 64;
+/// Pause after a connection could not be accepted, most likely for want of descriptors.
+const BREATHER: Duration = Duration::from_millis(10);
 
-/// What to do after a connection could not be accepted, most likely for want of descriptors.
-const BREATHER: Duration = Duration::from_millis(100);
+/// Stacks that wait for the end of a session that is closing. Of those that come together, one gets its place.
+const MOST_WAITING: usize = 16;
 
 pub(super) struct Desk<'a> {
     settings: &'a Settings,
     hardware: Config,
-    listener: Listener,
-    /// The socket's file, which goes with the listener, or when the driver ends at once.
-    _registered: Registered,
+    address: Address,
     signals: Signals,
     /// Clients that are being greeted or refused.
-    visits: JoinSet<Visit>,
+    visits: Visits,
+    /// Stacks whose greeting came while the session before them was closing, oldest first.
+    waiting: VecDeque<(Stream, Hello)>,
     running: Option<Running>,
     /// Where sent frames go; with the session while there is one.
     output: Option<Output>,
     guests: Guests,
     generation: u64,
-    log: Log,
+    /// No connection is accepted before.
+    accept_after: Instant,
     stopping: bool,
 }
 
-/// What a stack that is served gets.
-struct Granted {
-    ring: RingInfo,
-    depth: Depth,
-    wake_point: u32,
-    /// The ring's memory, and the descriptor to hand over.
-    memory: Option<(SharedMemory, OwnedFd)>,
-    /// What ends its session.
-    stop: StopHandle,
-    output: Output,
-}
-
+/// A session, from the grant to its end.
 struct Running {
     stop: StopHandle,
-    done: JoinHandle<Result<Served<Output>, SessionError>>,
+    /// Set once the session takes no more frames.
+    closing: Arc<AtomicBool>,
+    /// The session's connection, to see whether the stack has hung up before the session does.
+    connection: OwnedFd,
+    done: JoinHandle<Result<Conversation, SessionError>>,
+}
+
+impl Running {
+    /// Whether the session is at its end, though its place is not free yet.
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire) || has_hung_up(&self.connection)
+    }
+}
+
+/// What became of a stack that was granted a session.
+enum Conversation {
+    Served(Box<Served<Output>>),
+    /// There is not enough of something. The client is still to be refused.
+    NotBegun(Stream, NoResources, Output),
 }
 
 enum Event {
     Signal,
     Came(Stream),
+    /// A connection could not be accepted.
+    NotAccepted(std::io::Error),
     Visited(Visit),
-    Served(Box<Served<Output>>),
+    Over(Conversation),
+    /// It is time to replace the report on disk.
+    SaveDue,
 }
 
 impl<'a> Desk<'a> {
     /// Listens, and says so.
     pub(super) fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
-        // Before anybody can know that there is something to interrupt.
+        // First of all: once the driver says that it is ready, a signal must find a receiver.
         let signals = Signals::of(settings.lifetime).map_err(RunError::System)?;
         let guests = Guests::of(&settings.meeting.allow_uid);
-        let socket = &settings.meeting.socket;
-        let (listener, registered) =
-            register(|| Ok::<_, ListenError>((listen(socket, &guests)?, Leftover::File(socket.clone()))))?;
+        let address = listen(&settings.meeting.socket, &guests)?;
         // Behind the socket, so that no capture of a live driver is replaced by mistake.
         let output = match &settings.capture.pcap {
             Some(path) => Output::Capture(Box::new(Capture::create(path, clock_base())?)),
@@ -99,51 +112,64 @@ impl<'a> Desk<'a> {
         Ok(Self {
             settings,
             hardware,
-            listener,
-            _registered: registered,
+            address,
             signals,
-            visits: JoinSet::new(),
+            visits: Visits::new(),
+            waiting: VecDeque::new(),
             running: None,
             output: Some(output),
             guests,
             generation: 0,
-            log: Log::default(),
+            accept_after: Instant::now(),
             stopping: false,
         })
     }
 
-    /// Works until it is time to close. Returns how it went, and what is left of all sessions.
-    pub(super) async fn work(mut self) -> Result<(Status, Log), RunError> {
-        let status = loop {
-            match self.next_event().await? {
-                Event::Came(stream) => drop(self.visits.spawn(greet(stream, self.guests.clone()))),
-                Event::Visited(Visit::Wants(stream, hello)) => self.decide(stream, &hello),
-                Event::Visited(Visit::Over { code, why }) => {
-                    self.log.turned_away(code);
-                    note(why);
+    /// Serves until it is time to end, and files in `log` what there is to report. Returns how it went.
+    pub(super) async fn work(mut self, log: &mut Log) -> Result<Status, RunError> {
+        loop {
+            match self.next_event(log).await? {
+                Event::Came(stream) => self.visits.greet(stream, self.guests.clone()),
+                Event::NotAccepted(error) => {
+                    log.note(format_args!("a connection could not be accepted ({error}); trying again"));
+                    // A silent client holds a descriptor that another one can use.
+                    self.visits.close_one();
+                    self.accept_after = Instant::now() + BREATHER;
                 }
+                Event::Visited(Visit::Wants(stream, hello)) => self.decide(stream, hello, log),
+                Event::Visited(Visit::Over { code, why }) => log.turned_away(code, why),
                 Event::Signal => {
                     self.stopping = true;
                     match &self.running {
                         Some(running) => running.stop.stop(),
-                        None => break Status::Interrupted,
+                        None => return Ok(Status::Interrupted),
                     }
+                    self.decide_waiting(log);
                 }
-                Event::Served(served) => {
-                    let ended = self.file(*served);
+                Event::Over(Conversation::NotBegun(stream, missing, output)) => {
+                    self.output = Some(output);
+                    self.visits.turn_away(stream, RefuseCode::NoResources, missing.to_string());
                     if self.stopping {
-                        break Status::Interrupted;
+                        return Ok(Status::Interrupted);
+                    }
+                    self.decide_waiting(log);
+                }
+                Event::Over(Conversation::Served(served)) => {
+                    let ended = self.file(*served, log);
+                    if self.stopping {
+                        return Ok(Status::Interrupted);
                     }
                     if self.settings.once {
-                        break if ended.peer_failed() { Status::PeerFailed } else { Status::Fine };
+                        return Ok(if ended.peer_failed() { Status::PeerFailed } else { Status::Fine });
                     }
+                    self.decide_waiting(log);
                 }
+                Event::SaveDue => log.save(self.settings),
             }
-        };
-        Ok((self.log.judge(status), self.log))
+        }
     }
 
-    async fn next_event(&mut self) -> Result<Event, RunError> {
+    async fn next_event(&mut self, log: &mut Log) -> Result<Event, RunError> {
         let done = async {
             match &mut self.running {
                 Some(running) => (&mut running.done).await.unwrap_or(Err(SessionError::Vanished)),
@@ -153,57 +179,71 @@ impl<'a> Desk<'a> {
         Ok(tokio::select! {
             biased;
             () = self.signals.next() => Event::Signal,
-            served = done => {
+            over = done => {
                 self.running = None;
-                Event::Served(Box::new(served?))
+                Event::Over(over?)
             }
-            Some(visit) = self.visits.join_next() => {
-                Event::Visited(visit.unwrap_or_else(|error| Visit::over("FAULT", error)))
-            }
-            stream = accept(&self.listener), if self.visits.len() < MOST_VISITS => Event::Came(stream),
+            () = log.save_due() => Event::SaveDue,
+            Some(visit) = self.visits.next() => Event::Visited(visit),
+            accepted = accept(&self.address.listener, self.accept_after) => accepted,
         })
     }
 
-    /// Serves a stack, or says why not.
-    fn decide(&mut self, stream: Stream, hello: &Hello) {
-        match self.weigh(hello) {
-            Ok(granted) => self.begin(stream, granted),
-            Err((code, reason)) => drop(self.visits.spawn(turn_away(stream, code, reason))),
+    /// Decides again about those that came too early.
+    fn decide_waiting(&mut self, log: &mut Log) {
+        for (stream, hello) in std::mem::take(&mut self.waiting) {
+            self.decide(stream, hello, log);
         }
     }
 
-    /// What a stack gets, and what everybody else is told.
-    fn weigh(&mut self, hello: &Hello) -> Result<Granted, (RefuseCode, String)> {
-        if self.stopping {
+    /// Serves a stack, lets it wait for the end of a session that is closing, or sends it the reason why not.
+    fn decide(&mut self, stream: Stream, hello: Hello, log: &mut Log) {
+        let closing = self.running.as_ref().is_some_and(Running::is_closing);
+        let Stream::UdSocket(socket) = &stream;
+        if has_hung_up(socket) {
+            return log.turned_away("HUNG_UP", "a client hung up before it was served");
+        }
+        if closing && !self.stopping && !self.settings.once && self.waiting.len() < MOST_WAITING {
+            return self.waiting.push_back((stream, hello));
+        }
+        let (ring, depth) = match self.admit(&hello, closing) {
+            Ok(granted) => granted,
+            Err((code, reason)) => return self.visits.turn_away(stream, code, reason),
+        };
+        if let Err((stream, missing)) = self.begin(stream, &hello, ring, depth) {
+            self.visits.turn_away(stream, RefuseCode::NoResources, missing.to_string());
+        }
+    }
+
+    /// Returns the ring that a stack gets, and the depth in force, or the reason why it gets none.
+    fn admit(&self, hello: &Hello, closing: bool) -> Result<(RingInfo, Depth), (RefuseCode, String)> {
+        if self.stopping || closing && self.settings.once {
             return Err((RefuseCode::ShuttingDown, "the driver is about to exit; start it again".to_owned()));
         }
         let granted = grant(&hello.rings, self.settings.common.depth);
-        let (ring, depth) = granted.map_err(|reason| (RefuseCode::InvalidRing, reason))?;
-        // A stack that waits for more slots than there are refuses itself, once it knows the depth in force.
-        let wake_point = hello.wake.slots(depth).unwrap_or(depth.get());
-        if self.output.is_none() {
+        let granted = granted.map_err(|reason| (RefuseCode::InvalidRing, reason))?;
+        if self.running.is_some() {
             let reason = "another stack is being served; wait for its end, or start another driver";
             return Err((RefuseCode::Busy, reason.to_owned()));
         }
-        let memory = match hello.transport {
-            TransportKind::Socket => None,
-            TransportKind::Shm => {
-                let made = SharedMemory::create(depth, self.generation + 1);
-                Some(made.map_err(|error| (RefuseCode::NoResources, format!("{error}, or try --transport socket")))?)
-            }
-        };
-        let stop = StopHandle::new().map_err(|error| {
-            let remedy = remedy(&error, "end other programs and try again");
-            (RefuseCode::NoResources, format!("no descriptor for a session ({error}); {remedy}"))
-        })?;
-        // Nobody else takes it meanwhile.
-        let output = self.output.take().unwrap_or(Output::Model);
-        Ok(Granted { ring, depth, wake_point, memory, stop, output })
+        Ok(granted)
     }
 
-    fn begin(&mut self, stream: Stream, granted: Granted) {
-        let Granted { ring, depth, wake_point, memory, stop, output } = granted;
-        let (memory, descriptor) = memory.unzip();
+    /// Starts a session. Hands the connection back if there is no descriptor for it.
+    fn begin(
+        &mut self,
+        stream: Stream,
+        hello: &Hello,
+        ring: RingInfo,
+        depth: Depth,
+    ) -> Result<(), (Stream, NoResources)> {
+        let Stream::UdSocket(socket) = &stream;
+        let descriptors = StopHandle::new()
+            .and_then(|stop| Ok((stop, fcntl_dupfd_cloexec(socket, 0).map_err(std::io::Error::from)?)));
+        let (stop, connection) = match descriptors {
+            Ok(descriptors) => descriptors,
+            Err(error) => return Err((stream, NoResources::Descriptor(error))),
+        };
         self.generation += 1;
         let accept = Accept {
             generation: self.generation,
@@ -214,70 +254,75 @@ impl<'a> Desk<'a> {
             },
             settings: serde_json::to_string(self.settings).unwrap_or_default(),
         };
+        let closing = Arc::new(AtomicBool::new(false));
         let plan = Plan {
             generation: self.generation,
             depth,
-            wake_point,
-            memory,
+            // A stack that waits for more slots than there are refuses itself, once it knows the depth in force.
+            wake_point: hello.wake.slots(depth).unwrap_or(depth.get()),
+            transport: hello.transport,
             hardware: self.hardware.clone(),
             dma: self.settings.driver.dma,
             verify: self.settings.driver.verify,
             idle: self.settings.waiting.idle,
-            output,
             stop: stop.clone(),
+            closing: Arc::clone(&closing),
         };
-        self.running = Some(Running { stop, done: tokio::spawn(converse(stream, accept, descriptor, plan)) });
+        // There is an output whenever no session runs.
+        let output = self.output.take().unwrap_or(Output::Model);
+        let done = tokio::spawn(converse(stream, accept, plan, output));
+        self.running = Some(Running { stop, closing, connection, done });
+        Ok(())
     }
 
     /// Keeps what a session left behind. Returns how it ended.
-    fn file(&mut self, served: Served<Output>) -> Ended {
+    fn file(&mut self, served: Served<Output>, log: &mut Log) -> Ended {
         let Served { report, ended, backend } = served;
-        let bad = report.bad_length + report.bad_header + report.bad_checksum;
-        note(format_args!(
-            "session {}: {ended}; {} frames received, {} sent, {bad} bad, {} discarded",
-            report.generation, report.received, report.sent, report.discarded
-        ));
-        for warning in &report.warnings {
-            note(format_args!("warning: {warning}"));
-        }
         self.output = Some(backend);
-        self.log.file(report, &ended);
+        log.file(report, &ended);
         ended
     }
 }
 
-async fn accept(listener: &Listener) -> Stream {
-    loop {
-        match listener.accept().await {
-            Ok(stream) => return stream,
-            Err(error) => {
-                note(format_args!("a connection could not be accepted ({error}); trying again"));
-                sleep(BREATHER).await;
-            }
-        }
+async fn accept(listener: &Listener, after: Instant) -> Event {
+    sleep_until(after).await;
+    match listener.accept().await {
+        Ok(stream) => Event::Came(stream),
+        Err(error) => Event::NotAccepted(error),
     }
 }
 
-/// Welcomes a stack and serves it.
+/// Whether the other side of a connection has closed it.
+fn has_hung_up(connection: &impl std::os::fd::AsFd) -> bool {
+    let mut gone = [PollFd::new(connection, PollFlags::RDHUP)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut gone, Some(&at_once)) == Ok(1)
+}
+
+/// Obtains what a session needs, welcomes the stack and serves it.
 async fn converse(
     mut stream: Stream,
     accept: Accept,
-    descriptor: Option<OwnedFd>,
     plan: Plan,
-) -> Result<Served<Output>, SessionError> {
+    output: Output,
+) -> Result<Conversation, SessionError> {
+    let mut prepared = match Prepared::new(plan).await {
+        Ok(prepared) => prepared,
+        Err(missing) => return Ok(Conversation::NotBegun(stream, missing, output)),
+    };
     let welcome = async {
         write_control(&mut stream, &Control::Accept(Box::new(accept))).await?;
         let Stream::UdSocket(socket) = &stream;
-        if let Some(memory) = descriptor {
+        if let Some(memory) = prepared.memory.take() {
             socket.inner().async_io(Interest::WRITABLE, || hand_over(socket, &memory)).await?;
         }
         Ok::<(), StreamError>(())
     };
-    // A stack that does not hear it any more is found to be gone by the session.
-    let _ = timeout(PATIENCE, welcome).await;
+    // If the stack is gone by now, the session finds that out, and ends for that reason.
+    let _ = timeout(ANSWER, welcome).await;
     let Stream::UdSocket(stream) = stream;
     let stream = OwnedFd::try_from(stream).map_err(SessionError::Socket)?;
-    session(stream, plan).await
+    Ok(Conversation::Served(Box::new(prepared.serve(stream, output).await?)))
 }
 
 /// What the wall clock shows at the origin of the monotonic one.
@@ -290,13 +335,9 @@ fn clock_base() -> Duration {
 /// everything else for people goes.
 fn say_ready(settings: &Settings) {
     let socket = settings.meeting.socket.display();
-    if settings.output.json == Some(JsonTarget::Stdout) {
-        return note(format_args!("ready on {socket}"));
+    let line = format_args!("driver: ready on {socket}");
+    match settings.output.json {
+        Some(JsonTarget::Stdout) => complain(line),
+        _ => say(None, line),
     }
-    say(None, format_args!("driver: ready on {socket}"));
-}
-
-/// A line for people, some of it in a client's words. A closed terminal is no reason to die.
-fn note(line: impl Display) {
-    complain(format_args!("driver: {line}"));
 }

@@ -1,6 +1,8 @@
-//! The greeting: who is there, what does he want, and can it be had.
+//! The greeting: what does a client want, and can it have it.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
@@ -12,8 +14,11 @@ use shared::wire::{Control, Direction, Hello, Refuse, RefuseCode, RingInfo, VERS
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-/// How long a client may take to say what it wants, and to hear why it cannot have it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a client may take from connecting until all of its greeting has arrived.
+const GREETING: Duration = Duration::from_secs(2);
+
+/// How long a client may take to read the driver's answer to its greeting.
+pub(super) const ANSWER: Duration = Duration::from_secs(1);
 
 /// More rings than any stack needs.
 const MOST_RINGS: usize = 64;
@@ -48,26 +53,32 @@ impl Visit {
     }
 }
 
-/// Hears a client out, and turns it away if it does not speak this protocol.
-pub(super) async fn greet(stream: Stream, guests: Guests) -> Visit {
-    match timeout(PATIENCE, hear(stream, guests)).await {
+/// Reads what a client wants, and turns it away if it does not speak this protocol. Sets `spoke` once its preamble is
+/// there.
+pub(super) async fn greet(stream: Stream, guests: Guests, spoke: Arc<AtomicBool>) -> Visit {
+    match timeout(GREETING, read_greeting(stream, guests, spoke)).await {
         Ok(visit) => visit,
-        Err(_) => Visit::over("SAID_NOTHING", format_args!("a client said nothing for {} s", PATIENCE.as_secs())),
+        Err(_) => {
+            let why = format!("a client did not complete its greeting within {} s", GREETING.as_secs());
+            Visit::over("SAID_NOTHING", why)
+        }
     }
 }
 
-async fn hear(mut stream: Stream, guests: Guests) -> Visit {
+async fn read_greeting(mut stream: Stream, guests: Guests, spoke: Arc<AtomicBool>) -> Visit {
     let Stream::UdSocket(socket) = &stream;
     if let Err(error) = guests.check(socket.as_fd()) {
         return turn_away(stream, RefuseCode::NotAllowed, error.to_string()).await;
     }
-    match read_preamble(&mut stream).await {
+    let version = read_preamble(&mut stream).await;
+    spoke.store(true, Ordering::Relaxed);
+    match version {
         Ok(VERSION) => {}
         Ok(version) => {
             let reason = format!("the driver speaks version {VERSION}, not {version}; start both from the same build");
             return turn_away(stream, RefuseCode::Version, reason).await;
         }
-        // Whoever it is would not understand a refusal.
+        // A peer that speaks another protocol would not understand a refusal.
         Err(error) => return Visit::unheard(&error),
     }
     match read_control(&mut stream).await {
@@ -78,20 +89,20 @@ async fn hear(mut stream: Stream, guests: Guests) -> Visit {
     }
 }
 
-/// Tells a client why it is not served, and hangs up when it has heard it.
+/// Sends a client the reason why it is not served, and hangs up when it has read it.
 pub(super) async fn turn_away(mut stream: Stream, code: RefuseCode, reason: String) -> Visit {
     let refuse = Control::Refuse(Refuse { code, reason: reason.clone() });
-    let told = async {
+    let answered = async {
         write_control(&mut stream, &refuse).await?;
         let Stream::UdSocket(socket) = &stream;
         shutdown(socket.as_fd(), Shutdown::Write).map_err(std::io::Error::from)?;
-        // To hang up on what a client still says could cost it the answer.
+        // The kernel throws the answer away if it is closed over bytes that were not read.
         let mut rest = [0; 4096];
         while stream.read(&mut rest).await? > 0 {}
         Ok::<(), StreamError>(())
     };
-    // A client that does not listen misses the answer, no more.
-    let _ = timeout(PATIENCE, told).await;
+    // A client that does not read the answer only misses it.
+    let _ = timeout(ANSWER, answered).await;
     Visit::over(code.name(), format_args!("a client was refused: {reason}"))
 }
 

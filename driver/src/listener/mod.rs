@@ -1,14 +1,14 @@
 //! The driver's front: it listens, greets, refuses, and serves one session after the other.
 //!
-//! All of it runs on a runtime in the main thread, beside the data path and never inside it: a
-//! client that says nothing keeps nobody waiting, and one that comes while another is served hears
-//! so at once.
+//! All of it runs on a runtime in the main thread, beside the data path and never inside it: a client that says
+//! nothing keeps no other client waiting, and one that comes while another is served is refused at once.
 
 mod address;
 mod data;
 mod desk;
 mod greeting;
 mod log;
+mod visits;
 
 pub use address::ListenError;
 pub use data::SessionError;
@@ -21,6 +21,7 @@ use shared::report::{JsonError, JsonTarget};
 use crate::backend::CaptureError;
 use crate::settings::{Settings, SettingsError};
 use desk::Desk;
+use log::Log;
 
 /// Why a driver cannot do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub enum RunError {
     #[error(transparent)]
     Session(#[from] SessionError),
     /// The system has no signals, timers or descriptors left.
-    #[error("the system gives the driver what it needs no more ({0}); end other programs and start it again")]
+    #[error("out of system resources ({0}); end other programs and start the driver again")]
     System(#[source] io::Error),
 }
 
@@ -65,12 +66,15 @@ impl RunError {
 /// [`RunError`], for a person to read.
 pub fn run(settings: &Settings) -> Result<Status, RunError> {
     let hardware = settings.hardware()?;
-    // Whoever waits for a report wants to know at once that there will be none.
+    // Before anything else: a report that cannot be written is known at the start, not at the end.
     let json = settings.output.json.as_ref().map(JsonTarget::open).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
-    let (status, log) = runtime.block_on(async { Desk::open(settings, hardware)?.work().await })?;
-    if let Some(json) = json {
-        json.write(&log.into_file(settings))?;
-    }
-    Ok(status)
+    let mut log = Log::new(json);
+    let desk = runtime.block_on(async { Desk::open(settings, hardware) })?;
+    let worked = runtime.block_on(desk.work(&mut log));
+    // Whatever ended it, what the sessions before left behind is written.
+    let written = log.close(settings);
+    let status = worked?;
+    written?;
+    Ok(log.judge(status))
 }

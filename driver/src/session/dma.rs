@@ -1,10 +1,13 @@
 //! Where frames lie while the hardware holds them.
 
+use std::collections::TryReserveError;
+
+use shared::limits::zeroed;
 use shared::ring::MAX_FRAME;
 
 /// Private copies of the frames in the hardware, oldest first; or none, if the bytes stay where
 /// they are.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Frames {
     /// `MAX_FRAME` bytes a place. Zeroed memory is committed by the page when it is first written,
     /// so a deep queue that stays shallow costs little.
@@ -16,8 +19,11 @@ pub(super) struct Frames {
 
 impl Frames {
     /// Room for `places` frames; for none, nothing is copied.
-    pub(super) fn new(places: usize) -> Self {
-        Self { bytes: vec![0; places * MAX_FRAME], places, newest: 0, oldest: 0 }
+    ///
+    /// # Errors
+    /// If there is no memory for them.
+    pub(super) fn new(places: usize) -> Result<Self, TryReserveError> {
+        Ok(Self { bytes: zeroed(places * MAX_FRAME)?, places, newest: 0, oldest: 0 })
     }
 
     /// Where the next frame goes.
@@ -56,7 +62,7 @@ mod tests {
 
     #[test]
     fn frames_come_out_in_order_and_places_are_used_again() {
-        let mut frames = Frames::new(2);
+        let mut frames = Frames::new(2).unwrap();
         for round in 0..5u8 {
             for frame in [2 * round, 2 * round + 1] {
                 frames.next().unwrap()[..3].fill(frame);
@@ -70,7 +76,7 @@ mod tests {
 
     #[test]
     fn without_places_nothing_is_copied() {
-        let mut frames = Frames::new(0);
+        let mut frames = Frames::new(0).unwrap();
         assert!(frames.next().is_none());
         frames.keep();
         frames.release(1, 100, |bytes| assert_eq!(bytes, b""));

@@ -12,7 +12,7 @@ mod farewell;
 
 pub use ended::Ended;
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -26,7 +26,7 @@ use shared::units::Nanos;
 use shared::wire::{Control, WireError};
 
 use crate::backend::Backend;
-use crate::hardware::{self, Done, Hardware};
+use crate::hardware::{self, Done, Hardware, Places};
 use check::{is_frame_length, verify};
 use dma::Frames;
 use ended::name_of;
@@ -51,8 +51,6 @@ pub struct Setup<B> {
     pub depth: Depth,
     /// The hardware to model.
     pub hardware: hardware::Config,
-    /// What happens to a frame's bytes.
-    pub dma: Dma,
     /// Whether headers and checksums are checked; needs the bytes.
     pub verify: bool,
     /// Where sent frames go.
@@ -62,6 +60,58 @@ pub struct Setup<B> {
     /// What the process has used since the session began. Handed in, because a session reads no
     /// clock of the system.
     pub usage: Box<dyn Fn() -> ProcessReport>,
+    /// Called once, when the session takes no more frames and before its farewell: a stack that hears the farewell
+    /// knows that the place of this session is about to be free.
+    pub closing: Box<dyn Fn()>,
+    /// Obtained for the same hardware and depth. They decide whether bytes are copied.
+    pub tables: Tables,
+}
+
+impl<B> Setup<B> {
+    /// A session on a ring of `depth` slots that checks no frame, and that nothing interrupts.
+    ///
+    /// # Errors
+    /// If there is no memory for its tables.
+    pub fn new(hardware: hardware::Config, depth: Depth, dma: Dma, backend: B) -> Result<Self, TryReserveError> {
+        let tables = Tables::obtain(&hardware, depth, dma)?;
+        Ok(Self {
+            generation: 1,
+            depth,
+            hardware,
+            verify: false,
+            backend,
+            interrupt: Rc::new(Interrupt::never()),
+            usage: Box::new(ProcessReport::default),
+            closing: Box::new(|| {}),
+            tables,
+        })
+    }
+}
+
+/// The parts of a session whose size depends on the depth.
+#[derive(Debug, Default)]
+pub struct Tables {
+    places: Places,
+    frames: Frames,
+    refused: VecDeque<Refused>,
+}
+
+impl Tables {
+    /// For a session on a ring of `depth` slots.
+    ///
+    /// # Errors
+    /// If there is no memory for them.
+    pub fn obtain(hardware: &hardware::Config, depth: Depth, dma: Dma) -> Result<Self, TryReserveError> {
+        // A frame in the hardware also holds a slot, so depth bounds the copies too.
+        let most_held = hardware.queue.get().min(depth.get()) as usize;
+        let copies = match dma {
+            Dma::Copy => most_held,
+            Dma::None => 0,
+        };
+        let mut refused = VecDeque::new();
+        refused.try_reserve_exact(depth.as_usize())?;
+        Ok(Self { places: Places::obtain(most_held)?, frames: Frames::new(copies)?, refused })
+    }
 }
 
 /// A session that is over.
@@ -79,6 +129,7 @@ pub struct Served<B> {
 pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Setup<B>) -> Served<B> {
     let mut session = Session::new(port, clock, setup);
     let ended = session.run().await;
+    (session.setup.closing)();
     session.discard_rest();
     session.setup.backend.flush();
     let report = session.report(&ended);
@@ -110,6 +161,7 @@ struct Session<P, B> {
     report: DriverReport,
 }
 
+#[derive(Debug)]
 struct Refused {
     position: u64,
     status: Status,
@@ -117,19 +169,14 @@ struct Refused {
 }
 
 impl<P: ConsumerPort, B: Backend> Session<P, B> {
-    fn new(port: P, clock: Clock, setup: Setup<B>) -> Self {
+    fn new(port: P, clock: Clock, mut setup: Setup<B>) -> Self {
         let began = clock.now();
-        // A frame in the hardware also holds a slot, so depth bounds the copies too.
-        let held = setup.hardware.queue.get().min(setup.depth.get()) as usize;
-        let places = match setup.dma {
-            Dma::Copy => held,
-            Dma::None => 0,
-        };
+        let Tables { places, frames, refused } = std::mem::take(&mut setup.tables);
         Self {
-            hardware: Hardware::new(&setup.hardware, began),
+            hardware: Hardware::new(&setup.hardware, began, places),
             began,
-            frames: Frames::new(places),
-            refused: VecDeque::new(),
+            frames,
+            refused,
             taken: 0,
             completed: 0,
             due: None,

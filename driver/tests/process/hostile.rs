@@ -146,7 +146,8 @@ fn handshakes_that_stay_half_open_keep_nobody_waiting_and_are_counted() {
     greeted.0.say(&preamble());
     serve_honestly(&driver);
     wait_for(&mut driver, "session 1: finished");
-    let gone = Stack::greet(&driver.socket, TransportKind::Shm, 8);
+    let mut gone = Stack::greet(&driver.socket, TransportKind::Shm, 8);
+    gone.accepted();
     drop(gone);
     wait_for(&mut driver, "session 2: ");
     assert!(silent.0.hear().is_none() && greeted.0.hear().is_none(), "the driver hangs up");

@@ -12,7 +12,7 @@ use netstack::process::Args;
 use netstack::session::{Outcome, Plan, Watch, run_stack};
 use shared::exec::{Clock, Interrupt, Park, Source, Virtual, monotonic_now, run};
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
-use shared::ring::socket::{SocketConsumer, SocketProducer};
+use shared::ring::socket::{ConsumerSide, SocketConsumer, SocketProducer};
 use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
 use shared::units::Nanos;
 
@@ -71,7 +71,7 @@ impl Halves {
         let (left, right) = UnixStream::pair().unwrap();
         let depth = Depth::new(self.depth).unwrap();
         let producer = Rc::new(SocketProducer::new(left.into(), depth).unwrap());
-        let consumer = Rc::new(SocketConsumer::new(right.into(), depth, 1).unwrap());
+        let consumer = Rc::new(SocketConsumer::new(right.into(), ConsumerSide::new(depth, 1).unwrap()).unwrap());
         self.run(&producer, &consumer, watch)
     }
 
@@ -88,16 +88,8 @@ impl Halves {
         // Where time jumps, an app that never waits would send for ever at one and the same moment.
         let stack_cost = if self.in_virtual_time { Nanos::from_micros(2) } else { Nanos::ZERO };
         let plan = Plan { stack_cost, ..plan };
-        let setup = Setup {
-            generation: 1,
-            depth,
-            hardware: settings.hardware(1).unwrap(),
-            dma: settings.dma,
-            verify: settings.verify,
-            backend: Output::Model,
-            interrupt: Rc::new(Interrupt::never()),
-            usage: Box::new(Default::default),
-        };
+        let setup = Setup::new(settings.hardware(1).unwrap(), depth, settings.dma, Output::Model).unwrap();
+        let setup = Setup { verify: settings.verify, ..setup };
         let (clock, jumps) = match self.in_virtual_time {
             true => (Clock::default(), Some(Virtual::default())),
             false => (Clock::starting_at(monotonic_now()), None),

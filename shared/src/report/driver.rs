@@ -25,7 +25,8 @@ pub struct DriverFile {
     /// Clients that got no session, by why.
     #[serde(default)]
     pub turned_away: BTreeMap<String, u64>,
-    /// Lines of the log that were dropped because the reader of standard error took none.
+    /// Lines of the log that were not written, because too many came in a second or the reader of standard error took
+    /// none.
     #[serde(default)]
     pub log_lines_dropped: u64,
 }

@@ -99,20 +99,25 @@ impl JsonTarget {
 }
 
 impl JsonSink {
+    /// Whether a report can be written several times, each in the place of the one before.
+    pub fn can_be_replaced(&self) -> bool {
+        self.file.as_ref().is_some_and(WholeFile::can_be_replaced)
+    }
+
     /// Writes `report`, indented, and a line feed. Standard output, a pipe or a device waits for its reader, until a
     /// signal comes and the reader takes nothing more.
     ///
     /// # Errors
     /// If not all of it could be written. Then a file is as it was before.
-    pub fn write(self, report: &impl Serialize) -> Result<(), JsonError> {
-        let written = match self.file {
+    pub fn write(&self, report: &impl Serialize) -> Result<(), JsonError> {
+        let written = match &self.file {
             None => {
                 let mut bytes = Vec::new();
                 write_to(&mut bytes, report).and_then(|()| whole(Stream::Out, bytes))
             }
             Some(file) => file.write(|out| write_to(out, report)),
         };
-        let target = self.target;
+        let target = self.target.clone();
         written.map_err(|source| match is_unread(&source) {
             true => JsonError::Unread { target, source },
             false => JsonError::Write { target, source },

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use shared::exec::Source;
-use shared::ring::socket::{SocketConsumer, SocketProducer};
+use shared::ring::socket::{ConsumerSide, SocketConsumer, SocketProducer};
 use shared::ring::{Completion, Depth, Descriptor, Frame, MAX_FRAME, ProducerPort, Status};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control, encode_control, encode_frame_header};
@@ -53,7 +53,7 @@ fn producer_on(stream: UnixStream, depth: u32) -> SocketProducer {
 }
 
 fn consumer_on(stream: UnixStream, depth: u32) -> SocketConsumer {
-    SocketConsumer::new(stream.into(), Depth::new(depth).unwrap(), 1).unwrap()
+    SocketConsumer::new(stream.into(), ConsumerSide::new(Depth::new(depth).unwrap(), 1).unwrap()).unwrap()
 }
 
 /// The kernel rounds this up to the least that it allows, some 4 KiB.

@@ -358,7 +358,7 @@ impl Interleaving {
 fn a_consumer_whose_ring_was_full_waits_for_the_wake_point_and_otherwise_for_each_completion() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let producer = producer_on(ours, 8);
-    let consumer = SocketConsumer::new(theirs.into(), Depth::new(8).unwrap(), 3).unwrap();
+    let consumer = SocketConsumer::new(theirs.into(), ConsumerSide::new(Depth::new(8).unwrap(), 3).unwrap()).unwrap();
     let submit_up_to = |from: u64, to: u64| {
         (from..to).for_each(|number| submit(&producer, number));
         settle(&producer);

@@ -123,7 +123,7 @@ impl Failure {
             | Self::Chart(ChartError::Open { .. })
             | Self::Count(CountError::Folder(_))
             | Self::Profile(_) => Status::Usage,
-            Self::Simulate(SimulateError::Halted(Halted::Stalled)) => Status::Failed,
+            Self::Simulate(SimulateError::Halted(Halted::Stalled) | SimulateError::Memory(_)) => Status::Failed,
             Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
             Self::Launch(error) => error.status(),
             Self::Bench(error) | Self::Count(CountError::Run(error)) => error.status(),

@@ -1,5 +1,6 @@
 //! One simulated run.
 
+use std::collections::TryReserveError;
 use std::rc::Rc;
 
 use driver::backend::Output;
@@ -54,6 +55,9 @@ pub enum SimulateError {
     /// The driver's settings make no hardware.
     #[error(transparent)]
     Driver(#[from] SettingsError),
+    /// The tables of a session do not fit.
+    #[error("no memory for a session of the driver ({0}); lower --depth")]
+    Memory(#[from] TryReserveError),
     /// A level or a precision that is none.
     #[error("--level or --precision: {0}")]
     Estimate(#[from] ParameterError),
@@ -141,18 +145,11 @@ impl Scenario {
         Nanos(each.0.saturating_mul(packets))
     }
 
-    fn setup(&self) -> Result<Setup<Output>, SettingsError> {
+    fn setup(&self) -> Result<Setup<Output>, SimulateError> {
         let settings = &self.driver.driver;
-        Ok(Setup {
-            generation: 1,
-            depth: self.depth(),
-            hardware: settings.hardware(self.driver.common.seed)?,
-            dma: settings.dma,
-            verify: settings.verify,
-            backend: Output::Model,
-            interrupt: Rc::new(Interrupt::never()),
-            usage: Box::new(Default::default),
-        })
+        let hardware = settings.hardware(self.driver.common.seed)?;
+        let setup = Setup::new(hardware, self.depth(), settings.dma, Output::Model)?;
+        Ok(Setup { verify: settings.verify, ..setup })
     }
 }
 

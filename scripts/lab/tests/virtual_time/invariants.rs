@@ -13,7 +13,7 @@ use driver::session::{Dma, Setup, serve};
 use netstack::app::{AppSpec, Ended, Horizon, Run, resolve_all, run_app};
 use netstack::flow::{Flow, Flows, Timeline};
 use netstack::stack::{Ethernet, Ip, MacAddr, Neighbours, Policy, RingDevice, Routes, Udp, UdpSocket};
-use shared::exec::{Clock, Interrupt, Park, Signal, Tasks, Virtual, run};
+use shared::exec::{Clock, Park, Signal, Tasks, Virtual, run};
 use shared::ledger::Counters;
 use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
 use shared::ring::{ConsumerPort, Depth, Producer, WakePoint};
@@ -189,16 +189,8 @@ fn setup(system: &System) -> Setup<Output> {
         stall: Some("every=300us,for=100us".parse().unwrap()),
         ..hardware::Config::new(queue, LINK)
     };
-    Setup {
-        generation: 1,
-        depth: system.device.ring().depth(),
-        hardware,
-        dma: Dma::Copy,
-        verify: true,
-        backend: Output::Model,
-        interrupt: Rc::new(Interrupt::never()),
-        usage: Box::new(Default::default),
-    }
+    let setup = Setup::new(hardware, system.device.ring().depth(), Dma::Copy, Output::Model).unwrap();
+    Setup { verify: true, ..setup }
 }
 
 /// Depths below, at and above what the hardware takes.

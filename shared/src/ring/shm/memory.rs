@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate, memfd_create};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, memfd_create,
+};
 use rustix::io::Errno;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
@@ -75,8 +77,7 @@ pub enum MemoryError {
 
 impl SharedMemory {
     /// Makes an empty ring of `depth` slots for session `generation`, and the descriptor to hand
-    /// over. Pages are committed when they are first written, so a deep ring that stays shallow
-    /// costs little.
+    /// over. All of its memory is committed here: a page that is missing later would kill the process that touches it.
     ///
     /// # Errors
     /// If the system has no memory or descriptors left.
@@ -84,7 +85,8 @@ impl SharedMemory {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let system = |error: Errno| MemoryError::NotGiven(error.into());
         let file = memfd_create("pushback-ring", flags).map_err(system)?;
-        ftruncate(&file, total(depth) as u64).map_err(system)?;
+        // Sets the size, and reserves the memory, which `ftruncate` does not.
+        fallocate(&file, FallocateFlags::empty(), 0, total(depth) as u64).map_err(system)?;
         fcntl_add_seals(&file, SEALS).map_err(system)?;
         let memory = Self::map(file.try_clone().map_err(MemoryError::NotGiven)?, depth)?;
         for (at, value) in head(depth, generation) {

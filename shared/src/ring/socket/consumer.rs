@@ -1,12 +1,13 @@
 //! The end that takes and completes frames.
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 
+use crate::limits::zeroed;
 use crate::ring::channel::{Channel, Side};
 use crate::ring::{CloseReason, Completion, ConsumerIndex, ConsumerPort, Depth, Descriptor, MAX_FRAME};
-use crate::wire::{Parsed, WireError, encode_completion};
+use crate::wire::{COMPLETION_LEN, Parsed, WireError, encode_completion};
 
 /// The consumer's end of a socket session.
 pub type SocketConsumer = Channel<ConsumerSide>;
@@ -22,55 +23,67 @@ pub struct ConsumerSide {
     wake_point: u32,
     /// Whether the ring was full, and fewer slots than that have become free since.
     full: bool,
-    /// Frames that were not taken yet.
-    waiting: VecDeque<Place>,
-    /// Places of frames that were. The last one used is the next: it is still in the cache, and a
-    /// deep ring that stays shallow needs no more memory than a shallow one.
-    spare: Vec<Place>,
-}
-
-/// Room for one frame. Its bytes stay where they are while the place goes from list to list.
-#[derive(Debug)]
-struct Place {
-    descriptor: Descriptor,
-    bytes: Box<[u8; MAX_FRAME]>,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { descriptor: Descriptor::default(), bytes: Box::new([0; MAX_FRAME]) }
-    }
+    /// Frames that were not taken yet, and the place of each.
+    waiting: VecDeque<(Descriptor, u32)>,
+    /// Places of frames that were taken. The last one used is the next: it is still in the cache, and a deep ring that
+    /// stays shallow touches no more memory than a shallow one.
+    spare: Vec<u32>,
+    /// Places that were ever used; those behind them are untouched.
+    used: u32,
+    /// `MAX_FRAME` bytes for each place, and a place for each slot.
+    bytes: Vec<u8>,
 }
 
 impl SocketConsumer {
-    /// A consumer on `stream`, which is past the greeting, with a ring of `depth` slots. Once the ring was full, its
-    /// producer has no use for fewer than `wake_point` free slots.
+    /// The most bytes of completions that wait for room in the socket, for each slot: both halves of the outbox may
+    /// have grown to hold a completion of each, and where it ends.
+    pub const MOST_QUEUED_PER_SLOT: usize = 2 * (COMPLETION_LEN + size_of::<u64>());
+
+    /// A consumer on `stream`, which is past the greeting.
     ///
     /// # Errors
     /// If `stream` is no stream socket.
-    pub fn new(stream: OwnedFd, depth: Depth, wake_point: u32) -> io::Result<Self> {
-        let index = ConsumerIndex::new(depth);
-        let side = ConsumerSide { index, depth, wake_point, full: false, waiting: VecDeque::new(), spare: Vec::new() };
+    pub fn new(stream: OwnedFd, side: ConsumerSide) -> io::Result<Self> {
         Self::with_side(stream, side)
     }
 }
 
 impl ConsumerSide {
+    /// A ring of `depth` slots. Once it was full, its producer has no use for fewer than `wake_point` free slots.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn new(depth: Depth, wake_point: u32) -> Result<Self, TryReserveError> {
+        let (mut waiting, mut spare) = (VecDeque::new(), Vec::new());
+        waiting.try_reserve_exact(depth.as_usize())?;
+        spare.try_reserve_exact(depth.as_usize())?;
+        let bytes = zeroed(depth.as_usize() * MAX_FRAME)?;
+        Ok(Self { index: ConsumerIndex::new(depth), depth, wake_point, full: false, waiting, spare, used: 0, bytes })
+    }
+
+    /// A place that holds no frame. There is one whenever the index lets a frame in.
+    fn place(&mut self) -> u32 {
+        self.spare.pop().unwrap_or_else(|| {
+            self.used += 1;
+            self.used - 1
+        })
+    }
+
     /// Slots without a frame, as far as the producer knows.
     fn free(&self) -> u32 {
         self.depth.get() - self.index.waiting() - self.index.held()
     }
 
     fn take<'a>(&mut self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
-        let place = self.waiting.pop_front()?;
+        let (descriptor, place) = self.waiting.pop_front()?;
         self.index.take();
         let copy = into.map_or(&[][..], |buffer| {
-            let len = (place.descriptor.len as usize).min(buffer.len());
+            let len = (descriptor.len as usize).min(buffer.len());
             let copy = &mut buffer[..len];
-            copy.copy_from_slice(&place.bytes[..len]);
+            let start = place as usize * MAX_FRAME;
+            copy.copy_from_slice(&self.bytes[start..start + len]);
             copy
         });
-        let descriptor = place.descriptor;
         self.spare.push(place);
         Some((descriptor, copy))
     }
@@ -81,11 +94,11 @@ impl Side for ConsumerSide {
         let Parsed::Frame(descriptor, frame) = record else { return Err(WireError::Unexpected(record.name()).into()) };
         self.index.arrive()?;
         self.full |= self.free() == 0;
-        let mut place = self.spare.pop().unwrap_or_else(Place::new);
-        place.descriptor = descriptor;
+        let place = self.place();
+        let start = place as usize * MAX_FRAME;
         // The parser lets no frame through that is longer than a slot.
-        place.bytes[..frame.len()].copy_from_slice(frame);
-        self.waiting.push_back(place);
+        self.bytes[start..start + frame.len()].copy_from_slice(frame);
+        self.waiting.push_back((descriptor, place));
         Ok(())
     }
 
