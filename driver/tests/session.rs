@@ -12,7 +12,6 @@ use etherparse::PacketBuilder;
 use proptest::prelude::*;
 use proptest::sample::select;
 use shared::exec::{Clock, Interrupt, Signal, StopHandle, Tasks, Virtual, run};
-use shared::report::ProcessReport;
 use shared::ring::memory::{MemoryProducer, pair};
 use shared::ring::{CloseReason, Completion, Depth, Descriptor, Port, Producer, Status, WakePoint};
 use shared::units::Nanos;

@@ -27,7 +27,7 @@ use netstack::stack::{
     Datagrams, Device, Ethernet, Ip, MacAddr, Neighbours, Packet, Policy, RingDevice, Routes, SendError, Stamp, Udp,
     UdpSocket,
 };
-use shared::exec::{Clock, Halted, Interrupt, Tasks, Virtual, run};
+use shared::exec::{Clock, Halted, Tasks, Virtual, run};
 use shared::ring::{Depth, DepthError, Producer, memory};
 use shared::units::{BitRate, LinkRate, Nanos};
 
@@ -69,7 +69,7 @@ struct Shown {
     took: Nanos,
 }
 
-async fn stack(tasks: Tasks, clock: Clock, depth: Depth) -> Shown {
+async fn stack(tasks: Tasks, clock: Clock, depth: Depth) -> Result<Shown, ExampleError> {
     let (port, driver_port) = memory::pair(depth);
     let (driver_clock, setup) = (clock.clone(), driver_setup(depth)?);
     tasks.spawn(async move { drop(serve(driver_port, driver_clock, setup).await) });
@@ -92,7 +92,7 @@ async fn stack(tasks: Tasks, clock: Clock, depth: Depth) -> Shown {
 
     heartbeat(UdpSocket::new(udp, Rc::clone(&flow), 49_152), Rc::clone(&flow), clock.clone(), 10).await;
     device.drained().await;
-    Shown { flow, frames: frames.get(), took: clock.now() }
+    Ok(Shown { flow, frames: frames.get(), took: clock.now() })
 }
 
 /// Hardware that is five times too slow for the app: a frame takes 5 ms on the link.
@@ -115,7 +115,7 @@ enum ExampleError {
 fn main() -> Result<(), ExampleError> {
     let (clock, depth) = (Clock::default(), Depth::new(2)?);
     let inner = clock.clone();
-    let shown = run(&clock, Virtual::default(), |tasks| stack(tasks, inner, depth))?;
+    let shown = run(&clock, Virtual::default(), |tasks| stack(tasks, inner, depth))??;
     let counters = shown.flow.counters();
     println!("the tap saw {} frames, the hardware sent {}", shown.frames, counters.delivered);
     println!("the app was blocked for {}, and all was over after {}", room(&shown.flow), shown.took);

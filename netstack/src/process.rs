@@ -84,7 +84,7 @@ pub enum RunError {
     /// No driver.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// Somebody interrupted before there was anything to report.
+    /// A signal came before there was anything to report.
     #[error("interrupted before the run began")]
     Interrupted,
     /// The machine refused something that every run needs.
@@ -107,10 +107,8 @@ impl RunError {
     /// What the process exits with.
     pub fn status(&self) -> Status {
         match self {
-            Self::Plan(_) | Self::Json(JsonError::Open { .. }) | Self::Connect(ConnectError::BadPath { .. }) => {
-                Status::Usage
-            }
-            Self::Connect(_) => Status::PeerFailed,
+            Self::Plan(_) | Self::Json(JsonError::Open { .. }) => Status::Usage,
+            Self::Connect(error) => error.status(),
             Self::Interrupted | Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
             Self::Json(JsonError::Write { .. }) | Self::System { .. } | Self::Halted(_) | Self::NoReport => {
                 Status::Failed
@@ -200,6 +198,7 @@ fn run_on(
             doorbells: port.doorbells(),
         },
         lines_dropped: lines_dropped(),
+        generation: Some(accept.generation),
     };
     Ok(assemble(outcome, &plan, depth, context))
 }

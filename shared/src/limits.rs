@@ -78,6 +78,12 @@ pub fn zeroed(len: usize) -> Result<Vec<u8>, TryReserveError> {
     Ok(vec![0; len])
 }
 
+/// Whether `error` says that this process, or the machine, has no more descriptors or memory.
+pub fn is_met(error: &io::Error) -> bool {
+    let limits = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+    Errno::from_io_error(error).is_some_and(|errno| limits.contains(&errno))
+}
+
 /// What to do about `error` where something could not be written, and `otherwise` where no limit is to blame.
 pub fn remedy<'a>(error: &io::Error, otherwise: &'a str) -> &'a str {
     match error.kind() {

@@ -12,11 +12,13 @@ pub enum Ended {
     StackInterrupted,
     /// The stack found fault with what this driver sent.
     Accused(String),
+    /// The stack failed for a reason of its own.
+    StackFailed(String),
     /// This driver was interrupted.
     Interrupted,
     /// The connection is gone, or the stack broke the protocol.
     Failed(CloseReason),
-    /// The stack said farewell, but submitted other than what arrived.
+    /// The stack's farewell claims another number of frames than arrived.
     Miscounted {
         /// Frames that the stack says it submitted.
         submitted: u64,
@@ -35,19 +37,21 @@ impl Ended {
             ByeReason::Finished => Self::Finished,
             ByeReason::Interrupted => Self::StackInterrupted,
             ByeReason::Violation(what) => Self::Accused(what),
+            ByeReason::Fault(what) => Self::StackFailed(what),
         }
     }
 
-    /// The farewell to the stack; `None` if nobody is there to hear it.
+    /// The farewell to the stack; `None` if the connection is gone.
     pub(super) fn farewell(&self) -> Option<ByeReason> {
         match self {
-            Self::Finished | Self::StackInterrupted | Self::Accused(_) | Self::Miscounted { .. } => {
+            Self::Finished | Self::StackInterrupted | Self::Accused(_) | Self::StackFailed(_) => {
                 Some(ByeReason::Finished)
             }
+            Self::Miscounted { .. } => Some(ByeReason::Violation(self.to_string())),
             Self::Interrupted => Some(ByeReason::Interrupted),
             Self::Failed(CloseReason::PeerGone | CloseReason::Io(_)) => None,
             Self::Failed(violation) => Some(ByeReason::Violation(violation.to_string())),
-            Self::Fault(_) => Some(ByeReason::Interrupted),
+            Self::Fault(what) => Some(ByeReason::Fault(what.clone())),
         }
     }
 
@@ -57,6 +61,7 @@ impl Ended {
             Self::Finished => "FINISHED",
             Self::StackInterrupted => "STACK_INTERRUPTED",
             Self::Accused(_) => "ACCUSED_BY_STACK",
+            Self::StackFailed(_) => "STACK_FAILED",
             Self::Interrupted => "INTERRUPTED",
             Self::Failed(reason) => reason.name(),
             Self::Miscounted { .. } => "MISCOUNTED",
@@ -66,12 +71,12 @@ impl Ended {
 
     /// Whether the stack, or the way to it, is to blame.
     pub fn peer_failed(&self) -> bool {
-        matches!(self, Self::Accused(_) | Self::Failed(_))
+        matches!(self, Self::Accused(_) | Self::StackFailed(_) | Self::Failed(_) | Self::Miscounted { .. })
     }
 
-    /// Whether a bound or a count did not hold.
+    /// Whether a bound of the driver's own did not hold.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::Fault(_) | Self::Miscounted { .. })
+        matches!(self, Self::Fault(_))
     }
 }
 
@@ -81,10 +86,11 @@ impl std::fmt::Display for Ended {
             Self::Finished => f.write_str("finished"),
             Self::StackInterrupted => f.write_str("the stack was interrupted"),
             Self::Accused(what) => write!(f, "the stack ended it: {what}"),
+            Self::StackFailed(what) => write!(f, "the stack failed: {what}"),
             Self::Interrupted => f.write_str("the driver was interrupted"),
             Self::Failed(reason) => reason.fmt(f),
             Self::Miscounted { submitted, received } => {
-                write!(f, "the stack submitted {submitted} frames, but {received} arrived")
+                write!(f, "the stack claims to have submitted {submitted} frames, but {received} arrived")
             }
             Self::Fault(what) => write!(f, "a fault of the driver: {what}"),
         }

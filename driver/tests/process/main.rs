@@ -6,6 +6,7 @@
 
 mod client;
 mod credentials;
+mod door;
 mod driver;
 mod hostile;
 
@@ -283,7 +284,9 @@ fn a_stack_that_fails_is_reported_and_with_once_it_shows() {
     let mut client = Stack::greet(&socket, Socket, 4);
     client.accepted();
     client.0.tell(&Stack::farewell(5));
-    assert_eq!(client.bye().frames, 0);
+    let bye = client.bye();
+    assert!(matches!(&bye.reason, ByeReason::Violation(what) if what.contains("5 frames")), "{:?}", bye.reason);
+    assert_eq!(bye.frames, 0);
     drop(client);
-    assert_eq!(miscounted.wait().status, Some(4));
+    assert_eq!(miscounted.wait().status, Some(3), "its own books balance");
 }

@@ -7,14 +7,19 @@ use std::time::Duration;
 
 use interprocess::local_socket::tokio::{Stream, prelude::*};
 use interprocess::local_socket::{GenericFilePath, ToFsName};
+use shared::exit::Status;
+use shared::limits::{is_met, remedy};
 use shared::peers::{Guests, PeerError};
 use shared::ring::shm::{HandoverError, MemoryError, SharedMemory, receive};
 use shared::ring::{Depth, DepthError, MAX_FRAME, WakePoint};
 use shared::units::Nanos;
-use shared::wire::stream::{StreamError, read_control, write_control, write_preamble};
-use shared::wire::{Accept, Control, Direction, Hello, Refuse, RingInfo, TransportKind};
-use tokio::io::Interest;
+use shared::wire::stream::{StreamError, read_control};
+use shared::wire::{Accept, Control, Direction, Hello, Refuse, RingInfo, TransportKind, encode_control, preamble};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::time::{Instant, sleep, timeout_at};
+
+/// Pause between two attempts to connect.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A session that has begun.
 #[derive(Debug)]
@@ -32,7 +37,7 @@ pub struct Greeted {
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nobody listens.
+    /// No driver listens.
     #[error(
         "--socket {}: no driver there after {waited} ({cause}); start `driver --socket {}` first, \
          or raise --connect-timeout", path.display(), path.display()
@@ -43,6 +48,34 @@ pub enum ConnectError {
         /// For how long.
         waited: Nanos,
         /// What the system said last.
+        cause: io::Error,
+    },
+    /// A driver listens, and takes no more connections.
+    #[error(
+        "--socket {}: the driver has accepted no connection for {waited}; see what it does, or raise --connect-timeout",
+        path.display()
+    )]
+    Crowded {
+        /// Where we looked.
+        path: PathBuf,
+        /// For how long.
+        waited: Nanos,
+    },
+    /// This user may not connect there.
+    #[error(
+        "--socket {}: {cause}; its folder and the socket are open to the driver's user alone until that user opens \
+         them with chmod, see --allow-uid", path.display()
+    )]
+    NotAllowed {
+        /// Where we looked.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// This process lacks something, and no driver is to blame.
+    #[error("no connection to the driver can be made: {cause}; {}", remedy(cause, "end other programs and try again"))]
+    Own {
+        /// What the system said.
         cause: io::Error,
     },
     /// The path cannot name a socket.
@@ -75,12 +108,12 @@ pub enum ConnectError {
     /// The driver answered what no driver answers.
     #[error("the driver answered the greeting with something else; is it a driver of this version?")]
     NotAnAnswer,
-    /// Somebody else's driver.
+    /// The driver of a user that was not named.
     #[error("--socket {}: {cause}", path.display())]
     Peer {
         /// Where we looked.
         path: PathBuf,
-        /// Whose it is.
+        /// The user that it belongs to.
         cause: PeerError,
     },
     /// The ring did not come with the grant.
@@ -100,6 +133,18 @@ impl From<DepthError> for ConnectError {
     }
 }
 
+impl ConnectError {
+    /// What the process exits with.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::BadPath { .. } => Status::Usage,
+            Self::Own { .. } | Self::Handover(HandoverError::NoDescriptor) => Status::Failed,
+            Self::Memory(error) if error.is_own() => Status::Failed,
+            _ => Status::PeerFailed,
+        }
+    }
+}
+
 /// Connects to the driver at `path` and asks for one transmit ring of `depth` slots. `wake` is as in [`Hello`].
 ///
 /// # Errors
@@ -113,13 +158,21 @@ pub async fn connect(
     guests: &Guests,
 ) -> Result<Greeted, ConnectError> {
     let deadline = Instant::now() + Duration::from_nanos(patience.0);
-    let mut stream = find(path, patience, deadline).await?;
-    let Stream::UdSocket(socket) = &stream;
-    guests.check(socket.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
-    let answer = timeout_at(deadline, greet(&mut stream, depth, transport, wake)).await;
     let no_answer = |_| ConnectError::NoAnswer { path: path.to_owned(), waited: patience };
     let failed = |cause| ConnectError::Stream { path: path.to_owned(), cause };
-    match answer.map_err(no_answer)?.map_err(failed)? {
+    let (stream, answer) = loop {
+        let mut stream = find(path, patience, deadline).await?;
+        let Stream::UdSocket(socket) = &stream;
+        guests.check(socket.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
+        let answer = timeout_at(deadline, greet(&mut stream, depth, transport, wake)).await;
+        match answer.map_err(no_answer)? {
+            // In a crowd of clients, the driver may have closed this connection before it had read the greeting. One
+            // that is about to exit does so as well.
+            Err(StreamError::Closed) if Instant::now() + PAUSE < deadline => sleep(PAUSE).await,
+            answer => break (stream, answer.map_err(failed)?),
+        }
+    };
+    match answer {
         Control::Accept(accept) => {
             let in_force = granted(depth, &accept)?;
             let memory = match transport {
@@ -146,11 +199,24 @@ async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<Stream,
         let name = path.to_fs_name::<GenericFilePath>().map_err(bad_path)?;
         match Stream::connect(name).await {
             Ok(stream) => return Ok(stream),
-            Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => return Err(bad_path(cause)),
-            Err(cause) if Instant::now() >= deadline => {
-                return Err(ConnectError::NoDriver { path: path.to_owned(), waited: patience, cause });
+            Err(cause) => {
+                let path = path.to_owned();
+                match cause.kind() {
+                    io::ErrorKind::InvalidInput => return Err(bad_path(cause)),
+                    io::ErrorKind::PermissionDenied => return Err(ConnectError::NotAllowed { path, cause }),
+                    // Not there yet, being replaced, or with a queue of connections that is full.
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock => {}
+                    _ if is_met(&cause) => return Err(ConnectError::Own { cause }),
+                    _ => {}
+                }
+                if Instant::now() >= deadline {
+                    return Err(match cause.kind() {
+                        io::ErrorKind::WouldBlock => ConnectError::Crowded { path, waited: patience },
+                        _ => ConnectError::NoDriver { path, waited: patience, cause },
+                    });
+                }
+                sleep(PAUSE).await;
             }
-            Err(_) => sleep(Duration::from_millis(20)).await,
         }
     }
 }
@@ -162,8 +228,9 @@ async fn greet(
     wake: WakePoint,
 ) -> Result<Control, StreamError> {
     let ring = RingInfo { direction: Direction::Transmit, queue: 0, depth: depth.get(), slot_size: MAX_FRAME as u32 };
-    write_preamble(stream).await?;
-    write_control(stream, &Control::Hello(Hello { transport, rings: vec![ring], wake })).await?;
+    // In one write: the driver sees the whole greeting as soon as it sees anything of it.
+    let hello = encode_control(&Control::Hello(Hello { transport, rings: vec![ring], wake }))?;
+    stream.write_all(&[&preamble()[..], &hello].concat()).await?;
     read_control(stream).await
 }
 

@@ -1,5 +1,6 @@
 //! The session with the driver: greeting, run, farewell, report.
 
+mod claims;
 mod connect;
 mod outcome;
 mod plan;

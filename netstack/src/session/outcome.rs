@@ -42,8 +42,10 @@ pub struct Outcome {
     pub violation: Option<&'static str>,
     /// Whether the driver ended the session, and not the stack.
     pub left_first: bool,
-    /// The driver's farewell, if it came.
+    /// The report in the driver's farewell, if it came.
     pub driver: Option<DriverReport>,
+    /// Frames that the driver's farewell says it received.
+    pub claimed_frames: u64,
 }
 
 /// All accounts together, at one moment.

@@ -10,6 +10,7 @@ use shared::report::{
 };
 use shared::ring::Depth;
 
+use super::claims::{Known, contradictions, frame_bytes};
 use super::outcome::{Outcome, Snapshot};
 use super::plan::Plan;
 use crate::flow::{Activity, Flow, Stage};
@@ -29,7 +30,12 @@ pub struct Context {
     pub process: ProcessReport,
     /// Interval lines that were dropped because their reader took none.
     pub lines_dropped: u64,
+    /// The session's number in the driver's grant; nothing where there was none.
+    pub generation: Option<u64>,
 }
+
+/// What a farewell that cannot be true is called in reports.
+const MISCOUNTED: &str = "MISCOUNTED";
 
 /// Renders `outcome` of `plan` on a ring of `depth` slots as a report.
 pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -> RunReport {
@@ -41,6 +47,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         latency.add(&flow.latency());
     }
     let ledger = ledger(&outcome, &total, depth);
+    let contradicted = contradicted(&outcome, plan, &total, depth, context.generation);
     let doorbells = both(context.process.doorbells, outcome.driver.as_ref().map(|driver| driver.process.doorbells));
     let hardware = outcome.driver.as_ref().map(|driver| driver.hardware.clone()).unwrap_or_default();
     let mut report = RunReport {
@@ -68,7 +75,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         doorbells,
         wakes: wakes(&context.process, outcome.driver.as_ref(), total.delivered),
         wakeups: WakeupsReport { late_ns: (&outcome.late).into() },
-        violation: outcome.violation.map(str::to_owned),
+        violation: outcome.violation.or((!contradicted.is_empty()).then_some(MISCOUNTED)).map(str::to_owned),
         apps: outcome
             .flows
             .iter()
@@ -78,7 +85,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         process: context.process,
         lines_dropped: context.lines_dropped,
         warnings: warnings(&outcome, plan, &total, doorbells.missed),
-        ending: outcome.ending,
+        ending: ending(outcome.ending, &contradicted),
         series_interval_ns: outcome.series_interval.0,
         series: outcome.series,
         driver: outcome.driver,
@@ -123,7 +130,7 @@ fn totals(counters: &Counters) -> Totals {
     }
 }
 
-/// Holds the apps' accounts against the ring's own count, and both against the driver's.
+/// Holds the apps' accounts against the ring's own count.
 fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
     let mut violations = total.check("totals");
     for flow in &outcome.flows {
@@ -132,38 +139,46 @@ fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
     let unsettled = ("in flight + lost", total.in_flight + total.lost);
     let counted = ("under way by the ring's count", outcome.under_way + outcome.lost_at_submit);
     violations.extend(Imbalance::between("ring", unsettled, counted));
-    if let Some(driver) = &outcome.driver {
-        violations.extend(against_driver(outcome, total, driver));
-    }
     let mut violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
-    let held = outcome.occupancy.most.max(outcome.driver.as_ref().map_or(0, |driver| u64::from(driver.held_max)));
+    let held = outcome.occupancy.most;
     if held > u64::from(depth.get()) {
         violations.push(format!("ring: {held} slots were held at once, of {depth}"));
     }
     LedgerReport { balanced: violations.is_empty(), violations }
 }
 
-fn against_driver(outcome: &Outcome, total: &Counters, driver: &DriverReport) -> Vec<Imbalance> {
-    let fates = [driver.sent, driver.bad_length, driver.bad_header, driver.bad_checksum, driver.discarded];
-    // A claim of the peer: it may be anything, also more than a count can hold.
-    let fates = fates.into_iter().fold(0, u64::saturating_add);
-    let dropped = |reason| ("dropped", total.dropped_for(reason));
-    let submitted = match outcome.left_first {
-        // What crossed its farewell, it never saw; that it saw more than there was is still wrong.
-        true => outcome.ring.submitted.min(driver.received),
-        false => outcome.ring.submitted,
+/// What the driver's farewell claims and cannot be.
+fn contradicted(
+    outcome: &Outcome,
+    plan: &Plan,
+    total: &Counters,
+    depth: Depth,
+    generation: Option<u64>,
+) -> Vec<String> {
+    let Some(driver) = &outcome.driver else { return Vec::new() };
+    let frame_bytes = outcome.flows.iter().zip(&plan.apps).map(|(flow, app)| {
+        let counters = flow.counters();
+        frame_bytes(counters.delivered_bytes, counters.delivered, app.spec().to().is_ipv4())
+    });
+    let known = Known {
+        generation,
+        depth,
+        total,
+        submitted: outcome.ring.submitted,
+        left_first: outcome.left_first,
+        frame_bytes: frame_bytes.sum(),
     };
-    [
-        Imbalance::between("driver", ("received", driver.received), ("submitted by the stack", submitted)),
-        Imbalance::between("driver", ("received", driver.received), ("sent + bad + discarded", fates)),
-        Imbalance::between("driver", ("sent", driver.sent), ("delivered", total.delivered)),
-        Imbalance::between("driver", ("bad length", driver.bad_length), dropped(DropReason::DriverBadLength)),
-        Imbalance::between("driver", ("bad header", driver.bad_header), dropped(DropReason::DriverBadHeader)),
-        Imbalance::between("driver", ("bad checksum", driver.bad_checksum), dropped(DropReason::DriverBadChecksum)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    contradictions(outcome.claimed_frames, driver, &known)
+}
+
+/// How the run ended, if the driver's farewell is `contradicted`. Another fault of the driver's says more.
+fn ending(ending: Ending, contradicted: &[String]) -> Ending {
+    match ending {
+        Ending::Finished | Ending::Interrupted | Ending::PeerInterrupted if !contradicted.is_empty() => {
+            Ending::PeerFailed(format!("the driver's farewell cannot be true: {}", contradicted.join("; ")))
+        }
+        ending => ending,
+    }
 }
 
 fn by_reason<R: Copy, const N: usize>(

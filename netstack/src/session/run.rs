@@ -283,6 +283,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         let ended = self.clock.now();
         let under_way = u64::from(ring.outstanding()) + self.device.queued() as u64;
         let ending = self.ending();
+        let bye = self.bye.take();
         self.device.close_accounts();
         let (series, series_interval, lines) = self.timeline.finish();
         if let Some(sampler) = sampler {
@@ -304,7 +305,8 @@ impl<P: ProducerPort + 'static> Stack<P> {
             warm,
             series,
             series_interval,
-            driver: self.bye.take().and_then(|bye| bye.report),
+            claimed_frames: bye.as_ref().map_or(0, |bye| bye.frames),
+            driver: bye.and_then(|bye| bye.report),
         }
     }
 
@@ -329,6 +331,7 @@ fn left(reason: &ByeReason) -> Ending {
         ByeReason::Finished => Ending::PeerFailed("the driver ended the session".to_owned()),
         ByeReason::Interrupted => Ending::PeerInterrupted,
         ByeReason::Violation(what) => Ending::PeerFailed(format!("the driver ended the session: {what}")),
+        ByeReason::Fault(what) => Ending::PeerFailed(format!("the driver failed: {what}")),
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
 
-use shared::report::{DriverReport, Ending, RunReport, WarningCode};
+use shared::report::{Ending, RunReport, WarningCode};
 use shared::testing::{COMPLETED, Driver, Lie, PRODUCED, PRODUCER_EVENT, Parcel, Scribbler, listen};
 use shared::wire::{Bye, ByeReason, Control};
 
@@ -140,7 +140,7 @@ fn a_driver_that_never_rings_is_found_out_and_nothing_is_lost() {
             peer.ring.word(COMPLETED, submitted);
         }
         peer.bye();
-        let report = DriverReport { received: 24, sent: 24, ..DriverReport::default() };
+        let report = Driver::honest_report(24, 24 * 1514);
         let bye = Bye { reason: ByeReason::Finished, frames: 24, report: Some(report) };
         peer.wire.tell(&Control::Bye(Box::new(bye)));
         peer.wire.see_off();

@@ -109,7 +109,7 @@ fn a_driver_that_leaves_unasked_has_failed_however_politely() {
 }
 
 #[test]
-fn counts_that_cannot_be_are_an_imbalance_and_no_panic() {
+fn claims_that_cannot_be_are_the_drivers_fault_and_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |mut driver| {
@@ -122,8 +122,9 @@ fn counts_that_cannot_be_are_an_imbalance_and_no_panic() {
     });
     let (status, report) = report(&socket, &["--transport=socket", "--depth=8", "--duration=60s"]);
     driver.join().unwrap();
-    assert_eq!(status, Some(4));
-    assert!(report.ledger.violations.iter().any(|what| what.contains("9 slots")), "{:?}", report.ledger.violations);
+    assert_eq!((status, report.violation.as_deref()), (Some(3), Some("MISCOUNTED")));
+    assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
+    assert!(matches!(report.ending, Ending::PeerFailed(what) if what.contains("slots held at once is 9")));
 }
 
 #[test]

@@ -65,7 +65,6 @@ pub(crate) fn file(sent: u64) -> DriverFile {
         config: json!({}),
         sessions: vec![session(sent)],
         endings: Default::default(),
-        log_lines_dropped: 0,
         turned_away: Default::default(),
         log_lines_dropped: 0,
     }

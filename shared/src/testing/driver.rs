@@ -21,6 +21,8 @@ pub struct Driver {
     pub wire: Wire,
     /// Frames completed over the socket so far.
     pub completed: u64,
+    /// Bytes of those.
+    bytes: u64,
 }
 
 /// Listens at `socket` and plays `part` for the first stack that comes.
@@ -28,7 +30,7 @@ pub fn listen(socket: &Path, part: impl FnOnce(Driver) + Send + 'static) -> Join
     let listener = UnixListener::bind(socket).unwrap();
     thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
-        part(Driver { wire: Wire::new(stream), completed: 0 });
+        part(Driver { wire: Wire::new(stream), completed: 0, bytes: 0 });
     })
 }
 
@@ -70,6 +72,7 @@ impl Driver {
     pub fn complete(&mut self) {
         let completion = Completion { position: self.completed, status: Status::Sent, at: monotonic_now() };
         self.completed += 1;
+        self.bytes += u64::from(self.wire.frames.pop_front().unwrap());
         self.wire.say(&encode_completion(&completion));
     }
 
@@ -86,8 +89,18 @@ impl Driver {
 
     /// Says farewell with a report: everything that was received was completed.
     pub fn leave(&mut self, reason: ByeReason) {
-        let report = DriverReport { received: self.completed, sent: self.completed, ..DriverReport::default() };
-        self.report(reason, report);
+        self.report(reason, Self::honest_report(self.completed, self.bytes));
+    }
+
+    /// The report of a session in which `frames` of so many `bytes` were sent, and nothing else happened.
+    pub fn honest_report(frames: u64, bytes: u64) -> DriverReport {
+        DriverReport {
+            generation: GENERATION,
+            received: frames,
+            sent: frames,
+            sent_bytes: bytes,
+            ..DriverReport::default()
+        }
     }
 
     /// Says farewell with any report.

@@ -1,5 +1,6 @@
 //! Records on a socket, one at a time and never a byte further.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -21,6 +22,8 @@ pub struct Wire {
     stream: UnixStream,
     /// The beginning of a record that has not come whole.
     begun: Vec<u8>,
+    /// Lengths of the frames that came, until they are completed.
+    pub(super) frames: VecDeque<u32>,
 }
 
 /// What a peer may send.
@@ -41,7 +44,7 @@ impl Wire {
     pub fn new(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, begun: Vec::new() }
+        Self { stream, begun: Vec::new(), frames: VecDeque::new() }
     }
 
     /// Sends any bytes. A peer that hung up meanwhile does not hear them.
@@ -88,7 +91,12 @@ impl Wire {
             };
             let known = self.begun.len();
             self.begun.extend_from_slice(&ahead[..came]);
-            let whole = parse(&self.begun).unwrap().map(|(record, len)| (Heard::from(record), len));
+            let whole = parse(&self.begun).unwrap().map(|(record, len)| {
+                if let Parsed::Frame(descriptor, _) = &record {
+                    self.frames.push_back(descriptor.len);
+                }
+                (Heard::from(record), len)
+            });
             let take = whole.as_ref().map_or(came, |(_, len)| len - known);
             self.stream.read_exact(&mut ahead[..take]).unwrap();
             if let Some((heard, _)) = whole {

@@ -137,8 +137,10 @@ pub struct Bye {
 pub enum ByeReason {
     /// The run is over.
     Finished,
-    /// Somebody interrupted this side.
+    /// This side was interrupted.
     Interrupted,
     /// The other side broke the protocol.
     Violation(String),
+    /// This side failed for a reason of its own.
+    Fault(String),
 }

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::record::{CONTROL_HEADER_LEN, control_len, decode_control};
-use super::{Control, PREAMBLE_LEN, WireError, check_preamble, encode_control, preamble};
+use super::{Control, PREAMBLE_LEN, WireError, check_preamble, encode_control};
 
 /// Why a greeting cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -34,15 +34,6 @@ impl From<io::Error> for StreamError {
             _ => Self::Io(error),
         }
     }
-}
-
-/// Sends this side's preamble.
-///
-/// # Errors
-/// [`StreamError::Closed`] or [`StreamError::Io`].
-pub async fn write_preamble(to: &mut (impl AsyncWrite + Unpin)) -> Result<(), StreamError> {
-    to.write_all(&preamble()).await?;
-    Ok(to.flush().await?)
 }
 
 /// Reads the peer's preamble: the version that it announces, which is for the caller to judge.
@@ -84,7 +75,7 @@ pub async fn read_control(from: &mut (impl AsyncRead + Unpin)) -> Result<Control
 mod tests {
     use super::*;
     use crate::ring::WakePoint;
-    use crate::wire::{Hello, MAX_CONTROL, Refuse, RefuseCode, TransportKind, VERSION};
+    use crate::wire::{Hello, MAX_CONTROL, Refuse, RefuseCode, TransportKind, VERSION, preamble};
     use futures_util::FutureExt;
 
     fn hello() -> Control {
@@ -100,8 +91,7 @@ mod tests {
     #[test]
     fn a_greeting_is_read_message_by_message_and_not_a_byte_further() {
         let refuse = Control::Refuse(Refuse { code: RefuseCode::Busy, reason: "come back later".into() });
-        let mut wire = Vec::new();
-        write_preamble(&mut wire).now_or_never().unwrap().unwrap();
+        let mut wire = preamble().to_vec();
         for message in [hello(), refuse.clone()] {
             write_control(&mut wire, &message).now_or_never().unwrap().unwrap();
         }

@@ -15,10 +15,10 @@ use rustix::net::{
 
 use crate::wire::MEMORY_RECORD;
 
-/// More descriptors than anybody hands over, so that too many are seen as such.
+/// More descriptors than any driver hands over, so that too many are seen as such.
 const MOST: usize = 8;
 
-/// Something else than one descriptor came.
+/// No descriptor of a ring was received.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoverError {
     /// The peer closed the connection.
@@ -27,6 +27,12 @@ pub enum HandoverError {
     /// Not the record that descriptors travel with.
     #[error("the peer sent {0:02x?} where it had to hand the ring over")]
     Record(Vec<u8>),
+    /// It came, but this process may hold no more descriptors.
+    #[error(
+        "the ring's descriptor could not be received, because this process may open no more files; raise the limit \
+         with ulimit -n, or try --transport socket"
+    )]
+    NoDescriptor,
     /// Too few, or too many.
     #[error("the peer handed over {0} descriptors instead of one")]
     Count(usize),
@@ -67,10 +73,13 @@ pub fn receive(stream: impl AsFd) -> io::Result<Result<OwnedFd, HandoverError>> 
             descriptors.extend(rights);
         }
     }
+    // Descriptors are missing: of more than MOST there are MOST, and otherwise the kernel could not give us one.
     let cut = received.flags.contains(ReturnFlags::CTRUNC);
+    let no_room = cut && descriptors.len() < MOST;
     Ok(match (received.bytes, descriptors.pop()) {
         (0, _) => Err(HandoverError::Closed),
         (len, _) if bytes[..len] != MEMORY_RECORD => Err(HandoverError::Record(bytes[..len].to_vec())),
+        _ if no_room => Err(HandoverError::NoDescriptor),
         (_, Some(one)) if descriptors.is_empty() && !cut => Ok(one),
         (_, last) => Err(HandoverError::Count(descriptors.len() + usize::from(last.is_some()))),
     })

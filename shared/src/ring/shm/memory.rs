@@ -9,6 +9,7 @@ use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, memfd_create,
 };
 use rustix::io::Errno;
+use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
 use super::layout::{
@@ -60,9 +61,9 @@ pub enum MemoryError {
         /// What the ring takes.
         expected: u64,
     },
-    /// It cannot be mapped.
-    #[error("the ring's memory cannot be mapped: {0}")]
-    Map(#[from] vm_memory::mmap::MmapRegionError),
+    /// This process has no address space for it, most likely.
+    #[error("the ring's memory cannot be mapped ({0}); raise the limit with ulimit -v, or lower --depth")]
+    Map(#[from] MmapRegionError),
     /// It holds something else, or the ring of another session.
     #[error("the peer handed over memory with {what} {got} where {expected} was agreed upon")]
     Stale {
@@ -73,6 +74,13 @@ pub enum MemoryError {
         /// What has to be there.
         expected: u64,
     },
+}
+
+impl MemoryError {
+    /// Whether this side lacks something, and the peer did nothing wrong.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::NotGiven(_) | Self::Map(_))
+    }
 }
 
 impl SharedMemory {

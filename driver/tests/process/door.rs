@@ -1,0 +1,166 @@
+//! At the door: stacks that come one right after the other, crowds that say nothing, and limits of the system that are
+//! met while the driver serves. Times are measured by a script; here the rules are shown.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit, setrlimit};
+use shared::report::DriverFile;
+use shared::testing::Stack;
+use shared::wire::TransportKind::{Shm, Socket};
+use shared::wire::{ByeReason, RefuseCode, preamble};
+
+use super::driver::{Driver, folder};
+
+/// The deepest ring, whose memory takes tens of milliseconds to be mapped and unmapped.
+const DEEPEST: u32 = 65_536;
+
+fn file(path: &Path) -> DriverFile {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Sets a limit of a running driver, and returns what it was.
+fn limit(driver: &Driver, resource: Resource, most: Option<u64>) -> Rlimit {
+    let pid = Pid::from_raw(driver.pid().cast_signed());
+    let before = getrlimit(resource);
+    prlimit(pid, resource, Rlimit { current: most, maximum: before.maximum }).unwrap()
+}
+
+/// Runs an honest session.
+fn served(driver: &Driver, depth: u32) {
+    let mut peer = Stack::share(&driver.socket, depth);
+    peer.send(10);
+    peer.wire.tell(&Stack::farewell(10));
+    assert_eq!(peer.bye().reason, ByeReason::Finished);
+}
+
+fn refused(driver: &Driver, depth: u32) -> String {
+    let refuse = Stack::greet(&driver.socket, Shm, depth).refused();
+    assert_eq!(refuse.code, RefuseCode::NoResources, "{}", refuse.reason);
+    refuse.reason
+}
+
+#[test]
+fn a_stack_that_comes_right_after_another_waits_for_its_place_and_is_not_refused() {
+    let folder = folder();
+    let json = folder.path().join("out.json");
+    let flags = ["--depth=65536", "--json", json.to_str().unwrap()];
+    let driver = Driver::start(&folder.path().join("driver.sock"), &flags);
+    let sessions = 25;
+    for _ in 0..sessions {
+        for depth in [1, DEEPEST] {
+            let mut peer = Stack::share(&driver.socket, depth);
+            peer.wire.tell(&Stack::farewell(0));
+            // The next one comes before this one has hung up, and before the ring is unmapped.
+            assert_eq!(peer.bye().reason, ByeReason::Finished);
+        }
+    }
+    assert_eq!(driver.stop().status, Some(130));
+    let file = file(&json);
+    assert_eq!((file.sessions.len(), file.turned_away.get("BUSY")), (2 * sessions, None));
+}
+
+#[test]
+fn a_stack_that_comes_right_after_one_that_died_is_served() {
+    let folder = folder();
+    let driver = Driver::start(&folder.path().join("driver.sock"), &["--depth=65536"]);
+    for depth in [8, DEEPEST].repeat(10) {
+        let mut peer = Stack::share(&driver.socket, depth);
+        peer.send(3);
+        drop(peer);
+    }
+    served(&driver, 8);
+}
+
+#[test]
+fn with_once_a_stack_that_comes_too_late_is_refused_by_name() {
+    let folder = folder();
+    let driver = Driver::start(&folder.path().join("driver.sock"), &["--once"]);
+    let mut first = Stack::greet(&driver.socket, Socket, 4);
+    first.accepted();
+    first.0.tell(&Stack::farewell(0));
+    assert_eq!(first.bye().reason, ByeReason::Finished);
+    // The first one has not hung up, so the driver is still there.
+    assert_eq!(Stack::greet(&driver.socket, Socket, 4).refused().code, RefuseCode::ShuttingDown);
+    drop(first);
+    assert_eq!(driver.wait().status, Some(0));
+}
+
+#[test]
+fn a_thousand_silent_clients_keep_no_stack_from_being_served() {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    let folder = folder();
+    let json = folder.path().join("out.json");
+    let driver = Driver::start(&folder.path().join("driver.sock"), &["--json", json.to_str().unwrap()]);
+    for begins in [false, true] {
+        let crowd: Vec<_> = (0..1_000)
+            .map(|_| {
+                let mut client = Stack::connect(&driver.socket);
+                // Some have spoken, and say no more.
+                if begins {
+                    client.0.say(&preamble());
+                }
+                client
+            })
+            .collect();
+        served(&driver, 8);
+        drop(crowd);
+    }
+    assert_eq!(driver.stop().status, Some(130));
+    let file = file(&json);
+    assert_eq!(file.endings.get("FINISHED"), Some(&2));
+    assert!(file.turned_away["CROWDED_OUT"] > 1_000, "{:?}", file.turned_away);
+    assert!(file.log_lines_dropped > 1_000, "{}", file.log_lines_dropped);
+}
+
+#[test]
+fn a_want_of_descriptors_memory_or_file_size_is_a_refusal_and_the_driver_goes_on() {
+    let folder = folder();
+    let json = folder.path().join("out.json");
+    let flags = ["--depth=65536", "--json", json.to_str().unwrap()];
+    let driver = Driver::start(&folder.path().join("driver.sock"), &flags);
+    served(&driver, DEEPEST);
+
+    let before = limit(&driver, Resource::Fsize, Some(1 << 20));
+    assert!(refused(&driver, DEEPEST).contains("ulimit -f"));
+    served(&driver, 8);
+    limit(&driver, Resource::Fsize, before.current);
+
+    let statm = fs::read_to_string(format!("/proc/{}/statm", driver.pid())).unwrap();
+    let pages: u64 = statm.split_whitespace().next().unwrap().parse().unwrap();
+    // Enough for a small session and its thread, and too little for the deepest.
+    let before = limit(&driver, Resource::As, Some(pages * 4096 + (40 << 20)));
+    let said = refused(&driver, DEEPEST);
+    assert!(said.contains("--depth"), "{said}");
+    served(&driver, 8);
+    limit(&driver, Resource::As, before.current);
+
+    let open = fs::read_dir(format!("/proc/{}/fd", driver.pid())).unwrap().count() as u64;
+    // The connection itself takes one, and a session takes more than are left.
+    let before = limit(&driver, Resource::Nofile, Some(open + 2));
+    assert!(refused(&driver, 8).contains("ulimit -n"));
+    limit(&driver, Resource::Nofile, before.current);
+    served(&driver, DEEPEST);
+
+    assert_eq!(driver.stop().status, Some(130));
+    let file = file(&json);
+    assert_eq!((file.endings.get("FINISHED"), file.turned_away.get("NO_RESOURCES")), (Some(&4), Some(&3)), "{file:?}");
+}
+
+#[test]
+fn a_driver_that_is_killed_leaves_the_report_of_the_sessions_before() {
+    let folder = folder();
+    let json = folder.path().join("out.json");
+    let driver = Driver::start(&folder.path().join("driver.sock"), &["--json", json.to_str().unwrap()]);
+    for sessions in [1, 2] {
+        served(&driver, 8);
+        while !json.exists() || file(&json).sessions.len() < sessions {
+            std::thread::yield_now();
+        }
+    }
+    driver.signal(Signal::KILL);
+    assert_eq!(driver.wait().status, None);
+    assert_eq!(file(&json).sessions.len(), 2);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the report and the dead driver's socket");
+}
