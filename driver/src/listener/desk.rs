@@ -12,7 +12,7 @@ use interprocess::local_socket::traits::tokio::Listener as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use shared::exec::{StopHandle, monotonic_now};
-use shared::exit::{Status, complain, say};
+use shared::exit::{Status, complain, say_line};
 use shared::peers::Guests;
 use shared::report::JsonTarget;
 use shared::ring::Depth;
@@ -338,6 +338,6 @@ fn say_ready(settings: &Settings) {
     let line = format_args!("driver: ready on {socket}");
     match settings.output.json {
         Some(JsonTarget::Stdout) => complain(line),
-        _ => say(None, line),
+        _ => say_line(None, line),
     }
 }

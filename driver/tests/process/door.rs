@@ -34,6 +34,11 @@ fn served(driver: &Driver, depth: u32) {
     assert_eq!(peer.bye().reason, ByeReason::Finished);
 }
 
+/// How many descriptors the driver has open.
+fn descriptors(driver: &Driver) -> u64 {
+    fs::read_dir(format!("/proc/{}/fd", driver.pid())).unwrap().count() as u64
+}
+
 fn refused(driver: &Driver, depth: u32) -> String {
     let refuse = Stack::greet(&driver.socket, Shm, depth).refused();
     assert_eq!(refuse.code, RefuseCode::NoResources, "{}", refuse.reason);
@@ -120,6 +125,7 @@ fn a_want_of_descriptors_memory_or_file_size_is_a_refusal_and_the_driver_goes_on
     let json = folder.path().join("out.json");
     let flags = ["--depth=65536", "--json", json.to_str().unwrap()];
     let driver = Driver::start(&folder.path().join("driver.sock"), &flags);
+    let idle = descriptors(&driver);
     served(&driver, DEEPEST);
 
     let before = limit(&driver, Resource::Fsize, Some(1 << 20));
@@ -136,9 +142,12 @@ fn a_want_of_descriptors_memory_or_file_size_is_a_refusal_and_the_driver_goes_on
     served(&driver, 8);
     limit(&driver, Resource::As, before.current);
 
-    let open = fs::read_dir(format!("/proc/{}/fd", driver.pid())).unwrap().count() as u64;
+    // The session before is over once its descriptors are closed.
+    while descriptors(&driver) > idle {
+        std::thread::yield_now();
+    }
     // The connection itself takes one, and a session takes more than are left.
-    let before = limit(&driver, Resource::Nofile, Some(open + 2));
+    let before = limit(&driver, Resource::Nofile, Some(idle + 2));
     assert!(refused(&driver, 8).contains("ulimit -n"));
     limit(&driver, Resource::Nofile, before.current);
     served(&driver, DEEPEST);
