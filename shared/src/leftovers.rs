@@ -3,6 +3,7 @@
 //! A process that ends in good order drops its values, and they clean up. One that ends at once runs no
 //! destructors, so what they would remove is registered here for as long as it exists.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open, stat};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 
@@ -55,31 +56,61 @@ impl Name {
     /// If it belongs to no file any more, or cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
         // Between the look and the removal, no other process that takes the lock may change the name.
-        let _lock = lock_folder(&self.path);
+        let _lock = NameLock::take(&self.path);
         if Self::of(&self.path)? == *self { fs::remove_file(&self.path) } else { Ok(()) }
     }
 }
 
-/// How long the folder of a name may be locked by others: they hold the lock for a few system calls.
+/// How long a name may be locked by other processes: they hold the lock for a few system calls.
 const LOCKED: Duration = Duration::from_secs(5);
 
-/// Locks the folder of `path` against all processes that do the same, until the result is dropped. No file is made
-/// for it.
-///
-/// # Errors
-/// If the folder cannot be read, or stays locked for [`LOCKED`].
-pub fn lock_folder(path: &Path) -> io::Result<File> {
-    let folder = File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
-    let pause = Duration::from_millis(5);
-    for _ in 0..LOCKED.as_millis() / pause.as_millis() {
-        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(folder),
-            Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(pause),
-            Err(error) => return Err(error.into()),
+/// A lock on a name, held until it is dropped. Only processes that take it too are kept out.
+#[derive(Debug)]
+pub struct NameLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl NameLock {
+    /// Locks the name `path`, by a file beside it that is there only while the lock is held.
+    ///
+    /// # Errors
+    /// If no file can be made there, or the name stays locked for [`LOCKED`].
+    pub fn take(path: &Path) -> io::Result<Self> {
+        let mut name = OsString::from(".");
+        name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
+        name.push(".lock");
+        let path = path.with_file_name(name);
+        let pause = Duration::from_millis(5);
+        for _ in 0..LOCKED.as_millis() / pause.as_millis() {
+            match Self::try_take(&path) {
+                Ok(lock) => return Ok(lock),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(pause),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let why = format!("another process has held the lock {} for {} s", path.display(), LOCKED.as_secs());
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
+    }
+
+    fn try_take(path: &Path) -> Result<Self, Errno> {
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = open(path, flags, Mode::RUSR | Mode::WUSR)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        // The process that held the lock has removed the file, perhaps after it was opened here.
+        let (locked, there) = (fstat(&file)?, stat(path).map_err(|_| Errno::WOULDBLOCK)?);
+        match (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino) {
+            true => Ok(Self { path: path.to_owned(), _file: file.into() }),
+            false => Err(Errno::WOULDBLOCK),
         }
     }
-    let why = format!("another process has locked its folder for {} s", LOCKED.as_secs());
-    Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
+}
+
+impl Drop for NameLock {
+    fn drop(&mut self) {
+        // Before the lock is given up, as the next process to hold it may have made the file.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// A registered leftover; dropped, it is forgotten.
@@ -184,14 +215,22 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_locked_by_one_at_a_time_and_nothing_is_left_in_it() {
+    fn a_name_is_locked_by_one_at_a_time_and_no_file_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let lock = lock_folder(&path).unwrap();
-        let other = File::open(folder.path()).unwrap();
-        assert_eq!(flock(&other, FlockOperation::NonBlockingLockExclusive), Err(Errno::WOULDBLOCK));
-        drop(lock);
-        assert_eq!(flock(&other, FlockOperation::NonBlockingLockExclusive), Ok(()));
+        let inside = std::sync::atomic::AtomicU32::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let lock = NameLock::take(&path).unwrap();
+                        assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

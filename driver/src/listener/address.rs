@@ -11,7 +11,7 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use shared::leftovers::{Leftover, Name, Registered, lock_folder, register};
+use shared::leftovers::{Leftover, Name, NameLock, Registered, register};
 use shared::peers::Guests;
 
 /// What fits into the address of a Unix socket.
@@ -101,8 +101,8 @@ impl Drop for Address {
 
 /// Listens at `path`, for this user only. A socket that a crash left behind is replaced, that of a live driver is not.
 ///
-/// Drivers that start or end in the same folder do so one after the other, under a lock on the folder: so none takes
-/// the name from another that has just begun to listen.
+/// Drivers that start or end at the same path do so one after the other, under a lock on the name: so none takes it
+/// from another that has just begun to listen.
 ///
 /// # Errors
 /// [`ListenError`].
@@ -117,7 +117,7 @@ pub(super) fn listen(path: &Path, guests: &Guests) -> Result<Address, ListenErro
     if let Some(whose) = foreign_master(path, guests).map_err(system)? {
         return Err(ListenError::ForeignFolder { path: owned(), whose });
     }
-    let _lock = lock_folder(path).map_err(system)?;
+    let _lock = NameLock::take(path).map_err(system)?;
     match occupant(path).map_err(system)? {
         Occupant::Nothing => {}
         Occupant::Dead => fs::remove_file(path).map_err(system)?,
