@@ -5,7 +5,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 
 use rustix::process::getuid;
-use shared::testing::Stack;
+use shared::testing::{Stack, skipped};
 use shared::wire::{RefuseCode, TransportKind};
 
 use super::driver::{Driver, command, folder};
@@ -16,7 +16,7 @@ const NOBODY: u32 = 65_534;
 #[test]
 fn a_user_who_was_not_named_is_refused_and_one_who_was_is_served() {
     if !getuid().is_root() {
-        eprintln!("skipped: only root can play two users");
+        skipped("only root can play two users");
         return;
     }
     for (flags, served) in [(vec![], false), (vec!["--allow-uid=0"], true), (vec!["--allow-uid=7"], false)] {

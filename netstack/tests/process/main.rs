@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use shared::report::{DriverReport, Ending, RunReport};
-use shared::testing::listen;
+use shared::testing::{listen, skipped};
 use shared::wire::ByeReason;
 
 /// The binary, with nothing of the environment that could change what it does.
@@ -141,7 +141,7 @@ fn a_driver_of_another_user_is_served_only_if_that_user_was_named() {
     use std::os::unix::process::CommandExt;
     let own = rustix::process::getuid();
     if !own.is_root() {
-        eprintln!("skipped: only root can play two users");
+        skipped("only root can play two users");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ mod handover;
 mod lie;
 mod memory;
 mod peer;
+mod skipped;
 mod stack;
 mod wire;
 
@@ -31,5 +32,6 @@ pub use memory::{
     size_of_ring,
 };
 pub use peer::Peer;
+pub use skipped::skipped;
 pub use stack::{Stack, ring};
 pub use wire::{Heard, Wire};

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::lab::{child, lab, pid};
+use crate::skipped::skipped;
 
 /// The least that can be measured.
 const BENCH: [&str; 7] = ["bench", "--time", "20ms", "--repetitions", "1", "--sizes", "64B"];
@@ -77,6 +78,7 @@ tell 1007 1000
 #[test]
 fn what_the_receiver_of_memif_says_is_what_counts() {
     if std::thread::available_parallelism().unwrap().get() == 1 {
+        skipped("there is only one CPU");
         return;
     }
     let folder = TempDir::new().unwrap();
@@ -95,6 +97,7 @@ fn what_the_receiver_of_memif_says_is_what_counts() {
 #[test]
 fn a_testpmd_that_fails_is_quoted() {
     if std::thread::available_parallelism().unwrap().get() == 1 {
+        skipped("there is only one CPU");
         return;
     }
     let folder = TempDir::new().unwrap();
@@ -160,6 +163,9 @@ fn lives(process: Pid) -> bool {
 fn an_interrupt_ends_the_tools_of_others_too() {
     let tools = [("dpdk-testpmd", &BENCH[..]), ("valgrind", &["count"])];
     let two = std::thread::available_parallelism().unwrap().get() > 1;
+    if !two {
+        skipped("there is only one CPU, so no memif");
+    }
     for (tool, arguments) in tools.into_iter().filter(|(tool, _)| two || *tool == "valgrind") {
         let (folder, temporary) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let mut lab = lab(arguments);

@@ -9,6 +9,7 @@ use shared::report::{RunReport, WarningCode};
 use tempfile::TempDir;
 
 use crate::lab::{lab, program};
+use crate::skipped::skipped;
 
 /// Runs `script` with sh where `$DISK` is a disk of its own of 128 KiB; nothing where none can be made here.
 /// What is on it at the end is copied to `kept`.
@@ -22,7 +23,7 @@ fn on_a_small_disk(script: &str, kept: &Path) -> Option<Output> {
     };
     let mount = "mount -t tmpfs -o size=128k none \"$DISK\"";
     if !unshared(mount).is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no disk can be mounted here");
+        skipped("no disk can be mounted here");
         return None;
     }
     Some(unshared(&format!("{mount}\n{script}\nstatus=$?\ncp -a \"$DISK\"/. \"$KEPT\"\nexit $status")).unwrap())
@@ -180,7 +181,7 @@ fn a_terminal_that_stops_who_writes_in_the_background_stops_no_run() {
     let run = format!("stty tostop; exec '{}' run --packets 70 --json '{}'", program("lab").display(), json.display());
     script.args(["-qec", &run, "/dev/null"]).stdin(Stdio::null()).env("SHELL", "/bin/sh");
     let Ok(output) = script.output() else {
-        eprintln!("skipped: script(1) is missing, which makes terminals");
+        skipped("script(1) is missing, which makes terminals");
         return;
     };
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));

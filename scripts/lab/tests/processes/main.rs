@@ -19,3 +19,7 @@ mod profile;
 mod readers;
 mod replay;
 mod signals;
+// By its path: with the feature that has it, all programs would be built a second time for these tests.
+#[allow(unreachable_pub, reason = "it is public where it belongs")]
+#[path = "../../../../shared/src/testing/skipped.rs"]
+mod skipped;

@@ -13,6 +13,7 @@ use shared::report::{DriverFile, Ending, RunReport};
 use tempfile::TempDir;
 
 use crate::lab::{Running, lab, pid, program};
+use crate::skipped::skipped;
 
 /// A run that ends by itself after a day.
 const RUN: [&str; 6] = ["run", "--quiet", "--link", "10Mbit", "--packets", "100000000"];
@@ -152,7 +153,7 @@ fn children_on_cpus_of_their_own_end_with_the_lab() {
 #[test]
 fn children_under_valgrind_end_with_the_lab() {
     if !Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: valgrind is missing");
+        skipped("valgrind is missing");
         return;
     }
     let folder = TempDir::new().unwrap();
@@ -167,7 +168,7 @@ fn children_that_perf_samples_end_with_the_lab_and_so_does_perf() {
     let mut probe = Command::new("perf");
     probe.args(["record", "--event=cpu-clock", "--output=/dev/null", "--", "true"]).stdin(Stdio::null());
     if !probe.output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: perf is missing or may not sample here");
+        skipped("perf is missing or may not sample here");
         return;
     }
     let folder = TempDir::new().unwrap();
@@ -190,6 +191,7 @@ fn stuck(command: &mut Command, folder: &Path, tool: &str, script: &str) {
 #[test]
 fn a_tool_of_others_ends_with_the_lab() {
     if std::thread::available_parallelism().unwrap().get() == 1 {
+        skipped("there is only one CPU");
         return;
     }
     let (folder, tools) = (TempDir::new().unwrap(), TempDir::new().unwrap());

@@ -9,6 +9,7 @@ use shared::report::{ProcessBudget, RunReport};
 use tempfile::TempDir;
 
 use crate::lab::lab;
+use crate::skipped::skipped;
 
 const RUN: [&str; 8] = ["run", "--profile", "--quiet", "--link", "unlimited", "--packets", "1000000", "--json"];
 
@@ -27,7 +28,7 @@ fn rooms(process: &ProcessBudget) -> Vec<&str> {
 #[test]
 fn the_nanoseconds_of_a_packet_are_told_by_room() {
     if !can_sample() {
-        eprintln!("skipped: perf is missing or may not sample here");
+        skipped("perf is missing or may not sample here");
         return;
     }
     let output = lab(&[&RUN[..], &["-"]].concat()).output().unwrap();
