@@ -293,7 +293,8 @@ fn an_interrupt_is_told_to_the_stack() {
 #[test]
 fn a_message_that_does_not_belong_is_a_violation() {
     let (served, bye) = session(setup(hardware(2, "1Gbit"), 8), |stack| async move {
-        let hello = Hello { transport: TransportKind::Socket, rings: Vec::new(), wake: WakePoint::Each };
+        let hello =
+            Hello { transport: TransportKind::Socket, rings: Vec::new(), wake: WakePoint::Each, idle_timeout_ns: 1 };
         stack.ring.port().send_control(&Control::Hello(hello));
         stack.hear_bye().await
     });

@@ -3,6 +3,7 @@
 //! The main thread runs tokio for the greeting and for signals; the data path has a thread of its
 //! own, where nothing but the executor runs.
 
+use std::collections::TryReserveError;
 use std::io;
 use std::rc::Rc;
 use std::thread;
@@ -13,23 +14,26 @@ use shared::exec::{
     Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
 };
 use shared::exit::{Status, say, say_line};
+use shared::limits::Ballast;
+use shared::liveness::{Liveness, watch};
 use shared::output::lines_dropped;
 use shared::peers::Guests;
 use shared::report::{
-    ConfigReport, Ending, HostReport, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
-    interval_header, interval_line,
+    ConfigReport, Ending, HostReport, IntervalLines, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
 };
-use shared::ring::shm::ShmProducer;
-use shared::ring::socket::SocketProducer;
-use shared::ring::{Depth, Producer, ProducerPort};
+use shared::ring::shm::{SharedMemory, ShmProducer};
+use shared::ring::socket::{SocketProducer, Tables};
+use shared::ring::{Depth, MAX_FRAME, Producer, ProducerPort};
 use shared::settings::{Common, Lifetime, Meeting, Output, Waiting};
 use shared::signals::Signals;
 use shared::units::{BitRate, LinkRate, Nanos};
-use shared::wire::Accept;
+use shared::wire::{Accept, FRAME_HEADER_LEN, TransportKind};
 use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
-use crate::session::{ConnectError, Context, Greeted, Plan, PlanError, Watch, assemble, connect, run_stack};
+use crate::session::{
+    ConnectError, Context, Greeted, Plan, PlanError, Request, Watch, assemble, connect, memory_of_a_run, run_stack,
+};
 use crate::settings::{LineSettings, SessionSettings, StackSettings};
 
 /// The stack of Pushback: apps that send UDP through a bounded ring to a driver process.
@@ -95,6 +99,11 @@ pub enum RunError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The tables of a run do not fit.
+    #[error(
+        "no memory for the run ({0}); use a smaller --depth or --txqueue, or fewer apps, or raise the limit with ulimit -v"
+    )]
+    Memory(#[from] TryReserveError),
     /// A fault of the program.
     #[error(transparent)]
     Halted(#[from] Halted),
@@ -110,9 +119,11 @@ impl RunError {
             Self::Plan(_) | Self::Json(JsonError::Open { .. }) => Status::Usage,
             Self::Connect(error) => error.status(),
             Self::Interrupted | Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
-            Self::Json(JsonError::Write { .. }) | Self::System { .. } | Self::Halted(_) | Self::NoReport => {
-                Status::Failed
-            }
+            Self::Json(JsonError::Write { .. })
+            | Self::System { .. }
+            | Self::Memory(_)
+            | Self::Halted(_)
+            | Self::NoReport => Status::Failed,
         }
     }
 }
@@ -124,15 +135,23 @@ impl RunError {
 pub fn run(args: &Args) -> Result<Status, RunError> {
     let length = Plan::check(&args.stack, args.common.depth)?;
     let sink = args.output.json.as_ref().map(JsonTarget::open).transpose()?;
+    // Before a driver is bothered. It is given back at once, and obtained piece by piece later.
+    drop(Ballast::new(memory_of_a_run(&args.stack, args.common.depth) + memory_of_a_ring(args))?);
     let system = |what| move |cause| RunError::System { what, cause };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the tokio runtime cannot be built"))?;
     let report = runtime.block_on(async {
         let mut signals = Signals::of(args.lifetime).map_err(system("signals cannot be received"))?;
-        let (path, session, wake) = (&args.meeting.socket, &args.session, args.stack.greeted_wake());
+        let (path, session) = (&args.meeting.socket, &args.session);
+        let request = Request {
+            depth: args.common.depth,
+            transport: session.transport,
+            wake: args.stack.greeted_wake(),
+            idle_timeout: args.waiting.idle_timeout,
+        };
         let guests = Guests::of(&args.meeting.allow_uid);
         let greeted = tokio::select! {
-            greeted = connect(path, args.common.depth, session.transport, wake, session.connect_timeout, &guests) => greeted?,
+            greeted = connect(path, request, session.connect_timeout, &guests) => greeted?,
             () = signals.next() => return Err(RunError::Interrupted),
         };
         let plan = Plan::new(&args.stack, length, args.common.seed, greeted.depth, link(&greeted))?;
@@ -140,6 +159,16 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
     })?;
     publish(args, sink, &report)?;
     Ok(status(&report))
+}
+
+/// Bytes that this side's end of the ring takes.
+fn memory_of_a_ring(args: &Args) -> usize {
+    let depth = args.common.depth;
+    match args.session.transport {
+        TransportKind::Shm => SharedMemory::size(depth),
+        // Both halves of what is on its way into the socket may hold all frames.
+        TransportKind::Socket => 2 * depth.as_usize() * (FRAME_HEADER_LEN + MAX_FRAME),
+    }
 }
 
 fn link(greeted: &Greeted) -> LinkRate {
@@ -163,7 +192,10 @@ fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -
     let unusable = |cause| RunError::System { what: "the driver's socket cannot be used", cause };
     match memory {
         Some(memory) => run_on(ShmProducer::new(stream, memory).map_err(unusable)?, args, depth, &accept, plan, stop),
-        None => run_on(SocketProducer::new(stream, depth).map_err(unusable)?, args, depth, &accept, plan, stop),
+        None => {
+            let tables = Tables::producer(depth)?;
+            run_on(SocketProducer::new(stream, tables).map_err(unusable)?, args, depth, &accept, plan, stop)
+        }
     }
 }
 
@@ -181,8 +213,13 @@ fn run_on(
     let (idle, cpu_before) = (park.stats(), process_cpu_time());
     let clock = Clock::starting_at(monotonic_now());
     let ring = Producer::with_wake_point(Rc::clone(&port), depth, plan.wake_point, clock.clone());
-    let (tasks_clock, tasks_plan, watch) = (clock.clone(), plan.clone(), watcher(args));
-    let outcome = run_tasks(&clock, park, |tasks| run_stack(tasks, tasks_clock, ring, tasks_plan, interrupt, watch))?;
+    let (tasks_clock, tasks_plan, lines) = (clock.clone(), plan.clone(), watcher(args));
+    let liveness = Liveness::new(args.waiting.idle_timeout, Nanos(accept.idle_timeout_ns), clock.now());
+    let alive = watch(Rc::clone(&port), clock.clone(), liveness);
+    let outcome = run_tasks(&clock, park, |tasks| {
+        tasks.spawn(alive);
+        run_stack(tasks, tasks_clock, ring, tasks_plan, interrupt, lines)
+    })?;
     let context = Context {
         config: ConfigReport {
             netstack: serde_json::to_value(args).unwrap_or_default(),
@@ -206,14 +243,8 @@ fn run_on(
 /// Prints a line per interval, unless that is not wanted. This is the data path's thread, which waits for no reader.
 fn watcher(args: &Args) -> Option<Watch> {
     let json = args.output.json.clone();
-    let mut before = None;
-    let watch = move |sample: &Sample| {
-        if before.is_none() {
-            say_line(json.as_ref(), interval_header());
-        }
-        let previous = before.replace(Nanos(sample.time_ns)).unwrap_or_default();
-        say_line(json.as_ref(), interval_line(sample, previous));
-    };
+    let mut lines = IntervalLines::default();
+    let watch = move |sample: &Sample| say_line(json.as_ref(), lines.next(sample));
     (!args.lines.quiet).then(|| Box::new(watch) as Watch)
 }
 

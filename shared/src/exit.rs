@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::flags;
-use crate::limits::check_descriptors;
+use crate::limits;
 use crate::output::{self, Stream};
 use crate::report::JsonTarget;
 use crate::signals::block_needless;
@@ -55,7 +55,7 @@ pub fn run_main<A: Parser, E: Display>(
     let status = match flags::parse::<A>(arguments.iter().cloned()) {
         Ok(args) => {
             warn_of_variables(name);
-            let ran = check_descriptors()
+            let ran = limits::check()
                 .map_err(|error| (error.to_string(), Status::Failed))
                 .and_then(|()| run(&args).map_err(|error| (error.to_string(), status_of(&error))));
             ran.unwrap_or_else(|(error, status)| {

@@ -14,6 +14,7 @@ pub mod flags;
 pub mod ledger;
 pub mod leftovers;
 pub mod limits;
+pub mod liveness;
 pub mod output;
 pub mod parent;
 pub mod peers;

@@ -23,15 +23,33 @@ pub(crate) struct TooFewDescriptors {
     cause: io::Error,
 }
 
-/// Makes sure that there are as many descriptors as a program needs.
-///
-/// # Errors
-/// [`TooFewDescriptors`], with the remedy.
-pub(crate) fn check_descriptors() -> Result<(), TooFewDescriptors> {
-    check(|| eventfd(0, EventfdFlags::CLOEXEC))
+/// Address space that each program needs beside what depends on its flags: the stacks of its threads and what they
+/// allocate, and the text of its report.
+const MEMORY: usize = 12 << 20;
+
+/// A limit that makes work impossible.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LimitError {
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
+    #[error(
+        "{mebibytes} MiB of memory are needed to begin with, and cannot be had ({0}); raise the limit with ulimit -v, or \
+         end other programs",
+        mebibytes = MEMORY >> 20
+    )]
+    Memory(#[from] TryReserveError),
 }
 
-fn check(mut open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<(), TooFewDescriptors> {
+/// Makes sure that there is as much of everything as each program needs.
+///
+/// # Errors
+/// [`LimitError`], with the remedy.
+pub(crate) fn check() -> Result<(), LimitError> {
+    drop(Ballast::new(MEMORY.saturating_sub(HEADROOM))?);
+    Ok(check_descriptors(|| eventfd(0, EventfdFlags::CLOEXEC))?)
+}
+
+fn check_descriptors(mut open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<(), TooFewDescriptors> {
     // All of them at once; they are closed again together.
     let mut opened = Vec::with_capacity(DESCRIPTORS);
     while opened.len() < DESCRIPTORS {
@@ -105,7 +123,7 @@ mod tests {
     fn too_few_descriptors_are_counted_and_the_remedy_is_named() {
         let up_to = |most: usize| {
             let mut left = most;
-            check(|| {
+            check_descriptors(|| {
                 left = left.checked_sub(1).ok_or(Errno::MFILE)?;
                 eventfd(0, EventfdFlags::CLOEXEC)
             })

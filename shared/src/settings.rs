@@ -10,8 +10,10 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 
 use crate::exec::IdleMode;
+use crate::liveness::{DEFAULT_TIMEOUT, SHORTEST_TIMEOUT};
 use crate::report::JsonTarget;
 use crate::ring::Depth;
+use crate::units::{Nanos, parse_accepted};
 
 /// What shapes a run on both sides, in real and in virtual time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
@@ -32,13 +34,37 @@ pub struct Common {
 }
 
 /// How a process waits. Virtual time never does.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 pub struct Waiting {
     /// How to wait when there is nothing to do.
     ///
     /// With one CPU, hybrid never spins, because the peer could not run meanwhile.
     #[arg(long, env = "PUSHBACK_IDLE", value_name = "MODE", value_enum, default_value_t)]
     pub idle: IdleMode,
+
+    /// End the session when the peer has shown no sign of life for so long, such as 60s; at least 100ms.
+    ///
+    /// Both sides say that they are alive every quarter of this time, even when there is nothing to send. A
+    /// peer that lives but completes nothing is no reason to end.
+    #[arg(long, env = "PUSHBACK_IDLE_TIMEOUT", value_name = "TIME", default_value_t = DEFAULT_TIMEOUT,
+          value_parser = idle_timeout)]
+    #[serde(default = "default_timeout")]
+    pub idle_timeout: Nanos,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { idle: IdleMode::default(), idle_timeout: DEFAULT_TIMEOUT }
+    }
+}
+
+/// For reports of runs from before there was such a time.
+fn default_timeout() -> Nanos {
+    DEFAULT_TIMEOUT
+}
+
+fn idle_timeout(text: &str) -> Result<Nanos, String> {
+    parse_accepted(text, |time| *time >= SHORTEST_TIMEOUT, "use at least 100ms, as in 60s")
 }
 
 /// Where the two processes meet, and who may be there. The lab decides that itself.
@@ -166,6 +192,8 @@ mod tests {
         for (flag, value, remedy) in [
             ("--depth", "0", "1 to 65536"),
             ("--idle", "doze", "hybrid"),
+            ("--idle-timeout", "99ms", "at least 100ms"),
+            ("--idle-timeout", "60", "60s"),
             ("--seed", "-1", "whole number"),
             ("--seed", "9007199254740993", "0 to 9007199254740992 (2^53)"),
             ("--seed", "18446744073709551615", "0 to 9007199254740992 (2^53)"),
@@ -193,7 +221,7 @@ mod tests {
         let flags =
             parse(&["--depth=3", "--idle=sleep", "--seed=9", "--socket=a", "--end-with-stdin", "--json=-"]).unwrap();
         let json = serde_json::to_string(&flags).unwrap();
-        assert_eq!(json, r#"{"depth":"3","seed":9,"idle":"sleep"}"#);
+        assert_eq!(json, r#"{"depth":"3","seed":9,"idle":"sleep","idle_timeout":"60s"}"#);
         assert_eq!(serde_json::from_str::<Common>(&json).unwrap(), flags.common);
         assert_eq!(serde_json::from_str::<Waiting>(&json).unwrap(), flags.waiting);
     }

@@ -11,14 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use shared::exec::{
-    Clock, Halted, IdleMode, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run,
-};
+use shared::exec::{Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run};
 use shared::limits::{Ballast, remedy};
+use shared::liveness::{Liveness, watch};
 use shared::report::ProcessReport;
 use shared::ring::shm::{MemoryError, SharedMemory, ShmConsumer};
-use shared::ring::socket::{ConsumerSide, SocketConsumer};
+use shared::ring::socket::{self, ConsumerSide, SocketConsumer};
 use shared::ring::{ConsumerPort, Depth};
+use shared::settings::Waiting;
+use shared::units::Nanos;
 use shared::wire::TransportKind;
 use tokio::sync::oneshot;
 
@@ -36,7 +37,9 @@ pub(super) struct Plan {
     pub(super) hardware: Config,
     pub(super) dma: Dma,
     pub(super) verify: bool,
-    pub(super) idle: IdleMode,
+    pub(super) waiting: Waiting,
+    /// After how much silence the stack gives this driver up.
+    pub(super) peer_timeout: Nanos,
     pub(super) stop: StopHandle,
     /// Set by the session once it takes no more frames: its place is about to be free.
     pub(super) closing: Arc<AtomicBool>,
@@ -124,7 +127,7 @@ struct Resources {
 
 enum Ring {
     Shm(SharedMemory),
-    Socket(ConsumerSide),
+    Socket(socket::Tables<ConsumerSide>),
 }
 
 impl Resources {
@@ -135,12 +138,10 @@ impl Resources {
                 let (ring, memory) = SharedMemory::create(plan.depth, plan.generation).map_err(NoResources::Ring)?;
                 (Ring::Shm(ring), Some(memory))
             }
-            TransportKind::Socket => (Ring::Socket(ConsumerSide::new(plan.depth, plan.wake_point)?), None),
+            TransportKind::Socket => (Ring::Socket(socket::Tables::consumer(plan.depth, plan.wake_point)?), None),
         };
         let tables = Tables::obtain(&plan.hardware, plan.depth, plan.dma)?;
-        // Completions that the socket does not take at once are queued, at most one for each slot.
-        let queued = plan.depth.as_usize() * SocketConsumer::MOST_QUEUED_PER_SLOT;
-        Ok((Self { ring, tables, ballast: Ballast::new(queued)? }, memory))
+        Ok((Self { ring, tables, ballast: Ballast::new(0)? }, memory))
     }
 
     fn serve(self, plan: Plan, stream: OwnedFd, output: Output) -> Result<Served<Output>, SessionError> {
@@ -150,8 +151,8 @@ impl Resources {
                 let port = ShmConsumer::new(stream, memory).map_err(SessionError::Socket)?;
                 serve_on(port, plan, self.tables, output)
             }
-            Ring::Socket(side) => {
-                let port = SocketConsumer::new(stream, side).map_err(SessionError::Socket)?;
+            Ring::Socket(tables) => {
+                let port = SocketConsumer::new(stream, tables).map_err(SessionError::Socket)?;
                 serve_on(port, plan, self.tables, output)
             }
         }
@@ -166,7 +167,7 @@ fn serve_on(
 ) -> Result<Served<Output>, SessionError> {
     let port = Rc::new(port);
     let interrupt = Rc::new(Interrupt::by(plan.stop));
-    let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), plan.idle);
+    let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), plan.waiting.idle);
     let (idle, began) = (park.stats(), process_cpu_time());
     let counted = Rc::clone(&port);
     let usage = move || ProcessReport {
@@ -186,6 +187,10 @@ fn serve_on(
         tables,
     };
     let clock = Clock::starting_at(monotonic_now());
-    let inner = clock.clone();
-    Ok(run(&clock, park, |_| serve(port, inner, setup))?)
+    let liveness = Liveness::new(plan.waiting.idle_timeout, plan.peer_timeout, clock.now());
+    let (inner, alive) = (clock.clone(), watch(Rc::clone(&port), clock.clone(), liveness));
+    Ok(run(&clock, park, |tasks| {
+        tasks.spawn(alive);
+        serve(port, inner, setup)
+    })?)
 }

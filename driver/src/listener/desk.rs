@@ -13,12 +13,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use shared::exec::{StopHandle, monotonic_now};
 use shared::exit::{Status, complain, say_line};
+use shared::liveness::SHORTEST_TIMEOUT;
 use shared::peers::Guests;
 use shared::report::JsonTarget;
 use shared::ring::Depth;
 use shared::ring::shm::hand_over;
 use shared::signals::Signals;
-use shared::units::LinkRate;
+use shared::units::{LinkRate, Nanos};
 use shared::wire::stream::{StreamError, write_control};
 use shared::wire::{Accept, Control, Hello, RefuseCode, RingInfo};
 use tokio::io::Interest;
@@ -220,6 +221,11 @@ impl<'a> Desk<'a> {
         if self.stopping || closing && self.settings.once {
             return Err((RefuseCode::ShuttingDown, "the driver is about to exit; start it again".to_owned()));
         }
+        if Nanos(hello.idle_timeout_ns) < SHORTEST_TIMEOUT {
+            let asked = Nanos(hello.idle_timeout_ns);
+            let reason = format!("an idle timeout of {asked} is too short; use at least {SHORTEST_TIMEOUT}");
+            return Err((RefuseCode::BadGreeting, reason));
+        }
         let granted = grant(&hello.rings, self.settings.common.depth);
         let granted = granted.map_err(|reason| (RefuseCode::InvalidRing, reason))?;
         if self.running.is_some() {
@@ -253,6 +259,7 @@ impl<'a> Desk<'a> {
                 LinkRate::Limited(rate) => Some(rate.0),
             },
             settings: serde_json::to_string(self.settings).unwrap_or_default(),
+            idle_timeout_ns: self.settings.waiting.idle_timeout.0,
         };
         let closing = Arc::new(AtomicBool::new(false));
         let plan = Plan {
@@ -264,7 +271,8 @@ impl<'a> Desk<'a> {
             hardware: self.hardware.clone(),
             dma: self.settings.driver.dma,
             verify: self.settings.driver.verify,
-            idle: self.settings.waiting.idle,
+            waiting: self.settings.waiting.clone(),
+            peer_timeout: Nanos(hello.idle_timeout_ns),
             stop: stop.clone(),
             closing: Arc::clone(&closing),
         };

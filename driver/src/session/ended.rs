@@ -104,5 +104,6 @@ pub(super) fn name_of(message: &Control) -> &'static str {
         Control::Accept(_) => "accept",
         Control::Refuse(_) => "refuse",
         Control::Bye(_) => "bye",
+        Control::Alive => "alive",
     }
 }

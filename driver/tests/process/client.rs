@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Signal, monotonic_now, run};
-use shared::ring::socket::SocketProducer;
+use shared::ring::socket::{SocketProducer, Tables};
 use shared::ring::{Completion, Depth, Descriptor, Port, Producer};
 use shared::testing::Stack;
 use shared::wire::{Bye, ByeReason, Control};
@@ -12,7 +12,7 @@ use shared::wire::{Bye, ByeReason, Control};
 /// Sends `frames`, waits for all completions and says farewell, as a stack does.
 pub(crate) fn transmit(stack: Stack, depth: u32, frames: Vec<Vec<u8>>) -> (Vec<Completion>, Bye) {
     let depth = Depth::new(depth).unwrap();
-    let port = Rc::new(SocketProducer::new(OwnedFd::from(stack.0), depth).unwrap());
+    let port = Rc::new(SocketProducer::new(OwnedFd::from(stack.0), Tables::producer(depth).unwrap()).unwrap());
     let clock = Clock::starting_at(monotonic_now());
     let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Hybrid);
     let ring = Rc::new(Producer::new(Rc::clone(&port), depth, clock.clone()));

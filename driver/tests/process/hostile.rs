@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::fs::{FallocateFlags, fallocate, ftruncate};
 use shared::report::DriverFile;
 use shared::testing::{COMPLETED, Lie, PRODUCED, PRODUCER_EVENT, Peer, Scribbler, Stack, cpu_time};
-use shared::wire::{ByeReason, TransportKind, preamble};
+use shared::wire::{ByeReason, Control, TransportKind, preamble};
 use tempfile::TempDir;
 
 use super::driver::{Driver, folder};
@@ -135,6 +135,63 @@ fn a_stack_that_reads_nothing_keeps_nobody_from_working() {
     });
     assert_eq!(file.endings.get("FINISHED"), Some(&2), "{:?}", file.endings);
     assert_eq!(file.sessions[0].sent, 1_000);
+}
+
+/// A peer that says nothing after the grant would keep the driver's only place.
+#[test]
+fn a_stack_that_is_silent_for_too_long_is_given_up_and_the_next_one_is_served() {
+    let folder = folder();
+    let json = folder.path().join("out.json");
+    let flags = ["--link=unlimited", "--idle=sleep", "--idle-timeout=100ms", "--json", json.to_str().unwrap()];
+    for transport in [TransportKind::Shm, TransportKind::Socket] {
+        let mut driver = Driver::start(&folder.path().join("driver.sock"), &flags);
+        let mut silent = Stack::greet(&driver.socket, transport, 8);
+        silent.accepted();
+        let bye = match transport {
+            TransportKind::Shm => {
+                while let Err(error) = shared::ring::shm::receive(&silent.0) {
+                    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                }
+                silent.bye()
+            }
+            TransportKind::Socket => silent.bye(),
+        };
+        assert!(matches!(&bye.reason, ByeReason::Violation(what) if what.contains("silent for 100ms")), "{bye:?}");
+        assert!(silent.0.alive > 0, "the driver has shown that it lives");
+        drop(silent);
+        wait_for(&mut driver, "session 1: the peer was silent");
+        serve_honestly(&driver);
+        assert_eq!(driver.stop().status, Some(130));
+        let file: DriverFile = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        assert_eq!((file.endings.get("PEER_SILENT"), file.endings.get("FINISHED")), (Some(&1), Some(&1)));
+    }
+    let once = Driver::start(&folder.path().join("driver.sock"), &[&flags[..], &["--once"]].concat());
+    let mut silent = Stack::greet(&once.socket, TransportKind::Socket, 8);
+    silent.accepted();
+    silent.bye();
+    drop(silent);
+    assert_eq!(once.wait().status, Some(3));
+}
+
+/// It sends no frame, but now and then a sign of life, until it has seen several of the driver's.
+#[test]
+fn a_stack_that_only_says_that_it_is_alive_is_kept() {
+    let folder = folder();
+    let driver = Driver::start(&folder.path().join("driver.sock"), &["--idle-timeout=2s", "--once"]);
+    let mut alive = Stack::greet(&driver.socket, TransportKind::Socket, 8);
+    alive.accepted();
+    let mut ring = alive.0.try_clone();
+    let seen = thread::spawn(move || {
+        // The driver speaks every half second, and gives up after four of them.
+        alive.0.wait_for_alive(5);
+        alive
+    });
+    while !seen.is_finished() {
+        ring.tell(&Control::Alive);
+        thread::park_timeout(Duration::from_millis(100));
+    }
+    assert_eq!(seen.join().unwrap().leave(0).reason, ByeReason::Finished);
+    assert_eq!(driver.wait().status, Some(0));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use interprocess::local_socket::tokio::{Stream, prelude::*};
 use interprocess::local_socket::{GenericFilePath, ToFsName};
 use shared::exit::Status;
 use shared::limits::{is_met, remedy};
+use shared::liveness::SHORTEST_TIMEOUT;
 use shared::peers::{Guests, PeerError};
 use shared::ring::shm::{HandoverError, MemoryError, SharedMemory, receive};
 use shared::ring::{Depth, DepthError, MAX_FRAME, WakePoint};
@@ -145,18 +146,24 @@ impl ConnectError {
     }
 }
 
-/// Connects to the driver at `path` and asks for one transmit ring of `depth` slots. `wake` is as in [`Hello`].
+/// What a stack asks the driver for: one transmit ring.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// The most slots that it may have.
+    pub depth: Depth,
+    /// How frames travel.
+    pub transport: TransportKind,
+    /// As in [`Hello`].
+    pub wake: WakePoint,
+    /// After how much silence this side gives the driver up.
+    pub idle_timeout: Nanos,
+}
+
+/// Connects to the driver at `path` and asks for what `request` says, for as long as `patience`.
 ///
 /// # Errors
 /// [`ConnectError`], each with what to do about it.
-pub async fn connect(
-    path: &Path,
-    depth: Depth,
-    transport: TransportKind,
-    wake: WakePoint,
-    patience: Nanos,
-    guests: &Guests,
-) -> Result<Greeted, ConnectError> {
+pub async fn connect(path: &Path, request: Request, patience: Nanos, guests: &Guests) -> Result<Greeted, ConnectError> {
     let deadline = Instant::now() + Duration::from_nanos(patience.0);
     let no_answer = |_| ConnectError::NoAnswer { path: path.to_owned(), waited: patience };
     let failed = |cause| ConnectError::Stream { path: path.to_owned(), cause };
@@ -164,7 +171,7 @@ pub async fn connect(
         let mut stream = find(path, patience, deadline).await?;
         let Stream::UdSocket(socket) = &stream;
         guests.check(socket.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
-        let answer = timeout_at(deadline, greet(&mut stream, depth, transport, wake)).await;
+        let answer = timeout_at(deadline, greet(&mut stream, request)).await;
         match answer.map_err(no_answer)? {
             // In a crowd of clients, the driver may have closed this connection before it had read the greeting. One
             // that is about to exit does so as well.
@@ -174,8 +181,8 @@ pub async fn connect(
     };
     match answer {
         Control::Accept(accept) => {
-            let in_force = granted(depth, &accept)?;
-            let memory = match transport {
+            let in_force = granted(request.depth, &accept)?;
+            let memory = match request.transport {
                 TransportKind::Socket => None,
                 TransportKind::Shm => {
                     let taken = timeout_at(deadline, take_over(&stream)).await;
@@ -188,7 +195,7 @@ pub async fn connect(
             Ok(Greeted { stream, depth: in_force, memory, accept: *accept })
         }
         Control::Refuse(refuse) => Err(ConnectError::Refused(refuse)),
-        Control::Hello(_) | Control::Bye(_) => Err(ConnectError::NotAnAnswer),
+        Control::Hello(_) | Control::Bye(_) | Control::Alive => Err(ConnectError::NotAnAnswer),
     }
 }
 
@@ -221,15 +228,12 @@ async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<Stream,
     }
 }
 
-async fn greet(
-    stream: &mut Stream,
-    depth: Depth,
-    transport: TransportKind,
-    wake: WakePoint,
-) -> Result<Control, StreamError> {
+async fn greet(stream: &mut Stream, request: Request) -> Result<Control, StreamError> {
+    let Request { depth, transport, wake, idle_timeout } = request;
     let ring = RingInfo { direction: Direction::Transmit, queue: 0, depth: depth.get(), slot_size: MAX_FRAME as u32 };
     // In one write: the driver sees the whole greeting as soon as it sees anything of it.
-    let hello = encode_control(&Control::Hello(Hello { transport, rings: vec![ring], wake }))?;
+    let hello = Hello { transport, rings: vec![ring], wake, idle_timeout_ns: idle_timeout.0 };
+    let hello = encode_control(&Control::Hello(hello))?;
     stream.write_all(&[&preamble()[..], &hello].concat()).await?;
     read_control(stream).await
 }
@@ -248,6 +252,10 @@ fn granted(asked: Depth, accept: &Accept) -> Result<Depth, ConnectError> {
     let depth = Depth::new(ring.depth)?;
     if depth > asked || ring.direction != Direction::Transmit || (ring.slot_size as usize) < MAX_FRAME {
         return Err(ConnectError::BadRing(format!("{ring:?} does not fit what was asked for")));
+    }
+    if Nanos(accept.idle_timeout_ns) < SHORTEST_TIMEOUT {
+        let claimed = Nanos(accept.idle_timeout_ns);
+        return Err(ConnectError::BadRing(format!("an idle timeout of {claimed} is shorter than {SHORTEST_TIMEOUT}")));
     }
     if accept.link_bits_per_second == Some(0) {
         return Err(ConnectError::BadRing("a link of no bits a second carries nothing".to_owned()));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use shared::ring::{Depth, WakePointError};
+use shared::ring::{Depth, MAX_FRAME, WakePointError};
 use shared::units::{Bytes, LinkRate, Nanos};
 
 use crate::app::{Horizon, ResolveError, ResolvedApp, Traffic, WhenBlocked, check_all, resolve_all};
@@ -198,6 +198,20 @@ impl Length {
             None => Self::Duration(settings.length.duration.unwrap_or(DEFAULT_DURATION)),
         }
     }
+}
+
+/// Bytes that an app takes: its three histograms have 270 KB each.
+const APP: usize = 1 << 20;
+
+/// Bytes of the stack's own accounts for each slot and each place of its queue, beside the frame in it.
+const PLACE: usize = 128;
+
+/// About how many bytes a run with `settings` takes on a ring of `depth` slots, without the ring itself: never less
+/// than it does.
+pub fn memory_of_a_run(settings: &StackSettings, depth: Depth) -> usize {
+    let apps = settings.sending.apps.len().max(1);
+    let queue = if settings.policy.has_queue() { settings.layers.txqueue as usize } else { 0 };
+    apps * APP + depth.as_usize() * PLACE + queue * (MAX_FRAME + PLACE)
 }
 
 /// Finds what is wrong with the apps whatever the link is. Returns the ways to their destinations.

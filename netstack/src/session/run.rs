@@ -238,6 +238,8 @@ impl<P: ProducerPort + 'static> Stack<P> {
                 self.left_first.set(!self.said.get() || bye.reason != ByeReason::Finished);
                 self.bye.replace(Some(*bye));
             }
+            // The port has seen to it.
+            Control::Alive => {}
             Control::Hello(_) | Control::Accept(_) | Control::Refuse(_) => {
                 let error = shared::wire::WireError::Unexpected("greeting in the middle of a session");
                 self.device.ring().port().close(error.into());

@@ -12,7 +12,7 @@ use netstack::process::Args;
 use netstack::session::{Outcome, Plan, Watch, run_stack};
 use shared::exec::{Clock, Interrupt, Park, Source, Virtual, monotonic_now, run};
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
-use shared::ring::socket::{ConsumerSide, SocketConsumer, SocketProducer};
+use shared::ring::socket::{SocketConsumer, SocketProducer, Tables};
 use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
 use shared::units::Nanos;
 
@@ -70,8 +70,8 @@ impl Halves {
     pub(crate) fn over_the_socket(&self, watch: Option<Watch>) -> Outcome {
         let (left, right) = UnixStream::pair().unwrap();
         let depth = Depth::new(self.depth).unwrap();
-        let producer = Rc::new(SocketProducer::new(left.into(), depth).unwrap());
-        let consumer = Rc::new(SocketConsumer::new(right.into(), ConsumerSide::new(depth, 1).unwrap()).unwrap());
+        let producer = Rc::new(SocketProducer::new(left.into(), Tables::producer(depth).unwrap()).unwrap());
+        let consumer = Rc::new(SocketConsumer::new(right.into(), Tables::consumer(depth, 1).unwrap()).unwrap());
         self.run(&producer, &consumer, watch)
     }
 

@@ -126,6 +126,33 @@ fn a_driver_that_does_nothing_is_waited_for_asleep_and_not_for_ever() {
     assert!(report.process.idle.sleeps < 100, "{}", report.process.idle.sleeps);
 }
 
+/// Neither a message nor a moved index comes from it: `--packets` alone would wait for ever.
+#[test]
+fn a_driver_that_is_silent_for_too_long_is_given_up() {
+    for transport in ["--transport=shm", "--transport=socket"] {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("driver.sock");
+        let driver = listen(&socket, move |mut driver| match transport {
+            "--transport=shm" => {
+                let mut peer = driver.share();
+                peer.full_ring();
+                peer.wire.see_off();
+                assert!(peer.wire.alive > 0, "the stack has shown that it lives");
+            }
+            _ => {
+                driver.accept();
+                driver.wire.see_off();
+            }
+        });
+        let flags = [transport, "--depth=8", "--packets=100", "--idle=sleep", "--idle-timeout=200ms"];
+        let (status, report) = report(&socket, &flags);
+        driver.join().unwrap();
+        assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
+        assert_eq!((status, report.violation.as_deref()), (Some(3), Some("PEER_SILENT")), "{:?}", report.ending);
+        assert_eq!(report.totals.lost + report.totals.in_flight, report.totals.accepted);
+    }
+}
+
 /// It works, but wakes nobody: the watchdog does, and says so.
 #[test]
 fn a_driver_that_never_rings_is_found_out_and_nothing_is_lost() {

@@ -6,11 +6,14 @@
 mod hostile;
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use shared::report::{DriverReport, Ending, RunReport};
-use shared::testing::{listen, skipped};
+use shared::testing::{Parcel, listen, skipped};
 use shared::wire::ByeReason;
 
 /// The binary, with nothing of the environment that could change what it does.
@@ -125,6 +128,60 @@ fn claims_that_cannot_be_are_the_drivers_fault_and_no_panic() {
     assert_eq!((status, report.violation.as_deref()), (Some(3), Some("MISCOUNTED")));
     assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
     assert!(matches!(report.ending, Ending::PeerFailed(what) if what.contains("slots held at once is 9")));
+}
+
+/// A limit that makes work impossible is one line at the start, and no abort in the middle of the work.
+#[test]
+fn a_limit_of_address_space_is_one_line_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let netstack = env!("CARGO_BIN_EXE_netstack");
+    let run = |kibibytes: u32, flags: &str| {
+        let socket = folder.path().join("nobody");
+        let line = format!(
+            "ulimit -v {kibibytes}; exec {netstack} --socket {} --connect-timeout=1ms {flags}",
+            socket.display()
+        );
+        let output = Command::new("sh").args(["-c", &line]).stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let mut apps = String::from("--packets=1");
+    (0..100).for_each(|_| apps.push_str(" --app=bulk"));
+    for (kibibytes, flags) in [
+        (16_000, "--packets=1"),
+        (100_000, "--depth=65536"),
+        (150_000, "--depth=65536 --transport=socket"),
+        (100_000, "--policy=drop-oldest --txqueue=65536"),
+        (100_000, &apps),
+    ] {
+        let (status, said) = run(kibibytes, flags);
+        assert_eq!((status, said.lines().count()), (Some(1), 1), "{flags}: {said}");
+        assert!(said.contains("memory") && said.contains("ulimit -v"), "{flags}: {said}");
+        let (status, said) = run(4_000_000, flags);
+        assert_eq!(status, Some(3), "only the driver is missing: {said}");
+    }
+}
+
+#[test]
+fn a_descriptor_that_this_process_cannot_hold_is_no_fault_of_the_drivers() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("driver.sock");
+    let driver = listen(&socket, |mut driver| {
+        driver.hello();
+        // The stack is asked to hold no further descriptor from here on.
+        let stack = socket_peercred(&driver.wire).unwrap().pid;
+        let most = getrlimit(Resource::Nofile).maximum;
+        let none = Rlimit { current: Some(3), maximum: most };
+        prlimit(Some(stack), Resource::Nofile, none).unwrap();
+        driver.grant(8);
+        let parcel = Parcel::honest(8, 7);
+        parcel.send(driver.wire.as_fd());
+        driver.wire.see_off();
+    });
+    let output = command(&socket, &["--transport=shm", "--depth=8"]).output().unwrap();
+    driver.join().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("may open no more files") && said.contains("ulimit -n"), "{said}");
 }
 
 #[test]

@@ -100,19 +100,19 @@ impl<S: Source> RealPark<S> {
     }
 
     /// Spins until something moved, the deadline came or the budget is used up. Returns whether
-    /// there is something to do.
-    fn spin(&mut self, began: Nanos, deadline: Nanos) -> bool {
+    /// there is something to do, and how long this thread spun.
+    fn spin(&mut self, began: Nanos, deadline: Nanos) -> (bool, Spun) {
         let give_up = began + self.spin.budget;
+        let mut spun = Spun::since(began);
         loop {
-            if self.exchange() {
-                return true;
-            }
+            let moved = self.exchange();
             let now = monotonic_now();
-            if now >= deadline {
-                return true;
+            spun.goes_on_at(now);
+            if moved || now >= deadline {
+                return (true, spun);
             }
             if now >= give_up {
-                return false;
+                return (false, spun);
             }
             std::hint::spin_loop();
         }
@@ -177,12 +177,14 @@ impl<S: Source> Park for RealPark<S> {
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
         let began = monotonic_now();
         if self.spin.budget > Nanos::ZERO {
-            let found = !self.source.before_spin() || self.spin(began, deadline.unwrap_or(Nanos::MAX));
-            let spun = monotonic_now().since(began);
-            self.count(|stats| stats.spin_ns += spun.0);
+            let (found, spun) = match self.source.before_spin() {
+                true => self.spin(began, deadline.unwrap_or(Nanos::MAX)),
+                false => (true, Spun::since(began)),
+            };
+            self.count(|stats| stats.spin_ns += spun.total.0);
             if found {
                 self.source.after_spin();
-                self.spin.learn(spun);
+                self.spin.learn(spun.last.since(began));
                 return true;
             }
         }
@@ -197,6 +199,31 @@ impl<S: Source> Park for RealPark<S> {
         // What came while this side slept comes before the timers that are due by now.
         self.exchange();
         true
+    }
+}
+
+/// Time that a thread spends spinning, without the time for which it did not run: it had lost its CPU, or was stopped.
+#[derive(Debug)]
+struct Spun {
+    last: Nanos,
+    total: Nanos,
+}
+
+impl Spun {
+    /// A pass that takes longer was interrupted. It takes less than a microsecond, or a few with a system call.
+    const LONGEST_PASS: Nanos = Nanos::from_micros(100);
+
+    fn since(began: Nanos) -> Self {
+        Self { last: began, total: Nanos::ZERO }
+    }
+
+    /// One more pass is over.
+    fn goes_on_at(&mut self, now: Nanos) {
+        let pass = now.since(self.last);
+        if pass <= Self::LONGEST_PASS {
+            self.total += pass;
+        }
+        self.last = now;
     }
 }
 
@@ -285,6 +312,16 @@ mod tests {
             rustix::thread::current_timer_slack().unwrap()
         });
         assert_eq!(slack.join().unwrap(), 1);
+    }
+
+    #[test]
+    fn time_for_which_a_spinning_thread_did_not_run_is_no_spinning() {
+        let mut spun = Spun::since(Nanos(1_000));
+        spun.goes_on_at(Nanos(1_400));
+        // Stopped for a minute.
+        spun.goes_on_at(Nanos::from_secs(60));
+        spun.goes_on_at(Nanos::from_secs(60) + Nanos(300));
+        assert_eq!(spun.total, Nanos(700));
     }
 
     #[test]

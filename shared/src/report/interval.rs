@@ -1,4 +1,6 @@
 //! One line per interval, while a run goes on.
+//!
+//! A driver that lives but completes nothing is named on the line, once that has lasted for [`STALLED`].
 
 use super::{Sample, human};
 use crate::units::Nanos;
@@ -6,6 +8,45 @@ use crate::units::Nanos;
 /// What stands above the lines of [`interval_line`].
 pub fn interval_header() -> String {
     columns(["interval", "delivered", "rate", "goodput", "dropped", "refused", "held", "blocked"].map(str::to_owned))
+}
+
+/// For how long nothing may complete before the driver is named for it: hardware that is set to be slow needs time too.
+pub const STALLED: Nanos = Nanos::from_secs(1);
+
+/// Lines of a run, one after the other.
+///
+/// ```
+/// use shared::report::{IntervalLines, Sample};
+///
+/// let mut lines = IntervalLines::default();
+/// let at = |seconds: u64| Sample { time_ns: seconds * 1_000_000_000, occupancy: 8, ..Sample::default() };
+/// let first = lines.next(&Sample { delivered: 5, ..at(1) });
+/// assert!(first.starts_with("        interval") && first.lines().count() == 2);
+/// assert!(lines.next(&at(3)).ends_with("(the driver has completed nothing for 2.00 s)"));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct IntervalLines {
+    /// When the line before ended.
+    previous: Option<Nanos>,
+    /// For how long frames were held and none was delivered.
+    stalled: Nanos,
+}
+
+impl IntervalLines {
+    /// The line of `sample`; before the first one, what stands above all of them.
+    pub fn next(&mut self, sample: &Sample) -> String {
+        let header = if self.previous.is_none() { interval_header() + "\n" } else { String::new() };
+        let previous = self.previous.replace(Nanos(sample.time_ns)).unwrap_or_default();
+        let stands = sample.delivered == 0 && sample.occupancy > 0;
+        self.stalled = if stands { self.stalled + Nanos(sample.time_ns).since(previous) } else { Nanos::ZERO };
+        let named = match self.stalled {
+            stalled if stalled >= STALLED => {
+                format!("  (the driver has completed nothing for {:.2} s)", stalled.as_secs_f64())
+            }
+            _ => String::new(),
+        };
+        header + &interval_line(sample, previous) + &named
+    }
 }
 
 /// What happened since `previous`, which is the `time_ns` of the sample before, or zero.

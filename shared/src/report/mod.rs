@@ -16,7 +16,7 @@ mod warning;
 
 pub use budget::{BudgetReport, PACKET_ALLOWANCE, ProcessBudget, RoomBudget};
 pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
-pub use interval::{interval_header, interval_line};
+pub use interval::{IntervalLines, STALLED, interval_header, interval_line};
 pub use json::{JsonError, JsonSink, JsonTarget};
 pub use machine::machine_warning;
 pub use run::{

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::{Completion, Descriptor, Frame, Frames, HEADROOM, IndexError};
 use crate::exec::Signal;
 use crate::report::Doorbells;
+use crate::units::Nanos;
 use crate::wire::{Control, WireError};
 
 /// Why a session can carry nothing any more.
@@ -25,6 +26,9 @@ pub enum CloseReason {
     /// The peer handed over a slot without a frame in it.
     #[error("the peer broke the protocol: a slot that holds {0} bytes")]
     SlotLength(u32),
+    /// Nothing at all came from the peer for so long.
+    #[error("the peer was silent for {0}, and sent no sign of life")]
+    PeerSilent(Nanos),
     /// The peer rings and rings, and never has anything to say.
     #[error("the peer broke the protocol: {0} doorbells in a row with nothing behind them")]
     DoorbellStorm(u32),
@@ -67,6 +71,19 @@ pub trait Port {
 
     /// Ends the session from this side, for a reason that the port itself could not see.
     fn close(&self, reason: CloseReason);
+
+    /// Grows with whatever comes from the peer: messages, doorbells, progress in the ring.
+    fn heard(&self) -> u64 {
+        0
+    }
+
+    /// Grows with whatever the peer can see of this side.
+    fn sent(&self) -> u64 {
+        0
+    }
+
+    /// Sends ALIVE, unless the peer has still to read what was sent before.
+    fn send_alive(&self) {}
 
     /// The signals to the peer so far; none where peers never sleep.
     fn doorbells(&self) -> Doorbells {
@@ -172,6 +189,18 @@ impl<T: Port + ?Sized> Port for Rc<T> {
     #[inline(always)]
     fn close(&self, reason: CloseReason) {
         (**self).close(reason);
+    }
+
+    fn heard(&self) -> u64 {
+        (**self).heard()
+    }
+
+    fn sent(&self) -> u64 {
+        (**self).sent()
+    }
+
+    fn send_alive(&self) {
+        (**self).send_alive();
     }
 
     #[inline(always)]

@@ -12,11 +12,12 @@ impl CloseReason {
             Self::Wire(error) => error.name(),
             Self::Index(error) => error.name(),
             Self::SlotLength(_) => "SLOT_LENGTH",
+            Self::PeerSilent(_) => "PEER_SILENT",
             Self::DoorbellStorm(_) => "DOORBELL_STORM",
         }
     }
 
-    /// Whether the peer said what no honest peer says; otherwise it is only gone.
+    /// Whether the peer did what no honest peer does; otherwise it is only gone.
     pub fn is_violation(&self) -> bool {
         !matches!(self, Self::PeerGone | Self::Io(_))
     }

@@ -5,8 +5,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
-use super::{Heard, Parcel, Peer, Wire};
+use super::{Heard, Parcel, Peer, Wire, ring};
 use crate::exec::monotonic_now;
+use crate::liveness::DEFAULT_TIMEOUT;
 use crate::report::DriverReport;
 use crate::ring::{Completion, Status};
 use crate::wire::{Accept, Bye, ByeReason, Control, Hello, PREAMBLE_LEN, encode_completion};
@@ -47,11 +48,21 @@ impl Driver {
 
     /// Grants what the stack asks for. Returns the depth.
     pub fn accept(&mut self) -> u32 {
-        let rings = self.hello().rings;
-        let depth = rings[0].depth;
-        let accept = Accept { generation: GENERATION, rings, link_bits_per_second: None, settings: "{}".to_owned() };
-        self.wire.tell(&Control::Accept(Box::new(accept)));
+        let depth = self.hello().rings[0].depth;
+        self.grant(depth);
         depth
+    }
+
+    /// Grants one ring of `depth` slots to a stack whose greeting was read.
+    pub fn grant(&mut self, depth: u32) {
+        let accept = Accept {
+            generation: GENERATION,
+            rings: vec![ring(depth)],
+            link_bits_per_second: None,
+            settings: "{}".to_owned(),
+            idle_timeout_ns: DEFAULT_TIMEOUT.0,
+        };
+        self.wire.tell(&Control::Accept(Box::new(accept)));
     }
 
     /// Grants what the stack asks for, and hands over a ring as it must be.

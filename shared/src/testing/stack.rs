@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::{Heard, Peer, RawRing, Wire};
+use crate::liveness::DEFAULT_TIMEOUT;
 use crate::ring::MAX_FRAME;
 use crate::ring::WakePoint;
 use crate::ring::shm::receive;
@@ -28,7 +29,12 @@ impl Stack {
     /// Asks for rings.
     pub fn hello(&mut self, transport: TransportKind, rings: Vec<RingInfo>) {
         self.0.say(&preamble());
-        self.0.tell(&Control::Hello(Hello { transport, rings, wake: WakePoint::Each }));
+        self.0.tell(&Control::Hello(Hello {
+            transport,
+            rings,
+            wake: WakePoint::Each,
+            idle_timeout_ns: DEFAULT_TIMEOUT.0,
+        }));
     }
 
     /// Connects and asks for one ring.

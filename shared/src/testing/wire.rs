@@ -24,6 +24,8 @@ pub struct Wire {
     begun: Vec<u8>,
     /// Lengths of the frames that came, until they are completed.
     pub(super) frames: VecDeque<u32>,
+    /// How often the peer has said that it is alive.
+    pub alive: u32,
 }
 
 /// What a peer may send.
@@ -44,7 +46,7 @@ impl Wire {
     pub fn new(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, begun: Vec::new(), frames: VecDeque::new() }
+        Self { stream, begun: Vec::new(), frames: VecDeque::new(), alive: 0 }
     }
 
     /// Sends any bytes. A peer that hung up meanwhile does not hear them.
@@ -75,7 +77,7 @@ impl Wire {
         self.stream.read_exact(into).unwrap();
     }
 
-    /// The next record; `None` once the peer has hung up. What is behind it stays in the socket, for
+    /// The next record other than ALIVE, which is counted; `None` once the peer has hung up. What is behind it stays in the socket, for
     /// whoever reads next.
     pub fn hear(&mut self) -> Option<Heard> {
         let mut ahead = vec![0; 128 * 1024];
@@ -101,8 +103,26 @@ impl Wire {
             self.stream.read_exact(&mut ahead[..take]).unwrap();
             if let Some((heard, _)) = whole {
                 self.begun.clear();
-                return Some(heard);
+                match heard {
+                    Heard::Control(Control::Alive) => self.alive += 1,
+                    heard => return Some(heard),
+                }
             }
+        }
+    }
+
+    /// The same connection for another thread, which only sends.
+    pub fn try_clone(&self) -> Self {
+        Self::new(self.stream.try_clone().unwrap())
+    }
+
+    /// Reads until the peer has said `times` times that it is alive, and nothing else.
+    pub fn wait_for_alive(&mut self, times: u32) {
+        let one = encode_control(&Control::Alive).unwrap();
+        let mut came = vec![0; one.len()];
+        for _ in 0..times {
+            self.read(&mut came);
+            assert_eq!(came, one);
         }
     }
 

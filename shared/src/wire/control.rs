@@ -16,6 +16,51 @@ pub enum Control {
     Refuse(Refuse),
     /// Either way, last: nothing follows but, from the driver, its own `Bye`.
     Bye(Box<Bye>),
+    /// Either way, in a session: this side lives, and has nothing else to say.
+    Alive,
+}
+
+/// The longest text of a peer that is kept, in bytes. Reasons and warnings are sentences.
+const LONGEST_TEXT: usize = 1_024;
+
+/// The most warnings of a peer that are kept.
+const MOST_WARNINGS: usize = 16;
+
+impl Control {
+    /// The same message with its texts cut to what is worth keeping, each with a note of what was left out: a peer
+    /// can write much more than a person reads, in each of a thousand sessions.
+    #[must_use]
+    pub(super) fn bounded(mut self) -> Self {
+        match &mut self {
+            Self::Refuse(refuse) => cut(&mut refuse.reason),
+            Self::Bye(bye) => {
+                if let ByeReason::Violation(what) | ByeReason::Fault(what) = &mut bye.reason {
+                    cut(what);
+                }
+                if let Some(report) = &mut bye.report {
+                    cut(&mut report.ended);
+                    let left_out = report.warnings.len().saturating_sub(MOST_WARNINGS);
+                    report.warnings.truncate(MOST_WARNINGS);
+                    report.warnings.iter_mut().for_each(|warning| cut(&mut warning.text));
+                    if let (1.., Some(last)) = (left_out, report.warnings.last_mut()) {
+                        last.text.push_str(&format!(" [and {left_out} more warnings]"));
+                    }
+                }
+            }
+            // The settings are a value for programs, and a message bounds them.
+            Self::Hello(_) | Self::Accept(_) | Self::Alive => {}
+        }
+        self
+    }
+}
+
+/// Cuts `text` to [`LONGEST_TEXT`] bytes, and says so at its end.
+fn cut(text: &mut String) {
+    if text.len() > LONGEST_TEXT {
+        let left_out = text.len() - text.floor_char_boundary(LONGEST_TEXT);
+        text.truncate(text.len() - left_out);
+        text.push_str(&format!(" [{left_out} more bytes]"));
+    }
 }
 
 /// What a stack asks for.
@@ -29,6 +74,8 @@ pub struct Hello {
     /// a driver that has no event word to read (on the socket) need not wake for single completions. A stack to
     /// which single completions can matter (an app that does not always wait, a budget, a response) says `each`.
     pub wake: WakePoint,
+    /// After how many nanoseconds of silence the stack gives the driver up: at least 100 ms.
+    pub idle_timeout_ns: u64,
 }
 
 /// One ring, as asked for or as granted.
@@ -76,6 +123,8 @@ pub struct Accept {
     pub link_bits_per_second: Option<u64>,
     /// The driver's resolved settings as JSON, for the report.
     pub settings: String,
+    /// After how many nanoseconds of silence the driver gives the stack up: at least 100 ms.
+    pub idle_timeout_ns: u64,
 }
 
 /// Why the driver does not serve a stack.
@@ -143,4 +192,48 @@ pub enum ByeReason {
     Violation(String),
     /// This side failed for a reason of its own.
     Fault(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Warning, WarningCode};
+    use crate::wire::{Parsed, encode_control, parse};
+
+    fn received(message: &Control) -> Control {
+        let record = encode_control(message).unwrap();
+        match parse(&record).unwrap() {
+            Some((Parsed::Control(message), _)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_a_peer_writes_is_kept_up_to_a_bound_and_the_rest_is_counted() {
+        // Two bytes each, so that the bound falls on a boundary, and behind one byte, so that it does not.
+        for text in ["\u{e9}".repeat(20_000), format!("x{}", "\u{e9}".repeat(20_000))] {
+            let refuse = Control::Refuse(Refuse { code: RefuseCode::Busy, reason: text.clone() });
+            let Control::Refuse(refuse) = received(&refuse) else { panic!() };
+            let (kept, rest) = refuse.reason.split_once(" [").unwrap();
+            assert!(kept.len() <= LONGEST_TEXT && text.starts_with(kept));
+            assert_eq!(rest, format!("{} more bytes]", text.len() - kept.len()));
+        }
+        let warnings = vec![Warning::new(WarningCode::NoEffect, "w".repeat(2_000)); 20];
+        let report = DriverReport { ended: "e".repeat(9_000), warnings, ..DriverReport::default() };
+        let reason = ByeReason::Violation("v".repeat(5_000));
+        let bye = Control::Bye(Box::new(Bye { reason, frames: 1, report: Some(report) }));
+        let Control::Bye(mut bye) = received(&bye) else { panic!() };
+        let report = bye.report.take().unwrap();
+        assert!(report.ended.len() < 1_100 && report.warnings.len() == MOST_WARNINGS);
+        assert!(report.warnings[15].text.ends_with("[976 more bytes] [and 4 more warnings]"));
+        assert!(matches!(bye.reason, ByeReason::Violation(what) if what.ends_with("[3976 more bytes]")));
+    }
+
+    #[test]
+    fn an_honest_message_arrives_as_it_was() {
+        let bye = Bye { reason: ByeReason::Fault("a fault".to_owned()), frames: 3, report: None };
+        for message in [Control::Alive, Control::Bye(Box::new(bye))] {
+            assert_eq!(received(&message), message);
+        }
+    }
 }

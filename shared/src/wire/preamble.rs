@@ -1,7 +1,7 @@
 //! The first 8 bytes of a connection, which no version may change.
 
 /// The version of everything behind the preamble.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Bytes of a preamble.
 pub const PREAMBLE_LEN: usize = 8;

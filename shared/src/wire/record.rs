@@ -153,7 +153,8 @@ pub(super) fn control_len(header: &[u8; CONTROL_HEADER_LEN]) -> Result<usize, Wi
 /// # Errors
 /// [`WireError::BadControl`] if it is none, or not all of it is one.
 pub(super) fn decode_control(body: &[u8]) -> Result<Control, WireError> {
-    codec().deserialize(body).map_err(|error| WireError::BadControl(error.to_string()))
+    let message: Control = codec().deserialize(body).map_err(|error| WireError::BadControl(error.to_string()))?;
+    Ok(message.bounded())
 }
 
 /// The header of a frame record. The frame's `len` bytes follow it.
@@ -223,8 +224,12 @@ mod tests {
 
     #[test]
     fn a_control_message_survives() {
-        let hello =
-            Control::Hello(Hello { transport: TransportKind::Socket, rings: Vec::new(), wake: WakePoint::Each });
+        let hello = Control::Hello(Hello {
+            transport: TransportKind::Socket,
+            rings: Vec::new(),
+            wake: WakePoint::Each,
+            idle_timeout_ns: 1,
+        });
         let bytes = encode_control(&hello).unwrap();
         assert_eq!(parse(&bytes), Ok(Some((Parsed::Control(hello), bytes.len()))));
     }

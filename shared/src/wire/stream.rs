@@ -79,7 +79,12 @@ mod tests {
     use futures_util::FutureExt;
 
     fn hello() -> Control {
-        Control::Hello(Hello { transport: TransportKind::Socket, rings: Vec::new(), wake: WakePoint::Each })
+        Control::Hello(Hello {
+            transport: TransportKind::Socket,
+            rings: Vec::new(),
+            wake: WakePoint::Each,
+            idle_timeout_ns: 1,
+        })
     }
 
     /// A slice is always ready, so nothing here needs a runtime.

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use shared::exec::Source;
-use shared::ring::socket::{ConsumerSide, SocketConsumer, SocketProducer};
+use shared::ring::socket::{SocketConsumer, SocketProducer, Tables};
 use shared::ring::{Completion, Depth, Descriptor, Frame, MAX_FRAME, ProducerPort, Status};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control, encode_control, encode_frame_header};
@@ -49,11 +49,11 @@ fn consumer_and_peer(depth: u32) -> (SocketConsumer, UnixStream) {
 }
 
 fn producer_on(stream: UnixStream, depth: u32) -> SocketProducer {
-    SocketProducer::new(stream.into(), Depth::new(depth).unwrap()).unwrap()
+    SocketProducer::new(stream.into(), Tables::producer(Depth::new(depth).unwrap()).unwrap()).unwrap()
 }
 
 fn consumer_on(stream: UnixStream, depth: u32) -> SocketConsumer {
-    SocketConsumer::new(stream.into(), ConsumerSide::new(Depth::new(depth).unwrap(), 1).unwrap()).unwrap()
+    SocketConsumer::new(stream.into(), Tables::consumer(Depth::new(depth).unwrap(), 1).unwrap()).unwrap()
 }
 
 /// The kernel rounds this up to the least that it allows, some 4 KiB.

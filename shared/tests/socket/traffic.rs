@@ -202,7 +202,7 @@ impl Wake for Flag {
 #[test]
 fn only_a_stream_socket_will_do() {
     let file: OwnedFd = tempfile::tempfile().unwrap().into();
-    assert!(SocketProducer::new(file, Depth::new(1).unwrap()).is_err());
+    assert!(SocketProducer::new(file, Tables::producer(Depth::new(1).unwrap()).unwrap()).is_err());
 }
 
 /// Two threads that sleep whenever they can, at depths where each frame has to wake somebody.
@@ -358,7 +358,7 @@ impl Interleaving {
 fn a_consumer_whose_ring_was_full_waits_for_the_wake_point_and_otherwise_for_each_completion() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let producer = producer_on(ours, 8);
-    let consumer = SocketConsumer::new(theirs.into(), ConsumerSide::new(Depth::new(8).unwrap(), 3).unwrap()).unwrap();
+    let consumer = SocketConsumer::new(theirs.into(), Tables::consumer(Depth::new(8).unwrap(), 3).unwrap()).unwrap();
     let submit_up_to = |from: u64, to: u64| {
         (from..to).for_each(|number| submit(&producer, number));
         settle(&producer);

@@ -130,6 +130,7 @@ const PLACES: &[(&str, Place)] = &[
     ("shared/src/settings.rs", Place::Room(Room::Process)),
     ("shared/src/leftovers.rs", Place::Room(Room::Process)),
     ("shared/src/limits.rs", Place::Room(Room::Process)),
+    ("shared/src/liveness.rs", Place::Room(Room::Session)),
     ("shared/src/output.rs", Place::Room(Room::Process)),
     ("shared/src/signals.rs", Place::Room(Room::Process)),
     ("shared/src/whole.rs", Place::Room(Room::Process)),

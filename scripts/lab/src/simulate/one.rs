@@ -8,12 +8,13 @@ use driver::session::{Setup, serve};
 use driver::settings::{Settings as DriverArgs, SettingsError};
 use netstack::app::{AppSpec, Traffic, arrivals_digest};
 use netstack::process::Args as StackArgs;
-use netstack::session::{Context, Length, Plan, PlanError, assemble, run_stack};
+use netstack::session::{Context, Length, Plan, PlanError, assemble, memory_of_a_run, run_stack};
 use serde::{Deserialize, Serialize};
 use shared::exec::{Clock, Halted, Interrupt, Park, Tasks, Virtual, run};
+use shared::limits::Ballast;
 use shared::report::{ConfigReport, HostReport, RunReport};
 use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
-use shared::ring::{Depth, Producer};
+use shared::ring::{Depth, Descriptor, MAX_FRAME, Producer};
 use shared::units::{LinkRate, Nanos};
 
 use super::refuse::{Timeless, check};
@@ -56,7 +57,7 @@ pub enum SimulateError {
     #[error(transparent)]
     Driver(#[from] SettingsError),
     /// The tables of a session do not fit.
-    #[error("no memory for a session of the driver ({0}); lower --depth")]
+    #[error("no memory for the simulation ({0}); use a smaller --depth or --txqueue, or fewer apps")]
     Memory(#[from] TryReserveError),
     /// A level or a precision that is none.
     #[error("--level or --precision: {0}")]
@@ -188,6 +189,9 @@ pub fn simulate_on(scenario: &Scenario, park: impl Park) -> Result<RunReport, Si
 pub fn measure(scenario: &Scenario, park: impl Park) -> Result<RunReport, SimulateError> {
     check(scenario)?;
     let (plan, setup, depth) = (scenario.plan()?, scenario.setup()?, scenario.depth());
+    // The ring lies in the memory of this process.
+    let ring = depth.as_usize() * (MAX_FRAME + size_of::<Descriptor>());
+    drop(Ballast::new(memory_of_a_run(&scenario.stack.stack, depth) + ring)?);
     let clock = Clock::default();
     let (inner, planned, interrupt) = (clock.clone(), plan.clone(), park.interrupt());
     let ends = pair(depth);

@@ -68,14 +68,14 @@ impl<S: Side> Channel<S> {
     ///
     /// # Errors
     /// If it is no stream socket: any other kind would cut records, or refuse to be read.
-    pub(in crate::ring) fn with_side(stream: OwnedFd, side: S) -> io::Result<Self> {
+    pub(in crate::ring) fn with_side(stream: OwnedFd, side: S, outbox: Outbox) -> io::Result<Self> {
         if socket_type(&stream)? != SocketType::STREAM {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the ring needs a stream socket"));
         }
         let state = State {
             side,
             inbox: Inbox::new(),
-            outbox: Outbox::default(),
+            outbox,
             refused: 0,
             control: VecDeque::new(),
             closed: None,
@@ -188,6 +188,8 @@ impl<S: Side> State<S> {
         self.inbox.came(len);
         let (side, control) = (&mut self.side, &mut self.control);
         self.inbox.drain(|record| match record {
+            // Nothing has to be done about it: that bytes came is counted.
+            Parsed::Control(Control::Alive) => Ok(()),
             Parsed::Control(_) if control.len() == MAX_UNREAD_CONTROL => {
                 Err(WireError::Unexpected("control message").into())
             }
@@ -288,6 +290,21 @@ impl<S: Side> Port for Channel<S> {
         self.state.borrow_mut().close(reason);
         self.arrived.notify();
         self.told.notify();
+    }
+
+    fn heard(&self) -> u64 {
+        self.stats().read_bytes
+    }
+
+    fn sent(&self) -> u64 {
+        self.stats().written_bytes
+    }
+
+    fn send_alive(&self) {
+        // So short a message has a length that is allowed.
+        if let Ok(record) = encode_control(&Control::Alive) {
+            self.nudge(&record);
+        }
     }
 
     fn doorbells(&self) -> Doorbells {

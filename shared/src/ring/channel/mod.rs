@@ -11,4 +11,5 @@ mod outbox;
 mod stats;
 
 pub use channel::{Channel, MAX_UNREAD_CONTROL, Side};
+pub(in crate::ring) use outbox::Outbox;
 pub use stats::ChannelStats;

@@ -1,6 +1,11 @@
 //! Records on their way into the socket.
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
+
+use crate::wire::MAX_CONTROL;
+
+/// Bytes of control messages that may wait together with a full ring: a farewell, at most.
+const CONTROL_ROOM: usize = 2 * MAX_CONTROL;
 
 /// Encoded records that the kernel did not take yet.
 #[derive(Debug, Default)]
@@ -18,6 +23,21 @@ pub(in crate::ring) struct Outbox {
 }
 
 impl Outbox {
+    /// Room for `slots` records of `len` bytes each that occupy a slot, and for control messages beside them. So
+    /// nothing grows later, in the middle of a session.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub(in crate::ring) fn obtain(slots: usize, len: usize) -> Result<Self, TryReserveError> {
+        let mut outbox = Self::default();
+        let bytes = slots * len + CONTROL_ROOM;
+        // The two change places, so each of them may hold everything.
+        outbox.sending.try_reserve_exact(bytes)?;
+        outbox.filling.try_reserve_exact(bytes)?;
+        outbox.ends.try_reserve_exact(slots)?;
+        Ok(outbox)
+    }
+
     /// Appends part of a record.
     pub(in crate::ring) fn push(&mut self, part: &[u8]) {
         self.filling.extend_from_slice(part);

@@ -10,7 +10,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use super::bells::{Bells, ShmStats};
 use super::{Head, Reader, SharedMemory, Writer, sleeps_until};
 use crate::exec::{Signal, Source};
-use crate::ring::channel::Channel;
+use crate::ring::channel::{Channel, Outbox};
 use crate::ring::index::Cursor;
 use crate::ring::{CloseReason, Depth, IndexError, Port};
 use crate::wire::{Control, DOORBELL_RECORD};
@@ -82,7 +82,7 @@ impl Core {
         let depth = memory.depth();
         let flow = Flow { depth, writer, reader, ahead, put: Cursor::default(), taken: Cursor::default() };
         Ok(Self {
-            channel: Channel::with_side(stream, Bells::default())?,
+            channel: Channel::with_side(stream, Bells::default(), Outbox::default())?,
             memory,
             flow: RefCell::new(flow),
             turns: Cell::new(0),
@@ -291,6 +291,16 @@ impl Core {
         self.channel.arrived()
     }
 
+    /// Bytes that came through the socket, and items that the peer published.
+    pub(super) fn heard(&self) -> u64 {
+        self.channel.heard().wrapping_add(self.flow.borrow().reader.seen())
+    }
+
+    /// Bytes that left through the socket, and items that were published.
+    pub(super) fn sent(&self) -> u64 {
+        self.channel.sent().wrapping_add(self.flow.borrow().writer.published())
+    }
+
     pub(super) fn stats(&self) -> ShmStats {
         ShmStats { channel: self.channel.stats(), ..self.stats.get() }
     }
@@ -327,6 +337,15 @@ macro_rules! port {
             }
             fn close(&self, reason: CloseReason) {
                 self.core.channel.close(reason);
+            }
+            fn heard(&self) -> u64 {
+                self.core.heard()
+            }
+            fn sent(&self) -> u64 {
+                self.core.sent()
+            }
+            fn send_alive(&self) {
+                self.core.channel.send_alive();
             }
             fn doorbells(&self) -> Doorbells {
                 self.core.stats().doorbells()

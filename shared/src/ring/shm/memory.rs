@@ -84,6 +84,11 @@ impl MemoryError {
 }
 
 impl SharedMemory {
+    /// Bytes of a ring of `depth` slots.
+    pub fn size(depth: Depth) -> usize {
+        total(depth)
+    }
+
     /// Makes an empty ring of `depth` slots for session `generation`, and the descriptor to hand
     /// over. All of its memory is committed here: a page that is missing later would kill the process that touches it.
     ///

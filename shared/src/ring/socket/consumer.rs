@@ -4,10 +4,11 @@ use std::collections::{TryReserveError, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 
+use super::Tables;
 use crate::limits::zeroed;
 use crate::ring::channel::{Channel, Side};
 use crate::ring::{CloseReason, Completion, ConsumerIndex, ConsumerPort, Depth, Descriptor, MAX_FRAME};
-use crate::wire::{COMPLETION_LEN, Parsed, WireError, encode_completion};
+use crate::wire::{Parsed, WireError, encode_completion};
 
 /// The consumer's end of a socket session.
 pub type SocketConsumer = Channel<ConsumerSide>;
@@ -35,25 +36,17 @@ pub struct ConsumerSide {
 }
 
 impl SocketConsumer {
-    /// The most bytes of completions that wait for room in the socket, for each slot: both halves of the outbox may
-    /// have grown to hold a completion of each, and where it ends.
-    pub const MOST_QUEUED_PER_SLOT: usize = 2 * (COMPLETION_LEN + size_of::<u64>());
-
     /// A consumer on `stream`, which is past the greeting.
     ///
     /// # Errors
     /// If `stream` is no stream socket.
-    pub fn new(stream: OwnedFd, side: ConsumerSide) -> io::Result<Self> {
-        Self::with_side(stream, side)
+    pub fn new(stream: OwnedFd, tables: Tables<ConsumerSide>) -> io::Result<Self> {
+        Self::with_side(stream, tables.side, tables.outbox)
     }
 }
 
 impl ConsumerSide {
-    /// A ring of `depth` slots. Once it was full, its producer has no use for fewer than `wake_point` free slots.
-    ///
-    /// # Errors
-    /// If there is no memory for it.
-    pub fn new(depth: Depth, wake_point: u32) -> Result<Self, TryReserveError> {
+    pub(super) fn new(depth: Depth, wake_point: u32) -> Result<Self, TryReserveError> {
         let (mut waiting, mut spare) = (VecDeque::new(), Vec::new());
         waiting.try_reserve_exact(depth.as_usize())?;
         spare.try_reserve_exact(depth.as_usize())?;

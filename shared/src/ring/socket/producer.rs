@@ -1,9 +1,10 @@
 //! The end that submits frames.
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 
+use super::Tables;
 use crate::ring::channel::{Channel, Side};
 use crate::ring::{CloseReason, Completion, Depth, Frame, Port, ProducerIndex, ProducerPort};
 use crate::wire::{Parsed, WireError, encode_frame_header};
@@ -14,19 +15,26 @@ pub type SocketProducer = Channel<ProducerSide>;
 /// What only a producer has.
 #[derive(Debug)]
 pub struct ProducerSide {
-    /// Counts a frame once all of it has left: nobody can complete what he did not get.
+    /// Counts a frame once all of it has left: the consumer cannot complete what it did not get.
     index: ProducerIndex,
     completions: VecDeque<Completion>,
 }
 
 impl SocketProducer {
-    /// A producer on `stream`, which is past the greeting, with a ring of `depth` slots.
+    /// A producer on `stream`, which is past the greeting.
     ///
     /// # Errors
     /// If `stream` is no stream socket.
-    pub fn new(stream: OwnedFd, depth: Depth) -> io::Result<Self> {
-        let side = ProducerSide { index: ProducerIndex::new(depth), completions: VecDeque::new() };
-        Self::with_side(stream, side)
+    pub fn new(stream: OwnedFd, tables: Tables<ProducerSide>) -> io::Result<Self> {
+        Self::with_side(stream, tables.side, tables.outbox)
+    }
+}
+
+impl ProducerSide {
+    pub(super) fn new(depth: Depth) -> Result<Self, TryReserveError> {
+        let mut completions = VecDeque::new();
+        completions.try_reserve_exact(depth.as_usize())?;
+        Ok(Self { index: ProducerIndex::new(depth), completions })
     }
 }
 
