@@ -244,7 +244,7 @@ fn run_on(
 fn watcher(args: &Args) -> Option<Watch> {
     let json = args.output.json.clone();
     let mut lines = IntervalLines::default();
-    let watch = move |sample: &Sample| say_line(json.as_ref(), lines.next(sample));
+    let watch = move |sample: &Sample| lines.next(sample).lines().for_each(|line| say_line(json.as_ref(), line));
     (!args.lines.quiet).then(|| Box::new(watch) as Watch)
 }
 
