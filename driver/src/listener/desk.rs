@@ -157,11 +157,14 @@ impl<'a> Desk<'a> {
                 }
                 Event::Over(Conversation::Served(served)) => {
                     let ended = self.file(*served, log);
+                    if self.settings.once && ended.peer_failed() {
+                        return Ok(Status::PeerFailed);
+                    }
                     if self.stopping {
                         return Ok(Status::Interrupted);
                     }
                     if self.settings.once {
-                        return Ok(if ended.peer_failed() { Status::PeerFailed } else { Status::Fine });
+                        return Ok(Status::Fine);
                     }
                     self.decide_waiting(log);
                 }

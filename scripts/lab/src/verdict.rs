@@ -88,8 +88,8 @@ impl Ends {
 
 /// The worst of `statuses`.
 ///
-/// Numbers that do not add up are worse than none. Wrong flags, a failed machine or an interrupt
-/// explain why a peer failed, so they count more than that it did.
+/// Without the right flags there was no run to judge, and numbers that do not add up are worse than none. A peer that
+/// failed explains an interrupt or a threshold better than they explain it.
 pub(crate) fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {
     statuses.into_iter().max_by_key(|status| severity(*status)).unwrap_or(Status::Fine)
 }
@@ -97,11 +97,11 @@ pub(crate) fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {
 fn severity(status: Status) -> u8 {
     match status {
         Status::Fine => 0,
-        Status::PeerFailed => 1,
+        Status::Failed => 1,
         Status::Interrupted => 2,
-        Status::Failed => 3,
-        Status::Usage => 4,
-        Status::Unbalanced => 5,
+        Status::PeerFailed => 3,
+        Status::Unbalanced => 4,
+        Status::Usage => 5,
     }
 }
 
@@ -110,16 +110,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cause_counts_more_than_what_it_did_to_the_peer() {
+    fn statuses_have_a_fixed_precedence() {
         use Status::{Failed, Fine, Interrupted, PeerFailed, Unbalanced, Usage};
         for (statuses, expected) in [
             (vec![], Fine),
             (vec![Fine, Fine], Fine),
             (vec![PeerFailed, Fine], PeerFailed),
-            (vec![PeerFailed, Interrupted], Interrupted),
+            (vec![PeerFailed, Interrupted], PeerFailed),
             (vec![PeerFailed, Usage], Usage),
-            (vec![Failed, PeerFailed], Failed),
-            (vec![Interrupted, Unbalanced, Usage], Unbalanced),
+            (vec![Failed, PeerFailed], PeerFailed),
+            (vec![Failed, Interrupted], Interrupted),
+            (vec![Interrupted, Unbalanced, PeerFailed], Unbalanced),
+            (vec![Interrupted, Unbalanced, Usage], Usage),
         ] {
             assert_eq!(worst(statuses.clone()), expected, "{statuses:?}");
         }
