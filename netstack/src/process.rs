@@ -23,16 +23,17 @@ use shared::report::{
 };
 use shared::ring::shm::{SharedMemory, ShmProducer};
 use shared::ring::socket::{SocketProducer, Tables};
-use shared::ring::{Depth, MAX_FRAME, Producer, ProducerPort};
+use shared::ring::{MAX_FRAME, Producer, ProducerPort};
 use shared::settings::{Common, Lifetime, Meeting, Output, Waiting};
 use shared::signals::Signals;
 use shared::units::{BitRate, LinkRate, Nanos};
-use shared::wire::{Accept, FRAME_HEADER_LEN, TransportKind};
+use shared::wire::{FRAME_HEADER_LEN, TransportKind};
 use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
 use crate::session::{
-    ConnectError, Context, Greeted, Plan, PlanError, Request, Watch, assemble, connect, memory_of_a_run, run_stack,
+    ConnectError, Context, Grant, Greeted, Plan, PlanError, Request, Terms, Watch, assemble, connect, memory_of_a_run,
+    run_stack,
 };
 use crate::settings::{LineSettings, SessionSettings, StackSettings};
 
@@ -135,7 +136,7 @@ impl RunError {
 pub fn run(args: &Args) -> Result<Status, RunError> {
     let length = Plan::check(&args.stack, args.common.depth)?;
     let sink = args.output.json.as_ref().map(JsonTarget::open).transpose()?;
-    // Before a driver is bothered. It is given back at once, and obtained piece by piece later.
+    // Checks, before connecting, that the run's memory can be had. It is released at once; the parts are allocated later.
     drop(Ballast::new(memory_of_a_run(&args.stack, args.common.depth) + memory_of_a_ring(args))?);
     let system = |what| move |cause| RunError::System { what, cause };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -154,11 +155,11 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
             greeted = connect(path, request, session.connect_timeout, &guests) => greeted?,
             () = signals.next() => return Err(RunError::Interrupted),
         };
-        let plan = Plan::new(&args.stack, length, args.common.seed, greeted.depth, link(&greeted))?;
+        let plan = Plan::new(&args.stack, length, args.common.seed, greeted.terms.depth, link(&greeted))?;
         on_a_thread(args.clone(), greeted, plan, signals.stop()).await
     })?;
-    publish(args, sink, &report)?;
-    Ok(status(&report))
+    let written = publish(args, sink, &report);
+    Ok(status(&report).after("netstack", written, RunError::status))
 }
 
 /// Bytes that this side's end of the ring takes.
@@ -172,7 +173,7 @@ fn memory_of_a_ring(args: &Args) -> usize {
 }
 
 fn link(greeted: &Greeted) -> LinkRate {
-    greeted.accept.link_bits_per_second.map_or(LinkRate::Unlimited, |rate| LinkRate::Limited(BitRate(rate)))
+    greeted.terms.accept.link_bits_per_second.map_or(LinkRate::Unlimited, |rate| LinkRate::Limited(BitRate(rate)))
 }
 
 /// Runs the data path on a thread of its own, which signals stop.
@@ -188,13 +189,13 @@ async fn on_a_thread(args: Args, greeted: Greeted, plan: Plan, stop: StopHandle)
 }
 
 fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -> Result<RunReport, RunError> {
-    let Greeted { stream, depth, memory, accept } = greeted;
+    let Greeted { stream, memory, terms } = greeted;
     let unusable = |cause| RunError::System { what: "the driver's socket cannot be used", cause };
     match memory {
-        Some(memory) => run_on(ShmProducer::new(stream, memory).map_err(unusable)?, args, depth, &accept, plan, stop),
+        Some(memory) => run_on(ShmProducer::new(stream, memory).map_err(unusable)?, args, &terms, plan, stop),
         None => {
-            let tables = Tables::producer(depth)?;
-            run_on(SocketProducer::new(stream, tables).map_err(unusable)?, args, depth, &accept, plan, stop)
+            let tables = Tables::producer(terms.depth)?;
+            run_on(SocketProducer::new(stream, tables).map_err(unusable)?, args, &terms, plan, stop)
         }
     }
 }
@@ -202,17 +203,17 @@ fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -
 fn run_on(
     port: impl ProducerPort + Source + 'static,
     args: &Args,
-    depth: Depth,
-    accept: &Accept,
+    terms: &Terms,
     plan: Plan,
     stop: StopHandle,
 ) -> Result<RunReport, RunError> {
+    let Terms { depth, accept, asked } = terms;
     let port = Rc::new(port);
     let interrupt = Rc::new(Interrupt::by(stop));
     let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), args.waiting.idle);
     let (idle, cpu_before) = (park.stats(), process_cpu_time());
     let clock = Clock::starting_at(monotonic_now());
-    let ring = Producer::with_wake_point(Rc::clone(&port), depth, plan.wake_point, clock.clone());
+    let ring = Producer::with_wake_point(Rc::clone(&port), *depth, plan.wake_point, clock.clone());
     let (tasks_clock, tasks_plan, lines) = (clock.clone(), plan.clone(), watcher(args));
     let liveness = Liveness::new(args.waiting.idle_timeout, Nanos(accept.idle_timeout_ns), clock.now());
     let alive = watch(Rc::clone(&port), clock.clone(), liveness);
@@ -235,9 +236,9 @@ fn run_on(
             doorbells: port.doorbells(),
         },
         lines_dropped: lines_dropped(),
-        generation: Some(accept.generation),
+        grant: Some(Grant { generation: accept.generation, asked: *asked }),
     };
-    Ok(assemble(outcome, &plan, depth, context))
+    Ok(assemble(outcome, &plan, *depth, context))
 }
 
 /// Prints a line per interval, unless that is not wanted. This is the data path's thread, which waits for no reader.

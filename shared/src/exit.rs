@@ -35,6 +35,43 @@ pub enum Status {
     Interrupted = 130,
 }
 
+impl Status {
+    /// The one of the two that a process exits with. Without the right flags there was no run to judge, and numbers
+    /// that do not add up are worse than none. A peer that failed explains an interrupt or a threshold better than
+    /// they explain it.
+    #[must_use]
+    pub fn or_worse(self, other: Self) -> Self {
+        if other.severity() > self.severity() { other } else { self }
+    }
+
+    /// The status after one more step of the program `name`: `self`, or that of the step if it failed and that is
+    /// worse. The error is written to standard error.
+    pub fn after<E: Display>(self, name: &str, step: Result<(), E>, status_of: impl Fn(&E) -> Self) -> Self {
+        match step {
+            Ok(()) => self,
+            Err(error) => {
+                fail(format_args!("{name}: {error}"));
+                match (self, status_of(&error)) {
+                    // An interrupt has its status only if the partial results were written.
+                    (Self::Interrupted, Self::Failed) => Self::Failed,
+                    (before, failed) => before.or_worse(failed),
+                }
+            }
+        }
+    }
+
+    fn severity(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Failed => 1,
+            Self::Interrupted => 2,
+            Self::PeerFailed => 3,
+            Self::Unbalanced => 4,
+            Self::Usage => 5,
+        }
+    }
+}
+
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         Self::from(status as u8)
@@ -89,13 +126,11 @@ fn heard(name: &str, mut status: Status) -> Status {
     output::finish();
     if let Some(why) = output::unwritten() {
         fail(format_args!("{name}: not all text could be written ({why}); make room, or redirect it"));
-        // What is worse says so by itself.
-        status = if status == Status::Fine { Status::Failed } else { status };
+        status = status.or_worse(Status::Failed);
     }
     if output::gave_up() {
         complain(format_args!("{name}: interrupted before its text was read to the end; the reader took nothing more"));
-        let worse = matches!(status, Status::Fine | Status::Failed);
-        status = if worse { Status::Interrupted } else { status };
+        status = status.or_worse(Status::Interrupted);
     }
     output::finish();
     status
@@ -163,6 +198,19 @@ mod tests {
     #[test]
     fn what_a_peer_says_stays_on_its_line() {
         assert_eq!(harmless("refused: no\nway\x1b[31m, café"), "refused: no way [31m, café");
+    }
+
+    #[test]
+    fn statuses_have_a_fixed_precedence() {
+        use Status::{Failed, Fine, Interrupted, PeerFailed, Unbalanced, Usage};
+        let order = [Fine, Failed, Interrupted, PeerFailed, Unbalanced, Usage];
+        for (at, worse) in order.into_iter().enumerate() {
+            for better in &order[..=at] {
+                assert_eq!((worse.or_worse(*better), better.or_worse(worse)), (worse, worse));
+            }
+        }
+        let unwritten = |status: Status| status.after("test", Err("no room"), |_| Failed);
+        assert_eq!([Fine, Interrupted, PeerFailed].map(unwritten), [Failed, Failed, PeerFailed]);
     }
 
     #[test]

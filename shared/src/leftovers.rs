@@ -62,7 +62,7 @@ impl Name {
 }
 
 /// How long a name may be locked by other processes: they hold the lock for a few system calls.
-const LOCKED: Duration = Duration::from_secs(5);
+const LOCKED: Duration = Duration::from_secs(2);
 
 /// A lock on a name, held until it is dropped. Only processes that take it too are kept out.
 #[derive(Debug)]
@@ -94,8 +94,9 @@ impl NameLock {
     }
 
     fn try_take(path: &Path) -> Result<Self, Errno> {
-        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = open(path, flags, Mode::RUSR | Mode::WUSR)?;
+        // Readable to others, so that a user who shares the folder can lock the file that a dead process left behind.
+        let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = open(path, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         // The process that held the lock has removed the file, perhaps after it was opened here.
         let (locked, there) = (fstat(&file)?, stat(path).map_err(|_| Errno::WOULDBLOCK)?);

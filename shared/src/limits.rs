@@ -33,7 +33,7 @@ pub(crate) enum LimitError {
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
     #[error(
-        "{mebibytes} MiB of memory are needed to begin with, and cannot be had ({0}); raise the limit with ulimit -v, or \
+        "cannot allocate the {mebibytes} MiB that the program needs to start ({0}); raise the limit with ulimit -v, or \
          end other programs",
         mebibytes = MEMORY >> 20
     )]
@@ -98,7 +98,7 @@ pub fn zeroed(len: usize) -> Result<Vec<u8>, TryReserveError> {
 
 /// Whether `error` says that this process, or the machine, has no more descriptors or memory.
 pub fn is_met(error: &io::Error) -> bool {
-    let limits = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+    let limits = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN];
     Errno::from_io_error(error).is_some_and(|errno| limits.contains(&errno))
 }
 

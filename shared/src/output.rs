@@ -3,8 +3,8 @@
 //! Each stream has a queue and a thread that writes. A *line* tells how something goes on (an interval line, a log
 //! line); it is dropped, and counted, when [`MOST_LINES`] lines are queued. A *text* is a result; it is kept, behind
 //! the lines that are queued. Neither blocks its caller. The process waits for its readers once, with [`finish`] at
-//! its end: for a text without limit, until a signal comes. From then on, and for lines from the beginning, the wait
-//! lasts only as long as the reader takes something; after 2 s in which it takes nothing, the rest is given up.
+//! its end. Before a signal, it waits for the reader of a text without limit. After a signal, or if only lines are
+//! queued, it gives up when the reader takes nothing for 2 s.
 //!
 //! ```
 //! use shared::output::{Stream, finish, line, lines_dropped, text};
@@ -65,12 +65,15 @@ pub fn is_unread(error: &io::Error) -> bool {
 
 /// Queues `bytes`, with their line feed, or drops and counts them if [`MOST_LINES`] lines are queued.
 pub fn line(stream: Stream, bytes: impl Into<Vec<u8>>) {
-    speaker(stream).push(Kind::Line, bytes.into());
+    // After a text was given up, lines are of no use.
+    let _ = speaker(stream).push(Kind::Line, bytes.into());
 }
 
 /// Queues `bytes`, which are not dropped. [`finish`] waits for their reader.
 pub fn text(stream: Stream, bytes: impl Into<Vec<u8>>) {
-    speaker(stream).push(Kind::Text, bytes.into());
+    if !speaker(stream).push(Kind::Text, bytes.into()) {
+        UNREAD.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Writes `bytes` behind all that is queued, and waits until the reader has taken them.
@@ -149,8 +152,9 @@ enum Kind {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<(Kind, Vec<u8>)>,
-    /// Of them, and of the one that is being written.
+    /// Lines that are queued or being written.
     lines: usize,
+    /// Texts, likewise.
     texts: usize,
     dropped: u64,
 }
@@ -250,10 +254,11 @@ impl Speaker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(self: &Arc<Self>, kind: Kind, bytes: Vec<u8>) {
+    /// Queues `bytes`. Returns whether they may still be written: once a text was given up, nothing is.
+    fn push(self: &Arc<Self>, kind: Kind, bytes: Vec<u8>) -> bool {
         let mut state = self.lock();
         if state.given_up {
-            return;
+            return false;
         }
         state.queue.push(kind, bytes);
         if !state.has_thread {
@@ -263,6 +268,7 @@ impl Speaker {
             state.has_thread = thread::Builder::new().name("output".to_owned()).spawn(work).is_ok();
         }
         self.changed.notify_all();
+        true
     }
 
     /// Writes what is next; if nothing is, returns `false`, or waits for it if `lasting`.
@@ -313,8 +319,8 @@ impl Speaker {
     }
 
     fn whole(self: &Arc<Self>, bytes: Vec<u8>, hurry: impl Fn() -> bool) -> io::Result<()> {
-        self.push(Kind::Text, bytes);
-        self.settle(hurry).map_err(|unread| io::Error::new(ErrorKind::TimedOut, unread))?;
+        let settled = if self.push(Kind::Text, bytes) { self.settle(hurry) } else { Err(Unread) };
+        settled.map_err(|unread| io::Error::new(ErrorKind::TimedOut, unread))?;
         self.lock().failure.take().map_or(Ok(()), Err)
     }
 
@@ -329,10 +335,10 @@ impl Speaker {
         while !state.queue.is_empty() && !state.given_up {
             let limited = state.queue.texts == 0 || hurry();
             if !patience.lasts(monotonic_now(), self.progress(), limited) {
-                let unread = state.queue.texts > 0;
+                // A line alone is no reason to give up a text that may come.
+                state.given_up = state.queue.texts > 0;
                 state.queue.give_up();
-                state.given_up = true;
-                return if unread { Err(Unread) } else { Ok(()) };
+                return if state.given_up { Err(Unread) } else { Ok(()) };
             }
             state = self.changed.wait_timeout(state, BEAT).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -464,7 +470,7 @@ mod tests {
     #[test]
     fn lines_alone_are_given_up_without_a_signal() {
         let (_reader, speaker) = stuck();
-        (0..5).for_each(|_| speaker.push(Line, "line\n".into()));
+        (0..5).for_each(|_| assert!(speaker.push(Line, "line\n".into())));
         assert_eq!(speaker.settle(|| false), Ok(()));
         let dropped = speaker.lock().queue.dropped;
         assert!((4..=5).contains(&dropped), "{dropped} are dropped; one may be in the hands of the thread");

@@ -1,13 +1,21 @@
 //! A capture of what was sent, for a protocol analyser.
+//!
+//! A capture never blocks the data path. What a reader of a named pipe does not take is kept, up to a bound; beyond it
+//! the capture ends.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, TsResolution};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use shared::limits::remedy;
 use shared::report::{Warning, WarningCode};
 use shared::ring::MAX_FRAME;
@@ -18,6 +26,12 @@ use super::Backend;
 /// What is written at once: some hundred full-size frames.
 const BUFFER: usize = 256 * 1024;
 
+/// The most that is kept for the reader of a pipe: more than a reader falls behind that works at all.
+const MOST_KEPT: usize = 16 << 20;
+
+/// How long the end of a session may wait for the reader of a pipe. The stack waits 2 s for the driver's farewell.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Writes frames to a file, until that fails. A capture never fails the run: it ends with a
 /// warning, and counts what it missed. The file has whole records only.
 #[derive(Debug)]
@@ -27,11 +41,15 @@ pub struct Capture {
     /// Turns frames into records, which are collected in `pending`.
     writer: PcapWriter<Pending>,
     pending: Pending,
-    /// Where each piece, which is the header or a record, ends among the pending bytes.
-    ends: Vec<usize>,
+    /// Where each piece that is not whole in the file ends, in bytes since the start. A piece is the header or a record.
+    ends: VecDeque<u64>,
+    /// Bytes in the file.
+    written: u64,
     /// Whole pieces in the file, and their bytes.
     pieces: u64,
     bytes: u64,
+    /// How many bytes have to be pending before the next attempt to write them.
+    next_write: usize,
     /// What the wall clock showed at the origin of the driver's clock.
     base: Duration,
     /// Frames that the hardware sent.
@@ -53,7 +71,8 @@ impl Capture {
     /// the origin of the clock that frames' times come from.
     ///
     /// # Errors
-    /// If the file cannot be opened.
+    /// If the file cannot be opened. [`CaptureError::has_no_reader`] says that it is a named pipe which no program
+    /// reads from yet.
     pub fn create(path: &Path, base: Duration) -> Result<Self, CaptureError> {
         let header = PcapHeader {
             snaplen: MAX_FRAME as u32,
@@ -62,7 +81,11 @@ impl Capture {
             ..PcapHeader::default()
         };
         let failed = |source| CaptureError { path: path.to_owned(), source };
-        let file = File::create(path).map_err(failed)?;
+        // Opening a named pipe would wait for its reader, and writing to one that is full.
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).custom_flags(nonblocking);
+        let file = options.open(path).map_err(failed)?;
         let pending = Pending::default();
         let writer = PcapWriter::with_header(pending.clone(), header);
         let writer = writer.map_err(|error| failed(io::Error::other(error)))?;
@@ -70,36 +93,56 @@ impl Capture {
             path: path.to_owned(),
             file,
             writer,
-            ends: vec![pending.with(|header| header.len())],
+            ends: VecDeque::from([pending.with(|header| header.len()) as u64]),
             pending,
+            written: 0,
             pieces: 0,
             bytes: 0,
+            next_write: BUFFER,
             base,
             sent: 0,
             failure: None,
         })
     }
 
-    /// Writes what is pending.
+    /// Writes what is pending, as far as a pipe takes it.
     fn write_pending(&mut self) {
-        let (written, failure) = self.pending.with(|bytes| write_all(&self.file, bytes));
+        let (written, failure) = self.pending.with(|kept| write_some(&self.file, kept.bytes()));
         self.settle(written, failure);
     }
 
     /// Counts what is in the file now that `written` of the pending bytes are. After a failure, the file is
     /// cut back to what is whole.
     fn settle(&mut self, written: usize, failure: Option<io::Error>) {
-        let whole = self.ends.partition_point(|end| *end <= written);
-        let kept = if whole > 0 { self.ends[whole - 1] } else { 0 };
-        self.pieces += whole as u64;
-        self.bytes += kept as u64;
-        self.ends.clear();
-        self.pending.with(Vec::clear);
-        if let Some(error) = failure {
+        self.written += written as u64;
+        while let Some(end) = self.ends.front().copied().filter(|end| *end <= self.written) {
+            self.ends.pop_front();
+            (self.pieces, self.bytes) = (self.pieces + 1, end);
+        }
+        let left = self.pending.with(|kept| {
+            kept.written(written);
+            kept.len()
+        });
+        self.next_write = left + BUFFER;
+        let too_slow = || io::Error::other("its reader takes too little");
+        if let Some(error) = failure.or_else(|| (left > MOST_KEPT).then(too_slow)) {
             // A pipe or a device cannot be cut: what reads from it has the part of a record already.
             let _ = self.file.set_len(self.bytes);
+            self.pending.with(|kept| kept.written(left));
             self.failure = Some(error);
         }
+    }
+
+    /// Whether frames wait for the reader of a pipe.
+    fn is_behind(&self) -> bool {
+        self.failure.is_none() && self.pending.with(|kept| kept.len()) > 0
+    }
+}
+
+impl CaptureError {
+    /// Whether the path is a named pipe that no program reads from.
+    pub fn has_no_reader(&self) -> bool {
+        Errno::from_io_error(&self.source) == Some(Errno::NXIO)
     }
 }
 
@@ -111,30 +154,42 @@ impl Backend for Capture {
         }
         let packet = PcapPacket::new(self.base + Duration::from_nanos(at.0), frame.len() as u32, frame);
         let failure = self.writer.write_packet(&packet).err();
-        let end = self.pending.with(|bytes| bytes.len());
+        let end = self.pending.with(|kept| kept.len());
         if let Some(error) = failure {
             // Not of the file: the record cannot be made. The pieces before it are whole.
             self.write_pending();
             self.failure.get_or_insert(io::Error::other(error));
             return;
         }
-        self.ends.push(end);
-        if end >= BUFFER {
+        self.ends.push_back(self.written + end as u64);
+        if end >= self.next_write {
             self.write_pending();
         }
     }
 
     fn flush(&mut self) {
-        if self.failure.is_none() {
+        let deadline = Instant::now() + FLUSH_TIMEOUT;
+        while self.is_behind() {
             self.write_pending();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !self.is_behind() || left.is_zero() {
+                return;
+            }
+            // Below a second, so both parts fit.
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+            // Interrupted or timed out, it looks again.
+            let _ = poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], Some(&timeout));
         }
     }
 
     fn warning(&self) -> Option<Warning> {
-        let failure = self.failure.as_ref()?;
         let path = self.path.display();
         let frames = self.pieces.saturating_sub(1);
         let missed = self.sent - frames;
+        let Some(failure) = &self.failure else {
+            let text = format!("--pcap {path}: its reader has not taken the last {missed} frames that were sent yet");
+            return self.is_behind().then(|| Warning::new(WarningCode::CaptureIncomplete, text));
+        };
         let text = format!(
             "--pcap {path}: the capture has {frames} frames and misses the {missed} that were sent after them \
              ({failure}); {} and run again",
@@ -144,14 +199,16 @@ impl Backend for Capture {
     }
 }
 
-/// Writes `bytes`, and returns how many of them were written, and why not all if so.
-fn write_all(mut file: &File, bytes: &[u8]) -> (usize, Option<io::Error>) {
+/// Writes `bytes`, as far as a pipe takes them. Returns how many of them were written, and why no more ever will be, if
+/// so.
+fn write_some(mut file: &File, bytes: &[u8]) -> (usize, Option<io::Error>) {
     let mut written = 0;
     while written < bytes.len() {
         match file.write(&bytes[written..]) {
             Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
             Ok(more) => written += more,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) => return (written, Some(error)),
         }
     }
@@ -161,17 +218,44 @@ fn write_all(mut file: &File, bytes: &[u8]) -> (usize, Option<io::Error>) {
 /// Records that are not in the file yet. The library keeps its writer to itself; through this handle
 /// what it wrote can still be taken.
 #[derive(Debug, Clone, Default)]
-struct Pending(Arc<Mutex<Vec<u8>>>);
+struct Pending(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    all: Vec<u8>,
+    /// Those before it are written.
+    start: usize,
+}
+
+impl Kept {
+    fn bytes(&self) -> &[u8] {
+        &self.all[self.start..]
+    }
+
+    fn len(&self) -> usize {
+        self.all.len() - self.start
+    }
+
+    /// The first `len` bytes are written.
+    fn written(&mut self, len: usize) {
+        self.start += len;
+        // Each byte moves once at most on average: as many are dropped as are moved.
+        if self.start >= self.len() {
+            self.all.drain(..self.start);
+            self.start = 0;
+        }
+    }
+}
 
 impl Pending {
-    fn with<T>(&self, act: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut Kept) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Write for Pending {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.with(|pending| pending.write(bytes))
+        self.with(|kept| kept.all.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -231,7 +315,7 @@ mod tests {
                 capture.sent(&[7; 700], Nanos(1));
             }
             // As a disk with so much room does it.
-            let bytes = capture.pending.with(|bytes| bytes.clone());
+            let bytes = capture.pending.with(|kept| kept.bytes().to_vec());
             capture.file.write_all(&bytes[..room as usize]).unwrap();
             capture.settle(room as usize, Some(ErrorKind::StorageFull.into()));
             capture.sent(&[7; 700], Nanos(2));
@@ -241,6 +325,46 @@ mod tests {
             let length = std::fs::metadata(&path).unwrap().len();
             assert_eq!(length, if room < header { 0 } else { header + whole * RECORD }, "room for {room}");
         }
+    }
+
+    /// A capture into a pipe, and its reader.
+    fn into_pipe() -> (std::io::PipeReader, Capture) {
+        let (reader, writer) = io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        let capture = Capture::create(Path::new(&path), Duration::ZERO).unwrap();
+        (reader, capture)
+    }
+
+    #[test]
+    fn a_reader_that_is_behind_gets_all_frames_in_the_end() {
+        let (reader, mut capture) = into_pipe();
+        // Much more than a pipe holds.
+        for n in 0..2_000_u32 {
+            capture.sent(&[n as u8; 1_000], Nanos(0));
+        }
+        let text = capture.warning().unwrap().text;
+        assert!(text.contains("has not taken the last"), "{text}");
+        let reads = std::thread::spawn(move || {
+            let mut reader = PcapReader::new(reader).unwrap();
+            std::iter::from_fn(|| reader.next_packet().map(|packet| packet.unwrap().data[0])).collect::<Vec<_>>()
+        });
+        while capture.is_behind() {
+            capture.flush();
+        }
+        assert_eq!(capture.warning(), None);
+        drop(capture);
+        assert!(reads.join().unwrap().into_iter().eq((0..2_000_u32).map(|n| n as u8)));
+    }
+
+    #[test]
+    fn a_reader_that_takes_nothing_ends_the_capture_and_blocks_nothing() {
+        let (_reader, mut capture) = into_pipe();
+        for _ in 0..40_000 {
+            capture.sent(&[0; 1_000], Nanos(0));
+        }
+        let text = capture.warning().unwrap().text;
+        assert!(text.contains("its reader takes too little") && text.contains("were sent after them"), "{text}");
+        assert!(capture.pending.with(|kept| kept.all.capacity()) < 3 * MOST_KEPT);
     }
 
     #[test]

@@ -74,6 +74,14 @@ pub enum ListenError {
         /// Who has power over the folder.
         whose: String,
     },
+    /// Another process is about to listen or to end there, and does not get on with it.
+    #[error("--socket {path}: {source}; see what that process does, or name another path", path = path.display())]
+    Locked {
+        /// What was asked for.
+        path: PathBuf,
+        /// Which lock.
+        source: io::Error,
+    },
     /// The system refuses.
     #[error("--socket {path}: cannot listen there ({source}); name a path in a folder that you may write to", path = path.display())]
     Io {
@@ -117,19 +125,24 @@ pub(super) fn listen(path: &Path, guests: &Guests) -> Result<Address, ListenErro
     if let Some(whose) = foreign_master(path, guests).map_err(system)? {
         return Err(ListenError::ForeignFolder { path: owned(), whose });
     }
-    let _lock = NameLock::take(path).map_err(system)?;
-    match occupant(path).map_err(system)? {
-        Occupant::Nothing => {}
-        Occupant::Dead => fs::remove_file(path).map_err(system)?,
-        Occupant::Alive => return Err(ListenError::Alive { path: owned() }),
-        Occupant::NotASocket => return Err(ListenError::NotASocket { path: owned() }),
-        Occupant::DanglingLink => return Err(ListenError::DanglingLink { path: owned() }),
-        Occupant::LinkToDead => return Err(ListenError::LinkToDead { path: owned() }),
-    }
+    // The lock is taken while the registry of leftovers is held: a signal that ends the process at once waits for both,
+    // so no lock file stays behind.
     let ((listener, name), registered) = register(|| {
+        let _lock = NameLock::take(path).map_err(|source| match source.kind() {
+            ErrorKind::ResourceBusy => ListenError::Locked { path: owned(), source },
+            _ => system(source),
+        })?;
+        match occupant(path).map_err(system)? {
+            Occupant::Nothing => {}
+            Occupant::Dead => fs::remove_file(path).map_err(system)?,
+            Occupant::Alive => return Err(ListenError::Alive { path: owned() }),
+            Occupant::NotASocket => return Err(ListenError::NotASocket { path: owned() }),
+            Occupant::DanglingLink => return Err(ListenError::DanglingLink { path: owned() }),
+            Occupant::LinkToDead => return Err(ListenError::LinkToDead { path: owned() }),
+        }
         let listener = bind(path)?;
         let name = Name::of(path).map_err(system)?;
-        Ok::<_, ListenError>(((listener, name.clone()), Leftover::Name(name)))
+        Ok(((listener, name.clone()), Leftover::Name(name)))
     })?;
     Ok(Address { listener, name, _registered: registered })
 }

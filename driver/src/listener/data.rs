@@ -1,7 +1,7 @@
 //! The data path of a session: a thread of its own, with nothing of the runtime in it.
 //!
 //! The thread obtains all that depends on the depth (the ring's memory, its tables) before the stack is accepted. So
-//! a want of memory or descriptors is a refusal for one client, and the accept loop never waits for it.
+//! a lack of memory or descriptors refuses one client, and the accept loop never waits for it.
 
 use std::collections::TryReserveError;
 use std::io;
@@ -48,13 +48,13 @@ pub(super) struct Plan {
 /// The system does not give what a session needs. The reason and the remedy are for the stack's user.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoResources {
-    #[error("{0}, or try --transport socket")]
+    #[error("on the driver's side: {0}, or try --transport socket")]
     Ring(#[source] MemoryError),
-    #[error("no memory for a session of the driver ({0}); lower --depth or the driver's --hw-queue")]
+    #[error("on the driver's side: no memory for a session ({0}); lower --depth, or raise the limit with ulimit -v")]
     Tables(#[from] TryReserveError),
-    #[error("no thread for a session of the driver ({0}); {remedy}", remedy = remedy(.0, "end other programs and try again"))]
+    #[error("on the driver's side: no thread for a session ({0}); {remedy}", remedy = remedy(.0, "end other programs and try again"))]
     Thread(#[source] io::Error),
-    #[error("no descriptor for a session of the driver ({0}); {remedy}", remedy = remedy(.0, "end other programs and try again"))]
+    #[error("on the driver's side: no descriptor for a session ({0}); {remedy}", remedy = remedy(.0, "end other programs and try again"))]
     Descriptor(#[source] io::Error),
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,15 +25,15 @@ use shared::wire::stream::{StreamError, write_control};
 use shared::wire::{Accept, Control, Hello, RefuseCode, RingInfo};
 use tokio::io::Interest;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::RunError;
 use super::address::{Address, listen};
 use super::data::{NoResources, Plan, Prepared, SessionError};
 use super::greeting::{ANSWER, Visit, grant};
 use super::log::Log;
-use super::visits::Visits;
-use crate::backend::{Capture, Output};
+use super::visits::{Crowding, Visits};
+use crate::backend::{Backend, Capture, CaptureError, Output};
 use crate::hardware::Config;
 use crate::session::{Ended, Served};
 use crate::settings::Settings;
@@ -40,7 +41,11 @@ use crate::settings::Settings;
 /// Pause after a connection could not be accepted, most likely for want of descriptors.
 const BREATHER: Duration = Duration::from_millis(10);
 
-/// Stacks that wait for the end of a session that is closing. Of those that come together, one gets its place.
+/// Pause between two looks for a reader of the capture's named pipe.
+const READER_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Stacks that may wait for the end of a session that is closing. Then the first is served, and the others are refused
+/// as BUSY.
 const MOST_WAITING: usize = 16;
 
 pub(super) struct Desk<'a> {
@@ -84,6 +89,8 @@ enum Conversation {
     Served(Box<Served<Output>>),
     /// There is not enough of something. The client is still to be refused.
     NotBegun(Stream, NoResources, Output),
+    /// The grant, or the ring's descriptor behind it, could not be sent. The connection is closed.
+    NotWelcomed(std::io::Error, Output),
 }
 
 enum Event {
@@ -99,14 +106,20 @@ enum Event {
 
 impl<'a> Desk<'a> {
     /// Listens, and says so.
-    pub(super) fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
+    ///
+    /// # Errors
+    /// [`RunError`], also if a signal comes while the capture waits for a reader of its named pipe.
+    pub(super) async fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
         // First of all: once the driver says that it is ready, a signal must find a receiver.
-        let signals = Signals::of(settings.lifetime).map_err(RunError::System)?;
+        let mut signals = Signals::of(settings.lifetime).map_err(RunError::System)?;
         let guests = Guests::of(&settings.meeting.allow_uid);
         let address = listen(&settings.meeting.socket, &guests)?;
         // Behind the socket, so that no capture of a live driver is replaced by mistake.
         let output = match &settings.capture.pcap {
-            Some(path) => Output::Capture(Box::new(Capture::create(path, clock_base())?)),
+            Some(path) => tokio::select! {
+                capture = begin_capture(path) => Output::Capture(Box::new(capture?)),
+                () = signals.next() => return Err(RunError::Interrupted),
+            },
             None => Output::Model,
         };
         say_ready(settings);
@@ -128,13 +141,22 @@ impl<'a> Desk<'a> {
 
     /// Serves until it is time to end, and files in `log` what there is to report. Returns how it went.
     pub(super) async fn work(mut self, log: &mut Log) -> Result<Status, RunError> {
+        let status = self.serve_all(log).await;
+        // The reader of a capture may still be behind.
+        if let Some(output) = &mut self.output {
+            output.flush();
+        }
+        status
+    }
+
+    async fn serve_all(&mut self, log: &mut Log) -> Result<Status, RunError> {
         loop {
             match self.next_event(log).await? {
                 Event::Came(stream) => self.visits.greet(stream, self.guests.clone()),
                 Event::NotAccepted(error) => {
                     log.note(format_args!("a connection could not be accepted ({error}); trying again"));
                     // A silent client holds a descriptor that another one can use.
-                    self.visits.close_one();
+                    self.visits.close_one(Crowding::Descriptors);
                     self.accept_after = Instant::now() + BREATHER;
                 }
                 Event::Visited(Visit::Wants(stream, hello)) => self.decide(stream, hello, log),
@@ -150,6 +172,14 @@ impl<'a> Desk<'a> {
                 Event::Over(Conversation::NotBegun(stream, missing, output)) => {
                     self.output = Some(output);
                     self.visits.turn_away(stream, RefuseCode::NoResources, missing.to_string());
+                    if self.stopping {
+                        return Ok(Status::Interrupted);
+                    }
+                    self.decide_waiting(log);
+                }
+                Event::Over(Conversation::NotWelcomed(error, output)) => {
+                    self.output = Some(output);
+                    log.turned_away("NOT_WELCOMED", format_args!("a stack could not be sent its grant: {error}"));
                     if self.stopping {
                         return Ok(Status::Interrupted);
                     }
@@ -295,6 +325,16 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// Begins a capture. Into a named pipe, it begins when a program reads from that.
+async fn begin_capture(path: &Path) -> Result<Capture, CaptureError> {
+    loop {
+        match Capture::create(path, clock_base()) {
+            Err(error) if error.has_no_reader() => sleep(READER_INTERVAL).await,
+            begun => return begun,
+        }
+    }
+}
+
 async fn accept(listener: &Listener, after: Instant) -> Event {
     sleep_until(after).await;
     match listener.accept().await {
@@ -329,8 +369,11 @@ async fn converse(
         }
         Ok::<(), StreamError>(())
     };
-    // If the stack is gone by now, the session finds that out, and ends for that reason.
-    let _ = timeout(ANSWER, welcome).await;
+    match timeout(ANSWER, welcome).await {
+        Ok(Err(StreamError::Io(error))) => return Ok(Conversation::NotWelcomed(error, output)),
+        // If the stack is gone by now, or does not read, the session finds that out, and ends for that reason.
+        Ok(_) | Err(_) => {}
+    }
     let Stream::UdSocket(stream) = stream;
     let stream = OwnedFd::try_from(stream).map_err(SessionError::Socket)?;
     Ok(Conversation::Served(Box::new(prepared.serve(stream, output).await?)))

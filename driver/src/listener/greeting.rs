@@ -55,9 +55,16 @@ impl Visit {
 
 /// Reads what a client wants, and turns it away if it does not speak this protocol. Sets `spoke` once its preamble is
 /// there.
-pub(super) async fn greet(stream: Stream, guests: Guests, spoke: Arc<AtomicBool>) -> Visit {
-    match timeout(GREETING, read_greeting(stream, guests, spoke)).await {
-        Ok(visit) => visit,
+pub(super) async fn greet(mut stream: Stream, guests: Guests, spoke: Arc<AtomicBool>) -> Visit {
+    let Stream::UdSocket(socket) = &stream;
+    if let Err(error) = guests.check(socket.as_fd()) {
+        return turn_away(stream, RefuseCode::NotAllowed, error.to_string()).await;
+    }
+    // Sending a refusal has a time limit of its own.
+    match timeout(GREETING, read_hello(&mut stream, &spoke)).await {
+        Ok(Ok(hello)) => Visit::Wants(stream, hello),
+        Ok(Err(NoHello::Refused(code, reason))) => turn_away(stream, code, reason).await,
+        Ok(Err(NoHello::Failed(error))) => Visit::unheard(&error),
         Err(_) => {
             let why = format!("a client did not complete its greeting within {} s", GREETING.as_secs());
             Visit::over("SAID_NOTHING", why)
@@ -65,27 +72,29 @@ pub(super) async fn greet(stream: Stream, guests: Guests, spoke: Arc<AtomicBool>
     }
 }
 
-async fn read_greeting(mut stream: Stream, guests: Guests, spoke: Arc<AtomicBool>) -> Visit {
-    let Stream::UdSocket(socket) = &stream;
-    if let Err(error) = guests.check(socket.as_fd()) {
-        return turn_away(stream, RefuseCode::NotAllowed, error.to_string()).await;
-    }
-    let version = read_preamble(&mut stream).await;
+/// Why a greeting asks for no session.
+enum NoHello {
+    /// The client can be sent the reason.
+    Refused(RefuseCode, String),
+    /// The connection failed, or the peer speaks another protocol and would not understand a refusal.
+    Failed(StreamError),
+}
+
+async fn read_hello(stream: &mut Stream, spoke: &AtomicBool) -> Result<Hello, NoHello> {
+    let version = read_preamble(stream).await;
     spoke.store(true, Ordering::Relaxed);
-    match version {
-        Ok(VERSION) => {}
-        Ok(version) => {
+    match version.map_err(NoHello::Failed)? {
+        VERSION => {}
+        version => {
             let reason = format!("the driver speaks version {VERSION}, not {version}; start both from the same build");
-            return turn_away(stream, RefuseCode::Version, reason).await;
+            return Err(NoHello::Refused(RefuseCode::Version, reason));
         }
-        // A peer that speaks another protocol would not understand a refusal.
-        Err(error) => return Visit::unheard(&error),
     }
-    match read_control(&mut stream).await {
-        Ok(Control::Hello(hello)) => Visit::Wants(stream, hello),
-        Ok(_) => turn_away(stream, RefuseCode::BadGreeting, "the first message must be a hello".to_owned()).await,
-        Err(StreamError::Wire(error)) => turn_away(stream, RefuseCode::BadGreeting, error.to_string()).await,
-        Err(error) => Visit::unheard(&error),
+    match read_control(stream).await {
+        Ok(Control::Hello(hello)) => Ok(hello),
+        Ok(_) => Err(NoHello::Refused(RefuseCode::BadGreeting, "the first message must be a hello".to_owned())),
+        Err(StreamError::Wire(error)) => Err(NoHello::Refused(RefuseCode::BadGreeting, error.to_string())),
+        Err(error) => Err(NoHello::Failed(error)),
     }
 }
 

@@ -86,8 +86,8 @@ impl Log {
 
     /// A client got no session: `code` is one word for all of a kind, `why` is for people.
     pub(super) fn turned_away(&mut self, code: &'static str, why: impl Display) {
+        // Written with the next session, or at the end: clients that get none must not keep the disk busy.
         *self.turned_away.entry(code).or_default() += 1;
-        self.is_stale = true;
         self.note(why);
     }
 

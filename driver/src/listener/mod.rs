@@ -41,6 +41,9 @@ pub enum RunError {
     /// A session failed for a reason of the driver's own.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// A signal came before the driver was ready.
+    #[error("interrupted before the driver was ready: the named pipe of --pcap has no reader")]
+    Interrupted,
     /// The system has no signals, timers or descriptors left.
     #[error("out of system resources ({0}); end other programs and start the driver again")]
     System(#[source] io::Error),
@@ -50,6 +53,7 @@ impl RunError {
     /// What the process exits with.
     pub fn status(&self) -> Status {
         match self {
+            Self::Interrupted => Status::Interrupted,
             Self::Json(JsonError::Write { .. }) | Self::Session(_) | Self::System(_) => Status::Failed,
             Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
             // Whatever keeps a driver from listening is a matter of its flags and of where it is.
@@ -70,11 +74,11 @@ pub fn run(settings: &Settings) -> Result<Status, RunError> {
     let json = settings.output.json.as_ref().map(JsonTarget::open).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
     let mut log = Log::new(json);
-    let desk = runtime.block_on(async { Desk::open(settings, hardware) })?;
+    let desk = runtime.block_on(async { Desk::open(settings, hardware).await })?;
     let worked = runtime.block_on(desk.work(&mut log));
     // Whatever ended it, what the sessions before left behind is written.
     let written = log.close(settings);
-    let status = worked?;
-    written?;
-    Ok(log.judge(status))
+    let (ended, failed) = worked.map_or_else(|error| (Status::Fine, Err(error)), |status| (status, Ok(())));
+    let status = log.judge(ended).after("driver", failed, RunError::status);
+    Ok(status.after("driver", written.map_err(RunError::from), RunError::status))
 }

@@ -35,8 +35,19 @@ struct Open {
     abort: AbortHandle,
     /// Whether the client has sent its preamble.
     spoke: Arc<AtomicBool>,
-    /// Whether it is closed, so that another one has its place.
-    closed: bool,
+    /// The code of the refusal that it is sent; nothing while it is greeted.
+    refused: Option<RefuseCode>,
+    /// Why it was closed to make room, if it was.
+    closed: Option<Crowding>,
+}
+
+/// Why a connection is closed before its visit is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Crowding {
+    /// More clients connected than are greeted at once.
+    Clients,
+    /// The driver has no descriptor for another connection.
+    Descriptors,
 }
 
 impl Visits {
@@ -53,47 +64,64 @@ impl Visits {
     pub(super) fn greet(&mut self, stream: Stream, guests: Guests) {
         let spoke = Arc::new(AtomicBool::new(has_spoken(&stream)));
         let task = greet(stream, guests, Arc::clone(&spoke));
-        self.begin(spoke, task);
+        self.begin(spoke, None, task);
     }
 
     /// Refuses a client, for a reason that it is sent.
     pub(super) fn turn_away(&mut self, stream: Stream, code: RefuseCode, reason: String) {
-        self.begin(Arc::new(AtomicBool::new(true)), turn_away(stream, code, reason));
+        self.begin(Arc::new(AtomicBool::new(true)), Some(code), turn_away(stream, code, reason));
     }
 
-    fn begin(&mut self, spoke: Arc<AtomicBool>, task: impl Future<Output = Visit> + Send + 'static) {
-        if self.open.iter().filter(|open| !open.closed).count() >= self.most {
-            self.close_one();
+    fn begin(
+        &mut self,
+        spoke: Arc<AtomicBool>,
+        refused: Option<RefuseCode>,
+        task: impl Future<Output = Visit> + Send + 'static,
+    ) {
+        if self.open.iter().filter(|open| open.closed.is_none()).count() >= self.most {
+            self.close_one(Crowding::Clients);
         }
         let abort = self.tasks.spawn(task);
-        self.open.push(Open { task: abort.id(), abort, spoke, closed: false });
+        self.open.push(Open { task: abort.id(), abort, spoke, refused, closed: None });
     }
 
-    /// Closes one connection to make room. Returns whether there was any.
-    pub(super) fn close_one(&mut self) -> bool {
-        let stages = self.open.iter().map(|open| (!open.closed).then(|| open.spoke.load(Ordering::Relaxed)));
-        let Some(victim) = victim(stages) else { return false };
-        self.open[victim].closed = true;
-        self.open[victim].abort.abort();
-        true
+    /// Closes one connection to make room, if there is any.
+    pub(super) fn close_one(&mut self, why: Crowding) {
+        let stages = self.open.iter().map(|open| open.closed.is_none().then(|| open.spoke.load(Ordering::Relaxed)));
+        if let Some(victim) = victim(stages) {
+            self.open[victim].closed = Some(why);
+            self.open[victim].abort.abort();
+        }
     }
 
     /// The next visit that is over, once there is one; nothing while there is no connection.
     pub(super) async fn next(&mut self) -> Option<Visit> {
         let ended = self.tasks.join_next_with_id().await?;
         let task = ended.as_ref().map_or_else(|failed| failed.id(), |(task, _)| *task);
-        self.open.retain(|open| open.task != task);
-        Some(match ended {
-            Ok((_, visit)) => visit,
-            Err(failed) if failed.is_cancelled() => Visit::over(
+        let visited = self.open.iter().position(|open| open.task == task).map(|at| self.open.remove(at));
+        Some(match (ended, visited) {
+            (Ok((_, visit)), _) => visit,
+            (Err(failed), Some(open)) if failed.is_cancelled() => self.crowded_out(&open),
+            (Err(failed), _) => Visit::over("FAULT", failed),
+        })
+    }
+
+    /// The end of a visit whose connection was closed to make room.
+    fn crowded_out(&self, open: &Open) -> Visit {
+        match (open.refused, open.closed) {
+            (Some(code), _) => Visit::over(code.name(), "a client was refused, and had not read the reason in time"),
+            (None, Some(Crowding::Descriptors)) => Visit::over(
+                "NO_DESCRIPTORS",
+                "a client was not served: the driver may open no more files; raise the limit with ulimit -n",
+            ),
+            (None, _) => Visit::over(
                 "CROWDED_OUT",
                 format_args!(
-                    "a client was not served: {} others connected before it had said what it wants",
+                    "a client was not served: {} others connected before its greeting was complete",
                     self.most
                 ),
             ),
-            Err(failed) => Visit::over("FAULT", failed),
-        })
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use shared::ledger::{Counters, DropReason, Imbalance};
 use shared::report::DriverReport;
 use shared::ring::Depth;
+use shared::units::Nanos;
 
 /// Bytes in front of a payload: Ethernet and UDP, and IP of either version.
 const HEADERS: u64 = 14 + 8;
@@ -17,12 +18,14 @@ const IPV6: u64 = 40;
 pub(super) struct Known<'a> {
     /// The session's number in the driver's grant; nothing where there was none.
     pub(super) generation: Option<u64>,
+    /// At least as long as the session lasted; nothing where there was none.
+    pub(super) lasted: Option<Nanos>,
     pub(super) depth: Depth,
     /// All apps together.
     pub(super) total: &'a Counters,
     /// Frames that this side submitted.
     pub(super) submitted: u64,
-    /// Whether the driver left first. What crossed its farewell, it never saw.
+    /// Whether the driver left first. Frames that were on their way when it said farewell never reached it.
     pub(super) left_first: bool,
     /// Bytes of the frames that were delivered.
     pub(super) frame_bytes: u64,
@@ -46,7 +49,11 @@ pub(super) fn contradictions(frames: u64, report: &DriverReport, known: &Known<'
     let generation = known.generation.unwrap_or(report.generation);
     let depth = u64::from(known.depth.get());
     let most = |claimed: u32| u64::from(claimed).min(depth);
+    let most_ns = |claimed: u64| known.lasted.map_or(claimed, |lasted| claimed.min(lasted.0));
+    let (starved, active) = (report.hardware.starved_ns, report.hardware.active_ns);
     let claims = [
+        (("time starved", starved), ("the most there can be", most_ns(starved))),
+        (("time active", active), ("the most there can be", most_ns(active))),
         (("session", report.generation), ("session in the grant", generation)),
         (("frames", frames), ("received", report.received)),
         (("received", report.received), ("submitted by the stack", submitted)),
@@ -83,6 +90,7 @@ mod tests {
         let frame_bytes = frame_bytes(1_000, 10, true);
         Known {
             generation: Some(3),
+            lasted: Some(Nanos(1_000)),
             depth: Depth::new(8).unwrap(),
             total,
             submitted: 10,
@@ -112,7 +120,7 @@ mod tests {
 
     #[test]
     fn each_claim_is_checked() {
-        let lies: [fn(&mut DriverReport); 10] = [
+        let lies: [fn(&mut DriverReport); 12] = [
             |report| report.generation = 4,
             |report| report.received = 11,
             |report| report.sent = 9,
@@ -123,6 +131,8 @@ mod tests {
             |report| report.discarded = 1,
             |report| report.held_max = 9,
             |report| report.hardware.occupancy_max = 9,
+            |report| report.hardware.starved_ns = 1_001,
+            |report| report.hardware.active_ns = u64::MAX,
         ];
         let total = total();
         for (number, lie) in lies.into_iter().enumerate() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use interprocess::local_socket::tokio::{Stream, prelude::*};
 use interprocess::local_socket::{GenericFilePath, ToFsName};
+use shared::exec::monotonic_now;
 use shared::exit::Status;
 use shared::limits::{is_met, remedy};
 use shared::liveness::SHORTEST_TIMEOUT;
@@ -27,12 +28,21 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Greeted {
     /// The connection, which from here on belongs to the data path.
     pub stream: OwnedFd,
-    /// Slots in force.
-    pub depth: Depth,
     /// Where the ring lies; `None` if it travels over the socket.
     pub memory: Option<SharedMemory>,
+    /// What was agreed upon.
+    pub terms: Terms,
+}
+
+/// What both sides have agreed upon.
+#[derive(Debug)]
+pub struct Terms {
+    /// Slots in force.
+    pub depth: Depth,
     /// What the driver granted.
     pub accept: Accept,
+    /// When this side asked for it.
+    pub asked: Nanos,
 }
 
 /// Why there is no session.
@@ -64,8 +74,8 @@ pub enum ConnectError {
     },
     /// This user may not connect there.
     #[error(
-        "--socket {}: {cause}; its folder and the socket are open to the driver's user alone until that user opens \
-         them with chmod, see --allow-uid", path.display()
+        "--socket {}: {cause}; the driver's user must open the socket and its folder with chmod, and name your user \
+         with --allow-uid", path.display()
     )]
     NotAllowed {
         /// Where we looked.
@@ -167,8 +177,9 @@ pub async fn connect(path: &Path, request: Request, patience: Nanos, guests: &Gu
     let deadline = Instant::now() + Duration::from_nanos(patience.0);
     let no_answer = |_| ConnectError::NoAnswer { path: path.to_owned(), waited: patience };
     let failed = |cause| ConnectError::Stream { path: path.to_owned(), cause };
-    let (stream, answer) = loop {
+    let (stream, answer, asked) = loop {
         let mut stream = find(path, patience, deadline).await?;
+        let asked = monotonic_now();
         let Stream::UdSocket(socket) = &stream;
         guests.check(socket.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
         let answer = timeout_at(deadline, greet(&mut stream, request)).await;
@@ -176,7 +187,7 @@ pub async fn connect(path: &Path, request: Request, patience: Nanos, guests: &Gu
             // In a crowd of clients, the driver may have closed this connection before it had read the greeting. One
             // that is about to exit does so as well.
             Err(StreamError::Closed) if Instant::now() + PAUSE < deadline => sleep(PAUSE).await,
-            answer => break (stream, answer.map_err(failed)?),
+            answer => break (stream, answer.map_err(failed)?, asked),
         }
     };
     match answer {
@@ -192,7 +203,7 @@ pub async fn connect(path: &Path, request: Request, patience: Nanos, guests: &Gu
             };
             let Stream::UdSocket(stream) = stream;
             let stream = OwnedFd::try_from(stream).map_err(|error| failed(error.into()))?;
-            Ok(Greeted { stream, depth: in_force, memory, accept: *accept })
+            Ok(Greeted { stream, memory, terms: Terms { depth: in_force, accept: *accept, asked } })
         }
         Control::Refuse(refuse) => Err(ConnectError::Refused(refuse)),
         Control::Hello(_) | Control::Bye(_) | Control::Alive => Err(ConnectError::NotAnAnswer),
@@ -210,14 +221,16 @@ async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<Stream,
                 let path = path.to_owned();
                 match cause.kind() {
                     io::ErrorKind::InvalidInput => return Err(bad_path(cause)),
-                    io::ErrorKind::PermissionDenied => return Err(ConnectError::NotAllowed { path, cause }),
                     // Not there yet, being replaced, or with a queue of connections that is full.
                     io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock => {}
+                    // Its user may be about to open it.
+                    io::ErrorKind::PermissionDenied => {}
                     _ if is_met(&cause) => return Err(ConnectError::Own { cause }),
                     _ => {}
                 }
                 if Instant::now() >= deadline {
                     return Err(match cause.kind() {
+                        io::ErrorKind::PermissionDenied => ConnectError::NotAllowed { path, cause },
                         io::ErrorKind::WouldBlock => ConnectError::Crowded { path, waited: patience },
                         _ => ConnectError::NoDriver { path, waited: patience, cause },
                     });

@@ -8,9 +8,9 @@ mod report;
 mod run;
 mod sampler;
 
-pub use connect::{ConnectError, Greeted, Request, connect};
+pub use connect::{ConnectError, Greeted, Request, Terms, connect};
 pub use outcome::{OccupancyFigures, Outcome, Snapshot};
 pub use plan::{Length, Plan, PlanError, memory_of_a_run};
-pub use report::{Context, assemble};
+pub use report::{Context, Grant, assemble};
 pub use run::run_stack;
 pub use sampler::Watch;

@@ -9,6 +9,7 @@ use shared::report::{
     WarningCode, machine_warning,
 };
 use shared::ring::Depth;
+use shared::units::Nanos;
 
 use super::claims::{Known, contradictions, frame_bytes};
 use super::outcome::{Outcome, Snapshot};
@@ -30,8 +31,17 @@ pub struct Context {
     pub process: ProcessReport,
     /// Interval lines that were dropped because their reader took none.
     pub lines_dropped: u64,
-    /// The session's number in the driver's grant; nothing where there was none.
-    pub generation: Option<u64>,
+    /// The driver's grant; nothing where there was none.
+    pub grant: Option<Grant>,
+}
+
+/// What the stack knows of the driver's session.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant {
+    /// Its number.
+    pub generation: u64,
+    /// When the stack asked for it: the session began later.
+    pub asked: Nanos,
 }
 
 /// What a farewell that cannot be true is called in reports.
@@ -47,7 +57,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         latency.add(&flow.latency());
     }
     let ledger = ledger(&outcome, &total, depth);
-    let contradicted = contradicted(&outcome, plan, &total, depth, context.generation);
+    let contradicted = contradicted(&outcome, plan, &total, depth, context.grant);
     let doorbells = both(context.process.doorbells, outcome.driver.as_ref().map(|driver| driver.process.doorbells));
     let hardware = outcome.driver.as_ref().map(|driver| driver.hardware.clone()).unwrap_or_default();
     let mut report = RunReport {
@@ -148,20 +158,15 @@ fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
 }
 
 /// What the driver's farewell claims and cannot be.
-fn contradicted(
-    outcome: &Outcome,
-    plan: &Plan,
-    total: &Counters,
-    depth: Depth,
-    generation: Option<u64>,
-) -> Vec<String> {
+fn contradicted(outcome: &Outcome, plan: &Plan, total: &Counters, depth: Depth, grant: Option<Grant>) -> Vec<String> {
     let Some(driver) = &outcome.driver else { return Vec::new() };
     let frame_bytes = outcome.flows.iter().zip(&plan.apps).map(|(flow, app)| {
         let counters = flow.counters();
         frame_bytes(counters.delivered_bytes, counters.delivered, app.spec().to().is_ipv4())
     });
     let known = Known {
-        generation,
+        generation: grant.map(|grant| grant.generation),
+        lasted: grant.map(|grant| outcome.ended.since(grant.asked)),
         depth,
         total,
         submitted: outcome.ring.submitted,
@@ -171,7 +176,8 @@ fn contradicted(
     contradictions(outcome.claimed_frames, driver, &known)
 }
 
-/// How the run ended, if the driver's farewell is `contradicted`. Another fault of the driver's says more.
+/// How the run ended, if the driver's farewell is `contradicted`. An earlier failure of the driver is kept: it explains
+/// more.
 fn ending(ending: Ending, contradicted: &[String]) -> Ending {
     match ending {
         Ending::Finished | Ending::Interrupted | Ending::PeerInterrupted if !contradicted.is_empty() => {

@@ -4,13 +4,14 @@
 //! driver process and in virtual time against one in the same process.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
-use futures_util::future::{LocalBoxFuture, OptionFuture, pending, select_all};
+use futures_util::future::{LocalBoxFuture, OptionFuture, pending, select, select_all};
 use shared::exec::{Clock, Interrupt, Signal, Tasks};
 use shared::ledger::Histogram;
-use shared::report::Ending;
+use shared::report::{Ending, STALLED};
 use shared::ring::{CloseReason, Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 use shared::wire::{Bye, ByeReason, Control};
@@ -158,7 +159,10 @@ impl<P: ProducerPort + 'static> Stack<P> {
                 let end = shared.borrow().next();
                 // The end is part of its interval, so something may still happen in it until then.
                 clock.sleep_until(end + Nanos(1)).await;
-                device.settled_by(end).await;
+                // A driver that completes nothing does not hold up the line that names it. What it reports later than
+                // this counts in the next line.
+                let late = clock.sleep_until(end + STALLED);
+                select(pin!(device.settled_by(end)), late).await;
                 shared.borrow_mut().show(end, &device);
             }
         });
@@ -265,7 +269,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             self.said.set(true);
             port.send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
             let patience = self.clock.sleep_until(self.clock.now() + FAREWELL);
-            futures_util::future::select(self.peer_ends().boxed_local(), patience).await;
+            select(self.peer_ends().boxed_local(), patience).await;
         }
         // Let the task that settles completions see what came before the farewell.
         self.clock.next_turn().await;

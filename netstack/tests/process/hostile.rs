@@ -2,12 +2,15 @@
 //! names the reason in one word. Bounds are on what the stack used, not on how long it took.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 use std::thread;
 
+use rustix::fs::SealFlags;
 use shared::report::{Ending, RunReport, WarningCode};
-use shared::testing::{COMPLETED, Driver, Lie, PRODUCED, PRODUCER_EVENT, Parcel, Scribbler, listen};
+use shared::testing::{COMPLETED, Driver, Lie, PRODUCED, PRODUCER_EVENT, Parcel, Scribbler, listen, size_of_ring};
 use shared::wire::{Bye, ByeReason, Control};
 
 use super::{command, report};
@@ -82,6 +85,10 @@ fn refused_parcel(says: &str, parcel: impl FnOnce(u32, u64) -> Parcel + Send + '
 #[test]
 fn memory_that_is_no_ring_is_refused_by_what_is_wrong_with_it() {
     refused_parcel("not sealed", |depth, _| Parcel::unsealed(depth));
+    let all = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    refused_parcel("cannot be mapped for reading and writing", move |depth, _| {
+        Parcel::memory(size_of_ring(depth), all | SealFlags::FUTURE_WRITE)
+    });
     refused_parcel("for a ring that takes", |depth, _| Parcel::truncated(depth));
     refused_parcel("generation", |depth, generation| Parcel::honest(depth, generation - 1));
     refused_parcel("where it had to hand the ring over", |depth, at| Parcel::honest(depth, at).labelled(b"GET / HT"));
@@ -151,6 +158,27 @@ fn a_driver_that_is_silent_for_too_long_is_given_up() {
         assert_eq!((status, report.violation.as_deref()), (Some(3), Some("PEER_SILENT")), "{:?}", report.ending);
         assert_eq!(report.totals.lost + report.totals.in_flight, report.totals.accepted);
     }
+}
+
+/// It is alive, so that no timeout ends the run: the lines say what is wrong while it goes on.
+#[test]
+fn a_driver_that_lives_and_completes_nothing_is_named_on_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("driver.sock");
+    let (named, is_named) = std::sync::mpsc::channel();
+    let driver = listen(&socket, move |mut driver| {
+        driver.accept();
+        is_named.recv().unwrap();
+    });
+    let flags = ["--transport=socket", "--depth=8", "--packets=100", "--idle=sleep", "--interval=200ms"];
+    let mut stack = command(&socket, &flags).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(stack.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.contains("the driver has completed nothing for"));
+    assert!(line.is_some_and(|line| line.contains("      8  ")), "8 slots are held");
+    named.send(()).unwrap();
+    driver.join().unwrap();
+    lines.for_each(drop);
+    assert_eq!(stack.wait().unwrap().code(), Some(3));
 }
 
 /// It works, but wakes nobody: the watchdog does, and says so.

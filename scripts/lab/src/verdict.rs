@@ -87,45 +87,13 @@ impl Ends {
 }
 
 /// The worst of `statuses`.
-///
-/// Without the right flags there was no run to judge, and numbers that do not add up are worse than none. A peer that
-/// failed explains an interrupt or a threshold better than they explain it.
 pub(crate) fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {
-    statuses.into_iter().max_by_key(|status| severity(*status)).unwrap_or(Status::Fine)
-}
-
-fn severity(status: Status) -> u8 {
-    match status {
-        Status::Fine => 0,
-        Status::Failed => 1,
-        Status::Interrupted => 2,
-        Status::PeerFailed => 3,
-        Status::Unbalanced => 4,
-        Status::Usage => 5,
-    }
+    statuses.into_iter().fold(Status::Fine, Status::or_worse)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn statuses_have_a_fixed_precedence() {
-        use Status::{Failed, Fine, Interrupted, PeerFailed, Unbalanced, Usage};
-        for (statuses, expected) in [
-            (vec![], Fine),
-            (vec![Fine, Fine], Fine),
-            (vec![PeerFailed, Fine], PeerFailed),
-            (vec![PeerFailed, Interrupted], PeerFailed),
-            (vec![PeerFailed, Usage], Usage),
-            (vec![Failed, PeerFailed], PeerFailed),
-            (vec![Failed, Interrupted], Interrupted),
-            (vec![Interrupted, Unbalanced, PeerFailed], Unbalanced),
-            (vec![Interrupted, Unbalanced, Usage], Usage),
-        ] {
-            assert_eq!(worst(statuses.clone()), expected, "{statuses:?}");
-        }
-    }
 
     #[test]
     fn the_end_of_a_process_is_read_from_its_status() {

@@ -10,7 +10,7 @@ pub fn interval_header() -> String {
     columns(["interval", "delivered", "rate", "goodput", "dropped", "refused", "held", "blocked"].map(str::to_owned))
 }
 
-/// For how long nothing may complete before the driver is named for it: hardware that is set to be slow needs time too.
+/// How long nothing may complete before the line names the driver: hardware that is set to be slow needs time too.
 pub const STALLED: Nanos = Nanos::from_secs(1);
 
 /// Lines of a run, one after the other.

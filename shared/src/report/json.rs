@@ -43,8 +43,7 @@ pub enum JsonError {
     },
     /// Found after it.
     #[error(
-        "--json {target}: the report could not be written completely ({source}), and what was there is as it was; {} \
-         and run again",
+        "--json {target}: the report could not be written ({source}); a file that was there is unchanged; {} and run again",
         remedy(source, "name another file")
     )]
     Write {

@@ -82,6 +82,11 @@ pub trait Port {
         0
     }
 
+    /// Whether either side has said farewell.
+    fn is_leaving(&self) -> bool {
+        false
+    }
+
     /// Sends ALIVE, unless the peer has still to read what was sent before.
     fn send_alive(&self) {}
 
@@ -197,6 +202,10 @@ impl<T: Port + ?Sized> Port for Rc<T> {
 
     fn sent(&self) -> u64 {
         (**self).sent()
+    }
+
+    fn is_leaving(&self) -> bool {
+        (**self).is_leaving()
     }
 
     fn send_alive(&self) {

@@ -16,7 +16,7 @@ pub enum Control {
     Refuse(Refuse),
     /// Either way, last: nothing follows but, from the driver, its own `Bye`.
     Bye(Box<Bye>),
-    /// Either way, in a session: this side lives, and has nothing else to say.
+    /// Either way, in a session: a sign of life. Nothing else was sent since the last look.
     Alive,
 }
 

@@ -98,9 +98,8 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Status, Failure> {
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(json, table(&report));
     let drawn = svg.map_or(Ok(()), |file| Chart::of(&report).write(file));
-    written?;
-    drawn?;
-    Ok(status)
+    let status = status.after("lab", written.map_err(Failure::from), Failure::status);
+    Ok(status.after("lab", drawn.map_err(Failure::from), Failure::status))
 }
 
 /// A peer process of a benchmark.

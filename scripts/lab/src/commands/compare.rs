@@ -96,8 +96,8 @@ pub(crate) fn main(args: &CompareArgs) -> Result<Status, Failure> {
         say(json, compared(runs));
         say(json, format_args!("\n{}", story(runs).join("\n")));
     }
-    written?;
-    one_arrivals(runs).map(|()| status)
+    let status = status.after("lab", written.map_err(Failure::from), Failure::status);
+    Ok(status.after("lab", one_arrivals(runs), Failure::status))
 }
 
 /// The runs, up to the first that failed, and the worst status.

@@ -76,9 +76,8 @@ pub(crate) fn main(args: &DispatchArgs) -> Result<Status, Failure> {
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(json, table(&report));
     let drawn = svg.map_or(Ok(()), |file| Chart::of(&report).write(file));
-    written?;
-    drawn?;
-    Ok(status)
+    let status = status.after("lab", written.map_err(Failure::from), Failure::status);
+    Ok(status.after("lab", drawn.map_err(Failure::from), Failure::status))
 }
 
 /// Measures everything, or up to an interrupt what can be told by then.

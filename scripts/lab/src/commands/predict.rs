@@ -79,8 +79,8 @@ pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
         Confirmed { schema: PREDICT_SCHEMA, link: grid.link, packets: grid.packets, seed: grid.seed, points };
     let written = sink.map_or(Ok(()), |sink| sink.write(&confirmed));
     say(json, text(&confirmed.points, grid).trim_end());
-    written?;
-    Ok(if interrupted { Status::Interrupted } else { status(&confirmed.points) })
+    let status = if interrupted { Status::Interrupted } else { status(&confirmed.points) };
+    Ok(status.after("lab", written.map_err(Failure::from), Failure::status))
 }
 
 /// The points that were run, in the order of the grid, and whether a signal ended it.

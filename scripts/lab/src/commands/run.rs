@@ -100,16 +100,14 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
                 let budget = report.budget.iter().map(ToString::to_string);
                 theory.chain(budget).for_each(|more| say(json, more.trim_end()));
             }
-            written?;
-            Ok(ends.status(report.ledger.balanced))
+            Ok(ends.status(report.ledger.balanced).after("lab", written, Failure::status))
         }
         // A stack that gave up by itself has said why, and the driver saw nothing of interest.
         Merged::DriverOnly(_) if matches!(ends.stack, Ended::Said(_)) => Ok(ends.status(true)),
         Merged::DriverOnly(file) => {
             let written = write(sink, &file);
             say(json, driver_only(&file));
-            written?;
-            Ok(ends.status(true))
+            Ok(ends.status(true).after("lab", written, Failure::status))
         }
         Merged::Nothing => Ok(ends.status(true)),
     }

@@ -109,8 +109,7 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
     drop(progress);
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(json, &report);
-    written?;
-    Ok(status(&report, args.assert_theory))
+    Ok(status(&report, args.assert_theory).after("lab", written.map_err(Failure::from), Failure::status))
 }
 
 fn status(report: &RunReport, assert_theory: bool) -> Status {

@@ -57,6 +57,8 @@ pub(in crate::ring) struct State<S> {
     /// What was unsent after the last write: only bytes beyond it make an early one worthwhile.
     refused: usize,
     control: VecDeque<Control>,
+    /// Whether a farewell was sent or received.
+    leaving: bool,
     closed: Option<CloseReason>,
     /// Why writing failed. What the peer sent before it went is read before the session closes.
     broken: Option<CloseReason>,
@@ -78,6 +80,7 @@ impl<S: Side> Channel<S> {
             outbox,
             refused: 0,
             control: VecDeque::new(),
+            leaving: false,
             closed: None,
             broken: None,
             stats: ChannelStats::default(),
@@ -186,7 +189,7 @@ impl<S: Side> State<S> {
         self.stats.reads += 1;
         self.stats.read_bytes += len as u64;
         self.inbox.came(len);
-        let (side, control) = (&mut self.side, &mut self.control);
+        let (side, control, leaving) = (&mut self.side, &mut self.control, &mut self.leaving);
         self.inbox.drain(|record| match record {
             // Nothing has to be done about it: that bytes came is counted.
             Parsed::Control(Control::Alive) => Ok(()),
@@ -194,6 +197,7 @@ impl<S: Side> State<S> {
                 Err(WireError::Unexpected("control message").into())
             }
             Parsed::Control(message) => {
+                *leaving |= matches!(message, Control::Bye(_));
                 control.push_back(message);
                 Ok(())
             }
@@ -267,6 +271,7 @@ impl<S: Side> Port for Channel<S> {
             Err(error) => return self.close(error.into()),
         };
         let state = &mut *self.state.borrow_mut();
+        state.leaving |= matches!(message, Control::Bye(_));
         if state.broken.is_none() && !matches!(state.closed, Some(CloseReason::PeerGone | CloseReason::Io(_))) {
             state.outbox.push(&record);
             state.stats.records += 1;
@@ -298,6 +303,10 @@ impl<S: Side> Port for Channel<S> {
 
     fn sent(&self) -> u64 {
         self.stats().written_bytes
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.state.borrow().leaving
     }
 
     fn send_alive(&self) {

@@ -344,6 +344,9 @@ macro_rules! port {
             fn sent(&self) -> u64 {
                 self.core.sent()
             }
+            fn is_leaving(&self) -> bool {
+                self.core.channel.is_leaving()
+            }
             fn send_alive(&self) {
                 self.core.channel.send_alive();
             }

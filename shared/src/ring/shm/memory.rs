@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, memfd_create,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
@@ -18,7 +18,7 @@ use super::layout::{
 use super::slot::Header;
 use super::{Head, Words};
 use crate::cpu::prefetch;
-use crate::limits::remedy;
+use crate::limits::{is_met, remedy};
 use crate::ring::Depth;
 
 /// With these, nobody can take the memory away from under a mapping of it.
@@ -61,9 +61,12 @@ pub enum MemoryError {
         /// What the ring takes.
         expected: u64,
     },
-    /// This process has no address space for it, most likely.
+    /// This process has no address space for it.
     #[error("the ring's memory cannot be mapped ({0}); raise the limit with ulimit -v, or lower --depth")]
-    Map(#[from] MmapRegionError),
+    NoAddressSpace(MmapRegionError),
+    /// The peer made it so that it cannot be mapped for reading and writing.
+    #[error("the peer handed over memory that cannot be mapped for reading and writing: {0}")]
+    Map(MmapRegionError),
     /// It holds something else, or the ring of another session.
     #[error("the peer handed over memory with {what} {got} where {expected} was agreed upon")]
     Stale {
@@ -79,7 +82,16 @@ pub enum MemoryError {
 impl MemoryError {
     /// Whether this side lacks something, and the peer did nothing wrong.
     pub fn is_own(&self) -> bool {
-        matches!(self, Self::NotGiven(_) | Self::Map(_))
+        matches!(self, Self::NotGiven(_) | Self::NoAddressSpace(_))
+    }
+}
+
+impl From<MmapRegionError> for MemoryError {
+    fn from(error: MmapRegionError) -> Self {
+        match &error {
+            MmapRegionError::Mmap(system) if is_met(system) => Self::NoAddressSpace(error),
+            _ => Self::Map(error),
+        }
     }
 }
 
@@ -99,7 +111,8 @@ impl SharedMemory {
         let system = |error: Errno| MemoryError::NotGiven(error.into());
         let file = memfd_create("pushback-ring", flags).map_err(system)?;
         // Sets the size, and reserves the memory, which `ftruncate` does not.
-        fallocate(&file, FallocateFlags::empty(), 0, total(depth) as u64).map_err(system)?;
+        let size = total(depth) as u64;
+        retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), 0, size)).map_err(system)?;
         fcntl_add_seals(&file, SEALS).map_err(system)?;
         let memory = Self::map(file.try_clone().map_err(MemoryError::NotGiven)?, depth)?;
         for (at, value) in head(depth, generation) {
