@@ -55,14 +55,18 @@ impl Name {
     /// # Errors
     /// If it belongs to no file any more, or cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
-        // Between the look and the removal, no other process that takes the lock may change the name.
-        let _lock = NameLock::take(&self.path);
+        // Between the look and the removal, no other process that takes the lock may change the name. A process that
+        // holds the lock for long does not get on with it, and must not keep this one from ending.
+        let _lock = NameLock::take(&self.path, SHORT_WAIT);
         if Self::of(&self.path)? == *self { fs::remove_file(&self.path) } else { Ok(()) }
     }
 }
 
-/// How long a name may be locked by other processes: they hold the lock for a few system calls.
-const LOCKED: Duration = Duration::from_secs(2);
+/// How long a process that starts may wait for the lock on a name. Others hold it for a few system calls.
+pub const LONG_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a process that ends may wait for it.
+const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 /// A lock on a name, held until it is dropped. Only processes that take it too are kept out.
 #[derive(Debug)]
@@ -75,21 +79,21 @@ impl NameLock {
     /// Locks the name `path`, by a file beside it that is there only while the lock is held.
     ///
     /// # Errors
-    /// If no file can be made there, or the name stays locked for [`LOCKED`].
-    pub fn take(path: &Path) -> io::Result<Self> {
+    /// If no file can be made there, or the name stays locked for as long as `wait`.
+    pub fn take(path: &Path, wait: Duration) -> io::Result<Self> {
         let mut name = OsString::from(".");
         name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
         name.push(".lock");
         let path = path.with_file_name(name);
         let pause = Duration::from_millis(5);
-        for _ in 0..LOCKED.as_millis() / pause.as_millis() {
+        for _ in 0..wait.as_millis() / pause.as_millis() {
             match Self::try_take(&path) {
                 Ok(lock) => return Ok(lock),
                 Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(pause),
                 Err(error) => return Err(error.into()),
             }
         }
-        let why = format!("another process has held the lock {} for {} s", path.display(), LOCKED.as_secs());
+        let why = format!("another process has held the lock {} for {} ms", path.display(), wait.as_millis());
         Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
     }
 
@@ -224,7 +228,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let lock = NameLock::take(&path).unwrap();
+                        let lock = NameLock::take(&path, LONG_WAIT).unwrap();
                         assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
                         inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
                         drop(lock);

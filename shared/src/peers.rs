@@ -1,9 +1,11 @@
 //! Who may be at the other end of the socket.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::net::sockopt::socket_peercred;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::getuid;
 
 /// The users whose processes may be a peer: this process's own, and those that were named.
@@ -44,10 +46,41 @@ impl Guests {
     }
 }
 
+/// Connects to the Unix socket at `path`, and never waits.
+///
+/// # Errors
+/// What the system says: `ConnectionRefused` if no process listens, and `WouldBlock` if the one that does has too many
+/// connections to accept already. An asynchronous runtime takes that for a connection that is being made, which no
+/// Unix socket ever finishes.
+pub fn connect_now(path: &Path) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let address = SocketAddrUnix::new(path).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    connect(&socket, &address)?;
+    Ok(socket)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_queue_of_connections_that_is_full_is_an_error_and_no_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        assert_eq!(connect_now(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let flags = SocketFlags::CLOEXEC;
+        let listener = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+        rustix::net::bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        assert_eq!(connect_now(&path).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        rustix::net::listen(&listener, 0).unwrap();
+        let waiting: Vec<_> = std::iter::from_fn(|| connect_now(&path).ok()).collect();
+        assert!(!waiting.is_empty());
+        assert_eq!(connect_now(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let long = Path::new("/").join("x".repeat(200));
+        assert_eq!(connect_now(&long).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
 
     #[test]
     fn our_own_user_is_a_guest_and_others_are_if_they_are_named() {

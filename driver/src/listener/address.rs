@@ -9,10 +9,8 @@ use std::path::{Path, PathBuf};
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use shared::leftovers::{Leftover, Name, NameLock, Registered, register};
-use shared::peers::Guests;
+use shared::leftovers::{LONG_WAIT, Leftover, Name, NameLock, Registered, register};
+use shared::peers::{Guests, connect_now};
 
 /// What fits into the address of a Unix socket.
 const LONGEST: usize = 107;
@@ -128,7 +126,7 @@ pub(super) fn listen(path: &Path, guests: &Guests) -> Result<Address, ListenErro
     // The lock is taken while the registry of leftovers is held: a signal that ends the process at once waits for both,
     // so no lock file stays behind.
     let ((listener, name), registered) = register(|| {
-        let _lock = NameLock::take(path).map_err(|source| match source.kind() {
+        let _lock = NameLock::take(path, LONG_WAIT).map_err(|source| match source.kind() {
             ErrorKind::ResourceBusy => ListenError::Locked { path: owned(), source },
             _ => system(source),
         })?;
@@ -206,15 +204,13 @@ fn occupant(path: &Path) -> io::Result<Occupant> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupant::DanglingLink),
         Err(error) => return Err(error),
     }
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let knock = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    match connect(&knock, &SocketAddrUnix::new(path)?) {
+    match connect_now(path).map_err(|error| (error.kind(), error)) {
         // A live driver may have so many clients waiting that it takes no further one.
-        Ok(()) | Err(Errno::AGAIN) => Ok(Occupant::Alive),
-        Err(Errno::CONNREFUSED) if is_link => Ok(Occupant::LinkToDead),
-        Err(Errno::CONNREFUSED) => Ok(Occupant::Dead),
-        Err(Errno::NOENT) => Ok(Occupant::Nothing),
-        Err(error) => Err(error.into()),
+        Ok(_) | Err((ErrorKind::WouldBlock, _)) => Ok(Occupant::Alive),
+        Err((ErrorKind::ConnectionRefused, _)) if is_link => Ok(Occupant::LinkToDead),
+        Err((ErrorKind::ConnectionRefused, _)) => Ok(Occupant::Dead),
+        Err((ErrorKind::NotFound, _)) => Ok(Occupant::Nothing),
+        Err((_, error)) => Err(error),
     }
 }
 

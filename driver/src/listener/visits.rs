@@ -117,7 +117,7 @@ impl Visits {
             (None, _) => Visit::over(
                 "CROWDED_OUT",
                 format_args!(
-                    "a client was not served: {} others connected before its greeting was complete",
+                    "a client was not served: more than {} connected before its greeting was complete",
                     self.most
                 ),
             ),

@@ -21,7 +21,7 @@ use std::task::Poll;
 use serde::{Deserialize, Serialize};
 use shared::exec::{Clock, Interrupt, Order, Signal, Sleep};
 use shared::report::{DriverReport, ProcessReport, Warning, WarningCode};
-use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Status};
+use shared::ring::{CloseReason, Completion, ConsumerPort, Depth, Descriptor, Status};
 use shared::units::Nanos;
 use shared::wire::{Control, WireError};
 
@@ -309,6 +309,9 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
                 self.port.close(WireError::Unexpected("message behind the farewell").into());
             }
             Some(Control::Bye(bye)) => {
+                if let Some(reason) = self.port.closed().filter(CloseReason::is_violation) {
+                    return Some(Ended::Failed(reason));
+                }
                 let received = self.taken + u64::from(self.port.waiting());
                 return Some(Ended::by_stack(*bye, received));
             }

@@ -5,19 +5,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use interprocess::local_socket::tokio::{Stream, prelude::*};
-use interprocess::local_socket::{GenericFilePath, ToFsName};
 use shared::exec::monotonic_now;
 use shared::exit::Status;
 use shared::limits::{is_met, remedy};
 use shared::liveness::SHORTEST_TIMEOUT;
-use shared::peers::{Guests, PeerError};
+use shared::peers::{Guests, PeerError, connect_now};
 use shared::ring::shm::{HandoverError, MemoryError, SharedMemory, receive};
 use shared::ring::{Depth, DepthError, MAX_FRAME, WakePoint};
 use shared::units::Nanos;
 use shared::wire::stream::{StreamError, read_control};
 use shared::wire::{Accept, Control, Direction, Hello, Refuse, RingInfo, TransportKind, encode_control, preamble};
 use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Pause between two attempts to connect.
@@ -180,8 +179,7 @@ pub async fn connect(path: &Path, request: Request, patience: Nanos, guests: &Gu
     let (stream, answer, asked) = loop {
         let mut stream = find(path, patience, deadline).await?;
         let asked = monotonic_now();
-        let Stream::UdSocket(socket) = &stream;
-        guests.check(socket.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
+        guests.check(stream.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
         let answer = timeout_at(deadline, greet(&mut stream, request)).await;
         match answer.map_err(no_answer)? {
             // In a crowd of clients, the driver may have closed this connection before it had read the greeting. One
@@ -201,8 +199,7 @@ pub async fn connect(path: &Path, request: Request, patience: Nanos, guests: &Gu
                     Some(SharedMemory::open(descriptor, in_force, accept.generation)?)
                 }
             };
-            let Stream::UdSocket(stream) = stream;
-            let stream = OwnedFd::try_from(stream).map_err(|error| failed(error.into()))?;
+            let stream = stream.into_std().map_err(|error| failed(error.into()))?.into();
             Ok(Greeted { stream, memory, terms: Terms { depth: in_force, accept: *accept, asked } })
         }
         Control::Refuse(refuse) => Err(ConnectError::Refused(refuse)),
@@ -211,11 +208,10 @@ pub async fn connect(path: &Path, request: Request, patience: Nanos, guests: &Gu
 }
 
 /// Connects; a driver that is only just starting is waited for.
-async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<Stream, ConnectError> {
+async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<UnixStream, ConnectError> {
     loop {
         let bad_path = |cause| ConnectError::BadPath { path: path.to_owned(), cause };
-        let name = path.to_fs_name::<GenericFilePath>().map_err(bad_path)?;
-        match Stream::connect(name).await {
+        match connect_now(path).and_then(|socket| UnixStream::from_std(socket.into())) {
             Ok(stream) => return Ok(stream),
             Err(cause) => {
                 let path = path.to_owned();
@@ -241,7 +237,7 @@ async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<Stream,
     }
 }
 
-async fn greet(stream: &mut Stream, request: Request) -> Result<Control, StreamError> {
+async fn greet(stream: &mut UnixStream, request: Request) -> Result<Control, StreamError> {
     let Request { depth, transport, wake, idle_timeout } = request;
     let ring = RingInfo { direction: Direction::Transmit, queue: 0, depth: depth.get(), slot_size: MAX_FRAME as u32 };
     // In one write: the driver sees the whole greeting as soon as it sees anything of it.
@@ -252,9 +248,8 @@ async fn greet(stream: &mut Stream, request: Request) -> Result<Control, StreamE
 }
 
 /// The ring's memory comes right behind the grant.
-async fn take_over(stream: &Stream) -> io::Result<Result<OwnedFd, HandoverError>> {
-    let Stream::UdSocket(socket) = stream;
-    socket.inner().async_io(Interest::READABLE, || receive(socket)).await
+async fn take_over(stream: &UnixStream) -> io::Result<Result<OwnedFd, HandoverError>> {
+    stream.async_io(Interest::READABLE, || receive(stream)).await
 }
 
 /// The depth in force.
@@ -264,7 +259,10 @@ fn granted(asked: Depth, accept: &Accept) -> Result<Depth, ConnectError> {
     };
     let depth = Depth::new(ring.depth)?;
     if depth > asked || ring.direction != Direction::Transmit || (ring.slot_size as usize) < MAX_FRAME {
-        return Err(ConnectError::BadRing(format!("{ring:?} does not fit what was asked for")));
+        return Err(ConnectError::BadRing(format!(
+            "it has {depth} slots of {} B, and at most {asked} slots of at least {MAX_FRAME} B were asked for, to transmit",
+            ring.slot_size
+        )));
     }
     if Nanos(accept.idle_timeout_ns) < SHORTEST_TIMEOUT {
         let claimed = Nanos(accept.idle_timeout_ns);

@@ -55,7 +55,7 @@ pub enum WireError {
     #[error("a completion with unknown status {0}")]
     UnknownStatus(u8),
     /// A record came that this side never receives, or not at this time.
-    #[error("a {0} that does not belong here")]
+    #[error("a record that does not belong here: {0}")]
     Unexpected(&'static str),
 }
 

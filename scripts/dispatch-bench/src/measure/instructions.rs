@@ -97,7 +97,10 @@ impl Callgrind {
         let refuse = |why: String| MeasureError::Callgrind { cell, why };
         // Killed with the thread that waits for it here.
         let mut command = bound("valgrind").map_err(|error| refuse(error.to_string()))?;
-        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(&self.program).arg("pass");
+        command
+            .args(["--tool=callgrind", "--vgdb=no", "--callgrind-out-file=/dev/null"])
+            .arg(&self.program)
+            .arg("pass");
         command.args([cell.arm.to_string(), cell.mode.to_string(), cell.leaf.to_string(), passes.to_string()]);
         let output = command.output().map_err(|error| refuse(error.to_string()))?;
         let said = String::from_utf8_lossy(&output.stderr);

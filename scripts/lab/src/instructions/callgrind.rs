@@ -28,7 +28,7 @@ impl Callgrind {
     pub(super) fn command(&self) -> [OsString; 4] {
         let mut file = OsString::from("--callgrind-out-file=");
         file.push(self.folder.path().join("%p"));
-        [self.valgrind.clone().into(), "--tool=callgrind".into(), "--quiet".into(), file]
+        [self.valgrind.clone().into(), "--tool=callgrind".into(), "--quiet".into(), "--vgdb=no".into(), file]
     }
 
     /// Instructions of the program of that name, which has ended.

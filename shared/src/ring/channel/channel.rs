@@ -57,6 +57,8 @@ pub(in crate::ring) struct State<S> {
     /// What was unsent after the last write: only bytes beyond it make an early one worthwhile.
     refused: usize,
     control: VecDeque<Control>,
+    /// Whole records that came.
+    heard: u64,
     /// Whether a farewell was sent or received.
     leaving: bool,
     closed: Option<CloseReason>,
@@ -80,6 +82,7 @@ impl<S: Side> Channel<S> {
             outbox,
             refused: 0,
             control: VecDeque::new(),
+            heard: 0,
             leaving: false,
             closed: None,
             broken: None,
@@ -190,18 +193,23 @@ impl<S: Side> State<S> {
         self.stats.read_bytes += len as u64;
         self.inbox.came(len);
         let (side, control, leaving) = (&mut self.side, &mut self.control, &mut self.leaving);
-        self.inbox.drain(|record| match record {
-            // Nothing has to be done about it: that bytes came is counted.
-            Parsed::Control(Control::Alive) => Ok(()),
-            Parsed::Control(_) if control.len() == MAX_UNREAD_CONTROL => {
-                Err(WireError::Unexpected("control message").into())
+        let heard = &mut self.heard;
+        self.inbox.drain(|record| {
+            // Whole records: a peer that sends a message byte by byte shows no life.
+            *heard += 1;
+            match record {
+                // Nothing has to be done about it: that bytes came is counted.
+                Parsed::Control(Control::Alive) => Ok(()),
+                Parsed::Control(_) if control.len() == MAX_UNREAD_CONTROL => {
+                    Err(WireError::Unexpected("control message").into())
+                }
+                Parsed::Control(message) => {
+                    *leaving |= matches!(message, Control::Bye(_));
+                    control.push_back(message);
+                    Ok(())
+                }
+                record => side.arrive(record),
             }
-            Parsed::Control(message) => {
-                *leaving |= matches!(message, Control::Bye(_));
-                control.push_back(message);
-                Ok(())
-            }
-            record => side.arrive(record),
         })?;
         Ok(len)
     }
@@ -298,7 +306,7 @@ impl<S: Side> Port for Channel<S> {
     }
 
     fn heard(&self) -> u64 {
-        self.stats().read_bytes
+        self.state.borrow().heard
     }
 
     fn sent(&self) -> u64 {

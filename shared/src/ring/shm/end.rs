@@ -291,7 +291,7 @@ impl Core {
         self.channel.arrived()
     }
 
-    /// Bytes that came through the socket, and items that the peer published.
+    /// Records that came through the socket, and items that the peer published.
     pub(super) fn heard(&self) -> u64 {
         self.channel.heard().wrapping_add(self.flow.borrow().reader.seen())
     }

@@ -68,7 +68,7 @@ pub enum MemoryError {
     #[error("the peer handed over memory that cannot be mapped for reading and writing: {0}")]
     Map(MmapRegionError),
     /// It holds something else, or the ring of another session.
-    #[error("the peer handed over memory with {what} {got} where {expected} was agreed upon")]
+    #[error("the peer handed over memory with {what} {got:#x} where {expected:#x} was agreed upon")]
     Stale {
         /// Which part of the head.
         what: &'static str,
