@@ -369,10 +369,9 @@ async fn converse(
         }
         Ok::<(), StreamError>(())
     };
-    match timeout(ANSWER, welcome).await {
-        Ok(Err(StreamError::Io(error))) => return Ok(Conversation::NotWelcomed(error, output)),
-        // If the stack is gone by now, or does not read, the session finds that out, and ends for that reason.
-        Ok(_) | Err(_) => {}
+    // If the stack is gone by now, or does not read, the session finds that out, and ends for that reason.
+    if let Ok(Err(StreamError::Io(error))) = timeout(ANSWER, welcome).await {
+        return Ok(Conversation::NotWelcomed(error, output));
     }
     let Stream::UdSocket(stream) = stream;
     let stream = OwnedFd::try_from(stream).map_err(SessionError::Socket)?;
