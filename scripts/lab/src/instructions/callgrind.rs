@@ -25,7 +25,7 @@ impl Callgrind {
     }
 
     /// What to run a program under.
-    pub(super) fn command(&self) -> [OsString; 4] {
+    pub(super) fn command(&self) -> [OsString; 5] {
         let mut file = OsString::from("--callgrind-out-file=");
         file.push(self.folder.path().join("%p"));
         [self.valgrind.clone().into(), "--tool=callgrind".into(), "--quiet".into(), "--vgdb=no".into(), file]
