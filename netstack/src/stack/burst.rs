@@ -1,50 +1,55 @@
-//! Packets that go down together.
+//! Bursts: packets of one app that descend as one batch.
 //!
-//! A burst makes its packets one by one, as the device finds room for them. Each layer looks up once what all of
-//! them need (a route, a neighbour) and hands down the same burst with its header put on. So the layers become one
-//! loop, at the bottom, and what becomes of each packet is what would become of it alone.
+//! A burst produces its packets on demand: the ring device, at the bottom, pulls one packet for each free slot. Each
+//! layer looks up once what all packets share (a route, a neighbour) and passes down the burst wrapped in
+//! [`Through`], which prepends that layer's header to each packet that is pulled. So all layers run in one loop, and
+//! each frame and its ledger entry are the same as for a packet sent alone.
 
 use shared::ring::Headroom;
 
 use super::{Packet, SendError};
 
-/// Packets of one app to one destination, all meant for one time, one after the other. One that changes another takes
-/// one packet from it for each of its own.
+/// Packets of one app to one destination, in order, all with the same intended time. A wrapper must consume exactly
+/// one inner packet for each packet it yields.
 pub trait Burst: Sized {
-    /// How many may be asked for in all. Who takes the burst stops there by itself.
+    /// How many packets may be pulled in all. The caller enforces this; [`Burst::next`] does not check it.
     fn most(&self) -> u64;
 
-    /// The next packet, its headers in `headroom`; `None` if there is none, or none that can be sent. Whoever asks
-    /// for it has room for it, and is in the middle of its work: the stack may not be called meanwhile.
+    /// The next packet, with its headers in `headroom`; `None` if there is none, or if it cannot be sent.
+    ///
+    /// The caller has room for the packet, and borrows the state of the ring and the in-flight table during this call:
+    /// an implementation must not call the stack.
     fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>>;
 
-    /// The next packet, if it is as long as the last one; `None` if it is not, if there is none, or if that is not
-    /// known. `headroom` has the headers of the last one, or of one like it, which are made its own.
+    /// Fast path: the next packet, if it has the length of the last one. `headroom` contains the headers of the last
+    /// packet (or of one of equal length), and this call overwrites the fields that differ. `None` if the next packet
+    /// differs in length or there is none; the caller then calls [`Burst::next`].
     fn next_alike<'a>(&'a mut self, _headroom: &'a mut Headroom) -> Option<Packet<'a>> {
         None
     }
 
-    /// The same packets, each with the header of `layer`.
+    /// The same packets, each with the header of `layer` prepended.
     #[inline(always)]
     fn through<L: Encapsulate>(self, layer: L) -> Through<Self, L> {
         Through { burst: self, layer }
     }
 }
 
-/// What a layer does to each packet, once it has looked up what they have in common.
+/// Prepends one layer's header to packets that share a route and a neighbour.
 pub trait Encapsulate {
-    /// Puts the header on `packet`.
+    /// Prepends the header to `packet`.
     ///
     /// # Errors
     /// [`SendError::TooLarge`].
     fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError>;
 
-    /// Puts the header on `packet`, which is as long as the last one, as is everything that was put on it: the header
-    /// of the last one, or of one like it, is there, and only has to be [made its own](Packet::renew).
+    /// Fast path for a `packet` with the length of the last one, and with upper headers of equal length. The headroom
+    /// contains this layer's header of the last packet: [`Packet::renew`] prepends it, and only fields that differ are
+    /// written.
     fn encapsulate_alike(&mut self, packet: &mut Packet<'_>);
 }
 
-/// See [`Burst::through`]. A packet that the layer cannot send ends the burst.
+/// The burst that [`Burst::through`] returns. It ends at the first packet that the layer cannot encapsulate.
 #[derive(Debug)]
 pub struct Through<B, L> {
     burst: B,
@@ -92,7 +97,7 @@ mod tests {
         }
     }
 
-    /// A header, and a limit on what it is put in front of.
+    /// A header, and the longest packet that it may be prepended to.
     struct Layer(&'static [u8], usize);
 
     impl Encapsulate for Layer {
@@ -110,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn each_layer_puts_its_header_on_until_one_cannot() {
+    fn each_layer_prepends_its_header_and_a_packet_that_is_too_long_ends_the_burst() {
         let mut burst = Growing(0).through(Layer(b"inner", 9)).through(Layer(b"outer", 7));
         let mut seen = Vec::new();
         while let Some(packet) = burst.next(&mut [0; HEADROOM]) {

@@ -1,4 +1,4 @@
-//! What the stack's own work costs: one CPU that each packet occupies for a while.
+//! A model of the stack's own cost: one CPU that each packet occupies for a fixed time.
 
 use std::cell::Cell;
 
@@ -9,14 +9,14 @@ use super::{Burst, Device, Packet, Place, SendError};
 
 /// A device behind a CPU that takes `cost` for each packet, one packet after the other.
 ///
-/// In virtual time nothing costs anything by itself; this is how a budget of 4 us per packet becomes
-/// something to play with. In real time the machine charges its own price, and `cost` is zero.
+/// In virtual time processing takes no time by itself, so this models a cost of, say, 4 us per packet. In real time
+/// the machine's own cost applies, and `cost` is zero.
 #[derive(Debug)]
 pub struct Costly<D> {
     below: D,
     cost: Nanos,
     clock: Clock,
-    /// When the CPU has finished with everything that asked for it so far.
+    /// When the CPU has finished all packets that occupied it so far.
     free_at: Cell<Nanos>,
 }
 
@@ -28,7 +28,7 @@ impl<D: Device> Costly<D> {
 }
 
 impl<D> Costly<D> {
-    /// Takes the CPU for one packet: when it will have finished with it.
+    /// Queues one packet on the CPU, and returns when the CPU will have finished it.
     fn occupy(&self) -> Nanos {
         let done = self.free_at.get().max(self.clock.now()) + self.cost;
         self.free_at.set(done);
@@ -44,13 +44,14 @@ impl<D: Device> Device for Costly<D> {
     async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         if self.cost > Nanos::ZERO {
             let own = Place::default();
-            // Not taken out of its place: a packet that waits for room afterwards has done its work.
-            packet.place().unwrap_or(&own).cpu().over(|| self.clock.sleep_until(self.occupy())).await;
+            // The result stays in the place: if the send waits for room afterwards and is polled again, this wait is
+            // already over, and the packet does not occupy the CPU twice.
+            packet.place().unwrap_or(&own).cpu().wait(|| self.clock.sleep_until(self.occupy())).await;
         }
         self.below.send(packet).await
     }
 
-    /// Work that takes time is never done now.
+    /// With a cost, every packet has to wait for the CPU.
     #[inline(always)]
     fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         if self.cost > Nanos::ZERO { Err(SendError::WouldBlock) } else { self.below.try_send(packet) }
@@ -71,7 +72,7 @@ mod tests {
     use shared::ring::HEADROOM;
     use std::cell::RefCell;
 
-    /// Notes when it gets a packet.
+    /// Records when it receives a packet.
     struct Fake(Clock, RefCell<Vec<u64>>);
 
     impl Device for Fake {

@@ -7,21 +7,21 @@ use shared::ledger::RefuseReason;
 /// Why a packet was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The caller asked not to wait, and something would have had to.
+    /// The send would have to wait, and the caller does not allow that.
     #[error("sending would block")]
     WouldBlock,
     /// No route to the destination.
     #[error("no route to {0}; add one, or send to a configured network")]
     NoRoute(IpAddr),
-    /// Nobody said where the next hop is, for as long as it is worth waiting.
+    /// The link address of the next hop did not become known in time.
     #[error("no neighbour {0} answers; name its Ethernet address with --neighbour")]
     NoNeighbour(IpAddr),
-    /// The packet does not fit.
+    /// The IP packet exceeds the route's MTU.
     #[error("{len} B do not fit into the route's MTU of {mtu} B; send at most {mtu} B, headers included")]
     TooLarge {
         /// Length of the IP packet.
         len: usize,
-        /// What fits.
+        /// The longest IP packet that fits.
         mtu: usize,
     },
     /// The session with the driver has ended.

@@ -26,24 +26,24 @@ pub trait Link {
     /// [`SendError`] if it cannot be sent; the payload is still the caller's.
     async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError>;
 
-    /// Sends `packet` now, or not at all.
+    /// Sends `packet` without waiting.
     ///
     /// # Errors
-    /// [`SendError::WouldBlock`] where [`Link::send`] would wait, and all of its errors.
+    /// [`SendError::WouldBlock`] if [`Link::send`] would wait; otherwise the same errors.
     fn try_send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
         now(self.send(packet, next_hop))
     }
 
-    /// Sends packets of `burst` that need not wait, as [`Link::try_send`] would one after the other. Returns how
-    /// many: none if this layer has them one by one only.
+    /// Sends packets of `burst` in order until one would have to wait, with the same result as calling
+    /// [`Link::try_send`] for each. Returns how many were sent; always 0 if this layer does not support bursts.
     fn try_send_burst(&self, _burst: impl Burst, _next_hop: IpAddr) -> u64 {
         0
     }
 }
 
-/// How long a packet waits for its neighbour. RFC 1122, section 2.3.2.2, asks that it waits; the time
-/// is that between two requests for an address there.
-const PATIENCE: Nanos = Nanos::from_secs(1);
+/// How long a packet waits for the link address of its neighbour. RFC 1122, section 2.3.2.2, requires that it waits
+/// (a host saves the packet); 1 s is the interval between two requests for one address there (section 2.3.2.1).
+const NEIGHBOUR_TIMEOUT: Nanos = Nanos::from_secs(1);
 
 /// The Ethernet layer.
 #[derive(Debug)]
@@ -61,9 +61,11 @@ impl<D: Device> Ethernet<D> {
         Self { below, address, neighbours, flows, clock }
     }
 
+    /// The link address of `next_hop`: from the table, or after waiting for it.
     async fn resolve(&self, packet: &Packet<'_>, next_hop: IpAddr) -> Result<MacAddr, SendError> {
         match self.neighbours.get(next_hop) {
-            Some(known) if !packet.place().is_some_and(Place::is_at_neighbour) => Ok(known),
+            // A pending send that already waits must complete that wait instead, so that its blocked time ends here.
+            Some(known) if !packet.place().is_some_and(Place::waits_for_neighbour) => Ok(known),
             _ => self.wait_for(packet, next_hop).await,
         }
     }
@@ -72,20 +74,20 @@ impl<D: Device> Ethernet<D> {
         let own = Place::default();
         let kept = packet.place().unwrap_or(&own).neighbour();
         let begin = || {
-            let patience = self.clock.sleep_until(self.clock.now() + PATIENCE);
-            let wait = Resolve { neighbours: Rc::clone(&self.neighbours), next_hop, patience };
+            let timeout = self.clock.sleep_until(self.clock.now() + NEIGHBOUR_TIMEOUT);
+            let wait = Resolve { neighbours: Rc::clone(&self.neighbours), next_hop, timeout };
             self.flows.get(packet.stamp().flow).timed(Stage::Neighbour, wait)
         };
-        kept.over(begin).await;
+        kept.wait(begin).await;
         kept.take().flatten().ok_or(SendError::NoNeighbour(next_hop))
     }
 }
 
-/// The wait for a neighbour's address; `None` once it has taken too long.
+/// The wait for a neighbour's address; `None` after [`NEIGHBOUR_TIMEOUT`].
 pub(super) struct Resolve {
     neighbours: Rc<Neighbours>,
     next_hop: IpAddr,
-    patience: Sleep,
+    timeout: Sleep,
 }
 
 impl Future for Resolve {
@@ -94,7 +96,7 @@ impl Future for Resolve {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<MacAddr>> {
         match self.neighbours.poll_resolve(cx, self.next_hop) {
             Poll::Ready(known) => Poll::Ready(Some(known)),
-            Poll::Pending => self.patience.poll_unpin(cx).map(|()| None),
+            Poll::Pending => self.timeout.poll_unpin(cx).map(|()| None),
         }
     }
 }
@@ -124,11 +126,12 @@ impl<D: Device> Link for Ethernet<D> {
     }
 }
 
-/// The headers of frames to one neighbour, in words: as bytes, the compiler would move them one by one.
+/// The 14-byte header of frames to one neighbour, as three words in memory order: the compiler would copy a byte array
+/// byte by byte.
 struct Headers(u64, u32, u16);
 
 impl Headers {
-    /// In front of IP packets for `next_hop`.
+    /// The header in front of IP packets for `next_hop`.
     #[inline(always)]
     fn new(source: MacAddr, destination: MacAddr, next_hop: IpAddr) -> Self {
         let ether_type = if next_hop.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
@@ -148,7 +151,7 @@ impl Encapsulate for Headers {
         Ok(())
     }
 
-    /// Nothing in it is one packet's own.
+    /// The header is the same for every packet.
     #[inline(always)]
     fn encapsulate_alike(&mut self, packet: &mut Packet<'_>) {
         packet.renew(Ethernet2Header::LEN);
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_ever_for_a_neighbour() {
+    fn a_send_stops_waiting_for_a_neighbour_after_the_timeout() {
         use shared::exec::{Virtual, run};
 
         let clock = Clock::default();
@@ -215,17 +218,17 @@ mod tests {
             let sent = layer.send(&mut Packet::new(&mut [0; HEADROOM], b"ip", Stamp::default()), hop).await;
             (sent, inner.now())
         });
-        assert_eq!(sent, Ok((Err(SendError::NoNeighbour(hop)), PATIENCE)));
+        assert_eq!(sent, Ok((Err(SendError::NoNeighbour(hop)), NEIGHBOUR_TIMEOUT)));
     }
 
     #[test]
-    fn a_send_waits_for_its_neighbour_and_holds_nothing_meanwhile() {
+    fn a_send_that_waits_for_its_neighbour_has_not_reached_the_device() {
         let (layer, hop) = (layer(), IpAddr::from([10, 0, 0, 2]));
         let mut headroom = [0; HEADROOM];
         let mut packet = Packet::new(&mut headroom, b"ip", Stamp::default());
         let mut send = Box::pin(layer.send(&mut packet, hop));
         assert_eq!((&mut send).now_or_never(), None);
-        assert!(layer.below.0.borrow().is_empty(), "the device was not asked yet");
+        assert!(layer.below.0.borrow().is_empty(), "the packet has not reached the device");
         layer.neighbours.set(hop, MacAddr([2, 0, 0, 0, 0, 2]));
         assert_eq!(send.now_or_never(), Some(Ok(())));
     }

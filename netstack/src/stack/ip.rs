@@ -1,4 +1,4 @@
-//! IP: routes, MTU and the header (RFC 791, RFC 8200). Nothing is fragmented.
+//! IP: routes, MTU and the header (RFC 791, RFC 8200). Packets are never fragmented.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,7 +11,7 @@ use super::{Addresses, Burst, Encapsulate, Link, Packet, Route, Routes, SendErro
 /// A network layer: what UDP sits on.
 #[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
 pub trait Network {
-    /// The way to `to`. The layer above needs it before it can compute its checksum.
+    /// The route to `to`. The layer above needs it first, because its checksum covers the addresses.
     ///
     /// # Errors
     /// [`SendError::NoRoute`].
@@ -23,16 +23,16 @@ pub trait Network {
     /// [`SendError`] if it cannot be sent; the payload is still the caller's.
     async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError>;
 
-    /// Sends `packet` now, or not at all.
+    /// Sends `packet` without waiting.
     ///
     /// # Errors
-    /// [`SendError::WouldBlock`] where [`Network::send`] would wait, and all of its errors.
+    /// [`SendError::WouldBlock`] if [`Network::send`] would wait; otherwise the same errors.
     fn try_send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
         now(self.send(packet, protocol, route))
     }
 
-    /// Sends packets of `burst` that need not wait, as [`Network::try_send`] would one after the other. Returns how
-    /// many: none if this layer has them one by one only.
+    /// Sends packets of `burst` in order until one would have to wait, with the same result as calling
+    /// [`Network::try_send`] for each. Returns how many were sent; always 0 if this layer does not support bursts.
     fn try_send_burst(&self, _burst: impl Burst, _protocol: IpNumber, _route: &Route) -> u64 {
         0
     }
@@ -43,13 +43,13 @@ pub trait Network {
 pub struct Ip<L> {
     below: L,
     routes: Routes,
-    /// The route of the last packet, which is that of the next one more often than not.
+    /// Cache: destination and route of the last packet, because consecutive packets mostly share them.
     last: RefCell<Option<(IpAddr, Rc<Route>)>>,
-    /// The header of the last v4 packet, likewise.
+    /// Cache: the header of the last v4 packet, for the same reason.
     template: RefCell<Template>,
 }
 
-/// A v4 header with identification 0.
+/// A v4 header with identification 0, and its checksum.
 #[derive(Debug)]
 struct Template {
     of: Ends,
@@ -57,7 +57,7 @@ struct Template {
     checksum: u16,
 }
 
-/// What tells one v4 header from another, besides identification and checksum.
+/// The fields in which v4 headers differ, besides identification and checksum: the key of the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ends {
     source: Ipv4Addr,
@@ -67,7 +67,7 @@ struct Ends {
     protocol: IpNumber,
 }
 
-/// Hops that a packet may take (RFC 1700's recommended default).
+/// TTL and hop limit (64 is the default that RFC 1700 recommends).
 const HOPS: u8 = 64;
 
 impl<L: Link> Ip<L> {
@@ -103,7 +103,7 @@ impl<L: Link> Network for Ip<L> {
         self.below.try_send(packet, route.next_hop)
     }
 
-    /// Headers of one version are all as long, and a loop that knows how long is faster: so there are two.
+    /// One call per IP version: each is compiled with a constant header length, which makes its loop faster.
     #[inline(always)]
     fn try_send_burst(&self, burst: impl Burst, protocol: IpNumber, route: &Route) -> u64 {
         let mtu = route.mtu;
@@ -137,7 +137,7 @@ impl<L: Link> Ip<L> {
     }
 }
 
-/// The headers of v4 packets from one address to another.
+/// Writes the headers of v4 packets from one address to another.
 struct HeadersV4<'a> {
     template: &'a mut Template,
     source: Ipv4Addr,
@@ -167,7 +167,7 @@ impl Encapsulate for HeadersV4<'_> {
     }
 }
 
-/// The headers of v6 packets from one address to another.
+/// Writes the headers of v6 packets from one address to another.
 struct HeadersV6 {
     source: Ipv6Addr,
     destination: Ipv6Addr,
@@ -183,24 +183,26 @@ impl Encapsulate for HeadersV6 {
         Ok(())
     }
 
-    /// Nothing in it is one packet's own.
+    /// The header is the same for every packet of this length.
     #[inline(always)]
     fn encapsulate_alike(&mut self, packet: &mut Packet<'_>) {
         packet.renew(Ipv6Header::LEN);
     }
 }
 
-/// RFC 6864 lets it be anything here; this is the same however often a send is begun.
+/// The v4 identification. RFC 6864 allows any value, because packets have "don't fragment" set. The sequence number
+/// gives the same value each time that the header of a pending send is written.
 #[inline(always)]
 fn identification(packet: &Packet<'_>) -> u16 {
+    // The low 16 bits, on purpose.
     packet.stamp().sequence as u16
 }
 
-/// The length of the packet's part behind the IP header, if the whole fits.
+/// Returns `inner`, the length behind the IP header, if the whole packet fits both the length field and `mtu`.
 fn fitting(inner: usize, header: usize, mtu: usize) -> Result<u16, SendError> {
     let len = inner + header;
     match u16::try_from(len) {
-        // The whole fits, and so does its part.
+        // The whole length fits 16 bits, so `inner`, which is shorter, does too.
         Ok(_) if len <= mtu => Ok(inner as u16),
         _ => Err(SendError::TooLarge { len, mtu }),
     }
@@ -224,8 +226,8 @@ impl Template {
         Self { of, bytes, checksum }
     }
 
-    /// Gives a header like this one its identification (bytes 4 and 5) and the checksum (bytes 10 and 11) that goes
-    /// with it (RFC 1624, equation 3; the identification was 0).
+    /// Writes the identification (bytes 4 and 5) into a copy of this header, and the matching checksum (bytes 10 and
+    /// 11), updated incrementally: RFC 1624, equation 3, with 0 as the old identification.
     #[inline(always)]
     fn identify(&self, header: &mut [u8], identification: u16) {
         let (sum, carry) = (!self.checksum).overflowing_add(identification);
@@ -302,7 +304,7 @@ mod tests {
     #[test]
     fn the_checksum_follows_every_identification() {
         let (source, destination) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(255, 254, 253, 252));
-        // Sums of the rest that carry early, late, and nearly never.
+        // Lengths for which adding the identification carries early, late, and almost never.
         for len in [0, 1, 7_000, 0x7fff, 65_000] {
             let template = Template::new(Ends { source, destination, len, protocol: IpNumber::UDP });
             for identification in 0..=u16::MAX {
@@ -323,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_and_not_cut() {
+    fn a_packet_longer_than_the_mtu_is_refused_and_not_truncated() {
         assert!(send("10.0.0.2", &[0; 80]).is_ok());
         assert_eq!(send("10.0.0.2", &[0; 81]), Err(SendError::TooLarge { len: 101, mtu: 100 }));
         assert_eq!(send("fd00::2", &[0; 61]), Err(SendError::TooLarge { len: 101, mtu: 100 }));

@@ -1,9 +1,10 @@
 //! The protocol layers, from a socket down to the ring.
 //!
-//! Each layer is a trait with a native `async fn`, generic over the layer below, so that any layer
-//! can be tested against a fake neighbour and a user can put one of their own in between. What a
-//! layer does to a packet is a pure function; the trait is how it is called. What it waits for is kept in the
-//! packet's [`Place`], so that a send may be begun anew; [`crate::dispatch`] has the ways to call it.
+//! Each layer is a trait with a native `async fn`, generic over the layer below, so any layer can be tested against a
+//! fake neighbour and a user can insert a layer of their own. What a layer does to a packet is a pure function; the
+//! trait is how it is called. The waits of a pending send are kept in the packet's [`Place`], so its future may be
+//! dropped and created again between polls without losing a position in a wait queue. [`crate::dispatch`] contains the
+//! ways to call the layers.
 //!
 //! | layer | trait | may wait for |
 //! | --- | --- | --- |
@@ -11,12 +12,13 @@
 //! | [`Udp`] | [`Transport`] | |
 //! | [`Ip`] | [`Network`] | |
 //! | [`Ethernet`] | [`Link`] | the neighbour's address |
-//! | [`RingDevice`] | [`Device`] | room in the ring, as its policy has it |
+//! | [`RingDevice`] | [`Device`] | room in the ring, depending on its policy |
 //!
-//! Room is asked for last: whoever holds a permit waits for nothing any more.
+//! A send reserves room last. While it holds a permit it waits for nothing, so a permit is never held up by a wait
+//! for a budget or a neighbour (at depth 1 that would deadlock).
 //!
-//! Packets that follow each other, and need not wait, go down together as a [`Burst`]. A layer that knows nothing of
-//! bursts gets its packets one by one.
+//! Consecutive packets that need not wait descend together as a [`Burst`]. A layer that does not implement
+//! `try_send_burst` receives its packets one by one.
 
 use std::future::Future;
 use std::pin::pin;
@@ -49,8 +51,8 @@ pub use route::{Addresses, Route, Routes};
 pub use socket::{Datagrams, Tries, UdpSocket};
 pub use udp::{Transport, Udp};
 
-/// What a send comes to that may not wait. Every wait in the stack can be given up without a trace,
-/// so one poll is a try.
+/// Polls `send` once and returns [`SendError::WouldBlock`] if it is pending. Dropping a pending send cancels its waits
+/// and returns its credits and budget, so a single poll is a complete non-blocking attempt.
 fn now(send: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
     match pin!(send).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(sent) => sent,

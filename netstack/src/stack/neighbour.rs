@@ -12,7 +12,7 @@ use shared::exec::Signal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MacAddr(pub [u8; 6]);
 
-/// Text that is no Ethernet address.
+/// The text is not an Ethernet address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not an Ethernet address; write six bytes in hexadecimal, as in 02:00:00:00:00:02")]
 pub struct MacAddrError(String);
@@ -36,16 +36,17 @@ impl fmt::Display for MacAddr {
     }
 }
 
-/// Who is known, and who waits for someone to become known.
+/// The known link addresses, and the sends that wait for one to become known.
 #[derive(Debug, Default)]
 pub struct Neighbours {
-    /// A handful of entries: a scan beats a hash.
+    /// A vector, because for a handful of entries a scan is faster than a hash.
     entries: RefCell<Vec<(IpAddr, MacAddr)>>,
+    /// Wakes the sends that wait for an entry.
     changed: Signal,
 }
 
 impl Neighbours {
-    /// Learns, or changes, an address; sends that wait for it go on.
+    /// Adds or changes the address of `ip`, and wakes the sends that wait for it.
     pub fn set(&self, ip: IpAddr, mac: MacAddr) {
         let mut entries = self.entries.borrow_mut();
         match entries.iter_mut().find(|(known, _)| *known == ip) {
@@ -74,7 +75,7 @@ mod tests {
     use std::future::poll_fn;
 
     #[test]
-    fn text_round_trips_and_nonsense_is_refused() {
+    fn text_round_trips_and_malformed_text_is_an_error() {
         assert_eq!("02:00:00:00:00:0a".parse::<MacAddr>().unwrap().to_string(), "02:00:00:00:00:0a");
         for bad in [
             "",

@@ -1,18 +1,18 @@
-//! A packet on its way down: borrowed payload, headers prepended in a small fixed headroom.
+//! A packet on its way down: a borrowed payload, and headers prepended in a small fixed headroom.
 
 use shared::ring::{HEADROOM, Headroom};
 use shared::units::Nanos;
 
 use super::Place;
 
-/// Who sent a packet, and when it should have been sent.
+/// Which flow a packet belongs to, its number there, and its intended time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stamp {
     /// The app's flow.
     pub flow: u32,
-    /// Number of the packet within the flow, counted over all that the app wanted to send.
+    /// Number of the packet within the flow, counted over all packets that the app offers.
     pub sequence: u64,
-    /// When the app's schedule wanted to send it.
+    /// Intended time: when the app's schedule sends it.
     pub intended: Nanos,
 }
 
@@ -20,10 +20,11 @@ pub struct Stamp {
 #[derive(Debug)]
 pub struct Packet<'a> {
     headroom: &'a mut Headroom,
+    /// Index of the outermost header in `headroom`; headers fill it from the end towards the beginning.
     start: usize,
     payload: &'a [u8],
     stamp: Stamp,
-    /// Where its waits are kept, if the caller does that.
+    /// State of the pending send; `None` if a layer that waits keeps that state in its own future.
     place: Option<&'a Place>,
 }
 
@@ -34,13 +35,15 @@ impl<'a> Packet<'a> {
         Self { headroom, start: HEADROOM, payload, stamp, place: None }
     }
 
-    /// Keeps its waits in `place`.
+    /// Makes the layers keep the waits of this send in `place`.
     pub fn wait_in(&mut self, place: &'a Place) {
         self.place = Some(place);
     }
 
-    /// Puts `header` in front of everything so far. Headers of all layers together must fit into
-    /// [`HEADROOM`]; what does not fit is a fault of the program.
+    /// Puts `header` in front of everything so far.
+    ///
+    /// # Panics
+    /// If the headers of all layers together exceed [`HEADROOM`]: a bug in a layer, not an input error.
     #[inline(always)]
     pub fn prepend(&mut self, header: &[u8]) {
         let start = self.start - header.len();
@@ -48,8 +51,8 @@ impl<'a> Packet<'a> {
         self.start = start;
     }
 
-    /// Puts on a header that is already there, the next `len` bytes in front of everything so far. The caller makes it
-    /// that of this packet.
+    /// Prepends the `len` bytes that are already in the headroom, which are the header of an earlier packet, and
+    /// returns them. The caller overwrites the fields that differ for this packet.
     #[inline(always)]
     pub fn renew(&mut self, len: usize) -> &mut [u8] {
         let end = self.start;
@@ -57,7 +60,7 @@ impl<'a> Packet<'a> {
         &mut self.headroom[self.start..end]
     }
 
-    /// Takes off again what was put in front of the innermost `len` bytes of headers.
+    /// Removes headers until only the innermost `len` bytes are left; no effect if there are fewer.
     pub(crate) fn strip_to(&mut self, len: usize) {
         self.start = self.start.max(HEADROOM - len);
     }
@@ -68,7 +71,7 @@ impl<'a> Packet<'a> {
         &self.headroom[self.start..]
     }
 
-    /// Its headers and its payload.
+    /// The headers and the payload.
     #[inline(always)]
     pub fn into_parts(self) -> (&'a [u8], &'a [u8]) {
         (&self.headroom[self.start..], self.payload)
@@ -91,12 +94,12 @@ impl<'a> Packet<'a> {
         self.len() == 0
     }
 
-    /// Where its waits are kept, if the caller does that.
+    /// State of the pending send, if the caller keeps it.
     pub(super) fn place(&self) -> Option<&'a Place> {
         self.place
     }
 
-    /// Who sent it.
+    /// Flow, sequence number and intended time.
     #[inline(always)]
     pub fn stamp(&self) -> Stamp {
         self.stamp
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_there_can_be_made_that_of_another_packet() {
+    fn a_header_left_in_the_headroom_is_reused_for_the_next_packet() {
         let mut headroom = [0; HEADROOM];
         with_headers(&mut headroom);
         let mut packet = Packet::new(&mut headroom, b"another", Stamp::default());

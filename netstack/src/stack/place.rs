@@ -1,8 +1,9 @@
-//! What a send keeps while it waits.
+//! The state of a pending send.
 //!
-//! A layer's `send` is written once, as an `async fn` that may be begun anew: what it waits for, and what it
-//! got and still needs, is kept in the place of its packet. So a send can be a future that lives as long as
-//! it waits, or one that is made, polled and dropped in each turn of a caller that keeps the place.
+//! A layer's `send` is written once, as an `async fn` that may be called again for the same packet: its waits, and
+//! what they granted, are kept in the packet's [`Place`]. So a send can be one future that lives until it is ready, or
+//! a future that is created, polled and dropped in each poll of a caller that keeps the place
+//! (see `crate::dispatch::poll`).
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -17,16 +18,22 @@ use super::device::Room;
 use super::ethernet::Resolve;
 use crate::flow::Timed;
 
-/// Where one send stands: its places in the lines that it waits in. Dropped, it gives them up; the packet
-/// was then never accepted.
+/// The state of one pending send: its positions in the wait queues, and what was granted so far. Dropping it cancels
+/// the send and returns what was granted; the packet was then never accepted.
+///
+/// Initialised on the first wait, because most sends never wait; it never allocates.
 #[derive(Default)]
 pub struct Place(OnceCell<Waits>);
 
 #[derive(Default)]
 struct Waits {
+    /// For bytes of the socket's send budget.
     budget: Kept<Timed<Acquire>>,
+    /// For the link address of the next hop.
     neighbour: Kept<Timed<Resolve>>,
+    /// For the modelled CPU of [`super::Costly`].
     cpu: Kept<Sleep>,
+    /// For a credit of the ring.
     room: Kept<Timed<Room>>,
 }
 
@@ -47,19 +54,18 @@ impl Place {
         &self.waits().room
     }
 
-    /// Whether the send waits for its neighbour.
+    /// Whether the wait for the neighbour has begun and its result was not taken yet.
     #[inline(always)]
-    pub(super) fn is_at_neighbour(&self) -> bool {
+    pub(super) fn waits_for_neighbour(&self) -> bool {
         self.0.get().is_some_and(|waits| !waits.neighbour.is_idle())
     }
 
-    /// Whether the send waits for room.
+    /// Whether the wait for room has begun and its result was not taken yet.
     #[inline(always)]
-    pub(super) fn is_at_room(&self) -> bool {
+    pub(super) fn waits_for_room(&self) -> bool {
         self.0.get().is_some_and(|waits| !waits.room.is_idle())
     }
 
-    /// Most sends need none of it.
     fn waits(&self) -> &Waits {
         self.0.get_or_init(Waits::default)
     }
@@ -71,12 +77,14 @@ impl fmt::Debug for Place {
     }
 }
 
-/// One wait, kept from its beginning until somebody takes what came of it.
+/// One wait, kept across polls until its result is taken.
 pub(super) struct Kept<W: Future>(RefCell<State<W>>);
 
 enum State<W: Future> {
+    /// Not begun, or the result was taken.
     Idle,
-    Waits(W),
+    Waiting(W),
+    /// Ready; the result was not taken yet.
     Done(W::Output),
 }
 
@@ -87,22 +95,22 @@ impl<W: Future> Default for Kept<W> {
 }
 
 impl<W: Future + Unpin> Kept<W> {
-    /// Whether nothing has begun, or what came of it was taken.
     fn is_idle(&self) -> bool {
         matches!(*self.0.borrow(), State::Idle)
     }
 
-    /// Goes on with the wait, which `begin` begins if nothing did before. Ready if it is over.
-    pub(super) async fn over(&self, begin: impl FnOnce() -> W) {
+    /// Ready once the wait is over; `begin` creates it if none has begun. The result stays here until
+    /// [`Kept::take`], and until then further calls are ready at once.
+    pub(super) async fn wait(&self, begin: impl FnOnce() -> W) {
         if self.is_idle() {
-            self.0.replace(State::Waits(begin()));
+            self.0.replace(State::Waiting(begin()));
         }
         poll_fn(|cx| self.poll(cx)).await;
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.borrow_mut();
-        if let State::Waits(wait) = &mut *state {
+        if let State::Waiting(wait) = &mut *state {
             match wait.poll_unpin(cx) {
                 Poll::Ready(output) => *state = State::Done(output),
                 Poll::Pending => return Poll::Pending,
@@ -111,11 +119,11 @@ impl<W: Future + Unpin> Kept<W> {
         Poll::Ready(())
     }
 
-    /// What came of a wait that is over.
+    /// Takes the result of a wait that is over; `None` if there is none.
     pub(super) fn take(&self) -> Option<W::Output> {
         match self.0.replace(State::Idle) {
             State::Done(output) => Some(output),
-            State::Idle | State::Waits(_) => None,
+            State::Idle | State::Waiting(_) => None,
         }
     }
 }

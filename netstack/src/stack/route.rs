@@ -1,4 +1,4 @@
-//! Routes: which way a destination lies.
+//! Routes: source address, next hop and MTU for a destination.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,32 +9,32 @@ use super::SendError;
 pub enum Addresses {
     /// IPv4.
     V4 {
-        /// Ours.
+        /// The stack's own address.
         source: Ipv4Addr,
-        /// Theirs.
+        /// The receiver's address.
         destination: Ipv4Addr,
     },
     /// IPv6.
     V6 {
-        /// Ours.
+        /// The stack's own address.
         source: Ipv6Addr,
-        /// Theirs.
+        /// The receiver's address.
         destination: Ipv6Addr,
     },
 }
 
-/// The way to one destination.
+/// The route to one destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// What goes into the IP header; the UDP checksum covers it, so UDP is told first.
+    /// The addresses of the IP header. The UDP checksum covers them, so UDP looks the route up before IP does.
     pub addresses: Addresses,
-    /// Who gets the frame: the destination, or a gateway.
+    /// The neighbour that the frame is sent to: the destination itself, or a gateway.
     pub next_hop: IpAddr,
     /// The largest IP packet that fits, in bytes.
     pub mtu: usize,
 }
 
-/// The routing table: longest prefix first.
+/// The routing table, sorted by prefix length, longest first.
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
     entries: Vec<Entry>,
@@ -49,13 +49,13 @@ struct Entry {
 }
 
 impl Routes {
-    /// Destinations that share `prefix` bits with `source` are neighbours.
+    /// Adds a network: destinations that share the first `prefix` bits with `source` are neighbours.
     #[must_use]
     pub fn on_link(self, source: IpAddr, prefix: u8) -> Self {
         self.with(Entry { network: source, prefix, source, gateway: None })
     }
 
-    /// All other destinations of that family go to `gateway`.
+    /// Adds a default route: all other destinations of that family are reached through `gateway`.
     #[must_use]
     pub fn default_via(self, gateway: IpAddr, source: IpAddr) -> Self {
         self.with(Entry { network: source, prefix: 0, source, gateway: Some(gateway) })
@@ -67,7 +67,7 @@ impl Routes {
         self
     }
 
-    /// The way to `to`, over a link that carries IP packets of `mtu` bytes.
+    /// The route to `to`, over a link that carries IP packets of up to `mtu` bytes.
     ///
     /// # Errors
     /// [`SendError::NoRoute`].

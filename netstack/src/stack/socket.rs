@@ -1,4 +1,4 @@
-//! Sockets: where apps and layers meet, and where the send budget is kept.
+//! Sockets: the interface between apps and layers, where the send budget is enforced.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -8,29 +8,29 @@ use shared::ring::HEADROOM;
 use super::{Burst, Packet, Place, SendError, Stamp, Transport, now};
 use crate::flow::{Flow, Stage};
 
-/// What an app sends on: a socket of the stack, or a layer that somebody put on top of one.
+/// What an app sends on: a socket of the stack, or a user's own layer on top of one.
 #[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
 pub trait Datagrams {
-    /// What an app does with it that may wait.
+    /// When an app calls [`Datagrams::try_send`], and when [`Datagrams::send`].
     const TRIES: Tries = Tries::First;
 
     /// Sends one datagram, and waits as long as a layer below has to wait. Dropping the future
-    /// gives the attempt up; the packet was then never accepted.
+    /// cancels the send; the packet was then never accepted.
     ///
     /// # Errors
     /// [`SendError`] if it cannot be sent at all; the payload is still the caller's.
     async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError>;
 
-    /// Sends one datagram now, or not at all.
+    /// Sends one datagram without waiting.
     ///
     /// # Errors
-    /// [`SendError::WouldBlock`] where [`Datagrams::send`] would wait, and all of its errors.
+    /// [`SendError::WouldBlock`] if [`Datagrams::send`] would wait; otherwise the same errors.
     fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         now(self.send(payload, to, stamp))
     }
 
-    /// Sends datagrams of `burst` that need not wait, as [`Datagrams::try_send`] would one after the other. Returns how
-    /// many: none if this layer has them one by one only.
+    /// Sends datagrams of `burst` in order until one would have to wait, with the same result as calling
+    /// [`Datagrams::try_send`] for each. Returns how many were sent; always 0 if this layer does not support bursts.
     fn try_send_burst(&self, _burst: impl Burst, _to: SocketAddr) -> u64 {
         0
     }
@@ -39,11 +39,12 @@ pub trait Datagrams {
 /// When an app tries to send without waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tries {
-    /// At first, and then it waits: most sends need not, and a try is an ordinary call.
+    /// For every packet, and `send` only if that would block: most sends need not wait, and a try is an ordinary
+    /// call without a future.
     First,
-    /// Only if it must not wait: a send that need not wait costs what a try does.
+    /// Only if the app must not wait: here a try costs as much as a `send` that is ready at once.
     IfItMustNotWait,
-    /// Always: nobody waits here, and the app is told that it would have to.
+    /// Always, and `send` is never called: instead of waiting, the packet is refused.
     Always,
 }
 
@@ -61,7 +62,7 @@ impl<T: Transport> UdpSocket<T> {
         Self { below, flow, port }
     }
 
-    /// [`Datagrams::send`], with its waits kept in `place`.
+    /// [`Datagrams::send`], with the state of the pending send kept in `place`.
     pub(crate) async fn send_from(
         &self,
         place: &Place,
@@ -71,13 +72,14 @@ impl<T: Transport> UdpSocket<T> {
     ) -> Result<(), SendError> {
         if let Some(budget) = self.flow.budget() {
             let need = payload.len() as u64;
-            place.budget().over(|| self.flow.timed(Stage::Budget, budget.acquire_owned(need))).await;
+            place.budget().wait(|| self.flow.timed(Stage::Budget, budget.acquire_owned(need))).await;
         }
         let mut headroom = [0; HEADROOM];
         let mut packet = Packet::new(&mut headroom, payload, stamp);
         packet.wait_in(place);
         self.below.send(&mut packet, self.port, to).await?;
-        // From here on the packet holds it; completing or dying, it gives it back.
+        // The packet is accepted and now holds its bytes of the budget. They return when it settles, that is, when it
+        // completes, is dropped or is lost. If the send failed, dropping `place` returns them.
         if self.flow.budget().is_some()
             && let Some(grant) = place.budget().take()
         {
@@ -107,7 +109,7 @@ impl<T: Transport> Datagrams for UdpSocket<T> {
 
     #[inline(always)]
     fn try_send_burst(&self, burst: impl Burst, to: SocketAddr) -> u64 {
-        // Each takes its bytes of a budget by itself.
+        // Each packet must acquire its own bytes of the budget, so they are sent one by one.
         if self.flow.budget().is_some() { 0 } else { self.below.try_send_burst(burst, self.port, to) }
     }
 }
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_used_up_budget_blocks_until_a_packet_settles() {
+    fn an_exhausted_budget_blocks_until_a_packet_settles() {
         let socket = socket(10, Ok(()));
         assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Ok(()));
         assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Err(SendError::WouldBlock));
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_send_gives_its_budget_back() {
+    fn a_failed_send_returns_its_budget() {
         let socket = socket(8, Err(SendError::Closed));
         for _ in 0..3 {
             assert_eq!(socket.try_send(b"12345678", to(), Stamp::default()), Err(SendError::Closed));
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_try_that_would_block_leaves_no_trace() {
+    fn a_try_that_would_block_counts_no_blocked_time_and_keeps_no_budget() {
         let socket = socket(4, Ok(()));
         assert_eq!(socket.try_send(b"12345", to(), Stamp::default()), Err(SendError::WouldBlock));
         assert_eq!(socket.flow.blocked(Stage::Budget).count(), 0);

@@ -18,16 +18,16 @@ pub trait Transport {
     /// [`SendError`] if it cannot be sent; the payload is still the caller's.
     async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError>;
 
-    /// Sends `packet` now, or not at all.
+    /// Sends `packet` without waiting.
     ///
     /// # Errors
-    /// [`SendError::WouldBlock`] where [`Transport::send`] would wait, and all of its errors.
+    /// [`SendError::WouldBlock`] if [`Transport::send`] would wait; otherwise the same errors.
     fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
         now(self.send(packet, source_port, to))
     }
 
-    /// Sends packets of `burst` that need not wait, as [`Transport::try_send`] would one after the other. Returns how
-    /// many: none if this layer has them one by one only.
+    /// Sends packets of `burst` in order until one would have to wait, with the same result as calling
+    /// [`Transport::try_send`] for each. Returns how many were sent; always 0 if this layer does not support bursts.
     fn try_send_burst(&self, _burst: impl Burst, _source_port: u16, _to: SocketAddr) -> u64 {
         0
     }
@@ -68,14 +68,14 @@ impl<N: Network> Transport for Udp<N> {
     }
 }
 
-/// Where the checksum is in the header.
+/// Bytes of the header that hold the checksum.
 const CHECKSUM: Range<usize> = 6..8;
 
-/// The headers of packets from one port to another.
+/// Writes the UDP headers of packets from one port to another.
 struct Headers<'a> {
     route: &'a Route,
     ports: (u16, u16),
-    /// The sum over everything that is the same in a packet like the last one.
+    /// The checksum's sum over pseudo-header and header of the last packet: the same for every packet of equal length.
     sum: Sum16BitWords,
 }
 
@@ -95,7 +95,7 @@ impl Encapsulate for Headers<'_> {
     #[inline(always)]
     fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
         let len = UdpHeader::LEN + packet.payload().len();
-        // The IP layer has the last word on length, but a checksum needs one that fits its field.
+        // The IP layer checks the length against the MTU; here it only has to fit the 16-bit length field.
         let length = u16::try_from(len).map_err(|_| SendError::TooLarge { len, mtu: self.route.mtu })?;
         let (source_port, destination_port) = self.ports;
         let mut header = UdpHeader { source_port, destination_port, length, checksum: 0 }.to_bytes();
@@ -112,7 +112,7 @@ impl Encapsulate for Headers<'_> {
     }
 }
 
-/// The sum over addresses, protocol and length: what the checksum covers besides the datagram.
+/// The sum over the pseudo-header (addresses, protocol and length), which the checksum covers besides the datagram.
 #[inline(always)]
 fn pseudo_header(addresses: &Addresses, length: u16) -> Sum16BitWords {
     let [high, low] = length.to_be_bytes();
@@ -126,7 +126,7 @@ fn pseudo_header(addresses: &Addresses, length: u16) -> Sum16BitWords {
             Sum16BitWords::new().add_16bytes(source.octets()).add_16bytes(destination.octets())
         }
     };
-    // Over IPv6 both fields are wider, and the rest of them is zero.
+    // IPv6 has protocol and length as wider fields; the additional bytes are zero and do not change the sum.
     sum.add_4bytes([0, IpNumber::UDP.0, high, low])
 }
 
@@ -142,7 +142,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
     use std::rc::Rc;
 
-    /// Knows one route and keeps what it was asked to send.
+    /// Has one route to every destination and keeps each packet that it receives.
     #[derive(Default)]
     struct Fake(RefCell<Vec<Vec<u8>>>);
 

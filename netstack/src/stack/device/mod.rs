@@ -1,4 +1,4 @@
-//! The device layer: the only place of the stack that may drop for want of room.
+//! The device layer: the only layer that drops packets on the way down, when its policy says so and the ring is full.
 
 mod pending;
 mod policy;
@@ -19,22 +19,22 @@ pub trait Device {
     /// The largest frame, in bytes, without frame check sequence.
     fn max_frame(&self) -> usize;
 
-    /// Takes a whole frame. It is copied before this returns.
+    /// Sends `packet`, a whole frame. Its bytes are copied before this returns.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if there is no driver any more.
+    /// [`SendError::Closed`] if the session with the driver has ended.
     async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError>;
 
-    /// Takes a whole frame now, or not at all.
+    /// Sends `packet`, a whole frame, without waiting.
     ///
     /// # Errors
-    /// [`SendError::WouldBlock`] where [`Device::send`] would wait, and all of its errors.
+    /// [`SendError::WouldBlock`] if [`Device::send`] would wait; otherwise the same errors.
     fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         now(self.send(packet))
     }
 
-    /// Takes frames of `burst` that need not wait, as [`Device::try_send`] would one after the other. Returns how
-    /// many: none if this layer has them one by one only.
+    /// Sends frames of `burst` in order until one would have to wait, with the same result as calling
+    /// [`Device::try_send`] for each. Returns how many were sent; always 0 if this layer does not support bursts.
     fn try_send_burst(&self, _burst: impl Burst) -> u64 {
         0
     }

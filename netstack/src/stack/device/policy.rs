@@ -17,20 +17,20 @@ pub enum Policy {
     DropNewest,
     /// Head drop: a queue in front of the ring drops its oldest packet for the newest.
     DropOldest,
-    /// The sender waits for room so long; then the packet is dropped.
+    /// The sender waits for room for up to this time; then the packet is dropped.
     Deadline(Nanos),
 }
 
-/// Text that names no policy.
+/// The text is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// No policy of that name.
+    /// There is no policy of that name.
     #[error("unknown policy {0}; use wait, drop-newest, drop-oldest or deadline=TIME, as in deadline=5ms")]
     Unknown(String),
-    /// The time of a deadline is no time, or no time at all.
+    /// The value of a deadline is not a time, or is zero.
     #[error("policy deadline={value}: {why}; write it as in deadline=5ms")]
     Deadline {
-        /// What was written behind the equals sign.
+        /// The text behind the equals sign.
         value: String,
         /// What is wrong with it.
         why: String,
@@ -53,16 +53,16 @@ impl Policy {
         matches!(self, Self::DropOldest)
     }
 
-    /// How long a sender waits for room; `None` for as long as it takes.
-    pub const fn patience(self) -> Option<Nanos> {
-        if let Self::Deadline(patience) = self { Some(patience) } else { None }
+    /// How long a sender waits for room; `None` is without a limit.
+    pub const fn room_timeout(self) -> Option<Nanos> {
+        if let Self::Deadline(timeout) = self { Some(timeout) } else { None }
     }
 
-    /// When waiters for room are served, unless the user says otherwise.
+    /// The wake point that is used if the user sets none.
     ///
-    /// Under [`Policy::Wait`] nothing is lost by waiting for half of the ring: the stack wakes once for many
-    /// packets, and a packet spends less time in the ring. Under the other policies a slot that is kept free
-    /// is a packet that is dropped.
+    /// Under [`Policy::Wait`], waiting until half of the ring is free costs no packets: the stack wakes once for many
+    /// packets, and a packet spends less time in the ring. Under the other policies each slot that stays free longer
+    /// is a packet dropped.
     pub const fn default_wake(self) -> WakePoint {
         match self {
             Self::Wait => WakePoint::Half,
@@ -91,7 +91,7 @@ impl FromStr for Policy {
 }
 
 fn deadline(value: &str) -> Result<Policy, PolicyError> {
-    let no_time = "no time to wait is what drop-newest does";
+    let no_time = "a deadline of zero is what drop-newest does";
     let time = parse_accepted(value, |time| *time > Nanos::ZERO, no_time);
     time.map(Policy::Deadline).map_err(|why| PolicyError::Deadline { value: value.to_owned(), why })
 }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_with_a_remedy() {
+    fn malformed_text_is_an_error_that_shows_how_to_write_it() {
         for bad in ["", "drop", "wait=5ms", "deadline", "deadline=5", "deadline=0s"] {
             let error = bad.parse::<Policy>().unwrap_err().to_string();
             assert!(error.contains("deadline="), "{error}");

@@ -1,11 +1,11 @@
-//! The device's own queue, for the policy that drops at its head.
+//! The transmit queue in front of the ring, for head drop ([`super::Policy::DropOldest`]).
 
 use shared::ring::MAX_FRAME;
 
 use super::pending::Pending;
 use crate::stack::Packet;
 
-/// A queue of whole frames with all of its places allocated beforehand.
+/// A circular queue of whole frames. All of its places are allocated beforehand.
 #[derive(Debug)]
 pub(super) struct TxQueue {
     places: Vec<Place>,
@@ -34,7 +34,7 @@ impl TxQueue {
         self.len == 0
     }
 
-    /// Puts a frame at the end. If the queue is full, its oldest frame makes room and is returned.
+    /// Appends a frame. If the queue is full, it first removes its oldest frame, and returns the record of that one.
     pub(super) fn push(&mut self, packet: &Packet<'_>, pending: Pending) -> Option<Pending> {
         let oldest = if self.len == self.places.len() { self.pop_with(|pending, _| pending) } else { None };
         let end = (self.head + self.len) % self.places.len();
@@ -48,7 +48,7 @@ impl TxQueue {
         oldest
     }
 
-    /// Takes the oldest frame and shows it to `use_frame`.
+    /// Removes the oldest frame, and returns what `use_frame` makes of it; `None` if the queue is empty.
     pub(super) fn pop_with<T>(&mut self, use_frame: impl FnOnce(Pending, &[u8]) -> T) -> Option<T> {
         if self.len == 0 {
             return None;
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_makes_room_for_the_newest() {
+    fn a_full_queue_removes_its_oldest_frame_for_the_newest() {
         let mut queue = TxQueue::new(2);
         assert_eq!([push(&mut queue, 1), push(&mut queue, 2), push(&mut queue, 3)], [None, None, Some(1)]);
         let mut pop = || queue.pop_with(|pending, bytes| (pending.accepted.0, bytes.to_vec()));

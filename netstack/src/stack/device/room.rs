@@ -1,4 +1,4 @@
-//! The wait for room.
+//! The wait for room in the ring.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,19 +10,19 @@ use shared::ring::{Acquire, Grant};
 
 use super::pending::Pending;
 
-/// The wait of one packet for room in the ring.
+/// The wait of one packet for a credit of the ring.
 pub(in crate::stack) struct Room {
     pub(super) pending: Pending,
     pub(super) credit: Acquire,
-    /// When to stop waiting.
+    /// The end of the wait under [`super::Policy::Deadline`]; `None` waits without a limit.
     pub(super) expiry: Option<Sleep>,
 }
 
-/// What came of it.
+/// The result of [`Room`].
 pub(in crate::stack) struct Waited {
-    /// The packet, as it was when it reached the device.
+    /// The record of the packet, made when it reached the device.
     pub(super) pending: Pending,
-    /// None if it was not worth waiting any longer.
+    /// `None` if the deadline passed first.
     pub(super) credit: Option<Grant>,
 }
 
@@ -30,6 +30,7 @@ impl Future for Room {
     type Output = Waited;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited> {
+        // The credit first: one that arrives at the very time of the deadline is used.
         let credit = match self.credit.poll_unpin(cx) {
             Poll::Ready(credit) => Some(credit),
             Poll::Pending => match self.expiry.as_mut().map(|expiry| expiry.poll_unpin(cx)) {

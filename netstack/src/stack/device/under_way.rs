@@ -1,8 +1,8 @@
-//! The private account of what is under way, in the order of the ring.
+//! The in-flight table: the stack's private record of the frames in the ring, in ring order.
 //!
-//! Packets that an app sent in one turn share all of their times, and often their size: they are noted as one run,
-//! and what completes together is settled together. Frames complete in the order in which they were submitted, so a
-//! queue knows which packet occupies which slot.
+//! Packets of one burst share their times, and often their size: they are recorded as one run, and those that complete
+//! together are settled together. Frames complete in the order in which they were submitted, so a FIFO is enough to
+//! find the packet of a slot.
 
 use std::collections::VecDeque;
 
@@ -12,26 +12,27 @@ use shared::units::Nanos;
 use super::pending::Pending;
 use crate::stack::Packet;
 
-/// What occupies the slots, oldest first.
+/// Runs of packets that occupy slots, oldest first.
 #[derive(Debug)]
-pub(super) struct UnderWay(VecDeque<Run>);
+pub(super) struct InFlight(VecDeque<Run>);
 
-/// Packets in a row that are alike, or none.
+/// Consecutive packets whose records differ in the sequence number only; may be empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Run {
-    /// What each of them is; its number is that of the first.
+    /// The record of the first packet.
     pub(super) each: Pending,
+    /// How many packets there are.
     pub(super) packets: u64,
 }
 
 impl Run {
-    /// One packet.
+    /// A run of one packet.
     #[inline(always)]
     pub(super) fn of(each: Pending) -> Self {
         Self { each, packets: 1 }
     }
 
-    /// What the driver gets of `packet`, which is one of them.
+    /// The frame of `packet`, which belongs to this run.
     #[inline(always)]
     pub(super) fn frame<'a>(&self, packet: Packet<'a>) -> Frame<'a> {
         let sequence = packet.stamp().sequence;
@@ -40,19 +41,19 @@ impl Run {
         Frame { descriptor, headers, payload }
     }
 
-    /// Bytes of payload in all.
+    /// Bytes of payload of all packets together.
     pub(super) fn bytes(&self) -> u64 {
         self.each.bytes() * self.packets
     }
 }
 
-impl UnderWay {
-    /// Nothing; `most` packets may be under way at once.
+impl InFlight {
+    /// An empty table. `most` is the depth of the ring: with so many places the table never reallocates.
     pub(super) fn new(most: usize) -> Self {
         Self(VecDeque::with_capacity(most))
     }
 
-    /// The next slots are occupied.
+    /// Appends `run`: its packets occupy the next slots. Packets like the last ones extend the last run.
     #[inline(always)]
     pub(super) fn push(&mut self, run: Run) {
         match self.0.back_mut() {
@@ -62,7 +63,7 @@ impl UnderWay {
         }
     }
 
-    /// What occupied the oldest slots, as far as it is alike and `most` at most; they are vacant afterwards.
+    /// Removes and returns packets of the oldest run, `most` at most; their slots are free afterwards.
     pub(super) fn pop(&mut self, most: u64) -> Option<Run> {
         let oldest = self.0.front_mut()?;
         let packets = oldest.packets.min(most);
@@ -74,12 +75,12 @@ impl UnderWay {
         Some(run)
     }
 
-    /// When the oldest was submitted.
+    /// When the oldest packet was submitted.
     pub(super) fn oldest(&self) -> Option<Nanos> {
         self.0.front().map(|run| run.each.submitted)
     }
 
-    /// How many were submitted after `time`.
+    /// How many packets were submitted after `time`.
     pub(super) fn submitted_after(&self, time: Nanos) -> u64 {
         let later = self.0.iter().rev().take_while(|run| run.each.submitted > time);
         later.map(|run| run.packets).sum()
@@ -99,10 +100,10 @@ mod tests {
     }
 
     proptest! {
-        /// Packet by packet it is a queue, however it is cut into runs.
+        /// Seen packet by packet the table is a FIFO, however its packets are grouped into runs.
         #[test]
-        fn nothing_is_lost_or_confused(moves in proptest::collection::vec((0u32..2, 1usize..3, 0u64..2, 0u64..4), 0..100)) {
-            let (mut runs, mut plain) = (UnderWay::new(4), VecDeque::new());
+        fn runs_keep_every_packet_in_order(moves in proptest::collection::vec((0u32..2, 1usize..3, 0u64..2, 0u64..4), 0..100)) {
+            let (mut runs, mut plain) = (InFlight::new(4), VecDeque::new());
             for (flow, bytes, accepted, most) in moves {
                 runs.push(Run::of(pending(flow, bytes, accepted)));
                 plain.push_back((flow, bytes as u64, accepted));
@@ -121,8 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_alike_is_one_run() {
-        let mut runs = UnderWay::new(4);
+    fn packets_that_differ_in_sequence_only_are_one_run() {
+        let mut runs = InFlight::new(4);
         for (flow, bytes) in [(1, 10), (1, 10), (1, 20), (2, 20)] {
             runs.push(Run::of(pending(flow, bytes, 5)));
         }
