@@ -1,34 +1,34 @@
-//! Over what time a rate is taken.
+//! The time over which a rate is computed.
 
 use shared::report::RateReport;
 use shared::units::Nanos;
 
-/// When an app sent, or several apps together: what its rate is a rate over.
+/// The time in which an app, or several apps together, were active: a rate is packets or bits divided by this time.
 ///
-/// An app with a schedule is active from the first intended time to the intended time of the packet that would have
-/// come next, or to the end of offering if that cut the schedule short; longer if its last packet completes later. So n
-/// packets a second apart are one packet a second, and not n in n - 1 seconds. A closed loop has no next packet: it is
-/// active from the first acceptance to the last completion. A single packet of a closed loop has a duration, but no rate.
+/// An app with a schedule is active from its first intended time to the intended time of the packet after its last one,
+/// or to the end of offering if that comes first; or to its last completion if that is later than either. So n packets
+/// at intervals of one second are a rate of 1/s, and not n / (n - 1). A closed loop has no next packet: it is active
+/// from its first acceptance to its last completion, and has no rate below two packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Activity {
     begin: Option<Nanos>,
     last_completion: Option<Nanos>,
-    /// Only with a schedule.
+    /// `None` for a closed loop.
     schedule_end: Option<Nanos>,
 }
 
 impl Activity {
-    /// That of an app whose schedule ran from the intended time `first` to `end`.
+    /// For an app whose schedule went from the intended time `first` to `end`.
     pub fn scheduled(first: Nanos, end: Nanos, last_completion: Option<Nanos>) -> Self {
         Self { begin: Some(first), last_completion, schedule_end: Some(end) }
     }
 
-    /// That of a closed loop.
+    /// For a closed loop.
     pub fn closed(first_accepted: Option<Nanos>, last_completion: Option<Nanos>) -> Self {
         Self { begin: first_accepted, last_completion, schedule_end: None }
     }
 
-    /// From the earliest beginning of both to the latest end.
+    /// Both together: from the earlier beginning to the later end.
     pub fn and(self, other: Self) -> Self {
         Self {
             begin: [self.begin, other.begin].into_iter().flatten().min(),
@@ -37,12 +37,12 @@ impl Activity {
         }
     }
 
-    /// The same from `begin` on.
+    /// The same with its beginning at `begin`.
     pub fn since(self, begin: Nanos) -> Self {
         Self { begin: Some(begin), ..self }
     }
 
-    /// The rate of `packets` delivered packets with `bytes` of payload; nothing where it is undefined.
+    /// The rate of `packets` delivered packets with `bytes` of payload together; `None` where it is undefined.
     pub fn rate(self, packets: u64, bytes: u64) -> RateReport {
         let per_second = |count: f64| self.span(packets).map(|span| count / span.as_secs_f64());
         RateReport { packets_per_second: per_second(packets as f64), bits_per_second: per_second(bytes as f64 * 8.0) }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_of_a_schedule_count_the_gap_behind_the_last() {
+    fn a_schedule_includes_the_gap_after_its_last_packet() {
         for packets in [1, 2, 5, 1000] {
             let last = Nanos((packets - 1) * SECOND / 4 + 12);
             let even = Activity::scheduled(Nanos::ZERO, Nanos(packets * SECOND / 4), Some(last));

@@ -1,4 +1,4 @@
-//! How long a send waited.
+//! Blocked time: how long sends wait.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,12 +10,12 @@ use shared::units::Nanos;
 
 use super::{Flow, Stage};
 
-/// A wait that counts the time between its first poll and its end, be that ready or given up.
+/// A wait that records the time from its first pending poll to its end, whether it becomes ready or is dropped.
 #[must_use = "nothing is waited for unless it is awaited"]
 pub struct Timed<W> {
     flow: Rc<Flow>,
     stage: Stage,
-    /// When it was found that there is something to wait for.
+    /// When it was first pending; `None` before that, and once its time is recorded.
     since: Option<Nanos>,
     wait: W,
 }
@@ -29,7 +29,7 @@ impl<W> Timed<W> {
         let Some(since) = self.since.take() else { return };
         self.flow.timeline.wait_ends();
         let span = self.flow.timeline.now().since(since);
-        // A try that found no room is not a wait.
+        // A non-blocking try polls once and drops the wait at the same time: that is not a wait.
         if span > Nanos::ZERO {
             self.flow.blocked.borrow_mut()[self.stage as usize].record(span.0, 1);
         }

@@ -20,13 +20,14 @@ impl Flows {
         Rc::clone(&self.0.borrow()[id as usize])
     }
 
-    /// Lets `act` have the account of flow `id`, which must have been added.
+    /// Calls `act` with the account of flow `id`, which must have been added. Unlike [`Flows::get`] it does not count a
+    /// reference.
     #[inline(always)]
     pub fn with<T>(&self, id: u32, act: impl FnOnce(&Flow) -> T) -> T {
         act(&self.0.borrow()[id as usize])
     }
 
-    /// Whether somebody waits for the next packet of any of them.
+    /// Whether a task waits for the next packet of any of them to settle.
     pub fn are_awaited(&self) -> bool {
         self.0.borrow().iter().any(|flow| flow.is_awaited())
     }

@@ -1,7 +1,9 @@
 //! One app's account: its ledger, its send budget, its times.
 //!
-//! The app counts what it offers and what is refused to it; the device counts what it accepts and
-//! what becomes of it. Both hold the same [`Flow`].
+//! The app counts the packets that it offers and that are refused; the device counts those that it accepts, and how
+//! they settle. Both hold the same [`Flow`].
+//!
+//! An accepted packet *settles* when it is delivered, dropped or lost; its bytes of the send budget then return.
 
 mod activity;
 mod blocked;
@@ -32,12 +34,12 @@ use shared::units::Nanos;
 pub struct Flow {
     id: u32,
     name: String,
-    /// Where what happens to it is put on a time axis; shared by all accounts of a run.
+    /// The interval samples; shared by all accounts of a run.
     timeline: Rc<Timeline>,
-    /// Bytes that may be under way; `None` is unlimited.
+    /// Send budget: bytes of payload that may be accepted and not settled; `None` is unlimited.
     budget: Option<Credits>,
     counters: RefCell<Counters>,
-    /// First intended time and end of the app's schedule, once it is over; a closed loop has none.
+    /// First intended time and end of the app's schedule, set once it is over; a closed loop has none.
     schedule: Cell<Option<(Nanos, Nanos)>>,
     /// When the first packet was accepted.
     first_accepted: Cell<Option<Nanos>>,
@@ -46,7 +48,7 @@ pub struct Flow {
     sojourn: RefCell<Histogram>,
     latency: RefCell<Histogram>,
     blocked: RefCell<[Histogram; Stage::ALL.len()]>,
-    /// Told whenever a packet completes or dies.
+    /// Notified whenever packets settle.
     settled: Signal,
 }
 
@@ -69,7 +71,7 @@ impl Flow {
         })
     }
 
-    /// Number of the flow, as frames carry it.
+    /// Number of the flow, as in the descriptors of its frames.
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -79,7 +81,7 @@ impl Flow {
         &self.name
     }
 
-    /// When things happened to it and to the others.
+    /// The interval samples of the run.
     #[inline(always)]
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
@@ -90,18 +92,20 @@ impl Flow {
         self.budget.as_ref()
     }
 
-    /// The app wants to send a packet. Dropped before it is settled, the offer counts as given up.
+    /// Counts one packet as offered. The caller settles the returned offer with the result of the send; an offer that
+    /// is dropped before counts as cancelled by the app.
     pub fn offer(&self) -> Offer<'_> {
         self.counters.borrow_mut().offered += 1;
         Offer::open(self)
     }
 
-    /// Packets that were offered and accepted at once.
+    /// Counts `packets` as offered that the device has accepted already.
     pub fn offer_accepted(&self, packets: u64) {
         self.counters.borrow_mut().offered += packets;
     }
 
-    /// `packets` whose intended time had come, but which the app never got to before the run ended at `ended`.
+    /// Counts `packets` as offered and refused: their intended time was at or before `ended`, the end of the run, but
+    /// the app had not offered them to the socket by then.
     pub fn not_reached(&self, packets: u64, ended: Nanos) {
         if packets > 0 {
             self.counters.borrow_mut().offered += packets;
@@ -114,13 +118,13 @@ impl Flow {
         self.timeline.refuse(packets, at);
     }
 
-    /// The app's schedule is over: its first packet was meant for `first`, and the one behind its last for `end`, or
-    /// nothing was offered any more from then on.
+    /// Sets the extent of the app's schedule, which is over. `first` is the intended time of its first packet; `end` is
+    /// that of the packet after its last one, or the end of offering if that came first.
     pub fn schedule_over(&self, first: Nanos, end: Nanos) {
         self.schedule.set(Some((first, end)));
     }
 
-    /// The device admitted packets.
+    /// The device accepted `packets`.
     #[inline(always)]
     pub fn accept(&self, packets: u64) {
         let mut counters = self.counters.borrow_mut();
@@ -130,7 +134,7 @@ impl Flow {
         counters.accepted += packets;
     }
 
-    /// The hardware completed `packets` of `bytes` in all without error at `at`. They share their times.
+    /// The hardware completed `packets` without error at `at`: `bytes` of payload together, all with the same times.
     pub fn deliver(&self, packets: u64, bytes: u64, intended: Nanos, accepted: Nanos, at: Nanos) {
         let mut counters = self.counters.borrow_mut();
         counters.delivered += packets;
@@ -143,20 +147,20 @@ impl Flow {
         self.settle(bytes);
     }
 
-    /// Accepted packets of `bytes` in all were dropped at `at`.
+    /// Accepted packets, `bytes` of payload together, were dropped at `at`.
     pub fn drop_packets(&self, packets: u64, bytes: u64, reason: DropReason, at: Nanos) {
         self.counters.borrow_mut().drop_packets(reason, packets);
         self.timeline.drop_packets(packets, at);
         self.settle(bytes);
     }
 
-    /// The fate of accepted packets of `bytes` in all will never be known.
+    /// Accepted packets, `bytes` of payload together, are lost: the session closed before they completed.
     pub fn lose(&self, packets: u64, bytes: u64) {
         self.counters.borrow_mut().lost += packets;
         self.settle(bytes);
     }
 
-    /// Accepted packets were still on their way when the run ended.
+    /// Accepted packets had not completed when the run ended.
     pub fn leave_in_flight(&self, packets: u64) {
         self.counters.borrow_mut().in_flight += packets;
     }
@@ -168,18 +172,18 @@ impl Flow {
         self.settled.notify();
     }
 
-    /// `wait`, and the time counted if it takes any.
+    /// Wraps `wait`, and adds the time that it takes to the blocked time of `stage`.
     pub fn timed<W: Future + Unpin>(self: &Rc<Self>, stage: Stage, wait: W) -> Timed<W> {
         Timed::new(Rc::clone(self), stage, wait)
     }
 
-    /// Ready once `packets` of the accepted ones have completed or died.
+    /// Ready once `packets` of the accepted packets have settled.
     pub async fn settled(&self, packets: u64) {
         let reached = || (self.settled_so_far() >= packets).then_some(());
         self.settled.wait_for(reached).await;
     }
 
-    /// Whether somebody waits for the next of its packets to complete or die.
+    /// Whether a task waits for the next packet to settle: for a response, or for bytes of the budget.
     pub fn is_awaited(&self) -> bool {
         self.settled.is_awaited() || self.budget.as_ref().is_some_and(|budget| budget.waiting() > 0)
     }
@@ -189,12 +193,12 @@ impl Flow {
         counters.delivered + counters.dropped() + counters.lost
     }
 
-    /// The ledger so far.
+    /// The counters so far.
     pub fn counters(&self) -> Counters {
         *self.counters.borrow()
     }
 
-    /// When it sent, which is what its rate is taken over.
+    /// The time over which its rate is computed.
     pub fn activity(&self) -> Activity {
         let last_completion = self.last_completion.get();
         match self.schedule.get() {
@@ -203,12 +207,12 @@ impl Flow {
         }
     }
 
-    /// From accepted to completed.
+    /// Times from accepted to completed, in nanoseconds.
     pub fn sojourn(&self) -> Histogram {
         self.sojourn.borrow().clone()
     }
 
-    /// From intended to completed.
+    /// Times from intended to completed, in nanoseconds.
     pub fn latency(&self) -> Histogram {
         self.latency.borrow().clone()
     }
@@ -223,12 +227,12 @@ impl Flow {
         self.latency.borrow().sum()
     }
 
-    /// Time spent waiting at `stage`.
+    /// Times of the waits at `stage` that are over, in nanoseconds.
     pub fn blocked(&self, stage: Stage) -> Histogram {
         self.blocked.borrow()[stage as usize].clone()
     }
 
-    /// Nanoseconds spent waiting at all stages, of waits that are over.
+    /// Nanoseconds of all waits that are over, at all stages.
     pub fn blocked_ns(&self) -> u128 {
         self.blocked.borrow().iter().map(Histogram::sum).sum()
     }
@@ -244,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_that_is_dropped_was_given_up() {
+    fn an_offer_that_is_dropped_counts_as_cancelled() {
         let flow = flow(None);
         drop(flow.offer());
         flow.offer().refused(RefuseReason::WouldBlock);
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn blocked_time_is_counted_even_if_the_wait_is_given_up() {
+    fn blocked_time_is_counted_even_if_the_wait_is_cancelled() {
         use futures_util::FutureExt;
         use shared::exec::{Virtual, run};
 
@@ -273,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_returns_however_the_packet_ends() {
+    fn the_budget_returns_when_a_packet_is_delivered_dropped_or_lost() {
         let flow = flow(Some(30));
         let budget = flow.budget().unwrap();
         for _ in 0..3 {

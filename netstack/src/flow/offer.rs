@@ -1,11 +1,11 @@
-//! What an app wants to send, until it is known whether it may.
+//! An offered packet, until it is accepted or refused.
 
 use shared::ledger::RefuseReason;
 
 use super::Flow;
 use crate::stack::SendError;
 
-/// A packet that was offered and whose admission is not decided yet.
+/// A packet that was offered, and is neither accepted nor refused yet. Dropping it counts as cancelled by the app.
 #[derive(Debug)]
 #[must_use = "an offer that is dropped counts as given up"]
 pub struct Offer<'a> {
@@ -20,7 +20,8 @@ impl<'a> Offer<'a> {
 }
 
 impl Offer<'_> {
-    /// What the stack said: accepted, which the device has counted, or refused.
+    /// Closes the offer with the result of the send, and returns that. The device has counted an accepted packet; a
+    /// failed send is counted here as refused.
     #[inline(always)]
     pub fn settle(mut self, sent: Result<(), SendError>) -> Result<(), SendError> {
         match sent {
@@ -30,7 +31,7 @@ impl Offer<'_> {
         sent
     }
 
-    /// The app was told no.
+    /// Closes the offer as refused for `reason`.
     pub fn refused(mut self, reason: RefuseReason) {
         self.open = false;
         self.flow.refuse(reason, 1, self.flow.timeline.now());

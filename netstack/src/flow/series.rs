@@ -1,55 +1,55 @@
-//! What happened, added up by interval.
+//! Events added up by interval.
 //!
-//! A pure value: each addition says when it happened, and lies in the interval of that time, however late it was
-//! noticed. An interval includes its end and not its start, so what is added up to the end of an interval is what
-//! had happened by then. However long a run is, a series is bounded: when it is full, neighbours are merged in pairs
-//! and its interval doubles.
+//! A pure value: each event comes with its time, and is counted in the interval of that time, however late it is added.
+//! An interval includes its end and not its start, so the sum over all intervals up to a time t covers all events at or
+//! before t. A series is bounded: when it is full, adjacent intervals are merged in pairs and the interval doubles.
 
 use std::collections::VecDeque;
 
 use shared::report::Sample;
 use shared::units::Nanos;
 
-/// The most intervals that a series holds.
+/// How many intervals the series of a run holds at most.
 pub(super) const MAX_SAMPLES: usize = 100_000;
 
-/// What happened in intervals of equal length.
+/// Counts in intervals of equal length.
 #[derive(Debug)]
 pub(super) struct Series {
-    /// What the times of samples count from.
+    /// Beginning of the series; the times of samples are relative to it.
     began: Nanos,
     /// The interval that was asked for.
     asked: Nanos,
     /// The interval in force: `asked` times a power of two.
     interval: Nanos,
-    /// How many intervals it may hold, two at least.
+    /// How many intervals it holds at most; at least 2.
     most: usize,
     /// Start of the first interval that was not taken yet.
     from: Nanos,
-    /// Slots that were held then.
+    /// Slots held at `from`.
     held: u64,
-    /// Those intervals, as far as something happened in them or in later ones.
+    /// The intervals from `from` on, up to the last one with an event.
     intervals: VecDeque<Interval>,
-    /// The interval of the last addition: mostly that of the next one, too.
+    /// Cache: the interval of the last event, because the next one mostly falls into it too.
     last: Span,
 }
 
-/// What happened in one interval.
+/// Counts of one interval.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Interval {
     pub(super) delivered: u64,
     pub(super) delivered_bytes: u64,
     pub(super) dropped: u64,
     pub(super) refused: u64,
-    /// Wide enough for any number of apps and any time.
+    /// Summed over apps, hence 128 bits.
     blocked_ns: u128,
-    /// Slots that frames entered.
+    /// Frames that began to hold a slot.
     entered: u64,
-    /// Slots that frames left.
+    /// Frames that freed their slot.
     left: u64,
 }
 
-/// Which interval the times after `after` and up to `until` are in; none to begin with.
+/// The interval number `index`, of the times after `after` and up to `until`. The default is empty: it contains no
+/// time.
 #[derive(Debug, Clone, Copy, Default)]
 struct Span {
     after: Nanos,
@@ -77,7 +77,7 @@ impl Interval {
 }
 
 impl Series {
-    /// Nothing, from `began` on, in intervals of `interval` as long as `most` of them are enough.
+    /// An empty series from `began` on, in intervals of `interval` until `most` of them no longer suffice.
     pub(super) fn new(began: Nanos, interval: Nanos, most: usize) -> Self {
         Self {
             began,
@@ -96,8 +96,7 @@ impl Series {
         self.interval
     }
 
-    /// Where to add what happened at `time`. What happened before the intervals that were taken counts in the first
-    /// that was not.
+    /// The interval to count an event at `time` in. If that interval was taken already, the first one that was not.
     #[inline(always)]
     pub(super) fn at(&mut self, time: Nanos) -> &mut Interval {
         if !self.last.contains(time) {
@@ -106,13 +105,13 @@ impl Series {
         &mut self.intervals[self.last.index]
     }
 
-    /// Goes to the interval of `time`, which is there afterwards, with all before it.
+    /// Sets `last` to the interval of `time`, and creates it and all before it if they do not exist.
     #[cold]
     fn seek(&mut self, time: Nanos) {
         while self.index_of(time) >= self.most as u64 {
             self.coarsen();
         }
-        // Below `most`, which is a usize.
+        // The cast cannot truncate: the index is below `most`, a usize.
         let index = self.index_of(time) as usize;
         if self.intervals.len() <= index {
             self.intervals.resize(index + 1, Interval::default());
@@ -122,11 +121,11 @@ impl Series {
     }
 
     fn index_of(&self, time: Nanos) -> u64 {
-        // An interval includes its end, hence the nanosecond less.
+        // Minus 1, because an interval includes its end and not its start.
         time.since(self.from).0.saturating_sub(1) / self.interval.0
     }
 
-    /// Merges neighbours in pairs.
+    /// Merges adjacent intervals in pairs, and doubles the interval.
     fn coarsen(&mut self) {
         let pairs = self.intervals.len().div_ceil(2);
         for pair in 0..pairs {
@@ -141,9 +140,9 @@ impl Series {
         self.last = Span::default();
     }
 
-    /// So many `apps` were blocked from `from` to `to`.
+    /// `apps` sends were blocked from `from` to `to`.
     pub(super) fn block(&mut self, apps: u64, from: Nanos, to: Nanos) {
-        // First, so that a long time is split over intervals that are as long as they will be.
+        // Seek the end first: that doubles the interval as often as needed, so the loop has at most `most` turns.
         self.seek(to);
         let mut from = from;
         while from < to {
@@ -155,18 +154,20 @@ impl Series {
         }
     }
 
-    /// So many `frames` held a slot each from `entered` to `left`, or hold it still.
+    /// Each of `frames` held one slot from `entered` to `left`; `None` if it still holds it.
     #[inline(always)]
     pub(super) fn hold(&mut self, frames: u64, entered: Nanos, left: Option<Nanos>) {
-        // At no end of an interval, so it shows nowhere.
+        // Occupancy is sampled at the ends of intervals; within one interval the frames do not show in any sample.
         if left.is_some_and(|left| self.last.contains(entered) && self.last.contains(left)) {
             return;
         }
         self.hold_over_an_end(frames, entered, left);
     }
 
+    /// [`Series::hold`], for frames that held their slots at the end of an interval.
     #[cold]
     fn hold_over_an_end(&mut self, frames: u64, entered: Nanos, left: Option<Nanos>) {
+        // What happened in intervals that were taken goes straight into the occupancy at `from`.
         match entered > self.from {
             true => self.at(entered).entered += frames,
             false => self.held += frames,
@@ -178,13 +179,13 @@ impl Series {
         }
     }
 
-    /// When the first interval that was not taken yet ends.
+    /// The end of the first interval that was not taken yet.
     pub(super) fn first_end(&self) -> Nanos {
         self.from + self.interval
     }
 
-    /// Takes the first interval, if it ends by `time`. When everything is taken, the interval that was asked for is in
-    /// force again.
+    /// Takes the first interval, if it ends at or before `time`. Once all intervals are taken, the interval returns to
+    /// the one that was asked for.
     pub(super) fn take(&mut self, time: Nanos) -> Option<Sample> {
         let sample = self.pop(time)?;
         if self.intervals.is_empty() {
@@ -193,7 +194,7 @@ impl Series {
         Some(sample)
     }
 
-    /// Takes all that is left of a series that ends at `ended`, in which nothing happened after that.
+    /// Takes all that is left. The series ends at `ended`; no event is later.
     pub(super) fn finish(&mut self, ended: Nanos) -> Vec<Sample> {
         if ended > self.from || self.from == self.began {
             self.seek(ended);
@@ -225,9 +226,8 @@ impl Series {
             delivered_bytes: interval.delivered_bytes,
             dropped: interval.dropped,
             refused: interval.refused,
-            // No more than the ring is deep, which fits.
+            // The cast cannot truncate: at most `depth` slots are held.
             occupancy: self.held as u32,
-            // 584 years of waiting; the sum of all waits would not fit either.
             blocked_ns: interval.blocked_ns,
         }
     }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_addition_lies_where_it_happened_and_an_end_belongs_to_its_interval() {
+    fn an_event_added_late_counts_in_its_own_interval_and_an_interval_includes_its_end() {
         let mut series = Series::new(Nanos(1_000), Nanos(70), 8);
         for time in [1_000, 1_200, 1_070, 1_071, 1_140, 1_030] {
             series.at(Nanos(time)).delivered += 1;
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn when_it_is_full_neighbours_are_merged_and_the_interval_doubles() {
+    fn a_full_series_merges_pairs_of_intervals_and_doubles_the_interval() {
         let mut series = Series::new(Nanos(0), Nanos(10), 4);
         for time in 1..=90 {
             series.at(Nanos(time)).dropped += 1;
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_that_no_memory_could_hold_interval_by_interval_is_no_matter() {
+    fn a_gap_of_2_to_the_64_intervals_stays_within_the_bound() {
         let mut series = Series::new(Nanos(0), Nanos(1), 16);
         series.at(Nanos(3)).refused += 1;
         series.block(1, Nanos(5), Nanos(u64::MAX - 1));
@@ -297,14 +297,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_keeps_the_interval_that_was_asked_for() {
+    fn intervals_that_are_taken_in_time_keep_the_interval_that_was_asked_for() {
         let mut series = Series::new(Nanos(0), Nanos(10), 2);
         for end in (10..=200).step_by(10) {
             series.at(Nanos(end)).delivered += end;
             assert_eq!(series.take(Nanos(end)).map(|sample| (sample.time_ns, sample.delivered)), Some((end, end)));
             assert_eq!(series.take(Nanos(end + 9)), None);
         }
-        // More at once than it holds: longer ones, and then as before.
+        // A gap longer than the series holds doubles the interval; once taken, it is as before.
         series.at(Nanos(235)).delivered += 7;
         assert_eq!(series.take(Nanos(300)).map(|sample| (sample.time_ns, sample.delivered)), Some((220, 0)));
         assert_eq!(series.take(Nanos(300)).map(|sample| (sample.time_ns, sample.delivered)), Some((240, 7)));
@@ -321,8 +321,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is added in whatever order, taken meanwhile or not: the sums are the totals, the intervals follow
-        /// each other, and no app is blocked for longer than an interval is.
+        /// In any order of events, with intervals taken meanwhile or not: the samples add up to the totals, the
+        /// intervals are contiguous, and no app is blocked for longer than an interval lasts.
         #[test]
         fn sums_are_totals(
             interval in 1u64..50,

@@ -1,6 +1,6 @@
-//! Where a send can wait.
+//! The stages at which a send can wait.
 
-/// Where a send can wait.
+/// A stage at which a send can wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// For the socket's send budget.

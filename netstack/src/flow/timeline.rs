@@ -1,4 +1,4 @@
-//! When things happened, for all apps together.
+//! Interval samples of all apps together.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,11 +9,12 @@ use shared::units::Nanos;
 
 use super::series::{MAX_SAMPLES, Series};
 
-/// What happened to all apps, by time: one series for the report, and one for the lines that are printed while a run
-/// goes on, if there are such lines.
+/// Counts of all apps by interval: one series for the report, and, if enabled, one for the lines that are printed
+/// during the run.
 ///
-/// What is added lies where it happened: a completion at the time that it carries, a drop or a refusal at its own, a
-/// wait in each interval that it overlaps, also while it goes on.
+/// Each event is counted in the interval in which it happened, not in which it was noticed: a completion by the time
+/// that it carries, a drop or a refusal by its own time, a wait by its part in each interval that it overlaps (also
+/// while it lasts).
 #[derive(Debug)]
 pub struct Timeline {
     clock: Clock,
@@ -22,11 +23,13 @@ pub struct Timeline {
 
 #[derive(Debug)]
 struct State {
+    /// The series for the report.
     kept: Series,
+    /// The series for printed lines.
     lines: Option<Series>,
-    /// Sends that wait.
+    /// How many sends wait now.
     waiting: u64,
-    /// Up to when their waits are noted.
+    /// The time up to which waits are recorded in the series.
     noted: Nanos,
 }
 
@@ -37,7 +40,8 @@ impl State {
         self.lines.iter_mut().for_each(add);
     }
 
-    /// Notes the waits up to `now`: their sum is the number of waiting sends, integrated over time.
+    /// Records all waits up to `now`. Blocked time is the number of waiting sends integrated over time, so this is
+    /// called before that number changes and before a series is read.
     #[inline(always)]
     fn note_waits(&mut self, now: Nanos) {
         let since = std::mem::replace(&mut self.noted, now);
@@ -49,26 +53,26 @@ impl State {
 }
 
 impl Timeline {
-    /// Nothing, from now on, in intervals of `interval`.
+    /// An empty timeline that begins now, in intervals of `interval`.
     pub fn new(clock: &Clock, interval: Nanos) -> Rc<Self> {
         let now = clock.now();
         let kept = Series::new(now, interval, MAX_SAMPLES);
         Rc::new(Self { clock: clock.clone(), state: RefCell::new(State { kept, lines: None, waiting: 0, noted: now }) })
     }
 
-    /// Keeps a series for lines as well. To be called before anything happens.
+    /// Enables the series for printed lines. The caller does this before the first event.
     pub fn keep_lines(&self) {
         let state = &mut *self.state.borrow_mut();
         state.lines = Some(Series::new(state.noted, state.kept.interval(), MAX_SAMPLES));
     }
 
-    /// The time.
+    /// The current time of the run's clock.
     #[inline(always)]
     pub fn now(&self) -> Nanos {
         self.clock.now()
     }
 
-    /// The hardware completed `packets` of `bytes` in all at `at`.
+    /// The hardware completed `packets`, `bytes` of payload together, at `at`.
     #[inline(always)]
     pub(super) fn deliver(&self, packets: u64, bytes: u64, at: Nanos) {
         self.state.borrow_mut().each(|series| {
@@ -88,7 +92,7 @@ impl Timeline {
         self.state.borrow_mut().each(|series| series.at(at).refused += packets);
     }
 
-    /// So many `frames` held a slot each from `entered` to `left`, or hold it still.
+    /// Each of `frames` held one slot from `entered` to `left`; `None` if it still holds it.
     #[inline(always)]
     pub fn hold_slots(&self, frames: u64, entered: Nanos, left: Option<Nanos>) {
         self.state.borrow_mut().each(|series| series.hold(frames, entered, left));
@@ -101,28 +105,28 @@ impl Timeline {
         state.waiting += 1;
     }
 
-    /// A send waits no longer.
+    /// A send stops waiting.
     pub(super) fn wait_ends(&self) {
         let state = &mut *self.state.borrow_mut();
         state.note_waits(self.now());
         state.waiting -= 1;
     }
 
-    /// When the next line's interval ends; never without lines.
+    /// When the interval of the next line ends; [`Nanos::MAX`] if lines are not enabled.
     pub fn line_end(&self) -> Nanos {
         self.state.borrow().lines.as_ref().map_or(Nanos::MAX, Series::first_end)
     }
 
-    /// Takes the next line, if its interval ends by `time`. Of the slots held, frames that have not completed are not
-    /// counted.
+    /// Takes the next line, if its interval ends at or before `time`. Its occupancy does not include frames that have
+    /// not completed yet.
     pub fn take_line(&self, time: Nanos) -> Option<Sample> {
         let state = &mut *self.state.borrow_mut();
         state.note_waits(self.now());
         state.lines.as_mut()?.take(time)
     }
 
-    /// Ends the series now. Returns the one for the report, with the interval in force, and the lines that were not
-    /// taken yet, the last of which may be shorter.
+    /// Ends the series now. Returns the samples for the report, the interval in force, and the lines that were not
+    /// taken yet, of which the last may cover less than an interval.
     pub fn finish(&self) -> (Vec<Sample>, Nanos, Vec<Sample>) {
         let state = &mut *self.state.borrow_mut();
         let ended = self.now();
