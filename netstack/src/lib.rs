@@ -1,5 +1,5 @@
-//! The network stack: apps on top, protocol layers below, a device that decides what happens when
-//! the ring is full, and the session with the driver.
+//! The network stack: apps, protocol layers, a device whose policy applies when the ring is full, and the session with
+//! the driver.
 #![forbid(unsafe_code)]
 
 pub mod app;

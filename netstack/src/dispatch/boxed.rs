@@ -1,7 +1,7 @@
-//! `boxed`: a trait object at each level, and each send a future in a box of its own.
+//! `boxed`: a trait object at each level, and a boxed future for each send.
 //!
-//! This is what `async fn` in a trait that makes objects has cost since `async_trait`: an allocation for
-//! each level that a packet passes.
+//! This is the usual cost of `async fn` in an object-safe trait (`async_trait`): one allocation for each level that a
+//! packet passes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! `static`: generics all the way down. The compiler sees one function.
+//! `static`: generics at each level, so the compiler can inline all layers into one function.
 
 use std::convert::identity;
 

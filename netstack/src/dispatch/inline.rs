@@ -1,7 +1,7 @@
-//! `inline`: a trait object at each level, and each send a future in space of its caller's.
+//! `inline`: a trait object at each level, and a future for each send in space that the caller provides.
 //!
-//! The object tells how much its future needs, and builds it where the caller says; nothing is allocated.
-//! The future of a level holds the space for the one below, so the space grows from level to level.
+//! The object reports the size of its future, and constructs it in the caller's space; nothing is allocated. The future
+//! of a level contains the space for the level below, so the space grows from level to level.
 
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
@@ -24,12 +24,14 @@ pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
     start(transport, |socket: UdpSocket<_>| -> Box<dyn InlineDatagrams> { Box::new(socket) })
 }
 
-/// Bytes for the future of a level. None of them is ever written but by the future that lives there.
+/// Space for the future of a level, left uninitialised: clearing it would cost time for each packet.
 type Space<const BYTES: usize> = MaybeUninit<[u8; BYTES]>;
 
-/// Each wait keeps a place of its own if the caller has none; the rest of a future is small.
+/// Upper bound for one wait: its future contains a `Place`, as the caller keeps none, and less than 512 bytes besides.
 const WAIT: usize = size_of::<Place>() + 512;
 
+// Space at each level: that of the level below, and what its own waits (two at most) or headers need. Too little space
+// makes `init` panic, which every test of this way would show.
 const DEVICE: usize = 2 * WAIT;
 const LINK: usize = DEVICE + 2 * WAIT;
 const NETWORK: usize = LINK + 256;

@@ -1,19 +1,18 @@
 //! The ways to call the layers, from generics to trait objects.
 //!
-//! What a layer does is written once, in `crate::stack`. A way is a thin adapter between neighbours: it says
-//! how the layer above reaches the `send` of the one below, and nothing else. So a frame is the same to the
-//! byte in each way, and so are policies, ledger, and who waits for what.
+//! What a layer does is written once, in `crate::stack`. A way is a thin adapter between neighbours, which only decides
+//! how a layer calls `send` of the layer below. So frames, policies, ledger and waits are the same under every way.
 //!
-//! | way | between layers | where a send that waits lives |
+//! | way | between layers | state of a pending send |
 //! | --- | --- | --- |
-//! | `static` | generics | in the future of the app; it is tried first, by an ordinary call |
-//! | `boxed` | `dyn`, `async_trait` | in five boxes, and so does one that need not wait |
-//! | `inline` | `dyn`, `dynify` | in space that each level gives the one below, as above |
-//! | `poll` | `dyn` | in its [`Place`], where it finds what it had; it is tried first |
-//! | `sync` | generics | nowhere: it is refused |
+//! | `static` | generics | in the future of the app; a non-blocking try comes first |
+//! | `boxed` | `dyn`, `async_trait` | in five boxes, which a send that need not wait allocates too |
+//! | `inline` | `dyn`, `dynify` | in space that the caller at each level provides; no try first, as under `boxed` |
+//! | `poll` | `dyn` | in its [`Place`]; a non-blocking try comes first |
+//! | `sync` | generics | none: a send that would have to wait is refused |
 //!
-//! Where the layers are generics they also take bursts: an app that sends as fast as it may then makes one call for
-//! many packets. Between trait objects each packet is a call of its own.
+//! With generics the layers also pass bursts: a `bulk` app makes one call for many packets. Between trait objects each
+//! packet is a call.
 //!
 //! [`Place`]: crate::stack::Place
 
@@ -40,37 +39,37 @@ use crate::stack::{Datagrams, Device, Ethernet, MacAddr, Neighbours, Routes, Tra
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dispatch {
-    /// Generics all the way: a send is tried first, and waits as one future.
+    /// Generics: a non-blocking try first, then one future for all layers.
     #[default]
     Static,
-    /// Trait objects, each send a boxed future: five allocations a packet.
+    /// Trait objects, a boxed future in each layer: five allocations a packet.
     Boxed,
-    /// Trait objects, each send a future in space of its caller's: no allocation.
+    /// Trait objects, a future in each layer in space that the caller provides: no allocation.
     Inline,
-    /// Trait objects, a send tried and then polled with a place in the line of waiters: no allocation.
+    /// Trait objects, a non-blocking try first, then polls that keep the position in the wait queue: no allocation.
     Poll,
-    /// No future anywhere: what would wait is refused, and a closed loop tries again after 10 us.
+    /// No futures: a send that would have to wait is refused, and a closed loop retries after 10 us.
     Sync,
-    /// No layers: ready frames go straight to the device, to measure what the layers cost.
+    /// No layers: ready frames go straight to the device, to measure the cost of everything except the layers.
     #[value(hide = true)]
     None,
 }
 
-/// Starts an app on a socket of its own: its flow, its port, what it is told.
+/// Starts an app on a socket of its own, given the app, its flow, its source port and the parameters of the run.
 pub type Start = Box<dyn Fn(ResolvedApp, Rc<Flow>, u16, Run) -> LocalBoxFuture<'static, ()>>;
 
-/// What layers need besides a device.
+/// What the layers need besides a device.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// Our Ethernet address.
+    /// The stack's Ethernet address.
     pub mac: MacAddr,
-    /// Who is known.
+    /// The neighbour table.
     pub neighbours: Rc<Neighbours>,
-    /// Which way destinations lie.
+    /// The routing table.
     pub routes: Routes,
     /// The accounts of the apps.
     pub flows: Rc<Flows>,
-    /// The time.
+    /// The clock of the run.
     pub clock: Clock,
 }
 
@@ -81,12 +80,12 @@ impl Parts {
 }
 
 impl Dispatch {
-    /// Whether a send that cannot proceed waits, and is not refused.
+    /// Whether a send that cannot proceed waits (true) or is refused (false).
     pub const fn waits(self) -> bool {
         !matches!(self, Self::Sync)
     }
 
-    /// Builds the layers on `device`, to be called in this way.
+    /// Builds the layers on `device`, which call each other in this way.
     pub fn stack(self, device: impl Device + 'static, parts: Parts) -> Start {
         match self {
             Self::Static => fixed::stack(device, parts),
@@ -99,7 +98,7 @@ impl Dispatch {
     }
 }
 
-/// Runs apps on sockets of `transport`, made fit for the way by `adapt`.
+/// Returns a [`Start`] that runs apps on sockets of `transport`. `adapt` wraps each socket for the way.
 fn start<T, S>(transport: T, adapt: impl Fn(UdpSocket<T>) -> S + 'static) -> Start
 where
     T: Transport + 'static,

@@ -1,4 +1,4 @@
-//! No layers: ready frames go straight to the device. What a run costs besides its layers.
+//! `none`: no layers. Ready frames go straight to the device, to measure the cost of everything except the layers.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use shared::ring::{HEADROOM, MAX_FRAME};
 use super::{Parts, Start, start};
 use crate::stack::{Datagrams, Device, Ethernet, Ip, Packet, SendError, Stamp, Udp, UdpSocket};
 
-/// Nothing on `device`. The layers are asked once for each app, for headers to use again.
+/// Sockets without layers on `device`. The layers run once for each app, to produce the headers of all its frames.
 pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
     let (device, model) = (Rc::new(device), Model::default());
     let layers = Udp::new(Ip::new(parts.ethernet(model.clone()), parts.routes));
@@ -22,7 +22,7 @@ pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
     })
 }
 
-/// Headers of Ethernet, IPv4 and UDP together.
+/// Length of the headers of Ethernet, IPv4 and UDP together.
 const V4: usize = Ethernet2Header::LEN + Ipv4Header::MIN_LEN + UdpHeader::LEN;
 
 /// A device that keeps the headers of the last frame.
@@ -40,7 +40,7 @@ impl Device for Model {
     }
 }
 
-/// A socket without layers. Every frame has the headers of the first, its checksum included.
+/// A socket without layers. Every frame has the headers of the first one, whose checksum is wrong for the others.
 struct Bare<D> {
     device: Rc<D>,
     layers: UdpSocket<Udp<Ip<Ethernet<Model>>>>,
@@ -49,7 +49,7 @@ struct Bare<D> {
 }
 
 impl<D: Device> Bare<D> {
-    /// Makes sure that there are headers.
+    /// Fills `headers` if they are empty, by sending this packet through the layers to the model.
     #[inline(always)]
     fn learn(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
         if self.headers.borrow().is_empty() {
@@ -59,12 +59,12 @@ impl<D: Device> Bare<D> {
         Ok(())
     }
 
-    /// In place, as the layers do it: a packet that is moved costs more than they do.
+    /// Prepends the headers in place, as the layers do: moving a packet would cost more than the layers themselves.
     #[inline(always)]
     fn prepend(&self, packet: &mut Packet<'_>) {
         let headers = self.headers.borrow();
         match <&[u8; V4]>::try_from(&headers[..]) {
-            // Of a length that the compiler knows, as theirs is.
+            // The length is a constant here, as in the layers, so the copy compiles to a few moves.
             Ok(headers) => packet.prepend(headers),
             Err(_) => packet.prepend(&headers),
         }

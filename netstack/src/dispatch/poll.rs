@@ -1,13 +1,13 @@
 //! `poll`: a trait object at each level, and no future that outlives a call.
 //!
-//! A send is tried first, which is an ordinary call from object to object. If something would have to wait, it
-//! is polled: begun anew in each poll until it is ready. What lies between the polls is the caller's [`Place`],
-//! which holds the place in each line of waiters: FIFO, and given up when it is dropped. A layer's `send` is
-//! the one that the other ways await; here it lives on the stack, for one poll.
+//! A non-blocking try comes first: an ordinary call from object to object. If the send has to wait, it is polled, and
+//! each poll calls the layers' `send` again from the top; that future lives on the call stack, for one poll. Between
+//! polls the state is in the caller's [`Place`], which keeps the position in each wait queue (FIFO); dropping the place
+//! cancels the send.
 //!
-//! Between objects, what is too large for a register goes through memory, and a copy that is read in other
-//! pieces than it was just written in makes the CPU wait. So a try passes references to what was there before,
-//! and a new stamp in its parts.
+//! Arguments that are too large for a register pass through memory, and reading a copy in other widths than it was just
+//! written in stalls the CPU (failed store forwarding). So a try passes references to older values, and passes a new
+//! stamp as separate fields.
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -32,10 +32,11 @@ pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
     start(transport, |socket: UdpSocket<_>| -> Box<dyn PollDatagrams> { Box::new(socket) })
 }
 
-/// What came of a poll; `Pending` is a send that has to be begun anew, with the place that is kept for it.
+/// The result of a poll. After `Pending` the caller calls again with the same place.
 type Sent = Poll<Result<(), SendError>>;
 
-/// Polls a send of a packet once. Begun anew, the layers put their headers on anew.
+/// Polls `$send`, a send of `$packet`, once. If it is pending, removes the headers that it prepended, because the next
+/// poll calls the layers again and they prepend them again.
 macro_rules! poll_once {
     ($packet:ident, $cx:ident, $send:expr) => {{
         let headers = $packet.headers().len();
@@ -175,7 +176,7 @@ impl Transport for Box<dyn PollTransport> {
 }
 
 trait PollDatagrams {
-    /// The parts of a stamp, each by itself.
+    /// `flow`, `sequence` and `intended` are the fields of a stamp; see the module's documentation.
     fn try_send(
         &self,
         payload: &[u8],

@@ -1,4 +1,4 @@
-//! `sync`: no future anywhere. What would have to wait is refused: the control for all other ways.
+//! `sync`: no futures. A send that would have to wait is refused. This is the baseline for the other ways.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
     start(Udp::new(Ip::new(parts.ethernet(device), parts.routes)), Refusing)
 }
 
-/// A socket on which nobody waits.
+/// A socket whose `send` refuses instead of waiting.
 struct Refusing<D>(D);
 
 impl<D: Datagrams> Datagrams for Refusing<D> {
