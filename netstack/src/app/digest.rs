@@ -1,19 +1,19 @@
-//! A short proof that two runs offered the same traffic.
+//! The digest of a run's arrivals, which shows whether two runs had the same.
 
 use shared::units::Nanos;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::resolve::{Draws, ResolvedApp};
 
-/// How many draws of each app count. A fixed number, because how many a run got through depends
-/// on how fast it was.
+/// How many draws of each app are hashed. A fixed number, because the number of packets that a run sends depends on its
+/// speed.
 const DRAWS: usize = 65_536;
 
-/// Hash of what `apps` draw from `seed`: the payload size and the first 65 536 intended times or
-/// think times of each, in order. Equal digests mean equal arrivals.
+/// Hash of what `apps` draw from `seed`: kind, payload size and the first 65 536 intended times or think times of each,
+/// in order. Equal digests mean equal arrivals.
 ///
-/// Names, budgets and policies do not enter it. Neither does the seed itself: apps without
-/// randomness send the same under each.
+/// Names, budgets and policies are not hashed. Neither is the seed itself, because apps without randomness send the
+/// same under every seed.
 pub fn arrivals_digest(seed: u64, apps: &[ResolvedApp]) -> String {
     let mut hash = Xxh3Default::new();
     for app in apps {
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_for_equal_arrivals_and_different_for_others() {
+    fn digests_are_equal_for_equal_arrivals_and_differ_for_others() {
         let poisson = digest(1, &["poisson:load=0.9"]);
         assert_eq!(poisson, digest(1, &["poisson:load=0.9,name=other,budget=1MB,when-blocked=skip"]));
         let others: [(u64, &[&str]); 6] = [
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_random_is_equal_under_every_seed() {
+    fn apps_without_randomness_have_the_same_digest_under_every_seed() {
         let digest = |seed| digest(seed, &["cbr:load=2", "onoff:rate=10kpps", "bulk:size=22B", "reqresp"]);
         assert_eq!(digest(1), digest(2));
     }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_think_times_count() {
+    fn sizes_and_think_times_change_the_digest() {
         assert_ne!(digest(1, &["bulk"]), digest(1, &["bulk:size=22B"]));
         let think = "reqresp:think=1ms,distribution=exponential";
         assert_ne!(digest(1, &[think]), digest(2, &[think]));

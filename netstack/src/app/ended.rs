@@ -1,4 +1,4 @@
-//! The end of a run, as apps hear of it.
+//! The end of a run, as apps see it.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -8,8 +8,8 @@ use std::task::Poll;
 use shared::exec::Signal;
 use shared::units::Nanos;
 
-/// Says that the run is over: its time is up, somebody interrupted it, or the driver failed.
-/// Whoever runs the session sets it, once; apps give up what they are doing.
+/// Whether and when the run ended: its time was up, it was interrupted, or the driver failed. The session sets it once;
+/// apps then cancel what they are doing.
 #[derive(Debug, Default)]
 pub struct Ended {
     at: Cell<Option<Nanos>>,
@@ -17,7 +17,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// The run ended at `at`. Only the first call counts.
+    /// Sets the end of the run to `at`. Only the first call has an effect.
     pub fn end(&self, at: Nanos) {
         if self.at.get().is_none() {
             self.at.set(Some(at));
@@ -30,12 +30,11 @@ impl Ended {
         self.at.get()
     }
 
-    /// Runs `task` until it is done or the run has ended, whichever comes first. What the task was
-    /// doing is then dropped.
+    /// Runs `task` until it is done, or drops it when the run ends and returns `None`.
     pub async fn interrupt<T>(&self, task: impl Future<Output = T>) -> Option<T> {
         let mut task = pin!(task);
         poll_fn(|cx| {
-            // First, so that a task that always finds something to do hears of the end as well.
+            // The end is checked before the task, so that a task that is always ready is interrupted too.
             let ended = pin!(self.changed.wait_for(|| self.at()));
             if ended.poll(cx).is_ready() {
                 return Poll::Ready(None);
@@ -58,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_waits_is_dropped_at_the_end_and_the_first_end_counts() {
+    fn a_waiting_task_is_dropped_at_the_end_and_the_first_end_is_kept() {
         let ended = Ended::default();
         let mut task = pin!(ended.interrupt(std::future::pending::<()>()));
         assert_eq!(task.as_mut().now_or_never(), None);

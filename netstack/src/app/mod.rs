@@ -1,11 +1,11 @@
-//! Apps: what a person asks for, when it wants to send, and the loops that do it.
+//! Apps: their settings, their schedules, and the loops that send.
 //!
 //! ```text
 //! AppSpec  --resolve-->  ResolvedApp  --run_app-->  packets on a socket, counted in a Flow
 //! ```
 //!
-//! Apps are plain futures over a [`Datagrams`](crate::stack::Datagrams) socket. They read no clock
-//! and no randomness but what they are handed, so the same app runs in real and in virtual time.
+//! Apps are plain futures over a [`Datagrams`](crate::stack::Datagrams) socket. Clock and random generator are passed
+//! in, so the same app runs in real and in virtual time.
 
 mod digest;
 mod ended;

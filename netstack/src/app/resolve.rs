@@ -1,59 +1,59 @@
-//! From what a person asked for to what an app does on the link at hand.
+//! Resolves the settings of an app for the link in use: its period, its name, its limits.
 
 use shared::units::{Bytes, LinkRate, Nanos, wire_bits};
 
 use super::schedule::{Arrivals, Cbr, OnOff, Period, Poisson, Shape, ThinkTimes, generator};
 use super::spec::{AppSpec, Pace, Process, Traffic, WhenBlocked};
 
-/// Ethernet, IPv4 and UDP headers.
+/// Bytes of Ethernet, IPv4 and UDP headers.
 const HEADERS_V4: usize = 14 + 20 + 8;
-/// Ethernet, IPv6 and UDP headers.
+/// Bytes of Ethernet, IPv6 and UDP headers.
 const HEADERS_V6: usize = 14 + 40 + 8;
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
-/// Loads are exact to this fraction.
+/// Loads are rounded to a multiple of 1 / `LOAD_PARTS`.
 const LOAD_PARTS: f64 = 1e12;
-/// On phases that may pass on average until `onoff` sends a packet: each of them costs a draw.
+/// How many on phases `onoff` may need per packet on average: each on phase costs a draw, whether it sends or not.
 const MOST_PHASES: f64 = 100.0;
 
 impl Pace {
-    /// The least load that is not rounded to nothing.
+    /// The least load that is not rounded to zero.
     pub(super) const LEAST_LOAD: f64 = 1.0 / LOAD_PARTS;
 }
 
-/// An app that cannot run on this link, or beside the others.
+/// An app cannot run on this link, or together with the others.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ResolveError {
-    /// A load, but no link to take the share of.
+    /// A load is set, but the link has no rate to take a share of.
     #[error("--app {spec}: load is a share of the link's time, but the link is unlimited; write rate, or limit --link")]
     LoadNeedsLink {
         /// The app.
         spec: Box<AppSpec>,
     },
-    /// A payload above the MTU.
+    /// The payload does not fit into the MTU.
     #[error("--app {spec}: size={size} does not fit into a packet; write at most {limit}")]
     TooLarge {
         /// The app.
         spec: Box<AppSpec>,
-        /// What was asked for.
+        /// The payload that is set.
         size: Bytes,
-        /// What fits.
+        /// The largest payload that fits.
         limit: Bytes,
     },
-    /// More than a packet a nanosecond.
+    /// The period is less than a nanosecond.
     #[error("--app {spec}: more than one packet a nanosecond; lower rate or load, or raise size")]
     TooFast {
         /// The app.
         spec: Box<AppSpec>,
     },
-    /// Hardly ever a packet in an on phase.
-    #[error("--app {spec}: a packet only every {phases:.0} on phases; raise rate, load or on")]
+    /// Too many on phases pass without a packet.
+    #[error("--app {spec}: only one packet in {phases:.0} on phases; raise rate, load or on")]
     TooSparse {
         /// The app.
         spec: Box<AppSpec>,
-        /// On phases from one packet to the next.
+        /// Mean number of on phases from one packet to the next.
         phases: f64,
     },
-    /// Two apps of one name.
+    /// Two apps have the same name.
     #[error("--app {spec}: another app is named {name} already; write another name")]
     NameTaken {
         /// The app.
@@ -63,7 +63,7 @@ pub enum ResolveError {
     },
 }
 
-/// An app that can run.
+/// An app whose settings are resolved for a link.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResolvedApp {
     index: u32,
@@ -72,7 +72,7 @@ pub struct ResolvedApp {
     schedule: Schedule,
 }
 
-/// [`Traffic`], with its pace as a time between packets.
+/// [`Traffic`], with its pace converted to a period.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Schedule {
     Bulk { burst: u32 },
@@ -97,10 +97,9 @@ pub fn resolve_all(specs: &[AppSpec], link: LinkRate, payload_limit: Bytes) -> R
     Ok(apps)
 }
 
-/// Finds what is wrong with the apps of a run whatever the link is.
+/// Checks the apps of a run as far as that is possible without the link.
 ///
-/// An app with a load is a share of the link's time, so whether it can run is for [`resolve_all`] to say: no other
-/// link can stand in for the one that is there.
+/// The period of an app with a load depends on the rate of the link, so only [`resolve_all`] can check that.
 ///
 /// # Errors
 /// [`ResolveError`] for the first app that can run on no link.
@@ -121,7 +120,7 @@ pub fn check_all(specs: &[AppSpec], payload_limit: Bytes) -> Result<(), ResolveE
 }
 
 impl AppSpec {
-    /// Number `index` of a run, on `link`.
+    /// Resolves it as app number `index` of a run on `link`.
     ///
     /// # Errors
     /// [`ResolveError`] if it cannot run there.
@@ -141,7 +140,7 @@ impl AppSpec {
         Ok(ResolvedApp { index, name, spec, schedule })
     }
 
-    /// Its name as number `index` of a run.
+    /// Its name as app number `index` of a run.
     fn name(&self, index: u32) -> String {
         self.name.clone().unwrap_or_else(|| format!("{}-{index}", self.kind()))
     }
@@ -161,7 +160,8 @@ impl AppSpec {
             Pace::Packets(rate) => Period::new(NANOS_PER_SECOND, u128::from(rate.0)),
             Pace::Load(load) => {
                 let LinkRate::Limited(link) = link else { return Err(ResolveError::LoadNeedsLink { spec: spec() }) };
-                // A load is a decimal as people write it; as a binary fraction it would drift.
+                // Round the load to a decimal fraction, as it was written: with the binary one, which differs slightly,
+                // the period would be wrong and intended times would drift.
                 let parts = (load.0 * LOAD_PARTS).round() as u128;
                 let nanos = u128::from(self.wire_bits()) * NANOS_PER_SECOND * LOAD_PARTS as u128;
                 Period::new(nanos, u128::from(link.0).saturating_mul(parts))
@@ -179,7 +179,7 @@ impl AppSpec {
         Ok(())
     }
 
-    /// The largest payload to its destination, if that over IPv4 is `v4`.
+    /// The largest payload to its destination, if the largest over IPv4 is `v4`.
     fn limit(&self, v4: Bytes) -> Bytes {
         let longer = if self.to.is_ipv6() { HEADERS_V6 - HEADERS_V4 } else { 0 };
         Bytes(v4.0.saturating_sub(longer as u64))
@@ -192,10 +192,10 @@ impl AppSpec {
     }
 }
 
-/// What an app draws before it sends.
+/// What an app draws.
 #[derive(Debug, Clone)]
 pub(super) enum Draws {
-    /// Nothing: it sends as fast as it may, up to so many packets in a call.
+    /// Nothing (`bulk`): it sends as fast as the stack accepts, up to `burst` packets in a call.
     None { burst: u32 },
     /// Intended times.
     Arrivals(Arrivals, WhenBlocked),
@@ -204,7 +204,7 @@ pub(super) enum Draws {
 }
 
 impl ResolvedApp {
-    /// Its number in the run, which is also that of its flow.
+    /// Its number in the run, which is also the number of its flow.
     pub fn index(&self) -> u32 {
         self.index
     }
@@ -214,12 +214,12 @@ impl ResolvedApp {
         &self.name
     }
 
-    /// What was asked for, with the name resolved.
+    /// Its settings, with the name resolved.
     pub fn spec(&self) -> &AppSpec {
         &self.spec
     }
 
-    /// Time between packets of an open-loop app, the mean if they vary; in an on phase, for `onoff`.
+    /// The period of an open-loop app: the mean time between packets, for `onoff` that within on phases.
     pub fn period(&self) -> Option<Period> {
         match self.schedule {
             Schedule::Open { period, .. } => Some(period),
@@ -227,7 +227,7 @@ impl ResolvedApp {
         }
     }
 
-    /// Its generators, at their beginning.
+    /// Its generators, in their initial state.
     pub(super) fn draws(&self, seed: u64) -> Draws {
         let generator = generator(seed, self.index);
         match self.schedule {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_without_a_name_is_called_after_its_kind_and_number() {
+    fn an_app_without_a_name_is_named_after_its_kind_and_number() {
         let app = resolve("reqresp", LinkRate::Unlimited).unwrap();
         assert_eq!((app.index(), app.name()), (3, "reqresp-3"));
         assert_eq!(
@@ -285,8 +285,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_run_here_is_named_with_its_remedy() {
-        let said = [
+    fn the_error_of_an_app_that_cannot_run_names_the_remedy() {
+        let messages = [
             ("cbr:load=0.9", LinkRate::Unlimited),
             ("bulk:size=1473B", GIGABIT),
             ("bulk:size=1453B,to=[::1]:9", GIGABIT),
@@ -297,13 +297,13 @@ mod tests {
         .map(|(text, link)| resolve(text, link).unwrap_err().to_string());
         let same: Vec<AppSpec> = ["bulk:name=bulk-1", "bulk"].iter().map(|text| text.parse().unwrap()).collect();
         let twice = resolve_all(&same, GIGABIT, Bytes(1472)).unwrap_err().to_string();
-        insta::assert_snapshot!(said.join("\n") + "\n" + &twice, @"
+        insta::assert_snapshot!(messages.join("\n") + "\n" + &twice, @"
         --app cbr:size=1472B,load=0.9,when-blocked=wait,to=10.0.0.2:9: load is a share of the link's time, but the link is unlimited; write rate, or limit --link
         --app bulk:size=1473B,burst=64,to=10.0.0.2:9: size=1473B does not fit into a packet; write at most 1472B
         --app bulk:size=1453B,burst=64,to=[::1]:9: size=1453B does not fit into a packet; write at most 1452B
         --app cbr:size=1B,rate=100Gbit,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
         --app cbr:size=1472B,load=1000000,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
-        --app onoff:size=1472B,rate=1bit,on=1us,off=100ms,distribution=fixed,when-blocked=wait,to=10.0.0.2:9: a packet only every 11776000000 on phases; raise rate, load or on
+        --app onoff:size=1472B,rate=1bit,on=1us,off=100ms,distribution=fixed,when-blocked=wait,to=10.0.0.2:9: only one packet in 11776000000 on phases; raise rate, load or on
         --app bulk:size=1472B,burst=64,to=10.0.0.2:9: another app is named bulk-1 already; write another name
         ");
     }

@@ -1,7 +1,7 @@
-//! When apps want to send: seeded generators of intended times, as offsets from the app's start.
+//! Schedules: seeded generators of intended times, as offsets from the app's start.
 //!
-//! They read no clock and know nothing of what becomes of the packets, so the same seed gives the
-//! same arrivals whatever the policy, the depth and the machine.
+//! They read no clock and do not depend on how packets settle, so the same seed gives the same arrivals under every
+//! policy and depth, and on every machine.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use shared::units::Nanos;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The generator of app number `index`. Seed and index are hashed together, so that neighbouring
-/// apps and seeds share no stretch of numbers.
+/// The random generator of app number `index`. Seed and index are hashed together, so that apps and seeds with adjacent
+/// numbers have unrelated sequences.
 pub(super) fn generator(seed: u64, index: u32) -> Xoshiro256PlusPlus {
     let mut key = *b"app.............";
     key[4..12].copy_from_slice(&seed.to_le_bytes());
@@ -20,7 +20,7 @@ pub(super) fn generator(seed: u64, index: u32) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(xxh3_64(&key))
 }
 
-/// Time from one packet to the next: nanoseconds as an exact fraction, at least one.
+/// Time from one packet to the next: an exact fraction of nanoseconds, at least one nanosecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     nanos: u128,
@@ -28,19 +28,18 @@ pub struct Period {
 }
 
 impl Period {
-    /// `nanos / per` nanoseconds; `None` if that is less than one, which no clock here can tell
-    /// from nothing.
+    /// `nanos / per` nanoseconds; `None` if that is less than one, the resolution of the clock.
     pub fn new(nanos: u128, per: u128) -> Option<Self> {
         let common = gcd(nanos, per);
         (per > 0 && nanos >= per).then(|| Self { nanos: nanos / common, per: per / common })
     }
 
-    /// In nanoseconds, exactly: a numerator and a denominator without a common divisor.
+    /// In nanoseconds, exactly: numerator and denominator, without a common divisor.
     pub fn as_fraction(self) -> (u128, u128) {
         (self.nanos, self.per)
     }
 
-    /// In nanoseconds, for means.
+    /// In nanoseconds, rounded to a float.
     pub fn as_nanos_f64(self) -> f64 {
         self.nanos as f64 / self.per as f64
     }
@@ -50,12 +49,12 @@ fn gcd(a: u128, b: u128) -> u128 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Whether a span is the same each time.
+/// The distribution of a span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// Always the mean.
     Fixed,
-    /// Exponentially distributed about the mean.
+    /// Exponentially distributed with that mean.
     Exponential,
 }
 
@@ -83,25 +82,25 @@ fn draw_span(mean: Nanos, shape: Shape, generator: &mut Xoshiro256PlusPlus) -> N
         Shape::Fixed => mean,
         Shape::Exponential => {
             let unit: f64 = Exp1.sample(generator);
-            // The cast saturates.
+            // A product above `u64::MAX` saturates: 584 years are as good as never.
             Nanos((unit * mean.0 as f64).round() as u64)
         }
     }
 }
 
-/// Intended times of an open-loop app, one after the other, without end.
+/// The endless sequence of intended times of an open-loop app.
 #[derive(Debug, Clone)]
 pub(super) enum Arrivals {
     /// At a constant rate.
     Cbr(Cbr),
     /// A Poisson process.
     Poisson(Poisson),
-    /// At a constant rate, with silences.
+    /// At a constant rate in on phases, with off phases between them.
     OnOff(OnOff),
 }
 
 impl Arrivals {
-    /// The next intended time. Never earlier than the one before.
+    /// Draws the next intended time, which is never earlier than the one before.
     pub(super) fn draw(&mut self) -> Nanos {
         match self {
             Self::Cbr(cbr) => cbr.draw(),
@@ -110,9 +109,9 @@ impl Arrivals {
         }
     }
 
-    /// How many of the intended times that were not drawn yet are before `end`. Where they are random, this is one draw
-    /// of their number from its own distribution, given what was drawn before: it takes as long for one packet as for
-    /// 2^60.
+    /// How many of the intended times that were not drawn yet are before `end`. If they are random, their number is
+    /// drawn from its own distribution, conditional on what was drawn before. The time that this takes grows at most
+    /// with the logarithm of the number.
     pub(super) fn count_before(self, end: u128) -> u128 {
         match self {
             Self::Cbr(cbr) => cbr.count_before(end),
@@ -122,12 +121,13 @@ impl Arrivals {
     }
 }
 
-/// Arrival number i at exactly floor(i * period), the first at 0.
+/// A constant rate: arrival number i is at exactly floor(i * period), the first at 0.
 #[derive(Debug, Clone)]
 pub(super) struct Cbr {
     next: Nanos,
-    /// What `next` was rounded down by, in units of 1 / per nanoseconds.
+    /// The amount by which `next` was rounded down, in units of 1 / `per` nanoseconds.
     remainder: u128,
+    /// The period: whole nanoseconds, and the rest in units of 1 / `per` nanoseconds.
     whole_step: Nanos,
     step_remainder: u128,
     per: u128,
@@ -149,7 +149,7 @@ impl Cbr {
     fn draw(&mut self) -> Nanos {
         let drawn = self.next;
         self.next += self.whole_step;
-        // The remainder is carried instead of multiplied, so that no packet costs a division.
+        // Add the remainder step by step (as Bresenham's algorithm does): i * period would need a division per packet.
         self.remainder += self.step_remainder;
         if self.remainder >= self.per {
             self.remainder -= self.per;
@@ -158,9 +158,10 @@ impl Cbr {
         drawn
     }
 
-    /// In steps of 1, 2, 4, ... periods, each of them twice the one before: those that fit, the largest first. A product of
-    /// the period and the count could be too large for any integer.
+    /// Binary search in steps of ..., 4, 2, 1 periods, the largest first, each taken if it stays before `end`. A
+    /// division is not possible, because the product of count and period may exceed 128 bits.
     fn count_before(&self, end: u128) -> u128 {
+        // Adds two times of the form (whole nanoseconds, rest in units of 1 / `per`).
         let plus = |(whole, part): (u128, u128), (more, rest): (u128, u128)| {
             let carry = part + rest >= self.per;
             (whole + more + u128::from(carry), if carry { part + rest - self.per } else { part + rest })
@@ -170,7 +171,7 @@ impl Cbr {
             return 0;
         }
         let period = (u128::from(self.whole_step.0), self.step_remainder);
-        // A period is at least a nanosecond, so 64 steps are past the end of time.
+        // At most 64 steps: a period is at least 1 ns, so 2^64 periods are past the largest time.
         let twice = |step: &(u128, u128)| Some(plus(*step, *step)).filter(|(whole, _)| *whole < end);
         let steps: Vec<_> = std::iter::successors(Some(period), twice).collect();
         let mut count = 1;
@@ -185,18 +186,19 @@ impl Cbr {
     }
 }
 
-/// Independent, exponentially distributed gaps, also before the first packet.
+/// A Poisson process: independent, exponentially distributed gaps, also before the first packet.
 #[derive(Debug, Clone)]
 pub(super) struct Poisson {
     mean_gap: f64,
     at: Nanos,
-    /// What `at` was rounded down by: keeping it apart keeps long runs as exact as short ones.
+    /// The amount by which `at` was rounded down. Kept separately, because a float that holds the whole time would lose
+    /// precision as a run gets longer.
     fraction: f64,
     generator: Xoshiro256PlusPlus,
 }
 
 impl Poisson {
-    /// On average a packet each `period`.
+    /// One packet per `period` on average.
     pub(super) fn new(period: Period, generator: Xoshiro256PlusPlus) -> Self {
         Self { mean_gap: period.as_nanos_f64(), at: Nanos::ZERO, fraction: 0.0, generator }
     }
@@ -204,34 +206,35 @@ impl Poisson {
     fn draw(&mut self) -> Nanos {
         let unit: f64 = Exp1.sample(&mut self.generator);
         let gap = unit * self.mean_gap + self.fraction;
+        // Rounds down; a gap above `u64::MAX` saturates.
         let whole = gap as u64;
         self.fraction = gap - whole as f64;
         self.at += Nanos(whole);
         self.at
     }
 
-    /// The number of arrivals in what is left has a Poisson distribution.
+    /// The number of arrivals between the last one and `end` has a Poisson distribution.
     fn count_before(mut self, end: u128) -> u128 {
         let left = end.saturating_sub(self.at.0.into()) as f64 - self.fraction;
-        // Two halves, as one draw may not have quite the mean of 2^64 that the end of time allows. A half of nothing, or
-        // less, has no distribution.
+        // Two draws of half the mean each, because the distribution does not accept a mean as large as 2^64. It does
+        // not accept a mean of zero or less either: then there are no arrivals.
         let half = rand_distr::Poisson::new(left / self.mean_gap / 2.0);
         half.map_or(0, |half| (half.sample(&mut self.generator) + half.sample(&mut self.generator)) as u128)
     }
 }
 
-/// A packet each period of the on phases; nothing in the off phases between them.
+/// One packet per period in on phases; none in the off phases between them.
 ///
-/// The period runs on across a silence: a phase shorter than the period does not always get a
-/// packet, so the rate of the on phases is exact however short they are.
+/// The period continues across an off phase: an on phase shorter than the period does not always contain a packet, so
+/// the rate of the on phases is exact however short they are.
 #[derive(Debug, Clone)]
 pub(super) struct OnOff {
-    /// Times as if there were no silence.
+    /// Times on the scale of on time, which does not advance in off phases.
     steady: Cbr,
     phases: Phases,
-    /// Where the current on phase ends, as if there were no silence.
+    /// End of the current on phase, in on time.
     on_ends: Nanos,
-    /// The silences so far.
+    /// Sum of the off phases so far: intended time minus on time.
     silent: Nanos,
     generator: Xoshiro256PlusPlus,
 }
@@ -243,7 +246,7 @@ pub struct Phases {
     pub on: Nanos,
     /// Mean length of the off phase.
     pub off: Nanos,
-    /// Whether both are the same each time.
+    /// The distribution of both lengths.
     pub shape: Shape,
 }
 
@@ -264,6 +267,7 @@ impl OnOff {
         steady + self.silent
     }
 
+    /// Converts `end` to on time, and counts the arrivals before that.
     fn count_before(mut self, end: u128) -> u128 {
         let on_ends = u128::from(self.on_ends.0);
         let silence = on_ends + u128::from(self.silent.0);
@@ -274,19 +278,23 @@ impl OnOff {
         self.steady.count_before(steady_end)
     }
 
-    /// How much of `span`, which begins with a silence, is in on phases.
+    /// How much of `span`, which begins with an off phase, is in on phases.
     fn on_time(&mut self, span: u128) -> u128 {
         let (on, off) = (u128::from(self.phases.on.0), u128::from(self.phases.off.0));
         match self.phases.shape {
             Shape::Fixed => span / (on + off) * on + (span % (on + off)).saturating_sub(off),
-            // Rounded up: what is before a fraction is before the next whole number.
+            // Round up, because arrivals are at whole nanoseconds: those before a fraction are before the next integer.
             Shape::Exponential => self.random_on_time(span as f64).ceil() as u128,
         }
     }
 
-    /// The same for exponential phases, as one draw: silences and on phases are not drawn each, but the sums of 1, 2, 4,
-    /// ... of them, which have gamma distributions, until one is too long; and of that one its first half, given the
-    /// whole, which is the whole times a share of beta distribution, and so on down to one silence and one on phase.
+    /// [`OnOff::on_time`] for exponential phases, without drawing each phase.
+    ///
+    /// First the total lengths of 1, 2, 4, ... pairs (an off phase and an on phase) are drawn, which have gamma
+    /// distributions, until a group does not fit into the rest of `span`. That group is then halved: given the sum of
+    /// the whole, the sum of its first half is the whole times a share with a beta distribution. The first half is
+    /// taken if it fits; the search continues in the other half, or in the first one if it does not fit, down to a
+    /// single pair.
     fn random_on_time(&mut self, span: f64) -> f64 {
         let (mut left, mut on_time, mut pairs) = (span, 0.0, 1.0);
         let mut too_long = loop {
@@ -309,24 +317,24 @@ impl OnOff {
                 too_long = [too_long[0] - half[0], too_long[1] - half[1]];
             }
         }
-        // A silence, and as much of the on phase behind it as there is time for.
+        // The last pair: its off phase, and as much of its on phase as fits.
         on_time + (left - too_long[0]).clamp(0.0, too_long[1])
     }
 
     /// The sum of `count` exponential spans whose mean is 1.
     fn unit_gamma(&mut self, count: f64) -> f64 {
-        // Only a count that is not positive has no distribution.
+        // The distribution exists for every positive count, and `count` is at least 1.
         rand_distr::Gamma::new(count, 1.0).map_or(0.0, |sum| sum.sample(&mut self.generator))
     }
 
-    /// The share that the first `count` of twice as many exponential spans have in their sum.
+    /// The share of the first `count` of 2 * `count` exponential spans in the sum of all.
     fn half_share(&mut self, count: f64) -> f64 {
         let (first, second) = (self.unit_gamma(count), self.unit_gamma(count));
         first / (first + second)
     }
 }
 
-/// Think times of a `reqresp` app, one after the other, without end.
+/// The endless sequence of think times of a `reqresp` app.
 #[derive(Debug, Clone)]
 pub(super) struct ThinkTimes {
     mean: Nanos,
@@ -335,12 +343,12 @@ pub(super) struct ThinkTimes {
 }
 
 impl ThinkTimes {
-    /// Think times about `mean`.
+    /// Think times with mean `mean`.
     pub(super) fn new(mean: Nanos, shape: Shape, generator: Xoshiro256PlusPlus) -> Self {
         Self { mean, shape, generator }
     }
 
-    /// The next think time.
+    /// Draws the next think time.
     pub(super) fn draw(&mut self) -> Nanos {
         draw_span(self.mean, self.shape, &mut self.generator)
     }
@@ -378,12 +386,12 @@ mod tests {
     }
 
     #[test]
-    fn less_than_a_nanosecond_is_no_period() {
+    fn a_period_below_a_nanosecond_is_none() {
         assert_eq!((Period::new(999, 1000), Period::new(1, 0)), (None, None));
     }
 
     #[test]
-    fn a_period_beyond_all_times_never_comes() {
+    fn a_period_above_the_largest_time_saturates() {
         let drawn = times(Arrivals::Cbr(Cbr::new(period(u128::MAX, 1))), 3);
         assert_eq!(drawn, [0, u64::MAX, u64::MAX]);
     }
@@ -421,11 +429,12 @@ mod tests {
         assert!(drawn.is_sorted());
     }
 
-    /// How many of the times behind the first `drawn` are before `end`, each of them drawn.
+    /// How many of the next times are before `end`, counted by drawing each.
     fn drawn_before(mut arrivals: Arrivals, end: u64) -> u128 {
         std::iter::repeat_with(|| arrivals.draw().0).take_while(|at| *at < end).count() as u128
     }
 
+    /// `arrivals` without the first `drawn` times.
     fn after(mut arrivals: Arrivals, drawn: u64) -> Arrivals {
         (0..drawn).for_each(|_| _ = arrivals.draw());
         arrivals
@@ -433,7 +442,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_fixed_is_counted_as_if_it_had_been_drawn(
+        fn counts_of_fixed_arrivals_equal_those_drawn_one_by_one(
             (per, more) in (1..40u128, 0..4_000u128),
             on in 1..300u64,
             off in 0..300u64,
@@ -451,9 +460,9 @@ mod tests {
         }
     }
 
-    /// A packet a nanosecond for as long as a clock can tell, which to draw would take an age.
+    /// About 2^64 packets: drawing them one by one would not end.
     #[test]
-    fn counting_takes_no_longer_where_there_is_more_to_count() {
+    fn counting_is_fast_for_the_largest_counts() {
         let end = u128::from(u64::MAX);
         assert_eq!(Arrivals::Cbr(Cbr::new(period(1, 1))).count_before(end), end);
         assert_eq!(Arrivals::Cbr(Cbr::new(period(10, 7))).count_before(end), (end * 7).div_ceil(10));
@@ -470,7 +479,7 @@ mod tests {
         }
     }
 
-    /// Mean and variance over many seeds, of counts that are drawn and of counts of what was drawn one by one.
+    /// Checks over many seeds that counts drawn as one number have the mean and the variance of counts of single draws.
     fn counts_match(of: impl Fn(u64) -> Arrivals, end: u64) {
         let seeds = 0..4_000;
         let (mean, variance) = mean_and_variance(seeds.clone().map(|seed| of(seed).count_before(end.into()) as f64));
@@ -481,14 +490,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_random_is_counted_from_the_distribution_that_drawing_one_by_one_has() {
+    fn counts_of_random_arrivals_have_the_distribution_of_those_drawn_one_by_one() {
         for (nanos, drawn, end) in [(1_000_000, 0, 800_000), (1_000, 1, 500_000), (333, 5, 200_000)] {
             counts_match(
                 |seed| after(Arrivals::Poisson(Poisson::new(period(nanos, 1), generator(seed, 0))), drawn),
                 end,
             );
         }
-        // Phases far longer than the span, about as long, and far shorter.
+        // Phases much longer than the span, about as long, and much shorter.
         for (on, off, drawn) in [(500_000, 300_000, 0), (20_000, 70_000, 3), (400, 300, 0), (5_000, 50, 7)] {
             let phases = Phases { on: Nanos(on), off: Nanos(off), shape: Shape::Exponential };
             let onoff = |seed| Arrivals::OnOff(OnOff::new(period(777, 1), phases, generator(seed, 0)));
@@ -507,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn every_app_and_every_seed_draws_its_own() {
+    fn every_app_and_every_seed_has_its_own_sequence() {
         let drawn = |seed, index| times(Arrivals::Poisson(Poisson::new(period(1000, 1), generator(seed, index))), 10);
         assert_eq!(drawn(1, 0), drawn(1, 0));
         assert_ne!(drawn(1, 0), drawn(1, 1));

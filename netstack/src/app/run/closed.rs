@@ -1,7 +1,7 @@
-//! Closed loops: what is sent next depends on what became of the packet before.
+//! Closed loops: when the next packet is sent depends on the one before.
 //!
-//! A socket that has no room for a closed loop is asked again, a little later. One that says no for any other
-//! reason would say no for ever and at once, so the loop ends.
+//! A send that is refused with `WouldBlock` is retried with a new packet after a short time. Any other error is
+//! permanent (no route, no neighbour, too large, closed), and would repeat at once without end, so the loop ends.
 
 use shared::units::Nanos;
 
@@ -10,12 +10,13 @@ use super::outlet::Outlet;
 use crate::app::schedule::ThinkTimes;
 use crate::stack::{Datagrams, SendError};
 
-/// Sends as fast as it may, up to `burst` packets in a call, and then the one for which there was no room. What need
-/// not be awaited is an ordinary call here.
+/// Sends as fast as the stack accepts: up to `burst` packets in one non-blocking call, and when none of them found
+/// room, one packet that waits.
 pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, burst: u32, horizon: Horizon, start: Nanos) {
     let until = horizon.until(start);
     let mut left = horizon.packets();
     while left > 0 {
+        // At time zero, which has passed: this only yields to other apps, and only if it is time for that.
         if outlet.must_rest(Nanos::ZERO) {
             outlet.rest_until(Nanos::ZERO).await;
         }
@@ -43,7 +44,8 @@ pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, burst: u32, h
     }
 }
 
-/// Sends a request, waits until it has completed (or died: there is nobody to ask again), thinks.
+/// Sends a request, waits until it has settled (a request that is dropped or lost is not repeated), and then waits for
+/// the think time.
 pub(super) async fn reqresp<D: Datagrams>(
     outlet: &mut Outlet<'_, D>,
     mut think: ThinkTimes,

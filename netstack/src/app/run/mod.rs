@@ -1,7 +1,8 @@
-//! The loops: how an app offers its packets.
+//! The loops of the apps.
 //!
-//! One loop serves every schedule, one is as fast as it may, one waits for responses. Each runs
-//! until it has offered everything or the run has ended, and then settles its account.
+//! There is one loop for `bulk`, one for `reqresp`, and two for the kinds with a schedule (wait or skip). Each runs
+//! until it has offered all its packets or the run has ended. A schedule is then closed: packets that the app did not
+//! get to are counted as offered and refused.
 
 mod closed;
 mod open;
@@ -24,14 +25,14 @@ use crate::stack::Datagrams;
 /// How much an app offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Horizon {
-    /// What its schedule wants to send before that long has passed since its start.
+    /// All packets whose intended time is less than this span after the app's start.
     Until(Nanos),
-    /// That many packets.
+    /// This many packets.
     Packets(u64),
 }
 
 impl Horizon {
-    /// The moment from which on nothing is offered; nothing if there is none.
+    /// The time from which on nothing is offered; `None` if the horizon is a number of packets.
     fn until(self, start: Nanos) -> Option<Nanos> {
         match self {
             Self::Until(span) => Some(start + span),
@@ -47,22 +48,22 @@ impl Horizon {
     }
 }
 
-/// What every app of a run is told.
+/// The parameters of a run that all its apps share.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// What all draws derive from.
+    /// The seed of all draws.
     pub seed: u64,
-    /// The time.
+    /// The clock of the run.
     pub clock: Clock,
     /// How much to offer.
     pub horizon: Horizon,
-    /// The end of the run. A blocked app hears of the end of [`Horizon::Until`] by this, too:
-    /// whoever starts apps has to set it then.
+    /// The end of the run. The caller must also set it at the end of [`Horizon::Until`], because a blocked app does not
+    /// check its horizon.
     pub ended: Rc<Ended>,
 }
 
-/// Runs an app on `socket`. It starts when it is first polled, and is done when everything is
-/// offered and either accepted or refused, which is soon after the end of the run at the latest.
+/// Runs `app` on `socket`. It starts when it is first polled, and is ready when every packet is offered and either
+/// accepted or refused, at the latest in the first poll after the end of the run.
 pub async fn run_app<D: Datagrams>(app: ResolvedApp, flow: Rc<Flow>, socket: D, run: Run) {
     let start = run.clock.now();
     let mut outlet = Outlet::new(&app, &flow, socket, &run.clock);

@@ -1,4 +1,4 @@
-//! Open loops: packets are meant for the times of a schedule, whether or not the app gets to them.
+//! Open loops: packets have the intended times of a schedule, whether or not the app can send them then.
 
 use shared::units::Nanos;
 
@@ -7,17 +7,18 @@ use super::outlet::Outlet;
 use crate::app::schedule::Arrivals;
 use crate::stack::{Datagrams, SendError};
 
-/// What of a schedule is still to be offered.
+/// The part of a schedule that is not offered yet.
 #[derive(Debug)]
 pub(super) struct Plan {
     arrivals: Arrivals,
     start: Nanos,
-    /// When offering ends, if time ends it.
+    /// When offering ends; `None` if a number of packets ends it.
     until: Option<Nanos>,
-    /// Packets to go, if their number ends it.
+    /// Packets that are left; `u64::MAX` at the beginning if `until` ends offering.
     left: u64,
+    /// Intended time of the first packet.
     first: Nanos,
-    /// When the packet behind those that were taken is meant to be sent, whether or not there is to be one.
+    /// Intended time of the packet after those that were taken, even if that packet is not to be sent any more.
     next: Nanos,
 }
 
@@ -27,12 +28,12 @@ impl Plan {
         Self { arrivals, start, until: horizon.until(start), left: horizon.packets(), first, next: first }
     }
 
-    /// When the first packet is meant to be sent.
+    /// Intended time of the first packet.
     pub(super) fn first(&self) -> Nanos {
         self.first
     }
 
-    /// When the next packet is meant to be sent; `None` if there is none.
+    /// Intended time of the next packet; `None` if there is none.
     fn next(&self) -> Option<Nanos> {
         (self.left > 0 && self.until.is_none_or(|until| self.next < until)).then_some(self.next)
     }
@@ -42,8 +43,8 @@ impl Plan {
         self.next = self.start + self.arrivals.draw();
     }
 
-    /// When the schedule ended, in a run that was over at `over`: when the packet behind the last would have been sent if
-    /// their number ended it, and otherwise when offering ended.
+    /// When the schedule ended, in a run that ended at `over`: the intended time of the packet after the last one if
+    /// all packets were offered, and otherwise the end of offering.
     pub(super) fn end(&self, over: Nanos) -> Nanos {
         match (self.next(), self.until) {
             (Some(_), _) => over,
@@ -52,22 +53,23 @@ impl Plan {
         }
     }
 
-    /// How many packets had come by `over`, when the run ended, and were not taken. They are not drawn one by one: their
-    /// number is computed, or drawn as one number from its distribution.
+    /// How many packets have an intended time at or before `over`, the end of the run, and were not taken. Their
+    /// intended times are not drawn one by one: the number is computed, or drawn from its distribution.
     pub(super) fn overdue(self, over: Nanos) -> u64 {
         if self.next().is_none_or(|next| next > over) {
             return 0;
         }
-        // What is meant for the moment itself has come, but nothing is offered at the end of offering.
+        // A packet intended for `over` itself counts, so the exclusive end is one later; one intended for `until` does
+        // not.
         let behind = u128::from(over.0) + 1;
         let end = self.until.map_or(behind, |until| behind.min(until.0.into()));
         let others = self.arrivals.count_before(end - u128::from(self.start.0));
-        // No more than are left, which is a `u64`.
+        // The cast cannot truncate: at most `left`, a `u64`.
         1 + others.min(u128::from(self.left - 1)) as u64
     }
 }
 
-/// Sends each packet at its time, or as soon after it as the stack lets it.
+/// Sends each packet at its intended time, or as soon after it as the stack accepts it (`when-blocked=wait`).
 pub(super) async fn wait<D: Datagrams>(outlet: &mut Outlet<'_, D>, plan: &mut Plan) {
     while let Some(intended) = plan.next() {
         outlet.rest_until(intended).await;
@@ -78,7 +80,7 @@ pub(super) async fn wait<D: Datagrams>(outlet: &mut Outlet<'_, D>, plan: &mut Pl
     }
 }
 
-/// Sends each packet at its time, or not at all.
+/// Sends each packet at its intended time without waiting, or not at all (`when-blocked=skip`).
 pub(super) async fn skip<D: Datagrams>(outlet: &mut Outlet<'_, D>, plan: &mut Plan) {
     while let Some(intended) = plan.next() {
         outlet.rest_until(intended).await;

@@ -1,4 +1,4 @@
-//! An app's way out: its payload, its packet numbers, and the account of each send.
+//! The sending side of an app: payloads, packet numbers, turns, and the offer of each packet.
 
 use std::net::SocketAddr;
 
@@ -11,17 +11,19 @@ use crate::app::{MOST_IN_A_TURN, ResolvedApp};
 use crate::flow::{Flow, Offer};
 use crate::stack::{Burst, Datagrams, Packet, SendError, Stamp, Tries};
 
-/// How long a closed loop leaves a socket alone that said no: nobody will tell it when there is room again.
-const AGAIN: Nanos = Nanos::from_micros(10);
+/// How long a closed loop waits after a refused send (`WouldBlock`). A send that does not wait registers no waker, so
+/// only polling finds room; 10 us is less than the time of a full-size frame at 1 Gbit/s (12.3 us).
+const RETRY_INTERVAL: Nanos = Nanos::from_micros(10);
 
+/// Sends the packets of one app.
 pub(super) struct Outlet<'a, D> {
     socket: D,
     flow: &'a Flow,
     clock: &'a Clock,
     to: SocketAddr,
-    /// Allocated once.
+    /// Allocated once for the whole run.
     payloads: Payloads,
-    /// Sends since the app last gave up its turn.
+    /// Sends since the app last waited or yielded to other tasks.
     sent: u32,
 }
 
@@ -40,13 +42,14 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         self.clock.now()
     }
 
-    /// Whether a packet that is meant for `at` has to wait for its time, or for the others' turns.
+    /// Whether a packet with intended time `at` must wait: for that time, or because the app has sent
+    /// [`MOST_IN_A_TURN`] packets and must yield to other tasks.
     #[inline(always)]
     pub(super) fn must_rest(&self, at: Nanos) -> bool {
         self.now() < at || self.sent >= MOST_IN_A_TURN
     }
 
-    /// Waits for `at`, and at least for the next turn if it is time to give others theirs.
+    /// Waits until `at` if that is later than now; otherwise yields to other tasks if the turn is used up.
     pub(super) async fn rest_until(&mut self, at: Nanos) {
         if !self.must_rest(at) {
             return;
@@ -59,14 +62,14 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         }
     }
 
-    /// Waits a little before the next packet is offered to a socket that said no.
+    /// Waits for [`RETRY_INTERVAL`] after a refused send.
     pub(super) async fn try_later(&mut self) {
         self.sent = 0;
-        self.clock.sleep_until(self.now() + AGAIN).await;
+        self.clock.sleep_until(self.now() + RETRY_INTERVAL).await;
     }
 
-    /// Sends the next packet, waiting as long as it takes. Dropped before it is done, the packet was
-    /// given up.
+    /// Sends the next packet, and waits as long as it takes. Dropping the future cancels the send; the packet is then
+    /// refused.
     pub(super) async fn send(&mut self, intended: Nanos) -> Result<(), SendError> {
         match self.begin(intended) {
             Ok(sent) => sent,
@@ -74,7 +77,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         }
     }
 
-    /// Sends the next packet now or not at all.
+    /// Sends the next packet without waiting.
     #[inline(always)]
     pub(super) fn try_send(&mut self, intended: Nanos) -> Result<(), SendError> {
         let stamp = self.next(intended);
@@ -82,7 +85,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         offer.settle(self.socket.try_send(self.payloads.last(), self.to, stamp))
     }
 
-    /// Sends up to `most` packets that need not wait. Returns how many.
+    /// Sends up to `most` packets, as many as need not wait and as the turn allows, in one call. Returns how many.
     #[inline(always)]
     pub(super) fn send_together(&mut self, intended: Nanos, most: u64) -> u64 {
         let turn = u64::from(MOST_IN_A_TURN - self.sent);
@@ -90,17 +93,21 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         let (payloads, most) = (&mut self.payloads, most.min(turn));
         let numbered = Numbered { payloads, flow: self.flow.id(), intended, most };
         let sent = self.socket.try_send_burst(numbered, self.to);
+        // The stack may have pulled one packet more than it sent, such as one that is too long for the MTU.
         if self.payloads.taken() > before + sent {
             self.payloads.give_back();
         }
-        // No more than what was left of the turn, which fits.
+        // The cast cannot truncate: at most `turn`, which came from a `u32`.
         self.sent += sent as u32;
         self.flow.offer_accepted(sent);
         sent
     }
 
-    /// Begins to send the next packet. Most sends need not wait, and one that does not is an ordinary
-    /// call: what a future keeps for the time that it waits has to go through memory.
+    /// Begins to send the next packet: offers it, and tries to send it without waiting. Returns `Err` if the send has
+    /// to be completed by [`Outlet::finish`].
+    ///
+    /// Separate from `finish` because most sends need not wait: this is an ordinary call, whereas a future keeps its
+    /// state in memory.
     #[inline(always)]
     pub(super) fn begin(&mut self, intended: Nanos) -> Result<Result<(), SendError>, Blocked<'a>> {
         let stamp = self.next(intended);
@@ -114,13 +121,13 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         }
     }
 
-    /// Goes on with a packet that was not sent yet.
+    /// Completes a send that [`Outlet::begin`] left open, waiting as long as it takes.
     pub(super) async fn finish(&self, blocked: Blocked<'a>) -> Result<(), SendError> {
         let sent = self.socket.send(self.payloads.last(), self.to, blocked.stamp).await;
         blocked.offer.settle(sent)
     }
 
-    /// Takes the next packet.
+    /// Takes the next payload and number, as a packet with intended time `intended`.
     #[inline(always)]
     fn next(&mut self, intended: Nanos) -> Stamp {
         self.sent += 1;
@@ -129,7 +136,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     }
 }
 
-/// The next packets of an app.
+/// The next packets of an app, as a burst.
 struct Numbered<'a> {
     payloads: &'a mut Payloads,
     flow: u32,
@@ -149,15 +156,15 @@ impl Burst for Numbered<'_> {
         Some(Packet::new(headroom, payload, Stamp { flow: self.flow, sequence, intended: self.intended }))
     }
 
-    /// All are as long.
+    /// All packets of an app have the same length.
     #[inline(always)]
     fn next_alike<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
         self.next(headroom)
     }
 }
 
-/// A packet that was offered and may have to wait.
-#[must_use = "dropped, the packet is given up"]
+/// A packet that was offered and not sent yet. Dropping it counts the packet as cancelled.
+#[must_use = "dropping it cancels the send"]
 pub(super) struct Blocked<'a> {
     offer: Offer<'a>,
     stamp: Stamp,

@@ -1,43 +1,44 @@
-//! What an app sends: payloads that carry the number of their packet.
+//! Payloads that contain the number of their packet.
 //!
-//! A few of them take turns, and all but the one in use are numbered together. So a payload is older than a packet when
-//! it is read, as that of an app with something to say would be: to read at once what was just written in other pieces
-//! takes a processor longer than all layers together.
+//! Several payload buffers are used in rotation, and all but the current one are numbered in one pass. So the stack
+//! reads a payload some packets after it was written, as with a real app. Reading bytes at once in other widths than
+//! they were just written in would stall the processor (failed store forwarding) for longer than all layers take.
 
 use std::ops::RangeInclusive;
 
-/// Bytes that stay in the first-level cache beside everything else.
+/// Bytes of all payloads together: few enough to stay in the first-level cache (usually 32 KiB) beside everything else.
 const CACHED: usize = 4096;
 
-/// How many payloads take turns: enough for most of them to be old, and two at least.
+/// How many payloads are in rotation: at least two, so that the current one is not overwritten, and enough that most
+/// were not written just before.
 const TURNS: RangeInclusive<usize> = 2..=64;
 
-/// Payloads in turn.
+/// The payloads of one app, in rotation.
 #[derive(Debug)]
 pub(super) struct Payloads {
-    /// One behind the other.
+    /// All payloads, contiguous.
     bytes: Vec<u8>,
     size: usize,
-    /// Packets so far.
+    /// Packets taken so far, which is also the number of the next one.
     taken: u64,
-    /// The first packet whose number is in no payload yet.
+    /// The first number that is in no payload yet.
     numbered: u64,
-    /// Where the payload of the last one starts.
+    /// Where the payload of the last packet starts.
     at: usize,
 }
 
 impl Payloads {
-    /// Payloads of `size` bytes, which is at least one.
+    /// Payloads of `size` bytes each; `size` is at least 1.
     pub(super) fn new(size: usize) -> Self {
         let turns = (CACHED / size).clamp(*TURNS.start(), *TURNS.end());
-        // A pattern that is easy to recognise in a capture.
+        // Bytes 0, 1, 2, ...: easy to recognise in a capture. The cast wraps on purpose.
         let bytes = (0..turns * size).map(|at| (at % size) as u8).collect();
         let mut payloads = Self { bytes, size, taken: 0, numbered: 0, at: (turns - 1) * size };
         payloads.number_others();
         payloads
     }
 
-    /// The number of the next packet, and its payload.
+    /// Takes the next packet: its number and its payload.
     #[inline(always)]
     pub(super) fn next(&mut self) -> (u64, &[u8]) {
         let sequence = self.taken;
@@ -50,41 +51,41 @@ impl Payloads {
         (sequence, self.last())
     }
 
-    /// Numbers the payloads behind the last one, whose packets are all gone.
+    /// Writes the next numbers into all payloads except the current one, in order of use. Their packets were sent.
     #[inline(never)]
     fn number_others(&mut self) {
         let (front, behind) = self.bytes.split_at_mut(self.at + self.size);
         let others = behind.chunks_exact_mut(self.size).chain(front[..self.at].chunks_exact_mut(self.size));
-        // A chain walks itself as two plain loops; a loop over it would ask each time which of the two it is in.
+        // `for_each` on a chain runs two plain loops; a `for` loop would check in each turn which half it is in.
         others.for_each(|payload| {
             number(payload, self.numbered);
             self.numbered += 1;
         });
     }
 
-    /// The payload of the packet that was taken last.
+    /// The payload of the packet taken last.
     #[inline(always)]
     pub(super) fn last(&self) -> &[u8] {
         &self.bytes[self.at..self.at + self.size]
     }
 
-    /// How many were taken.
+    /// How many packets were taken.
     pub(super) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// The packet that was taken last was not sent: it is the next one again.
+    /// Undoes the last [`Payloads::next`]: that packet was not sent, and is the next one again.
     pub(super) fn give_back(&mut self) {
         self.taken -= 1;
         self.at = if self.at == 0 { self.bytes.len() } else { self.at } - self.size;
     }
 }
 
-/// Writes the number of its packet at the end of a payload. At its front, now and then a number would look like the
-/// header of some protocol, and analysers would find it malformed.
+/// Writes `sequence` at the end of `payload`. At the beginning, packet analysers would mistake some numbers for the
+/// header of a protocol and report the packet as malformed.
 #[inline(always)]
 fn number(payload: &mut [u8], sequence: u64) {
-    // Big-endian, so that a payload with room for less holds the bytes that change.
+    // Big-endian, so that a payload shorter than 8 bytes contains the low bytes, which change.
     match payload.last_chunk_mut() {
         Some(number) => *number = sequence.to_be_bytes(),
         None => payload.iter_mut().rev().zip(sequence.to_le_bytes()).for_each(|(byte, digit)| *byte = digit),
@@ -98,8 +99,8 @@ mod tests {
     fn numbers(size: usize, packets: u64) {
         let mut payloads = Payloads::new(size);
         for sequence in 0..packets {
-            let (said, payload) = payloads.next();
-            assert_eq!((said, payload.len()), (sequence, size));
+            let (number, payload) = payloads.next();
+            assert_eq!((number, payload.len()), (sequence, size));
             let digits = sequence.to_be_bytes();
             let shown = size.min(digits.len());
             assert_eq!(payload[size - shown..], digits[digits.len() - shown..], "packet {sequence} of {size} B");
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn each_packet_has_its_number_at_the_end_whatever_its_size() {
+    fn payloads_of_every_size_end_with_the_packet_number() {
         for size in [1, 7, 8, 22, 200, 1458, 9000] {
             numbers(size, 300);
         }

@@ -1,4 +1,4 @@
-//! Why a text is no app, and what to write instead.
+//! Errors of app settings, and what to write instead.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use shared::units::UnitError;
 
 use super::keys::{Key, Kind};
 
-/// A text that is no app. The message is one line: the flag, what was written, and the remedy.
+/// The text is not an app. The message is one line: the flag, the text, and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("--app {written}: {problem}")]
 pub struct SpecError {
@@ -14,30 +14,30 @@ pub struct SpecError {
     problem: SpecProblem,
 }
 
-/// What is wrong with it.
+/// What is wrong with the text of an app.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecProblem {
-    /// The word before the colon.
-    #[error("{0} is no kind of app; write one of {kinds}, such as cbr:rate=100Mbit", kinds = list(Kind::ALL))]
+    /// The word before the colon is not a kind.
+    #[error("{0} is not a kind of app; write one of {kinds}, such as cbr:rate=100Mbit", kinds = list(Kind::ALL))]
     UnknownKind(String),
-    /// A setting without a value, or nothing at all.
+    /// A setting has no value, or is empty.
     #[error("{item} is not key=value; the keys of {kind} are {keys}", keys = list(kind.keys()))]
     NotAPair {
-        /// What was written.
+        /// The setting.
         item: String,
         /// The app's kind.
         kind: Kind,
     },
-    /// A key that no kind has.
-    #[error("{key} is no key; the keys of {kind} are {keys}", keys = list(kind.keys()))]
+    /// The key does not exist.
+    #[error("{key} is not a key; the keys of {kind} are {keys}", keys = list(kind.keys()))]
     UnknownKey {
-        /// What was written.
+        /// The text of the key.
         key: String,
         /// The app's kind.
         kind: Kind,
     },
-    /// A key that another kind has.
-    #[error("{kind} has no {key}, which is for {owners}; the keys of {kind} are {keys}",
+    /// The key belongs to other kinds only.
+    #[error("{kind} has no key {key}, which is for {owners}; the keys of {kind} are {keys}",
         owners = list(Kind::ALL.into_iter().filter(|kind| key.belongs_to(*kind))), keys = list(kind.keys()))]
     ForeignKey {
         /// The key.
@@ -45,10 +45,10 @@ pub enum SpecProblem {
         /// The app's kind.
         kind: Kind,
     },
-    /// A key that is there twice.
-    #[error("{0} is there twice; write it once")]
+    /// The key occurs twice.
+    #[error("{0} is given twice; write it once")]
     RepeatedKey(Key),
-    /// A quantity that cannot be read.
+    /// The value is not a quantity of the key's unit.
     #[error("{key}: {error}")]
     BadUnit {
         /// The key.
@@ -56,21 +56,21 @@ pub enum SpecProblem {
         /// What is wrong with its value.
         error: UnitError,
     },
-    /// A value that is none of those that the key has.
+    /// The key does not accept the value.
     #[error("{key}: {value} {remedy}")]
     BadValue {
         /// The key.
         key: Key,
-        /// What was written.
+        /// The text of the value.
         value: String,
         /// What is wrong, and what to write.
         remedy: String,
     },
-    /// An open-loop app without a pace.
-    #[error("{0} needs to know how much to send; add rate=100Mbit, rate=10kpps or load=0.9")]
+    /// An open-loop app has no pace.
+    #[error("{0} needs a rate or a load; add rate=100Mbit, rate=10kpps or load=0.9")]
     NoPace(Kind),
-    /// An open-loop app with two paces.
-    #[error("rate and load both say how much to send; write one of them")]
+    /// An open-loop app has two paces.
+    #[error("rate and load exclude each other; write one of them")]
     TwoPaces,
 }
 
@@ -86,7 +86,7 @@ impl SpecError {
     }
 }
 
-/// What was written, fit for a message of one line.
+/// `text` for a message of one line: escaped, and cut to 120 characters.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 120;
     if text.is_empty() {

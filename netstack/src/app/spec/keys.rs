@@ -1,17 +1,17 @@
-//! The kinds of apps, and which keys each of them has.
+//! The kinds of apps, and the keys of each kind.
 
 use std::fmt;
 
 /// A kind of app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Closed loop, as fast as it may.
+    /// Closed loop, as fast as the stack accepts.
     Bulk,
     /// Open loop at a constant rate.
     Cbr,
     /// Open loop, a Poisson process.
     Poisson,
-    /// Open loop at a constant rate, with silences.
+    /// Open loop at a constant rate in on phases, with off phases between them.
     OnOff,
     /// Closed loop: request, response, think time.
     ReqResp,
@@ -32,7 +32,7 @@ impl Kind {
         }
     }
 
-    /// Its keys, in the order in which people should read them.
+    /// Its keys, in the order in which messages list them.
     pub fn keys(self) -> impl Iterator<Item = Key> {
         Key::ALL.into_iter().filter(move |key| key.belongs_to(self))
     }
@@ -51,9 +51,9 @@ pub enum Key {
     Name,
     /// UDP payload.
     Size,
-    /// Packets handed to the stack in one call.
+    /// Most packets that the app passes to the stack in one call.
     Burst,
-    /// Payload bits, or packets, a second.
+    /// Payload bits or packets per second.
     Rate,
     /// Share of the link's time.
     Load,
@@ -63,11 +63,11 @@ pub enum Key {
     Off,
     /// Mean think time.
     Think,
-    /// Whether phases or think times vary.
+    /// The distribution of phases or think times.
     Distribution,
-    /// To wait or to skip.
+    /// Whether the app waits or skips the packet when it is blocked.
     WhenBlocked,
-    /// Payload bytes that may be under way.
+    /// Send budget in bytes of payload.
     Budget,
     /// Destination.
     To,

@@ -1,4 +1,4 @@
-//! What a person asks of an app: `KIND:key=value,key=value`.
+//! The settings of an app: `KIND:key=value,key=value`.
 
 mod error;
 mod keys;
@@ -15,14 +15,13 @@ use shared::units::{BitRate, Bytes, Nanos, PacketRate, Ratio};
 
 use super::schedule::{Phases, Shape};
 
-/// After so many packets, an app that never had to wait lets others have their turn.
+/// How many packets an app sends without waiting before it yields to other tasks. It also limits `burst`.
 pub const MOST_IN_A_TURN: u32 = 64;
 
-/// An app, as it was asked for. Spelled `KIND:key=value,...`, and printed with every setting that
-/// has a value, so that a report says what was left to a default.
+/// The settings of an app. Spelled `KIND:key=value,...`, and printed with every setting that has a value, so that a
+/// report contains the defaults too.
 ///
-/// There is one only if it makes sense in itself; whether it fits the link is for
-/// [`AppSpec::resolve`] to say.
+/// A value of this type is valid in itself; whether it fits the link is checked by [`AppSpec::resolve`].
 #[derive(Debug, Clone, PartialEq, SerializeDisplay, DeserializeFromStr)]
 pub struct AppSpec {
     pub(super) name: Option<String>,
@@ -35,26 +34,26 @@ pub struct AppSpec {
 /// When an app sends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Traffic {
-    /// As fast as it may.
+    /// As fast as the stack accepts.
     Bulk {
-        /// Packets that it hands to the stack in one call, at most: from 1 to [`MOST_IN_A_TURN`]. What becomes of
-        /// each is the same; a call for many costs less.
+        /// Most packets that it passes to the stack in one call, from 1 to [`MOST_IN_A_TURN`]. It does not change how
+        /// any packet is treated; one call for many costs less.
         burst: u32,
     },
-    /// By a schedule of its own, whatever becomes of the packets.
+    /// Open loop: by a schedule that does not depend on how its packets settle.
     Open {
         /// The schedule.
         process: Process,
-        /// How much of it.
+        /// How much it sends.
         pace: Pace,
-        /// What it does when it would have to wait.
+        /// What it does when it is blocked.
         when_blocked: WhenBlocked,
     },
-    /// The next request when the one before has completed and been thought about.
+    /// One request at a time; the next one after the completion of the last and the think time.
     ReqResp {
         /// Mean think time.
         think: Nanos,
-        /// Whether each is the same.
+        /// The distribution of think times.
         shape: Shape,
     },
 }
@@ -64,34 +63,34 @@ pub enum Traffic {
 pub enum Process {
     /// At a constant rate.
     Cbr,
-    /// At random, independently of each other.
+    /// A Poisson process: independent, exponentially distributed gaps.
     Poisson,
-    /// At a constant rate in on phases, not at all in the off phases between them.
+    /// At a constant rate in on phases, nothing in the off phases between them.
     OnOff(Phases),
 }
 
 /// How much an open-loop app sends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// UDP payload bits a second, as iperf3 counts.
+    /// UDP payload bits per second, as iperf3 counts.
     Bits(BitRate),
-    /// Packets a second.
+    /// Packets per second.
     Packets(PacketRate),
-    /// Share of the link's time that the frames take on the wire.
+    /// Share of the link's time that the frames take.
     Load(Ratio),
 }
 
 /// What an open-loop app does when a send would have to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenBlocked {
-    /// It waits, and falls behind its schedule.
+    /// It waits, and may fall behind its schedule.
     Wait,
-    /// It keeps the packet, and its schedule.
+    /// It skips the packet, which is refused, and keeps to its schedule.
     Skip,
 }
 
 impl WhenBlocked {
-    /// Both ways.
+    /// Both values.
     pub const ALL: [Self; 2] = [Self::Wait, Self::Skip];
 
     /// The spelling in flags.
@@ -115,7 +114,7 @@ impl AppSpec {
         }
     }
 
-    /// Whether what it sends depends on the seed.
+    /// Whether its arrivals depend on the seed.
     pub fn is_random(&self) -> bool {
         match self.traffic {
             Traffic::Bulk { .. } | Traffic::Open { process: Process::Cbr, .. } => false,
@@ -125,7 +124,7 @@ impl AppSpec {
         }
     }
 
-    /// When it sends.
+    /// Its kind of traffic, with the settings of that kind.
     pub fn traffic(&self) -> Traffic {
         self.traffic
     }
@@ -135,12 +134,12 @@ impl AppSpec {
         self.size
     }
 
-    /// Payload bytes that may be under way; `None` is unlimited.
+    /// Send budget in bytes of payload; `None` is unlimited.
     pub fn budget(&self) -> Option<Bytes> {
         self.budget
     }
 
-    /// Where the packets go.
+    /// Destination of its packets.
     pub fn to(&self) -> SocketAddr {
         self.to
     }

@@ -1,4 +1,4 @@
-//! Reading an app from text.
+//! Parses the settings of an app.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -9,15 +9,15 @@ use super::error::shown;
 use super::keys::{Key, Kind};
 use super::{AppSpec, MOST_IN_A_TURN, Pace, Phases, Process, Shape, SpecError, SpecProblem, Traffic, WhenBlocked};
 
-/// A full Ethernet frame over IPv4.
+/// The payload of a full-size Ethernet frame over IPv4.
 const DEFAULT_SIZE: Bytes = Bytes(1472);
-/// The discard port of the driver's side of the link.
+/// The default neighbour (`--neighbour`), and the port of the discard service.
 const DEFAULT_TO: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 9);
 const DEFAULT_PHASE: Nanos = Nanos::from_millis(100);
 const DEFAULT_THINK: Nanos = Nanos::from_millis(1);
-/// An on phase this short is still long enough for the schedule to get somewhere.
+/// The shortest mean on phase. Each phase costs a draw, so shorter ones would make the schedule slow.
 const SHORTEST_ON: Nanos = Nanos::from_micros(1);
-/// Names stand in tables.
+/// Most characters of a name: names are a column of tables.
 const LONGEST_NAME: usize = 32;
 
 impl FromStr for AppSpec {
@@ -32,7 +32,7 @@ fn parse(text: &str) -> Result<AppSpec, SpecProblem> {
     let (kind, settings) = text.split_once(':').map_or((text, None), |(kind, settings)| (kind, Some(settings)));
     let kind = named(Kind::ALL, Kind::name, kind).ok_or_else(|| SpecProblem::UnknownKind(shown(kind)))?;
     let settings = Settings::read(kind, settings)?;
-    let size = settings.parse_if(Key::Size, |size| *size > Bytes(0), "is no payload; write at least 1B")?;
+    let size = settings.parse_if(Key::Size, |size| *size > Bytes(0), "is an empty payload; write at least 1B")?;
     let size = size.unwrap_or(DEFAULT_SIZE);
     let remedy = format!("is less than one packet; write at least {size}");
     let budget = settings.parse_if(Key::Budget, |budget| *budget >= size, &remedy)?;
@@ -43,7 +43,7 @@ fn named<T: Copy>(all: impl IntoIterator<Item = T>, name: fn(T) -> &'static str,
     all.into_iter().find(|item| name(*item) == text)
 }
 
-/// The keys that were written, each at most once, with their values.
+/// The keys that are given, each at most once, with their values.
 struct Settings<'a>(Vec<(Key, &'a str)>);
 
 impl<'a> Settings<'a> {
@@ -82,7 +82,8 @@ impl<'a> Settings<'a> {
         Ok(self.parse(key)?.unwrap_or(default))
     }
 
-    /// A value that is `accepted`: otherwise `remedy` says what is, and no message suggests what is not.
+    /// The value of `key`, if it is given. A value that is not `accepted` is an error with `remedy`. For a value with a
+    /// wrong unit, the error suggests only spellings that are accepted, or is that with `remedy` if none is.
     fn parse_if<T: FromStr<Err = UnitError>>(
         &self,
         key: Key,
@@ -108,14 +109,14 @@ impl<'a> Settings<'a> {
     ) -> Result<T, SpecProblem> {
         let Some(text) = self.get(key) else { return Ok(default) };
         named(all, name, text)
-            .ok_or_else(|| self.bad(key, &format!("is none of its values; write {}", all.map(name).join(" or "))))
+            .ok_or_else(|| self.bad(key, &format!("is not one of its values; write {}", all.map(name).join(" or "))))
     }
 
     fn name(&self) -> Result<Option<String>, SpecProblem> {
         let Some(name) = self.get(Key::Name) else { return Ok(None) };
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fits) {
-            let remedy = format!("cannot be a name; write 1 to {LONGEST_NAME} of letters, digits, - _ and .");
+            let remedy = format!("is not a name; write 1 to {LONGEST_NAME} letters, digits, - _ or .");
             return Err(self.bad(Key::Name, &remedy));
         }
         Ok(Some(name.to_owned()))
@@ -126,7 +127,7 @@ impl<'a> Settings<'a> {
             None => Ok(DEFAULT_TO),
             Some(Ok(to)) if to.port() != 0 => Ok(to),
             Some(_) => {
-                Err(self.bad(Key::To, "is no destination; write an address and a port above 0, such as 10.0.0.2:9"))
+                Err(self.bad(Key::To, "is not a destination; write an address and a port above 0, such as 10.0.0.2:9"))
             }
         }
     }
@@ -151,7 +152,7 @@ impl<'a> Settings<'a> {
             None => Ok(MOST_IN_A_TURN),
             Some(Ok(burst)) if (1..=MOST_IN_A_TURN).contains(&burst) => Ok(burst),
             Some(_) => {
-                let remedy = format!("is no number of packets in a call; write one from 1 to {MOST_IN_A_TURN}");
+                let remedy = format!("is not a number of packets per call; write one from 1 to {MOST_IN_A_TURN}");
                 Err(self.bad(Key::Burst, &remedy))
             }
         }
@@ -162,7 +163,7 @@ impl<'a> Settings<'a> {
     }
 
     fn phases(&self) -> Result<Phases, SpecProblem> {
-        let remedy = format!("is too short to send in; write at least {SHORTEST_ON}");
+        let remedy = format!("is too short for an on phase; write at least {SHORTEST_ON}");
         let on = self.parse_if(Key::On, |on| *on >= SHORTEST_ON, &remedy)?.unwrap_or(DEFAULT_PHASE);
         Ok(Phases { on, off: self.parse_or(Key::Off, DEFAULT_PHASE)?, shape: self.shape()? })
     }
@@ -187,7 +188,7 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// Whether a rate, well spelled or not, was meant to be one of packets.
+/// Whether `rate`, even if it is misspelled, is meant in packets per second: the error then suggests that unit.
 fn counts_packets(rate: &str) -> bool {
     rate.contains('p') && !rate.contains(['b', 'B'])
 }
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_has_a_default_that_is_printed() {
+    fn defaults_are_printed() {
         let printed = [
             "bulk",
             "bulk:burst=1",
@@ -269,15 +270,15 @@ mod tests {
             "bulk:to=example.com:9",
             "bulk:na\nme=x",
         ];
-        let said = written.map(|text| text.parse::<AppSpec>().unwrap_err().to_string());
-        assert!(said.iter().all(|line| !line.contains('\n')));
-        insta::assert_snapshot!(said.join("\n"));
+        let messages = written.map(|text| text.parse::<AppSpec>().unwrap_err().to_string());
+        assert!(messages.iter().all(|line| !line.contains('\n')));
+        insta::assert_snapshot!(messages.join("\n"));
     }
 
     #[test]
-    fn a_message_does_not_grow_with_what_was_written() {
-        let said = format!("bulk:{}=1", "x".repeat(10_000)).parse::<AppSpec>().unwrap_err().to_string();
-        assert!(said.len() < 500, "{said}");
+    fn the_length_of_a_message_is_bounded() {
+        let message = format!("bulk:{}=1", "x".repeat(10_000)).parse::<AppSpec>().unwrap_err().to_string();
+        assert!(message.len() < 500, "{message}");
     }
 
     fn spans() -> impl Strategy<Value = Nanos> {
@@ -308,7 +309,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_reads_back_as_the_same(
+        fn printing_and_parsing_gives_the_same_app(
             traffic in traffic(),
             name in proptest::option::of("[a-zA-Z0-9._-]{1,32}"),
             size in (1..u64::MAX).prop_map(Bytes),
@@ -322,9 +323,10 @@ mod tests {
             prop_assert_eq!(spec, serde_json::from_str(&json).unwrap());
         }
 
-        /// Also where a key takes less than its unit does: no size and no rate is zero, and a budget holds a packet.
+        /// Also where a key accepts less than its unit does: size and rate are above zero, and a budget is at least one
+        /// packet.
         #[test]
-        fn every_spelling_that_a_message_suggests_is_taken(
+        fn every_spelling_that_a_message_suggests_is_accepted(
             key in proptest::sample::select(&["size", "budget", "rate", "on", "off", "think", "load"][..]),
             value in "(0|[0-9]{1,12})(\\.[0-9]{1,4})?(k|K|M|G|m|u|n|)(bit|bps|pps|B|b|iB|s|%|)",
         ) {
@@ -345,7 +347,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "(bulk|cbr|onoff|)(:|)([a-z-]{0,6}=?[0-9.a-zA-Z%]{0,6},?){0,4}") {
+        fn no_text_makes_the_parser_panic(text in "(bulk|cbr|onoff|)(:|)([a-z-]{0,6}=?[0-9.a-zA-Z%]{0,6},?){0,4}") {
             if let Ok(spec) = text.parse::<AppSpec>() {
                 prop_assert_eq!(Ok(spec.clone()), spec.to_string().parse());
             }
