@@ -1,10 +1,9 @@
 //! A layer and an app of your own on the stack.
 //!
-//! The layer, [`Tap`], sits between Ethernet and the device, sees every frame, and waits when the
-//! device waits: backpressure passes through it without a line of code. The app, [`heartbeat`],
-//! sends a datagram every millisecond. Both run in virtual time here, against the driver's session
-//! and its hardware model, so the numbers are the same on every machine; over a socket they would
-//! run unchanged.
+//! The layer, [`Tap`], sits between Ethernet and the device, counts every frame, and waits when the device waits:
+//! backpressure passes through it without any code for it. The app, [`heartbeat`], has a schedule of one datagram per
+//! millisecond. Both run in virtual time here, against the driver's session and its hardware model, so the numbers are
+//! the same on every machine. Layer and app need no change to run in real time.
 //!
 //! ```text
 //! heartbeat -> UdpSocket -> Udp -> Ip -> Ethernet -> Tap -> RingDevice -> ring -> driver
@@ -31,7 +30,7 @@ use shared::exec::{Clock, Halted, Tasks, Virtual, run};
 use shared::ring::{Depth, DepthError, Producer, memory};
 use shared::units::{BitRate, LinkRate, Nanos};
 
-/// A layer: whatever is a device can wrap a device.
+/// A layer: it implements [`Device`], and wraps another device.
 struct Tap<D> {
     below: D,
     frames: Rc<Cell<u64>>,
@@ -43,26 +42,26 @@ impl<D: Device> Device for Tap<D> {
     }
 
     async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
-        // Waits as long as the device waits; counts what the device took.
+        // Waits as long as the device waits; counts the frames that the device accepted.
         self.below.send(packet).await?;
         self.frames.set(self.frames.get() + 1);
         Ok(())
     }
 }
 
-/// An app: anything that sends on a socket. This one keeps to a schedule and counts itself.
+/// An app: any future that sends on a socket. This one has a schedule, and counts its packets in `flow`.
 async fn heartbeat(socket: impl Datagrams, flow: Rc<Flow>, clock: Clock, beats: u64) {
     let to = SocketAddr::from(([10, 0, 0, 2], 7));
     for sequence in 0..beats {
         let intended = Nanos::from_millis(sequence);
         clock.sleep_until(intended).await;
         let offer = flow.offer();
-        // The account says why it was refused, if it was.
+        // The result may be ignored: `settle` has counted a refused packet under its reason.
         let _ = offer.settle(socket.send(&[0; 1400], to, Stamp { flow: flow.id(), sequence, intended }).await);
     }
 }
 
-/// What the example shows.
+/// The figures that the example prints.
 struct Shown {
     flow: Rc<Flow>,
     frames: u64,
@@ -95,7 +94,7 @@ async fn stack(tasks: Tasks, clock: Clock, depth: Depth) -> Result<Shown, Exampl
     Ok(Shown { flow, frames: frames.get(), took: clock.now() })
 }
 
-/// Hardware that is five times too slow for the app: a frame takes 5 ms on the link.
+/// Hardware that is five times too slow for the app: with preamble and gap, one of its frames takes 5 ms on the link.
 fn driver_setup(depth: Depth) -> Result<Setup<Output>, TryReserveError> {
     let link = LinkRate::Limited(BitRate(2_345_600));
     let setup = Setup::new(hardware::Config::new(depth, link), depth, Dma::Copy, Output::Model)?;
@@ -117,15 +116,16 @@ fn main() -> Result<(), ExampleError> {
     let inner = clock.clone();
     let shown = run(&clock, Virtual::default(), |tasks| stack(tasks, inner, depth))??;
     let counters = shown.flow.counters();
-    println!("the tap saw {} frames, the hardware sent {}", shown.frames, counters.delivered);
-    println!("the app was blocked for {}, and all was over after {}", room(&shown.flow), shown.took);
-    // Two slots, 5 ms a frame: the app waits, nothing is lost, and the tap had to do nothing for it.
+    println!("the tap counted {} frames, the hardware sent {}", shown.frames, counters.delivered);
+    println!("the app was blocked for {}, and the run took {}", room(&shown.flow), shown.took);
+    // Two slots, 5 ms per frame: the app waits, no packet is dropped, and the tap has no code for that.
     assert_eq!((shown.frames, counters.delivered, counters.dropped()), (10, 10, 0));
     assert_eq!(shown.took, Nanos::from_millis(50));
     assert!(room(&shown.flow) > Nanos::from_millis(30));
     Ok(())
 }
 
+/// Time that the app was blocked for room in the ring.
 fn room(flow: &Flow) -> Nanos {
     Nanos(u64::try_from(flow.blocked(Stage::Room).sum()).unwrap_or(u64::MAX))
 }

@@ -1,4 +1,4 @@
-//! The stack's own flags. Those it shares with the driver are in `shared::settings`.
+//! The flags of the stack. Those that the driver has too are in `shared::settings`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,33 +16,33 @@ use crate::app::{AppSpec, Traffic};
 use crate::dispatch::Dispatch;
 use crate::stack::{MacAddr, Policy};
 
-/// What only the stack takes, in real and in virtual time.
+/// Settings of the stack in real and in virtual time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 pub struct StackSettings {
     /// What the device does when the ring is full: wait, drop-newest, drop-oldest, deadline=TIME.
     #[arg(long, env = "PUSHBACK_POLICY", default_value_t)]
     pub policy: Policy,
 
-    /// What is sent, and how it goes down.
+    /// The apps, and how their packets descend.
     #[command(flatten)]
     #[serde(flatten)]
     pub sending: SendSettings,
 
-    /// How long.
+    /// The length of the run.
     #[command(flatten)]
     #[serde(flatten)]
     pub length: LengthSettings,
 
-    /// The rest.
+    /// Addresses, the transmit queue and timing.
     #[command(flatten)]
     #[serde(flatten)]
     pub layers: LayerSettings,
 }
 
-/// What is sent, and how it goes down: what a model of queueing theory has to know.
+/// The apps, and how their packets descend: the settings that a queueing model depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 pub struct SendSettings {
-    /// Traffic, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff or reqresp;
+    /// An app, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff or reqresp;
     /// keys are name, size, burst, rate, load, budget, when-blocked, on, off, think, distribution and to.
     #[arg(
         long = "app",
@@ -53,14 +53,14 @@ pub struct SendSettings {
     )]
     pub apps: Vec<AppSpec>,
 
-    /// How the layers call each other: what an `async fn` in each of them costs.
+    /// How the layers call each other, which sets the cost of an `async fn` in each of them.
     #[arg(long, value_name = "WAY", env = "PUSHBACK_DISPATCH", value_enum, default_value_t)]
     #[serde(default)]
     pub dispatch: Dispatch,
 
     /// How many slots must be free before senders that wait for room are served: each (1), half (of the depth) or N.
     ///
-    /// Each keeps the ring full and wakes the stack for each packet; half wakes it once for half a ring, and
+    /// `each` keeps the ring full and wakes the stack for each packet; `half` wakes it once per half a ring, and
     /// shortens the time that a packet spends in the ring. [default: half under the policy wait, each under others]
     #[arg(long, value_name = "each|half|N", env = "PUSHBACK_WAKE")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,31 +79,32 @@ pub struct LengthSettings {
     pub packets: Option<u64>,
 }
 
-/// What the layers know, and when they are looked at.
+/// Addresses, the transmit queue, the drain and the sampling interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 pub struct LayerSettings {
-    /// Places of the queue in front of the ring, for drop-oldest.
+    /// Places of the transmit queue in front of the ring, for drop-oldest.
     #[arg(long, value_name = "N", env = "PUSHBACK_TXQUEUE", default_value_t = DEFAULT_TXQUEUE, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub txqueue: u32,
 
-    /// How long the ring may drain after the last packet was offered.
+    /// How long the ring may drain at the end of a run, after the last packet was offered.
     #[arg(long, value_name = "TIME", env = "PUSHBACK_DRAIN_TIMEOUT", default_value = "10s")]
     pub drain_timeout: Nanos,
 
-    /// Time between two lines on the terminal, and between two samples in the report as long as they are not too many.
+    /// Time between two lines on the terminal, and between two samples in the report (there doubled as often as needed
+    /// to keep at most 100 000 samples).
     #[arg(long, value_name = "TIME", env = "PUSHBACK_INTERVAL", default_value = "1s", value_parser = interval)]
     pub interval: Nanos,
 
-    /// Our address and its network, IPv4 or IPv6; repeatable.
+    /// Address of the stack and its prefix length, IPv4 or IPv6; repeatable.
     #[arg(long, value_name = "IP/PREFIX", env = "PUSHBACK_ADDRESS", value_delimiter = ',', default_values = ["10.0.0.1/24", "fd00::1/64"])]
     pub address: Vec<Network>,
 
-    /// Where packets for other networks go; repeatable.
+    /// Gateway for packets to other networks; repeatable.
     #[arg(long, value_name = "IP", env = "PUSHBACK_GATEWAY", value_delimiter = ',', value_parser = ip)]
     #[serde(default)]
     pub gateway: Vec<IpAddr>,
 
-    /// Ethernet address of a neighbour; repeatable. A send to an unknown one waits.
+    /// Ethernet address of a neighbour; repeatable. A send to an unknown neighbour waits for up to 1 s.
     #[arg(
         long,
         value_name = "IP=MAC",
@@ -127,25 +128,25 @@ impl StackSettings {
         self.sending.wake.unwrap_or(self.policy.default_wake())
     }
 
-    /// The wake point that the driver hears of: [`WakePoint::Each`] if anything but waiting for room can depend on
-    /// a single completion, so that the driver must not hold any back.
+    /// The wake point that the greeting sends to the driver, which may hold completions back until it is reached.
+    /// [`WakePoint::Each`] if anything except a waiter for room can depend on a single completion.
     pub fn greeted_wake(&self) -> WakePoint {
-        // Only an app that always has more to send waits as soon as the ring is full. Any other one may come when a slot
-        // is free again and no sender waits, and then it need not wait for the wake point.
+        // Only an app that always has more to send waits whenever the ring is full. Any other app may send when slots
+        // are free and no sender waits; it then needs no wake point, only the completions of those slots.
         let always_waits = |app: &AppSpec| matches!(app.traffic(), Traffic::Bulk { .. }) && app.budget().is_none();
-        // A sender that gives up leaves the room to others in the same way.
+        // Under a deadline a sender may stop waiting before the wake point, and then the same applies.
         let all_wait = self.policy == Policy::Wait && self.sending.apps.iter().all(always_waits);
         if all_wait { self.wake() } else { WakePoint::Each }
     }
 }
 
-/// Places of the queue of `drop-oldest`, unless others are asked for.
+/// Default number of places of the transmit queue of `drop-oldest`.
 pub const DEFAULT_TXQUEUE: u32 = 64;
 
-/// How the stack reaches the driver. A simulation is one process.
+/// How the stack connects to the driver. A simulation has no such settings, because it is one process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
 pub struct SessionSettings {
-    /// How frames travel to the driver.
+    /// The transport of frames to the driver.
     #[arg(long, env = "PUSHBACK_TRANSPORT", value_enum, default_value_t)]
     pub transport: TransportKind,
 
@@ -162,46 +163,46 @@ impl Default for SessionSettings {
     }
 }
 
-/// What is printed while a run goes on.
+/// What is printed during a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Args)]
 pub struct LineSettings {
-    /// No line per interval.
+    /// Do not print a line for each interval.
     #[arg(long, env = "PUSHBACK_QUIET")]
     #[serde(default)]
     pub quiet: bool,
 }
 
-/// The least time between samples: below it, sampling is all that a run does.
+/// The least time between samples. With less, sampling itself would take most of a run's time.
 const LEAST_INTERVAL: Nanos = Nanos::from_millis(1);
 
-/// A time that something takes: a run, or a measurement.
+/// Parses the duration of a run or a measurement, which must be above zero.
 ///
 /// # Errors
 /// What is wrong with `text`, and how to write it.
 pub fn some_time(text: &str) -> Result<Nanos, String> {
-    parse_accepted(text, |time| *time > Nanos::ZERO, "there is nothing to measure; use a time above zero, as in 5s")
+    parse_accepted(text, |time| *time > Nanos::ZERO, "a time of zero measures nothing; use a time above zero, as in 5s")
 }
 
 fn interval(text: &str) -> Result<Nanos, String> {
-    let remedy = format!("samples need time between them; use at least {LEAST_INTERVAL}, as in 1s");
+    let remedy = format!("the interval is too short; use at least {LEAST_INTERVAL}, as in 1s");
     parse_accepted(text, |interval| *interval >= LEAST_INTERVAL, &remedy)
 }
 
-/// The standard library's message names no remedy.
+/// Parses an address. The message of the standard library names no remedy.
 fn ip(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "write an address, as in 10.0.0.254 or fd00::254".to_owned())
 }
 
-/// An address with the length of its network's prefix.
+/// An address of the stack, with the prefix length of its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
 pub struct Network {
-    /// Our address.
+    /// The stack's address.
     pub address: IpAddr,
-    /// Bits that neighbours share with it.
+    /// Prefix length: how many leading bits neighbours share with `address`.
     pub prefix: u8,
 }
 
-/// A neighbour whose Ethernet address is known beforehand.
+/// A neighbour whose Ethernet address is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
 pub struct Neighbour {
     /// Its IP address.
@@ -210,7 +211,7 @@ pub struct Neighbour {
     pub mac: MacAddr,
 }
 
-/// Text that is no address of the kind that a flag takes.
+/// The text is not an address of the kind that the flag accepts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Not `IP/PREFIX`.
@@ -261,21 +262,21 @@ mod tests {
     use clap::Parser;
 
     #[test]
-    fn times_that_have_a_least_value_suggest_nothing_below_it() {
-        let said = |parse: fn(&str) -> Result<Nanos, String>, text| parse(text).unwrap_err();
+    fn errors_of_times_with_a_least_value_suggest_nothing_below_it() {
+        let message = |parse: fn(&str) -> Result<Nanos, String>, text| parse(text).unwrap_err();
         assert_eq!(some_time("40ms"), Ok(Nanos::from_millis(40)));
         for none in ["0", "0s", "0.0ms"] {
-            assert!(said(some_time, none).contains("above zero, as in 5s"), "{}", said(some_time, none));
+            assert!(message(some_time, none).contains("above zero, as in 5s"), "{}", message(some_time, none));
         }
-        assert!(said(some_time, "0.4ns").ends_with("write 1ns for a time"));
-        assert!(said(interval, "7").ends_with("write 7s or 7ms for a time"));
+        assert!(message(some_time, "0.4ns").ends_with("write 1ns for a time"));
+        assert!(message(interval, "7").ends_with("write 7s or 7ms for a time"));
         for short in ["999us", "0.3ns", "12.5ns", "0"] {
-            assert!(said(interval, short).contains("at least 1ms, as in 1s"), "{}", said(interval, short));
+            assert!(message(interval, short).contains("at least 1ms, as in 1s"), "{}", message(interval, short));
         }
     }
 
     #[test]
-    fn addresses_round_trip_and_nonsense_is_refused() {
+    fn addresses_round_trip_and_malformed_ones_are_errors() {
         for text in ["10.0.0.1/24", "fd00::1/64", "0.0.0.0/0"] {
             assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
         }
@@ -286,8 +287,9 @@ mod tests {
         assert_eq!(text.parse::<Neighbour>().unwrap().to_string(), text);
         assert!("10.0.0.2".parse::<Neighbour>().is_err());
     }
+
     #[test]
-    fn the_driver_hears_each_if_a_single_completion_can_matter() {
+    fn the_greeted_wake_point_is_each_if_a_single_completion_can_matter() {
         let greeted = |flags: &[&str]| {
             let named = [&["netstack"], flags].concat();
             crate::process::Args::try_parse_from(named).unwrap().stack.greeted_wake().to_string()

@@ -1,4 +1,4 @@
-//! The session with the driver: greeting, run, farewell, report.
+//! The session with the driver: plan, greeting, run, farewell, report.
 
 mod claims;
 mod connect;

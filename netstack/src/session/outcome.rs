@@ -1,4 +1,4 @@
-//! What a run left behind, before it is rendered.
+//! The result of a run, before it is rendered as a report.
 
 use std::rc::Rc;
 
@@ -9,60 +9,61 @@ use shared::units::Nanos;
 
 use crate::flow::Flow;
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
-    /// When the apps were started.
+    /// When the apps started.
     pub began: Nanos,
     /// When the drain was over.
     pub ended: Nanos,
-    /// The apps' accounts, closed.
+    /// The accounts of the apps, closed: every accepted packet is delivered, dropped, in flight or lost.
     pub flows: Vec<Rc<Flow>>,
     /// The ring's counters.
     pub ring: RingStats,
-    /// Slots held, as the device sees them.
+    /// Slots held over time.
     pub occupancy: OccupancyFigures,
-    /// How late each wake-up was, be it by a timer or by room in the ring.
+    /// How late each wake-up was, in nanoseconds, both by a timer and by room in the ring.
     pub late: Histogram,
-    /// Nanoseconds that completed frames held their slots, summed packet by packet.
+    /// Nanoseconds that completed frames held their slots, summed over frames.
     pub held_ns: u128,
-    /// Packets still under way, by the ring's and the queue's own count.
+    /// Packets in flight, counted by the ring and the transmit queue (not by the ledger, which is checked against
+    /// this).
     pub under_way: u64,
-    /// Packets whose permit met a dead session.
+    /// Packets that were lost because their permit was submitted after the session had closed.
     pub lost_at_submit: u64,
     /// The accounts as they stood at the end of the warm-up, if there was one.
     pub warm: Option<Snapshot>,
     /// The interval samples.
     pub series: Vec<Sample>,
-    /// The time between them.
+    /// The time between two samples.
     pub series_interval: Nanos,
-    /// What the driver did that no honest peer does, in one word.
+    /// The protocol violation of the driver, as one word, if it committed any.
     pub violation: Option<&'static str>,
-    /// Whether the driver ended the session, and not the stack.
+    /// Whether the driver, and not the stack, ended the session.
     pub left_first: bool,
-    /// The report in the driver's farewell, if it came.
+    /// The report in the driver's farewell, if that arrived.
     pub driver: Option<DriverReport>,
-    /// Frames that the driver's farewell says it received.
+    /// Frames that the driver received, according to its farewell.
     pub claimed_frames: u64,
 }
 
-/// All accounts together, at one moment.
+/// The sums of all accounts at one time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Snapshot {
-    /// When.
+    /// The time.
     pub at: Nanos,
     /// The ledger's sums.
     pub counters: Counters,
     /// Nanoseconds from acceptance to completion, summed over the delivered packets.
     pub sojourn_ns: u128,
-    /// Nanoseconds from the intended time to completion, likewise.
+    /// Nanoseconds from the intended time to completion, summed over the delivered packets.
     pub latency_ns: u128,
 }
 
 impl Snapshot {
-    /// What `flows` say at `at`.
+    /// The current sums of `flows`, labelled with the time `at`.
     pub fn of(flows: &[Rc<Flow>], at: Nanos) -> Self {
         let mut all = Self { at, ..Self::default() };
         for flow in flows {
@@ -77,14 +78,14 @@ impl Snapshot {
 /// Slots held over time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OccupancyFigures {
-    /// Weighted by time.
+    /// Mean, weighted by time.
     pub mean: f64,
-    /// Slot-nanoseconds, integrated event by event.
+    /// Slots held, integrated over time, in slot-nanoseconds.
     pub integral_ns: u128,
-    /// The most at once.
+    /// Maximum.
     pub most: u64,
-    /// Half of the time at most this many.
+    /// Median, weighted by time.
     pub p50: u64,
-    /// 99 % of the time at most this many.
+    /// 99th percentile, weighted by time.
     pub p99: u64,
 }

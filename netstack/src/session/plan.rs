@@ -1,4 +1,4 @@
-//! What a run will do, resolved from the flags and from what the driver granted.
+//! The plan of a run: the flags, resolved with the depth and the link rate that the driver granted.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::dispatch::Dispatch;
 use crate::settings::{DEFAULT_TXQUEUE, Neighbour, StackSettings};
 use crate::stack::{MacAddr, Policy, Routes};
 
-/// What a run will do.
+/// The plan of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// What the device does when the ring is full.
@@ -19,80 +19,80 @@ pub struct Plan {
     pub wake_point: u32,
     /// How the layers call each other.
     pub dispatch: Dispatch,
-    /// Places of the device's queue.
+    /// Places of the transmit queue.
     pub txqueue: u32,
-    /// What all randomness derives from.
+    /// The seed of all randomness.
     pub seed: u64,
     /// The apps.
     pub apps: Vec<ResolvedApp>,
     /// How much they offer.
     pub length: Length,
-    /// How long the stack's CPU takes for each packet: zero in real time, where it takes what it takes.
+    /// Modelled CPU time of the stack per packet in virtual time; zero in real time.
     pub stack_cost: Nanos,
-    /// After how long counting begins anew, for figures of the steady state; zero for never.
+    /// After this time the figures of the steady state start from zero; zero disables that.
     pub warmup: Nanos,
     /// How long the ring may drain.
     pub drain_timeout: Nanos,
     /// Time between samples.
     pub interval: Nanos,
-    /// Our Ethernet address.
+    /// The stack's Ethernet address.
     pub mac: MacAddr,
-    /// Which way destinations lie.
+    /// The routing table.
     pub routes: Routes,
-    /// Neighbours that are known beforehand.
+    /// Neighbours with configured Ethernet addresses.
     pub neighbours: Vec<Neighbour>,
-    /// Settings that can never take effect beside the others, in words.
+    /// One sentence for each setting that has no effect in combination with the others.
     pub without_effect: Vec<String>,
 }
 
 /// How much the apps offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// For so long.
+    /// Packets for this time.
     Duration(Nanos),
-    /// So many packets each.
+    /// This many packets each.
     Packets(u64),
 }
 
-/// Settings that make no run.
+/// The settings do not make a valid run.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// An app that cannot run.
+    /// An app cannot run.
     #[error(transparent)]
     App(#[from] ResolveError),
-    /// Nobody to give an app's packets to.
+    /// There is no route to the destination of an app.
     #[error("--app {app}: no route to {to}; add its network with --address, or a --gateway")]
     NoRoute {
         /// The app's settings.
         app: String,
-        /// Where its packets should go.
+        /// The destination.
         to: IpAddr,
     },
-    /// A wake point above the depth in force.
+    /// The wake point is above the depth in force.
     #[error("--wake: {0}")]
     WakePoint(#[from] WakePointError),
-    /// Ledgers count in 64 bits.
+    /// The apps would offer more packets than the 64-bit counters of the ledger hold.
     #[error(
-        "--duration {0}: the apps would offer more than 2^63 packets, and that many cannot be counted; use a shorter \
-         time, or lower rates"
+        "--duration {0}: the apps would offer more than 2^63 packets, more than can be counted; use a shorter time, or \
+         lower rates"
     )]
     TooMany(Nanos),
 }
 
-/// The most packets that all apps together may offer in a given time, on average: half of what a counter holds, as
-/// random apps may offer more than that.
+/// How many packets all apps together may offer in a duration, on average: half of what a 64-bit counter holds, because
+/// random apps may offer more than their average.
 const MOST_OFFERED: f64 = (1_u64 << 63) as f64;
 
-/// IP packets of Ethernet.
+/// The MTU of Ethernet, in bytes of IP packet.
 const MTU: usize = 1500;
 
-/// Largest UDP payload of a frame of 1514 B over IPv4.
+/// Largest UDP payload over IPv4 in that MTU: 1500 - 20 - 8.
 const PAYLOAD_LIMIT: Bytes = Bytes(1472);
 
-/// How long a run takes if nobody says.
+/// Duration of a run without `--duration` and `--packets`.
 const DEFAULT_DURATION: Nanos = Nanos::from_secs(5);
 
-/// Locally administered, and not a neighbour's default.
+/// The stack's Ethernet address: locally administered, and different from the default `--neighbour`.
 const OUR_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
 impl Plan {
@@ -136,7 +136,7 @@ impl Plan {
         Ok(Self { without_effect: plan.without_effect(settings), ..plan })
     }
 
-    /// Settings that were changed and can never take effect beside the others.
+    /// Settings that differ from their defaults and have no effect in combination with the others.
     fn without_effect(&self, settings: &StackSettings) -> Vec<String> {
         let mut found = Vec::new();
         let (policy, layers) = (self.policy, &settings.layers);
@@ -164,7 +164,8 @@ impl Plan {
         found
     }
 
-    /// Finds what is wrong with `settings` and our own `depth` whatever the link is, before a driver is bothered.
+    /// Checks `settings` and the requested `depth` as far as that is possible without the link, before connecting to
+    /// the driver. Returns the length of the run.
     ///
     /// # Errors
     /// [`PlanError`], naming the flag and the remedy.
@@ -175,13 +176,13 @@ impl Plan {
         Ok(length)
     }
 
-    /// The next hop of `app`, if its Ethernet address is not known: what it sends waits for that, or is refused.
+    /// The next hop of `app`, if its Ethernet address is not known: sends of that app wait for it, or are refused.
     pub fn unknown_hop(&self, app: &ResolvedApp) -> Option<IpAddr> {
         let hop = self.routes.find(app.spec().to().ip(), MTU).ok()?.next_hop;
         self.neighbours.iter().all(|known| known.ip != hop).then_some(hop)
     }
 
-    /// What each app is told to offer.
+    /// How much each app offers.
     pub fn horizon(&self) -> Horizon {
         match self.length {
             Length::Duration(duration) => Horizon::Until(duration),
@@ -191,7 +192,7 @@ impl Plan {
 }
 
 impl Length {
-    /// What `settings` ask for.
+    /// The length that `settings` select.
     pub fn of(settings: &StackSettings) -> Self {
         match settings.length.packets {
             Some(packets) => Self::Packets(packets),
@@ -200,21 +201,22 @@ impl Length {
     }
 }
 
-/// Bytes that an app takes: its three histograms have 270 KB each.
+/// Bytes of memory per app, estimated on the high side. Its five histograms (sojourn, latency, blocked time by stage)
+/// grow with the spread of their values; one whose values are spread over everything up to an hour takes 270 KB.
 const APP: usize = 1 << 20;
 
-/// Bytes of the stack's own accounts for each slot and each place of its queue, beside the frame in it.
+/// Bytes of the stack's own records for each slot and each place of the transmit queue, besides the frame itself.
 const PLACE: usize = 128;
 
-/// About how many bytes a run with `settings` takes on a ring of `depth` slots, without the ring itself: never less
-/// than it does.
+/// Estimates, on the high side, the bytes of memory that a run with `settings` takes on a ring of `depth` slots,
+/// without the ring itself.
 pub fn memory_of_a_run(settings: &StackSettings, depth: Depth) -> usize {
     let apps = settings.sending.apps.len().max(1);
     let queue = if settings.policy.has_queue() { settings.layers.txqueue as usize } else { 0 };
     apps * APP + depth.as_usize() * PLACE + queue * (MAX_FRAME + PLACE)
 }
 
-/// Finds what is wrong with the apps whatever the link is. Returns the ways to their destinations.
+/// Checks the apps as far as that is possible without the link. Returns the routing table.
 fn check_apps(settings: &StackSettings) -> Result<Routes, PlanError> {
     let (apps, routes) = (&settings.sending.apps, routes(settings));
     check_all(apps, PAYLOAD_LIMIT)?;
@@ -252,9 +254,9 @@ mod tests {
         stack: StackSettings,
     }
 
-    /// In real time the link is known only when the driver has answered; a simulation knows it at once.
+    /// In real time the rate of the link is known only after the greeting; in a simulation at once.
     #[test]
-    fn what_runs_in_a_simulation_runs_in_real_time_and_nothing_else_does() {
+    fn real_time_and_simulation_accept_the_same_settings() {
         let apps = [
             "onoff:load=0.7,on=3ms",
             "onoff:load=1e-9,on=1us",
@@ -271,7 +273,7 @@ mod tests {
         let depth = Depth::new(8).unwrap();
         let mut outcomes = [0, 0];
         for app in apps {
-            // Some of these numbers are none that an app takes.
+            // Some of these apps are not valid by themselves.
             let Ok(Flags { stack }) = Flags::try_parse_from(["test", "--app", app]) else { continue };
             for link in [Some(1), Some(56_000), Some(20_000_000), Some(400_000_000_000), None] {
                 let link = link.map_or(LinkRate::Unlimited, |rate| LinkRate::Limited(BitRate(rate)));
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_can_never_take_effect_are_named() {
+    fn settings_without_effect_are_listed() {
         let found = |flags: &[&str]| {
             let stack = Flags::try_parse_from([&["test"], flags].concat()).unwrap().stack;
             let plan = Plan::new(&stack, Length::Packets(1), 1, Depth::new(8).unwrap(), LinkRate::Unlimited).unwrap();
@@ -319,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_hop_counts_and_not_the_destination() {
+    fn the_unknown_hop_is_the_gateway_and_not_the_destination() {
         let unknown = |flags: &[&str]| {
             let stack = Flags::try_parse_from([&["test"], flags].concat()).unwrap().stack;
             let depth = Depth::new(8).unwrap();
