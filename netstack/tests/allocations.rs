@@ -1,6 +1,7 @@
-//! How often a packet allocates, in each way to call the layers, whether it waits or not.
+//! Allocations per packet, for each way to call the layers, with and without waits.
 //!
-//! A program of its own: whatever else ran in the process, a test harness above all, would be counted.
+//! A program without the test harness, because allocations are counted for the whole process, and the harness has a
+//! thread that allocates.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -27,8 +28,8 @@ fn allocations(way: Dispatch, scene: Scene<'_>) -> usize {
     used.allocations + used.reallocations
 }
 
-/// Allocations of one packet more. What grows by doubling, with packets or with nanoseconds, does not do so
-/// between these lengths: what is counted is exact.
+/// Allocations per additional packet. No buffer that grows by doubling grows between these two lengths, so the result
+/// is exact.
 fn per_packet(way: Dispatch, depth: u32, apps: &[&str]) -> f64 {
     let scene = |packets| Scene { depth, apps, packets, keep_frames: false, ..Scene::default() };
     let (short, long) = (scene(7_000), scene(8_000));
@@ -36,12 +37,12 @@ fn per_packet(way: Dispatch, depth: u32, apps: &[&str]) -> f64 {
     (allocations(way, long) as f64 - allocations(way, short) as f64) / more as f64
 }
 
-/// Boxes cost five allocations a packet, and nothing else costs any.
+/// `boxed` costs five allocations per packet; the other ways cost none.
 fn main() {
     let ways = [Dispatch::Static, Dispatch::Inline, Dispatch::Poll, Dispatch::Boxed];
     let scenes: [(u32, &[&str]); 3] =
         [(1, &["bulk:size=64B"]), (4_096, &["bulk:size=64B"]), (2, &["bulk:size=64B,budget=100B", "cbr:rate=40kpps"])];
-    // What is allocated once in a process is allocated here.
+    // Allocates what is allocated once per process.
     play(Dispatch::Static, Scene::default());
     for way in ways {
         for (depth, apps) in scenes {
@@ -50,6 +51,6 @@ fn main() {
             assert!((counted - expected).abs() < 1e-9, "{way:?} at depth {depth}: {counted}");
         }
     }
-    // Nothing is refused where there is room for all.
+    // `sync` needs room for all packets, so that none is refused.
     assert!(per_packet(Dispatch::Sync, 10_000, &["bulk:size=64B"]).abs() < 1e-9);
 }

@@ -1,4 +1,4 @@
-//! What goes down together is, to the byte, what goes down one by one.
+//! The frames of a burst are identical to those of the same packets sent one by one.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -15,7 +15,8 @@ use shared::exec::Clock;
 use shared::ring::{HEADROOM, Headroom};
 use shared::units::Nanos;
 
-/// Keeps what it gets. It asks for a burst as a ring does: like the one before, from its headers, as far as that goes.
+/// A device that keeps all frames. It pulls a burst as the ring does: by `next_alike` from the headers of the last
+/// frame as long as that returns packets, and otherwise by `next`.
 #[derive(Default, Clone)]
 struct Fake(Rc<RefCell<Vec<Vec<u8>>>>);
 
@@ -41,7 +42,7 @@ impl Device for Fake {
         while burst.next(&mut headroom).inspect(|packet| self.keep(packet)).is_some() {
             let headers = headroom;
             while burst.next_alike(&mut headroom).inspect(|packet| self.keep(packet)).is_some() {
-                // What is one packet's own is not taken over by the next.
+                // Each packet starts from the headers of the first one, so each must write every field that differs.
                 headroom = headers;
             }
         }
@@ -49,7 +50,7 @@ impl Device for Fake {
     }
 }
 
-/// Payloads and the numbers of their packets.
+/// A burst of these payloads.
 struct Payloads<'a> {
     payloads: &'a [Vec<u8>],
     taken: usize,
@@ -92,7 +93,7 @@ fn layers(device: Fake) -> Udp<Ip<Ethernet<Fake>>> {
 
 proptest! {
     #[test]
-    fn a_burst_is_its_packets(
+    fn frames_of_a_burst_equal_those_sent_one_by_one(
         runs in proptest::collection::vec((0usize..120, proptest::collection::vec(any::<u8>(), 1..5)), 1..6),
         v6 in any::<bool>(),
     ) {

@@ -1,4 +1,4 @@
-//! The lines of a run and the series in its report say the same, and both add up to its totals.
+//! The printed lines of a run equal the series in its report, and both add up to its totals.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -26,14 +26,14 @@ fn run(halves: &Halves, over_shm: bool) -> (Outcome, Vec<Sample>) {
 }
 
 #[test]
-fn lines_are_the_series_under_every_policy_over_every_transport() {
+fn lines_equal_the_series_under_every_policy_and_transport() {
     let apps = ["--app=bulk:size=700B", "--app=cbr:load=0.7", "--app=poisson:load=0.6,when-blocked=skip"];
     for policy in ["wait", "drop-newest", "drop-oldest", "deadline=9ms"] {
         for over_shm in [true, false] {
             let policy = format!("--policy={policy}");
             let run_flags = ["--duration=90ms", "--interval=7ms", policy.as_str()];
             let stack = flags(&[&apps[..], &run_flags[..]].concat());
-            // A frame takes longer than an interval now and then, and completions come late and together.
+            // Stalls make some frames take longer than an interval, and coalescing delays completions.
             let driver = flags(&["--link=10Mbit", "--stall=every=30ms,for=11ms", "--coalesce=frames=4,for=3ms"]);
             let (outcome, lines) = run(&Halves { stack, driver, depth: 16, in_virtual_time: true }, over_shm);
             assert_eq!(lines, outcome.series, "{policy}, over shared memory: {over_shm}");

@@ -1,4 +1,4 @@
-//! What each policy does with a ring that is full, in virtual time.
+//! What each policy does when the ring is full, in virtual time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -30,16 +30,15 @@ impl Bench {
         }
     }
 
-    /// The hardware takes one frame and completes it.
+    /// Takes one frame as the hardware, and completes it.
     fn complete_one(&self, position: u64, status: Status) {
         self.taken.borrow_mut().extend(self.consumer.take(None).map(|(frame, _)| frame.sequence));
         self.consumer.complete(Completion { position, status, at: self.clock.now() });
     }
 }
 
-/// Packets with these numbers.
-///
-/// Those that are no multiple of 4 are like the one before.
+/// A burst of packets with these numbers. Numbers that are multiples of 4 come by `next`, the others also by
+/// `next_alike`.
 struct Numbers(std::ops::Range<u64>);
 
 impl Burst for Numbers {
@@ -57,7 +56,7 @@ impl Burst for Numbers {
     }
 }
 
-/// A burst that ends before it has to.
+/// A burst with fewer packets than its `most`.
 struct Short(Numbers);
 
 impl Burst for Short {
@@ -70,12 +69,12 @@ impl Burst for Short {
     }
 }
 
-/// Runs `body` with a device of `depth` slots whose hardware does nothing by itself.
+/// Runs `body` with a device of `depth` slots. Frames complete only by [`Bench::complete_one`].
 fn bench<F: Future<Output = ()> + 'static>(policy: Policy, depth: u32, body: impl FnOnce(Rc<Bench>) -> F) {
     bench_waking_at(1, policy, depth, body);
 }
 
-/// The same, with waiters served when `wake_point` slots are free.
+/// [`bench()`], with waiters served when `wake_point` slots are free.
 fn bench_waking_at<F: Future<Output = ()> + 'static>(
     wake_point: u32,
     policy: Policy,
@@ -120,8 +119,8 @@ fn wait_waits_for_a_completion_and_counts_the_time() {
     });
 }
 
-/// Fills a ring of 5, lets two senders wait, and completes one frame every 100 ns from 100 on. Returns when each of
-/// the two got its answer.
+/// Fills a ring of 5 slots, lets two senders wait, and completes one frame every 100 ns, the first at 100 ns. Returns
+/// when each of the two sends was ready.
 fn served_at(wake_point: u32, policy: Policy) -> [Nanos; 2] {
     let times = Rc::new(RefCell::new(Vec::new()));
     let seen = Rc::clone(&times);
@@ -155,7 +154,7 @@ fn waiters_are_served_at_the_wake_point_and_not_before() {
         assert_eq!(served_at(2, policy), [Nanos(200); 2]);
         assert_eq!(served_at(5, policy), [Nanos(500); 2]);
     }
-    // The first gives up before the wake point is reached, and so does the second: neither is served.
+    // The deadlines of both pass before the wake point is reached: neither is served.
     assert_eq!(served_at(4, Policy::Deadline(Nanos(350))), [Nanos(350); 2]);
 }
 
@@ -182,7 +181,7 @@ fn a_waiter_for_its_budget_or_for_the_end_does_not_wait_for_the_wake_point() {
 }
 
 #[test]
-fn a_burst_takes_what_room_there_is_and_overtakes_nobody() {
+fn a_burst_uses_the_free_slots_and_does_not_overtake_waiting_sends() {
     for policy in [Policy::Wait, Policy::Deadline(Nanos(900))] {
         bench(policy, 3, |bench| async move {
             assert_eq!(bench.device.try_send_burst(Numbers(0..2)), 2);
@@ -199,7 +198,7 @@ fn a_burst_takes_what_room_there_is_and_overtakes_nobody() {
                     "a completion is not room before it is seen"
                 );
                 driver.clock.next_turn().await;
-                assert_eq!(driver.device.try_send_burst(Numbers(4..9)), 0, "the room is another's");
+                assert_eq!(driver.device.try_send_burst(Numbers(4..9)), 0, "the room is granted to the waiting send");
             };
             let (sent, ()) = futures_util::future::join(later.send(3), burst).await;
             assert_eq!(sent, Ok(()));
@@ -224,7 +223,7 @@ fn a_burst_that_ends_early_leaves_the_rest_of_the_room() {
 }
 
 #[test]
-fn packets_like_the_one_before_keep_their_own_numbers() {
+fn packets_of_one_run_keep_their_own_numbers() {
     bench(Policy::Wait, 20, |bench| async move {
         assert_eq!(bench.device.try_send_burst(Numbers(2..15)), 13);
         (0..13).for_each(|position| bench.complete_one(position, Status::Sent));
@@ -233,7 +232,7 @@ fn packets_like_the_one_before_keep_their_own_numbers() {
 }
 
 #[test]
-fn policies_that_drop_have_packets_one_by_one() {
+fn policies_that_drop_take_no_bursts() {
     for policy in [Policy::DropNewest, Policy::DropOldest] {
         bench(policy, 3, |bench| async move {
             assert_eq!(bench.device.try_send_burst(Numbers(0..2)), 0);
@@ -246,7 +245,7 @@ fn policies_that_drop_have_packets_one_by_one() {
 fn drop_newest_drops_the_packet_that_finds_no_room() {
     bench(Policy::DropNewest, 2, |bench| async move {
         for sequence in 0..5 {
-            assert_eq!(bench.send(sequence).await, Ok(()), "the app is not told");
+            assert_eq!(bench.send(sequence).await, Ok(()), "the send succeeds although the packet is dropped");
         }
         let counters = bench.flow.counters();
         assert_eq!((counters.accepted, counters.dropped_for(DropReason::DeviceRingFull)), (5, 3));
@@ -271,7 +270,7 @@ fn drop_oldest_drops_from_the_head_of_its_queue() {
 }
 
 #[test]
-fn what_is_queued_stays_out_of_a_sealed_ring() {
+fn a_sealed_device_moves_no_queued_frames_into_the_ring() {
     bench(Policy::DropOldest, 1, |bench| async move {
         assert_eq!((bench.send(0).await, bench.send(1).await), (Ok(()), Ok(())));
         bench.clock.next_turn().await;
@@ -286,7 +285,7 @@ fn what_is_queued_stays_out_of_a_sealed_ring() {
 }
 
 #[test]
-fn deadline_waits_so_long_and_then_drops() {
+fn deadline_waits_until_the_deadline_and_then_drops() {
     bench(Policy::Deadline(Nanos(100)), 1, |bench| async move {
         assert_eq!(bench.send(0).await, Ok(()));
         assert_eq!(bench.send(1).await, Ok(()));
@@ -299,7 +298,7 @@ fn deadline_waits_so_long_and_then_drops() {
 }
 
 #[test]
-fn a_send_that_is_given_up_was_never_accepted() {
+fn a_cancelled_send_was_never_accepted() {
     for policy in [Policy::Wait, Policy::Deadline(Nanos::from_secs(1))] {
         bench(policy, 1, |bench| async move {
             assert_eq!(bench.send(0).await, Ok(()));
@@ -308,13 +307,13 @@ fn a_send_that_is_given_up_was_never_accepted() {
             drop(futures_util::future::select(waiting, timer).await);
             assert_eq!(bench.flow.counters().accepted, 1);
             bench.complete_one(0, Status::Sent);
-            assert_eq!(bench.send(2).await, Ok(()), "its place in line is gone too");
+            assert_eq!(bench.send(2).await, Ok(()), "its position in the wait queue is gone too");
         });
     }
 }
 
 #[test]
-fn what_the_driver_refuses_is_dropped_under_its_own_reason() {
+fn a_frame_that_the_driver_rejects_is_dropped_under_its_own_reason() {
     bench(Policy::Wait, 4, |bench| async move {
         for (position, status) in [Status::BadLength, Status::BadHeader, Status::BadChecksum].into_iter().enumerate() {
             assert_eq!(bench.send(position as u64).await, Ok(()));

@@ -1,4 +1,4 @@
-//! A socket that behaves as told, and a run on it in virtual time.
+//! A fake socket with a configurable behaviour, and a run of one app on it in virtual time.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -17,15 +17,15 @@ use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 pub(crate) enum Behaviour {
     /// There is always room, and packets complete at once.
     Ready,
-    /// There is no room before a time.
+    /// There is no room before this time.
     BlocksUntil(Nanos),
-    /// One packet at a time, and each takes so long.
+    /// One packet at a time, and each takes this long.
     Serves(Nanos),
-    /// Every send fails.
+    /// Every send fails with this error.
     Refuses(SendError),
-    /// Sends fail from a time on.
+    /// Sends fail from this time on.
     ClosesAt(Nanos),
-    /// Of a burst so many are sent, and the next one cannot be.
+    /// Of each burst this many packets are sent, and the next one is pulled but not sent.
     SendsOf(u64),
 }
 
@@ -114,7 +114,7 @@ impl Datagrams for Fake {
     }
 }
 
-/// What became of a run of one app.
+/// The result of a run of one app.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) counters: Counters,
@@ -129,8 +129,8 @@ pub(crate) fn resolve(spec: &str) -> ResolvedApp {
     resolve_all(&[spec], LinkRate::Limited(BitRate(1_000_000_000)), Bytes(1472)).unwrap().remove(0)
 }
 
-/// Runs one app until it is done; the run ends at `end`. The clock starts at 1 s, so that nothing
-/// takes a span for a moment.
+/// Runs one app until it is done; the run ends at `end`. The clock starts at 1 s, so that a test fails if the code
+/// mixes up a time and a span since the start.
 pub(crate) fn simulate(spec: &str, behaviour: Behaviour, horizon: Horizon, end: Nanos) -> Outcome {
     let clock = Clock::starting_at(START);
     let (app, inner) = (resolve(spec), clock.clone());
@@ -147,15 +147,15 @@ pub(crate) fn simulate(spec: &str, behaviour: Behaviour, horizon: Horizon, end: 
             sent: Rc::clone(&sent),
         };
         let ended = Rc::new(Ended::default());
-        let told = Run { seed: 1, clock: clock.clone(), horizon, ended: Rc::clone(&ended) };
+        let run = Run { seed: 1, clock: clock.clone(), horizon, ended: Rc::clone(&ended) };
         let timer = clock.clone();
         tasks.spawn(async move {
             timer.sleep_until(START + end).await;
             ended.end(timer.now());
         });
-        run_app(app, Rc::clone(&flow), fake, told).await;
+        run_app(app, Rc::clone(&flow), fake, run).await;
         let done = clock.now().since(START);
-        // What was accepted completes, so that both equations can be checked.
+        // Let all accepted packets complete, so that both equations of the ledger can be checked.
         while flow.counters().delivered < flow.counters().accepted {
             clock.sleep_until(clock.now() + Nanos(1000)).await;
         }
@@ -177,17 +177,17 @@ impl Behaviour {
 }
 
 impl Outcome {
-    /// Delivered packets a second.
+    /// Delivered packets per second.
     pub(crate) fn rate(&self) -> Option<f64> {
         self.activity.rate(self.counters.delivered, 0).packets_per_second
     }
 
-    /// When packets were accepted, from the start.
+    /// When packets were accepted, in microseconds from the start.
     pub(crate) fn times(&self) -> Vec<u64> {
         self.sent.iter().map(|sent| sent.at.since(START).0 / 1000).collect()
     }
 
-    /// When they should have been, from the start.
+    /// Their intended times, in microseconds from the start.
     pub(crate) fn intended(&self) -> Vec<u64> {
         self.sent.iter().map(|sent| sent.stamp.intended.since(START).0 / 1000).collect()
     }

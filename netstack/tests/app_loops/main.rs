@@ -1,5 +1,5 @@
-//! The apps' loops in virtual time, over a socket that behaves as told: what is offered, when it is
-//! sent, and that the ledger balances however a run ends.
+//! The apps' loops in virtual time, over a fake socket: which packets are offered, when they are sent, and that the
+//! ledger balances however a run ends.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -29,13 +29,13 @@ fn refused(outcome: &Outcome, reason: RefuseReason) -> u64 {
 #[test]
 fn an_open_loop_sends_at_its_intended_times_before_the_horizon() {
     let outcome = simulate("cbr:rate=100kpps", Behaviour::Ready, Horizon::Until(us(40)), NEVER);
-    assert_eq!(outcome.times(), [0, 10, 20, 30], "the one meant for 40 us is beyond the horizon");
+    assert_eq!(outcome.times(), [0, 10, 20, 30], "the packet intended for 40 us is at the horizon");
     assert_eq!(outcome.intended(), outcome.times());
     assert_eq!(outcome.done, us(30), "there is nothing left to wait for");
 }
 
 #[test]
-fn an_open_loop_offers_so_many_packets() {
+fn an_open_loop_offers_the_number_of_packets_of_its_horizon() {
     let outcome = simulate("cbr:rate=100kpps", Behaviour::Ready, Horizon::Packets(3), NEVER);
     assert_eq!(outcome.times(), [0, 10, 20]);
     let outcome = simulate("cbr:rate=100kpps", Behaviour::Ready, Horizon::Packets(0), NEVER);
@@ -46,13 +46,13 @@ fn an_open_loop_offers_so_many_packets() {
 fn packets_carry_their_number() {
     let outcome = simulate("bulk:size=3B", Behaviour::Ready, Horizon::Packets(300), NEVER);
     assert!(outcome.sent.iter().map(|sent| sent.stamp.sequence).eq(0..300));
-    assert_eq!(outcome.sent[298].ends, [0, 42], "as many bytes of it as fit");
+    assert_eq!(outcome.sent[298].ends, [0, 42], "the lowest bytes of the number");
     let outcome = simulate("bulk:size=1B", Behaviour::Ready, Horizon::Packets(300), NEVER);
     assert_eq!(outcome.sent[299].ends, [43, 43]);
 }
 
 #[test]
-fn a_packet_of_a_burst_that_could_not_be_sent_is_the_next_one_again() {
+fn a_packet_of_a_burst_that_was_not_sent_is_the_next_one_again() {
     for fit in [1, 3, 63] {
         let outcome = simulate("bulk:size=1B", Behaviour::SendsOf(fit), Horizon::Packets(300), NEVER);
         assert!(outcome.sent.iter().map(|sent| sent.stamp.sequence).eq(0..300), "{fit} at a time");
@@ -73,15 +73,15 @@ fn wait_catches_up_without_sleeping_and_skip_never_falls_behind() {
 }
 
 #[test]
-fn what_was_not_reached_by_the_end_was_offered_and_refused() {
+fn packets_that_the_app_did_not_get_to_are_offered_and_refused() {
     let outcome = simulate("cbr:rate=100kpps", Behaviour::BlocksUntil(NEVER), Horizon::Until(us(50)), us(50));
     assert_eq!((outcome.counters.offered, outcome.done), (5, us(50)));
     assert_eq!((refused(&outcome, RefuseReason::GaveUp), refused(&outcome, RefuseReason::NotReached)), (1, 4));
 }
 
-/// To draw what was not reached would take hours.
+/// Drawing these packets one by one would take hours.
 #[test]
-fn an_absurd_rate_is_counted_at_once() {
+fn an_absurd_rate_is_counted_without_drawing_each_packet() {
     let (long, second) = (Nanos::from_secs(1800), Nanos::from_secs(1));
     let blocked = |spec: &str, end| simulate(spec, Behaviour::BlocksUntil(NEVER), Horizon::Until(long), end);
     for (end, offered) in [(long, 1_800_000_000_000), (second, 1_000_000_001)] {
@@ -98,12 +98,12 @@ fn an_absurd_rate_is_counted_at_once() {
     let few = simulate(random[0], Behaviour::BlocksUntil(NEVER), Horizon::Packets(1_000_000_000_000), second);
     assert!(few.counters.offered.abs_diff(1_000_000_000) < 1_000_000, "{}", few.counters.offered);
     let all = simulate(random[1], Behaviour::BlocksUntil(NEVER), Horizon::Packets(1_000_000), second);
-    assert_eq!(all.counters.offered, 1_000_000, "as many as there are");
+    assert_eq!(all.counters.offered, 1_000_000, "not more than the horizon");
 }
 
-/// Packets over the time up to the one that would have come next, or up to the end of offering.
+/// The rate is computed up to the intended time of the packet after the last one, or up to the end of offering.
 #[test]
-fn the_rate_of_a_schedule_is_that_which_was_asked_for() {
+fn the_measured_rate_of_a_schedule_is_the_configured_one() {
     for packets in [1, 2, 5] {
         for (spec, spans) in [("cbr:rate=40kpps", [25, 50, 125]), ("onoff:rate=40kpps,on=50us,off=30us", [25, 80, 185])]
         {
@@ -135,7 +135,7 @@ fn a_closed_loop_has_a_rate_from_its_first_acceptance_to_its_last_completion() {
 }
 
 #[test]
-fn an_early_end_offers_only_what_had_come() {
+fn an_early_end_offers_only_packets_intended_up_to_the_end() {
     for horizon in [Horizon::Packets(1_000_000), Horizon::Until(us(5000))] {
         let asleep = simulate("cbr:rate=100kpps", Behaviour::Ready, horizon, us(25));
         assert_eq!((asleep.times(), asleep.counters.refused(), asleep.done), (vec![0, 10, 20], 0, us(25)));
@@ -143,7 +143,7 @@ fn an_early_end_offers_only_what_had_come() {
         assert_eq!((blocked.counters.offered, blocked.counters.refused()), (3, 3));
         for behaviour in [Behaviour::Ready, Behaviour::BlocksUntil(NEVER)] {
             let outcome = simulate("cbr:rate=100kpps", behaviour, horizon, us(20));
-            assert_eq!(outcome.counters.offered, 3, "what is meant for the moment of the end had come");
+            assert_eq!(outcome.counters.offered, 3, "a packet intended for the very end is offered");
         }
     }
     let few = simulate("cbr:rate=100kpps", Behaviour::BlocksUntil(NEVER), Horizon::Packets(2), us(25));
@@ -151,17 +151,17 @@ fn an_early_end_offers_only_what_had_come() {
 }
 
 #[test]
-fn an_app_that_never_waits_lets_others_have_their_turn() {
-    // The socket is always ready, so no time passes between sends; the run ends in the same instant.
+fn an_app_that_never_waits_yields_after_64_packets() {
+    // The socket is always ready, so no time passes between sends; the run ends at the same time.
     let bulk = simulate("bulk", Behaviour::Ready, Horizon::Packets(1000), Nanos::ZERO);
     assert_eq!((bulk.sent.len(), bulk.counters.refused()), (64, 0));
-    // So far behind its schedule that it has as much to do.
+    // So far behind its schedule that all of these packets are due.
     let behind = simulate("cbr:rate=100Mpps", Behaviour::BlocksUntil(us(10)), Horizon::Packets(1000), us(10));
     assert_eq!((behind.sent.len(), refused(&behind, RefuseReason::NotReached)), (64, 1000 - 64));
 }
 
 #[test]
-fn bulk_stops_at_the_horizon_even_if_nobody_ends_the_run() {
+fn bulk_stops_at_the_horizon_even_if_the_run_goes_on() {
     let outcome = simulate("bulk", Behaviour::Serves(us(10)), Horizon::Until(us(25)), NEVER);
     assert_eq!(outcome.times(), [0, 10, 20, 30], "the last was offered at 20 us, and waited");
     assert_eq!(outcome.intended(), [0, 0, 10, 20]);
@@ -193,7 +193,7 @@ fn a_closed_socket_stops_every_app() {
 }
 
 #[test]
-fn an_open_loop_goes_on_after_a_refusal_and_a_closed_loop_does_not() {
+fn an_open_loop_continues_after_a_refusal_and_a_closed_loop_does_not() {
     for error in [SendError::NoRoute(IpAddr::V4(Ipv4Addr::LOCALHOST)), SendError::TooLarge { len: 1501, mtu: 1500 }] {
         for (spec, offered) in [
             ("cbr:rate=100kpps", 9),
@@ -208,7 +208,7 @@ fn an_open_loop_goes_on_after_a_refusal_and_a_closed_loop_does_not() {
 }
 
 #[test]
-fn the_digest_depends_on_the_seed_and_not_on_what_is_done_when_blocked() {
+fn the_digest_depends_on_the_seed_and_not_on_when_blocked_or_budget() {
     let digest = |seed, spec| arrivals_digest(seed, &[resolve(spec)]);
     let waiting = digest(1, "poisson:load=2");
     assert_eq!(waiting, digest(1, "poisson:load=2,when-blocked=skip,budget=1MB"));
@@ -236,8 +236,8 @@ const OPEN: [&str; 4] =
     [FIXED[0], FIXED[1], "poisson:rate=100kpps", "onoff:rate=200kpps,on=50us,off=30us,distribution=exponential"];
 
 proptest! {
-    /// Whatever the app, the socket and the moment of the end: every packet that was offered was
-    /// accepted or refused, and every packet that was accepted has a fate.
+    /// For every app, behaviour of the socket and end of the run: each offered packet is accepted or refused, and each
+    /// accepted packet is delivered, dropped, in flight or lost.
     #[test]
     fn the_ledger_balances_in_every_ending(
         spec in proptest::sample::select([&OPEN[..], &["bulk", "reqresp:think=20us"]].concat()),
@@ -246,7 +246,7 @@ proptest! {
         horizon in horizons(),
         end in (0..700u64).prop_map(us),
     ) {
-        // Bulk on a socket that takes no time never gets anywhere: that is not what this is about.
+        // Bulk on a socket that takes no time never reaches the horizon, because virtual time does not advance.
         prop_assume!(spec != "bulk" || !matches!(horizon, Horizon::Until(_)) || matches!(behaviour, Behaviour::Serves(_)));
         let skip = if skip && OPEN.contains(&spec) { ",when-blocked=skip" } else { "" };
         let outcome = simulate(&format!("{spec}{skip}"), behaviour, horizon, end);
@@ -256,11 +256,11 @@ proptest! {
         prop_assert!(outcome.sent.is_sorted_by_key(|sent| sent.stamp.sequence));
     }
 
-    /// What an open loop offers depends on its schedule, the horizon and the end, and on nothing
-    /// that the socket does. Of a random one, what it did not get to is one draw, which is none of those that
-    /// would have been sent.
+    /// The number of packets that an open loop offers depends on its schedule, the horizon and the end, and not on the
+    /// socket. Fixed schedules only: for random ones the number of packets that the app did not get to is drawn as one
+    /// number, which differs from drawing them one by one.
     #[test]
-    fn what_is_offered_does_not_depend_on_the_socket(
+    fn offered_packets_do_not_depend_on_the_socket(
         spec in proptest::sample::select(&FIXED[..]),
         skip in any::<bool>(),
         behaviour in behaviours().prop_filter("a closed socket stops the app", |behaviour| {

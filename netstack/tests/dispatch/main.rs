@@ -1,4 +1,4 @@
-//! The layers do the same in whatever way they call each other: one suite, over every way.
+//! The layers behave the same under every way of calling each other: one suite, run over every way.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -11,13 +11,13 @@ use shared::units::Nanos;
 
 use rig::{SERVICE, Scene, Seen, play};
 
-/// The ways in which a send waits.
+/// The ways under which a send waits.
 const WAITING: [Dispatch; 4] = [Dispatch::Static, Dispatch::Boxed, Dispatch::Inline, Dispatch::Poll];
 
 /// Every way.
 const WAYS: [Dispatch; 5] = [Dispatch::Static, Dispatch::Boxed, Dispatch::Inline, Dispatch::Poll, Dispatch::Sync];
 
-/// What is seen in the first of `ways`, which is what is seen in all of them.
+/// Plays `scene` under each of `ways`, checks that the results are equal, and returns the result.
 fn same(ways: &[Dispatch], scene: Scene<'_>) -> Seen {
     let first = play(ways[0], scene);
     for way in &ways[1..] {
@@ -45,7 +45,7 @@ fn frames_are_the_same_to_the_byte() {
 }
 
 #[test]
-fn without_layers_a_frame_is_as_long() {
+fn frames_without_layers_have_the_same_length_and_payload() {
     let scene = Scene { depth: 1000, ..Scene::default() };
     let (with, without) = (play(Dispatch::Static, scene), play(Dispatch::None, scene));
     assert_eq!(without.frames[0], with.frames[0]);
@@ -54,7 +54,7 @@ fn without_layers_a_frame_is_as_long() {
 }
 
 #[test]
-fn a_full_ring_is_the_same_to_everybody_who_may_wait() {
+fn a_full_ring_has_the_same_effect_under_all_ways_that_wait() {
     let apps = ["bulk:size=100B", "cbr:rate=150kpps", "poisson:rate=70kpps,when-blocked=skip", "reqresp:think=30us"];
     for policy in ["wait", "drop-newest", "drop-oldest", "deadline=15us", "deadline=1ms"] {
         for depth in [1, 2, 7] {
@@ -81,42 +81,42 @@ fn a_send_that_waits_costs_one_wake() {
     let app = &seen.apps[0];
     // Two slots are free; then each packet waits for the one before the last.
     assert_eq!(waits(&seen, Stage::Room), 98);
-    assert_eq!(app.polls, 1 + 98 + turns(100), "a task is polled to begin, and when what it waits for is there");
+    assert_eq!(app.polls, 1 + 98 + turns(100), "a task is polled once to begin, and once per wake-up");
     assert_eq!((seen.stops, seen.wakes), (98, 98));
     assert_eq!(app.counters.delivered, 100);
 }
 
-/// How often an app of so many packets gives its turn to others.
+/// How often an app of `packets` packets yields to other tasks.
 fn turns(packets: u64) -> u64 {
     (packets - 1) / 64
 }
 
 #[test]
-fn who_waits_is_served_in_the_order_of_arrival() {
+fn waiting_sends_are_served_in_fifo_order() {
     let apps = ["bulk:size=10B", "bulk:size=20B", "bulk:size=30B"];
     let seen = same(&WAITING, Scene { depth: 1, apps: &apps, packets: 20, ..Scene::default() });
     let sizes: Vec<usize> = seen.frames.iter().map(|frame| frame.len() - 42).collect();
-    // The first finds room; from then on everybody waits in turn.
+    // The first packet finds room; from then on the three apps wait in rotation.
     let (rest, last) = sizes[1..].as_chunks::<3>();
     assert!(rest.iter().all(|three| three == &[10, 20, 30]) && last == [20, 30], "{sizes:?}");
 }
 
 #[test]
-fn a_send_that_is_given_up_leaves_the_line_and_takes_nothing_along() {
+fn a_cancelled_send_leaves_the_wait_queue_and_returns_what_it_was_granted() {
     let apps = ["bulk:size=100B,budget=250B", "bulk:size=100B", "cbr:rate=150kpps,size=100B"];
     for end in [1, 15, 25, 101].map(Nanos::from_micros) {
         let seen = same(&WAITING, Scene { apps: &apps, end, ..Scene::default() });
         assert_eq!((seen.waiting, seen.room), (0, 2));
         assert_eq!(seen.apps[0].budget, Some(250), "what was granted is back");
-        let given_up = seen.apps.iter().filter(|app| app.counters.refused_for(RefuseReason::GaveUp) == 1);
-        assert_eq!(given_up.count(), 3, "each was waiting at {end}");
+        let cancelled = seen.apps.iter().filter(|app| app.counters.refused_for(RefuseReason::GaveUp) == 1);
+        assert_eq!(cancelled.count(), 3, "each was waiting at {end}");
         let accepted: u64 = seen.apps.iter().map(|app| app.counters.accepted).sum();
         assert_eq!(seen.frames.len() as u64, accepted);
     }
 }
 
 #[test]
-fn a_budget_is_waited_for_and_kept_while_waiting_for_room() {
+fn a_send_waits_for_its_budget_and_keeps_it_while_waiting_for_room() {
     let apps = ["bulk:size=100B,budget=150B", "bulk:size=100B,budget=350B"];
     let seen = same(&WAITING, Scene { depth: 1, apps: &apps, ..Scene::default() });
     assert!(waits(&seen, Stage::Budget) > 0 && waits(&seen, Stage::Room) > 0);
@@ -125,7 +125,7 @@ fn a_budget_is_waited_for_and_kept_while_waiting_for_room() {
 }
 
 #[test]
-fn a_neighbour_is_waited_for_and_then_room() {
+fn a_send_waits_for_its_neighbour_and_then_for_room() {
     let apps = ["bulk:size=100B", "bulk:size=50B"];
     let neighbour_at = Some(Nanos::from_millis(3));
     let seen = same(&WAITING, Scene { depth: 1, apps: &apps, neighbour_at, ..Scene::default() });
@@ -135,14 +135,14 @@ fn a_neighbour_is_waited_for_and_then_room() {
 }
 
 #[test]
-fn nobody_waits_for_ever_for_a_neighbour() {
+fn a_send_stops_waiting_for_a_neighbour_after_a_second() {
     let seen = same(&WAITING, Scene { apps: &["cbr:rate=1pps"], packets: 2, neighbour_at: None, ..Scene::default() });
     assert_eq!(seen.apps[0].counters.refused_for(RefuseReason::NoNeighbour), 2);
     assert_eq!(seen.apps[0].blocked_ns, 2_000_000_000);
 }
 
 #[test]
-fn without_waiting_a_full_ring_refuses_and_a_closed_loop_comes_again() {
+fn sync_refuses_when_the_ring_is_full_and_a_closed_loop_retries() {
     for app in ["bulk:size=100B", "cbr:rate=150kpps,size=100B"] {
         for policy in ["wait", "deadline=1ms"] {
             let seen = play(Dispatch::Sync, Scene { policy, apps: &[app], packets: 100, ..Scene::default() });
@@ -150,9 +150,9 @@ fn without_waiting_a_full_ring_refuses_and_a_closed_loop_comes_again() {
             assert_eq!((counters.offered, counters.dropped()), (100, 0));
             assert!(counters.refused_for(RefuseReason::WouldBlock) > 0 && counters.delivered > 2, "{counters:?}");
             assert_eq!(counters.delivered + counters.refused(), 100);
-            assert_eq!((waits(&seen, Stage::Room), seen.apps[0].blocked_ns), (0, 0), "nobody waits");
+            assert_eq!((waits(&seen, Stage::Room), seen.apps[0].blocked_ns), (0, 0), "no send waits");
         }
     }
     let seen = play(Dispatch::Sync, Scene { apps: &["reqresp:think=1us", "bulk"], ..Scene::default() });
-    assert!(seen.apps.iter().all(|app| app.counters.delivered > 0), "both get on: {:?}", seen.apps);
+    assert!(seen.apps.iter().all(|app| app.counters.delivered > 0), "both make progress: {:?}", seen.apps);
 }

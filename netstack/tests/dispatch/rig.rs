@@ -1,4 +1,4 @@
-//! A stack in virtual time whose hardware takes a fixed time for each frame, and keeps all of them.
+//! A stack in virtual time, with hardware that has a fixed service time and keeps all frames.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -16,10 +16,10 @@ use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
 use shared::ring::{Completion, ConsumerPort, Depth, MAX_FRAME, Port, Producer, Status};
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
-/// What the hardware takes for a frame.
+/// Service time of a frame.
 pub(crate) const SERVICE: Nanos = Nanos::from_micros(10);
 
-/// What is run.
+/// The settings of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) policy: &'a str,
@@ -27,11 +27,11 @@ pub(crate) struct Scene<'a> {
     pub(crate) apps: &'a [&'a str],
     /// Packets that each app offers.
     pub(crate) packets: u64,
-    /// When the neighbour becomes known, if it ever does.
+    /// When the neighbour becomes known; `None` for never.
     pub(crate) neighbour_at: Option<Nanos>,
-    /// When the run ends, done or not.
+    /// When the run ends, even if the apps are not done.
     pub(crate) end: Nanos,
-    /// Whether the hardware keeps what it was given.
+    /// Whether the hardware keeps the frames.
     pub(crate) keep_frames: bool,
 }
 
@@ -43,7 +43,7 @@ impl Default for Scene<'_> {
     }
 }
 
-/// What could be seen of it.
+/// The observable result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) frames: Vec<Vec<u8>>,
@@ -51,7 +51,7 @@ pub(crate) struct Seen {
     /// Stops and wakes of the ring.
     pub(crate) stops: u64,
     pub(crate) wakes: u64,
-    /// Who stands in the ring's line at the end, and how many slots are free.
+    /// How many sends wait for room at the end, and how many slots are free.
     pub(crate) waiting: usize,
     pub(crate) room: u64,
     pub(crate) took: Nanos,
@@ -60,12 +60,12 @@ pub(crate) struct Seen {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct App {
     pub(crate) counters: Counters,
-    /// How often its task was polled, which is how often it was woken, and once to begin.
+    /// How often its task was polled: once to begin, and once per wake-up.
     pub(crate) polls: u64,
-    /// How often it waited at each stage, and for how long in all.
+    /// How often it waited at each stage, and for how long at all stages together.
     pub(crate) waits: [u128; Stage::ALL.len()],
     pub(crate) blocked_ns: u128,
-    /// What is left of its send budget.
+    /// Bytes that are left of its send budget.
     pub(crate) budget: Option<u64>,
 }
 
@@ -75,11 +75,11 @@ struct Rig {
     hardware: MemoryConsumer,
     neighbours: Rc<Neighbours>,
     flows: Rc<Flows>,
-    /// What the hardware was given, if it keeps that.
+    /// All frames that the hardware received, if it keeps them.
     frames: Option<RefCell<Vec<Vec<u8>>>>,
 }
 
-/// Plays `scene` with layers that call each other in `way`.
+/// Runs `scene` with layers that call each other in `way`.
 pub(crate) fn play(way: Dispatch, scene: Scene<'_>) -> Seen {
     let clock = Clock::default();
     let depth = Depth::new(scene.depth).unwrap();
@@ -132,7 +132,7 @@ impl Rig {
         }
     }
 
-    /// The hardware: one frame after the other.
+    /// The hardware: serves one frame after the other.
     async fn serve(&self) {
         let mut buffer = vec![0; MAX_FRAME];
         for position in 0.. {
@@ -146,7 +146,7 @@ impl Rig {
         }
     }
 
-    /// Runs all apps to their end: how often each was polled.
+    /// Runs all apps until they are done. Returns how often each was polled.
     async fn run_apps(
         &self,
         tasks: &Tasks,

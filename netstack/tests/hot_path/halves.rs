@@ -1,5 +1,5 @@
-//! Both halves of a run in one thread, over a real transport: a turn of one, a turn of the other, and
-//! no scheduler in between.
+//! Both halves of a run (stack and driver) in one thread, over a real transport: they alternate, so the scheduler of
+//! the operating system has no influence.
 
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -16,7 +16,8 @@ use shared::ring::socket::{SocketConsumer, SocketProducer, Tables};
 use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
 use shared::units::Nanos;
 
-/// Moves the bytes of both ends. Never asleep: in virtual time it jumps, in real time it looks again.
+/// A park that exchanges the bytes of both ends. It never sleeps: virtual time jumps to the next deadline, and in real
+/// time it polls.
 struct Both<P, C> {
     producer: Rc<P>,
     consumer: Rc<C>,
@@ -36,26 +37,26 @@ impl<P: Source, C: Source> Park for Both<P, C> {
         if self.jumps.is_none() {
             return true;
         }
-        // Who comes from sleep looks at the socket too, which a side that is busy does now and then only.
+        // Act as after a sleep: read the socket too, which a busy side does only now and then.
         self.producer.after_sleep();
         self.consumer.after_sleep();
         self.exchange() || self.jumps.as_mut().is_some_and(|jumps| jumps.park(deadline))
     }
 }
 
-/// What a run is made of.
+/// The settings of a run.
 pub(crate) struct Halves {
-    /// As `netstack` takes them.
+    /// Flags of `netstack`.
     pub(crate) stack: Vec<String>,
-    /// As `driver` takes them.
+    /// Flags of `driver`.
     pub(crate) driver: Vec<String>,
     pub(crate) depth: u32,
-    /// Whether time jumps, so that the run is the same each time.
+    /// Whether time is virtual, so that the run is the same each time.
     pub(crate) in_virtual_time: bool,
 }
 
 impl Halves {
-    /// Runs over shared memory. Returns what the run left behind, and both ends.
+    /// Runs over shared memory. Returns the result of the run, and both ends.
     pub(crate) fn over_shm(&self, watch: Option<Watch>) -> (Outcome, Rc<ShmProducer>, Rc<ShmConsumer>) {
         let (left, right) = UnixStream::pair().unwrap();
         let depth = Depth::new(self.depth).unwrap();
@@ -85,7 +86,7 @@ impl Halves {
         let stack = Args::parse_from(named("netstack", &self.stack)).stack;
         let settings = Settings::parse_from(named("driver", &self.driver)).driver;
         let plan = Plan::new(&stack, Plan::check(&stack, depth).unwrap(), 1, depth, settings.hardware.link).unwrap();
-        // Where time jumps, an app that never waits would send for ever at one and the same moment.
+        // In virtual time an app that never waits would send for ever without time advancing, so give packets a cost.
         let stack_cost = if self.in_virtual_time { Nanos::from_micros(2) } else { Nanos::ZERO };
         let plan = Plan { stack_cost, ..plan };
         let setup = Setup::new(settings.hardware(1).unwrap(), depth, settings.dma, Output::Model).unwrap();

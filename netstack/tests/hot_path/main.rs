@@ -1,7 +1,8 @@
-//! What a packet may not cost, in either process: an allocation, or a system call while both are busy.
-//! The whole stack, its apps and the driver's session run over a real transport.
+//! A packet costs no allocation in either process, and no system call while both are busy. The whole stack, its apps
+//! and the driver's session run over a real transport.
 //!
-//! A program without the test harness, whose own thread would allocate now and then, and be counted.
+//! A program without the test harness, because allocations are counted for the whole process, and the harness has a
+//! thread that allocates.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![allow(clippy::print_stdout, reason = "a test prints what it did")]
 
@@ -23,15 +24,16 @@ static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn main() {
     a_packet_allocates_nothing_under_any_policy_over_any_transport();
     println!("a packet allocates nothing under any policy over any transport ... ok");
-    two_busy_sides_leave_the_kernel_alone();
-    println!("two busy sides leave the kernel alone ... ok");
+    two_busy_sides_make_hardly_any_system_calls();
+    println!("two busy sides make hardly any system calls ... ok");
 }
 
 fn flags(flags: &[&str]) -> Vec<String> {
     flags.iter().map(|flag| (*flag).to_owned()).collect()
 }
 
-/// Counts between two lines: the series does not grow there, and everything is warm.
+/// Counts allocations between two printed lines in the middle of a run, where the series does not grow and other
+/// buffers have grown before.
 struct Between {
     count: Cell<u32>,
     region: RefCell<Region<'static, System>>,
@@ -79,18 +81,18 @@ fn a_packet_allocates_nothing_under_any_policy_over_any_transport() {
             let outcome = if over_shm { halves.over_shm(watch).0 } else { halves.over_the_socket(watch) };
             assert_eq!(outcome.ending, Ending::Finished);
             let (used, delivered) = between.counted.get().unwrap();
-            assert!(delivered > 100, "{delivered} packets are no traffic");
+            assert!(delivered > 100, "only {delivered} packets were delivered");
             let counts = (used.allocations, used.deallocations);
             assert_eq!(counts, (0, 0), "{policy}, over shared memory: {over_shm}");
-            // A histogram grows by a piece when a value first falls into it, as a growing latency does now and then.
+            // A histogram allocates a piece when the first value falls into it, so a rising latency reallocates now and
+            // then.
             assert!(used.reallocations <= 3, "{} reallocations, {policy}", used.reallocations);
         }
     }
 }
 
-/// Reads and writes on the socket that were tried, whatever came of them. Neither side sleeps here, so
-/// there are no others.
-fn two_busy_sides_leave_the_kernel_alone() {
+/// Counts attempted reads and writes of the socket. Neither side sleeps here, so there are no other system calls.
+fn two_busy_sides_make_hardly_any_system_calls() {
     for depth in [64, 1024] {
         let stack = flags(&["--app=bulk:size=64B", "--packets=200000", "--interval=10s"]);
         let driver = flags(&["--link=unlimited"]);
