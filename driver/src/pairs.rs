@@ -45,7 +45,7 @@ pub(crate) struct Value<'a> {
 }
 
 impl Value<'_> {
-    /// Read as a quantity that is `accepted`: otherwise `remedy` says what is.
+    /// Parses a quantity that `accepted` accepts; `remedy` is the advice if it does not.
     pub(crate) fn parse<T: FromStr<Err = UnitError>>(
         self,
         accepted: impl Fn(&T) -> bool,

@@ -114,7 +114,7 @@ pub struct CaptureSettings {
     pub pcap: Option<PathBuf>,
 }
 
-/// Standard output has the line that says that the driver is ready.
+/// Refuses standard output, where the driver reports that it is ready.
 fn capture(path: PathBuf) -> Result<PathBuf, String> {
     if path == Path::new("-") || path == Path::new("/dev/stdout") {
         return Err("a capture does not go to standard output; name a file, or a pipe that mkfifo has made".to_owned());
@@ -130,7 +130,7 @@ pub enum SettingsError {
         "--service exponential needs a link that takes time, and --link is unlimited; set --link 1Gbit, for example"
     )]
     NoServiceTime,
-    /// Bytes that nobody copied are to be read.
+    /// A flag needs the bytes of frames, and --dma none does not copy them.
     #[error("--dma none leaves the bytes of a frame untouched, and {flag} reads them; drop one of the two")]
     NoBytes {
         /// The flag that needs them.

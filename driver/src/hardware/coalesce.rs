@@ -114,7 +114,7 @@ impl Batches {
         Report::Within(batch.deadline)
     }
 
-    /// A batch that was due at `at` has been reported; nobody joins it any more.
+    /// A batch that was due at `at` has been reported: no further frame joins it.
     pub(super) fn reported(&mut self, at: Nanos) {
         if self.open.is_some_and(|batch| batch.deadline <= at) {
             self.open = None;

@@ -118,8 +118,7 @@ pub struct Hardware {
     submitted: u64,
     /// Frames completed so far.
     completed: u64,
-    /// What has to be said of a frame to share the fate of the last one: its length, and when it was handed over.
-    /// `None` if it would not.
+    /// Merge key: a frame with this length and submission time extends the last run. `None` if no frame does.
     again: Option<(u32, Nanos)>,
     /// When a full queue last had room again.
     room_since: Nanos,
@@ -186,7 +185,7 @@ impl Hardware {
         (self.submitted - self.completed) as usize
     }
 
-    /// Takes a frame at `now`, which is no earlier than any time it was told before. Returns
+    /// Takes a frame at `now`, which is no earlier than in any call before. Returns
     /// whether there was room; without room, nothing happens.
     #[inline]
     pub fn submit(&mut self, frame: &Descriptor, now: Nanos) -> bool {
@@ -251,7 +250,7 @@ impl Hardware {
         self.complete_run(now, 1).map(|(done, _)| done)
     }
 
-    /// The oldest frames of which the same is to be said, if they have completed by `now`, and how many they are:
+    /// The oldest frames that share length and times, if they have completed by `now`, and how many they are:
     /// `most` at most, and one at least.
     #[inline]
     pub fn complete_run(&mut self, now: Nanos, most: u64) -> Option<(Done, u64)> {
@@ -268,7 +267,7 @@ impl Hardware {
         }
         self.batches.reported(at);
         self.last_completed = at;
-        // Parts of the time that has passed, as those above, so no more than a clock can tell.
+        // Parts of the time that has passed, as those above, so the sum fits into what a clock can show.
         self.counters.busy_ns += served.busy.0 * frames;
         self.counters.stalled_ns += served.stalled.0 * frames;
         Some((Done { len, sent: served.end, at }, frames))
@@ -312,7 +311,7 @@ mod tests {
     fn a_full_queue_takes_nothing_until_a_frame_is_completed() {
         let mut hardware = hardware(2, |_| ());
         assert!(hardware.submit(&frame(0), Nanos(0)) && hardware.submit(&frame(0), Nanos(0)));
-        assert!(!hardware.submit(&frame(0), Nanos(20_000)), "done, but nobody has looked");
+        assert!(!hardware.submit(&frame(0), Nanos(20_000)), "completed, but not taken yet");
         assert_eq!(hardware.complete(Nanos(12_303)), None);
         let done = Done { len: FULL, sent: Nanos(12_304), at: Nanos(12_304) };
         assert_eq!(hardware.complete(Nanos(20_000)), Some(done));
@@ -364,7 +363,7 @@ mod tests {
     }
 
     proptest! {
-        /// Held as a run or one by one, what becomes of each frame is the same, and so is the report.
+        /// Whether frames are held as runs or one by one, each completes at the same time, and the report is the same.
         #[test]
         fn runs_change_nothing(
             stall in any::<bool>(),

@@ -92,7 +92,7 @@ impl Stalls {
         Self { stall, origin }
     }
 
-    /// Work of `span` that could begin at `start`; `more` says that it is a part of a nanosecond
+    /// Work of `span` that could begin at `start`; `more` is set if it is a part of a nanosecond
     /// longer than that.
     pub(super) fn work(&self, start: Nanos, span: Nanos, more: bool) -> Worked {
         let Some(Stall { every, length }) = self.stall else {

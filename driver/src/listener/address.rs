@@ -61,7 +61,7 @@ pub enum ListenError {
         /// What was asked for.
         path: PathBuf,
     },
-    /// A folder in which somebody else could put a socket of his own in the place of ours.
+    /// A folder in which another user could replace our socket by one of their own.
     #[error(
         "--socket {path}: its folder {whose}, who could put another socket there; name a path in a folder of your own",
         path = path.display()
@@ -191,7 +191,7 @@ enum Occupant {
     LinkToDead,
 }
 
-/// Knocks at `path`. A live driver sees a client that hangs up before it says anything.
+/// Connects to `path` to see whether a driver listens. A live driver sees a client that hangs up at once.
 fn occupant(path: &Path) -> io::Result<Occupant> {
     let is_link = match fs::symlink_metadata(path) {
         Ok(found) => found.is_symlink(),
@@ -247,13 +247,15 @@ mod tests {
         assert!(error.contains("open to every user") && error.contains("folder of your own"), "{error}");
         open(0o1777).unwrap();
         open(0o775).unwrap();
-        let nobody = 65_534;
+        const UNPRIVILEGED: u32 = 65_534;
         // Only root can give a folder away.
-        if std::os::unix::fs::chown(folder.path(), Some(nobody), None).is_ok() && rustix::process::getuid().is_root() {
+        if std::os::unix::fs::chown(folder.path(), Some(UNPRIVILEGED), None).is_ok()
+            && rustix::process::getuid().is_root()
+        {
             let error = open(0o700).unwrap_err().to_string();
             assert!(error.contains("belongs to user 65534"), "{error}");
             let path = folder.path().join("driver.sock");
-            assert_eq!(foreign_master(&path, &Guests::of(&[nobody])).unwrap(), None);
+            assert_eq!(foreign_master(&path, &Guests::of(&[UNPRIVILEGED])).unwrap(), None);
         }
     }
 

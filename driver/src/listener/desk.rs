@@ -105,12 +105,12 @@ enum Event {
 }
 
 impl<'a> Desk<'a> {
-    /// Listens, and says so.
+    /// Listens, and reports on standard output that it does.
     ///
     /// # Errors
     /// [`RunError`], also if a signal comes while the capture waits for a reader of its named pipe.
     pub(super) async fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
-        // First of all: once the driver says that it is ready, a signal must find a receiver.
+        // First of all: a signal may come as soon as the driver has reported that it is ready.
         let mut signals = Signals::of(settings.lifetime).map_err(RunError::System)?;
         let guests = Guests::of(&settings.meeting.allow_uid);
         let address = listen(&settings.meeting.socket, &guests)?;

@@ -122,8 +122,8 @@ impl Log {
         self.save_after = Instant::now() + SAVE_INTERVAL;
         let Some(sink) = self.sink.clone() else { return };
         let file = self.as_file(settings);
-        let (tell, saved) = oneshot::channel();
-        let work = move || drop(tell.send(sink.write(&file)));
+        let (result, saved) = oneshot::channel();
+        let work = move || drop(result.send(sink.write(&file)));
         // Without a thread it is tried again; the report that is written at the end needs none.
         if thread::Builder::new().name("report".to_owned()).spawn(work).is_ok() {
             (self.saving, self.is_stale) = (Some(saved), false);

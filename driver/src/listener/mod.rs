@@ -1,7 +1,7 @@
 //! The driver's front: it listens, greets, refuses, and serves one session after the other.
 //!
-//! All of it runs on a runtime in the main thread, beside the data path and never inside it: a client that says
-//! nothing keeps no other client waiting, and one that comes while another is served is refused at once.
+//! All of it runs on a runtime in the main thread, beside the data path and never inside it: a silent client keeps no
+//! other client waiting, and a client that connects while another is served is refused at once.
 
 mod address;
 mod data;
@@ -35,7 +35,7 @@ pub enum RunError {
     /// The capture cannot be written.
     #[error(transparent)]
     Capture(#[from] CaptureError),
-    /// Nobody can listen there.
+    /// The driver cannot listen at --socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A session failed for a reason of the driver's own.
@@ -56,7 +56,7 @@ impl RunError {
             Self::Interrupted => Status::Interrupted,
             Self::Json(JsonError::Write { .. }) | Self::Session(_) | Self::System(_) => Status::Failed,
             Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
-            // Whatever keeps a driver from listening is a matter of its flags and of where it is.
+            // What keeps a driver from listening is a matter of its flags and of the place that they name.
             Self::Settings(_) | Self::Json(JsonError::Open { .. }) | Self::Capture(_) | Self::Listen(_) => {
                 Status::Usage
             }

@@ -1,7 +1,7 @@
 //! Connections that are no session: clients that are being greeted or refused.
 //!
-//! There is room for a bounded number of them. When one more comes, the oldest that has not said a word is closed
-//! before any that has: so clients that connect and stay silent, however many, keep no stack from being served.
+//! There is room for a bounded number of them. When one more comes, the oldest whose client has sent nothing is closed
+//! before any other: so clients that connect and stay silent, however many, keep no stack from being served.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,7 +12,7 @@ pub(super) fn is_frame_length(len: u32) -> bool {
     (MIN_FRAME..=MAX_FRAME).contains(&(len as usize))
 }
 
-/// Reads Ethernet, IP and UDP headers and computes their checksums anew.
+/// Reads Ethernet, IP and UDP headers and recomputes their checksums.
 ///
 /// What it does not know how to read inside IP (fragments, other protocols) passes.
 pub(super) fn verify(frame: &[u8]) -> Status {
@@ -37,7 +37,7 @@ fn verify_v4(packet: &[u8], frame_len: usize) -> Result<(), Status> {
         return Ok(());
     }
     let udp = udp(ip.payload().payload)?;
-    // Over IPv4, zero says that the sender computed none.
+    // Over IPv4, zero means that the sender computed none (RFC 768).
     let right = udp.checksum() == 0
         || udp.to_header().calc_checksum_ipv4(&header, udp.payload()).is_ok_and(|right| right == udp.checksum());
     if right { Ok(()) } else { Err(Status::BadChecksum) }
@@ -56,8 +56,8 @@ fn verify_v6(packet: &[u8], frame_len: usize) -> Result<(), Status> {
 }
 
 /// Bytes behind the packet are padding, or the length field lies.
-fn no_surplus(there: usize, said: usize, frame_len: usize) -> Result<(), Status> {
-    if there == said || frame_len <= PADDED { Ok(()) } else { Err(Status::BadHeader) }
+fn no_surplus(actual: usize, declared: usize, frame_len: usize) -> Result<(), Status> {
+    if actual == declared || frame_len <= PADDED { Ok(()) } else { Err(Status::BadHeader) }
 }
 
 fn udp(payload: &[u8]) -> Result<UdpSlice<'_>, Status> {

@@ -8,7 +8,7 @@ use shared::wire::{Bye, ByeReason, Control};
 pub enum Ended {
     /// The stack said farewell.
     Finished,
-    /// The stack was interrupted, and said so.
+    /// The stack was interrupted, as its farewell says.
     StackInterrupted,
     /// The stack found fault with what this driver sent.
     Accused(String),
@@ -20,7 +20,7 @@ pub enum Ended {
     Failed(CloseReason),
     /// The stack's farewell claims another number of frames than arrived.
     Miscounted {
-        /// Frames that the stack says it submitted.
+        /// Frames that the stack claims to have submitted.
         submitted: u64,
         /// Frames that came out of the ring.
         received: u64,

@@ -60,8 +60,8 @@ pub struct Setup<B> {
     /// What the process has used since the session began. Handed in, because a session reads no
     /// clock of the system.
     pub usage: Box<dyn Fn() -> ProcessReport>,
-    /// Called once, when the session takes no more frames and before its farewell: a stack that hears the farewell
-    /// knows that the place of this session is about to be free.
+    /// Called once, when the session takes no more frames and before its farewell: a stack that has read the farewell
+    /// may connect again, and the place of this session is about to be free.
     pub closing: Box<dyn Fn()>,
     /// Obtained for the same hardware and depth. They decide whether bytes are copied.
     pub tables: Tables,
@@ -230,7 +230,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         self.complete(Status::Sent, done.at, frames);
     }
 
-    /// Completes the oldest `frames`, of which the same is to be said.
+    /// Completes the oldest `frames`, which share status and time.
     fn complete(&mut self, status: Status, at: Nanos, frames: u64) {
         *match status {
             Status::Sent => &mut self.report.sent,
@@ -333,21 +333,21 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             self.due = at.map(|at| self.clock.sleep_until_as(Order::Completion, at));
         }
         let due = &mut self.due;
-        // Everything was looked at in this very poll, so nothing that is told later can be lost.
+        // All of it was checked in this same poll, so no notification between the check and this wait can be lost.
         let mut arrived = pin!(next(self.port.arrived()));
         let mut told = pin!(next(self.port.told()));
         let mut stopped = pin!(self.setup.interrupt.asked());
         poll_fn(|cx| {
             let timer = due.as_mut().is_some_and(|due| Pin::new(due).poll(cx).is_ready());
             let moved = arrived.as_mut().poll(cx).is_ready();
-            let said = told.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
-            if timer || moved || said { Poll::Ready(()) } else { Poll::Pending }
+            let notified = told.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
+            if timer || moved || notified { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
 
     /// How many completions may pass before it is time to look again: the hardware must not run dry
-    /// while frames wait for it, and the stack must hear in time of those that it waits for.
+    /// while frames wait for it, and the completions that the stack waits for must be published in time.
     fn patience(&self) -> usize {
         let held = self.hardware.held();
         let most = if self.port.waiting() > 0 { self.hardware.reserve().clamp(1, held.max(1)) } else { held };
@@ -381,7 +381,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     }
 }
 
-/// Ready when `signal` is told for the next time.
+/// Ready at the next notification of `signal`.
 async fn next(signal: &Signal) {
     let mut looked = false;
     signal.wait_for(|| std::mem::replace(&mut looked, true).then_some(())).await;
