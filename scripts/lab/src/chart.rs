@@ -1,6 +1,6 @@
-//! What the figures have in common: their measures, their colours, and how they become a file.
+//! What the SVG figures share: sizes in pixels, colours, and how a figure is written to a file.
 //!
-//! Text is placed by hand, because the writer of SVG does not know how wide a font is.
+//! Text is placed at fixed coordinates, because the SVG backend does not know how wide a font is.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,42 +25,42 @@ pub(crate) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 /// A figure that cannot be drawn or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChartError {
-    /// Not drawn.
+    /// The plotting library failed.
     #[error("--svg {}: the figure cannot be drawn ({problem})", path.display())]
     Draw {
-        /// Where it was to be.
+        /// The path of the figure.
         path: PathBuf,
-        /// What the library said.
+        /// The error of the library.
         problem: String,
     },
-    /// Found before anything is measured.
+    /// The file cannot be opened; found before anything is measured.
     #[error("--svg {}: cannot be written ({source}); name a file in a folder that exists and is writable", path.display())]
     Open {
-        /// Where it was to be.
+        /// The path of the figure.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Found after that.
+    /// The file could not be written after the measurement.
     #[error(
-        "--svg {}: the figure could not be written completely ({source}), and what was there is as it was; {} \
+        "--svg {}: the figure could not be written completely ({source}), and the file was not changed; {} \
          and run again",
         path.display(), remedy(source, "name another file")
     )]
     Write {
-        /// Where it was to be.
+        /// The path of the figure.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// Where things are drawn.
+/// The area to draw in.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// What came of drawing.
+/// The result of drawing.
 pub(crate) type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
-/// What `draw` draws, on white.
+/// Returns what `draw` draws on a white background, `height` pixels high.
 pub(crate) fn svg(height: i32, draw: impl for<'s> FnOnce(&Area<'s>) -> Drawn<'s>) -> Result<String, String> {
     let mut svg = String::new();
     let area = SVGBackend::with_string(&mut svg, (WIDTH, height.unsigned_abs())).into_drawing_area();
@@ -70,7 +70,7 @@ pub(crate) fn svg(height: i32, draw: impl for<'s> FnOnce(&Area<'s>) -> Drawn<'s>
     Ok(svg)
 }
 
-/// What `--svg` names.
+/// The file that `--svg` names.
 #[derive(Debug)]
 pub(crate) struct SvgFile {
     path: PathBuf,
@@ -78,19 +78,19 @@ pub(crate) struct SvgFile {
 }
 
 impl SvgFile {
-    /// Makes sure that a figure can be written to `path`, before anything is measured.
+    /// Opens `path` before anything is measured, so that a path that cannot be written fails at once.
     ///
     /// # Errors
-    /// If it cannot.
+    /// If it cannot be opened.
     pub(crate) fn open(path: &Path) -> Result<Self, ChartError> {
         let file = WholeFile::open(path).map_err(|source| ChartError::Open { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Writes what was drawn, or says why it was not.
+    /// Writes the figure, or returns why it could not be drawn.
     ///
     /// # Errors
-    /// If there is nothing, or it cannot be written.
+    /// If it was not drawn, or cannot be written.
     pub(crate) fn write(self, drawn: Result<String, String>) -> Result<(), ChartError> {
         let Self { path, file } = self;
         match drawn {
@@ -102,7 +102,7 @@ impl SvgFile {
     }
 }
 
-/// Writes `text` with its middle, at `side`, at a point.
+/// Writes `text` at the point `at`, vertically centred; `side` is the end of the text that lies at the point.
 pub(crate) fn text<'s>(area: &Area<'s>, text: &str, at: (i32, i32), size: i32, side: HPos) -> Drawn<'s> {
     let style = ("sans-serif", size).into_text_style(area).color(&INK).pos(Pos::new(side, VPos::Center));
     area.draw(&Text::new(text.to_owned(), at, style))
@@ -113,9 +113,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_figure_that_cannot_be_written_says_which_flag_to_change() {
-        let said = SvgFile::open(Path::new("/missing/bench.svg")).unwrap_err().to_string();
-        assert!(said.contains("--svg /missing/bench.svg") && said.contains("folder"), "{said}");
+    fn a_figure_that_cannot_be_written_names_the_flag_to_change() {
+        let error = SvgFile::open(Path::new("/missing/bench.svg")).unwrap_err().to_string();
+        assert!(error.contains("--svg /missing/bench.svg") && error.contains("folder"), "{error}");
         let full = SvgFile::open(Path::new("/dev/full")).unwrap().write(Ok("<svg/>".to_owned()));
         assert!(full.unwrap_err().to_string().contains("--svg /dev/full: the figure could not be written completely"));
     }

@@ -1,4 +1,4 @@
-//! The commands of the lab. The flags of each are beside its `main`.
+//! The commands of the lab. The flags of each command are in its module below `commands`.
 
 use clap::{Parser, Subcommand};
 use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
@@ -27,16 +27,16 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// The same traffic through several policies, side by side.
     Compare(CompareArgs),
-    /// Packets a second between two processes, beside those of others in the same run.
+    /// Packets per second between two processes, beside those of other programs measured in the same run.
     Bench(BenchArgs),
     /// Instructions per packet of both processes, counted by valgrind.
     Count(CountArgs),
-    /// What the ways to call the layers cost: the same stack with and without futures, boxes and objects.
+    /// The cost of each way to call the layers: the same stack with and without futures, boxes and trait objects.
     Dispatch(DispatchArgs),
-    /// One process of a benchmark's peer.
+    /// One of the two processes of a program that a benchmark measures beside the stack.
     #[command(hide = true)]
     Peer(PeerArgs),
-    /// A program of others, which ends when the lab does.
+    /// Starts another program, and ends it when the lab ends.
     #[command(hide = true)]
     EndWithParent(Bound),
     /// The same run in virtual time, in this process: exact, and in a fraction of the time.
@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Report(ReportArgs),
 }
 
-/// What each process is started with.
+/// The settings of both processes.
 #[derive(Debug, Clone)]
 pub(crate) struct Sides {
     pub(crate) stack: StackArgs,
@@ -57,8 +57,8 @@ pub(crate) struct Sides {
 }
 
 impl Sides {
-    /// Both processes with what shapes a run in either clock. What only real time has, and what belongs to one start
-    /// alone, keeps its default.
+    /// The settings that shape a run in either clock. Those that exist only in real time, and those of one start only,
+    /// keep their defaults.
     pub(crate) fn new(common: &Common, stack: StackSettings, driver: &DriverSettings) -> Self {
         Self {
             stack: StackArgs {
@@ -84,7 +84,7 @@ impl Sides {
         }
     }
 
-    /// What each process does unless flags say otherwise. The environment has no say.
+    /// The default settings of both processes. The environment is ignored.
     pub(crate) fn defaults() -> Self {
         fn without_flags<A: Parser>() -> A {
             let command = A::command().mut_args(|arg| arg.env(None::<&str>));
@@ -94,7 +94,7 @@ impl Sides {
     }
 }
 
-/// A size that the stack can send with a payload in it.
+/// Parses the size of a frame that holds at least one byte of payload.
 pub(crate) fn frame_size(text: &str) -> Result<Bytes, String> {
     parse_accepted(text, |size: &Bytes| (64..=1514).contains(&size.0), "use a frame of 64B to 1514B")
 }

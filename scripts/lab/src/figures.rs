@@ -1,31 +1,31 @@
-//! What tables say of a run: each figure with its name, and how it is read from a report.
+//! The figures that tables and CSV show of a run: the name of each, and how it is read from a report.
 
 use serde_json::Value as Json;
 use shared::report::{Ending, EstimateReport, RunReport, human};
 
-/// One column, or one row.
+/// One column of a list, or one row of a comparison.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figure {
-    /// For programs.
+    /// Its name in CSV, for programs.
     pub(crate) key: &'static str,
-    /// For people.
+    /// Its name in tables, for people.
     pub(crate) title: &'static str,
-    /// Its value in a report.
+    /// Reads its value from a report.
     pub(crate) of: fn(&RunReport) -> Value,
 }
 
-/// A value, with what it measures.
+/// A value with its unit.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Text(String),
     Count(u64),
     /// Nanoseconds.
     Time(f64),
-    /// A share of one.
+    /// A share between 0 and 1.
     Share(f64),
-    /// Bits a second.
+    /// Bits per second.
     BitRate(f64),
-    /// Packets a second.
+    /// Packets per second.
     PacketRate(f64),
     /// A number of slots.
     Mean(f64),
@@ -48,7 +48,7 @@ impl Value {
         }
     }
 
-    /// Every digit, in the base unit; nothing if there is nothing.
+    /// Every digit, in the base unit; empty if it was not measured.
     pub(crate) fn exact(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -63,7 +63,7 @@ impl Value {
     }
 }
 
-/// Shorthand for the lists below.
+/// Shorthand for the lists in this module.
 const fn figure(key: &'static str, title: &'static str, of: fn(&RunReport) -> Value) -> Figure {
     Figure { key, title, of }
 }
@@ -90,7 +90,7 @@ const BLOCKED: Figure = figure("blocked_ns", "senders blocked", |run| Value::Tim
 const STARVED: Figure = figure("starved_share", "hardware starved", |run| {
     match (run.elapsed_ns, &run.driver) {
         (0, _) | (_, None) => Value::None,
-        // A claim of the driver: it cannot have been for longer than the run took.
+        // The driver reports this figure and is not trusted: cap it at the length of the run.
         (elapsed, _) => Value::Share(run.hardware.starved_ns.min(elapsed) as f64 / elapsed as f64),
     }
 });
@@ -99,7 +99,7 @@ const DRIVER_CPU: Figure = figure("driver_cpu_share", "CPU of the driver", |run|
     cpu_share(run, run.driver.as_ref().map(|driver| driver.process.cpu_ns))
 });
 
-/// What a comparison of policies shows, below the policy.
+/// The rows of a comparison of policies, below the policy.
 pub(crate) const COMPARED: [Figure; 17] = [
     OFFERED,
     ACCEPTED,
@@ -120,7 +120,7 @@ pub(crate) const COMPARED: [Figure; 17] = [
     DRIVER_CPU,
 ];
 
-/// What a list of runs shows of each, under headings that leave room for all of them.
+/// The columns of a list of runs, under headings short enough for all of them to fit on a line.
 pub(crate) const LISTED: [(&str, Figure); 11] = [
     ("policy", POLICY),
     ("depth", DEPTH),
@@ -135,7 +135,7 @@ pub(crate) const LISTED: [(&str, Figure); 11] = [
     ("starved", STARVED),
 ];
 
-/// What CSV says of each run.
+/// The columns of CSV.
 pub(crate) const EXACT: [Figure; 46] = [
     POLICY,
     DEPTH,
@@ -193,16 +193,20 @@ fn setting(settings: &Json, name: &str) -> Value {
     }
 }
 
+/// `figure` as `kind`; [`Value::None`] if it does not exist.
 fn known(kind: fn(f64) -> Value, figure: Option<f64>) -> Value {
     figure.map_or(Value::None, kind)
 }
 
+/// A time of `count` packets; without packets there is none.
 fn time(count: u64, nanos: f64) -> Value {
     if count == 0 { Value::None } else { Value::Time(nanos) }
 }
 
-/// The estimate of a run that was repeated: its own counts are those of one seed among several. A model may count a
-/// loss or a time otherwise than the column that it would stand in; then the column is the run's.
+/// The estimate over all replications, if the run was repeated: the run's own counts are those of one seed only.
+///
+/// A theory model may define loss or time differently from `column_is`, the definition of the column. Then the column
+/// shows the figure of the run.
 fn estimate(run: &RunReport, column_is: &str) -> Option<EstimateReport> {
     let measured = run.theory.as_ref().map(|theory| &theory.measured);
     let alike =
@@ -231,7 +235,7 @@ fn latency(run: &RunReport, nanos: u64) -> Value {
     time(run.latency_ns.count, nanos as f64)
 }
 
-/// Of one CPU.
+/// `cpu_ns` as a share of one CPU over the length of the run.
 fn cpu_share(run: &RunReport, cpu_ns: Option<u64>) -> Value {
     match cpu_ns {
         Some(used) if run.elapsed_ns > 0 => Value::Share(used as f64 / run.elapsed_ns as f64),

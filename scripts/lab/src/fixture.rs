@@ -1,4 +1,4 @@
-//! Reports for tests: round numbers of a run that might have been.
+//! Reports for tests, with round and plausible numbers.
 
 use serde_json::json;
 use shared::report::{
@@ -6,7 +6,7 @@ use shared::report::{
     RUN_SCHEMA, RateReport, RingReport, RunReport, Summary, Totals,
 };
 
-/// A run of `offered` packets of which `dropped` were.
+/// A run of `offered` packets, of which `dropped` were dropped.
 pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
     let delivered = offered - dropped;
     let driver = session(delivered);
@@ -58,7 +58,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
     }
 }
 
-/// What the driver says of it in a file of its own.
+/// The driver's own report of a run in which it sent `sent` frames.
 pub(crate) fn file(sent: u64) -> DriverFile {
     DriverFile {
         schema: DRIVER_SCHEMA.to_owned(),

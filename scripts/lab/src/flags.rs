@@ -1,7 +1,7 @@
-//! From settings to the flags that say them, and back.
+//! Converts settings to command-line flags and back.
 //!
-//! A report holds settings as JSON, with the names that the flags have. So one reading serves both
-//! ways: the arguments of a child process, and a run that is repeated from its report.
+//! A report holds settings as JSON under the names of the flags. [`read`] turns that JSON into flags; it builds the
+//! arguments of a child process, and the arguments of a run that is repeated from its report.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -18,25 +18,25 @@ use shared::settings::recorded_seed;
 
 use crate::cli::Sides;
 
-/// A setting, as flags say it.
+/// A setting and the arguments that set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
-    /// Its name in JSON, which is the flag's identity.
+    /// Its name in JSON: the id of the flag.
     pub(crate) id: String,
     /// One argument for each value.
     pub(crate) arguments: Vec<OsString>,
 }
 
-/// Settings that no flags can say.
+/// Settings that cannot be given as flags.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FlagError {
-    /// Not an object.
+    /// The settings are not a JSON object.
     #[error("the settings of {program} are missing")]
     Missing {
         /// Whose settings.
         program: String,
     },
-    /// A name that is no flag's.
+    /// A name for which there is no flag.
     #[error("{program} has no setting {name}; was the report written by another version?")]
     Unknown {
         /// Whose settings.
@@ -44,8 +44,8 @@ pub(crate) enum FlagError {
         /// The name.
         name: String,
     },
-    /// A value that is none.
-    #[error("setting {name} of {program} is {value}, which is no value of a flag")]
+    /// A value that the flag cannot have.
+    #[error("setting {name} of {program} is {value}, which is not a value that the flag can have")]
     NoValue {
         /// Whose settings.
         program: String,
@@ -56,20 +56,20 @@ pub(crate) enum FlagError {
     },
 }
 
-/// The arguments that make the program whose flags are `S` run with exactly `settings`.
+/// Returns the arguments with which the program whose flags are `S` runs with exactly `settings`.
 ///
 /// # Errors
-/// If a setting has no flag: a fault of the program.
+/// If a setting has no flag, which is a fault of this program.
 pub(crate) fn spell<S: CommandFactory + Serialize>(settings: &S) -> Result<Vec<OsString>, FlagError> {
     let config = serde_json::to_value(settings).unwrap_or_default();
     let settings = read(&S::command(), &config)?;
     Ok(settings.into_iter().flat_map(|setting| setting.arguments).collect())
 }
 
-/// The settings in `config`, as flags of `command`.
+/// Returns the settings in `config` as flags of `command`.
 ///
 /// # Errors
-/// If they are not settings of `command`.
+/// If one of them is not a setting of `command`.
 pub(crate) fn read(command: &Command, config: &Value) -> Result<Vec<Setting>, FlagError> {
     let program = || command.get_name().to_owned();
     let Value::Object(config) = config else { return Err(FlagError::Missing { program: program() }) };
@@ -81,14 +81,14 @@ pub(crate) fn read(command: &Command, config: &Value) -> Result<Vec<Setting>, Fl
             return Err(FlagError::Unknown { program: program(), name: name.clone() });
         };
         let no_value = || FlagError::NoValue { program: program(), name: name.clone(), value: value.to_string() };
-        let arguments = said(arg, long, value).ok_or_else(no_value)?;
+        let arguments = arguments_for(arg, long, value).ok_or_else(no_value)?;
         settings.push(Setting { id: name.clone(), arguments });
     }
     Ok(settings)
 }
 
-/// The arguments for one value; none if there is nothing to say; `None` if it is no value.
-fn said(arg: &Arg, long: &str, value: &Value) -> Option<Vec<OsString>> {
+/// The arguments for one value: none for a null or a switch that is off; `None` if `value` is not a value of `arg`.
+fn arguments_for(arg: &Arg, long: &str, value: &Value) -> Option<Vec<OsString>> {
     let switch = matches!(arg.get_action(), ArgAction::SetTrue);
     match value {
         Value::Null => Some(Vec::new()),
@@ -106,13 +106,13 @@ fn said(arg: &Arg, long: &str, value: &Value) -> Option<Vec<OsString>> {
     }
 }
 
-/// The settings of both programs in `run` that are not their defaults, as flags. Those that this version does not
-/// know are shown as they are recorded.
+/// The settings of both programs in `run` that differ from their defaults, as flags. A setting that this version has
+/// no flag for is shown as `name=value`.
 pub(crate) fn in_force(run: &RunReport) -> Vec<String> {
     let defaults = Sides::defaults();
     let mut flags = changed(&StackArgs::command(), &run.config.netstack, &defaults.stack);
     let driver = changed(&DriverArgs::command(), &run.config.driver, &defaults.driver);
-    // What both take, both have.
+    // A flag that both programs have is listed once.
     let only: Vec<_> = driver.into_iter().filter(|flag| !flags.contains(flag)).collect();
     flags.extend(only);
     flags
@@ -132,15 +132,15 @@ fn changed(command: &Command, config: &Value, defaults: &impl Serialize) -> Vec<
     spelled.map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
-/// In one argument, so that a value may begin with a dash.
+/// `--long=value` as one argument: a value that begins with a dash would otherwise be read as a flag.
 fn with_value(long: &str, value: impl AsRef<OsStr>) -> OsString {
     let mut argument = OsString::from(format!("--{long}="));
     argument.push(value);
     argument
 }
 
-/// The command that was given, and its flags on the command line: not those from the environment, and not
-/// defaults.
+/// The command that was called, and the flags on its command line (without those from the environment and without
+/// defaults).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Given {
     /// The words that call the command, such as `lab theory for`.
@@ -149,7 +149,7 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// What this very program, which is `command`, was started with.
+    /// The arguments with which this process, whose command is `command`, was started.
     pub(crate) fn here(command: Command) -> Self {
         let arguments: Vec<_> = std::env::args_os().collect();
         let command = as_given(command, &arguments);
@@ -176,8 +176,8 @@ impl Given {
         });
         Self { words: command.get_name().to_owned(), settings: settings.collect() }
     }
-
-    /// The arguments of `command` that say `recorded`, except where something else was given.
+/// The arguments of `command` that set `recorded`, except those that a flag on the command line replaces or
+/// excludes; then the flags on the command line.
     pub(crate) fn over(&self, recorded: Vec<Setting>, command: &mut Command) -> Vec<OsString> {
         command.build();
         let args = |ids: &mut dyn Iterator<Item = &Setting>| -> Vec<&Arg> {
@@ -205,7 +205,7 @@ mod tests {
         StackArgs::try_parse_from([&["netstack"], flags].concat()).unwrap()
     }
 
-    fn again<S: CommandFactory + FromArgMatches + Serialize>(settings: &S) -> S {
+    fn reparsed<S: CommandFactory + FromArgMatches + Serialize>(settings: &S) -> S {
         let arguments = [OsString::from("program")].into_iter().chain(spell(settings).unwrap());
         S::from_arg_matches(&S::command().try_get_matches_from(arguments).unwrap()).unwrap()
     }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_say_every_setting_of_both_programs() {
+    fn every_setting_of_both_programs_can_be_given_as_flags() {
         for flags in [
             &[][..],
             &["--policy=deadline=5ms", "--app=cbr:load=2", "--app=bulk:size=22B", "--packets=7", "--quiet"],
@@ -229,7 +229,7 @@ mod tests {
             &["--dispatch=poll"],
         ] {
             let settings = stack(flags);
-            assert_eq!(json(&again(&settings)), json(&settings), "{flags:?}");
+            assert_eq!(json(&reparsed(&settings)), json(&settings), "{flags:?}");
         }
         for flags in [
             &["driver"][..],
@@ -237,22 +237,22 @@ mod tests {
             &["driver", "--stall=every=1ms,for=10us", "--service=exponential", "--coalesce=frames=4,for=50us"],
         ] {
             let settings = DriverArgs::try_parse_from(flags).unwrap();
-            assert_eq!(again(&settings), settings, "{flags:?}");
+            assert_eq!(reparsed(&settings), settings, "{flags:?}");
         }
     }
 
     #[test]
-    fn a_setting_that_is_none_is_refused() {
-        let said = |config| read(&StackArgs::command(), &config).unwrap_err().to_string();
+    fn an_unknown_setting_or_value_is_refused() {
+        let refusal = |config| read(&StackArgs::command(), &config).unwrap_err().to_string();
         assert_eq!(
-            said(serde_json::json!({"colour": 1})),
+            refusal(serde_json::json!({"colour": 1})),
             "netstack has no setting colour; was the report written by another version?"
         );
         assert_eq!(
-            said(serde_json::json!({"depth": ["1"]})),
-            "setting depth of netstack is [\"1\"], which is no value of a flag"
+            refusal(serde_json::json!({"depth": ["1"]})),
+            "setting depth of netstack is [\"1\"], which is not a value that the flag can have"
         );
-        assert_eq!(said(Value::Null), "the settings of netstack are missing");
+        assert_eq!(refusal(Value::Null), "the settings of netstack are missing");
     }
 
     fn replayed(recorded: &[&str], given: &[&str]) -> StackArgs {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_wins_over_what_was_recorded() {
+    fn a_flag_on_the_command_line_replaces_the_recorded_setting() {
         let recorded = ["--depth=16", "--app=cbr:load=2", "--app=bulk", "--packets=9", "--quiet"];
         let same = replayed(&recorded, &[]);
         assert_eq!(json(&same), json(&stack(&recorded)));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_drives_out_what_excludes_it() {
+    fn a_flag_on_the_command_line_removes_recorded_settings_that_it_excludes() {
         let by_time = replayed(&["--packets=9"], &["--duration=1s"]).stack.length;
         assert_eq!((by_time.packets, by_time.duration.is_some()), (None, true));
         let by_count = replayed(&["--duration=1s"], &["--packets=9"]).stack.length;

@@ -1,8 +1,8 @@
-//! Flags that a command does not have, but another one does: whose they are.
+//! Flags that this command does not have but another one does: names the commands that have them.
 //!
-//! On the command line they are unknown, and the message says where they belong. Their twins in the
-//! environment may be meant for the other command: they are ignored with a warning, except one that asks
-//! for a file, which would be missed.
+//! On the command line such a flag is an error, and the message names the commands that have it. In the environment
+//! its variable may be meant for the other command: it is ignored with a warning, except one that asks for a file. That
+//! one is an error, because the user would expect the file to be written.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use netstack::process::Args as StackArgs;
 
 use crate::cli::Cli;
 
-/// A variable that asks for what the command cannot do.
+/// An environment variable that asks for a file that this command does not write.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {command} has no {flag}, which is a flag of {owners}; unset the variable")]
 pub(crate) struct ForeignVariable {
@@ -23,16 +23,16 @@ pub(crate) struct ForeignVariable {
     owners: String,
 }
 
-/// Letters that a flag has to share with another one to be taken for it.
-const SAME: usize = 4;
+/// A flag is suggested only if its first four letters are those of the unknown flag.
+const COMMON_PREFIX: usize = 4;
 
-/// A command with the words that call it.
+/// A command and the words that call it.
 struct Named {
     words: String,
     command: Command,
 }
 
-/// For a flag that the command does not know: which commands do.
+/// For an unknown flag: the commands that have it, and a similar flag of this command if there is one.
 pub(crate) fn tip(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return None };
     let long = unknown.strip_prefix("--").filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
@@ -42,13 +42,14 @@ pub(crate) fn tip(error: &clap::Error) -> Option<String> {
         Some(ContextValue::String(similar)) => similar.as_str(),
         _ => "",
     };
-    // `--policy` may well be meant for `--policies`, but `--socket` never for `--packets`, which clap finds similar.
-    let begins_alike = long.get(..SAME).is_some_and(|begin| similar.trim_start_matches('-').starts_with(begin));
+    // `--policy` may be meant for `--policies`, but `--socket` is never meant for `--packets`, which clap suggests.
+    let begins_alike = long.get(..COMMON_PREFIX).is_some_and(|begin| similar.trim_start_matches('-').starts_with(begin));
     let meant = if begins_alike { format!("; did you mean {similar}?") } else { String::new() };
     Some(format!("--{long} is a flag of {owners}{meant}"))
 }
 
-/// What to warn of before the command of these `words` (`lab theory for`) begins, given which variables are `set`.
+/// Returns the warnings to print before the command called by `words` (such as `lab theory for`) starts; `set` returns
+/// whether a variable is set.
 ///
 /// # Errors
 /// [`ForeignVariable`] if one of them asks for a file that the command does not write.
@@ -57,7 +58,7 @@ pub(crate) fn variables(words: &str, set: impl Fn(&str) -> bool) -> Result<Vec<S
     let twins = |command: &Command| -> BTreeSet<String> { command.get_arguments().filter_map(twin).collect() };
     let own = all.iter().find(|other| other.words == words).map(|own| twins(&own.command)).unwrap_or_default();
     if own.is_empty() {
-        // It reads no variables.
+        // This command reads no variables.
         return Ok(Vec::new());
     }
     let mut warnings = BTreeSet::new();
@@ -73,11 +74,12 @@ pub(crate) fn variables(words: &str, set: impl Fn(&str) -> bool) -> Result<Vec<S
     Ok(warnings.into_iter().collect())
 }
 
+/// The environment variable of `arg`.
 fn twin(arg: &Arg) -> Option<String> {
     Some(arg.get_env()?.to_string_lossy().into_owned())
 }
 
-/// `lab run and driver`: those that have the flag.
+/// The commands that have the flag `--long`, as in `lab run and driver`.
 fn owners(long: &str) -> Option<String> {
     let have = |named: &Named| named.command.get_arguments().any(|arg| arg.get_long() == Some(long));
     let owners: Vec<_> = all().into_iter().filter(have).map(|named| named.words).collect();
@@ -87,7 +89,7 @@ fn owners(long: &str) -> Option<String> {
     }
 }
 
-/// Every command of the lab, and both programs.
+/// Every command of the lab that is not hidden, and both programs.
 fn all() -> Vec<Named> {
     let mut all = Vec::new();
     below("lab", Cli::command(), &mut all);
@@ -110,14 +112,14 @@ mod tests {
 
     use super::*;
 
-    fn said(arguments: &[&str]) -> String {
+    fn tip_for(arguments: &[&str]) -> String {
         let error = Cli::try_parse_from([&["lab"], arguments].concat()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownArgument, "{arguments:?}: {error}");
         tip(&error).unwrap_or_default()
     }
 
     #[test]
-    fn a_flag_of_another_command_is_unknown_and_said_to_belong_there() {
+    fn a_flag_of_another_command_is_unknown_and_the_tip_names_the_commands_that_have_it() {
         for (arguments, owners) in [
             (&["run", "--socket", "x"][..], "--socket is a flag of netstack and driver"),
             (&["compare", "--once"], "--once is a flag of driver"),
@@ -135,12 +137,12 @@ mod tests {
             ),
             (&["run", "--colour"], ""),
         ] {
-            assert_eq!(said(arguments), owners, "{arguments:?}");
+            assert_eq!(tip_for(arguments), owners, "{arguments:?}");
         }
     }
 
     #[test]
-    fn a_variable_of_another_command_is_ignored_aloud_unless_a_file_would_be_missed() {
+    fn a_variable_of_another_command_is_ignored_with_a_warning_unless_it_asks_for_a_file() {
         let among = |variables: &'static [&str]| move |name: &str| variables.contains(&name);
         let warnings = variables("lab simulate", among(&["PUSHBACK_IDLE", "PUSHBACK_DEPTH"])).unwrap();
         assert_eq!(warnings.len(), 1);
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_that_a_program_reads_is_known_to_all() {
+    fn the_list_of_variables_holds_every_variable_that_a_program_reads() {
         let mut twins: BTreeSet<String> =
             all().iter().flat_map(|named| named.command.get_arguments()).filter_map(twin).collect();
         twins.insert("PUSHBACK_BIN_DIR".to_owned());
@@ -184,6 +186,6 @@ mod tests {
             .iter()
             .flat_map(|named| named.command.get_arguments().map(Arg::is_hide_set).collect::<Vec<_>>())
             .any(|hidden| hidden);
-        assert!(!hidden, "a flag is offered, or it is not there");
+        assert!(!hidden, "no flag is hidden");
     }
 }

@@ -1,4 +1,4 @@
-//! What the lab knows without starting a process: queueing theory, and the whole system in virtual
+//! The parts of the lab that start no process: queueing theory, and a simulation of the whole system in virtual
 //! time.
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Runs both processes of Pushback, and makes something of what they report.
+//! Runs both processes of Pushback, and merges, compares and renders their reports.
 #![forbid(unsafe_code)]
 
 mod bench;

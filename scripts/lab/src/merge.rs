@@ -1,28 +1,28 @@
-//! One report of what both processes say.
+//! Merges the reports of both processes into one.
 //!
-//! The driver says it twice: in its farewell to the stack, which is in the stack's report, and in
-//! a file of its own. Both must agree; where the farewell is missing, the file takes its place.
+//! The driver reports twice: in the farewell that it sends to the stack, which is part of the stack's report, and in a
+//! file of its own. Both must agree; without a farewell, the file takes its place.
 
 use serde_json::Value;
 use shared::report::{DriverFile, DriverReport, ProcessReport, RunReport, Warning, WarningCode, machine_warning};
 
-/// What both processes say of a run.
+/// The merged reports of a run.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Merged {
-    /// The run's report.
+    /// The stack reported, with or without the driver.
     Run {
         /// The report.
         report: Box<RunReport>,
-        /// Whether it says more than the stack's own.
+        /// Whether `report` differs from the report that the stack wrote.
         changed: bool,
     },
-    /// The stack did not live to report, but the driver did.
+    /// The stack ended without a report; the driver wrote one.
     DriverOnly(DriverFile),
-    /// Nobody reported.
+    /// Neither process reported.
     Nothing,
 }
 
-/// Merges the stack's `report` and the driver's `file`, which is of one session.
+/// Merges the `report` of the stack and the `file` of the driver, which holds at most one session.
 pub(crate) fn merge(report: Option<RunReport>, file: Option<DriverFile>) -> Merged {
     match (report, file) {
         (None, None) => Merged::Nothing,
@@ -43,7 +43,7 @@ pub(crate) fn merge(report: Option<RunReport>, file: Option<DriverFile>) -> Merg
                 }
                 (Some(farewell), None) => {
                     report.driver = Some(farewell);
-                    accuse(&mut report, vec!["driver: it said farewell, but its own file has no session".to_owned()])
+                    accuse(&mut report, vec!["driver: it sent a farewell, but its own file has no session".to_owned()])
                 }
                 (None, None) => false,
             };
@@ -52,7 +52,7 @@ pub(crate) fn merge(report: Option<RunReport>, file: Option<DriverFile>) -> Merg
     }
 }
 
-/// Adds `violations`. Returns whether there were any.
+/// Adds `violations` to the report, which then does not balance. Returns whether there were any.
 fn accuse(report: &mut RunReport, violations: Vec<String>) -> bool {
     let any = !violations.is_empty();
     report.ledger.balanced &= !any;
@@ -60,14 +60,14 @@ fn accuse(report: &mut RunReport, violations: Vec<String>) -> bool {
     any
 }
 
-/// What the driver's file says otherwise than its farewell.
+/// Each value that differs between the driver's farewell and its file.
 fn differences(farewell: &DriverReport, own: &DriverReport) -> Vec<String> {
     let mut violations = Vec::new();
     compare("driver", &counted(farewell), &counted(own), &mut violations);
     violations
 }
 
-/// What must not differ: what the process used goes on growing after the farewell.
+/// The report without the CPU time and memory of the process: those go on growing after the farewell.
 fn counted(report: &DriverReport) -> Value {
     let report = DriverReport { process: ProcessReport::default(), ..report.clone() };
     serde_json::to_value(report).unwrap_or_default()
@@ -81,12 +81,13 @@ fn compare(whose: &str, farewell: &Value, own: &Value, violations: &mut Vec<Stri
             }
         }
         _ if farewell == own => {}
-        _ => violations.push(format!("{whose}: its farewell says {farewell}, but its own file {own}")),
+        _ => violations.push(format!("{whose}: {farewell} in its farewell, but {own} in its own file")),
     }
 }
 
-/// What cannot be if the stack never heard the driver's farewell: of the frames without a
-/// completion, the driver may have sent any number.
+/// Checks the driver's file against the stack's counts where no farewell arrived. Frames without a completion may or
+/// may not have been sent, so the driver must have sent at least what was delivered, and at most that plus what is in
+/// flight or lost.
 fn implausible(report: &RunReport, own: &DriverReport) -> Vec<String> {
     let totals = &report.totals;
     let most = totals.delivered + totals.lost + totals.in_flight;
@@ -124,7 +125,7 @@ mod tests {
         }
     }
 
-    /// As the stack leaves it if the driver is gone.
+    /// A report of a stack whose driver is gone.
     fn deserted(delivered: u64, lost: u64) -> RunReport {
         let mut report = run("wait", delivered + lost, 0);
         report.totals.delivered = delivered;
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_agrees_is_left_alone() {
+    fn reports_that_agree_are_not_changed() {
         let mut file = file(100);
         file.sessions[0].process.cpu_ns += 1;
         assert_eq!(merged(run("wait", 100, 0), file), (run("wait", 100, 0), false));
@@ -146,22 +147,22 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_that_says_two_things_unbalances_the_ledger() {
+    fn a_driver_whose_file_and_farewell_differ_unbalances_the_ledger() {
         let mut file = file(100);
         file.sessions[0].sent = 99;
         file.sessions[0].hardware.busy_ns = 7;
         let (report, changed) = merged(run("wait", 100, 0), file);
         assert!(changed && !report.ledger.balanced);
         insta::assert_snapshot!(report.ledger.violations.join("\n"), @"
-        driver.hardware.busy_ns: its farewell says 12304000, but its own file 7
-        driver.sent: its farewell says 100, but its own file 99
+        driver.hardware.busy_ns: 12304000 in its farewell, but 7 in its own file
+        driver.sent: 100 in its farewell, but 99 in its own file
         ");
         let empty = DriverFile { sessions: Vec::new(), ..crate::fixture::file(1) };
         assert!(!merged(run("wait", 100, 0), empty).0.ledger.balanced);
     }
 
     #[test]
-    fn the_file_takes_the_place_of_a_farewell_that_did_not_arrive() {
+    fn the_file_takes_the_place_of_a_missing_farewell() {
         let mut file = file(95);
         file.sessions[0].warnings = vec![Warning::new(WarningCode::CaptureIncomplete, "frames are missing")];
         let (report, changed) = merged(deserted(90, 10), file.clone());
@@ -173,21 +174,21 @@ mod tests {
     }
 
     #[test]
-    fn without_a_stack_the_driver_is_heard_alone() {
+    fn without_a_report_of_the_stack_the_file_of_the_driver_is_the_result() {
         assert_eq!(merge(None, Some(file(5))), Merged::DriverOnly(file(5)));
         assert_eq!(merge(None, None), Merged::Nothing);
     }
 
     proptest! {
-        /// Of frames whose completion nobody saw, any number may have been sent, and no more.
+        /// Of the frames without a completion, any number may have been sent, and no more.
         #[test]
-        fn a_late_file_balances_exactly_if_it_can_be_true(delivered in 0..1000u64, lost in 1..1000u64, sent in 0..3000u64) {
+        fn a_file_without_a_farewell_balances_if_and_only_if_it_is_plausible(delivered in 0..1000u64, lost in 1..1000u64, sent in 0..3000u64) {
             let (report, _) = merged(deserted(delivered, lost), file(sent));
             prop_assert_eq!(report.ledger.balanced, (delivered..=delivered + lost).contains(&sent));
             prop_assert_eq!(report.ledger.balanced, report.ledger.violations.is_empty());
         }
 
-        /// Whatever differs is found.
+        /// Each field that differs is found.
         #[test]
         fn any_difference_is_found(field in 0..7usize, by in 1..1000u64) {
             let mut file = file(100);

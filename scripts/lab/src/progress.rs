@@ -1,4 +1,4 @@
-//! What goes on right now: one line that is replaced on a terminal, and a line from time to time elsewhere.
+//! Shows the current step on standard error: on a terminal in one line that is replaced, elsewhere every ten seconds.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use shared::exit::complain;
 use shared::output::{Stream, is_terminal, line};
 
-/// How often a line is written where none can be replaced, as in a file.
-const FROM_TIME_TO_TIME: Duration = Duration::from_secs(10);
+/// How often the current step is written where a line cannot be replaced, such as a file.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Back to the first column, and nothing more on this line.
+/// Moves the cursor to the first column and clears the line (ANSI erase-in-line).
 const CLEAR: &str = "\r\x1b[2K";
 
-/// Says on standard error what goes on, until it is dropped.
+/// Shows the current step on standard error until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// Nothing on a terminal, where each change is shown at once.
+    /// `None` on a terminal, where each change is shown at once.
     ticker: Option<Ticker>,
 }
 
-/// A thread that repeats the last text: what goes on may take so long that nothing changes meanwhile.
+/// A thread that repeats the last text, because one step may take minutes.
 #[derive(Debug)]
 struct Ticker {
     text: Arc<Mutex<String>>,
@@ -37,10 +37,10 @@ impl Progress {
         }
         let began = Instant::now();
         let say = move |text: &str| complain(format_args!("lab: {text} ({} s so far)", began.elapsed().as_secs()));
-        Self { ticker: Ticker::start(FROM_TIME_TO_TIME, say) }
+        Self { ticker: Ticker::start(REPEAT_INTERVAL, say) }
     }
 
-    /// Says what goes on now.
+    /// Sets the current step to `what`.
     pub(crate) fn now(&self, what: &str) {
         match &self.ticker {
             Some(ticker) => what.clone_into(&mut ticker.text.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -49,7 +49,7 @@ impl Progress {
     }
 }
 
-/// Replaces the line at the bottom of the terminal.
+/// Replaces the last line of the terminal.
 fn replace(what: &str) {
     line(Stream::Err, format!("{CLEAR}{what}"));
 }
@@ -63,7 +63,8 @@ impl Drop for Progress {
 }
 
 impl Ticker {
-    /// Says the text every `period`. Where no thread can be had, there is no sign of life, and all else works.
+    /// Calls `say` with the text every `period`. Returns `None` if the system has no thread left: then no progress is
+    /// shown, and everything else works.
     fn start(period: Duration, say: impl Fn(&str) + Send + 'static) -> Option<Self> {
         let (end, ended) = channel();
         let text = Arc::new(Mutex::new(String::new()));
@@ -83,9 +84,9 @@ fn tick(ended: &Receiver<()>, period: Duration, say: impl Fn()) {
 impl Drop for Ticker {
     fn drop(&mut self) {
         drop(self.end.take());
-        // What it says may not be mixed with what comes next.
+        // Wait for the thread, so that its line is not mixed with what is printed next.
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            let _ = thread.join(); // It fails only if the thread panicked; there is nothing to undo.
         }
     }
 }
@@ -96,15 +97,15 @@ mod tests {
 
     #[test]
     fn the_last_text_is_repeated_until_the_end() {
-        let (said, heard) = channel();
-        let ticker = Ticker::start(Duration::from_millis(1), move |text| said.send(text.to_owned()).unwrap()).unwrap();
+        let (sender, receiver) = channel();
+        let ticker = Ticker::start(Duration::from_millis(1), move |text| sender.send(text.to_owned()).unwrap()).unwrap();
         let progress = Progress { ticker: Some(ticker) };
         for text in ["run 3", "run 4"] {
             progress.now(text);
-            let mut repeated = heard.iter().skip_while(|heard| heard != text);
+            let mut repeated = receiver.iter().skip_while(|repeated| repeated != text);
             assert_eq!([repeated.next(), repeated.next()], [Some(text.to_owned()), Some(text.to_owned())]);
         }
         drop(progress);
-        assert!(heard.iter().all(|heard| heard == "run 4"), "the thread has ended, or this would wait");
+        assert!(receiver.iter().all(|repeated| repeated == "run 4"), "the thread has ended, or this would wait");
     }
 }

@@ -1,4 +1,4 @@
-//! Runs as tables for people, and as CSV for programs.
+//! Renders runs as tables for people and as CSV for programs.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::figures::{COMPARED, DEPTH, EXACT, LISTED, POLICY, Value};
 use crate::flags::in_force;
 use crate::story::warnings;
 
-/// One column per run, headed by its policy. What is the same in all of several runs is a line below.
+/// One column per run, headed by its policy. Figures that are equal in all runs are listed in one line below the table.
 pub(crate) fn compared(runs: &[RunReport]) -> String {
     let row = |title: &str, cell: &dyn Fn(&RunReport) -> String| {
         let mut row = vec![title.to_owned()];
@@ -30,7 +30,7 @@ pub(crate) fn compared(runs: &[RunReport]) -> String {
     text
 }
 
-/// One line per run, then the settings that all runs have in common, and what the runs warn of.
+/// One line per run, then the settings that all runs have in common, then the warnings of the runs.
 pub(crate) fn listed(runs: &[RunReport]) -> String {
     let header = LISTED.iter().map(|(heading, _)| (*heading).to_owned()).collect();
     let rows = runs.iter().map(|run| LISTED.iter().map(|(_, figure)| (figure.of)(run).for_people()).collect());
@@ -43,7 +43,7 @@ pub(crate) fn listed(runs: &[RunReport]) -> String {
     text
 }
 
-/// The settings of `runs` that are not the defaults, as flags.
+/// The settings of `runs` that differ from the defaults, as flags: those of all runs, then those of some.
 fn conditions(runs: &[RunReport]) -> String {
     let each: Vec<Vec<String>> = runs.iter().map(in_force).collect();
     let shown = |flag: &str| ["--policy=", "--depth="].iter().any(|column| flag.starts_with(column));
@@ -66,7 +66,7 @@ fn conditions(runs: &[RunReport]) -> String {
     text
 }
 
-/// Names to the left, figures to the right. It reads well on a terminal and is Markdown too.
+/// A table with names on the left and figures on the right, readable on a terminal and valid Markdown.
 pub(crate) fn table(header: Vec<String>, rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
@@ -77,7 +77,7 @@ pub(crate) fn table(header: Vec<String>, rows: impl IntoIterator<Item = Vec<Stri
     table.trim_fmt()
 }
 
-/// A line of names, and one line per run (RFC 4180, with line feeds as line ends).
+/// A header line and one line per run (RFC 4180, with line feeds as line ends).
 pub(crate) fn csv(runs: &[RunReport]) -> String {
     let line = |cells: &mut dyn Iterator<Item = String>| cells.map(|cell| quoted(&cell)).collect::<Vec<_>>().join(",");
     let header = line(&mut EXACT.iter().map(|figure| figure.key.to_owned()));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_says_what_ran_and_what_it_warned_of() {
+    fn a_list_shows_the_settings_and_warnings_of_its_runs() {
         let setting = |depth: u32, interval: &str| {
             let mut run = run("drop-newest", 100, 3);
             let sides = crate::cli::Sides::defaults();

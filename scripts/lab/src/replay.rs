@@ -1,4 +1,4 @@
-//! `--from`: a run that is repeated from its report.
+//! `--from`: repeats a run from its report.
 
 use std::fs;
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ use crate::flags::{FlagError, Given, read};
 /// Schema of the file that `lab compare --json` writes.
 pub(crate) const COMPARE_SCHEMA: &str = "pushback.compare/1";
 
-/// A file that holds no run.
+/// A file from which no run can be repeated.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", file.display())]
 pub(crate) struct FileError {
@@ -34,26 +34,26 @@ pub(crate) enum FileProblem {
     #[error("cannot be read ({0}); name a report that was written with --json")]
     Unreadable(#[from] io::Error),
     /// It is not JSON, or not all of it.
-    #[error("is no complete report ({0}); name one that was written with --json")]
+    #[error("is not a complete report ({0}); name one that was written with --json")]
     Malformed(#[from] serde_json::Error),
-    /// It is something else.
+    /// Its schema is missing or not one of these.
     #[error("its schema is {0}; use a report of schema {RUN_SCHEMA}, {OLD_RUN_SCHEMA} or {COMPARE_SCHEMA}")]
     UnknownSchema(String),
-    /// Several runs, where one is meant.
+    /// It holds several runs where one is needed.
     #[error("it holds {0} runs; use the report of a single run, of schema {RUN_SCHEMA}")]
     Several(usize),
-    /// Its settings are none.
+    /// Its settings cannot be given as flags.
     #[error("cannot be repeated: {0}")]
     Settings(#[from] FlagError),
-    /// A setting has a value that is none.
+    /// A setting has a value that its flag refuses.
     #[error("cannot be repeated: {0}")]
     Value(String),
 }
 
-/// The runs in `file`, which is standard input if it is `-`.
+/// Reads the runs in `file`, or on standard input if `file` is `-`.
 ///
 /// # Errors
-/// If it holds none.
+/// If it cannot be read or is not a report.
 pub(crate) fn runs_in(file: &Path) -> Result<Vec<RunReport>, FileError> {
     load(file).map_err(|problem| FileError { file: file.to_owned(), problem })
 }
@@ -69,35 +69,36 @@ fn load(file: &Path) -> Result<Vec<RunReport>, FileProblem> {
     parse(&text)
 }
 
-/// What every report says first.
+/// The field that every report has: its schema.
 #[derive(Default, Deserialize)]
 struct Head {
     schema: Option<String>,
 }
 
-/// The part of a comparison that can be read back.
+/// The part of a comparison that is read back.
 #[derive(Deserialize)]
 struct Compared {
     runs: Vec<RunReport>,
 }
 
 fn parse(text: &str) -> Result<Vec<RunReport>, FileProblem> {
-    // Not from a `Value`: that has no room for numbers above 2^64 - 1.
+    // Parsed from the text, not from a `Value`: a `Value` turns numbers above 2^64 - 1 into fractions.
     let head = serde_json::from_str::<Head>(text);
+    // JSON whose head is of another shape (an array, say) has no schema; text that is not JSON is an error.
     let head = head.or_else(|error| if error.is_data() { Ok(Head::default()) } else { Err(error) })?;
     match head.schema.as_deref() {
         Some(RUN_SCHEMA | OLD_RUN_SCHEMA) => Ok(vec![serde_json::from_str(text)?]),
         Some(COMPARE_SCHEMA) => Ok(serde_json::from_str::<Compared>(text)?.runs),
         Some(other) => Err(FileProblem::UnknownSchema(other.escape_debug().to_string())),
-        None => Err(FileProblem::UnknownSchema("not told".to_owned())),
+        None => Err(FileProblem::UnknownSchema("missing".to_owned())),
     }
 }
 
-/// What each process was started with for the run in `file`, except where something else was `given`, and what
-/// only a simulation has, if the run was one.
+/// The settings of both processes for repeating the run in `file`, with the flags in `given` replacing recorded ones,
+/// and the settings that only a simulation has, if the run was simulated.
 ///
 /// # Errors
-/// If the file holds no run, or not one that can be repeated.
+/// If the file does not hold exactly one run that can be repeated.
 pub(crate) fn replay(file: &Path, given: &Given) -> Result<(Sides, Option<Only>), FileError> {
     let repeat = || {
         let runs = load(file)?;
@@ -108,7 +109,7 @@ pub(crate) fn replay(file: &Path, given: &Given) -> Result<(Sides, Option<Only>)
     repeat().map_err(|problem| FileError { file: file.to_owned(), problem })
 }
 
-/// The settings of one process. The environment has no say: the report has every setting.
+/// The settings of one process. The environment is ignored, because the report holds every setting.
 fn side<S: CommandFactory + FromArgMatches>(recorded: &Value, given: &Given) -> Result<S, FileProblem> {
     let mut command = S::command().no_binary_name(true).mut_args(|arg| arg.env(None::<&str>));
     let arguments = given.over(read(&command, recorded)?, &mut command);
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_of_the_schema_before_are_read() {
+    fn reports_of_the_previous_schema_are_read() {
         let mut old = serde_json::to_value(run("wait", 10, 0)).unwrap();
         old["schema"] = OLD_RUN_SCHEMA.into();
         old["warnings"] = serde_json::json!(["words alone"]);
@@ -147,7 +148,7 @@ mod tests {
         assert_eq!(read[0].warnings, [Warning::new(WarningCode::Other, "words alone")]);
     }
 
-    /// A `Value` would make a fraction of it.
+    /// A `Value` would turn them into fractions.
     #[test]
     fn sums_above_64_bits_keep_their_last_digit() {
         let mut wide = run("wait", 10, 0);
@@ -164,16 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_report_is_named_with_the_remedy() {
-        assert!(problem("{").contains("no complete report"));
+    fn a_file_that_is_not_a_report_is_refused_with_a_remedy() {
+        assert!(problem("{").contains("not a complete report"));
         let unknown = problem(r#"{"schema": "pushback.run/3"}"#);
         assert!(unknown.contains("pushback.run/3") && unknown.contains("pushback.run/2"), "{unknown}");
-        assert!(problem("[]").contains("not told"));
+        assert!(problem("[]").contains("missing"));
         assert!(problem(r#"{"schema": "pushback.run/2"}"#).contains("missing field"));
     }
 
     #[test]
-    fn a_recorded_value_that_is_none_is_refused_with_its_flag() {
+    fn a_recorded_value_that_its_flag_refuses_is_reported_with_the_flag() {
         let mut recorded = serde_json::to_value(StackArgs::parse_from(["netstack"])).unwrap();
         recorded["depth"] = "0".into();
         let refused = side::<StackArgs>(&recorded, &Given::default()).unwrap_err().to_string();

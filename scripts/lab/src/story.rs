@@ -1,25 +1,24 @@
-//! What a comparison means, in sentences that are computed from it.
+//! Sentences that explain a comparison, computed from its figures.
 
 use shared::report::human::{count, percent, time};
 use shared::report::{RunReport, Summary, Warning};
 
 use crate::figures::POLICY;
 
-/// The policy that loses nothing.
+/// The policy that never drops because the ring is full.
 const WAIT: &str = "wait";
 
-/// How much longer a packet must take from its intended time than from acceptance, before we say
-/// that it waited at its sender.
-const MOVED: f64 = 2.0;
+/// A median latency above twice the median sojourn means that packets waited at their senders.
+const MOVED_FACTOR: f64 = 2.0;
 
-/// Losses as near as this to the greatest are told apart by chance alone.
-const AS_BAD: f64 = 0.9;
+/// A run is compared as "losing" if its loss is at least nine tenths of the greatest: closer losses differ by chance.
+const NEAR_GREATEST: f64 = 0.9;
 
-/// At most three sentences, and the warnings of the runs behind them.
+/// Returns at most three sentences, then the warnings of the runs.
 pub(crate) fn story(runs: &[RunReport]) -> Vec<String> {
     let waiting = runs.iter().find(|run| policy(run) == WAIT);
     let greatest = runs.iter().map(loss).fold(0.0, f64::max);
-    let losing = runs.iter().find(|run| run.totals.dropped > 0 && loss(run) >= AS_BAD * greatest);
+    let losing = runs.iter().find(|run| run.totals.dropped > 0 && loss(run) >= NEAR_GREATEST * greatest);
     let mut sentences = vec![losses(runs)];
     sentences.extend(waiting.map(price_of_waiting));
     sentences.extend(waiting.zip(losing).map(|(waiting, losing)| where_the_delay_is(waiting, losing)));
@@ -27,7 +26,8 @@ pub(crate) fn story(runs: &[RunReport]) -> Vec<String> {
     sentences
 }
 
-/// Each warning once, as it was first given, with the names of all runs that it is of: those that `name` gives them.
+/// Each kind of warning once, with the text of its first run and the `name`s of all runs that have it. Warnings that
+/// differ only in their numbers are of one kind.
 pub(crate) fn warnings(runs: &[RunReport], name: impl Fn(&RunReport) -> String) -> impl Iterator<Item = String> {
     let wording = |warning: &str| warning.replace(|c: char| c.is_ascii_digit() || c == '.', "");
     let mut kinds: Vec<(String, &Warning, Vec<String>)> = Vec::new();
@@ -67,12 +67,12 @@ fn losses(runs: &[RunReport]) -> String {
     format!("Lost: {}.", lost.join(", "))
 }
 
-/// What waiting cost the senders.
+/// Describes how long the senders were blocked under `wait`.
 fn price_of_waiting(run: &RunReport) -> String {
     let totals = &run.totals;
     if totals.dropped > 0 {
         return format!(
-            "Waiting does not help where the driver finds frames to be wrong: {} were.",
+            "Waiting does not prevent drops of frames that the driver finds wrong: {} were dropped.",
             count(totals.dropped)
         );
     }
@@ -88,16 +88,16 @@ fn price_of_waiting(run: &RunReport) -> String {
     }
 }
 
-/// From acceptance alone, waiting seems to cost nothing.
+/// Compares the medians from acceptance and from intended time: from acceptance alone, waiting seems to cost nothing.
 fn where_the_delay_is(waiting: &RunReport, losing: &RunReport) -> String {
     let medians = |times: fn(&RunReport) -> &Summary| {
         let median = |run| time(times(run).p50 as f64);
         format!("{} under {WAIT} and {} under {}", median(waiting), median(losing), policy(losing))
     };
     let (accepted, intended) = (medians(|run| &run.sojourn_ns), medians(|run| &run.latency_ns));
-    let moved = waiting.latency_ns.p50 as f64 > MOVED * waiting.sojourn_ns.p50 as f64;
-    let moral = if moved { ": the delay moved to the senders" } else { "" };
-    format!("From acceptance the median packet took {accepted}; from its intended time {intended}{moral}.")
+    let moved = waiting.latency_ns.p50 as f64 > MOVED_FACTOR * waiting.sojourn_ns.p50 as f64;
+    let conclusion = if moved { ": the delay moved to the senders" } else { "" };
+    format!("From acceptance the median packet took {accepted}; from its intended time {intended}{conclusion}.")
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::fixture::{run, times};
 
-    fn told(runs: &[RunReport]) -> String {
+    fn joined(runs: &[RunReport]) -> String {
         story(runs).join("\n")
     }
 
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn twice_what_the_link_carries() {
         let runs = [waiting(), run("drop-newest", 40_632, 20_316), run("drop-oldest", 40_632, 20_252)];
-        insta::assert_snapshot!(told(&runs), @"
+        insta::assert_snapshot!(joined(&runs), @"
         Lost: drop-newest 20,316 of 40,632 packets (50 %), drop-oldest 20,252 of 40,632 packets (49.8 %).
         Waiting lost none of 40,632: the senders were blocked for 4.10 s in all.
         From acceptance the median packet took 7.82 ms under wait and 7.82 ms under drop-newest; from its intended time 1.25 s under wait and 7.83 ms under drop-newest: the delay moved to the senders.
@@ -133,7 +133,7 @@ mod tests {
         let mut waiting = waiting();
         waiting.totals.accepted = 20_380;
         waiting.totals.refused = 20_252;
-        insta::assert_snapshot!(told(&[waiting, run("deadline=5ms", 40_632, 20_252)]), @"
+        insta::assert_snapshot!(joined(&[waiting, run("deadline=5ms", 40_632, 20_252)]), @"
         Lost: deadline=5ms 20,252 of 40,632 packets (49.8 %).
         Waiting lost none of 20,380: the senders were blocked for 4.10 s in all, and still had 20,252 packets that they had not sent when the time was up.
         From acceptance the median packet took 7.82 ms under wait and 7.82 ms under deadline=5ms; from its intended time 1.25 s under wait and 7.83 ms under deadline=5ms: the delay moved to the senders.
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn less_than_the_link_carries() {
-        insta::assert_snapshot!(told(&[run("wait", 18_284, 0), run("drop-newest", 18_284, 0)]), @"
+        insta::assert_snapshot!(joined(&[run("wait", 18_284, 0), run("drop-newest", 18_284, 0)]), @"
         Nothing was dropped: the policies differ only when the ring is full.
         Waiting lost none of 18,284, and no sender had to wait.
         ");
@@ -153,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn warnings_are_passed_on_with_whose_they_are() {
+    fn warnings_name_the_runs_that_have_them() {
         let mut starved = run("drop-newest", 100, 60);
         starved.warnings = vec![idle("29.3 %")];
         let mut likewise = run("wait", 100, 0);
         likewise.warnings = vec![idle("1.2 %"), Warning::new(WarningCode::Other, "another")];
-        insta::assert_snapshot!(told(&[starved, likewise]), @"
+        insta::assert_snapshot!(joined(&[starved, likewise]), @"
         Lost: drop-newest 60 of 100 packets (60 %).
         Waiting lost none of 100, and no sender had to wait.
         From acceptance the median packet took 7.82 ms under wait and 7.82 ms under drop-newest; from its intended time 7.83 ms under wait and 7.83 ms under drop-newest.

@@ -1,4 +1,4 @@
-//! Callgrind, which runs a program and counts its instructions.
+//! Runs a program under callgrind, which counts its instructions.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::CountError;
 use crate::launch::{PrivateFolder, find_tool};
 
-/// The tool, with a folder for what it writes.
+/// The path of valgrind, and a folder for its output.
 #[derive(Debug)]
 pub(super) struct Callgrind {
     valgrind: PathBuf,
@@ -15,7 +15,7 @@ pub(super) struct Callgrind {
 }
 
 impl Callgrind {
-    /// Looks for valgrind.
+    /// Finds valgrind on the PATH.
     ///
     /// # Errors
     /// If it is not there.
@@ -24,17 +24,17 @@ impl Callgrind {
         Ok(Self { valgrind, folder: PrivateFolder::new()? })
     }
 
-    /// What to run a program under.
+    /// The command to run a program under.
     pub(super) fn command(&self) -> [OsString; 5] {
         let mut file = OsString::from("--callgrind-out-file=");
         file.push(self.folder.path().join("%p"));
         [self.valgrind.clone().into(), "--tool=callgrind".into(), "--quiet".into(), "--vgdb=no".into(), file]
     }
 
-    /// Instructions of the program of that name, which has ended.
+    /// The instructions that the program named `program` took; it must have ended.
     ///
     /// # Errors
-    /// If there is no figure.
+    /// If callgrind wrote no count for it.
     pub(super) fn instructions(&self, program: &'static str) -> Result<u64, CountError> {
         let files = fs::read_dir(self.folder.path())?.flatten();
         let texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
@@ -43,7 +43,7 @@ impl Callgrind {
     }
 }
 
-/// The sum in a file of callgrind's, if it is of `program`.
+/// The total in the text of a callgrind file, if the file is of `program`.
 fn total(text: &str, program: &str) -> Option<u64> {
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
     let path = value("cmd:")?.split(' ').next()?;
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sum_is_that_of_the_program() {
+    fn the_total_is_read_from_the_file_of_the_program() {
         let text = "# callgrind format\nversion: 1\npid: 7\ncmd:  /bin/netstack --socket /tmp/driver\n\n\
                     positions: line\nevents: Ir\nsummary: 375026888\n\n\nfn=(1) main\n10 5\n\ntotals: 375026888\n";
         assert_eq!(total(text, "netstack"), Some(375_026_888));

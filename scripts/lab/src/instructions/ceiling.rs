@@ -1,4 +1,4 @@
-//! How many instructions a packet may cost: counts that were accepted once, in a committed file.
+//! The accepted counts of instructions per packet, kept in a committed file.
 
 use std::fs;
 use std::io;
@@ -13,70 +13,70 @@ use super::Count;
 /// Schema of the file.
 const SCHEMA: &str = "pushback.ceilings/1";
 
-/// What a count may be above the accepted one: how many packets make a batch differs from run to run.
-/// In five runs beside builds that kept the machine busy, the stack's moved by 2 in a hundred; the
-/// driver's fell by up to 15, and rose by no more than 2.
+/// How far a count may exceed the accepted one, because the number of packets in a batch differs from run to run. In
+/// five runs beside builds that kept the machine busy, the stack's count moved by 2 %; the driver's fell by up to 15 %
+/// and rose by at most 2 %.
 const SLACK: f64 = 0.05;
 
-/// Counts that are not to grow.
+/// The accepted counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ceilings {
     /// [`SCHEMA`].
     schema: String,
-    /// The kind of processor on which they were counted: on another, a packet takes other instructions.
+    /// The kind of processor on which they were counted: another kind takes a different number of instructions.
     processor: String,
-    /// Share by which a count may exceed what is here.
+    /// The share by which a count may exceed the accepted one.
     slack: f64,
-    /// By size.
+    /// The counts, one per frame size.
     counts: Vec<Count>,
 }
 
-/// A file that cannot be used.
+/// Why a file of ceilings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CeilingsError {
-    /// Not read.
+    /// It cannot be read.
     #[error("--ceilings {}: cannot be read ({source}); write it with --accept", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Something else.
-    #[error("--ceilings {}: holds no ceilings ({problem}); write it anew with --accept", path.display())]
+    /// It is not a file of ceilings.
+    #[error("--ceilings {}: is not a file of ceilings ({problem}); write a new one with --accept", path.display())]
     Content {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         problem: String,
     },
-    /// Not written.
+    /// It cannot be written.
     #[error("--ceilings {}: cannot be written ({source}); name a file in a folder that exists and is writable", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl Ceilings {
-    /// Those that accept `counts`, and little more.
+    /// The ceilings that accept `counts`, with [`SLACK`].
     pub(crate) fn accept(counts: &[Count]) -> Self {
         let whole = |count: &Count| Count { stack: count.stack.round(), driver: count.driver.round(), ..*count };
         let (schema, processor) = (SCHEMA.to_owned(), cpu::kind());
         Self { schema, processor, slack: SLACK, counts: counts.iter().map(whole).collect() }
     }
 
-    /// The kind of processor that they are about, if it is not this one.
+    /// The kind of processor on which they were counted, if this machine has another one.
     pub(crate) fn of_another(&self) -> Option<&str> {
         (self.processor != cpu::kind()).then_some(&self.processor)
     }
 
-    /// Reads them from `path`.
+    /// Reads the ceilings from `path`.
     ///
     /// # Errors
-    /// If they are not there.
+    /// If there is no such file, or it is not a file of ceilings.
     pub(crate) fn read(path: &Path) -> Result<Self, CeilingsError> {
         let text = fs::read(path).map_err(|source| CeilingsError::Read { path: path.to_owned(), source })?;
         let content = |problem: String| CeilingsError::Content { path: path.to_owned(), problem };
@@ -84,18 +84,18 @@ impl Ceilings {
         if ceilings.schema == SCHEMA { Ok(ceilings) } else { Err(content(format!("schema {}", ceilings.schema))) }
     }
 
-    /// Makes sure that they can be written to `path`, before anything is counted.
+    /// Opens `path` before anything is counted, so that a path that cannot be written fails at once.
     ///
     /// # Errors
-    /// If that is not possible.
+    /// If it cannot be opened.
     pub(crate) fn place(path: &Path) -> Result<WholeFile, CeilingsError> {
         WholeFile::open(path).map_err(|source| CeilingsError::Write { path: path.to_owned(), source })
     }
 
-    /// Writes them to `file`, which is at `path`.
+    /// Writes the ceilings to `file`, which is at `path`.
     ///
     /// # Errors
-    /// If that is not possible.
+    /// If it cannot be written.
     pub(crate) fn write(&self, file: WholeFile, path: &Path) -> Result<(), CeilingsError> {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
@@ -103,7 +103,7 @@ impl Ceilings {
         written.map_err(|source| CeilingsError::Write { path: path.to_owned(), source })
     }
 
-    /// A line for each of `counts` that is too high, or has no ceiling.
+    /// A line for each of `counts` that is above its ceiling or has none.
     pub(crate) fn exceeded(&self, counts: &[Count]) -> Vec<String> {
         counts.iter().flat_map(|count| self.exceeded_by(count)).collect()
     }
@@ -118,7 +118,7 @@ impl Ceilings {
         let line = |(side, count, accepted): (&str, f64, f64)| {
             let most = accepted * (1.0 + self.slack);
             format!(
-                "{count:.0} instructions per packet of {size} B in the {side}, where {most:.0} are the most; \
+                "{count:.0} instructions per packet of {size} B in the {side}, but the ceiling is {most:.0}; \
                  if that is worth it, accept it with --accept"
             )
         };
@@ -135,16 +135,16 @@ mod tests {
     }
 
     #[test]
-    fn a_count_may_exceed_what_was_accepted_by_the_slack_and_no_more() {
+    fn a_count_may_exceed_the_accepted_one_by_the_slack_and_no_more() {
         let ceilings = Ceilings::accept(&[count(64, 400.2, 200.0), count(1500, 1000.0, 500.0)]);
         assert_eq!(ceilings.exceeded(&[count(64, 420.0, 210.0), count(1500, 1.0, 1.0)]), Vec::<String>::new());
-        let said = ceilings.exceeded(&[count(64, 421.0, 209.0), count(1500, 1051.0, 600.0)]);
+        let lines = ceilings.exceeded(&[count(64, 421.0, 209.0), count(1500, 1051.0, 600.0)]);
         assert_eq!(
-            said,
+            lines,
             [
-                "421 instructions per packet of 64 B in the stack, where 420 are the most; if that is worth it, accept it with --accept",
-                "1051 instructions per packet of 1500 B in the stack, where 1050 are the most; if that is worth it, accept it with --accept",
-                "600 instructions per packet of 1500 B in the driver, where 525 are the most; if that is worth it, accept it with --accept",
+                "421 instructions per packet of 64 B in the stack, but the ceiling is 420; if that is worth it, accept it with --accept",
+                "1051 instructions per packet of 1500 B in the stack, but the ceiling is 1050; if that is worth it, accept it with --accept",
+                "600 instructions per packet of 1500 B in the driver, but the ceiling is 525; if that is worth it, accept it with --accept",
             ]
         );
         assert_eq!(ceilings.of_another(), None);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_nothing_else() {
+    fn a_written_file_is_read_back_and_other_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ceilings.json");
         let read = || Ceilings::read(&path).map_err(|error| error.to_string());

@@ -1,4 +1,4 @@
-//! Instructions per packet of each process, counted by valgrind: what a busy machine does not move.
+//! Instructions per packet of each process, counted by valgrind. A busy machine does not change them.
 
 mod callgrind;
 mod ceiling;
@@ -20,25 +20,25 @@ use callgrind::Callgrind;
 
 pub(crate) use ceiling::{Ceilings, CeilingsError};
 
-/// Packets of the shorter and of the longer run: what a process does once is in both.
+/// Packets of the shorter and of the longer run. Their difference excludes what a process does once.
 const SHORT: u64 = 20_000;
 const LONG: u64 = 120_000;
 
-/// Everything takes fifty times as long.
-const SLOWLY: Nanos = Nanos(60_000_000_000);
+/// Timeouts for processes under valgrind, which slows them down about fifty times.
+const VALGRIND_TIMEOUT: Nanos = Nanos(60_000_000_000);
 
-/// Instructions per packet, at one size.
+/// Instructions per packet at one frame size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Count {
-    /// Ethernet frame without check sequence.
+    /// Bytes of the Ethernet frame without its check sequence.
     pub(crate) size_bytes: u64,
-    /// Of the stack's process.
+    /// Instructions per packet of the stack's process.
     pub(crate) stack: f64,
-    /// Of the driver's.
+    /// Instructions per packet of the driver's process.
     pub(crate) driver: f64,
 }
 
-/// Instructions of both processes.
+/// Instructions per packet of both processes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct PerPacket {
     pub(crate) stack: f64,
@@ -48,27 +48,27 @@ pub(crate) struct PerPacket {
 /// Why there is no count.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CountError {
-    /// The tool is missing.
+    /// valgrind is missing.
     #[error("instructions are left out: valgrind is not on the PATH; install it (Debian package valgrind)")]
     NoValgrind,
     /// A run failed.
     #[error(transparent)]
     Run(#[from] BenchError),
-    /// The tool left no figure.
-    #[error("valgrind did not say how many instructions {0} took; see that it can run target/release/{0}")]
+    /// valgrind wrote no count.
+    #[error("valgrind wrote no count of the instructions of {0}; check that it can run target/release/{0}")]
     NoFigure(&'static str),
-    /// No place for what the tool writes.
+    /// There is no folder for the output of valgrind.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// What it wrote cannot be read.
-    #[error("what valgrind wrote cannot be read: {0}")]
+    /// The output of valgrind cannot be read.
+    #[error("the output of valgrind cannot be read: {0}")]
     Read(#[from] io::Error),
 }
 
-/// Counts for bulk traffic of each of `sizes`, with `sides` for everything else.
+/// Counts the instructions for bulk traffic of each of `sizes`; `sides` sets everything else.
 ///
 /// # Errors
-/// [`CountError`] if one cannot be counted.
+/// [`CountError`] if one size cannot be counted.
 pub(crate) async fn count(
     binaries: &Binaries,
     sides: &Sides,
@@ -84,11 +84,12 @@ pub(crate) async fn count(
     Ok(counts)
 }
 
-/// Instructions that each process takes for one packet more, whatever `sides` say of apps, policy,
-/// transport and the way through the layers.
+/// Counts the instructions that each process takes per additional packet. `sides` sets apps, policy, transport and
+/// dispatch.
 ///
-/// Both sleep when they have nothing to do, because how long a process spins is up to the machine; and
-/// they share a CPU, because so are the batches of two that run at once.
+/// Two settings make the count repeatable: both processes sleep when idle, because the machine decides how long a
+/// process spins; and both share one CPU, because the machine also decides how two CPUs interleave, and thus the sizes
+/// of the batches.
 ///
 /// # Errors
 /// [`CountError`] if they cannot be counted.
@@ -101,7 +102,7 @@ pub(crate) async fn instructions_per_packet(
     (sides.stack.waiting.idle, sides.driver.waiting.idle) = (IdleMode::Sleep, IdleMode::Sleep);
     let stack = &mut sides.stack;
     (stack.stack.length.duration, stack.lines.quiet) = (None, true);
-    (stack.session.connect_timeout, stack.stack.layers.drain_timeout) = (SLOWLY, SLOWLY);
+    (stack.session.connect_timeout, stack.stack.layers.drain_timeout) = (VALGRIND_TIMEOUT, VALGRIND_TIMEOUT);
     let binaries = binaries.on(Pair::shared());
     let mut totals = [PerPacket { stack: 0.0, driver: 0.0 }; 2];
     for (packets, total) in [SHORT, LONG].into_iter().zip(&mut totals) {
@@ -117,7 +118,7 @@ pub(crate) async fn instructions_per_packet(
     Ok(PerPacket { stack: (long.stack - short.stack) / more, driver: (long.driver - short.driver) / more })
 }
 
-/// The counts, for people.
+/// The counts as a table.
 pub(crate) fn table(counts: &[Count]) -> String {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);

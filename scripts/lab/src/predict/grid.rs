@@ -1,4 +1,4 @@
-//! The points of the grid: every combination of what is varied.
+//! The points of the grid: every combination of the settings that vary.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use shared::wire::TransportKind;
 
 use crate::cli::Sides;
 
-/// What is varied, and what is not.
+/// The settings that vary, and those that all points share.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Grid {
     /// The policies. Under wait, each point is run with --wake each and with --wake half.
@@ -25,8 +25,8 @@ pub(crate) struct Grid {
 
     /// The loads, as shares of the link's time.
     ///
-    /// At 2, or at another ratio of small numbers, evenly spaced packets arrive just when others complete, and which
-    /// comes first decides: no two runs agree there.
+    /// At 2, or at another ratio of small numbers, evenly spaced packets arrive exactly when others complete, and the
+    /// result depends on which is handled first: no two runs agree there.
     #[arg(long, value_name = "LOAD,...", value_delimiter = ',', default_values = ["0.7", "0.9", "1.31", "1.97"], value_parser = load)]
     pub(crate) loads: Vec<f64>,
 
@@ -38,7 +38,7 @@ pub(crate) struct Grid {
     #[arg(long, value_name = "TRANSPORT,...", value_delimiter = ',', value_enum, default_values = ["shm", "socket"])]
     pub(crate) transports: Vec<TransportKind>,
 
-    /// Rate of the link: so slow that 50 us, which waking a process takes, are below 1 % of a packet's time.
+    /// Rate of the link: so slow that the 50 us for waking a process are below 1 % of a packet's time.
     #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "500kbit")]
     pub(crate) link: LinkRate,
 
@@ -46,7 +46,7 @@ pub(crate) struct Grid {
     #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=MAX_EXACT))]
     pub(crate) packets: u64,
 
-    /// What all randomness derives from.
+    /// The seed of all random numbers.
     #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
     pub(crate) seed: u64,
 }
@@ -56,7 +56,7 @@ fn load(text: &str) -> Result<f64, String> {
     load.ok_or_else(|| "use a number above zero, as in 0.9".to_owned())
 }
 
-/// Traffic with a rate of its own, so that it can be offered at a given load.
+/// Traffic with a rate of its own, so that its load can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
@@ -64,7 +64,7 @@ pub(crate) enum Kind {
     Poisson,
 }
 
-/// One combination.
+/// One combination of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Point {
     pub(crate) policy: Policy,
@@ -76,7 +76,7 @@ pub(crate) struct Point {
 }
 
 impl Grid {
-    /// Every point. Under `wait`, each stands for two: waiters served with each slot, and at half of the ring.
+    /// Every point. Under `wait` there are two for each combination: a wake point of one slot, and of half the ring.
     pub(crate) fn points(&self) -> Vec<Point> {
         let mut points = Vec::new();
         for &policy in &self.policies {
@@ -98,10 +98,10 @@ impl Grid {
         points
     }
 
-    /// What both processes are started with at `point`.
+    /// The settings of both processes at `point`.
     ///
     /// # Errors
-    /// [`SpecError`] if the load is none.
+    /// [`SpecError`] if the load is invalid.
     pub(crate) fn sides(&self, point: &Point) -> Result<Sides, SpecError> {
         let mut sides = Sides::defaults();
         let (stack, driver) = (&mut sides.stack, &mut sides.driver);
@@ -120,10 +120,10 @@ impl Grid {
 }
 
 impl Point {
-    /// Its traffic.
+    /// The app of this point.
     ///
     /// # Errors
-    /// [`SpecError`] if the load is none.
+    /// [`SpecError`] if the load is invalid.
     pub(crate) fn app(&self) -> Result<AppSpec, SpecError> {
         let kind = match self.kind {
             Kind::Cbr => "cbr",
@@ -133,7 +133,7 @@ impl Point {
     }
 }
 
-/// The flags of `lab run` that repeat it, but for those that all points share.
+/// The flags of `lab run` that repeat the point, without those that all points share.
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { policy, wake, kind, load, depth, transport } = self;
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_processes_are_started_with_what_the_point_says() {
+    fn the_settings_of_a_point_reach_both_processes() {
         let point = grid().points()[9];
         let sides = grid().sides(&point).unwrap();
         assert_eq!(sides.stack.stack.sending.apps, [point.app().unwrap()]);

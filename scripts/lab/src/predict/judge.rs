@@ -1,15 +1,15 @@
 //! Whether a run agrees with its simulation, figure by figure.
 //!
-//! A real process wakes late, and the report says by how much: each time may differ by 2 % and by the lateness at the
-//! same quantile. Shares may differ by 2 % or 0.2 percentage points, slots by 2 % or one slot.
+//! A real process wakes late, and its report contains by how much: each time may differ by 2 % plus the lateness at the
+//! same quantile. Shares may differ by 2 % or 0.2 percentage points, slots by 2 % or one slot, whichever is larger.
 
 use serde::Serialize;
 use shared::report::{RunReport, Summary, WarningCode};
 
-/// How far two figures may be apart, relative to the predicted one.
+/// The allowed difference, relative to the predicted figure.
 const TOLERANCE: f64 = 0.02;
 
-/// How far two shares may be apart at least.
+/// The smallest allowed difference of two shares: 0.2 percentage points.
 const SHARE: f64 = 0.002;
 
 /// One figure of a point.
@@ -17,37 +17,37 @@ const SHARE: f64 = 0.002;
 pub(crate) struct Compared {
     /// Its path in the report.
     pub(crate) figure: &'static str,
-    /// What the simulation says.
+    /// The figure of the simulation.
     pub(crate) predicted: f64,
-    /// What the run says.
+    /// The figure of the run.
     pub(crate) measured: f64,
-    /// How far they may be apart.
+    /// The allowed difference.
     pub(crate) allowed: f64,
 }
 
 impl Compared {
-    /// How far they are apart, in parts of what is allowed: above 1 they disagree.
+    /// The difference as a multiple of what is allowed: above 1 the figures disagree.
     pub(crate) fn apart(&self) -> f64 {
         let difference = (self.measured - self.predicted).abs();
         if difference == 0.0 { 0.0 } else { difference / self.allowed }
     }
 }
 
-/// What became of a point.
+/// The result of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
     /// All figures agree.
     Agrees,
-    /// At least one figure does not.
+    /// At least one figure disagrees.
     Differs,
-    /// Figures differ, and the run's own report says that the machine set the result.
+    /// Figures disagree, and the report of the run warns that the machine limited the result.
     Excused,
     /// There was no complete run to judge.
     Failed,
 }
 
-/// Each figure that a run and its simulation have in common.
+/// Compares each figure that a run and its simulation have in common.
 pub(crate) fn compare(predicted: &RunReport, measured: &RunReport) -> Vec<Compared> {
     let late = &measured.wakeups.late_ns;
     let relative = |figure, predicted: f64, measured: f64, at_least: f64| {
@@ -56,7 +56,7 @@ pub(crate) fn compare(predicted: &RunReport, measured: &RunReport) -> Vec<Compar
     };
     let mut figures =
         vec![relative("totals.loss_ratio", predicted.totals.loss_ratio, measured.totals.loss_ratio, SHARE)];
-    // Where neither has a rate, there is nothing to compare; where one has, they differ.
+    // If neither has a rate, there is nothing to compare; if only one has, they differ (the other counts as 0).
     let (of, by) = (predicted.rate.packets_per_second, measured.rate.packets_per_second);
     if of.or(by).is_some() {
         figures.push(relative("rate.packets_per_second", of.unwrap_or(0.0), by.unwrap_or(0.0), 0.0));
@@ -80,7 +80,7 @@ pub(crate) fn compare(predicted: &RunReport, measured: &RunReport) -> Vec<Compar
     figures.push(slots("ring.occupancy_mean", of.occupancy_mean, by.occupancy_mean));
     figures.push(slots("ring.occupancy_p50", of.occupancy_p50 as f64, by.occupancy_p50 as f64));
     figures.push(slots("ring.occupancy_p99", of.occupancy_p99 as f64, by.occupancy_p99 as f64));
-    // A sum of waits: the end of each is late, and so may be its beginning.
+    // A sum of waits: each may start late and end late.
     let waits = waits(predicted).max(waits(measured)) as f64;
     let (of, by) = (predicted.blocked.total_ns as f64, measured.blocked.total_ns as f64);
     let allowed = TOLERANCE * of + waits * late.mean;
@@ -88,7 +88,7 @@ pub(crate) fn compare(predicted: &RunReport, measured: &RunReport) -> Vec<Compar
     figures
 }
 
-/// What `figures` of `measured` come to.
+/// The result of `figures` for the run `measured`.
 pub(crate) fn judge(figures: &[Compared], measured: &RunReport) -> Verdict {
     let blames = |code| matches!(code, WarningCode::HardwareStarved | WarningCode::DriverLate);
     let machine = measured.warnings.iter().any(|warning| blames(warning.code));
@@ -99,7 +99,7 @@ pub(crate) fn judge(figures: &[Compared], measured: &RunReport) -> Verdict {
     }
 }
 
-/// Waits that were not over at once.
+/// The number of waits that took longer than 0 ns.
 fn waits(report: &RunReport) -> u64 {
     report.blocked.stages.values().map(|stage| stage.waits_ns.count).sum()
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn lateness_is_added_at_the_same_quantile_and_no_other() {
+    fn lateness_is_allowed_at_its_own_quantile_only() {
         let mut predicted = run("wait", 1000, 0);
         predicted.latency_ns = times(1000, 5_000_000);
         let mut measured = predicted.clone();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn small_shares_and_few_slots_have_an_allowance_of_their_own() {
+    fn small_shares_and_few_slots_have_an_absolute_allowance() {
         let predicted = run("drop-newest", 10_000, 0);
         let mut measured = predicted.clone();
         measured.totals.loss_ratio = predicted.totals.loss_ratio + 0.0019;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_report_that_blames_the_machine_excuses_a_difference() {
+    fn only_a_warning_about_the_machine_excuses_a_difference() {
         let predicted = run("wait", 1000, 0);
         let mut measured = predicted.clone();
         measured.sojourn_ns.mean *= 2.0;
@@ -177,6 +177,6 @@ mod tests {
             assert_eq!(verdict(&measured), Verdict::Excused);
         }
         measured.sojourn_ns = predicted.sojourn_ns;
-        assert_eq!(verdict(&measured), Verdict::Agrees, "what agrees needs no excuse");
+        assert_eq!(verdict(&measured), Verdict::Agrees, "figures that agree need no excuse");
     }
 }

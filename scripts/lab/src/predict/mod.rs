@@ -1,7 +1,7 @@
-//! Predict with a simulation, confirm with a run: do both agree at each point of a grid?
+//! Predicts a run by a simulation, and checks at each point of a grid that a real run agrees with it.
 //!
-//! [`grid`] has the points, [`judge`] holds the two reports of a point against each other. Both are pure; the
-//! command runs the processes.
+//! [`grid`] makes the points, [`judge`] compares the two reports of a point. Both are pure; the command `lab predict`
+//! runs the processes.
 
 pub(crate) mod grid;
 pub(crate) mod judge;

@@ -1,4 +1,4 @@
-//! Theory beside a run: prediction and measurement in the same words and units.
+//! The prediction of theory beside the measurement of a run, with the same names and units.
 
 use netstack::process::Args as StackArgs;
 use shared::report::{JudgedReport, MeasuredReport, RunReport, TheoryReport, Verdict};
@@ -10,23 +10,23 @@ use crate::theory::applies::{Entry, Fit, Loss, fit};
 use crate::theory::estimate::{Replications, bonferroni};
 use crate::theory::{Model, ParameterError, Prediction, dd1k};
 
-/// Bias that is allowed beside chance: what is under way when counting begins and ends is counted on
-/// one side only, and times are whole nanoseconds.
+/// The bias allowed beside chance (half a percent): packets in flight when counting starts or ends are counted on one
+/// side only, and times are whole nanoseconds.
 const SLACK: f64 = 0.005;
 
-/// The three figures that models predict, of one run or over several.
+/// The three figures that models predict, of one run or as means over several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Figures {
-    /// Packets that the loss is a share of.
+    /// The number of packets of which the loss is a share.
     pub(super) packets: u64,
     pub(super) loss_ratio: f64,
     pub(super) sojourn_mean_ns: f64,
-    /// Nothing if too little was delivered for a rate.
+    /// `None` if too few packets were delivered for a rate.
     pub(super) packets_per_second: Option<f64>,
 }
 
 impl Figures {
-    /// Those of `report`, of its steady state if it has one.
+    /// The figures of `report`; of its steady state if it has one.
     pub(super) fn of(report: &RunReport, loss: Loss, entry: Entry) -> Self {
         let (totals, whole) = (&report.totals, report.steady.is_none());
         let steady = report.steady.unwrap_or_default();
@@ -48,10 +48,9 @@ impl Figures {
     }
 }
 
-/// What theory says of the run in `report`; nothing if no model fits its settings.
+/// Returns the prediction for the run in `report`, or `None` if no model fits its settings.
 ///
-/// For a run in real time this is prediction beside measurement and no more: a single run has no
-/// interval, and a busy machine is in no model.
+/// A run in real time gets no verdict: a single run has no interval, and no model contains a busy machine.
 pub fn theory_of(report: &RunReport) -> Option<TheoryReport> {
     let stack: StackArgs = serde_json::from_value(report.config.netstack.clone()).ok()?;
     let driver = serde_json::from_value(report.config.driver.clone()).ok()?;
@@ -65,7 +64,7 @@ pub fn theory_of(report: &RunReport) -> Option<TheoryReport> {
     Some(beside(&fit, &prediction, figures, report))
 }
 
-/// Prediction beside measurement.
+/// The prediction beside the measurement.
 pub(super) fn beside(fit: &Fit, prediction: &Prediction, figures: Figures, report: &RunReport) -> TheoryReport {
     let (loss_is, lost) = match fit.loss {
         Loss::Dropped => ("dropped / accepted", report.totals.dropped),
@@ -75,7 +74,7 @@ pub(super) fn beside(fit: &Fit, prediction: &Prediction, figures: Figures, repor
         Entry::Accepted => "from acceptance",
         Entry::Intended => "from intended time",
     };
-    // Only virtual time is exact.
+    // The exact count holds only in virtual time.
     let admitted = if report.clock == "virtual" { admitted(fit, report.totals.offered) } else { None };
     TheoryReport {
         model: fit.model.to_string(),
@@ -99,8 +98,8 @@ pub(super) fn beside(fit: &Fit, prediction: &Prediction, figures: Figures, repor
     }
 }
 
-/// How many of the first `offered` packets are admitted, where that is certain: at a constant rate,
-/// if all times are whole nanoseconds.
+/// How many of the first `offered` packets are admitted, where the model is exact: at a constant rate with times of
+/// whole nanoseconds.
 fn admitted(fit: &Fit, offered: u64) -> Option<u64> {
     let Model::Dd1k { pace, service_ns, places } = fit.model else { return None };
     let whole_pace = places >= 2 || pace.load(service_ns) <= 1.0 || pace.is_whole();
@@ -111,31 +110,31 @@ fn admitted(fit: &Fit, offered: u64) -> Option<u64> {
     }
 }
 
-/// One figure over all runs.
+/// The values of one figure in all runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample<'a> {
     pub(super) name: &'static str,
     pub(super) runs: &'a Replications,
-    /// If it is a share: of how many packets, in all runs together.
+    /// If it is a share: the number of packets in all runs together.
     pub(super) share_of: Option<u64>,
 }
 
-/// How to judge.
+/// The settings of the judgement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
-    /// Whether anything is random.
+    /// Whether anything in the run is random.
     pub(super) random: bool,
-    /// The level at which all figures are judged together.
+    /// The joint confidence level of all figures.
     pub(super) level: f64,
-    /// The half-width, relative to the mean, at which a mean is known well enough to support a prediction. It is
-    /// that of the interval at `level` for one figure alone, which is what the estimate prints.
+    /// The half-width, relative to the mean, at which a mean is precise enough to support a prediction. It applies to
+    /// the interval at `level` for one figure alone, which is the one that the estimate prints.
     pub(super) precision: f64,
 }
 
-/// Holds `theory` against what the runs say of its three figures, and says in it what follows.
+/// Compares `theory` with the three figures of the runs, and writes the findings and the verdict into it.
 ///
 /// # Errors
-/// [`ParameterError`] if the level is none.
+/// [`ParameterError`] if the level is not between 0 and 1.
 pub(super) fn judge(
     theory: &mut TheoryReport,
     model: &'static str,
@@ -143,7 +142,7 @@ pub(super) fn judge(
     terms: Terms,
 ) -> Result<(), ParameterError> {
     let predicted = [theory.loss_ratio, theory.sojourn_mean_ns, theory.packets_per_second];
-    let figures = samples.len() as u32;
+    let figures = samples.len() as u32; // It is 3.
     let each = bonferroni(terms.level, figures)?;
     let mut comparisons = Vec::new();
     for (sample, predicted) in samples.iter().zip(predicted) {
@@ -153,7 +152,7 @@ pub(super) fn judge(
     theory.findings = comparisons.iter().map(Comparison::to_string).collect();
     let exact = theory.admitted == theory.measured.admitted;
     if !exact {
-        theory.findings.push("the count of admitted packets differs, and must not".to_owned());
+        theory.findings.push("the count of admitted packets differs from the prediction, which is exact".to_owned());
     }
     let found = |finding| comparisons.iter().any(|comparison| comparison.finding == finding);
     let verdict = match (!exact || found(Finding::Differs), found(Finding::Unknown)) {
@@ -172,7 +171,7 @@ pub(super) fn judge(
 }
 
 impl Sample<'_> {
-    /// What the runs say of it, at the level `each`.
+    /// The measurement of this figure at the confidence level `each`.
     fn evidence(&self, terms: Terms, each: f64) -> Result<Evidence, ParameterError> {
         let runs = self.runs;
         if !terms.random {

@@ -1,5 +1,5 @@
-//! The whole system in virtual time, in one process: the same apps, layers, ring, driver session and
-//! hardware model as in a run of two processes, exact to the nanosecond and deterministic to the bit.
+//! Simulates the whole system in virtual time, in one process: the same apps, layers, ring, driver session and hardware
+//! model as in a run of two processes, exact to the nanosecond and with the same result each time.
 
 mod judge;
 mod one;

@@ -21,91 +21,91 @@ use super::refuse::{Timeless, check};
 use crate::theory::ParameterError;
 use crate::theory::applies::{Fit, NoFit, fit};
 
-/// What is simulated: the settings of both processes, and what only a simulation has.
+/// The settings of both processes, and those that only a simulation has.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// The stack's settings.
     pub stack: StackArgs,
-    /// The driver's.
+    /// The driver's settings.
     pub driver: DriverArgs,
-    /// What only a simulation has.
+    /// The settings that only a simulation has.
     pub only: Only,
 }
 
-/// What only a simulation has.
+/// The settings that only a simulation has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Only {
-    /// How long the stack's CPU takes for each packet.
+    /// CPU time that the stack takes for each packet.
     pub stack_cost: Nanos,
-    /// After how long counting begins again; if that is not set, after a tenth of the run.
+    /// The time after which steady-state counting starts; by default a tenth of the expected length.
     pub warmup: Option<Nanos>,
-    /// How late each sleep ends: how long the machine takes to wake a CPU.
+    /// How late each sleep ends: the time that the machine takes to wake a CPU.
     pub wake_latency: Nanos,
 }
 
-/// Why there is no simulated run.
+/// Why a scenario was not simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// Virtual time would stand still.
+    /// Virtual time would never advance.
     #[error(transparent)]
     Timeless(#[from] Timeless),
-    /// The stack's settings make no run.
+    /// The stack's settings are invalid together.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The driver's settings make no hardware.
+    /// The driver's settings are invalid together.
     #[error(transparent)]
     Driver(#[from] SettingsError),
-    /// The tables of a session do not fit.
+    /// The tables of a session do not fit into memory.
     #[error("no memory for the simulation ({0}); use a smaller --depth or --txqueue, or fewer apps")]
     Memory(#[from] TryReserveError),
-    /// A level or a precision that is none.
+    /// An invalid level or precision.
     #[error("--level or --precision: {0}")]
     Estimate(#[from] ParameterError),
-    /// Repetitions whose seeds would leave the range.
+    /// The seeds of the repetitions would exceed the largest seed.
     #[error(
         "--seed {seed}: up to {runs} runs use the seeds that follow, and the largest is {most}; use a seed of at \
          most {}, or fewer runs", most.saturating_sub(runs - 1)
     )]
     Seeds {
-        /// The first.
+        /// The first seed.
         seed: u64,
-        /// How many there may be.
+        /// The largest possible number of runs.
         runs: u64,
         /// The largest seed.
         most: u64,
     },
-    /// A run of which there is no mean to take.
+    /// A run without a rate, so that there is no mean.
     #[error(
         "there is no rate of which to take the mean: a closed loop delivered less than two packets; raise --packets or \
          --duration"
     )]
     NoRate,
-    /// Virtual time came to its end, or a fault of the program.
+    /// Virtual time reached its end, or all tasks wait for each other.
     #[error(transparent)]
     Halted(#[from] Halted),
 }
 
 impl Scenario {
-    /// The ring's depth in force: the smaller of what both ask for.
+    /// The ring's depth in force: the smaller of the depths that both sides ask for.
     pub fn depth(&self) -> Depth {
         self.stack.common.depth.min(self.driver.common.depth)
     }
 
-    /// Virtual time in which sleeps end as late as the scenario says.
+    /// A virtual clock in which each sleep ends `wake_latency` late.
     pub fn park(&self) -> Virtual {
         Virtual::waking_late(self.only.wake_latency)
     }
 
-    /// The model of theory that the scenario is.
+    /// The theory model that fits the scenario.
     ///
     /// # Errors
-    /// [`NoFit`], with the first condition that is not met.
+    /// [`NoFit`] with the first condition that is not met.
     pub fn fit(&self) -> Result<Fit, NoFit> {
         fit(&self.stack, &self.driver, self.only.stack_cost, self.only.wake_latency)
     }
 
-    /// The same under another seed.
+    /// The same scenario with another seed.
     pub fn seeded(&self, seed: u64) -> Self {
         let mut other = self.clone();
         other.stack.common.seed = seed;
@@ -125,7 +125,7 @@ impl Scenario {
         Ok(Plan { stack_cost: self.only.stack_cost, warmup, ..plan })
     }
 
-    /// About how long the apps will take to offer everything.
+    /// Estimates how long the apps take to offer all packets.
     fn expected_length(&self, plan: &Plan) -> Nanos {
         let packets = match plan.length {
             Length::Duration(duration) => return duration,
@@ -135,7 +135,7 @@ impl Scenario {
             LinkRate::Limited(rate) => rate.time_for_bits(app.wire_bits()),
             LinkRate::Unlimited => self.driver.driver.hardware.latency,
         };
-        // All apps share link and CPU; each has its own pace.
+        // All apps share the link and the CPU; each has its own rate.
         let shared: Nanos = plan.apps.iter().map(|app| on_the_link(app.spec()).max(self.only.stack_cost)).sum();
         let own = plan.apps.iter().map(|app| match (app.period(), app.spec().traffic()) {
             (Some(period), _) => Nanos(period.as_nanos_f64() as u64),
@@ -162,7 +162,7 @@ pub fn simulate(scenario: &Scenario) -> Result<RunReport, SimulateError> {
     simulate_on(scenario, scenario.park())
 }
 
-/// Runs `scenario` on a park of one's own, which sees every moment at which nothing can move.
+/// Runs `scenario` with the given `park`, which is called each time that no task can proceed.
 ///
 /// # Errors
 /// [`SimulateError`] if it cannot be simulated.
@@ -181,16 +181,17 @@ pub fn simulate_on(scenario: &Scenario, park: impl Park) -> Result<RunReport, Si
     })
 }
 
-/// What `scenario` comes to, without the rest of a report: what was asked for, where it ran and a
-/// digest of the arrivals, which takes longer than a short run.
+/// Runs `scenario` and returns its figures without the settings, the host and the digest of the arrivals, which takes
+/// longer to compute than a short run.
 ///
 /// # Errors
 /// [`SimulateError`] if it cannot be simulated.
 pub fn measure(scenario: &Scenario, park: impl Park) -> Result<RunReport, SimulateError> {
     check(scenario)?;
     let (plan, setup, depth) = (scenario.plan()?, scenario.setup()?, scenario.depth());
-    // The ring lies in the memory of this process.
+    // In a simulation the memory of the ring belongs to this process too.
     let ring = depth.as_usize() * (MAX_FRAME + size_of::<Descriptor>());
+    // Reserve the memory of the run and release it: too little memory is an error here, not an abort in the middle.
     drop(Ballast::new(memory_of_a_run(&scenario.stack.stack, depth) + ring)?);
     let clock = Clock::default();
     let (inner, planned, interrupt) = (clock.clone(), plan.clone(), park.interrupt());
@@ -210,6 +211,7 @@ async fn both(
     interrupt: Rc<Interrupt>,
 ) -> netstack::session::Outcome {
     let driver_clock = clock.clone();
+    // Only the report of the stack is used; it contains what the driver sent in its farewell.
     tasks.spawn(async move { drop(serve(consumer, driver_clock, setup).await) });
     let ring = Producer::with_wake_point(producer, depth, plan.wake_point, clock.clone());
     run_stack(tasks, clock, ring, plan, interrupt, None).await

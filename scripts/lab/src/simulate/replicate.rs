@@ -1,4 +1,4 @@
-//! Replications: the same setting under one seed after the other, until the means are known well enough.
+//! Replications: simulates one scenario with consecutive seeds until its means are precise enough.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -14,35 +14,35 @@ use crate::theory::applies::{Entry, Fit, Loss};
 use crate::theory::estimate::{Replications, Stopping, Verdict, never_in};
 use crate::theory::{ParameterError, Prediction};
 
-/// Two or three runs that agree by luck would stop the procedure.
-const AT_LEAST: u64 = 10;
+/// The fewest runs: two or three that agree by chance would stop the procedure too early.
+const MIN_RUNS: u64 = 10;
 
-/// How well a mean must be known to support a prediction, if no precision was asked for.
+/// The precision that a mean needs to support a prediction, if none was given.
 pub const DEFAULT_PRECISION: f64 = 0.01;
 
-/// How often to repeat, and how sure to be.
+/// How many times to repeat, and how precise the means must be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Repeat {
-    /// The level of the interval of each figure (0 to 1).
+    /// The confidence level of the interval of each figure (0 to 1).
     pub level: f64,
-    /// Wanted half-width, relative to the mean.
+    /// The largest half-width of an interval, relative to its mean.
     pub precision: Option<f64>,
-    /// So many runs, whatever comes of them; without it, as many as the precision takes.
+    /// Exactly this many runs, whatever their precision; `None` for as many as the precision needs.
     pub runs: Option<u64>,
-    /// Runs after which it gives up.
+    /// The largest number of runs.
     pub at_most: u64,
 }
 
-/// What came of replicating.
+/// The result of the replications.
 #[derive(Debug)]
 pub struct Replicated {
     /// The first run's report, with the estimate over all of them.
     pub report: RunReport,
-    /// Whether the intervals are as narrow as asked for.
+    /// Whether all intervals are as narrow as requested.
     pub precise: bool,
 }
 
-/// The three figures over several runs.
+/// The three figures of all runs.
 #[derive(Debug, Default)]
 struct Runs {
     packets: u64,
@@ -51,17 +51,17 @@ struct Runs {
     packets_per_second: Replications,
 }
 
-/// Simulates `scenario` under its own seed and those that follow, as often as `repeat` says. No seed is left out.
-/// If nothing in it is random, it is simulated once.
+/// Simulates `scenario` with its own seed and the seeds after it, as many times as `repeat` requires. No seed is left
+/// out. If nothing in the scenario is random, it is simulated once.
 ///
 /// # Errors
-/// [`SimulateError`] if it cannot be simulated, or if `repeat` asks for what there is not.
+/// [`SimulateError`] if it cannot be simulated, or if `repeat` is invalid.
 pub fn replicate(scenario: &Scenario, repeat: Repeat) -> Result<Replicated, SimulateError> {
     replicate_while(scenario, repeat, None, |_, _| {})
 }
 
-/// The same, until `stop` is asked to: then the estimate is of the runs that are complete. `progress` hears how
-/// many runs there are so far, of how many at most.
+/// The same as [`replicate`], but `stop` ends it: then the estimate is of the runs that are complete. `progress` is
+/// called with the number of runs so far and the largest number.
 ///
 /// # Errors
 /// As [`replicate`].
@@ -85,7 +85,7 @@ pub fn replicate_while(
     runs.push(Figures::of(&report, loss, entry))?;
     let mut last_seed = first_seed;
     let mut ahead = VecDeque::new();
-    while !rule.is_content(&runs)? {
+    while !rule.is_satisfied(&runs)? {
         progress(runs.count(), rule.at_most());
         if ahead.is_empty() {
             ahead = batch(scenario, last_seed, rule.at_most() - runs.count(), stop);
@@ -93,7 +93,7 @@ pub fn replicate_while(
         if let Some(next) = ahead.pop_front() {
             let next = next?;
             if next.ending == Ending::Interrupted {
-                // A part of a run is no sample of what runs come to.
+                // An incomplete run is not a sample.
                 report.ending = Ending::Interrupted;
                 report.warnings.push(stopped_early(runs.count(), rule.at_most()));
                 break;
@@ -122,8 +122,8 @@ pub fn replicate_while(
     Ok(Replicated { report, precise })
 }
 
-/// Up to `most` runs of the seeds after `seed`, one for each CPU, in the order of the seeds: what comes of
-/// them does not depend on how many there are. Those that are one too many are not looked at.
+/// Simulates up to `most` runs with the seeds after `seed`, one per CPU, and returns them in the order of their seeds,
+/// so that the result does not depend on the number of CPUs. The caller ignores those that it does not need.
 fn batch(
     scenario: &Scenario,
     seed: u64,
@@ -140,7 +140,7 @@ fn batch(
     })
 }
 
-/// The virtual time of `scenario`, which `stop` ends.
+/// The virtual clock of `scenario`; `stop` ends it.
 fn park(scenario: &Scenario, stop: Option<&StopHandle>) -> Virtual {
     match stop {
         Some(stop) => scenario.park().until(stop),
@@ -154,7 +154,7 @@ fn stopped_early(runs: u64, at_most: u64) -> Warning {
     Warning::new(WarningCode::Interrupted, text)
 }
 
-/// Notes in `report` if the books of another run, that of `seed`, do not balance.
+/// Adds the ledger violations of the run with `seed` to `report`.
 fn join_ledgers(report: &mut RunReport, other: &RunReport, seed: u64) {
     report.ledger.balanced &= other.ledger.balanced;
     report.ledger.violations.extend(other.ledger.violations.iter().map(|why| format!("seed {seed}: {why}")));
@@ -163,7 +163,7 @@ fn join_ledgers(report: &mut RunReport, other: &RunReport, seed: u64) {
 fn too_wide(estimate: &EstimateReport) -> String {
     let asked = estimate.precision.map_or_else(String::new, human::percent);
     format!(
-        "after {} runs an interval is still wider than +- {asked} of its mean, which was asked for: take the means as \
+        "after {} runs an interval is still wider than the requested +- {asked} of its mean: take the means as \
          rough; simulate longer runs, or raise --max-replications or --repetitions",
         human::count(estimate.replications)
     )
@@ -191,10 +191,10 @@ impl Runs {
     }
 }
 
-/// When to stop, for all figures together.
+/// The stopping rule, for all figures together.
 struct Rule {
     repeat: Repeat,
-    /// Where something is random.
+    /// `None` if nothing is random: one run is enough.
     stopping: Option<Stopping>,
 }
 
@@ -202,7 +202,7 @@ impl Rule {
     fn new(repeat: Repeat, random: bool) -> Result<Self, ParameterError> {
         let (at_least, at_most) = match repeat.runs {
             Some(runs) => (runs, runs),
-            None => (AT_LEAST.min(repeat.at_most), repeat.at_most),
+            None => (MIN_RUNS.min(repeat.at_most), repeat.at_most),
         };
         let precision = repeat.precision.unwrap_or(DEFAULT_PRECISION);
         let stopping = Stopping::new(repeat.level, precision, at_least, at_most)?;
@@ -213,15 +213,15 @@ impl Rule {
         if self.stopping.is_some() { self.repeat.runs.unwrap_or(self.repeat.at_most) } else { 1 }
     }
 
-    /// The seeds that follow `first` may not leave the range that flags take. A report of an earlier version
-    /// may hold one from beyond it.
+    /// Checks that the seeds after `seed` stay in the range that flags accept. A report of an earlier version may hold
+    /// a seed above that range; for it the range is 64 bits.
     fn check_seeds(&self, seed: u64) -> Result<(), SimulateError> {
         let most = if seed > MAX_EXACT { u64::MAX } else { MAX_EXACT };
         let runs = self.at_most();
         if runs - 1 > most - seed { Err(SimulateError::Seeds { seed, runs, most }) } else { Ok(()) }
     }
 
-    fn is_content(&self, runs: &Runs) -> Result<bool, ParameterError> {
+    fn is_satisfied(&self, runs: &Runs) -> Result<bool, ParameterError> {
         let Some(stopping) = &self.stopping else { return Ok(true) };
         for sample in runs.samples() {
             if stopping.verdict(sample.runs)? == Verdict::Continue {
@@ -231,7 +231,7 @@ impl Rule {
         Ok(true)
     }
 
-    /// Whether each interval is as narrow as was asked for, if that was asked for.
+    /// Whether each interval is as narrow as requested; true if no precision was requested.
     fn is_precise(&self, runs: &Runs) -> Result<bool, ParameterError> {
         let (Some(stopping), Some(_)) = (&self.stopping, self.repeat.precision) else { return Ok(true) };
         for sample in runs.samples() {
@@ -248,7 +248,7 @@ impl Rule {
             let mut figure = FigureReport { mean: sample.runs.mean(), ..FigureReport::default() };
             if random {
                 figure.half_width = sample.runs.interval(level)?.map(|interval| interval.half_width);
-                // Every run gave the same, and that is nothing: there are packets enough to say how little.
+                // All runs gave 0, so there is no interval: the number of packets bounds the loss from above.
                 if let (None, true, Some(packets)) = (figure.half_width, figure.mean == 0.0, sample.share_of) {
                     figure.below = Some(never_in(packets, level)?);
                 }

@@ -1,6 +1,6 @@
 //! Whether a measurement supports a prediction.
 //!
-//! Three answers, not two: an interval so wide that every model fits supports none of them.
+//! There are three answers, because a wide interval contains the predictions of several models and supports none.
 
 use std::fmt;
 
@@ -9,66 +9,66 @@ use shared::report::human;
 use super::ParameterError;
 use super::estimate::{Interval, never_in, unlike};
 
-/// What runs say of one figure.
+/// The measurements of one figure over all runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Evidence {
-    /// Runs that differ.
+    /// The runs differ.
     Mean {
         /// The interval for their mean.
         interval: Interval,
-        /// Whether the mean is known as well as was asked for. If not, an interval that holds the prediction
-        /// does not confirm it.
+        /// Whether the interval is as narrow as requested. If not, an interval that contains the prediction does not
+        /// confirm it.
         known: bool,
     },
-    /// Runs that all gave the same, though what is random in them differs: there is no interval.
+    /// All runs gave the same value although the runs are random: their spread is 0, so there is no interval.
     Alike {
-        /// What each gave.
+        /// The value of each run.
         value: f64,
         /// How many runs.
         runs: u64,
-        /// The level of what is concluded (0 to 1).
+        /// The confidence level of the conclusion (0 to 1).
         level: f64,
-        /// If the figure is a share: of how many packets, in all runs together.
+        /// If the figure is a share: the number of packets in all runs together.
         share_of: Option<u64>,
     },
-    /// A run in which nothing is random: every other is the same.
+    /// Nothing in the run is random: every repetition gives this value.
     Exact(f64),
 }
 
-/// The answer for one figure.
+/// The result of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
     /// The measurement supports the prediction.
     Agrees,
-    /// It contradicts it.
+    /// The measurement contradicts the prediction.
     Differs,
-    /// It is too imprecise to do either.
+    /// The measurement is too imprecise for either.
     Unknown,
 }
 
 /// One figure, predicted and measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
-    /// Whose prediction.
+    /// The name of the model.
     pub model: &'static str,
-    /// Which figure.
+    /// The name of the figure.
     pub figure: &'static str,
-    /// What theory says.
+    /// The figure that the model predicts.
     pub predicted: f64,
-    /// What the runs say.
+    /// The figure that the runs measured.
     pub measured: Evidence,
-    /// What follows.
+    /// The result.
     pub finding: Finding,
 }
 
-/// Holds one figure of `model` against what it `predicted`, both in the same unit.
+/// Compares one figure that `model` `predicted` with its measurement, both in the same unit.
 ///
-/// `slack` is the bias that is allowed beside chance, relative to the prediction: a finite run starts empty, and
-/// times are whole nanoseconds. It is not a place for what cannot be explained. For a joint level of
-/// several figures, the evidence of each is at [`super::estimate::bonferroni`] of it.
+/// `slack` is the bias allowed beside chance, relative to the prediction: a finite run starts empty, and times are
+/// whole nanoseconds. Do not raise it to cover an unexplained difference. To judge several figures at one joint level,
+/// give the evidence of each at [`super::estimate::bonferroni`] of that level.
 ///
 /// # Errors
-/// When the level of the evidence is none, or there is no evidence.
+/// When the level of the evidence is not between 0 and 1, or the evidence is of no runs.
 pub fn compare(
     model: &'static str,
     figure: &'static str,
@@ -79,7 +79,7 @@ pub fn compare(
     let near = |value: f64| (value - predicted).abs() <= slack * predicted.abs();
     let finding = match measured {
         Evidence::Mean { interval, known } => match (interval.contains(predicted, slack * predicted.abs()), known) {
-            // However wide the interval is, the prediction is outside.
+            // The prediction is outside the interval, however wide it is.
             (false, _) => Finding::Differs,
             (true, true) => Finding::Agrees,
             (true, false) => Finding::Unknown,
@@ -87,7 +87,7 @@ pub fn compare(
         Evidence::Alike { value, .. } if near(value) => Finding::Agrees,
         Evidence::Alike { value, runs, level, share_of: Some(packets) } => {
             let never = value == 0.0 && predicted <= never_in(packets, level)?;
-            // Packets need not be independent, runs are: only what they exclude is contradicted.
+            // Packets may depend on each other, runs do not: only what the number of runs excludes differs.
             match (never, (value - predicted).abs() > unlike(runs, level)?) {
                 (true, _) => Finding::Agrees,
                 (false, true) => Finding::Differs,
@@ -123,13 +123,13 @@ impl fmt::Display for Comparison {
         let says = match self.finding {
             Finding::Agrees => "agrees with",
             Finding::Differs => "differs from",
-            Finding::Unknown => "cannot be told from",
+            Finding::Unknown => "cannot be distinguished from",
         };
         write!(f, " {says} {predicted} of {model}")
     }
 }
 
-/// Six decimals; small numbers, of which those would leave nothing, with three digits.
+/// Six decimals; three digits in scientific notation for numbers that would lose their digits.
 fn number(value: f64) -> String {
     if value == 0.0 || value.abs() >= 1e-3 { format!("{value:.6}") } else { format!("{value:.2e}") }
 }
@@ -144,8 +144,8 @@ mod tests {
 
     const SERVICE_NS: f64 = 1e6;
 
-    /// Poisson arrivals into one server, `runs` times, by the recursion of Lindley: loss ratio, and mean sojourn
-    /// in service times. Seeds are counted.
+    /// Poisson arrivals into one server, `runs` times with the seeds 0, 1, 2, ..., by Lindley's recursion: the loss ratio,
+    /// and the mean sojourn in service times.
     fn measure(load: f64, places: u32, exponential: bool, runs: u64, packets: u32) -> [Interval; 2] {
         let (mut loss, mut sojourn) = (Replications::default(), Replications::default());
         for seed in 0..runs {
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_place_more_or_less_is_caught() {
-        // The commonest slip: K without the packet in service, or with one too many.
+        // A common mistake: K without the packet in service, or with one too many.
         let measured = measure(0.9, 8, false, 20, 40_000);
         for places in [7, 9] {
             let slip = Model::Md1k { load: 0.9, places };
@@ -232,30 +232,30 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_are_all_alike_are_no_interval_of_no_width() {
+    fn equal_runs_do_not_give_an_interval_of_width_zero() {
         let alike = |value, share_of| Evidence::Alike { value, runs: 10, level: 0.95, share_of };
         let found = |predicted, evidence| compare("", "", predicted, evidence, 0.005).unwrap().finding;
         assert_eq!(found(0.101, alike(0.1, Some(100))), Finding::Unknown);
         assert_eq!(found(0.5, alike(0.1, Some(100))), Finding::Differs);
         assert_eq!(found(900.0, alike(100.0, None)), Finding::Unknown);
         assert_eq!(found(100.2, alike(100.0, None)), Finding::Agrees);
-        // Where nothing is random there is nothing to be unsure of.
+        // Without randomness the value is certain.
         assert_eq!(found(100.2, Evidence::Exact(100.0)), Finding::Agrees);
         assert_eq!(found(101.0, Evidence::Exact(100.0)), Finding::Differs);
     }
 
     #[test]
     fn prints_a_sentence() {
-        let said =
+        let sentence =
             |evidence, predicted| compare("M/D/1/K", "loss ratio", predicted, evidence, 0.001).unwrap().to_string();
         let interval = Interval { mean: 0.0270, half_width: 0.0004, level: 0.95, count: 10 };
-        insta::assert_snapshot!(said(Evidence::Mean { interval, known: true }, 0.027_264), @"loss ratio 0.027000 measured +- 4.00e-4 (level 95 %, 10 runs) agrees with 0.027264 of M/D/1/K");
+        insta::assert_snapshot!(sentence(Evidence::Mean { interval, known: true }, 0.027_264), @"loss ratio 0.027000 measured +- 4.00e-4 (level 95 %, 10 runs) agrees with 0.027264 of M/D/1/K");
         let interval = Interval { mean: 3.6, half_width: 0.01, ..interval };
-        insta::assert_snapshot!(said(Evidence::Mean { interval, known: true }, 3.446), @"loss ratio 3.600000 measured +- 0.010000 (level 95 %, 10 runs) differs from 3.446000 of M/D/1/K");
+        insta::assert_snapshot!(sentence(Evidence::Mean { interval, known: true }, 3.446), @"loss ratio 3.600000 measured +- 0.010000 (level 95 %, 10 runs) differs from 3.446000 of M/D/1/K");
         let none = Evidence::Alike { value: 0.0, runs: 10, level: 0.95, share_of: Some(70_000) };
-        insta::assert_snapshot!(said(none, 3e-6), @"loss ratio below 4.28e-5 if drops are independent (none of 70,000, level 95 %, 10 runs) agrees with 3.00e-6 of M/D/1/K");
+        insta::assert_snapshot!(sentence(none, 3e-6), @"loss ratio below 4.28e-5 if drops are independent (none of 70,000, level 95 %, 10 runs) agrees with 3.00e-6 of M/D/1/K");
         let alike = Evidence::Alike { value: 0.25, runs: 10, level: 0.95, share_of: Some(40) };
-        insta::assert_snapshot!(said(alike, 0.27), @"loss ratio 0.250000 in each run, without any spread (level 95 %, 10 runs) cannot be told from 0.270000 of M/D/1/K");
-        insta::assert_snapshot!(said(Evidence::Exact(0.5), 0.5), @"loss ratio 0.500000 in every run agrees with 0.500000 of M/D/1/K");
+        insta::assert_snapshot!(sentence(alike, 0.27), @"loss ratio 0.250000 in each run, without any spread (level 95 %, 10 runs) cannot be distinguished from 0.270000 of M/D/1/K");
+        insta::assert_snapshot!(sentence(Evidence::Exact(0.5), 0.5), @"loss ratio 0.500000 in every run agrees with 0.500000 of M/D/1/K");
     }
 }

@@ -1,19 +1,18 @@
 //! Which model fits a run, from its settings alone.
 //!
-//! The conditions are those under which the system *is* the model, not those under which it is near it:
+//! The conditions are those under which the system *is* the model, not merely close to it:
 //!
-//! - one server without a frame beyond it: no latency, no stalls, each completion reported by itself, and no
-//!   CPU of the stack in front of it. Then a packet holds a slot from acceptance to completion, and K is the
-//!   depth, whatever the hardware's own queue: it only says where within the ring a packet waits;
-//! - one app, so that all packets are alike, without a send budget, which would be a second bound;
-//! - `drop-newest`, or `wait` with an app that skips what would block: a packet that finds no place is gone
-//!   at once. A queue in front of the ring, or a time to wait for it, is another system.
+//! - one server and no delay after it: no latency, no stalls, each completion reported by itself, and no CPU cost of
+//!   the stack. Then a packet holds a slot from acceptance to completion, and K is the depth. The depth of the
+//!   hardware queue does not matter: it only decides where within the ring a packet waits;
+//! - one app, so that all packets are of one kind, and no send budget, which would be a second bound;
+//! - `drop-newest`, or `wait` with an app that skips when blocked: a packet that finds no free slot leaves at once.
+//!   A transmit queue in front of the ring, or a deadline for waiting, is a different system;
+//! - under `wait`, waiters are served as soon as one slot is free (`--wake each`): no model has a server that keeps
+//!   free places from waiting packets.
 //!
-//! - under `wait`, waiters are served with each slot (`--wake each`): no model knows a server that keeps
-//!   its free places from those that wait.
-//!
-//! Under `wait` with an app that waits, too, nothing is lost, and the line of packets that are due goes on
-//! behind the ring: counted from the intended time it is the queue without a bound, at any depth.
+//! Under `wait` with an app that waits, nothing is lost, and packets queue behind the ring: counted from the intended
+//! time, this is the unbounded queue, at any depth.
 
 use driver::hardware::Service;
 use driver::settings::{DriverSettings, Settings as DriverArgs};
@@ -25,53 +24,53 @@ use shared::units::{Bytes, LinkRate, Nanos};
 
 use super::{Model, Pace};
 
-/// A model, and how a run's figures compare with it.
+/// A model, and how the figures of a run correspond to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
     /// The model.
     pub model: Model,
-    /// The unit of its times.
+    /// The model's unit of time: the mean service time.
     pub service_mean_ns: f64,
-    /// Which packets of a run found no place.
+    /// Which packets of a run count as lost in the model.
     pub loss: Loss,
-    /// Since when a packet is in the model's system.
+    /// When a packet enters the model's system.
     pub entry: Entry,
 }
 
-/// Which packets of a run found no place.
+/// Which packets of a run count as lost in the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
-    /// Those that were dropped, of the accepted.
+    /// The dropped ones, as a share of the accepted.
     Dropped,
-    /// Those that were refused, of the offered.
+    /// The refused ones, as a share of the offered.
     Refused,
 }
 
-/// Since when a packet is in the model's system.
+/// When a packet enters the model's system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// Since it was accepted.
+    /// When it is accepted.
     Accepted,
-    /// Since its intended time.
+    /// At its intended time.
     Intended,
 }
 
-/// Why no model fits.
+/// Why no model fits: the condition that is not met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no model fits: {0}")]
 pub struct NoFit(&'static str);
 
-/// The settings that decide.
+/// The settings that decide which model fits.
 struct Setting<'a> {
     stack: &'a StackSettings,
     driver: &'a DriverSettings,
     depth: u32,
 }
 
-/// The model that fits a run with these settings.
+/// Returns the model that fits a run with these settings.
 ///
 /// # Errors
-/// [`NoFit`], with the first condition that is not met.
+/// [`NoFit`] with the first condition that is not met.
 pub fn fit(stack: &StackArgs, driver: &DriverArgs, stack_cost: Nanos, wake_latency: Nanos) -> Result<Fit, NoFit> {
     let depth = stack.common.depth.min(driver.common.depth);
     let setting = Setting { stack: &stack.stack, driver: &driver.driver, depth: depth.get() };
@@ -80,7 +79,7 @@ pub fn fit(stack: &StackArgs, driver: &DriverArgs, stack_cost: Nanos, wake_laten
     let unmet = [
         (stack_cost > Nanos::ZERO, "--stack-cost puts another server before the ring; leave it out"),
         (wake_latency > Nanos::ZERO, "--wake-latency lets the server idle; leave it out"),
-        (holds_slots_back, "under --policy wait it takes --wake each: no model keeps free slots from waiters"),
+        (holds_slots_back, "under --policy wait use --wake each: no model keeps free slots from waiters"),
         (setting.driver.hardware.stall.is_some(), "--stall is in no model; leave it out"),
         (setting.driver.hardware.coalesce.frames() > 1, "--coalesce delays completions; leave it out"),
         (!setting.stack.sending.dispatch.waits(), "--dispatch sync refuses what would wait; leave it out"),
@@ -92,14 +91,14 @@ pub fn fit(stack: &StackArgs, driver: &DriverArgs, stack_cost: Nanos, wake_laten
     match apps.as_slice() {
         [app] if matches!(app.traffic(), Traffic::Open { .. }) => setting.open(app),
         apps if apps.iter().all(|app| matches!(app.traffic(), Traffic::ReqResp { .. })) => setting.closed(apps),
-        _ => Err(NoFit("it takes one app of kind cbr or poisson, or only apps of kind reqresp")),
+        _ => Err(NoFit("use one app of kind cbr or poisson, or only apps of kind reqresp")),
     }
 }
 
 impl Setting<'_> {
     fn open(&self, app: &AppSpec) -> Result<Fit, NoFit> {
         let Traffic::Open { process, pace, when_blocked } = app.traffic() else {
-            return Err(NoFit("the app is no open loop"));
+            return Err(NoFit("the app is not an open loop"));
         };
         let period = app.resolve(0, self.driver.hardware.link, Bytes(u64::MAX)).ok().and_then(|app| app.period());
         let period = period.ok_or(NoFit("the app cannot run on this link"))?;
@@ -107,7 +106,7 @@ impl Setting<'_> {
             (Policy::DropNewest, _) => Some(Loss::Dropped),
             (Policy::Wait, WhenBlocked::Skip) => Some(Loss::Refused),
             (Policy::Wait, WhenBlocked::Wait) => None,
-            _ => return Err(NoFit("it takes --policy drop-newest or wait")),
+            _ => return Err(NoFit("use --policy drop-newest or wait")),
         };
         let Some(loss) = loss else { return self.unbounded(app, process, pace, period) };
         if self.driver.hardware.link == LinkRate::Unlimited {
@@ -119,79 +118,81 @@ impl Setting<'_> {
             (Process::Poisson, Service::Exponential) => Model::Mm1k { load, places: self.depth },
             (Process::Poisson, Service::Fixed) => Model::Md1k { load, places: self.depth },
             (Process::Cbr, Service::Fixed) => self.constant(period, service)?,
-            _ => return Err(NoFit("it takes poisson, or cbr with --service fixed")),
+            _ => return Err(NoFit("use poisson, or cbr with --service fixed")),
         };
         Ok(Fit { model, service_mean_ns: service.as_nanos_f64(), loss, entry: Entry::Accepted })
     }
 
-    /// Both times in the same parts of a nanosecond, so that neither is rounded.
+    /// The model of a constant rate. Both times are in the same fraction of a nanosecond, so that neither is rounded.
     fn constant(&self, period: Period, service: Period) -> Result<Model, NoFit> {
         let ((nanos, per), (work, parts)) = (period.as_fraction(), service.as_fraction());
         let narrow = |value: u128| u64::try_from(value).map_err(|_| NoFit("its times have too many digits"));
         let pace = Pace::of(narrow(per)?, narrow(nanos.saturating_mul(parts))?);
-        let pace = pace.map_err(|_| NoFit("its rate is none"))?;
+        let pace = pace.map_err(|_| NoFit("its rate is zero"))?;
         Ok(Model::Dd1k { pace, service_ns: narrow(work)?, places: self.depth })
     }
 
+    /// The unbounded queue: under `wait`, packets queue behind the ring without a limit.
     fn unbounded(&self, app: &AppSpec, process: Process, pace: AppPace, period: Period) -> Result<Fit, NoFit> {
         let service = self.service(app)?;
         let load = load(pace, period, service);
         let model = match (process, self.driver.hardware.service) {
-            _ if load >= 1.0 => return Err(NoFit("a load of 1 or more without losses never settles")),
+            _ if load >= 1.0 => return Err(NoFit("a load of 1 or more without losses has no steady state: its queue grows without end")),
             (Process::Poisson, Service::Exponential) => Model::Mm1 { load },
             (Process::Poisson, Service::Fixed) => Model::Md1 { load },
-            _ => return Err(NoFit("without losses it takes poisson")),
+            _ => return Err(NoFit("without losses, use poisson")),
         };
         let service_mean_ns = service.as_nanos_f64();
         Ok(Fit { model, service_mean_ns, loss: Loss::Dropped, entry: Entry::Intended })
     }
 
-    /// Every slot is a server, if the hardware takes all that the ring holds.
+    /// On an unlimited link each slot is a server with a fixed latency, if the hardware queue is as deep as the ring.
     fn erlang_b(&self, process: Process, period: Period, loss: Loss) -> Result<Fit, NoFit> {
         let latency = self.driver.hardware.latency.0 as f64;
         if process != Process::Poisson || latency == 0.0 {
-            return Err(NoFit("an unlimited link takes poisson, and --latency"));
+            return Err(NoFit("with an unlimited link, use poisson and --latency"));
         }
         if self.driver.hardware.hw_queue.get() < self.depth {
-            return Err(NoFit("an unlimited link takes --hw-queue of --depth"));
+            return Err(NoFit("with an unlimited link, use a --hw-queue of at least --depth"));
         }
         let model = Model::ErlangB { offered: latency / period.as_nanos_f64(), servers: self.depth };
         Ok(Fit { model, service_mean_ns: latency, loss, entry: Entry::Accepted })
     }
 
+    /// The closed loop of `reqresp` apps.
     fn closed(&self, apps: &[AppSpec]) -> Result<Fit, NoFit> {
         let Some(app) = apps.first() else { return Err(NoFit("there is no app")) };
         let alike = |other: &AppSpec| (other.traffic(), other.wire_bits()) == (app.traffic(), app.wire_bits());
         let think = match app.traffic() {
             Traffic::ReqResp { think, shape: Shape::Exponential } if apps.iter().all(alike) => think,
-            _ => return Err(NoFit("it takes apps that are alike, with distribution=exponential")),
+            _ => return Err(NoFit("use apps with equal settings, with distribution=exponential")),
         };
         let sources = u32::try_from(apps.len()).unwrap_or(u32::MAX);
         if self.stack.policy != Policy::Wait
             || self.driver.hardware.service != Service::Exponential
             || self.depth < sources
         {
-            return Err(NoFit("with reqresp it takes --policy wait, --service exponential and a slot for each app"));
+            return Err(NoFit("with reqresp, use --policy wait, --service exponential and a slot for each app"));
         }
         let service_mean_ns = self.service(app)?.as_nanos_f64();
         let model = Model::FiniteSource { sources, ratio: service_mean_ns / think.0 as f64 };
         Ok(Fit { model, service_mean_ns, loss: Loss::Dropped, entry: Entry::Accepted })
     }
 
-    /// Mean time on the link, exactly.
+    /// The mean service time on the link, as an exact fraction.
     fn service(&self, app: &AppSpec) -> Result<Period, NoFit> {
         if self.driver.hardware.latency > Nanos::ZERO {
             return Err(NoFit("--latency after the link is in no model; leave it out"));
         }
         let LinkRate::Limited(rate) = self.driver.hardware.link else {
-            return Err(NoFit("it takes a limited --link"));
+            return Err(NoFit("use a limited --link"));
         };
         let work = u128::from(app.wire_bits()) * 1_000_000_000;
         Period::new(work, u128::from(rate.0)).ok_or(NoFit("the link takes less than a nanosecond"))
     }
 }
 
-/// As it was asked for, if it was; what is computed back from times may be off in the last digit.
+/// The load as the user gave it. If a rate was given, it is computed from times and may be off in the last digit.
 fn load(pace: AppPace, period: Period, service: Period) -> f64 {
     match pace {
         AppPace::Load(load) => load.0,
@@ -205,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    /// What fits a run with these flags; an asterisk stands before those of the driver.
+    /// The fit of a run with these flags, given without dashes; the driver's flags start with an asterisk.
     fn fits(flags: &str) -> Result<Fit, NoFit> {
         let (driver, stack): (Vec<_>, Vec<_>) = flags.split(' ').partition(|flag| flag.starts_with('*'));
         let driver: Vec<_> = driver.iter().map(|flag| flag.replace('*', "--")).collect();
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_counted_as_the_policy_counts_them() {
+    fn the_policy_decides_which_packets_count_as_lost_and_when_they_enter() {
         let counted = |flags| fits(flags).map(|fit| (fit.loss, fit.entry));
         assert_eq!(counted("app=poisson:load=0.9 policy=drop-newest"), Ok((Loss::Dropped, Entry::Accepted)));
         assert_eq!(counted("app=poisson:load=0.9,when-blocked=skip wake=each"), Ok((Loss::Refused, Entry::Accepted)));
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn outside_the_conditions_no_model_is_named() {
+    fn outside_the_conditions_no_model_fits() {
         let poisson = "app=poisson:load=0.9 policy=drop-newest";
         for change in [
             "*latency=1us",
@@ -280,14 +281,14 @@ mod tests {
             assert!(fits(flags).is_err(), "{flags}");
         }
         let reqresp = "app=reqresp:distribution=exponential wake=each *service=exponential";
-        // Half of one slot is each slot.
+        // Half of a ring of one slot is one slot.
         assert!(fits(&format!("{reqresp} depth=1")).is_ok());
         assert!(fits(&format!("{reqresp} app=reqresp:distribution=exponential depth=1")).is_err());
         assert!(fits(&format!("{reqresp} app=reqresp:distribution=exponential,think=2ms")).is_err());
     }
 
     #[test]
-    fn a_service_of_parts_of_a_nanosecond_keeps_them() {
+    fn a_service_time_keeps_its_fraction_of_a_nanosecond() {
         let fit = fits("app=cbr:load=2 policy=drop-newest depth=8 *link=10Gbit").unwrap();
         assert_eq!((fit.service_mean_ns, fit.model.to_string()), (1230.4, "D/D/1/8 at load 2".to_owned()));
     }

@@ -1,31 +1,31 @@
-//! D/D/1/K: a constant rate into a fixed service, one server, K places. Exact, without a random draw.
+//! D/D/1/K: a constant rate, a fixed service time, one server, K places. Exact; nothing in it is random.
 //!
-//! Source: derived here (each step is elementary) and held against [`super::lindley`], because the textbooks
-//! stop at `loss = max(0, 1 - 1/rho)`. With packet i at `i A`, service `S`, completions before arrivals at
-//! equal times:
+//! Source: derived here step by step and checked against [`super::lindley`], because the textbooks stop at
+//! `loss = max(0, 1 - 1/rho)`. Packet i arrives at `i A`, is served in `S`, and at equal times completions come before
+//! arrivals:
 //!
-//! - `A >= S`: nothing is lost, nothing waits.
+//! - `A >= S`: nothing is lost, and no packet waits.
 //! - `A < S`, `K >= 2`: the server never idles, so it has completed `floor(i A / S)` packets when packet i
 //!   arrives. By induction over i, the packets accepted among the first n are `min(n, K + floor((n-1) A / S))`.
 //!   Long run: loss `1 - 1/rho`.
-//! - `A < S`, `K = 1`: the server idles until the next packet comes, so one packet in `ceil(S / A)` gets in.
+//! - `A < S`, `K = 1`: the server idles until the next packet arrives, so one packet in `ceil(S / A)` is accepted.
 //!   Long run: loss `1 - 1/ceil(rho)`. The textbook formula is wrong here: at load 1.5 half is lost, not a third.
 //!
 //! Sojourn in overload, `K >= 2`: an accepted packet is the first after a completion at some `m S`, and leaves
 //! at `(m + K) S`. Its arrival lags the completion by a multiple of `g = gcd(A, S)` below `A`, each equally
-//! often, so the mean sojourn is `K S - (A - g) / 2`. When A and S have no common measure to speak of, that
-//! is `K - 1 / (2 rho)` service times.
+//! often, so the mean sojourn is `K S - (A - g) / 2`. When `g` is small beside A, that is about `K - 1 / (2 rho)`
+//! service times.
 
 use super::{Pace, ParameterError, Prediction, error};
 
 /// The name in Kendall's notation.
 pub const NAME: &str = "D/D/1/K";
 
-/// How near to a whole number a load counts as whole. A quotient of two times that should be 3 may come out
-/// as 3.0000000000000004, and must not lose a packet more for it.
+/// A load this close to a whole number counts as whole. A quotient of two times that should be 3 may be computed as
+/// 3.0000000000000004, and rounding that up to 4 would predict a wrong loss.
 const WHOLE_WITHIN: f64 = 1e-12;
 
-/// Long-run loss ratio at a `load` (above 0, may exceed 1) with `places` places, the one in service included.
+/// Long-run loss ratio at `load` (above 0, may exceed 1) with `places` places, including the one in service.
 ///
 /// # Errors
 /// When `load` is not finite and above 0, or `places` is 0 or above [`super::MAX_PLACES`].
@@ -39,8 +39,8 @@ pub fn loss_ratio(load: f64, places: u32) -> Result<f64, ParameterError> {
     Ok((1.0 - 1.0 / per_accepted).max(0.0))
 }
 
-/// How many of the first `packets` packets are accepted, exactly, in constant time. Packet i (from 0) arrives
-/// at exactly i times the pace, from an empty system on.
+/// Returns how many of the first `packets` packets are accepted, exactly and in constant time. Packet i (from 0)
+/// arrives at exactly i times the pace, and the system starts empty.
 ///
 /// For arrivals rounded down to nanoseconds, as [`Pace::arrival_ns`] gives them, the count is the same when
 /// `places` is at least 2, when the pace is a whole number of nanoseconds, or when the load is at most 1.
@@ -60,7 +60,7 @@ pub fn accepted(packets: u64, pace: Pace, service_ns: u64, places: u32) -> Resul
         let last_arrival = u128::from(packets.saturating_sub(1)) * interarrival;
         u128::from(places) + last_arrival / service
     };
-    // Never more than were offered, so it fits again.
+    // `exact` may exceed 64 bits while the system fills, but never more than `packets` are accepted.
     Ok(u64::try_from(exact).map_or(packets, |count| count.min(packets)))
 }
 
@@ -124,7 +124,7 @@ mod tests {
         // 12 304 ns a packet offered, 24 608 ns to serve, 64 places: 64 and then every second one.
         let pace = Pace::every(12_304).unwrap();
         assert_eq!(accepted(64, pace, 24_608, 64), Ok(64));
-        // While 64 accumulate, the server completes as well; the first drop is packet 127.
+        // While the 64 places fill, the server completes packets too; the first drop is packet 127.
         assert_eq!(accepted(127, pace, 24_608, 64), Ok(127));
         assert_eq!(accepted(128, pace, 24_608, 64), Ok(127));
         assert_eq!(accepted(1_000_000, pace, 24_608, 64), Ok(64 + 499_999));
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(accepted(0, Pace::every(1).unwrap(), 9, 5), Ok(0));
     }
 
-    /// Mean sojourn and loss over one whole period of the pattern, after the start has worn off.
+    /// Mean sojourn and loss over one whole period of the pattern, after the system has filled.
     fn settled(pace: Pace, service: u64, places: u32) -> (f64, f64) {
         let period = service; // packets after which arrivals and completions are in step again
         let filling = 2 * service * u64::from(places);
@@ -164,10 +164,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_agree_with_the_recursion(
+        fn counts_agree_with_lindleys_recursion(
             n in 0u64..600, packets in 1u64..9, ns in 1u64..200, service in 1u64..60, places in 1u32..20,
         ) {
-            // At one place the closed form holds for exact times, so the recursion gets time in ticks.
+            // With one place the closed form holds only for exact times, so the recursion is given times in ticks.
             let pace = Pace::of(packets, ns).unwrap();
             let exact = fixed_service(n, |i| Some(i * ns), service * packets, places).unwrap();
             prop_assert_eq!(accepted(n, pace, service, places).unwrap(), exact.accepted);
@@ -178,11 +178,11 @@ mod tests {
         }
 
         #[test]
-        fn long_run_agrees_with_the_recursion(ns in 1u64..80, service in 1u64..80, places in 1u32..6) {
+        fn long_run_figures_agree_with_lindleys_recursion(ns in 1u64..80, service in 1u64..80, places in 1u32..6) {
             let pace = Pace::every(ns).unwrap();
             let predicted = predict(pace, service, places).unwrap();
             let (loss, sojourn) = settled(pace, service, places);
-            // With one place the pattern need not divide the period, so an end effect of one packet stays.
+            // With one place the pattern need not divide the measured time: an error of one packet remains.
             let end_effect = if places == 1 { 2.0 / (4 * service) as f64 } else { 1e-12 };
             prop_assert!((predicted.loss_ratio - loss).abs() <= end_effect, "{predicted:?} {loss}");
             assert_close(predicted.sojourn_mean, sojourn, 1e-12);

@@ -1,4 +1,4 @@
-//! Erlang-B, M/G/c/c: c servers, no queue; what finds them all busy is lost.
+//! Erlang-B, M/G/c/c: c servers and no queue; a packet that finds all servers busy is lost.
 //!
 //! Source: Erlang 1917; Gross et al., *Fundamentals of Queueing Theory*, 4th ed., section 3.5. The direct
 //! formula is `B = (a^c / c!) / sum_{j=0..c} a^j / j!`; it overflows near c = 170. The recursion is
@@ -8,15 +8,15 @@
 //! B(0) = 1    B(j) = a B(j-1) / (j + a B(j-1))
 //! ```
 //!
-//! It holds for every distribution of service times with the same mean (insensitivity). So it is what a ring
-//! of depth c loses in front of a fixed latency without a rate limit: each slot is a server.
+//! It holds for every distribution of service times with the same mean (insensitivity). So it is the loss of a ring of
+//! depth c in front of a fixed latency without a rate limit: each slot is a server.
 
 use super::{ParameterError, Prediction, error};
 
 /// The name in Kendall's notation.
 pub const NAME: &str = "M/G/c/c (Erlang-B)";
 
-/// Long-run figures at an `offered` traffic (arrival rate x mean holding time, in erlangs) for `servers`.
+/// Long-run figures at `offered` traffic (arrival rate x mean holding time, in erlangs) for `servers` servers.
 /// Times are in mean holding times, so the sojourn is 1.
 ///
 /// # Errors
@@ -30,7 +30,7 @@ pub fn predict(offered: f64, servers: u32) -> Result<Prediction, ParameterError>
         let tried = offered * lost;
         let whole = f64::from(server) + tried;
         lost = tried / whole;
-        // Beside the loss, and not 1 - loss, which cancels when nearly everything is lost.
+        // Computed beside the loss: 1 - loss would cancel to nothing when nearly all packets are lost.
         carried = f64::from(server) / whole;
     }
     let throughput = offered * carried;
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_means_nothing() {
+    fn refuses_invalid_parameters() {
         let text = predict(f64::NAN, 8).unwrap_err().to_string();
         assert!(text.starts_with("offered traffic is NaN"), "{text}");
         assert!(predict(1.0, 0).is_err());

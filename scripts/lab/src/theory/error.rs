@@ -1,30 +1,30 @@
-//! What can be wrong with a parameter, and the checks that every model shares.
+//! The parameter errors and the checks that all models share.
 //!
-//! A message names the parameter, the value that was given, and what to do instead.
+//! A message names the parameter, its value, and the remedy.
 
-/// More places, servers or sources than this are refused: the work grows with them, and a deeper ring is
-/// as good as an unbounded one. Twice the deepest ring (65 536) would do; this leaves room for `--txqueue`.
+/// The largest number of places, servers or sources: the work grows with it, and so deep a ring behaves like an
+/// unbounded one. Twice the deepest ring (65 536) would do; this leaves room for `--txqueue`.
 pub const MAX_PLACES: u32 = 1 << 20;
 
-/// A parameter for which the model, or the estimate, has no answer.
+/// A parameter for which a model or an estimate is not defined.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum ParameterError {
-    /// A quantity that only means something when it is finite and above 0.
+    /// A quantity that must be finite and above 0.
     #[error("{parameter} is {value}, but must be finite and above 0; {remedy}")]
     NotPositive {
-        /// Which parameter.
+        /// The name of the parameter.
         parameter: &'static str,
-        /// What was given.
+        /// Its value.
         value: f64,
         /// What to give instead.
         remedy: &'static str,
     },
-    /// A count outside the range for which the model is defined, or affordable.
+    /// A count outside the range for which the model is defined or practical.
     #[error("{parameter} is {value}, but must be from {low} to {high}; {remedy}")]
     CountOutOfRange {
-        /// Which parameter.
+        /// The name of the parameter.
         parameter: &'static str,
-        /// What was given.
+        /// Its value.
         value: u64,
         /// The smallest allowed.
         low: u64,
@@ -33,12 +33,12 @@ pub enum ParameterError {
         /// What to give instead.
         remedy: &'static str,
     },
-    /// A number outside an interval (level, burst, ...).
+    /// A number outside its interval (level, burst, ...).
     #[error("{parameter} is {value}, but must be from {low} to {high}; {remedy}")]
     OutOfRange {
-        /// Which parameter.
+        /// The name of the parameter.
         parameter: &'static str,
-        /// What was given.
+        /// Its value.
         value: f64,
         /// The lower end.
         low: f64,
@@ -47,26 +47,26 @@ pub enum ParameterError {
         /// What to give instead.
         remedy: &'static str,
     },
-    /// An unbounded queue that never settles.
+    /// An unbounded queue without a steady state.
     #[error(
-        "load is {load}, but an unbounded queue only settles below 1; \
+        "load is {load}, but an unbounded queue has a steady state only below 1; \
          lower the rate, or use a model with places (M/M/1/K, M/D/1/K)"
     )]
     Unstable {
-        /// The load that was given.
+        /// The load.
         load: f64,
     },
-    /// Not a number, or infinite, where a sample was expected.
+    /// A sample that is infinite or not a number.
     #[error("{parameter} is {value}, which is not finite; leave this run out and find out why it has no figure")]
     NotFinite {
-        /// Which parameter.
+        /// The name of the parameter.
         parameter: &'static str,
-        /// What was given.
+        /// Its value.
         value: f64,
     },
 }
 
-/// A finite number above 0.
+/// Checks that `value` is finite and above 0.
 pub(super) fn positive(parameter: &'static str, value: f64, remedy: &'static str) -> Result<f64, ParameterError> {
     if value.is_finite() && value > 0.0 {
         Ok(value)
@@ -75,18 +75,18 @@ pub(super) fn positive(parameter: &'static str, value: f64, remedy: &'static str
     }
 }
 
-/// A load: arrival rate over service rate.
+/// Checks a load: the arrival rate over the service rate.
 pub(super) fn load(value: f64) -> Result<f64, ParameterError> {
     positive("load", value, "give the arrival rate over the service rate, such as 0.9")
 }
 
-/// A load below 1, for queues without a bound.
+/// Checks that a load is below 1, as an unbounded queue needs.
 pub(super) fn stable_load(value: f64) -> Result<f64, ParameterError> {
     let value = load(value)?;
     if value < 1.0 { Ok(value) } else { Err(ParameterError::Unstable { load: value }) }
 }
 
-/// A count from 1 to [`MAX_PLACES`].
+/// Checks that a count is from 1 to [`MAX_PLACES`].
 pub(super) fn places(parameter: &'static str, value: u32) -> Result<u32, ParameterError> {
     if (1..=MAX_PLACES).contains(&value) {
         Ok(value)
@@ -96,12 +96,12 @@ pub(super) fn places(parameter: &'static str, value: u32) -> Result<u32, Paramet
             value: u64::from(value),
             low: 1,
             high: u64::from(MAX_PLACES),
-            remedy: "nothing passes without any, and for more there are models without a bound",
+            remedy: "use at least one, and for more use a model without a bound",
         })
     }
 }
 
-/// A time in whole nanoseconds that is not 0.
+/// Checks that a time in whole nanoseconds is not 0.
 pub(super) fn nanoseconds(parameter: &'static str, value: u64) -> Result<u64, ParameterError> {
     if value > 0 {
         Ok(value)
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn not_a_number_is_never_a_load() {
+    fn a_load_must_be_finite_and_positive() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0] {
             assert!(load(value).is_err(), "{value}");
         }

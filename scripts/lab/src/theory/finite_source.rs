@@ -1,12 +1,12 @@
-//! M/M/1//N, the machine repairman: N sources, each with at most one packet out, then a think time.
+//! M/M/1//N, the machine repairman: N sources, each of which sends a packet, waits for its completion, and thinks.
 //!
-//! This is the closed loop of `reqresp`: an application sends, waits for the completion, thinks (exponential),
-//! sends again. Nothing is lost, because at most N packets exist; the sources slow down instead.
+//! This is the closed loop of `reqresp` with an exponential think time. Nothing is lost, because at most N packets
+//! exist; the sources slow down instead.
 //!
 //! Source: Gross et al., *Fundamentals of Queueing Theory*, 4th ed., section 2.8, which sums
 //! `p_n = N! / (N - n)! r^n p_0`. That overflows for large N; exact mean-value analysis (Reiser and
 //! Lavenberg, *J. ACM* 27, 1980) gives the same means by a recursion over the number of sources, with
-//! positive terms only. With Z = 1 / r the think time in mean service times:
+//! positive terms only. Z = 1 / r is the think time in mean service times:
 //!
 //! ```text
 //! L(0) = 0    W(n) = 1 + L(n-1)    X(n) = n / (Z + W(n))    L(n) = X(n) W(n)
@@ -27,7 +27,7 @@ pub fn predict(sources: u32, ratio: f64) -> Result<Prediction, ParameterError> {
     let think = 1.0 / ratio;
     let (mut present, mut sojourn, mut throughput) = (0.0, 1.0, 0.0);
     for source in 1..=sources {
-        // A packet finds what the system would hold without its own source.
+        // An arriving packet finds the mean number of packets of a system without its own source (arrival theorem).
         sojourn = 1.0 + present;
         throughput = f64::from(source) / (think + sojourn);
         present = throughput * sojourn;
@@ -70,8 +70,8 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_server_is_a_full_set_of_thinkers() {
-        // p_0 is the chance that all N think: Erlang-B with N servers and Z erlangs.
+    fn the_server_is_idle_when_all_sources_think() {
+        // p_0 is the probability that all N think: Erlang-B with N servers and Z erlangs.
         for (sources, ratio) in [(1, 0.5), (4, 0.5), (64, 0.02), (5000, 1e-4)] {
             let idle = erlang_b::predict(1.0 / ratio, sources).unwrap().loss_ratio;
             assert_close(predict(sources, ratio).unwrap().throughput, 1.0 - idle, 1e-9);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn many_lazy_sources_are_a_poisson_stream() {
+    fn many_slow_sources_are_a_poisson_stream() {
         let sources = 100_000;
         let predicted = predict(sources, 0.6 / f64::from(sources)).unwrap();
         let stream = unbounded::mm1(predicted.throughput).unwrap();
@@ -95,7 +95,7 @@ mod tests {
             prop_assert!(p.throughput <= n / (1.0 / ratio + 1.0) + 1e-12);
             prop_assert!(p.sojourn_mean >= 1.0 && p.sojourn_mean <= n);
             prop_assert!(predict(sources + 1, ratio).unwrap().throughput >= p.throughput - 1e-15);
-            // Every source thinks or waits.
+            // Each source either thinks or waits.
             assert_close(p.occupancy_mean + p.throughput / ratio, n, 1e-9);
         }
     }

@@ -1,51 +1,50 @@
-//! What one given sequence of packets must meet at a FIFO server with K places, to the nanosecond.
+//! The exact outcome of one given sequence of packets at a FIFO server with K places, to the nanosecond.
 //!
-//! Source: the recursion of Lindley (*Proc. Cambridge Phil. Soc.* 48, 1952) with a bound. The only state is
-//! the departure times of the last K accepted packets:
+//! Source: the recursion of Lindley (*Proc. Cambridge Phil. Soc.* 48, 1952), extended by a bound on the places. Its
+//! only state is the departure times of the last K accepted packets:
 //!
 //! ```text
-//! packet i is accepted   if fewer than K are accepted yet, or the K-th last accepted left at or before t_i
+//! packet i is accepted   if fewer than K were accepted, or the K-th last accepted one left at or before t_i
 //! departure d = max(t_i, last departure) + s_i
 //! ```
 //!
-//! There are no events, no queue and no clock in it, so it is an independent judge of the simulator and of
-//! the hardware model, for any arrivals and any service times. At equal times completions come before
-//! arrivals: hence "at or before".
+//! It has no events, no queue and no clock, so it checks the simulator and the hardware model independently, for any
+//! arrivals and any service times. At equal times completions come before arrivals: hence "at or before".
 
 use std::collections::VecDeque;
 
 use super::{ParameterError, error};
 
-/// Why a sequence could not be followed to its end.
+/// Why a sequence could not be computed to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SequenceError {
-    /// Arrivals must be in the order of time.
+    /// An arrival before the previous one.
     #[error(
         "packet {index} arrives at {arrival_ns} ns, before the {previous_ns} ns of the one ahead of it; \
          sort the packets by arrival"
     )]
     OutOfOrder {
-        /// Which packet, from 0.
+        /// The index of the packet, from 0.
         index: u64,
-        /// Its arrival.
+        /// Its arrival time.
         arrival_ns: u64,
-        /// The arrival before it.
+        /// The arrival time of the packet before it.
         previous_ns: u64,
     },
-    /// The clock has 64 bits.
-    #[error("packet {index} would be beyond 2^64 ns; shorten the run, or start it nearer to 0")]
+    /// A time above 64 bits.
+    #[error("packet {index} has a time above 2^64 ns; shorten the run, or start it closer to 0")]
     Overflow {
-        /// Which packet, from 0.
+        /// The index of the packet, from 0.
         index: u64,
     },
 }
 
-/// Exact counts and sums of a finished or unfinished sequence.
+/// Exact counts and sums of a sequence so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outcome {
     /// Packets that found a place.
     pub accepted: u64,
-    /// Packets that did not.
+    /// Packets that found no place.
     pub dropped: u64,
     /// Sum of departure minus arrival over accepted packets, in nanoseconds.
     pub sojourn_sum_ns: u128,
@@ -76,18 +75,18 @@ impl Outcome {
 /// The recursion, one packet at a time.
 #[derive(Debug, Clone)]
 pub struct Lindley {
-    /// K, the packet in service included.
+    /// K, including the packet in service.
     places: usize,
     /// Departures of the last K accepted packets, oldest first. It grows as needed, up to K.
     departures: VecDeque<u64>,
-    /// The latest arrival, to notice disorder.
+    /// The latest arrival, to detect arrivals out of order.
     previous_ns: u64,
-    /// What has come of the packets so far.
+    /// Counts and sums so far.
     outcome: Outcome,
 }
 
 impl Lindley {
-    /// An empty server with `places` places.
+    /// Creates an empty server with `places` places.
     ///
     /// # Errors
     /// When `places` is 0 or above [`super::MAX_PLACES`].
@@ -100,10 +99,10 @@ impl Lindley {
         })
     }
 
-    /// Offers the next packet. Gives its departure time, or `None` if it is dropped.
+    /// Offers the next packet. Returns its departure time, or `None` if it is dropped.
     ///
     /// # Errors
-    /// When it arrives before the one ahead of it, or its departure does not fit the clock.
+    /// When it arrives before the previous packet, or its departure is above 64 bits.
     pub fn offer(&mut self, arrival_ns: u64, service_ns: u64) -> Result<Option<u64>, SequenceError> {
         let index = self.outcome.accepted + self.outcome.dropped;
         if arrival_ns < self.previous_ns {
@@ -133,22 +132,22 @@ impl Lindley {
     }
 }
 
-/// Why [`fixed_service`] gave no outcome.
+/// Why [`fixed_service`] returned no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum FixedServiceError {
-    /// The server is not one.
+    /// A parameter of the server is invalid.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
-    /// The packets are not a sequence.
+    /// The arrivals are invalid.
     #[error(transparent)]
     Sequence(#[from] SequenceError),
 }
 
-/// `packets` packets, of which the i-th (from 0) arrives at `arrival_ns(i)`, each served in `service_ns`.
-/// `arrival_ns` gives `None` where the time would leave the clock, as [`super::Pace::arrival_ns`] does.
+/// Offers `packets` packets, of which the i-th (from 0) arrives at `arrival_ns(i)`, each served in `service_ns`.
+/// `arrival_ns` returns `None` where the time is above 64 bits, as [`super::Pace::arrival_ns`] does.
 ///
 /// # Errors
-/// When `places` or `service_ns` is out of range, or the arrivals are out of order or beyond the clock.
+/// When `places` or `service_ns` is out of range, or the arrivals are out of order or above 64 bits.
 pub fn fixed_service(
     packets: u64,
     arrival_ns: impl Fn(u64) -> Option<u64>,
@@ -190,17 +189,17 @@ mod tests {
 
     #[test]
     fn the_tie_at_load_one() {
-        // None or half, depending on the order of simultaneous events. Completions first: none.
+        // None or half are lost, depending on the order of simultaneous events. With completions first, none.
         let pace = Pace::every(10).unwrap();
         let outcome = fixed_service(1000, |i| pace.arrival_ns(i), 10, 1).unwrap();
         assert_eq!((outcome.accepted, outcome.dropped), (1000, 0));
-        // A nanosecond too late is half.
+        // A service one nanosecond longer loses half.
         let outcome = fixed_service(1000, |i| pace.arrival_ns(i), 11, 1).unwrap();
         assert_eq!((outcome.accepted, outcome.dropped), (500, 500));
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_sequence() {
+    fn an_invalid_sequence_is_reported() {
         let mut server = Lindley::new(1).unwrap();
         server.offer(5, 1).unwrap();
         let text = server.offer(4, 1).unwrap_err().to_string();
@@ -212,7 +211,7 @@ mod tests {
         assert!(beyond.to_string().contains("2^64 ns"), "{beyond}");
     }
 
-    /// The same question answered by a plain event loop, as a simulator would.
+    /// The same result computed by a plain event loop, as a simulator does it.
     fn events(packets: &[(u64, u64)], places: usize) -> (u64, u64, u128) {
         let mut queue: VecDeque<(u64, u64)> = VecDeque::new();
         let mut free_at = None;
@@ -248,7 +247,7 @@ mod tests {
             let mut at = 0;
             let mut packets = Vec::new();
             for _ in 0..300 {
-                // Short spans make ties frequent, which is where simulators differ.
+                // Short spans make simultaneous events frequent, which is where simulators differ.
                 at += draws.bits() % span;
                 packets.push((at, 1 + draws.bits() % 20));
             }

@@ -1,41 +1,41 @@
 //! Little's law, as a formula and as an exact identity of integers.
 //!
-//! Source: Little, *Operations Research* 9, 1961, `L = lambda W`; the identity over a finite run is Stidham's
-//! (*Operations Research* 22, 1974). From a moment when the system is empty to another, the area under the
-//! occupancy curve, in packet-nanoseconds, *is* the sum of the sojourns: both count the same (packet,
-//! nanosecond) pairs. No tolerance is needed, so a meter that is off by one nanosecond in one packet fails.
+//! Source: Little, *Operations Research* 9, 1961, `L = lambda W`; the identity over a finite run is from Stidham
+//! (*Operations Research* 22, 1974). Between two moments at which the system is empty, the area under the occupancy
+//! curve, in packet-nanoseconds, *is* the sum of the sojourns: both count the same (packet, nanosecond) pairs. So the
+//! check needs no tolerance, and an error of one nanosecond in one packet fails it.
 
-/// L = lambda W: mean number present from the rate of accepted packets and their mean sojourn, both in the
-/// same unit of time.
+/// L = lambda W: the mean number of packets present, from the rate of accepted packets and their mean sojourn, both
+/// in the same unit of time.
 #[must_use]
 pub fn occupancy_mean(accepted_rate: f64, sojourn_mean: f64) -> f64 {
     accepted_rate * sojourn_mean
 }
 
-/// Why an occupancy curve is not one, or does not match the sojourns.
+/// Why an occupancy curve is invalid, or does not match the sojourns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LittleError {
-    /// Events must be in the order of time.
-    #[error("an event at {at_ns} ns follows one at {now_ns} ns; feed entries and exits in the order of time")]
+    /// An event before the previous one.
+    #[error("an event at {at_ns} ns follows one at {now_ns} ns; pass entries and exits in the order of time")]
     Backwards {
-        /// The event that came too late.
+        /// The time of the event.
         at_ns: u64,
-        /// The time already reached.
+        /// The time of the previous event.
         now_ns: u64,
     },
-    /// More packets left than had entered.
+    /// A packet left while none was present.
     #[error("a packet left at {at_ns} ns when none was present; count entries before exits")]
     LeftEmpty {
-        /// When.
+        /// The time at which it left.
         at_ns: u64,
     },
-    /// The identity holds only from empty to empty.
+    /// Packets are present at the end: the identity holds only from empty to empty.
     #[error("{present} packets are still present; let the run drain before checking")]
     NotEmpty {
-        /// How many.
+        /// How many are present.
         present: u64,
     },
-    /// The meter disagrees with itself.
+    /// The area differs from the sum of the sojourns.
     #[error(
         "occupancy integrates to {area} packet-ns, but the sojourns sum to {sojourns} ns; \
          one of the two meters is wrong"
@@ -48,19 +48,19 @@ pub enum LittleError {
     },
 }
 
-/// The area under the occupancy curve, fed with entries and exits in the order of time.
+/// The area under the occupancy curve. Entries and exits must be passed in the order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Occupancy {
     /// Time of the latest event.
     now_ns: u64,
     /// Packets present since then.
     present: u64,
-    /// Packet-nanoseconds up to then.
+    /// Packet-nanoseconds until then.
     area: u128,
 }
 
 impl Occupancy {
-    /// A packet enters.
+    /// Counts a packet that enters.
     ///
     /// # Errors
     /// When `at_ns` is before an earlier event.
@@ -70,10 +70,10 @@ impl Occupancy {
         Ok(())
     }
 
-    /// A packet leaves.
+    /// Counts a packet that leaves.
     ///
     /// # Errors
-    /// When `at_ns` is before an earlier event, or nothing is present.
+    /// When `at_ns` is before an earlier event, or no packet is present.
     pub fn leave(&mut self, at_ns: u64) -> Result<(), LittleError> {
         self.advance(at_ns)?;
         self.present = self.present.checked_sub(1).ok_or(LittleError::LeftEmpty { at_ns })?;
@@ -86,10 +86,10 @@ impl Occupancy {
         self.area
     }
 
-    /// Holds the area against the sum of the sojourns of the packets that were fed in.
+    /// Checks that the area equals the sum of the sojourns of all packets that entered.
     ///
     /// # Errors
-    /// When packets are still present, or the two differ at all.
+    /// When packets are still present, or the two differ.
     pub fn check(&self, sojourn_sum_ns: u128) -> Result<(), LittleError> {
         if self.present > 0 {
             return Err(LittleError::NotEmpty { present: self.present });
@@ -117,7 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_model_obeys_it() {
+    fn every_model_satisfies_littles_law() {
         let pace = Pace::of(3, 20_000).unwrap();
         for model in [
             Model::Dd1k { pace, service_ns: 12_304, places: 8 },
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn invalid_curves_and_mismatches_are_reported() {
         let mut curve = Occupancy::default();
         assert_eq!(curve.leave(3), Err(LittleError::LeftEmpty { at_ns: 3 }));
         curve.enter(5).unwrap();
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn holds_to_the_nanosecond(seed: u64, places in 1u32..20, load in 1u64..30) {
+        fn the_identity_holds_to_the_nanosecond(seed: u64, places in 1u32..20, load in 1u64..30) {
             let mut draws = Draws(seed);
             let mut server = Lindley::new(places).unwrap();
             let mut at = 0;
@@ -159,8 +159,8 @@ mod tests {
                     events.push((departure, false));
                 }
             }
-            // At equal times exits (false) sort first, which may not empty what is yet to enter: every
-            // service takes at least 1 ns.
+            // At equal times exits (false) sort before entries. No packet can leave before it has entered, because
+            // every service takes at least 1 ns.
             events.sort_unstable();
             let mut curve = Occupancy::default();
             for (at, enters) in events {

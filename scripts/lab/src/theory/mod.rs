@@ -1,27 +1,27 @@
-//! Theory: what queueing theory says a run should have measured.
+//! Queueing theory: the figures that a run should measure.
 //!
-//! Pure functions, no clock, no randomness, no I/O. They are held against runs in virtual time, so a
-//! fault in the stack, in the hardware model or in the meter shows as a figure that theory does not give.
+//! Pure functions without clock, randomness or I/O. Runs in virtual time are checked against them, so a fault in the
+//! stack, in the hardware model or in a meter shows as a figure that differs from the prediction.
 //!
-//! Units, everywhere unless a name ends in `_ns`: time is counted in mean service times, rates in packets
+//! Units, unless a name ends in `_ns`: times are in mean service times, rates in packets
 //! per mean service time (so the server's own rate is 1). `load` is the rho of the textbooks: the arrival
-//! rate over the service rate. `places` is their K: how many packets may be present, the one in service
-//! included. In this project that is the depth of the ring.
+//! rate over the service rate. `places` is their K: how many packets may be present, including the one in
+//! service. In this project that is the depth of the ring.
 //!
-//! Words: here, as in the textbooks, a packet is *offered* to the server and *accepted* if it finds a place. A
-//! report counts from the app on: under the dropping policies its `accepted` is what is offered here, so its
+//! As in the textbooks, a packet is *offered* to the server here, and *accepted* if it finds a place. A report counts
+//! from the app on: under the dropping policies its `accepted` is what is called offered here, so its
 //! `totals.loss_ratio` (dropped / accepted) is the loss ratio of these models.
 //!
-//! | module | model | answers |
+//! | module | model | what it predicts |
 //! | --- | --- | --- |
 //! | [`dd1k`] | D/D/1/K | constant rate, fixed service: exact counts |
 //! | [`mm1k`] | M/M/1/K | Poisson arrivals, exponential service |
 //! | [`md1k`] | M/D/1/K | Poisson arrivals, fixed service |
-//! | [`erlang_b`] | M/G/K/K | a fixed latency with K places, and nothing else in the way |
+//! | [`erlang_b`] | M/G/K/K | a fixed latency with K places, and no other limit |
 //! | [`finite_source`] | M/M/1//N | closed loop: N applications that wait for the response, then think |
 //! | [`unbounded`] | M/M/1, M/D/1 | the limit of very deep rings |
-//! | [`token_bucket`] | network calculus | a depth that never loses, and the worst delay: bounds, not means |
-//! | [`lindley`] | any | what one given sequence of packets must meet, to the nanosecond |
+//! | [`token_bucket`] | network calculus | a depth that never drops, and the worst delay: bounds, not means |
+//! | [`lindley`] | any | the exact outcome of one given sequence of packets, to the nanosecond |
 //! | [`little`] | any | the identity that every meter must satisfy exactly |
 //! | [`estimate`] | | means of replications, with intervals |
 //! | [`applies`] | | which model fits a run, from its settings |
