@@ -176,8 +176,8 @@ impl Given {
         });
         Self { words: command.get_name().to_owned(), settings: settings.collect() }
     }
-/// The arguments of `command` that set `recorded`, except those that a flag on the command line replaces or
-/// excludes; then the flags on the command line.
+    /// The arguments of `command` that set `recorded`, except those that a flag on the command line replaces or
+    /// excludes; then the flags on the command line.
     pub(crate) fn over(&self, recorded: Vec<Setting>, command: &mut Command) -> Vec<OsString> {
         command.build();
         let args = |ids: &mut dyn Iterator<Item = &Setting>| -> Vec<&Arg> {

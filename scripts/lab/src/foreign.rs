@@ -43,7 +43,8 @@ pub(crate) fn tip(error: &clap::Error) -> Option<String> {
         _ => "",
     };
     // `--policy` may be meant for `--policies`, but `--socket` is never meant for `--packets`, which clap suggests.
-    let begins_alike = long.get(..COMMON_PREFIX).is_some_and(|begin| similar.trim_start_matches('-').starts_with(begin));
+    let begins_alike =
+        long.get(..COMMON_PREFIX).is_some_and(|begin| similar.trim_start_matches('-').starts_with(begin));
     let meant = if begins_alike { format!("; did you mean {similar}?") } else { String::new() };
     Some(format!("--{long} is a flag of {owners}{meant}"))
 }

@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn the_last_text_is_repeated_until_the_end() {
         let (sender, receiver) = channel();
-        let ticker = Ticker::start(Duration::from_millis(1), move |text| sender.send(text.to_owned()).unwrap()).unwrap();
+        let ticker =
+            Ticker::start(Duration::from_millis(1), move |text| sender.send(text.to_owned()).unwrap()).unwrap();
         let progress = Progress { ticker: Some(ticker) };
         for text in ["run 3", "run 4"] {
             progress.now(text);

@@ -1,6 +1,6 @@
-//! A benchmark as a figure: a bar for each contestant, a panel for each size.
+//! Draws a benchmark as a figure: a panel for each frame size, a bar for each contestant.
 //!
-//! Lengths are packets a second from zero on, so that a bar of twice the length is twice as fast.
+//! The length of a bar is its packets per second, from zero on, so that twice the length is twice as fast.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -11,17 +11,17 @@ use crate::chart::{
     Area, BAR, BLUE, BOTTOM, ChartError, Drawn, GREY, INK, PANEL_TITLE, ROW, SvgFile, TITLE, svg, text,
 };
 
-/// Where bars begin: right of the longest name.
+/// Where bars begin, in pixels: right of the longest name.
 const LEFT: i32 = 180;
-/// Where the longest mark ends: left of its figures.
+/// Where the longest bar ends, in pixels: left of its figures.
 const RIGHT: i32 = 650;
 
-/// A drawing of a report.
+/// A report to be drawn.
 #[derive(Debug)]
 pub(crate) struct Chart<'a> {
     report: &'a BenchReport,
     sizes: Vec<u64>,
-    /// Packets a second of the longest bar of each size.
+    /// Packets per second of the fastest run of each size: the length of the longest bar.
     most: Vec<f64>,
 }
 
@@ -37,7 +37,7 @@ impl<'a> Chart<'a> {
         Self { report, sizes, most }
     }
 
-    /// Writes it to `path`.
+    /// Writes the figure to `file`.
     ///
     /// # Errors
     /// If the file cannot be written.

@@ -1,4 +1,4 @@
-//! Who is measured, and who cannot be, and why.
+//! The contestants of a benchmark, and why one cannot be measured.
 
 use std::path::PathBuf;
 
@@ -10,38 +10,38 @@ use shared::wire::TransportKind;
 
 use super::memif::MOST_SLOTS;
 
-/// Who is measured.
+/// A program that is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Contestant {
     /// The whole stack and the driver.
     Pushback(Variant),
     /// Two processes of the bench crate.
     Peer(Peer),
-    /// Two processes of DPDK's testpmd, which is here.
+    /// Two processes of DPDK's testpmd, which is at this path.
     Memif(PathBuf),
 }
 
-/// How they are set up.
+/// How stack and driver are set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
-    /// As they are by default.
+    /// With the default settings.
     Shm,
-    /// The driver leaves the bytes of frames where they are.
+    /// With `--dma none`: the driver does not copy frames out of the ring.
     NoDma,
-    /// The app hands down one packet in a call.
+    /// The app sends one packet per call.
     Single,
-    /// Frames travel through the socket.
+    /// With `--transport socket`: frames travel through the socket.
     Socket,
 }
 
 /// Two processes of the bench crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Peer {
-    /// A hand-written ring in shared memory, and nothing else: the limit of this machine.
+    /// A hand-written ring in shared memory without anything else: the limit of this machine.
     BareRing,
-    /// A Unix stream, 64 frames in a write.
+    /// A Unix stream socket, with 64 frames per write.
     UnixStream,
-    /// A plain send loop and a plain receive loop on UDP: what arrives, not what is sent.
+    /// A plain send loop and a plain receive loop on UDP; received packets are counted, not sent ones.
     UdpLoopback,
 }
 
@@ -85,7 +85,7 @@ impl Variant {
         }
     }
 
-    /// Packets in a call, at most.
+    /// The largest number of packets per call.
     pub(super) const fn burst(self) -> u32 {
         match self {
             Self::Single => 1,
@@ -105,7 +105,7 @@ impl Peer {
     }
 }
 
-/// Everybody that can be measured, in the order of each repetition, and why others cannot.
+/// All contestants that can be measured, in the order of each repetition, and why memif is left out.
 pub(crate) fn contestants(
     testpmd: Option<PathBuf>,
     depth: Depth,
@@ -146,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn memif_takes_part_where_it_can_and_is_missed_aloud_elsewhere() {
+    fn memif_is_measured_where_it_can_run_and_reported_as_left_out_elsewhere() {
         assert_eq!(left_out(Some("/bin/testpmd"), 1024, true), None);
         assert_eq!(left_out(None, 1024, true), Some(LeftOut::NoTestpmd));
         assert_eq!(left_out(Some("/bin/testpmd"), 1024, false), Some(LeftOut::OneCpu));
         for depth in [1000, 32_768] {
-            let said = left_out(Some("/bin/testpmd"), depth, true).unwrap().to_string();
-            assert!(said.contains(&format!("--depth is {depth}")) && !said.contains('\n'), "{said}");
+            let reason = left_out(Some("/bin/testpmd"), depth, true).unwrap().to_string();
+            assert!(reason.contains(&format!("--depth is {depth}")) && !reason.contains('\n'), "{reason}");
         }
     }
 }

@@ -9,33 +9,33 @@ use crate::launch::{FolderError, LaunchError};
 /// Why there is no measurement.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
-    /// A benchmark that nobody waited for.
-    #[error("interrupted before everybody was measured; there are no figures")]
+    /// A signal ended the benchmark.
+    #[error("interrupted before all contestants were measured; there are no figures")]
     Interrupted,
-    /// Our own programs do not run.
+    /// The stack and the driver cannot be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// Our own programs ran, but what they did is not what is measured.
+    /// The stack and the driver ran, but the run cannot be used.
     #[error("no benchmark: a run of the stack lost packets or did not end well")]
     Lost,
-    /// Another contestant's do not.
+    /// Another contestant failed.
     #[error("no benchmark: {name} {problem}")]
     Peer {
-        /// Whose.
+        /// Its name.
         name: &'static str,
-        /// What is wrong, and what to do.
+        /// What is wrong, and the remedy.
         problem: String,
     },
-    /// No place for what a peer writes.
+    /// There is no folder for the files of a contestant.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The machine refused something that every measurement needs.
-    #[error("the system gives the lab what it needs no more: {0}")]
+    /// The system has no resources left for the measurement.
+    #[error("out of system resources: {0}")]
     System(#[from] io::Error),
 }
 
 impl BenchError {
-    /// What the lab exits with.
+    /// The exit status of the lab.
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::Interrupted => Status::Interrupted,

@@ -1,7 +1,7 @@
-//! What specialists use: DPDK's testpmd, which sends from one process to another over memif.
+//! DPDK's testpmd, which sends from one process to another over memif.
 //!
-//! Both poll and never sleep. The sender drops what finds no room, so only what the receiver says that
-//! it received counts. No huge pages, and nothing outside of a private folder.
+//! Both processes poll and never sleep. The sender drops packets that find no free slot, so only what the receiver
+//! reports as received counts. They use no huge pages, and no files outside a private folder.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -18,26 +18,26 @@ use super::testpmd::{Reader, Window};
 use super::{BenchError, Trial};
 use crate::launch::{Cpu, PrivateFolder, Process};
 
-/// Slots of the deepest ring that memif makes.
+/// The largest number of slots of a memif ring.
 pub(super) const MOST_SLOTS: u32 = 1 << 14;
 
-/// How long both may take to begin, besides what is measured: a busy machine starts them slowly.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long both processes may take to start: long, because a busy machine starts them slowly.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Who a process is.
+/// The role of a process.
 #[derive(Debug, Clone, Copy)]
 enum Role {
     Sender,
     Receiver,
 }
 
-/// Packets a second that the receiver received.
+/// Measures the packets per second that the receiver received.
 pub(super) async fn rate(testpmd: &Path, trial: &Trial<'_>) -> Result<f64, BenchError> {
     let folder = PrivateFolder::new()?;
     let mut receiver = start(testpmd, Role::Receiver, trial, folder.path())?;
     let mut sender = None;
     let rate = received(&mut receiver, &mut sender, testpmd, trial, folder.path()).await;
-    // They have nothing to tell, and leave nothing but the folder.
+    // Both have no report to wait for, and leave nothing behind outside the folder: end them.
     receiver.reap().await;
     if let Some(mut sender) = sender {
         sender.reap().await;
@@ -45,8 +45,7 @@ pub(super) async fn rate(testpmd: &Path, trial: &Trial<'_>) -> Result<f64, Bench
     rate
 }
 
-/// Starts the `sender` when the receiver is ready, and watches until a window of the trial's time is
-/// full.
+/// Starts `sender` when the receiver is ready, and reads samples until they cover the time of the trial.
 async fn received(
     receiver: &mut Process,
     sender: &mut Option<Process>,
@@ -56,12 +55,12 @@ async fn received(
 ) -> Result<f64, BenchError> {
     let out = receiver.stdout().ok_or_else(|| failed(folder))?;
     let (mut lines, mut reader, mut window) = (BufReader::new(out).lines(), Reader::default(), Window::default());
-    let deadline = Instant::now() + PATIENCE + Duration::from_nanos(trial.time.0);
+    let deadline = Instant::now() + START_TIMEOUT + Duration::from_nanos(trial.time.0);
     while window.seconds() < trial.time.as_secs_f64() {
         let line = next_line(&mut lines, deadline).await?.ok_or_else(|| failed(folder))?;
         let Some(sample) = reader.line(&line) else { continue };
-        window.add(sample).map_err(|_| problem("stood still while it was measured; run the benchmark again"))?;
-        // With its first sample, the receiver is where the sender looks for it.
+        window.add(sample).map_err(|_| problem("stopped receiving while it was measured; run the benchmark again"))?;
+        // The first sample shows that the receiver has created the socket to which the sender connects.
         if sender.is_none() {
             *sender = Some(start(testpmd, Role::Sender, trial, folder)?);
         }
@@ -82,10 +81,10 @@ fn start(testpmd: &Path, role: Role, trial: &Trial<'_>, folder: &Path) -> Result
     };
     let mut command = Command::from(bound(testpmd)?);
     command.args(arguments(role, cpu, trial.depth.get(), trial.size.0, folder));
-    // Where it keeps what its processes share: the first for root, the second for everybody else.
+    // The folder for files that its processes share: the first variable for root, the second for other users.
     command.env("RUNTIME_DIRECTORY", folder).env("XDG_RUNTIME_DIR", folder);
-    let complaints = File::create(folder.join(role.complaints()))?;
-    command.stdout(out).stderr(complaints);
+    let errors_file = File::create(folder.join(role.errors_file()))?;
+    command.stdout(out).stderr(errors_file);
     Ok(Process::start(command, Stdio::null())?)
 }
 
@@ -99,12 +98,12 @@ fn arguments(role: Role, cpu: Cpu, depth: u32, size: u64, folder: &Path) -> Vec<
         depth.ilog2()
     ));
     device.push(folder.join("memif"));
-    // The thread that prints sleeps, so it shares the CPU of the one that works.
+    // Core 0 prints and mostly sleeps, so it shares the CPU of core 1, which forwards.
     let mut arguments: Vec<OsString> =
         [format!("--lcores=0@{cpu},1@{cpu}"), format!("--file-prefix={name}")].map(OsString::from).into();
     arguments.extend(["--no-huge", "-m", "256", "--no-pci", "--no-telemetry"].map(OsString::from));
     arguments.extend([device, "--".into()]);
-    // Packets in the ring, in the hands of both sides, and in their caches.
+    // Buffers for the packets in the ring, in use by both sides, and in their caches.
     let packets = (4 * depth).max(8192);
     arguments.extend(
         [
@@ -121,8 +120,8 @@ fn arguments(role: Role, cpu: Cpu, depth: u32, size: u64, folder: &Path) -> Vec<
 }
 
 impl Role {
-    /// The file of what it says on standard error.
-    const fn complaints(self) -> &'static str {
+    /// The file that receives its standard error.
+    const fn errors_file(self) -> &'static str {
         match self {
             Self::Sender => "sender.err",
             Self::Receiver => "receiver.err",
@@ -134,10 +133,10 @@ fn problem(problem: &str) -> BenchError {
     BenchError::Peer { name: "memif", problem: problem.to_owned() }
 }
 
-/// The receiver ended by itself: its last words say why.
+/// The error if the receiver ended by itself: the last line of its standard error.
 fn failed(folder: &Path) -> BenchError {
-    let said = fs::read_to_string(folder.join(Role::Receiver.complaints())).unwrap_or_default();
-    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("without a word");
+    let errors = fs::read_to_string(folder.join(Role::Receiver.errors_file())).unwrap_or_default();
+    let last = errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("without a message");
     problem(&format!("ended before it was measured: {last}"))
 }
 
@@ -147,13 +146,13 @@ mod tests {
     use crate::launch::Pair;
 
     #[test]
-    fn each_side_is_told_the_same_ring_and_stays_on_its_cpu() {
+    fn both_sides_get_the_same_ring_and_a_cpu_each() {
         let Some(cpus) = Pair::here() else { return };
-        let said = |role, cpu| {
+        let joined = |role, cpu| {
             let arguments = arguments(role, cpu, 1024, 64, Path::new("/private"));
             arguments.into_iter().map(|word| word.into_string().unwrap()).collect::<Vec<_>>().join(" ")
         };
-        let (sender, receiver) = (said(Role::Sender, cpus.producer), said(Role::Receiver, cpus.consumer));
+        let (sender, receiver) = (joined(Role::Sender, cpus.producer), joined(Role::Receiver, cpus.consumer));
         for side in [&sender, &receiver] {
             assert!(side.contains("rsize=10,socket-abstract=no,socket=/private/memif -- "), "{side}");
             assert!(side.contains("--txpkts=64 ") && side.contains("--rxd=1024 --txd=1024"), "{side}");

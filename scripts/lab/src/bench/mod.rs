@@ -1,7 +1,7 @@
-//! Packets a second between two processes, ours and others', measured in turn in the same run.
+//! Packets per second between two processes: this stack and other programs, measured in turn in the same run.
 //!
-//! A machine's speed drifts within an hour, so each repetition runs every contestant once, and what
-//! counts is the median of the ratios in one repetition.
+//! The speed of a machine drifts within an hour. So each repetition measures every contestant once, and the ratios are
+//! medians of the ratios within one repetition.
 
 mod chart;
 mod contestant;
@@ -28,32 +28,32 @@ pub(crate) use rows::{BENCH_SCHEMA, BenchReport, Row, compare};
 pub(crate) use stack::{bulk, measured};
 pub(crate) use table::table;
 
-/// Ethernet, IPv4 and UDP headers: what a frame is longer than its payload.
+/// Bytes of the Ethernet, IPv4 and UDP headers: frame size minus payload size.
 pub(crate) const HEADERS: u64 = 42;
 
-/// What is the same for everybody.
+/// What is the same for all contestants.
 #[derive(Debug, Clone)]
 pub(crate) struct Trial<'a> {
-    /// Our programs.
+    /// The programs of this project.
     pub(crate) binaries: &'a Binaries,
-    /// Their settings, but for what is measured.
+    /// The settings of the stack and the driver, except those that a contestant sets.
     pub(crate) sides: &'a Sides,
     /// Slots of each ring.
     pub(crate) depth: Depth,
-    /// Ethernet frame without check sequence.
+    /// Bytes of the Ethernet frame without its check sequence.
     pub(crate) size: Bytes,
-    /// How long each sends.
+    /// How long each contestant sends.
     pub(crate) time: Nanos,
-    /// A CPU for each process, if there are two.
+    /// One CPU for each process, if there are two.
     pub(crate) cpus: Option<Pair>,
 }
 
-/// Delivered packets a second of `contestant`.
+/// Measures the packets per second that `contestant` delivered.
 ///
 /// # Errors
-/// If that is no measurement, or a signal came before it was one. No process is left then.
+/// If the measurement failed or a signal interrupted it. All processes have ended then.
 pub(crate) async fn rate(contestant: &Contestant, trial: &Trial<'_>, signals: &mut Signals) -> Result<f64, BenchError> {
-    // Dropped before it is ready, a future takes its processes with it.
+    // A signal drops the other future, and with it the processes that it started.
     match contestant {
         Contestant::Pushback(variant) => stack::rate(*variant, trial, signals).await,
         Contestant::Peer(peer) => tokio::select! {

@@ -1,4 +1,4 @@
-//! The peers of the bench crate: a sink and a source, each a process of the lab's own program.
+//! The contestants of the bench crate: a sink and a source, each in a process of the lab's own program.
 
 use std::env;
 use std::io;
@@ -18,10 +18,10 @@ use crate::commands::{PeerArgs, PeerRole};
 use crate::launch::{Cpu, PrivateFolder, Process};
 use crate::verdict::Ended;
 
-/// Is one of the two processes, until it has done what it is for.
+/// Runs one of the two processes until it is done.
 ///
 /// # Errors
-/// If the peer cannot do that here.
+/// If this machine does not allow it.
 pub(crate) fn act(args: &PeerArgs) -> io::Result<()> {
     let (frame, depth) = (length(args.size), args.depth.as_usize());
     let payload = length(Bytes(args.size.0.saturating_sub(HEADERS)));
@@ -46,17 +46,17 @@ fn length(bytes: Bytes) -> usize {
     usize::try_from(bytes.0).unwrap_or(usize::MAX)
 }
 
-/// Packets a second that the sink received.
+/// Measures the packets per second that the sink received.
 pub(super) async fn rate(peer: Peer, trial: &Trial<'_>) -> Result<f64, BenchError> {
     let folder = PrivateFolder::new()?;
     let failed = |problem: &str| BenchError::Peer { name: peer.name(), problem: problem.to_owned() };
     let mut sink = start(peer, trial, trial.cpus.map(|cpus| cpus.consumer), |command| {
         command.arg("sink").arg("--folder").arg(folder.path());
     })?;
-    let out = sink.stdout().ok_or_else(|| failed("has a receiver without output"))?;
-    let mut said = BufReader::new(out);
+    let out = sink.stdout().ok_or_else(|| failed("has a receiver without standard output"))?;
+    let mut lines = BufReader::new(out);
     let mut place = String::new();
-    said.read_line(&mut place).await?;
+    lines.read_line(&mut place).await?;
     let mut source = start(peer, trial, trial.cpus.map(|cpus| cpus.producer), |command| {
         command.arg("source").args(["--to", place.trim(), "--time", &trial.time.to_string()]);
     })?;
@@ -66,10 +66,10 @@ pub(super) async fn rate(peer: Peer, trial: &Trial<'_>) -> Result<f64, BenchErro
         return Err(failed("could not send, for the reason above"));
     }
     let mut counted = String::new();
-    said.read_to_string(&mut counted).await?;
+    lines.read_to_string(&mut counted).await?;
     sink.ended().await?;
     let rate = Tally::read(&counted).and_then(|tally| tally.rate());
-    rate.ok_or_else(|| failed("delivered nothing; what it needs may be forbidden here"))
+    rate.ok_or_else(|| failed("delivered nothing; this machine may not allow what it needs"))
 }
 
 fn start(peer: Peer, trial: &Trial<'_>, cpu: Option<Cpu>, role: impl FnOnce(&mut Command)) -> io::Result<Process> {

@@ -1,4 +1,4 @@
-//! What a benchmark reports: medians, spreads and ratios.
+//! The figures of a benchmark: medians, spreads and ratios.
 
 use serde::{Deserialize, Serialize};
 use shared::report::HostReport;
@@ -7,7 +7,7 @@ use shared::report::median::Median;
 use super::Peer;
 use crate::instructions::Count;
 
-/// Schema of what `lab bench --json` writes.
+/// Schema of the file that `lab bench --json` writes.
 pub(crate) const BENCH_SCHEMA: &str = "pushback.bench/1";
 
 /// A whole benchmark.
@@ -15,17 +15,17 @@ pub(crate) const BENCH_SCHEMA: &str = "pushback.bench/1";
 pub(crate) struct BenchReport {
     /// [`BENCH_SCHEMA`].
     pub(crate) schema: String,
-    /// Where it ran.
+    /// The machine on which it ran.
     pub(crate) host: HostReport,
     /// Seconds that each measurement took.
     pub(crate) seconds: f64,
     /// Slots of each ring.
     pub(crate) depth: u32,
-    /// Contestant by size.
+    /// One row for each contestant and size.
     pub(crate) rows: Vec<Row>,
-    /// Instructions of our own processes, by size; empty where they cannot be counted.
+    /// Instructions of stack and driver by size; empty where they cannot be counted.
     pub(crate) instructions: Vec<Count>,
-    /// What is not here, and why.
+    /// What is missing, and why.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -34,47 +34,47 @@ pub(crate) struct BenchReport {
 pub(crate) struct Row {
     /// The contestant.
     pub(crate) name: String,
-    /// Ethernet frame without check sequence.
+    /// Bytes of the Ethernet frame without its check sequence.
     pub(crate) size_bytes: u64,
     /// Median of the delivered rates.
     pub(crate) packets_per_second: f64,
-    /// Its inverse.
+    /// 1e9 / `packets_per_second`; 0 if nothing was delivered.
     pub(crate) ns_per_packet: f64,
-    /// Bits of the frames.
+    /// Frame bits per second.
     pub(crate) bits_per_second: f64,
-    /// Against others at the same size.
+    /// Ratios to other contestants at the same size.
     pub(crate) ratios: Ratios,
-    /// The intervals of these ratios at 95 %.
+    /// The 95 % intervals of these ratios.
     #[serde(default)]
     pub(crate) intervals: Intervals,
-    /// Every repetition, in order.
+    /// The rate of each repetition, in order.
     pub(crate) repetitions: Vec<f64>,
 }
 
-/// A row against others of its size; `null` where there is no such other.
+/// The ratios of a row to other contestants at its size; `null` without that contestant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ratios {
-    /// Packets a second, as a share of memif's: more is better.
+    /// Packets per second over those of memif: more is better.
     pub(crate) of_memif: Option<f64>,
-    /// Time per packet, in that of the bare ring: less is better.
+    /// Time per packet over that of the bare ring: less is better.
     pub(crate) times_bare_ring: Option<f64>,
-    /// Packets a second, in those of UDP over loopback: more is better.
+    /// Packets per second over those of UDP over loopback: more is better.
     pub(crate) times_udp_loopback: Option<f64>,
 }
 
-/// The interval of each of [`Ratios`]; `null` where there is no ratio, or too few repetitions for an interval.
+/// The interval of each of [`Ratios`]; `null` if there is no ratio, or too few repetitions for an interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Intervals {
-    /// Of the share of memif's rate.
+    /// Of `of_memif` in [`Ratios`].
     pub(crate) of_memif: Option<(f64, f64)>,
-    /// Of the time in that of the bare ring.
+    /// Of `times_bare_ring` in [`Ratios`].
     pub(crate) times_bare_ring: Option<(f64, f64)>,
-    /// Of the rate in that of UDP over loopback.
+    /// Of `times_udp_loopback` in [`Ratios`].
     pub(crate) times_udp_loopback: Option<(f64, f64)>,
 }
 
 impl Row {
-    /// The row of contestant `name` at frames of `size_bytes`, from its delivered rates.
+    /// The row of contestant `name` at frames of `size_bytes`, computed from its delivered rates.
     pub(crate) fn new(name: &str, size_bytes: u64, repetitions: Vec<f64>) -> Self {
         let packets_per_second = Median::of(repetitions.iter().copied()).value;
         Self {
@@ -96,10 +96,10 @@ impl Row {
     }
 }
 
-/// Holds each of `rows`, all of one size, against the others.
+/// Computes the ratios of `rows`, all of one size, to the reference contestants.
 ///
-/// Rates are paired by repetition, and the median of the ratios counts: when the machine turns slow in the middle, the
-/// ratio of two medians may be of one that ran before and one that ran after.
+/// Rates are paired by repetition, and the median of their ratios is used: if the machine slows down in the middle, the
+/// ratio of two medians may compare a run from before with one from after.
 pub(crate) fn compare(rows: &mut [Row]) {
     let rates = |name| rows.iter().find(|row| row.name == name).map(|row| row.repetitions.clone());
     let (memif, bare, udp) = (rates("memif"), rates(Peer::BareRing.name()), rates(Peer::UdpLoopback.name()));
@@ -121,7 +121,7 @@ pub(crate) fn compare(rows: &mut [Row]) {
     }
 }
 
-/// The median of the ratios of two rates in the same repetition, of those in which both got anywhere.
+/// The median of the ratios `rates` / `of` within each repetition, ignoring repetitions in which either is 0.
 fn median_ratio(rates: &[f64], of: &[f64]) -> Option<Median> {
     let both = rates.iter().zip(of).filter(|(rate, of)| **rate > 0.0 && **of > 0.0);
     let ratios: Vec<f64> = both.map(|(rate, of)| rate / of).collect();
@@ -130,7 +130,7 @@ fn median_ratio(rates: &[f64], of: &[f64]) -> Option<Median> {
 
 #[cfg(test)]
 impl BenchReport {
-    /// A report that nobody measured.
+    /// A report with invented figures, for tests.
     pub(crate) fn made_up() -> Self {
         let rows = |size, rates: [(&str, &[f64]); 7]| {
             let mut rows = rates.map(|(name, rates)| Row::new(name, size, rates.to_vec()));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_turns_slow_in_the_middle_moves_no_ratio() {
+    fn a_machine_that_slows_down_in_the_middle_does_not_change_ratios() {
         let mut rows = [("memif", [20.0, 20.0, 10.0]), ("pushback-shm", [30.0, 15.0, 15.0])]
             .map(|(name, rates)| Row::new(name, 64, rates.to_vec()));
         compare(&mut rows);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_has_the_interval_of_what_ran_in_the_same_repetition() {
+    fn the_interval_of_a_ratio_is_over_pairs_of_the_same_repetition() {
         let memif = [10.0, 20.0, 10.0, 20.0, 10.0, 20.0, 10.0];
         let times = [1.5, 1.4, 1.6, 1.3, 1.5, 1.7, 1.5];
         let ours = memif.iter().zip(times).map(|(rate, times)| rate * times).collect();

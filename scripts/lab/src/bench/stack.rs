@@ -1,4 +1,4 @@
-//! Ourselves: the whole stack and the driver, at the most that they can do.
+//! This project as a contestant: the whole stack and the driver at their highest rate.
 
 use shared::exec::IdleMode;
 use shared::exit::Status;
@@ -11,36 +11,36 @@ use crate::cli::Sides;
 use crate::launch::{Binaries, LaunchError, Voice, launch};
 use crate::merge::{Merged, merge};
 
-/// Delivered packets a second.
+/// Measures the packets per second that the driver delivered.
 pub(super) async fn rate(variant: Variant, trial: &Trial<'_>, signals: &mut Signals) -> Result<f64, BenchError> {
     let mut sides = bulk(trial.sides, trial.size, variant.burst());
     sides.stack.session.transport = variant.transport();
     sides.stack.stack.length.duration = Some(trial.time);
     sides.driver.driver.dma = variant.dma();
-    // A process on the only CPU that it may use would take the machine for one of one CPU, and not
-    // spin. The others spin too.
+    // A process that may use one CPU only takes the machine for one with a single CPU, where hybrid never spins. So it
+    // is set to spin, as the other contestants do.
     let idle = if trial.cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid };
     (sides.stack.waiting.idle, sides.driver.waiting.idle) = (idle, idle);
     let report = measured(&trial.binaries.on(trial.cpus), &sides, signals).await?;
     report.rate.packets_per_second.ok_or(BenchError::Lost)
 }
 
-/// `sides` with one app that sends frames of `size` as fast as it may, up to `burst` in a call, to a link that takes no
-/// time.
+/// Returns `sides` with one bulk app that sends frames of `size`, up to `burst` per call, over an unlimited link.
 pub(crate) fn bulk(sides: &Sides, size: Bytes, burst: u32) -> Sides {
     let mut sides = sides.clone();
     let app = format!("bulk:size={},burst={burst}", Bytes(size.0.saturating_sub(HEADERS)));
-    // Frames of 64 to 1514 bytes have a payload that can be sent.
+    // Parsing cannot fail: frames of 64 to 1514 bytes have a valid payload size.
     sides.stack.stack.sending.apps = app.parse().into_iter().collect();
     sides.stack.lines.quiet = true;
     sides.driver.driver.hardware.link = LinkRate::Unlimited;
     sides
 }
 
-/// One run that counts: all that was accepted was delivered.
+/// Makes one run, and returns its report if it can be used: the ledger balances, and all accepted packets were
+/// delivered.
 ///
 /// # Errors
-/// If it was none.
+/// If it cannot be used.
 pub(crate) async fn measured(
     binaries: &Binaries,
     sides: &Sides,

@@ -1,4 +1,4 @@
-//! A benchmark as tables for people, which are also Markdown.
+//! Renders a benchmark as tables for people, which are also Markdown.
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -7,7 +7,7 @@ use shared::report::human;
 use super::{BenchReport, Row};
 use crate::instructions;
 
-/// The contestants, the instructions, and a line for each thing that is missing.
+/// The table of contestants, the table of instructions, and a line for each thing that is missing.
 pub(crate) fn table(report: &BenchReport) -> String {
     let mut parts = vec![contestants(&report.rows)];
     if !report.instructions.is_empty() {

@@ -1,23 +1,23 @@
-//! What DPDK's testpmd prints of a port, once in a while.
+//! Parses what DPDK's testpmd prints about a port at each interval.
 
-/// What a port has received, at one moment.
+/// What a port has received up to one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sample {
-    /// Packets, ever.
+    /// Packets received since the start.
     pub(super) packets: u64,
-    /// Packets a second since the sample before, by testpmd's own clock.
+    /// Packets per second since the previous sample, by the clock of testpmd.
     pub(super) rate: f64,
 }
 
-/// Reads samples from lines.
+/// Finds samples in lines.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    /// Of a sample whose rate is still to come.
+    /// The packets of a sample whose rate has not been read yet.
     packets: Option<u64>,
 }
 
 impl Reader {
-    /// The sample that `line` completes.
+    /// Returns the sample that `line` completes, if it completes one.
     pub(super) fn line(&mut self, line: &str) -> Option<Sample> {
         let line = line.trim_start();
         if let Some(figures) = line.strip_prefix("RX-packets:") {
@@ -34,8 +34,8 @@ fn first_figure(text: &str) -> Option<u64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// The time in which everything flowed: it begins with the first sample that has packets, because
-/// they came for a part of its time only.
+/// The time in which packets flowed throughout. It starts after the first sample with packets, because they flowed for
+/// only a part of that sample.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     last: Option<Sample>,
@@ -43,12 +43,12 @@ pub(super) struct Window {
     seconds: f64,
 }
 
-/// Nothing was received for a whole sample, though there had been something before.
+/// A whole sample without packets, after one with packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StoodStill;
 
 impl Window {
-    /// Takes one more sample. Those before the first packet do not count.
+    /// Adds a sample. Samples before the first packet do not count.
     pub(super) fn add(&mut self, sample: Sample) -> Result<(), StoodStill> {
         if let Some(last) = self.last {
             let more = sample.packets.saturating_sub(last.packets);
@@ -64,12 +64,12 @@ impl Window {
         Ok(())
     }
 
-    /// How long it is, by testpmd's clock.
+    /// The length of the window in seconds, by the clock of testpmd.
     pub(super) fn seconds(&self) -> f64 {
         self.seconds
     }
 
-    /// Packets a second within it.
+    /// Packets per second within it.
     pub(super) fn rate(&self) -> f64 {
         if self.seconds > 0.0 { self.packets as f64 / self.seconds } else { 0.0 }
     }
@@ -79,7 +79,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// What testpmd 22.11 wrote.
+    /// Output of testpmd 22.11.
     const OUTPUT: &str = include_str!("testpmd.txt");
 
     fn samples(text: &str) -> Vec<Sample> {
@@ -88,12 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_found_among_everything_else() {
+    fn samples_are_found_among_other_lines() {
         let packets: Vec<_> = samples(OUTPUT).iter().map(|sample| (sample.packets, sample.rate as u64)).collect();
         assert_eq!(
             packets,
             [(0, 0), (24_675_520, 12_336_741), (74_799_456, 25_059_896), (121_931_968, 23_564_252)],
-            "the sums at the end have no rate, and are no samples"
+            "the sums at the end have no rate and are not samples"
         );
     }
 
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_stops_is_no_rate() {
+    fn a_stream_that_stops_has_no_rate() {
         let mut window = Window::default();
         let sample = |packets, rate| Sample { packets, rate };
         assert_eq!(window.add(sample(0, 0.0)), Ok(()));

@@ -1,18 +1,18 @@
-//! Which room one sample is charged to.
+//! Assigns each sample to a component of the source tree.
 
 use super::lines::Function;
-use super::rooms::{Place, Room, place};
+use super::rooms::{Component, Place, place};
 use super::samples::Frame;
 
-/// Addresses of the kernel have their highest bit set.
+// On x86-64 and arm64 the addresses of the kernel have their highest bit set.
 const KERNEL: u64 = 1 << 63;
 
-/// What a thread was doing, innermost first, with inlined functions told apart where they are known.
+/// One call of a sample, innermost first, with inlined functions separated where line tables allow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Call<'a> {
     /// A function of a program whose line tables were read.
     Known(&'a Function),
-    /// Something else, as far as symbols tell.
+    /// Any other function, as far as symbols identify it.
     Foreign(&'a Frame),
 }
 
@@ -32,49 +32,49 @@ impl Call<'_> {
     }
 }
 
-/// The innermost function of ours decides, unless what it called copies bytes, asks for the time or is
-/// the kernel. Whatever the executor's spin calls is spinning.
-pub(super) fn charge(calls: &[Call<'_>]) -> Room {
+/// The component that a sample counts for: that of the innermost function of this project, unless what it called copies
+/// bytes, reads the clock, or is the kernel. Everything that the executor's spin calls counts as spinning.
+pub(super) fn charge(calls: &[Call<'_>]) -> Component {
     if calls.iter().any(spins) {
-        return Room::Spin;
+        return Component::Spin;
     }
     if let Some(Call::Foreign(frame)) = calls.first()
         && frame.address & KERNEL != 0
     {
-        return Room::Kernel;
+        return Component::Kernel;
     }
-    calls.iter().find_map(room).unwrap_or(Room::Other)
+    calls.iter().find_map(component).unwrap_or(Component::Other)
 }
 
 fn spins(call: &Call<'_>) -> bool {
-    last_name(call.name()) == "spin" && place(call.file()) == Some(Place::Room(Room::Executor))
+    last_name(call.name()) == "spin" && place(call.file()) == Some(Place::Component(Component::Executor))
 }
 
-/// What `call` says about the room; `None` if that is for its caller to say.
-fn room(call: &Call<'_>) -> Option<Room> {
+/// The component of `call`; `None` if its caller decides.
+fn component(call: &Call<'_>) -> Option<Component> {
     let name = last_name(call.name());
     match place(call.file()) {
-        // The one place that reads the system's clock.
-        Some(Place::Room(Room::Executor)) if matches!(&*name, "monotonic_now" | "process_cpu_time") => {
-            Some(Room::Clock)
+        // The only functions that read the system's clock.
+        Some(Place::Component(Component::Executor)) if matches!(&*name, "monotonic_now" | "process_cpu_time") => {
+            Some(Component::Clock)
         }
-        Some(Place::Room(room)) => Some(room),
+        Some(Place::Component(component)) => Some(component),
         Some(Place::Helper) => None,
-        None if copies(&name) => Some(Room::Copy),
-        None if name.contains("clock_gettime") => Some(Room::Clock),
-        // Only the ring uses this crate. A sample holds so little of the stack that its caller may be out of sight.
-        None if call.file().contains("/vm-memory-") => Some(Room::Ring),
+        None if copies(&name) => Some(Component::Copy),
+        None if name.contains("clock_gettime") => Some(Component::Clock),
+        // Only the ring uses this crate. A sample holds so little of the call stack that the caller may be missing.
+        None if call.file().contains("/vm-memory-") => Some(Component::Ring),
         None => None,
     }
 }
 
-/// Whether a function of somebody else's moves bytes: `memmove`, `copy_from_slice`, `copy_to`, ...
+/// Whether a function outside this project moves bytes: `memmove`, `copy_from_slice`, `copy_to`, ...
 fn copies(name: &str) -> bool {
     name.contains("memcpy") || name.contains("memmove") || name == "copy" || name.starts_with("copy_")
 }
 
-/// The function's own name: `spin` of `shared::exec::real::RealPark<S>::spin`, as symbols have it, and of
-/// `spin<S>`, as line tables have it. A closure's is that of the function around it.
+/// The last part of a function's path: `spin` of `shared::exec::real::RealPark<S>::spin`, as symbols have it, and of
+/// `spin<S>`, as line tables have it. For a closure it is the name of the function around it.
 fn last_name(path: &str) -> String {
     let mut depth = 0i32;
     let mut plain = path.replace("->", "");
@@ -106,15 +106,15 @@ mod tests {
     const PARK: &str = "/b/shared/src/exec/real.rs";
 
     #[test]
-    fn shared_memory_is_the_rings_and_copies_of_it_are_copies() {
+    fn shared_memory_counts_for_the_ring_and_copies_of_it_as_copies() {
         let file = "/r/vm-memory-0.18.0/src/volatile_memory.rs";
         let [offset, copy] = [known("compute_offset", file), known("copy_slice", file)];
-        assert_eq!(charge(&[Call::Known(&offset)]), Room::Ring);
-        assert_eq!(charge(&[Call::Known(&copy), Call::Known(&offset)]), Room::Copy);
+        assert_eq!(charge(&[Call::Known(&offset)]), Component::Ring);
+        assert_eq!(charge(&[Call::Known(&copy), Call::Known(&offset)]), Component::Copy);
     }
 
     #[test]
-    fn the_innermost_function_of_ours_decides() {
+    fn the_innermost_function_of_this_project_decides() {
         let [add, nanos, udp, app] = [
             known("wrapping_add", CORE),
             known("since", "/b/shared/src/units/nanos.rs"),
@@ -122,39 +122,39 @@ mod tests {
             known("send", "/b/netstack/src/app/run/outlet.rs"),
         ];
         let calls = [&add, &nanos, &udp, &app].map(Call::Known);
-        assert_eq!(charge(&calls), Room::Udp);
-        assert_eq!(charge(&calls[3..]), Room::App);
-        assert_eq!((charge(&calls[..2]), charge(&[])), (Room::Other, Room::Other));
+        assert_eq!(charge(&calls), Component::Udp);
+        assert_eq!(charge(&calls[3..]), Component::App);
+        assert_eq!((charge(&calls[..2]), charge(&[])), (Component::Other, Component::Other));
     }
 
     #[test]
-    fn copying_the_clock_and_the_kernel_are_rooms_of_their_own() {
+    fn copies_the_clock_and_the_kernel_are_components() {
         let (slot, park) = (known("write", SLOT), known("shared::exec::real::monotonic_now", PARK));
         let inlined = known("copy_from_slice<u8>", CORE);
         let [memmove, vdso] = [foreign(7, "__memmove_avx_unaligned_erms"), foreign(8, "__vdso_clock_gettime")];
         let (kernel, alloc) = (foreign(0xffff_ffff_8000_0000, "do_syscall_64"), foreign(9, "malloc"));
-        assert_eq!(charge(&[Call::Foreign(&memmove), Call::Known(&slot)]), Room::Copy);
-        assert_eq!(charge(&[Call::Known(&inlined), Call::Known(&slot)]), Room::Copy);
-        assert_eq!(charge(&[Call::Known(&slot), Call::Foreign(&memmove)]), Room::Ring);
-        assert_eq!(charge(&[Call::Foreign(&vdso), Call::Known(&slot)]), Room::Clock);
-        assert_eq!(charge(&[Call::Known(&park)]), Room::Clock);
-        assert_eq!(charge(&[Call::Foreign(&kernel), Call::Known(&slot)]), Room::Kernel);
-        assert_eq!(charge(&[Call::Foreign(&alloc), Call::Known(&slot)]), Room::Ring);
+        assert_eq!(charge(&[Call::Foreign(&memmove), Call::Known(&slot)]), Component::Copy);
+        assert_eq!(charge(&[Call::Known(&inlined), Call::Known(&slot)]), Component::Copy);
+        assert_eq!(charge(&[Call::Known(&slot), Call::Foreign(&memmove)]), Component::Ring);
+        assert_eq!(charge(&[Call::Foreign(&vdso), Call::Known(&slot)]), Component::Clock);
+        assert_eq!(charge(&[Call::Known(&park)]), Component::Clock);
+        assert_eq!(charge(&[Call::Foreign(&kernel), Call::Known(&slot)]), Component::Kernel);
+        assert_eq!(charge(&[Call::Foreign(&alloc), Call::Known(&slot)]), Component::Ring);
     }
 
     #[test]
-    fn whatever_the_spin_calls_is_spinning() {
+    fn everything_that_the_spin_calls_counts_as_spinning() {
         let (spin, slot) = (known("spin<S>", PARK), known("look", SLOT));
         let (vdso, kernel) = (foreign(8, "__vdso_clock_gettime"), foreign(u64::MAX - 1, "fdget"));
         for inner in [Call::Known(&slot), Call::Foreign(&vdso), Call::Foreign(&kernel)] {
-            assert_eq!(charge(&[inner, Call::Known(&spin)]), Room::Spin);
+            assert_eq!(charge(&[inner, Call::Known(&spin)]), Component::Spin);
         }
-        assert_eq!(charge(&[Call::Known(&known("spin", SLOT))]), Room::Ring);
+        assert_eq!(charge(&[Call::Known(&known("spin", SLOT))]), Component::Ring);
     }
 
-    /// If these are renamed, spinning would count as work and the clock as the executor's.
+    /// If these functions are renamed, spinning would count as work, and reading the clock as the executor's.
     #[test]
-    fn the_functions_that_are_known_by_name_are_there() {
+    fn the_functions_that_are_matched_by_name_exist() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/src/exec");
         let files = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
         let source: String = files.collect();

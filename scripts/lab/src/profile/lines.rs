@@ -1,4 +1,4 @@
-//! From an offset in a program's file to the functions there, through its line tables.
+//! Finds the functions at an offset in a program's file, through its line tables.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use addr2line::Loader;
 use object::{Object, ObjectSegment};
 
-/// A function and the file in which it stands. Several share an address if they were inlined.
+/// A function and its source file. Several functions share an address if they were inlined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Function {
     pub(super) name: String,
     pub(super) file: String,
 }
 
-/// A program without what is needed to find its functions.
+/// A program without the line tables that a profile needs.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "--profile {}: {problem}; build it with `cargo build --release`, whose profile asks for line tables",
+    "--profile {}: {problem}; build it with `cargo build --release`, whose profile includes line tables",
     program.display()
 )]
 pub(crate) struct LinesError {
@@ -29,11 +29,11 @@ pub(crate) struct LinesError {
 pub(super) struct Lines {
     loader: Loader,
     segments: Vec<Segment>,
-    /// Samples fall on few addresses, again and again.
+    /// The functions found so far: samples hit few addresses, many times each.
     known: HashMap<u64, Vec<Function>>,
 }
 
-/// A part of the file, and where it lies in memory relative to the program.
+/// A part of the file, and its address in memory relative to the start of the program.
 #[derive(Debug, Clone, Copy)]
 struct Segment {
     offset: u64,
@@ -42,14 +42,14 @@ struct Segment {
 }
 
 impl Lines {
-    /// Those of `program`.
+    /// Opens the line tables of `program`.
     ///
     /// # Errors
-    /// If it has none.
+    /// If it is not a program, or has no line tables.
     pub(super) fn of(program: &Path) -> Result<Self, LinesError> {
         let refuse = |problem: String| LinesError { program: program.to_owned(), problem };
         let data = fs::read(program).map_err(|error| refuse(format!("cannot be read ({error})")))?;
-        let file = object::File::parse(&*data).map_err(|error| refuse(format!("is no program ({error})")))?;
+        let file = object::File::parse(&*data).map_err(|error| refuse(format!("is not a program ({error})")))?;
         if file.section_by_name(".debug_line").is_none() {
             return Err(refuse("has no line tables".to_owned()));
         }
@@ -62,7 +62,7 @@ impl Lines {
         Ok(Self { loader, segments, known: HashMap::new() })
     }
 
-    /// Looks up the functions at `offset`, for [`Lines::at`].
+    /// Looks up the functions at `offset` and keeps them for [`Lines::at`].
     pub(super) fn learn(&mut self, offset: u64) {
         let (loader, segments) = (&self.loader, &self.segments);
         self.known.entry(offset).or_insert_with(|| {
@@ -71,13 +71,13 @@ impl Lines {
         });
     }
 
-    /// The functions at `offset`, innermost first; none if nothing is known of it.
+    /// The functions at `offset`, innermost first; empty if none were found.
     pub(super) fn at(&self, offset: u64) -> &[Function] {
         self.known.get(&offset).map_or(&[], Vec::as_slice)
     }
 }
 
-/// Where the byte at `offset` of the file is found in memory.
+/// The address in memory of the byte at `offset` of the file.
 fn address(segments: &[Segment], offset: u64) -> Option<u64> {
     let segment = segments.iter().find(|part| (part.offset..part.offset + part.size).contains(&offset))?;
     Some(segment.address + (offset - segment.offset))
@@ -109,7 +109,7 @@ mod tests {
 
     /// The test's own program has line tables, and begins at offset 0.
     #[test]
-    fn what_has_no_line_tables_is_refused_with_the_remedy() {
+    fn a_program_without_line_tables_is_refused_with_the_remedy() {
         assert!(Lines::of(&std::env::current_exe().unwrap()).is_ok());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("driver");
@@ -117,8 +117,8 @@ mod tests {
             if let Some(content) = content {
                 fs::write(&path, content).unwrap();
             }
-            let said = Lines::of(&path).err().unwrap().to_string();
-            assert!(said.contains("--profile") && said.contains("cargo build --release"), "{said}");
+            let refusal = Lines::of(&path).err().unwrap().to_string();
+            assert!(refusal.contains("--profile") && refusal.contains("cargo build --release"), "{refusal}");
         }
     }
 }

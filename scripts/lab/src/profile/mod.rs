@@ -1,10 +1,10 @@
-//! `lab run --profile`: where the nanoseconds of a packet go, room by room of the source tree.
+//! `lab run --profile`: the CPU time of a packet by component of the source tree (`rooms` in the report).
 //!
-//! At 100 ns a packet, timers on the path would measure themselves. So `perf` samples both processes from
-//! outside, a few thousand times a second of CPU time ([`perf`], [`samples`]). Each sampled address is
-//! resolved to the functions there, inlined ones included ([`lines`]), and the innermost that is ours
-//! names the room ([`charge`], [`rooms`]). A room's share of the samples is its share of the process's
-//! CPU time, and that divided by the delivered packets is the budget.
+//! At 100 ns a packet, timers on the path would mostly measure themselves. So `perf` samples both processes from
+//! outside, a few thousand times per second of CPU time ([`perf`], [`samples`]). Each sampled address is resolved to
+//! its functions, including inlined ones ([`lines`]), and the innermost one of this project decides the component
+//! ([`charge`], [`rooms`]). A component's share of the samples is its share of the CPU time of the process; divided by
+//! the delivered packets, that is the budget.
 
 mod charge;
 mod lines;
@@ -21,16 +21,16 @@ use crate::launch::Binaries;
 use charge::{Call, charge};
 use lines::{Lines, LinesError};
 use perf::{NoSamples, Perf, PerfError, period};
-use rooms::Room;
+use rooms::Component;
 use samples::Sample;
 
-/// Why there can be no profile; found before anything runs.
+/// Why a profile is impossible; found before anything runs.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProfileError {
-    /// By perf.
+    /// perf is missing or not allowed.
     #[error(transparent)]
     Perf(#[from] PerfError),
-    /// By the programs.
+    /// A program has no line tables.
     #[error(transparent)]
     Lines(#[from] LinesError),
 }
@@ -38,34 +38,34 @@ pub(crate) enum ProfileError {
 /// Why a run has no budget.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoBudget {
-    /// Nothing to count.
+    /// There are no samples.
     #[error(transparent)]
     Samples(#[from] NoSamples),
-    /// Nothing to divide by, or nothing to divide.
+    /// There are no samples of one process, no delivered packets, or no CPU time.
     #[error("{0} was not sampled, delivered nothing, or did not report its CPU time; let the run last longer")]
     Nothing(&'static str),
 }
 
-/// Samples one run.
+/// Samples one run of both processes.
 pub(crate) struct Profiler {
     perf: Perf,
     netstack: Sampled,
     driver: Sampled,
-    /// The first thing that went wrong.
+    /// The first error of perf.
     trouble: Option<NoSamples>,
 }
 
 /// A process that is sampled.
 struct Sampled {
     lines: Lines,
-    /// Its program, as perf names it.
+    /// The path of its program, as perf reports it.
     program: String,
     pid: u32,
-    counts: HashMap<Room, u64>,
+    counts: HashMap<Component, u64>,
 }
 
 impl Profiler {
-    /// Makes sure that both programs and the machine can be profiled.
+    /// Checks that both programs can be profiled on this machine.
     ///
     /// # Errors
     /// [`ProfileError`] with the remedy.
@@ -74,24 +74,24 @@ impl Profiler {
         Ok(Self { perf: Perf::prepare()?, netstack, driver, trouble: None })
     }
 
-    /// Samples these processes from now on. If that is impossible, the run goes on without.
+    /// Starts to sample the processes `netstack` and `driver`. If that fails, the run continues without a profile.
     pub(crate) async fn attach(&mut self, netstack: Option<u32>, driver: Option<u32>) {
-        // One that has ended is not worth sampling.
+        // A process that has ended already cannot be sampled.
         let (Some(netstack), Some(driver)) = (netstack, driver) else { return };
         (self.netstack.pid, self.driver.pid) = (netstack, driver);
         self.trouble = self.perf.attach([netstack, driver]).await.err();
     }
 
-    /// Ends the sampling.
+    /// Stops sampling.
     pub(crate) async fn finish(&mut self) {
         let finished = self.perf.finish().await;
         self.trouble = self.trouble.take().or(finished.err());
     }
 
-    /// The budget of the run that `report` is of.
+    /// The budget of the run of `report`.
     ///
     /// # Errors
-    /// [`NoBudget`] if it was not sampled: the report holds without.
+    /// [`NoBudget`] if there is none; `report` is valid all the same.
     pub(crate) fn budget(mut self, report: &RunReport) -> Result<BudgetReport, NoBudget> {
         if let Some(trouble) = self.trouble {
             return Err(trouble.into());
@@ -115,12 +115,12 @@ impl Profiler {
 impl Sampled {
     fn new(program: &std::path::Path) -> Result<Self, LinesError> {
         let lines = Lines::of(program)?;
-        // The kernel tells it without links.
+        // perf reports the path that the kernel has, with symbolic links resolved.
         let program = program.canonicalize().unwrap_or_else(|_| program.to_owned()).to_string_lossy().into_owned();
         Ok(Self { lines, program, pid: 0, counts: HashMap::new() })
     }
 
-    /// Charges `sample` to a room, if it is of this process.
+    /// Counts `sample` for a component, if it is of this process.
     fn count(&mut self, sample: &Sample) {
         if sample.pid != self.pid {
             return;
@@ -137,10 +137,10 @@ impl Sampled {
         *self.counts.entry(charge(&calls.collect::<Vec<_>>())).or_default() += 1;
     }
 
-    /// `cpu` among the rooms.
+    /// Divides `cpu` among the components in proportion to their samples.
     fn budget(&self, cpu: Nanos, packets: u64) -> Option<ProcessBudget> {
-        let samples = |room| self.counts.get(&room).copied().unwrap_or_default();
-        let rooms = Room::WORK.map(|room| (room.name(), samples(room)));
-        if cpu == Nanos::ZERO { None } else { ProcessBudget::new(&rooms, samples(Room::Spin), cpu, packets) }
+        let samples = |component| self.counts.get(&component).copied().unwrap_or_default();
+        let rooms = Component::WORK.map(|component| (component.name(), samples(component)));
+        if cpu == Nanos::ZERO { None } else { ProcessBudget::new(&rooms, samples(Component::Spin), cpu, packets) }
     }
 }

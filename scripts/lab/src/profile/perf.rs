@@ -1,4 +1,4 @@
-//! `perf`, which samples both processes from outside: neither knows, and no timer lies on a hot path.
+//! Runs `perf`, which samples both processes from outside: they need no change, and no timer is on a hot path.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -20,60 +20,60 @@ use super::samples::{FIELDS, Sample, read};
 use crate::launch::{FolderError, PrivateFolder, Process};
 use crate::verdict::Ended;
 
-/// Samples a second of CPU time: often enough for a few seconds, and no divisor of anything periodic.
-const FREQUENCY: u64 = 3989;
+/// Samples per second of CPU time: enough for a run of a few seconds, and prime, so that it does not lock to anything
+/// periodic in the program.
 
-/// How long perf may take to attach, or to write what it has.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long perf may take to attach, or to write its samples.
+const PERF_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why there can be no profile; found before anything runs.
+/// Why a profile is impossible; found before anything runs.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PerfError {
-    /// Not installed.
+    /// perf is not installed.
     #[error("--profile: there is no program perf ({0}); install it (Debian package linux-perf) or leave the flag out")]
     Missing(#[source] io::Error),
-    /// Installed, but of no use.
+    /// perf is installed, but may not sample.
     #[error(
         "--profile: perf cannot sample here ({0}); as root, set kernel.perf_event_paranoid to 2 or less with \
          `sysctl kernel.perf_event_paranoid=2`, or leave the flag out"
     )]
     Refused(String),
-    /// No place for what it writes.
+    /// There is no folder for its files.
     #[error("--profile: {0}")]
     Folder(#[from] FolderError),
-    /// No pipes to it.
+    /// There are no pipes to control it.
     #[error("--profile: no named pipe can be made where temporary files are ({0}); set TMPDIR to another folder")]
     Pipe(#[source] io::Error),
 }
 
-/// Why a run that was to be sampled has no samples. The run itself is none the worse.
+/// Why a run has no samples although they were requested. The run itself is valid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoSamples {
-    /// It did not get as far as sampling.
+    /// perf did not start sampling.
     #[error("perf did not attach to both processes ({0})")]
     Attach(String),
-    /// It went away.
-    #[error("perf ended before its time ({0})")]
+    /// perf ended before the run did.
+    #[error("perf ended before the run did ({0})")]
     Ended(Ended),
-    /// What it wrote cannot be read.
+    /// perf cannot print its samples.
     #[error("perf cannot read its own samples ({0})")]
     Script(String),
 }
 
-/// A folder for perf's files, and perf while it samples.
+/// A folder for perf's files, and perf itself while it samples.
 #[derive(Debug)]
 pub(super) struct Perf {
     folder: PrivateFolder,
     running: Option<Process>,
 }
 
-/// CPU time between two samples of a thread.
+/// The CPU time between two samples of a thread.
 pub(super) fn period() -> Nanos {
     Nanos(1_000_000_000 / FREQUENCY)
 }
 
 impl Perf {
-    /// Makes sure that perf is there and may sample, by sampling a program that does nothing.
+    /// Checks that perf is installed and may sample, by sampling `true`.
     pub(super) fn prepare() -> Result<Self, PerfError> {
         let folder = PrivateFolder::new()?;
         let perf = Self { folder, running: None };
@@ -87,7 +87,7 @@ impl Perf {
         if tried.status.success() { Ok(perf) } else { Err(PerfError::Refused(first_words(&tried.stderr))) }
     }
 
-    /// Returns once perf samples the processes of these `pids`.
+    /// Starts perf, and returns when it samples the processes `pids`.
     pub(super) async fn attach(&mut self, pids: [u32; 2]) -> Result<(), NoSamples> {
         let failed = |error: io::Error| NoSamples::Attach(error.to_string());
         let mut control =
@@ -97,65 +97,65 @@ impl Perf {
         let mut arguments = vec!["record".into()];
         arguments.extend(self.recording("perf.data"));
         arguments.push(format!("--pid={},{}", pids[0], pids[1]).into());
-        let said = File::create(self.path("said")).map_err(failed)?;
+        let errors = File::create(self.path("stderr")).map_err(failed)?;
         let mut command = Command::from(bound("perf").map_err(failed)?);
-        command.args(&arguments).stdout(Stdio::null()).stderr(said);
+        command.args(&arguments).stdout(Stdio::null()).stderr(errors);
         let mut perf = Process::start(command, Stdio::null()).map_err(failed)?;
         control.write_all(b"enable\n").await.map_err(failed)?;
         let mut acknowledged = [0; 4];
         tokio::select! {
-            read = timeout(PATIENCE, answer.read_exact(&mut acknowledged)) => match read {
+            read = timeout(PERF_TIMEOUT, answer.read_exact(&mut acknowledged)) => match read {
                 Ok(read) => read.map_err(failed)?,
-                Err(_) => return Err(NoSamples::Attach("it does not answer".to_owned())),
+                Err(_) => return Err(NoSamples::Attach("it did not answer in time".to_owned())),
             },
-            _ = perf.ended() => return Err(NoSamples::Attach(first_words(&self.said()))),
+            _ = perf.ended() => return Err(NoSamples::Attach(first_words(&self.error_output()))),
         };
         self.running = Some(perf);
         Ok(())
     }
 
-    /// Ends the sampling.
+    /// Stops sampling.
     pub(super) async fn finish(&mut self) -> Result<(), NoSamples> {
         let Some(mut perf) = self.running.take() else { return Ok(()) };
-        // It may have ended with those that it sampled.
+        // perf may have ended already, together with the processes that it sampled; then there is nothing to signal.
         perf.signal(Signal::INT);
-        let ended = match timeout(PATIENCE, perf.ended()).await {
+        let ended = match timeout(PERF_TIMEOUT, perf.ended()).await {
             Ok(ended) => ended.map_err(|error| NoSamples::Script(error.to_string()))?,
             Err(_) => Ended::Killed(Signal::KILL.as_raw()),
         };
         perf.reap().await;
-        // Told to end, it writes everything, and then ends as if the signal had killed it.
+        // On SIGINT perf writes its samples, and then ends as if the signal had killed it.
         match ended {
             Ended::Said(Status::Fine | Status::Interrupted) => Ok(()),
             ended => Err(NoSamples::Ended(ended)),
         }
     }
 
-    /// Hands every sample to `take`.
+    /// Calls `take` with each sample.
     pub(super) fn samples(&self, take: impl FnMut(&Sample)) -> Result<(), NoSamples> {
         let failed = |error: io::Error| NoSamples::Script(error.to_string());
-        let said = File::create(self.path("said")).map_err(failed)?;
+        let errors = File::create(self.path("stderr")).map_err(failed)?;
         let mut script = bound("perf").map_err(failed)?;
-        // Inlined functions are told apart here: perf would start a program for each address.
+        // `--no-inline`: inlined functions are separated in `lines`; perf would start a program for each address.
         script.args(["script", "--no-inline", "-F", FIELDS, "-i"]).arg(self.path("perf.data"));
-        let mut script = script.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).spawn().map_err(failed)?;
+        let mut script = script.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().map_err(failed)?;
         let read = script.stdout.take().map_or(Ok(()), |text| read(BufReader::new(text), take));
         let ended = script.wait().map_err(failed)?;
         read.map_err(failed)?;
-        if ended.success() { Ok(()) } else { Err(NoSamples::Script(first_words(&self.said()))) }
+        if ended.success() { Ok(()) } else { Err(NoSamples::Script(first_words(&self.error_output()))) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn said(&self) -> Vec<u8> {
-        std::fs::read(self.path("said")).unwrap_or_default()
+    fn error_output(&self) -> Vec<u8> {
+        std::fs::read(self.path("stderr")).unwrap_or_default()
     }
 
-    /// The arguments of `perf record`. `cpu-clock` is there in a virtual machine too. A kilobyte of stack
-    /// tells a library function's caller, since nothing here has frame pointers. The file is bounded: a
-    /// long run is sampled in its first part only.
+    /// The arguments of `perf record`. `cpu-clock` exists in virtual machines too. 1024 bytes of stack are enough to
+    /// find the caller of a library function; the programs have no frame pointers. The size of the file is bounded, so
+    /// only the first part of a long run is sampled.
     fn recording(&self, file: &str) -> Vec<std::ffi::OsString> {
         let mut control = std::ffi::OsString::from("--control=fifo:");
         control.push(self.path("control"));
@@ -172,12 +172,12 @@ impl Perf {
     }
 }
 
-/// What perf said, on one line and not all of it: its advice is longer than ours.
-fn first_words(said: &[u8]) -> String {
-    let said = one_line(&String::from_utf8_lossy(said));
-    let said = said.trim_start_matches("Error:").trim();
-    match said.char_indices().nth(160) {
-        Some((end, _)) => format!("{}...", &said[..end]),
-        None => said.to_owned(),
+/// The first 160 characters of perf's output on one line: its full advice is longer.
+fn first_words(output: &[u8]) -> String {
+    let text = one_line(&String::from_utf8_lossy(output));
+    let text = text.trim_start_matches("Error:").trim();
+    match text.char_indices().nth(160) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }

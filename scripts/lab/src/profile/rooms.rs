@@ -1,8 +1,8 @@
-//! Which room of the source tree a file belongs to.
+//! Which component of the source tree a file belongs to (`rooms` in the report).
 
-/// Where CPU time goes. In the order of the report: down the stack, then the driver, then what both use.
+/// What CPU time is spent on, in the order of the report: down the stack, then the driver, then what both use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Room {
+pub(crate) enum Component {
     App,
     Socket,
     Udp,
@@ -14,22 +14,22 @@ pub(crate) enum Room {
     Hardware,
     Backend,
     Ring,
-    /// Bytes moved, whoever moves them.
+    /// Copying bytes, in any function.
     Copy,
     Executor,
-    /// The time of day, whoever asks for it.
+    /// Reading the clock, in any function.
     Clock,
-    /// What surrounds the data path: start, greeting, report.
+    /// Everything around the data path: start, greeting, report.
     Process,
     Kernel,
-    /// No frame of ours was found.
+    /// No function of this project was found.
     Other,
-    /// Spinning for want of work: not work.
+    /// Spinning while there is nothing to do; this is not work.
     Spin,
 }
 
-impl Room {
-    /// The rooms of work: all but [`Room::Spin`].
+impl Component {
+    /// All components except [`Component::Spin`].
     pub(crate) const WORK: [Self; 17] = [
         Self::App,
         Self::Socket,
@@ -75,84 +75,84 @@ impl Room {
     }
 }
 
-/// What a source file is.
+/// How the samples in a source file are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Part of a room.
-    Room(Room),
-    /// At everybody's service: its time is its caller's.
+    /// For a component.
+    Component(Component),
+    /// For the caller: the file is used everywhere.
     Helper,
 }
 
-/// Folders (which end with a slash) and files. Complete: a test holds it against the tree, so nothing
-/// new is charged to the wrong room in silence.
+/// Folders (with a slash at the end) and files. A test checks that the list is complete, so a new file cannot be
+/// counted for the wrong component unnoticed.
 const PLACES: &[(&str, Place)] = &[
-    ("netstack/src/app/", Place::Room(Room::App)),
-    ("netstack/src/dispatch/", Place::Room(Room::Socket)),
-    ("netstack/src/flow/", Place::Room(Room::Ledger)),
-    ("netstack/src/session/", Place::Room(Room::Session)),
+    ("netstack/src/app/", Place::Component(Component::App)),
+    ("netstack/src/dispatch/", Place::Component(Component::Socket)),
+    ("netstack/src/flow/", Place::Component(Component::Ledger)),
+    ("netstack/src/session/", Place::Component(Component::Session)),
     ("netstack/src/stack/burst.rs", Place::Helper),
-    ("netstack/src/stack/checksum.rs", Place::Room(Room::Udp)),
-    ("netstack/src/stack/cost.rs", Place::Room(Room::Socket)),
-    ("netstack/src/stack/device/", Place::Room(Room::Device)),
+    ("netstack/src/stack/checksum.rs", Place::Component(Component::Udp)),
+    ("netstack/src/stack/cost.rs", Place::Component(Component::Socket)),
+    ("netstack/src/stack/device/", Place::Component(Component::Device)),
     ("netstack/src/stack/error.rs", Place::Helper),
-    ("netstack/src/stack/ethernet.rs", Place::Room(Room::Ethernet)),
-    ("netstack/src/stack/ip.rs", Place::Room(Room::Ip)),
+    ("netstack/src/stack/ethernet.rs", Place::Component(Component::Ethernet)),
+    ("netstack/src/stack/ip.rs", Place::Component(Component::Ip)),
     ("netstack/src/stack/mod.rs", Place::Helper),
-    ("netstack/src/stack/neighbour.rs", Place::Room(Room::Ethernet)),
+    ("netstack/src/stack/neighbour.rs", Place::Component(Component::Ethernet)),
     ("netstack/src/stack/packet.rs", Place::Helper),
-    ("netstack/src/stack/place.rs", Place::Room(Room::Device)),
-    ("netstack/src/stack/route.rs", Place::Room(Room::Ip)),
-    ("netstack/src/stack/socket.rs", Place::Room(Room::Socket)),
-    ("netstack/src/stack/udp.rs", Place::Room(Room::Udp)),
-    ("netstack/src/lib.rs", Place::Room(Room::Process)),
-    ("netstack/src/main.rs", Place::Room(Room::Process)),
-    ("netstack/src/process.rs", Place::Room(Room::Process)),
-    ("netstack/src/settings.rs", Place::Room(Room::Process)),
-    ("driver/src/backend/", Place::Room(Room::Backend)),
-    ("driver/src/hardware/", Place::Room(Room::Hardware)),
-    ("driver/src/session/", Place::Room(Room::Session)),
-    ("driver/src/lib.rs", Place::Room(Room::Process)),
-    ("driver/src/listener/", Place::Room(Room::Process)),
-    ("driver/src/main.rs", Place::Room(Room::Process)),
-    ("driver/src/pairs.rs", Place::Room(Room::Process)),
-    ("driver/src/settings.rs", Place::Room(Room::Process)),
+    ("netstack/src/stack/place.rs", Place::Component(Component::Device)),
+    ("netstack/src/stack/route.rs", Place::Component(Component::Ip)),
+    ("netstack/src/stack/socket.rs", Place::Component(Component::Socket)),
+    ("netstack/src/stack/udp.rs", Place::Component(Component::Udp)),
+    ("netstack/src/lib.rs", Place::Component(Component::Process)),
+    ("netstack/src/main.rs", Place::Component(Component::Process)),
+    ("netstack/src/process.rs", Place::Component(Component::Process)),
+    ("netstack/src/settings.rs", Place::Component(Component::Process)),
+    ("driver/src/backend/", Place::Component(Component::Backend)),
+    ("driver/src/hardware/", Place::Component(Component::Hardware)),
+    ("driver/src/session/", Place::Component(Component::Session)),
+    ("driver/src/lib.rs", Place::Component(Component::Process)),
+    ("driver/src/listener/", Place::Component(Component::Process)),
+    ("driver/src/main.rs", Place::Component(Component::Process)),
+    ("driver/src/pairs.rs", Place::Component(Component::Process)),
+    ("driver/src/settings.rs", Place::Component(Component::Process)),
     ("shared/src/cpu.rs", Place::Helper),
-    ("shared/src/exec/", Place::Room(Room::Executor)),
-    ("shared/src/exit.rs", Place::Room(Room::Process)),
-    ("shared/src/flags.rs", Place::Room(Room::Process)),
-    ("shared/src/ledger/", Place::Room(Room::Ledger)),
+    ("shared/src/exec/", Place::Component(Component::Executor)),
+    ("shared/src/exit.rs", Place::Component(Component::Process)),
+    ("shared/src/flags.rs", Place::Component(Component::Process)),
+    ("shared/src/ledger/", Place::Component(Component::Ledger)),
     ("shared/src/lib.rs", Place::Helper),
-    ("shared/src/parent.rs", Place::Room(Room::Process)),
-    ("shared/src/peers.rs", Place::Room(Room::Process)),
-    ("shared/src/report/", Place::Room(Room::Ledger)),
-    ("shared/src/ring/", Place::Room(Room::Ring)),
-    ("shared/src/settings.rs", Place::Room(Room::Process)),
-    ("shared/src/leftovers.rs", Place::Room(Room::Process)),
-    ("shared/src/limits.rs", Place::Room(Room::Process)),
-    ("shared/src/liveness.rs", Place::Room(Room::Session)),
-    ("shared/src/output.rs", Place::Room(Room::Process)),
-    ("shared/src/signals.rs", Place::Room(Room::Process)),
-    ("shared/src/whole.rs", Place::Room(Room::Process)),
+    ("shared/src/parent.rs", Place::Component(Component::Process)),
+    ("shared/src/peers.rs", Place::Component(Component::Process)),
+    ("shared/src/report/", Place::Component(Component::Ledger)),
+    ("shared/src/ring/", Place::Component(Component::Ring)),
+    ("shared/src/settings.rs", Place::Component(Component::Process)),
+    ("shared/src/leftovers.rs", Place::Component(Component::Process)),
+    ("shared/src/limits.rs", Place::Component(Component::Process)),
+    ("shared/src/liveness.rs", Place::Component(Component::Session)),
+    ("shared/src/output.rs", Place::Component(Component::Process)),
+    ("shared/src/signals.rs", Place::Component(Component::Process)),
+    ("shared/src/whole.rs", Place::Component(Component::Process)),
     ("shared/src/testing/", Place::Helper),
     ("shared/src/units/", Place::Helper),
-    ("shared/src/wire/", Place::Room(Room::Ring)),
+    ("shared/src/wire/", Place::Component(Component::Ring)),
 ];
 
-/// What the file at `path` is, if it is one of ours. Line tables tell whole paths, of whatever machine
-/// the program was built on.
+/// The place of the file at `path`; `None` for files outside this project. Line tables hold absolute paths of the
+/// machine on which the program was built.
 pub(crate) fn place(path: &str) -> Option<Place> {
     let (_, place) = PLACES.iter().find(|(known, _)| lies_in(path, known))?;
     Some(*place)
 }
 
-/// Whether `path` has the components of `known`, and ends with them if that is a file.
+/// Whether `path` contains the components of `known`, and ends with them if `known` is a file.
 fn lies_in(path: &str, known: &str) -> bool {
     let found = path.rmatch_indices(known).any(|(at, _)| {
         let whole = at == 0 || path.as_bytes()[at - 1] == b'/';
         whole && (known.ends_with('/') || at + known.len() == path.len())
     });
-    // A crate of somebody else's may have folders of the same names.
+    // Another crate may have folders of the same names.
     found && !path.contains("/registry/src/")
 }
 
@@ -177,21 +177,21 @@ mod tests {
         let files: Vec<_> = ["netstack/src", "driver/src", "shared/src"].map(|of| sources(&root.join(of))).concat();
         let files: Vec<_> = files.iter().map(|file| file.to_str().unwrap()).collect();
         assert!(files.len() > 100, "{files:?}");
-        let homeless: Vec<_> = files.iter().filter(|file| place(file).is_none()).collect();
-        assert!(homeless.is_empty(), "add these to PLACES: {homeless:?}");
-        let empty = PLACES.iter().filter(|(known, _)| !files.iter().any(|file| lies_in(file, known)));
-        let empty: Vec<_> = empty.map(|(known, _)| known).collect();
-        assert!(empty.is_empty(), "these are gone, remove them from PLACES: {empty:?}");
+        let missing: Vec<_> = files.iter().filter(|file| place(file).is_none()).collect();
+        assert!(missing.is_empty(), "add these to PLACES: {missing:?}");
+        let stale = PLACES.iter().filter(|(known, _)| !files.iter().any(|file| lies_in(file, known)));
+        let stale: Vec<_> = stale.map(|(known, _)| known).collect();
+        assert!(stale.is_empty(), "these are gone, remove them from PLACES: {stale:?}");
     }
 
     #[test]
-    fn files_are_known_by_whole_components_and_others_are_not_ours() {
-        let room = |path| match place(path) {
-            Some(Place::Room(room)) => Some(room),
+    fn files_match_by_whole_path_components_and_other_projects_do_not_match() {
+        let component = |path| match place(path) {
+            Some(Place::Component(component)) => Some(component),
             _ => None,
         };
-        assert_eq!(room("/build/pushback/netstack/src/stack/device/ring.rs"), Some(Room::Device));
-        assert_eq!(room("shared/src/ring/shm/end.rs"), Some(Room::Ring));
+        assert_eq!(component("/build/pushback/netstack/src/stack/device/ring.rs"), Some(Component::Device));
+        assert_eq!(component("shared/src/ring/shm/end.rs"), Some(Component::Ring));
         assert_eq!(place("/x/shared/src/units/nanos.rs"), Some(Place::Helper));
         for foreign in [
             "/rustc/0123/library/core/src/ptr/mod.rs",
@@ -204,8 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn every_room_has_a_name_of_its_own() {
-        let names: BTreeSet<_> = Room::WORK.iter().chain([&Room::Spin]).map(|room| room.name()).collect();
-        assert_eq!(names.len(), Room::WORK.len() + 1);
+    fn every_component_has_a_unique_name() {
+        let names: BTreeSet<_> =
+            Component::WORK.iter().chain([&Component::Spin]).map(|component| component.name()).collect();
+        assert_eq!(names.len(), Component::WORK.len() + 1);
     }
 }

@@ -1,45 +1,45 @@
-//! The samples in what `perf script` prints: one block each, the process first, then the frames.
+//! Parses the output of `perf script`: one block per sample, the process first, then its call chain.
 
 use std::io::{self, BufRead};
 
-/// Fields of `perf script -F` that [`read`] understands.
+/// The fields of `perf script -F` that [`read`] parses.
 pub(super) const FIELDS: &str = "pid,event,ip,sym,dso";
 
-/// One sample: a process, and what its thread was doing, innermost first.
+/// One sample: a process, and the call chain of its thread, innermost first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Sample {
     pub(super) pid: u32,
-    /// Whether the kernel was not allowed to be sampled.
+    /// Whether perf was not allowed to sample the kernel.
     pub(super) user_only: bool,
     pub(super) frames: Vec<Frame>,
 }
 
-/// One address of a call chain. Inlined functions are not told apart yet.
+/// One address of a call chain. Inlined functions are not separated yet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Frame {
     /// For a program, the offset in its file; for the kernel, the address.
     pub(super) address: u64,
-    /// The function, as far as symbols tell.
+    /// The name of the function, as far as symbols identify it.
     pub(super) symbol: String,
-    /// The program or library; in brackets if it has no file.
+    /// The path of the program or library; in brackets if it has no file.
     pub(super) object: String,
 }
 
 impl Frame {
-    /// `ADDRESS SYMBOL (OBJECT)`. Symbols and paths may have blanks and parentheses in them.
+    /// Parses `ADDRESS SYMBOL (OBJECT)`. Symbols and paths may contain blanks and parentheses.
     fn parse(line: &str) -> Option<Self> {
         let (address, rest) = line.trim().split_once(' ')?;
         let rest = rest.strip_suffix(')')?;
         let at = rest.find(" (/").or_else(|| rest.rfind(" (["))?;
         let (symbol, object) = (&rest[..at], &rest[at + 2..]);
         let address = u64::from_str_radix(address, 16).ok()?;
-        // The end of the stack that was saved.
+        // perf marks the end of the saved stack with this address.
         let known = address != u64::MAX;
         known.then(|| Self { address, symbol: symbol.to_owned(), object: object.to_owned() })
     }
 }
 
-/// Hands each sample in `text` to `take`. Lines that are neither are skipped.
+/// Calls `take` with each sample in `text`. Other lines are skipped.
 pub(super) fn read(text: impl BufRead, mut take: impl FnMut(&Sample)) -> io::Result<()> {
     let mut sample = Sample::default();
     for line in text.lines() {
@@ -55,7 +55,7 @@ pub(super) fn read(text: impl BufRead, mut take: impl FnMut(&Sample)) -> io::Res
     Ok(())
 }
 
-/// `PID EVENT:`.
+/// Parses `PID EVENT:`.
 fn header(line: &str) -> Option<(u32, &str)> {
     let (pid, event) = line.trim().split_once(' ')?;
     Some((pid.parse().ok()?, event.trim().strip_suffix(':')?))
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sample_is_skipped() {
+    fn lines_that_are_not_part_of_a_sample_are_skipped() {
         let mut count = 0;
         let text = "# a remark\n\n12 cpu-clock:\n\t zz broken\n\t 1f no object\n\nWarning: 3\n 13 cpu-clock:u: \n\t 1f f (/x)\n";
         read(text.as_bytes(), |sample| count += sample.pid + u32::from(!sample.user_only)).unwrap();

@@ -87,7 +87,7 @@ pub fn compare(
         Evidence::Alike { value, .. } if near(value) => Finding::Agrees,
         Evidence::Alike { value, runs, level, share_of: Some(packets) } => {
             let never = value == 0.0 && predicted <= never_in(packets, level)?;
-            // Packets may depend on each other, runs do not: only what the number of runs excludes differs.
+            // Packets may depend on each other, runs do not: only what the number of runs excludes is a difference.
             match (never, (value - predicted).abs() > unlike(runs, level)?) {
                 (true, _) => Finding::Agrees,
                 (false, true) => Finding::Differs,

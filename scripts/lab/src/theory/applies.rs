@@ -137,7 +137,11 @@ impl Setting<'_> {
         let service = self.service(app)?;
         let load = load(pace, period, service);
         let model = match (process, self.driver.hardware.service) {
-            _ if load >= 1.0 => return Err(NoFit("a load of 1 or more without losses has no steady state: its queue grows without end")),
+            _ if load >= 1.0 => {
+                return Err(NoFit(
+                    "a load of 1 or more without losses has no steady state: its queue grows without end",
+                ));
+            }
             (Process::Poisson, Service::Exponential) => Model::Mm1 { load },
             (Process::Poisson, Service::Fixed) => Model::Md1 { load },
             _ => return Err(NoFit("without losses, use poisson")),

@@ -1,9 +1,9 @@
 //! M/D/1/K: Poisson arrivals, fixed service, one server, K places.
 //!
-//! Source: as `mg1k` (the embedded chain), with Poisson arrivals during one service,
-//! `a_j = e^-rho rho^j / j!`. There is no useful closed form; Brun and Garcia (*J. Appl. Prob.* 37, 2000,
-//! "Analytical solution of finite capacity M/D/1 queues") give one that alternates in sign and fails in
-//! floating point beyond some tens of places.
+//! Source: as in `mg1k` (the embedded Markov chain), with Poisson arrivals during one service,
+//! `a_j = e^-rho rho^j / j!`. There is no useful closed form; that of Brun and Garcia (*J. Appl. Prob.* 37, 2000,
+//! "Analytical solution of finite capacity M/D/1 queues") alternates in sign and fails in floating point beyond some
+//! tens of places.
 
 use super::mg1k::Chain;
 use super::{ParameterError, Prediction, error};
@@ -11,11 +11,11 @@ use super::{ParameterError, Prediction, error};
 /// The name in Kendall's notation.
 pub const NAME: &str = "M/D/1/K";
 
-/// Above this load a service without an arrival (chance e^-rho, here under 1e-43) cannot be seen in an
-/// `f64`: every departure leaves the system full but for one place.
+/// Above this load the probability of a service without an arrival (e^-rho, here below 1e-43) is negligible in an
+/// `f64`: every departure leaves the system full except for one place.
 const SATURATED: f64 = 100.0;
 
-/// Long-run figures at a `load` (above 0, may exceed 1) with `places` places, the one in service included.
+/// Long-run figures at `load` (above 0, may exceed 1) with `places` places, including the one in service.
 ///
 /// # Errors
 /// When `load` is not finite and above 0, or `places` is 0 or above [`super::MAX_PLACES`].
@@ -23,7 +23,7 @@ pub fn predict(load: f64, places: u32) -> Result<Prediction, ParameterError> {
     Ok(chain(load, places)?.predict(NAME, load))
 }
 
-/// The share of time with n packets present, for n from 0 to `places` (so `places + 1` shares, sum 1).
+/// The share of time with n packets present, for n from 0 to `places` (`places + 1` shares with the sum 1).
 ///
 /// # Errors
 /// As [`predict`].
@@ -40,7 +40,7 @@ fn chain(load: f64, places: u32) -> Result<Chain, ParameterError> {
     Ok(Chain::solve(&poisson(load), places))
 }
 
-/// The chance of j arrivals in one service, for every j whose chance an `f64` can tell from 0.
+/// The probability of j arrivals in one service, for each j whose probability is above 0 in an `f64`.
 fn poisson(mean: f64) -> Vec<f64> {
     let mut chances = vec![(-mean).exp()];
     let mut chance = chances[0];
@@ -67,7 +67,7 @@ mod tests {
         for (load, places, loss, sojourn) in [
             (0.9, 8, "0.027264", "3.446"),
             (1.0, 16, "0.031579", "8.335"),
-            // 5.176 has been quoted; it is 5.175479... in 60-digit arithmetic, see below.
+            // 5.176 is a published value; with 60 digits it is 5.175479..., see below.
             (1.1, 8, "0.116485", "5.175"),
         ] {
             let predicted = predict(load, places).unwrap();
@@ -76,7 +76,7 @@ mod tests {
         }
     }
 
-    /// The whole matrix, solved with 60 digits by mpmath 1.3.
+    /// The whole transition matrix, solved with 60 digits by mpmath 1.3.
     #[test]
     fn sixty_digit_reference() {
         for (load, places, loss, sojourn) in [
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn two_places_by_hand() {
-        // Departures leave 0 with chance a_0 = e^-rho from either state, so x_0 = e^-rho.
+        // A departure leaves 0 packets behind with probability a_0 = e^-rho from either state, so x_0 = e^-rho.
         let load: f64 = 0.7;
         let lost = load + (-load).exp() - 1.0;
         let predicted = predict(load, 2).unwrap();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_very_deep_ring_is_pollaczek_khinchine() {
+    fn a_very_deep_ring_matches_pollaczek_khinchine() {
         for load in [0.1, 0.5, 0.9, 0.97] {
             let deep = predict(load, 4096).unwrap();
             let endless = unbounded::md1(load).unwrap();
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn tiny_losses_keep_their_digits() {
-        // Losses fall by a constant factor per place, which subtraction from 1 would hide below 1e-16.
+        // The loss falls by a constant factor per place; computed as 1 minus a sum it would vanish below 1e-16.
         let loss = |places| predict(0.5, places).unwrap().loss_ratio;
         let factor = loss(21) / loss(20);
         for places in [40, 60, 80] {
@@ -148,10 +148,10 @@ mod tests {
                 assert_close(total, 1.0, 1e-10);
             }
         }
-        // Diffusion limit at load 1: loss is about 1 / (2 K), the place of M/M/1/K halved.
+        // Diffusion limit at load 1: the loss is about 1 / (2 K), half of that of M/M/1/K.
         let level = predict(1.0, 65_536).unwrap();
         assert_close(level.loss_ratio * 2.0 * 65_536.0, 1.0, 1e-3);
-        // The two branches meet.
+        // The saturated and the solved branch agree where they meet.
         let (below, above) = (predict(100.0, 9).unwrap(), predict(100.0 + 1e-9, 9).unwrap());
         assert_close(below.loss_ratio, above.loss_ratio, 1e-9);
         assert_close(below.sojourn_mean, above.sojourn_mean, 1e-9);
@@ -164,17 +164,17 @@ mod tests {
             let here = loss(load, places);
             prop_assert!((0.0..=1.0).contains(&here));
             prop_assert!(loss(load + more, places) >= here);
-            // Deep in overload the loss rests on its floor, to the last digit but one.
+            // Deep in overload the loss stays at its minimum, 1 - 1/load, up to rounding.
             prop_assert!(loss(load, places + 1) <= here * (1.0 + 1e-12));
         }
 
         #[test]
-        fn conserves_packets_and_fits_between(load in 0.01..4.0f64, places in 1u32..300) {
+        fn conserves_packets_and_loses_no_more_than_exponential_service(load in 0.01..4.0f64, places in 1u32..300) {
             let p = predict(load, places).unwrap();
             assert_close(p.throughput, load * (1.0 - p.loss_ratio), 1e-9);
             assert_close(p.occupancy_mean, p.throughput * p.sojourn_mean, 1e-12);
             prop_assert!(p.sojourn_mean >= 1.0 - 1e-12 && p.sojourn_mean <= f64::from(places) + 1e-12);
-            // A steadier service never loses more.
+            // A service time with less variation never loses more.
             let rough = super::super::mm1k::predict(load, places).unwrap();
             prop_assert!(p.loss_ratio <= rough.loss_ratio * (1.0 + 1e-9));
         }

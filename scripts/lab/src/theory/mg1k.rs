@@ -1,19 +1,19 @@
-//! M/G/1/K by the Markov chain embedded at departures: the engine behind [`super::md1k`].
+//! M/G/1/K by the Markov chain embedded at departures; [`super::md1k`] uses it.
 //!
 //! Source: Gross, Shortle, Thompson, Harris, *Fundamentals of Queueing Theory*, 4th ed., section 5.1.7;
-//! Takagi, *Queueing Analysis* 2, chapter 1. Let `a_j` be the chance that j packets arrive during one
-//! service, `A` such a number, `x_i` the share of departures that leave i packets behind (i < K).
+//! Takagi, *Queueing Analysis* 2, chapter 1. Let `A` be the number of packets that arrive during one service, `a_j` the
+//! probability that it is j, and `x_i` the share of departures that leave i packets behind (i < K).
 //!
-//! The textbooks solve `x = x P` forward, by subtraction, which loses every digit in a deep ring. Here the
-//! flow over the cut between `k` and `k + 1` is balanced instead. Only a service without an arrival goes
-//! down, and every term is positive:
+//! The textbooks solve `x = x P` forward by subtraction, which loses all digits in a deep ring. Here the flow across
+//! the cut between `k` and `k + 1` is balanced instead: the state goes down only after a service without an arrival,
+//! and every term is positive:
 //!
 //! ```text
 //! x_{k+1} a_0 = x_0 P(A > k) + sum_{i=1..k} x_i P(A > k + 1 - i)
 //! ```
 //!
-//! Losses are also summed rather than subtracted from 1. Per departure, `l = sum_i x_i E[(A - room_i)+]`
-//! packets are lost, where `room_i = K - max(i, 1)`. A departure sees 1 accepted packet and `l` lost ones, so
+//! Losses are also summed, not computed as a difference from 1. Per departure, `l = sum_i x_i E[(A - room_i)+]` packets
+//! are lost, where `room_i = K - max(i, 1)`. For each departure 1 packet is accepted and `l` are lost, so
 //!
 //! ```text
 //! loss = l / (1 + l)    p_n = x_n / (1 + l)    p_K = loss    throughput = rho / (1 + l)
@@ -34,8 +34,8 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Solves the chain. `arrivals[j]` is the chance of j arrivals in one service, for all j whose chance
-    /// is not negligible; `arrivals[0]` must be above 1e-100. `places` must be at least 1.
+    /// Solves the chain. `arrivals[j]` is the probability of j arrivals in one service, for all j with a
+    /// probability that is not negligible; `arrivals[0]` must be above 1e-100, and `places` at least 1.
     pub(super) fn solve(arrivals: &[f64], places: u32) -> Self {
         let places = places as usize;
         let more = upper_sums(arrivals.get(1..).unwrap_or_default());
@@ -48,13 +48,13 @@ impl Chain {
         Self { left_behind, lost }
     }
 
-    /// The chain of a server so overloaded that every departure leaves it full but for one place.
+    /// The chain of a server so overloaded that every departure leaves it full except for one place.
     pub(super) fn saturated(load: f64, places: u32) -> Self {
         let mut left_behind = vec![0.0; places as usize];
         if let Some(last) = left_behind.last_mut() {
             *last = 1.0;
         }
-        // Arrivals per departure: `load` during the service, and one more if it left the system empty.
+        // Arrivals per departure: `load` during the service, and one more if the departure left the system empty.
         let starts = if places == 1 { 1.0 } else { 0.0 };
         Self { left_behind, lost: load + starts - 1.0 }
     }
@@ -66,7 +66,7 @@ impl Chain {
         below.chain([self.lost / whole]).collect()
     }
 
-    /// The long-run figures at the `load` that the arrivals were drawn for.
+    /// The long-run figures at `load`, which must be the mean of the arrivals.
     pub(super) fn predict(&self, model: &'static str, load: f64) -> Prediction {
         let places = self.left_behind.len() as f64;
         let behind: f64 = self.left_behind.iter().enumerate().map(|(n, x)| n as f64 * x).sum();
@@ -82,7 +82,7 @@ impl Chain {
     }
 }
 
-/// `sums[j] = terms[j] + terms[j + 1] + ...`, added from the small end, so that tails keep their digits.
+/// `sums[j] = terms[j] + terms[j + 1] + ...`, added from the small end so that small tails keep their digits.
 fn upper_sums(terms: &[f64]) -> Vec<f64> {
     let mut sums = terms.to_vec();
     let mut total = 0.0;
@@ -98,7 +98,7 @@ fn departures(more: &[f64], none: f64, places: usize) -> Vec<f64> {
     let mut weights = Vec::with_capacity(places);
     weights.push(1.0);
     for k in 0..places - 1 {
-        // Beyond the end of `more` nothing crosses the cut: the sum has a bounded length however deep the ring.
+        // Terms beyond the end of `more` are 0, so the sum has a bounded length however deep the ring is.
         let from = (k + 1).saturating_sub(more.len()).max(1);
         let climbing: f64 = (from..=k).map(|i| weights[i] * more.get(k + 1 - i).copied().unwrap_or(0.0)).sum();
         let starting = weights[0] * more.get(k).copied().unwrap_or(0.0);
@@ -108,11 +108,11 @@ fn departures(more: &[f64], none: f64, places: usize) -> Vec<f64> {
     weights
 }
 
-/// Keeps the newest weight below [`SCALE_ABOVE`]. Old ones may vanish: they are then below 1e-200 of it.
+/// Keeps the newest weight below [`SCALE_ABOVE`]. Old weights may become 0: they are below 1e-200 of the newest.
 fn scale_down(weights: &mut [f64]) {
     let newest = weights.last().copied().unwrap_or(0.0);
     if newest > SCALE_ABOVE {
-        // Once a weight has vanished, all that is before it has too.
+        // All weights before one that became 0 are 0 too.
         let alive = weights.iter_mut().rev().take_while(|weight| **weight > 0.0);
         alive.for_each(|weight| *weight /= newest);
     }
@@ -169,7 +169,7 @@ mod tests {
             for (a, b) in chain.left_behind.iter().zip(&solved) {
                 assert_close(*a, *b, 1e-12);
             }
-            // Arrivals per departure, counted the other way round.
+            // Arrivals per departure, computed from the arrivals instead of the losses.
             assert_close(1.0 + chain.lost, load + solved[0], 1e-12);
         }
     }

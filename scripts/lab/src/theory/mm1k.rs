@@ -1,30 +1,29 @@
 //! M/M/1/K: Poisson arrivals, exponential service, one server, K places.
 //!
 //! Source: Gross, Shortle, Thompson, Harris, *Fundamentals of Queueing Theory*, 4th ed., section 2.5;
-//! Kleinrock, *Queueing Systems* I, section 3.6. With rho the load:
+//! Kleinrock, *Queueing Systems* I, section 3.6. rho is the load:
 //!
 //! ```text
 //! p_n = rho^n / (1 + rho + ... + rho^K)    n packets present
 //! loss = p_K    (arrivals see time averages)    throughput = 1 - p_0    W = L / throughput
 //! ```
 //!
-//! The textbooks go on to `p_n = rho^n (1 - rho) / (1 - rho^(K+1))`, which is 0/0 at load 1 and loses all
-//! its digits near it. The sums above have only positive terms, so they need no special case: the cost is
-//! K additions.
+//! The textbooks simplify this to `p_n = rho^n (1 - rho) / (1 - rho^(K+1))`, which is 0/0 at load 1 and loses all its
+//! digits near it. The sums above have only positive terms and need no special case; they cost K additions.
 
 use super::{ParameterError, Prediction, error};
 
 /// The name in Kendall's notation.
 pub const NAME: &str = "M/M/1/K";
 
-/// Long-run figures at a `load` (above 0, may exceed 1) with `places` places, the one in service included.
+/// Long-run figures at `load` (above 0, may exceed 1) with `places` places, including the one in service.
 ///
 /// # Errors
 /// When `load` is not finite and above 0, or `places` is 0 or above [`super::MAX_PLACES`].
 pub fn predict(load: f64, places: u32) -> Result<Prediction, ParameterError> {
     let occupancy = occupancy(load, places)?;
     let present: f64 = occupancy.iter().zip(0u32..).map(|(p, n)| p * f64::from(n)).sum();
-    // Not 1 - p_0, which cancels when the load is tiny.
+    // Not 1 - p_0, which would cancel to 0 at a tiny load.
     let throughput: f64 = occupancy.iter().skip(1).sum();
     Ok(Prediction {
         model: NAME,
@@ -35,14 +34,14 @@ pub fn predict(load: f64, places: u32) -> Result<Prediction, ParameterError> {
     })
 }
 
-/// The share of time with n packets present, for n from 0 to `places` (so `places + 1` shares, sum 1).
+/// The share of time with n packets present, for n from 0 to `places` (`places + 1` shares with the sum 1).
 ///
 /// # Errors
 /// As [`predict`].
 pub fn occupancy(load: f64, places: u32) -> Result<Vec<f64>, ParameterError> {
     let load = error::load(load)?;
     let places = error::places("places", places)? as usize;
-    // Powers are counted from the likelier end, so that they can underflow but never overflow.
+    // Powers start from the more likely end: they may underflow, but never overflow.
     let ratio = if load <= 1.0 { load } else { 1.0 / load };
     let mut shares: Vec<f64> = std::iter::successors(Some(1.0), |power| Some(power * ratio)).take(places + 1).collect();
     if load > 1.0 {
@@ -75,7 +74,8 @@ mod tests {
         }
     }
 
-    /// The generator of the birth-death chain, solved by elimination: it knows nothing of powers of rho.
+    /// The same shares from the balance equations of the birth-death chain, solved by elimination without powers of
+    /// rho.
     fn balance(load: f64, places: usize) -> Vec<f64> {
         let mut rates = vec![vec![0.0; places + 1]; places + 1];
         for n in 0..places {
@@ -150,12 +150,12 @@ mod tests {
             let here = loss(load, places);
             prop_assert!((0.0..=1.0).contains(&here));
             prop_assert!(loss(load + more, places) >= here);
-            // Deep in overload the loss rests on its floor, to the last digit but one.
+            // Deep in overload the loss stays at its minimum, 1 - 1/load, up to rounding.
             prop_assert!(loss(load, places + 1) <= here * (1.0 + 1e-12));
         }
 
         #[test]
-        fn conserves_packets_and_obeys_little(load in 0.01..4.0f64, places in 1u32..300) {
+        fn conserves_packets_and_satisfies_littles_law(load in 0.01..4.0f64, places in 1u32..300) {
             let p = predict(load, places).unwrap();
             assert_close(p.throughput, load * (1.0 - p.loss_ratio), 1e-9);
             assert_close(p.occupancy_mean, p.throughput * p.sojourn_mean, 1e-12);

@@ -1,56 +1,56 @@
-//! A model with its parameters, as one value: what a scenario names and a report prints.
+//! A model with its parameters as one value, for scenarios and reports.
 
 use std::fmt;
 
 use super::{Pace, ParameterError, Prediction};
 use super::{dd1k, erlang_b, finite_source, md1k, mm1k, unbounded};
 
-/// Which theory applies to a run, and with what parameters.
+/// The model that fits a run, with its parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Model {
-    /// Constant rate, fixed service ([`dd1k`]). Exact times, because it depends on how they divide each other.
+    /// Constant rate, fixed service ([`dd1k`]). Times are exact, because the result depends on their ratio.
     Dd1k {
-        /// When packets come.
+        /// The arrivals.
         pace: Pace,
-        /// Time to serve one.
+        /// The service time.
         service_ns: u64,
-        /// Depth, the packet in service included.
+        /// The depth, including the packet in service.
         places: u32,
     },
     /// Poisson arrivals, exponential service ([`mm1k`]).
     Mm1k {
         /// Arrival rate over service rate.
         load: f64,
-        /// Depth, the packet in service included.
+        /// The depth, including the packet in service.
         places: u32,
     },
     /// Poisson arrivals, fixed service ([`md1k`]).
     Md1k {
         /// Arrival rate over service rate.
         load: f64,
-        /// Depth, the packet in service included.
+        /// The depth, including the packet in service.
         places: u32,
     },
-    /// Poisson arrivals, a latency of its own for each packet, no queue ([`erlang_b`]).
+    /// Poisson arrivals, an independent latency for each packet, no queue ([`erlang_b`]).
     ErlangB {
         /// Arrival rate times mean holding time, in erlangs.
         offered: f64,
-        /// How many are held at once: the depth.
+        /// The largest number of packets at once: the depth.
         servers: u32,
     },
     /// Sources that wait for the response, then think ([`finite_source`]).
     FiniteSource {
-        /// How many sources, each with one packet at most.
+        /// The number of sources, each with at most one packet.
         sources: u32,
         /// Mean service time over mean think time.
         ratio: f64,
     },
-    /// M/M/1 without a bound ([`unbounded`]).
+    /// M/M/1 with an unbounded queue ([`unbounded`]).
     Mm1 {
         /// Arrival rate over service rate, below 1.
         load: f64,
     },
-    /// M/D/1 without a bound ([`unbounded`]).
+    /// M/D/1 with an unbounded queue ([`unbounded`]).
     Md1 {
         /// Arrival rate over service rate, below 1.
         load: f64,
@@ -61,7 +61,7 @@ impl Model {
     /// The long-run figures.
     ///
     /// # Errors
-    /// When a parameter has no meaning for this model; the message names it, its value and the remedy.
+    /// When a parameter is invalid for this model; the message names it, its value and the remedy.
     pub fn predict(&self) -> Result<Prediction, ParameterError> {
         match *self {
             Self::Dd1k { pace, service_ns, places } => dd1k::predict(pace, service_ns, places),
@@ -75,7 +75,7 @@ impl Model {
     }
 }
 
-/// The notation with its figures filled in, such as `M/D/1/16 at load 0.95`.
+/// The notation with its parameters filled in, such as `M/D/1/16 at load 0.95`.
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_bad_parameters_whatever_the_model() {
+    fn every_model_refuses_invalid_parameters() {
         let pace = Pace::every(10).unwrap();
         for model in [
             Model::Dd1k { pace, service_ns: 0, places: 4 },

@@ -3,15 +3,15 @@
 use super::ParameterError;
 use super::error;
 
-/// `packets` packets in every `ns` nanoseconds, evenly spaced; the first at time 0.
+/// `packets` packets in every `ns` nanoseconds, evenly spaced, the first at time 0.
 ///
-/// A fraction, because 1 Gbit/s of 1538 B is 12 304 ns a packet but 250 kpps of anything at load 1.1 is not
-/// a whole number of nanoseconds.
+/// It is a fraction, because the time between packets need not be a whole number of nanoseconds: 1538 B at 1 Gbit/s are
+/// 12 304 ns a packet, but three packets in 10 ns are not a whole number apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Nanoseconds, above 0.
+    /// Nanoseconds; above 0.
     ns: u64,
-    /// Packets in that time, above 0.
+    /// Packets in that time; above 0.
     packets: u64,
 }
 
@@ -42,7 +42,7 @@ impl Pace {
         Ok(Self { ns, packets })
     }
 
-    /// When packet `index` (from 0) arrives, rounded down to a nanosecond; `None` beyond the clock's range.
+    /// The arrival time of packet `index` (from 0), rounded down to a nanosecond; `None` if it exceeds 64 bits.
     #[must_use]
     pub fn arrival_ns(&self, index: u64) -> Option<u64> {
         let exact = u128::from(index) * u128::from(self.ns) / u128::from(self.packets);
@@ -55,17 +55,17 @@ impl Pace {
         self.ns.is_multiple_of(self.packets)
     }
 
-    /// Time between packets, in ticks of `1 / packets` nanoseconds: a whole number by construction.
+    /// The time between packets in ticks of `1 / packets` nanoseconds, which is a whole number.
     pub(super) fn interarrival_ticks(&self) -> u128 {
         u128::from(self.ns)
     }
 
-    /// A time in nanoseconds, in the same ticks.
+    /// `ns` nanoseconds in the same ticks.
     pub(super) fn ticks(&self, ns: u64) -> u128 {
         u128::from(ns) * u128::from(self.packets)
     }
 
-    /// Load on a server that takes `service_ns` for each packet.
+    /// The load on a server that takes `service_ns` for each packet.
     #[must_use]
     pub fn load(&self, service_ns: u64) -> f64 {
         self.ticks(service_ns) as f64 / self.interarrival_ticks() as f64
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_nothing_per_nothing() {
+    fn refuses_zero_packets_and_zero_time() {
         assert!(Pace::every(0).is_err());
         let text = Pace::of(0, 5).unwrap_err().to_string();
         assert!(text.starts_with("packets per interval is 0"), "{text}");

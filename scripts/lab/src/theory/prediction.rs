@@ -1,9 +1,9 @@
-//! What every model predicts, in the same words and units.
+//! The figures that every model predicts, with the same names and units.
 
 /// The long-run figures of one model with given parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
-    /// The model in Kendall's notation, such as `M/D/1/K`: a figure without its model cannot be judged.
+    /// The model in Kendall's notation, such as `M/D/1/K`.
     pub model: &'static str,
     /// Share of the offered packets that find no place (0 to 1).
     pub loss_ratio: f64,
@@ -19,7 +19,7 @@ impl Prediction {
     /// Mean time an accepted packet waits before its own service begins, in mean service times.
     #[must_use]
     pub fn wait_mean(&self) -> f64 {
-        // A rounding error must not turn "does not wait" into a negative time.
+        // Prevents a negative result from rounding when no packet waits.
         (self.sojourn_mean - 1.0).max(0.0)
     }
 
@@ -41,7 +41,7 @@ mod tests {
     use super::super::Model;
 
     #[test]
-    fn turns_into_the_units_of_a_report() {
+    fn converts_to_the_units_of_a_report() {
         let full = Model::Mm1k { load: 1.0, places: 16 }.predict().unwrap();
         assert!((full.wait_mean() - 7.5).abs() < 1e-12);
         assert!((full.sojourn_mean_ns(12_304.0) - 104_584.0).abs() < 1e-6);

@@ -1,4 +1,4 @@
-//! Shared by the tests of this room: comparisons, a solver that knows no closed form, seeded draws.
+//! Helpers for the tests of this module: comparisons, a solver without closed forms, seeded random numbers.
 
 /// Fails unless `a` and `b` differ by at most `relative` of the larger (or are both below 1e-300).
 #[track_caller]
@@ -7,16 +7,15 @@ pub(super) fn assert_close(a: f64, b: f64, relative: f64) {
     assert!((a - b).abs() <= relative * scale, "{a} and {b} differ by more than {relative}");
 }
 
-/// Fails unless `value`, rounded to as many decimals as `printed` shows, is `printed`.
+/// Fails unless `value`, rounded to as many decimals as `printed` has, is `printed`.
 #[track_caller]
 pub(super) fn assert_digits(value: f64, printed: &str) {
     let decimals = printed.split('.').nth(1).map_or(0, str::len);
     assert_eq!(format!("{value:.decimals$}"), printed, "{value}");
 }
 
-/// The stationary distribution of a chain with these rates (or chances) from row to column, by the
-/// elimination of Grassmann, Taksar and Heyman (*Operations Research* 33, 1985), which never subtracts.
-/// What stands on the diagonal does not matter.
+/// The stationary distribution of a chain with these rates (or probabilities) from row to column, by the elimination of
+/// Grassmann, Taksar and Heyman (*Operations Research* 33, 1985), which never subtracts. The diagonal is ignored.
 pub(super) fn stationary(mut rates: Vec<Vec<f64>>) -> Vec<f64> {
     let states = rates.len();
     for last in (1..states).rev() {
@@ -38,7 +37,7 @@ pub(super) fn stationary(mut rates: Vec<Vec<f64>>) -> Vec<f64> {
     shares.iter().map(|share| share / total).collect()
 }
 
-/// Steele, Lea and Flood's SplitMix64: enough for a test, and the same on every machine.
+/// SplitMix64 by Steele, Lea and Flood: good enough for a test, and the same on every machine.
 pub(super) struct Draws(pub(super) u64);
 
 impl Draws {
@@ -50,7 +49,7 @@ impl Draws {
         z ^ (z >> 31)
     }
 
-    /// Above 0, at most 1.
+    /// A number above 0 and at most 1.
     pub(super) fn unit(&mut self) -> f64 {
         ((self.bits() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }

@@ -1,59 +1,59 @@
-//! Bounds for arrivals shaped by a token bucket: how deep a ring must be to never lose, and the worst delay.
+//! Bounds for arrivals shaped by a token bucket: the depth at which a ring never drops, and the worst delay.
 //!
 //! Source: Cruz, "A calculus for network delay", *IEEE Trans. Inf. Theory* 37, 1991; Le Boudec and Thiran,
 //! *Network Calculus*, theorems 1.4.1 (backlog) and 1.4.2 (delay). Arrival curve `sigma + rho t`, service
-//! curve `R max(0, t - T)` (rate-latency), `rho <= R`:
+//! curve `R max(0, t - T)` (rate-latency), with `rho <= R`:
 //!
 //! ```text
 //! backlog <= sigma + rho T        delay <= T + sigma / R
 //! ```
 //!
-//! That backlog is a fluid. A ring counts whole packets, and holds one until it is *completely* served. In a
-//! busy period of age x at most `floor(sigma + rho x)` packets have come and at least `floor(R (x - T))` have
-//! gone; the difference is largest just before the first completion, at `x = T + 1/R`. So the depth is
-//! `ceil(sigma + rho (T + 1/R)) - 1`: for a whole burst and no stall, just `sigma`.
+//! That backlog is a fluid. A ring holds whole packets, and each until it is *completely* served. At age x of a busy
+//! period at most `floor(sigma + rho x)` packets have arrived and at least `floor(R (x - T))` have left; the difference
+//! is largest just before the first completion, at `x = T + 1/R`. So the depth is `ceil(sigma + rho (T + 1/R)) - 1`:
+//! for a burst of whole packets and no stall, it is `sigma`.
 //!
-//! These are worst cases, not means. They hold for every sequence that keeps to the bucket, and not for a
-//! Poisson stream, which keeps to none. A bucket filled by a coarse wall-clock timer lets more through.
+//! These are worst cases, not means. They hold for every sequence that conforms to the bucket; a Poisson stream
+//! conforms to none. A bucket filled by a coarse wall-clock timer lets more through.
 
 use super::{ParameterError, error};
 
-/// What a token bucket lets through: at most `burst + rate t` packets in any time t.
+/// A token bucket: it lets at most `burst + rate t` packets through in any time t.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TokenBucket {
-    /// Sigma, in packets: how many may come at once.
+    /// Sigma, in packets: how many may arrive at once.
     pub burst: f64,
     /// Rho, in packets per unit of time.
     pub rate: f64,
 }
 
-/// What the server promises: while busy it serves at `rate`, but for an initial `latency`.
+/// The service that a server guarantees: `rate` while it is busy, after an initial `latency`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Server {
     /// R, in packets per unit of time (the unit of the bucket's rate).
     pub rate: f64,
-    /// T: how long it may serve nothing at first, such as a stall. 0 for a server that never stalls.
+    /// T: the longest time for which it may serve nothing, such as a stall. 0 for a server that never stalls.
     pub latency: f64,
 }
 
-/// What can be promised.
+/// The guaranteed bounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bound {
-    /// Places, the one in service included, with which no packet is ever lost.
+    /// The number of places, including the one in service, with which no packet is ever lost.
     pub depth: u64,
-    /// No packet's sojourn exceeds this, in the unit of time of the rates.
+    /// The largest sojourn of a packet, in the unit of time of the rates.
     pub delay: f64,
 }
 
 impl Server {
-    /// A server of `rate` that stalls for `length` in every `every`: over long times it serves at the
-    /// remaining share, and its worst start is at the beginning of a stall.
+    /// A server of `rate` that stalls for `length` in every `every`. In the long run it serves at the remaining share
+    /// of its rate; the worst case starts at the beginning of a stall.
     ///
     /// # Errors
     /// When `rate` is not above 0, or the stall is not shorter than its period.
     pub fn with_stalls(rate: f64, every: f64, length: f64) -> Result<Self, ParameterError> {
         let every = error::positive("stall period", every, "give the time from stall to stall")?;
-        // Not `length >= every`: that would let NaN pass.
+        // Not `length >= every`, which is false for NaN and would accept it.
         if !(0.0..every).contains(&length) {
             return Err(ParameterError::OutOfRange {
                 parameter: "stall length",
@@ -68,19 +68,19 @@ impl Server {
     }
 }
 
-/// The depth that never loses and the worst delay.
+/// Returns the depth that never drops, and the worst delay.
 ///
 /// # Errors
-/// When a rate is not above 0, the burst is under one packet (nothing could ever pass), the latency is
-/// negative, or the bucket fills faster than the server serves (then no depth is enough).
+/// When a rate is not above 0, the burst is below one packet (no packet could ever pass), the latency is
+/// negative, or the bucket is faster than the server (then no depth is enough).
 pub fn bound(bucket: TokenBucket, server: Server) -> Result<Bound, ParameterError> {
     check(bucket, server)?;
     let backlog = bucket.burst + bucket.rate * server.latency;
-    // ceil(backlog + rho/R) - 1, split, so that a small rho/R is not rounded away against a large backlog.
+    // ceil(backlog + rho/R) - 1 in two parts, so that a small rho/R is not rounded away beside a large backlog.
     let (whole, part) = (backlog.floor(), backlog.fract());
     let one_more = part + bucket.rate / server.rate > 1.0;
     Ok(Bound {
-        // The cast stops at the largest u64, which is no depth either.
+        // The cast of a larger number gives u64::MAX, which is no usable depth either.
         depth: (whole as u64).saturating_add(u64::from(one_more)),
         delay: server.latency + bucket.burst / server.rate,
     })
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_depth_can_hold() {
+    fn refuses_a_bucket_for_which_no_depth_is_enough() {
         let server = Server { rate: 1.0, latency: 0.0 };
         let text = bound(TokenBucket { burst: 4.0, rate: 1.5 }, server).unwrap_err().to_string();
         assert!(text.contains("bucket rate is 1.5") && text.contains("no depth is enough"), "{text}");
@@ -162,11 +162,11 @@ mod tests {
 
     const SERVICE: u64 = 1000;
 
-    /// Packets that keep to a bucket of `burst` packets and one per `every` ns: a whole burst, then idling at random.
-    /// Returns how many a ring of `places` drops, and the longest sojourn.
+    /// Offers packets that conform to a bucket of `burst` packets and one per `every` ns: a whole burst, then random
+    /// pauses. Returns how many packets a ring of `places` drops, and the longest sojourn.
     fn shaped(draws: &mut Draws, burst: u64, every: u64, places: u32) -> (u64, u64) {
         let mut server = Lindley::new(places).unwrap();
-        // Tokens are counted in nanoseconds: one packet costs `every`.
+        // Tokens are counted in nanoseconds; one packet costs `every`.
         let (mut at, mut tokens, mut worst) = (0, burst * every, 0);
         for packet in 0..400 {
             let greedy = packet < burst || draws.unit() > 0.125;
@@ -184,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn holds_against_the_recursion_and_is_tight(seed: u64, burst in 1u64..40, every in SERVICE..4000) {
+        fn agrees_with_lindleys_recursion_and_is_tight(seed: u64, burst in 1u64..40, every in SERVICE..4000) {
             let rate = SERVICE as f64 / every as f64;
             let bound = of(burst as f64, rate, 1.0, 0.0);
             prop_assert_eq!(bound.depth, burst);

@@ -1,8 +1,8 @@
-//! M/M/1 and M/D/1 without a bound: what a ring converges to as it deepens, if the load is below 1.
+//! M/M/1 and M/D/1 with an unbounded queue: the limit of a ring as its depth grows, at loads below 1.
 //!
-//! Source: the Pollaczek-Khinchine mean formula (Kleinrock, *Queueing Systems* I, section 5.6). With rho the
-//! load and c2 the squared coefficient of variation of the service time (1 exponential, 0 fixed), the mean
-//! wait before service, in mean service times, is
+//! Source: the Pollaczek-Khinchine mean formula (Kleinrock, *Queueing Systems* I, section 5.6). rho is the load, and c2
+//! the squared coefficient of variation of the service time (1 exponential, 0 fixed). The mean wait before service, in
+//! mean service times, is
 //!
 //! ```text
 //! Wq = rho (1 + c2) / (2 (1 - rho))    W = 1 + Wq    L = rho W
@@ -32,8 +32,8 @@ fn predict(model: &'static str, load: f64, variation: f64) -> Result<Prediction,
     Ok(Prediction { model, loss_ratio: 0.0, sojourn_mean, throughput: load, occupancy_mean: load * sojourn_mean })
 }
 
-/// M/G/1: mean wait before service, in mean service times. `variation` is the variance of the service time
-/// over the square of its mean; use it for a mix of frame sizes.
+/// M/G/1: the mean wait before service, in mean service times. `variation` is the variance of the service time over
+/// the square of its mean; with it a mix of frame sizes can be computed.
 ///
 /// # Errors
 /// When `load` is not above 0 and below 1, or `variation` is negative or not finite.
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn says_that_it_does_not_settle() {
+    fn a_load_of_one_or_more_is_refused() {
         for load in [1.0, 1.2] {
             assert_eq!(mm1(load).unwrap_err(), ParameterError::Unstable { load });
             assert!(Model::Md1 { load }.predict().is_err());

@@ -1,12 +1,12 @@
-//! Levels of confidence, alone and together.
+//! Confidence levels of one interval and of several together.
 
 use super::ParameterError;
 
-/// The highest level accepted. Up to here a quantile keeps at least seven digits; beyond it, what is left of
-/// 1 is soon too little for an `f64`. It is enough for a joint 0.999 over a million figures.
+/// The highest level accepted. Up to here a quantile keeps at least seven digits; above it, 1 - level has too few
+/// digits in an `f64`. It is enough for a joint level of 0.999 over a million figures.
 pub const MAX_LEVEL: f64 = 1.0 - 1e-9;
 
-/// A level that can be worked with.
+/// Checks that `level` is above 0 and at most [`MAX_LEVEL`].
 pub(super) fn check(level: f64) -> Result<f64, ParameterError> {
     if level > 0.0 && level <= MAX_LEVEL {
         Ok(level)
@@ -21,12 +21,12 @@ pub(super) fn check(level: f64) -> Result<f64, ParameterError> {
     }
 }
 
-/// The level at which each of `intervals` intervals must hold, so that all hold together at `joint` (Bonferroni:
-/// misses add up at most, whatever the dependence between them).
+/// The level that each of `intervals` intervals needs, so that all hold together at `joint` (Bonferroni: the
+/// probability of any miss is at most the sum of all, whether or not they are independent).
 ///
 /// # Errors
-/// When `joint` is not a level, `intervals` is 0, or there are so many that the level of each cannot be
-/// told from 1.
+/// When `joint` is not a valid level, `intervals` is 0, or there are so many that the level of each would exceed
+/// [`MAX_LEVEL`].
 pub fn bonferroni(joint: f64, intervals: u32) -> Result<f64, ParameterError> {
     let joint = check(joint)?;
     if intervals == 0 {
@@ -47,14 +47,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_the_misses_out() {
+    fn divides_the_miss_probability_among_the_intervals() {
         assert_close(bonferroni(0.95, 1).unwrap(), 0.95, 1e-15);
         assert_close(bonferroni(0.95, 10).unwrap(), 0.995, 1e-15);
         assert_close(bonferroni(0.9, 2).unwrap(), 0.95, 1e-15);
     }
 
     #[test]
-    fn refuses_what_is_no_level() {
+    fn refuses_invalid_levels() {
         for level in [0.0, 1.0, 95.0, -0.1, f64::NAN] {
             let text = bonferroni(level, 2).unwrap_err().to_string();
             assert!(text.starts_with(&format!("level is {level}, ")), "{text}");

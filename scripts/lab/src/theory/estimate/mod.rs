@@ -1,13 +1,13 @@
-//! Estimates: what a handful of replications says about a mean, and when there are enough of them.
+//! Estimates: the mean of a few replications with its interval, and when there are enough replications.
 //!
-//! One long run says little near saturation: neighbouring packets meet the same queue, so their losses are
-//! not independent, and a standard error computed from them is far too small. Whole runs with different
-//! seeds are independent. Their means go through Student's t.
+//! One long run is not enough near saturation: consecutive packets meet the same queue, so their losses are not
+//! independent, and a standard error computed from them is far too small. Whole runs with different seeds are
+//! independent; the interval of their mean uses Student's t.
 //!
-//! The quantile of t is computed here rather than taken from a crate. `statrs` 0.19.1 without its default
-//! features builds in seconds, but at a million degrees of freedom its quartile is off in the third digit
-//! and its 97.5 % point in the fifth (1 - y cancels); it panics on a chance out of range; and `nalgebra` and
-//! several versions of `glam` enter the lock file unused. The series needed here are some thirty lines.
+//! The quantile of t is computed here and not taken from a crate. `statrs` 0.19.1 without its default features builds
+//! in seconds, but at a million degrees of freedom its quartile is wrong in the third digit and its 97.5 % point in the
+//! fifth (1 - y cancels); it panics on a probability out of range; and it adds `nalgebra` and several versions of
+//! `glam` to the lock file, all unused. The series needed here take about thirty lines.
 
 mod level;
 mod replications;

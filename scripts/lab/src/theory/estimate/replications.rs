@@ -1,26 +1,26 @@
-//! Independent runs of one setting, and the interval for their mean.
+//! Independent runs of one scenario, and the interval of their mean.
 
 use super::{ParameterError, level, student_t};
 
-/// Figures of independent replications, one number per run, kept as count, mean and squared deviations.
+/// The values of one figure in independent runs, kept as count, mean and sum of squared deviations.
 ///
-/// Source: Welford, *Technometrics* 4, 1962. Sums of squares would cancel: losses of 0.0587 and 0.0589 differ
-/// in the third digit, their squares in the sum only in the fifth or later.
+/// Source: Welford, *Technometrics* 4, 1962. Sums of squares would cancel: losses of 0.0587 and 0.0589 differ in the
+/// third digit, but the sums of their squares only in the fifth or later.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Replications {
-    /// How many runs.
+    /// The number of runs.
     count: u64,
-    /// Their mean.
+    /// The mean of their values.
     mean: f64,
     /// Sum of squared deviations from the mean.
     deviations: f64,
 }
 
 impl Replications {
-    /// Takes the figure of one more run.
+    /// Adds the value of one more run.
     ///
     /// # Errors
-    /// When `value` is not finite; the accumulator is then unchanged.
+    /// When `value` is not finite; nothing is added then.
     pub fn push(&mut self, value: f64) -> Result<(), ParameterError> {
         if !value.is_finite() {
             return Err(ParameterError::NotFinite { parameter: "replication", value });
@@ -32,19 +32,19 @@ impl Replications {
         Ok(())
     }
 
-    /// How many runs.
+    /// The number of runs.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Mean of the runs; 0 without any.
+    /// The mean of the runs; 0 without runs.
     #[must_use]
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// Unbiased variance between runs; 0 with fewer than two.
+    /// The unbiased variance between runs; 0 with fewer than two.
     #[must_use]
     pub fn variance(&self) -> f64 {
         match self.count {
@@ -53,11 +53,11 @@ impl Replications {
         }
     }
 
-    /// The t-interval for the mean at a `level` such as 0.95; none if all runs gave the same, because then there is
-    /// no spread to make one of.
+    /// The t-interval of the mean at a `level` such as 0.95; `None` if all runs have the same value, because a spread
+    /// of 0 does not mean that the mean is exact.
     ///
     /// # Errors
-    /// With fewer than two runs, or when `level` is not a level.
+    /// With fewer than two runs, or when `level` is not a valid level.
     pub fn interval(&self, level: f64) -> Result<Option<Interval>, ParameterError> {
         let level = level::check(level)?;
         if self.count < 2 {
@@ -79,16 +79,16 @@ impl Replications {
     }
 }
 
-/// A mean with the half-width of its interval.
+/// A mean with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// Mean of the replications.
     pub mean: f64,
-    /// The true mean is within this of it, at the level; in the unit of the mean.
+    /// Half the width of the interval, in the unit of the mean. At this level, the true mean is within it.
     pub half_width: f64,
     /// The level of confidence (0 to 1).
     pub level: f64,
-    /// How many replications.
+    /// The number of replications.
     pub count: u64,
 }
 
@@ -105,19 +105,19 @@ impl Interval {
         self.mean + self.half_width
     }
 
-    /// Whether a value is within, or within `slack` of either end.
+    /// Whether `value` is in the interval, or within `slack` of either end.
     #[must_use]
     pub fn contains(&self, value: f64, slack: f64) -> bool {
         (value - self.mean).abs() <= self.half_width + slack
     }
 
-    /// Half-width over the mean; infinite about a mean of 0.
+    /// The half-width over the mean; infinite if the mean is 0.
     #[must_use]
     pub fn relative_half_width(&self) -> f64 {
         self.half_width / self.mean.abs()
     }
 
-    /// Whether the mean is known to `precision` of the true mean, which is less than that of the measured one.
+    /// Whether the interval is within `precision` of the true mean, which is stricter than of the measured mean.
     #[must_use]
     pub fn is_within(&self, precision: f64) -> bool {
         self.relative_half_width() <= precision / (1.0 + precision)
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_two_runs_and_finite_figures() {
+    fn needs_two_runs_and_finite_values() {
         let mut runs = of(&[1.0]);
         let text = runs.interval(0.95).unwrap_err().to_string();
         assert!(text.starts_with("replications is 1, but must be from 2"), "{text}");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_are_all_alike_have_no_interval() {
+    fn equal_runs_have_no_interval() {
         for value in [0.0, 0.25, 1e9] {
             assert_eq!(of(&[value; 7]).interval(0.95).unwrap(), None, "{value}");
         }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn covers_as_often_as_it_says() {
+    fn the_interval_contains_the_true_mean_as_often_as_its_level() {
         let mut draws = Draws(1);
         for (level, runs) in [(0.9, 3), (0.95, 5), (0.99, 10)] {
             let trials = 4000;
@@ -180,7 +180,7 @@ mod tests {
                 })
                 .count();
             let share = covered as f64 / f64::from(trials);
-            // Five standard deviations of the share itself.
+            // Five standard deviations of the share.
             let allowed = 5.0 * (level * (1.0 - level) / f64::from(trials)).sqrt();
             assert!((share - level).abs() < allowed, "{level}: {share}");
         }

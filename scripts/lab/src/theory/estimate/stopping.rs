@@ -1,44 +1,44 @@
 //! When to stop replicating.
 //!
-//! Source: the sequential procedure of Law, *Simulation Modeling and Analysis*, 5th ed., section 9.4.1. The
-//! number of runs follows from the wanted precision, and the seeds from a counter. So nobody picks a seed
-//! that happens to pass. The procedure asks for `gamma / (1 + gamma)` of the *measured* mean, so that the
-//! error relative to the *true* mean is at most `gamma`.
+//! Source: the sequential procedure of Law, *Simulation Modeling and Analysis*, 5th ed., section 9.4.1. The number of
+//! runs follows from the requested precision, and the seeds are consecutive, so no seed is selected because it passes.
+//! The procedure requires `gamma / (1 + gamma)` of the *measured* mean, so that the error relative to the *true* mean
+//! is at most `gamma`.
 
 use super::{Interval, ParameterError, Replications, level};
 
-/// The rule: how sure, how narrow, at least and at most how many runs.
+/// The stopping rule: the level and width of the interval, and the smallest and largest number of runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stopping {
     /// Level of the interval, such as 0.95.
     level: f64,
-    /// Wanted half-width relative to the true mean.
+    /// The largest half-width, relative to the true mean.
     precision: f64,
-    /// Runs before the rule is consulted: two runs that agree by luck would stop it.
+    /// The fewest runs: two runs that agree by chance would end the procedure.
     at_least: u64,
-    /// Runs after which it gives up, so that a hopeless setting ends.
+    /// The largest number of runs, so that a scenario that never becomes precise ends.
     at_most: u64,
 }
 
-/// What the rule says after some runs.
+/// The result of the rule after some runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
     /// Make another run.
     Continue,
-    /// Narrow enough.
+    /// The interval is narrow enough.
     Precise(Interval),
-    /// All runs gave the same, so there is no interval, and further runs promise none: what they say of what none of
-    /// them met is in [`never_in`](super::never_in) and [`unlike`](super::unlike).
+    /// All runs have the same value: there is no interval, and more runs are not expected to give one.
+    /// [`never_in`](super::never_in) and [`unlike`](super::unlike) bound what the runs did not show.
     Alike,
-    /// As many runs as allowed, and still too wide: report it as such, not as a result.
+    /// The largest number of runs is reached, and the interval is too wide: the mean must not be reported as precise.
     TooWide(Interval),
 }
 
 impl Stopping {
-    /// A rule. Ten runs are a good `at_least` where a run is cheap; two is the smallest.
+    /// Creates a rule. `at_least` must be 2 or more; ten is a good value where a run is cheap.
     ///
     /// # Errors
-    /// When `level` is not a level, `precision` is not above 0, `at_least` is below 2 or `at_most` below it.
+    /// When `level` is not a valid level, `precision` is not above 0, `at_least` is below 2 or `at_most` below it.
     pub fn new(level: f64, precision: f64, at_least: u64, at_most: u64) -> Result<Self, ParameterError> {
         let count = |parameter, value, low, remedy| {
             if value >= low {
@@ -59,10 +59,10 @@ impl Stopping {
         })
     }
 
-    /// What to do after these runs.
+    /// Decides what to do after `runs`.
     ///
     /// # Errors
-    /// None in practice: the rule was checked when it was made, and asks for at least two runs.
+    /// None in practice: the rule was checked when it was created, and needs at least two runs.
     pub fn verdict(&self, runs: &Replications) -> Result<Verdict, ParameterError> {
         if runs.count() < self.at_least {
             return Ok(Verdict::Continue);
@@ -81,7 +81,7 @@ mod tests {
     use super::super::super::testing::Draws;
     use super::*;
 
-    /// Replicates until the rule is content; gives the verdict and the number of runs.
+    /// Replicates until the rule ends it; returns the verdict and the number of runs.
     fn run(rule: Stopping, mut figure: impl FnMut() -> f64) -> (Verdict, u64) {
         let mut runs = Replications::default();
         loop {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_up_and_says_so() {
+    fn reports_an_interval_that_stays_too_wide() {
         let mut draws = Draws(7);
         let rule = Stopping::new(0.95, 1e-6, 2, 30).unwrap();
         let (verdict, runs) = run(rule, || 5.0 + draws.normal());
@@ -114,16 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_all_agree_stop_at_once() {
+    fn equal_runs_stop_at_once() {
         let rule = Stopping::new(0.95, 0.01, 3, 30).unwrap();
         let (verdict, runs) = run(rule, || 0.0);
         assert_eq!((verdict, runs), (Verdict::Alike, 3));
     }
 
     #[test]
-    fn measures_against_the_true_mean() {
-        // Two runs at level 0.5: t is 1, so runs of 1 +- d have the half-width d. Within 100 % of a true mean
-        // is within 50 % of the measured one.
+    fn the_precision_is_relative_to_the_true_mean() {
+        // Two runs at level 0.5: t is 1, so runs of 1 +- d have the half-width d. Within 100 % of the true mean is
+        // within 50 % of the measured one.
         let rule = Stopping::new(0.5, 1.0, 2, 9).unwrap();
         for (d, precise) in [(0.45, true), (0.55, false)] {
             let mut runs = Replications::default();

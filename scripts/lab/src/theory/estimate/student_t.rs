@@ -1,26 +1,26 @@
 //! Quantiles of Student's t.
 //!
 //! Source: Abramowitz and Stegun, *Handbook of Mathematical Functions*, 26.7.3 and 26.7.4 (the finite series
-//! for whole degrees of freedom), 26.7.5 (expansion about the normal quantile for many), 26.2.11 (the normal
-//! series). With `theta = atan(t / sqrt(nu))` the chance `A(theta)` that |T| stays below t is
+//! for whole degrees of freedom), 26.7.5 (expansion about the normal quantile for many degrees), 26.2.11 (the normal
+//! series). With `theta = atan(t / sqrt(nu))` the probability `A(theta)` that |T| is below t is
 //!
 //! ```text
 //! A_1 = 2 theta / pi    A_2 = sin theta    A_{nu+2} = A_nu + (C_nu / nu) sin theta cos^nu theta
 //! A_nu' = C_nu cos^(nu-1) theta    C_1 = 2 / pi    C_2 = 1    C_{nu+2} = C_nu (nu + 1) / nu
 //! ```
 //!
-//! `A` rises and bends down, so Newton's steps from 0 approach the root from below and never pass it: no
-//! bracket and no starting guess are needed.
+//! `A` rises and is concave, so Newton's steps from 0 approach the root from below and never pass it: neither a bracket
+//! nor a starting guess is needed.
 
 use super::{ParameterError, level};
 
-/// From here on the expansion about the normal quantile is good to ten digits, and the series would be long.
+/// From here on the expansion about the normal quantile is accurate to ten digits, and the series would be long.
 const MANY: u64 = 1000;
 
-/// A bound on Newton's steps. Levels near [`level::MAX_LEVEL`] take some tens.
+/// The largest number of Newton's steps. Levels near [`level::MAX_LEVEL`] take some tens.
 const MAX_STEPS: u32 = 300;
 
-/// The t that |T| stays below with chance `level`: mean +- t x standard error is the two-sided interval.
+/// The t for which |T| is below t with probability `level`; mean +- t x standard error is the two-sided interval.
 ///
 /// # Errors
 /// When `level` is not above 0 and at most [`super::MAX_LEVEL`], or `degrees` is 0.
@@ -34,10 +34,10 @@ pub fn two_sided(level: f64, degrees: u64) -> Result<f64, ParameterError> {
     Ok((degrees as f64).sqrt() * theta.tan())
 }
 
-/// The t that T stays below with chance `chance`.
+/// The t for which T is below t with probability `chance`.
 ///
 /// # Errors
-/// When `chance` is nearer to 0 or 1 than half of 1e-9, or `degrees` is 0.
+/// When `chance` is closer to 0 or 1 than half of 1e-9, or `degrees` is 0.
 pub fn quantile(chance: f64, degrees: u64) -> Result<f64, ParameterError> {
     let level = 2.0 * chance - 1.0;
     if level == 0.0 {
@@ -59,7 +59,7 @@ fn check_degrees(degrees: u64) -> Result<(), ParameterError> {
     })
 }
 
-/// The chance that |T| stays within `theta`, and its slope.
+/// The probability that |T| is within `theta`, and its slope.
 fn within(theta: f64, degrees: u64) -> (f64, f64) {
     let (sine, cosine) = theta.sin_cos();
     let (mut chance, mut scale, mut power) = if degrees.is_multiple_of(2) {
@@ -75,11 +75,11 @@ fn within(theta: f64, degrees: u64) -> (f64, f64) {
         scale *= (nu + 1.0) / nu;
         power *= cosine * cosine;
     }
-    // `power` has reached cos^nu.
+    // `power` is cos^nu now.
     (chance, scale * power / cosine)
 }
 
-/// The z that a standard normal stays within with chance `level`.
+/// The z for which a standard normal variable is within z with probability `level`.
 fn normal_two_sided(level: f64) -> f64 {
     climb(level, |z| {
         let slope = (2.0 / std::f64::consts::PI).sqrt() * (-0.5 * z * z).exp();
@@ -102,14 +102,14 @@ fn about_normal(z: f64, degrees: f64) -> f64 {
     z + (first + (second + third / degrees) / degrees) / degrees
 }
 
-/// Where a rising curve that starts at 0 and bends down reaches `level`. The curve gives value and slope.
+/// The point where a rising and concave curve that starts at 0 reaches `level`. `curve` returns value and slope.
 fn climb(level: f64, curve: impl Fn(f64) -> (f64, f64)) -> f64 {
     let mut at = 0.0;
     for _ in 0..MAX_STEPS {
         let (value, slope) = curve(at);
         let step = (level - value) / slope;
         at += step;
-        // Also when rounding makes the last step a small one back.
+        // Also true when rounding makes the last step slightly negative.
         if step <= at * f64::EPSILON {
             break;
         }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn fifty_digit_reference() {
         for (degrees, level, expected) in REFERENCE {
-            // The level itself is known to 1e-16, which in a far tail is less of the tail.
+            // The level has an error of 1e-16, which matters more the smaller the tail is.
             let tail = 1e-15 / (1.0 - level);
             assert_close(two_sided(level, degrees).unwrap(), expected, 1e-10_f64.max(10.0 * tail));
         }
@@ -216,15 +216,15 @@ mod tests {
     }
 
     #[test]
-    fn the_expansion_is_already_fair_at_forty() {
-        // Where its terms are large enough for a wrong coefficient to show; the next term is about 1e-6.
+    fn the_expansion_is_accurate_to_1e_6_at_forty_degrees() {
+        // Here its terms are large enough for a wrong coefficient to show; the next term is about 1e-6.
         let theta = climb(0.95, |theta| within(theta, 40));
         let expanded = about_normal(normal_two_sided(0.95), 40.0);
         assert_close(40f64.sqrt() * theta.tan(), expanded, 1e-6);
     }
 
     #[test]
-    fn refuses_what_has_no_quantile() {
+    fn refuses_parameters_without_a_quantile() {
         assert!(two_sided(0.95, 0).unwrap_err().to_string().contains("two replications"));
         for chance in [0.0, 1.0, 1.5, f64::NAN] {
             assert!(quantile(chance, 5).is_err(), "{chance}");
@@ -235,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn inverts_the_chance(level in 0.001..0.9999f64, degrees in 1u64..400) {
+        fn is_the_inverse_of_the_probability(level in 0.001..0.9999f64, degrees in 1u64..400) {
             let t = two_sided(level, degrees).unwrap();
             let theta = (t / (degrees as f64).sqrt()).atan();
             assert_close(within(theta, degrees).0, level, 1e-12);
