@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What a call through five levels costs, in each way to call: scripts/bench-dispatch.sh [--out DIR] [FLAG ...]
+# The cost of a call through five levels, in each way to call: scripts/bench-dispatch.sh [--out DIR] [FLAG ...]
 #
-# Builds 512 variants of every level, which takes minutes, then measures: time, instructions (where
-# valgrind is installed), allocations, bytes; with one variant, and with all of them in shuffled order;
-# with a leaf that is always ready, one that waits, and one that writes a header. The table and the
-# exact figures (JSON) are left in bench-results/<date>-<machine>, or DIR. FLAGs go to the benchmark:
-# --quick (seconds instead of minutes, after the build), --repetitions 31.
+# Builds 512 variants of every level, which takes minutes. Then measures time, instructions (where valgrind is
+# installed), allocations and bytes, with one variant and with all of them in shuffled order, and with three leaves:
+# one that is always ready, one that waits, and one that writes a header. Leaves the table and the exact figures (JSON)
+# in bench-results/<date>-<machine>, or in DIR. Passes FLAGs to the benchmark, such as --quick (seconds instead of
+# minutes, after the build) and --repetitions 31.
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Packets a second between two processes: scripts/bench.sh [--out DIR] [FLAG ...]
+# Packets per second between two processes: scripts/bench.sh [--out DIR] [FLAG ...]
 #
-# Builds, then measures the whole stack and its peers in turn, several times, and prints the
-# medians: only ratios of one run mean anything on a machine that others use too. Peers are a bare
-# ring in shared memory (the limit of the machine), a Unix stream, UDP over loopback and, where
-# dpdk-testpmd is installed, memif; and where valgrind is, instructions per packet are counted. The
-# table, the exact figures (JSON) and a figure (SVG) are left in bench-results/<date>-<machine>, or
-# DIR. FLAGs go to `lab bench`: --time 2s, --repetitions 9, --sizes 64B,1500B, --depth 1024.
+# Builds, then measures the whole stack and other programs in turn, several times, and prints the medians. Only ratios
+# within one run are comparable on a machine that others use too. The other programs are a bare ring in shared memory
+# (the limit of the machine), a Unix stream, UDP over loopback and, if dpdk-testpmd is installed, memif. If valgrind is
+# installed, instructions per packet are counted. Leaves the table, the exact figures (JSON) and a figure (SVG) in
+# bench-results/<date>-<machine>, or in DIR. Passes FLAGs to `lab bench`, such as --time 2s, --repetitions 9,
+# --sizes 64B,1500B, --depth 1024.
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

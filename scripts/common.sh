@@ -1,27 +1,27 @@
-# What the scripts share; they source it. Not a program of its own.
+# Functions that the scripts share; they source this file.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 me=$(basename "$0")
 
-# Says what is wrong and what to do, and ends with the status for wrong usage.
+# Prints what is wrong with the usage and how to correct it; exits with status 2.
 fail() {
     echo "$me: $*" >&2
     exit 2
 }
 
-# Says what went wrong here, though the flags are fine, and ends with the status for that.
+# Prints why a step failed although the usage is correct; exits with status 1.
 give_up() {
     echo "$me: $*" >&2
     exit 1
 }
 
-# The comment at the top of the script is its help.
+# Prints the comment at the top of the script, which is its help.
 help() {
     sed -n '2,/^[^#]/ s/^# \{0,1\}//p' "$0"
 }
 
-# For scripts that take no flags of their own but --help: offer_help "$@"
+# Handles --help for scripts that have no other flag: offer_help "$@"
 offer_help() {
     case ${1:-} in
     -h | --help)
@@ -31,42 +31,43 @@ offer_help() {
     esac
 }
 
-# The folder of --out: make_folder DIR
+# Creates the folder of --out: make_folder DIR
 make_folder() {
-    mkdir -p "$1" || fail "--out $1: cannot be made; name a folder in one that you may write to"
+    mkdir -p "$1" || fail "--out $1: cannot be created; name a folder inside one that you may write to"
 }
 
 need_cargo() {
     command -v cargo >/dev/null || give_up "cargo is missing; install Rust 1.95 or later (see rustup) and put cargo on the PATH"
 }
 
-# Builds all three programs, and names the lab's: $lab.
+# Builds all three programs, and sets $lab to the path of the lab.
 build() {
     build_program release lab --package lab --package driver --package netstack
-    # shellcheck disable=SC2034  # whoever sources this uses it
+    # shellcheck disable=SC2034  # used by the scripts that source this file
     lab=$program
 }
 
-# Builds, and names one of the programs: $program. build_program PROFILE NAME FLAG-OF-CARGO ...
+# Builds programs, and sets $program to the path of one: build_program PROFILE NAME FLAG-OF-CARGO ...
 build_program() {
     local profile=$1 name=$2
     shift 2
     need_cargo
-    # Progress and errors of the build are no part of a script's output.
+    # The output of the build goes to standard error: standard output is for the results of the script.
     (cd "$root" && cargo build --profile "$profile" "$@") >&2 || give_up "the build failed, for the reason above"
     local target=${CARGO_TARGET_DIR:-target}
     [[ $target == /* ]] || target=$root/$target
     program=$target/$profile/$name
-    [[ -x $program ]] || give_up "there is no program $program after the build; if cargo builds elsewhere, say where in CARGO_TARGET_DIR"
+    [[ -x $program ]] || give_up "the build left no program $program; if cargo builds elsewhere, set CARGO_TARGET_DIR to that folder"
 }
 
-# The folder of today's results, unless --out names another.
+# Prints the folder for today's results, which --out replaces.
 default_out() {
     echo "$root/bench-results/$(date +%F)-$(uname -n)"
 }
 
-# For scripts that leave results: take_out DEFAULT "$@" sets $out, the folder of --out, and $flags, all other arguments.
-# shellcheck disable=SC2034  # who sources this reads both
+# For scripts that write results: take_out DEFAULT "$@" sets $out to the folder of --out, and $flags to all other
+# arguments.
+# shellcheck disable=SC2034  # used by the scripts that source this file
 take_out() {
     out=$1
     shift
@@ -88,7 +89,7 @@ take_out() {
     done
 }
 
-# The machine, in a few lines of Markdown.
+# Prints a description of the machine in Markdown.
 machine() {
     local cpu revision
     cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Shows what dropping costs and what waiting costs: scripts/demo.sh [--out DIR]
+# Shows what dropping packets costs and what waiting costs: scripts/demo.sh [--out DIR]
 #
-# Builds, then sends the same packets through each policy, over a link of 20 Mbit/s: at twice what it
-# carries; at 0.8 of that on average, in bursts; and at 0.95, at random, through a ring of 8 slots. That
-# takes less than a minute. The tables, the exact figures (CSV) and the full reports (JSON) are left in
-# a folder with a README: bench-results/<date>-<machine>, or DIR.
+# Builds, then sends the same packets through each policy, over a link of 20 Mbit/s: at twice the rate of the link; at
+# 0.8 of it on average, in bursts; and at 0.95 of it, at random, through a ring of 8 slots. This takes less than a
+# minute. Leaves the tables, the exact figures (CSV) and the full reports (JSON) in a folder with a README:
+# bench-results/<date>-<machine>, or DIR.
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,25 +15,25 @@ take_out "$(default_out)" "$@"
 build
 make_folder "$out"
 readme=$out/README.md
-# A sender that waits has room after one packet's time on the link at most, 0.62 ms. A deadline beyond that never
-# comes, and would only show waiting once more; one just below it would show how exact this machine's timers are.
+# A waiting sender gets a slot after at most one packet's time on the link, 0.62 ms. A longer deadline would never
+# expire and give the same result as wait; one just below 0.62 ms would measure the accuracy of this machine's timers.
 flags=(--link 20Mbit --seed 1 --policies 'wait,drop-newest,drop-oldest,deadline=200us')
 
 cat >"$readme" <<TEXT
 # Dropping or waiting: the demo
 
 The same packets through each policy, with fresh processes for each, over a link of 20 Mbit/s; UDP payloads of 1472 B.
-The depth is the slots between the stack and the driver; as many of them as \`--hw-queue\` says are in the hardware.
+The depth is the number of slots between the stack and the driver; \`--hw-queue\` of them may be in the hardware.
 
 $(machine)
 - made by \`scripts/demo.sh\`; \`demo.csv\` has every figure exactly, the JSON files have the full reports, and
-  \`lab run --from\` repeats a single one
+  \`lab run --from\` repeats one of them
 
 How to read it: **offered** packets are those that the apps wanted to send; **accepted** ones reached the device;
-**refused** ones stayed with their sender; **dropped** ones died, and the loss is their share of the accepted. Times
-*from acceptance* are what a meter inside the stack sees, times *from intended time* are what the app sees: the
-difference is the wait at the sender. The hardware is **starved** while it stands idle and the ring holds frames: that is
-time of the machine, not of the model. CPU is the share of one CPU.
+**refused** ones stayed with their sender; **dropped** ones are gone, and the loss is their share of the accepted. Times
+*from acceptance* are what a meter inside the stack measures, times *from intended time* are what the app experiences:
+the difference is the wait at the sender. The hardware is **starved** while it is idle and the ring holds frames: then
+the machine, not the model, limits the rate. CPU is the share of one CPU.
 TEXT
 
 # Compares the policies for one kind of traffic: compare NAME TITLE FLAGS...

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Fuzzes what reads a peer's bytes: scripts/fuzz.sh [TARGET] [FLAG OF libFuzzer ...]
+# Fuzzes the code that reads a peer's bytes: scripts/fuzz.sh [TARGET] [FLAG OF libFuzzer ...]
 #
-# TARGET is control (records on the socket) or slots (the ring's memory, seen from either end); both
-# in turn without one. Needs cargo-fuzz (cargo install cargo-fuzz) and a C++ compiler. Runs each for ten
-# million executions, unless FLAGs say otherwise, as in -runs=100000. What is found beyond the committed
-# corpus goes to a folder of its own, below the build's; a failing input is left there, and named.
-# Without cargo-fuzz, `cargo test --package shared --test fuzz` runs the same targets over the corpus and
-# seeded mutations of it.
+# TARGET is control (records on the socket) or slots (the ring's memory, seen from either end); without TARGET, both are
+# fuzzed in turn. Needs cargo-fuzz (cargo install cargo-fuzz) and a C++ compiler. Runs each for ten million executions
+# unless FLAGs change that, as in -runs=100000. Inputs found beyond the committed corpus are written to a folder below
+# that of the build; a failing input is written there too, and its path printed. Without cargo-fuzz,
+# `cargo test --package shared --test fuzz` runs the same targets over the corpus and seeded mutations of it.
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -29,11 +28,11 @@ command -v cargo-fuzz >/dev/null || give_up "cargo-fuzz is missing; install it w
 
 work=${CARGO_TARGET_DIR:-target}/fuzz
 [[ $work == /* ]] || work=$root/$work
-# The sanitizers' flags are said to be unstable; the stable compiler knows them all the same.
+# The sanitizers' flags are unstable; this lets the stable compiler accept them.
 export RUSTC_BOOTSTRAP=1
 for target in "${targets[@]}"; do
     mkdir -p "$work/corpus/$target"
-    # The folder that is named first takes what is found.
+    # libFuzzer writes new inputs to the first folder.
     (cd "$root/shared" && cargo fuzz run --target-dir "$work" "$target" \
         "$work/corpus/$target" "fuzz/corpus/$target" -- -runs=10000000 "-artifact_prefix=$work/" "$@") ||
         give_up "$target failed, as shown above"

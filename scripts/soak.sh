@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs the shared-memory ring at full rate for long: scripts/soak.sh [--minutes 10] [--out DIR]
+# Runs the shared-memory ring at full rate for a long time: scripts/soak.sh [--minutes 10] [--out DIR]
 #
-# Builds, then runs both processes in turn at depth 3, 64 and 65536, with stalls of the hardware and without,
-# under each way to wait for the peer that sleeps at all. For each run the ledger has to balance to the packet,
-# nothing may be dropped or lost, no sender may wait for nearly a second, and the watchdog of each process may
-# not have found a wake-up that nobody rang for. The full reports (JSON) go to DIR, or nowhere.
+# Builds, then runs both processes in turn at depth 3, 64 and 65536, with and without stalls of the hardware, in each
+# idle mode that sleeps. In each run the ledger must balance to the packet, nothing may be dropped or lost, no sender
+# may wait for nearly a second, and the watchdog of each process must not find a lost wake-up. Leaves the full reports
+# (JSON) in DIR; without --out, nowhere.
 # Exit status: 0 if all that holds, 1 if not, 2 for wrong usage.
 set -euo pipefail
 # shellcheck source=common.sh
@@ -33,23 +33,23 @@ fi
 make_folder "$out"
 
 depths=(3 64 65536)
-# A stalled driver sleeps, and so does the stack behind it: that is when wake-ups can be lost.
+# A stalled driver sleeps, and then the stack sleeps too: only sleeping processes can lose a wake-up.
 stalls=('' 'every=10ms,for=3ms' 'every=1ms,for=200us')
 idles=(hybrid sleep)
 each=$((minutes * 60 * 1000 / (${#depths[@]} * ${#stalls[@]} * ${#idles[@]})))
 bad=0
 
-# A figure of a report, the first of its name at that indentation: figure FILE KEY INDENTATION
+# Prints a figure of a report, the first of its name at that indentation: figure FILE KEY INDENTATION
 figure() {
     sed -n "s/^$3\"$2\": \([a-z0-9]*\),\{0,1\}$/\1/p" "$1" | head -n 1
 }
 
-# The longest wait of a sender for room, in nanoseconds: longest_wait FILE
+# Prints the longest wait of a sender for room, in nanoseconds: longest_wait FILE
 longest_wait() {
     sed -n '/"room": {/,/^ \{6\}}/ s/^ *"max": \([0-9]*\).*/\1/p' "$1" | head -n 1
 }
 
-# No wait comes near this unless somebody sleeps who was not woken: no sleep lasts longer than a second.
+# 0.9 s. A sleep ends after one second at the latest, so only a sender whose wake-up was lost waits this long.
 too_long=900000000
 
 printf '| depth | idle | stall | delivered | dropped + lost + in flight | doorbells | lost wake-ups | longest wait, us | verdict |\n'

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Loss and latency by depth: scripts/sweep-depth.sh [--depths N,...] [--policies P,...] [--out DIR] [FLAGS OF lab run]
 #
-# Builds, then runs each policy at each depth. Prints a table, the settings that were in force and what the
-# runs warned of, and leaves that in a folder with the exact figures (sweep-depth.csv) and each run's report
-# (JSON): bench-results/<date>-<machine>, or DIR.
+# Builds, then runs each policy at each depth. Prints a table, the settings of the runs and their warnings, and leaves
+# these in a folder with the exact figures (sweep-depth.csv) and each run's report (JSON):
+# bench-results/<date>-<machine>, or DIR.
 #
-#   --depths    1,2,4,...,4096, unless you name others
-#   --policies  wait,drop-newest, unless you name others
+#   --depths    1,2,4,...,4096 by default
+#   --policies  wait,drop-newest by default
 #
-# Other flags go to `lab run`, whose defaults are here: --link 20Mbit --hw-queue 16
-# --app poisson:load=0.9 --packets 3000. To see them all: scripts/run.sh --flags
+# Other flags are passed to `lab run`, with these defaults: --link 20Mbit --hw-queue 16 --app poisson:load=0.9
+# --packets 3000. To list them all: scripts/run.sh --flags
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -30,7 +30,7 @@ while (($#)); do
         shift
         ;;
     --depth | --depth=* | --policy | --policy=* | --json | --json=*)
-        fail "${1%%=*} is for this script to set; see $me --help"
+        fail "${1%%=*} is set by this script; see $me --help"
         ;;
     *) flags+=("$1") ;;
     esac
@@ -40,7 +40,7 @@ done
 build
 make_folder "$out"
 
-# What the environment says wins over these, and what flags say over both.
+# The environment replaces these defaults, and flags replace both.
 export PUSHBACK_LINK=${PUSHBACK_LINK:-20Mbit} PUSHBACK_HW_QUEUE=${PUSHBACK_HW_QUEUE:-16}
 export PUSHBACK_APP=${PUSHBACK_APP:-poisson:load=0.9}
 if [[ -z ${PUSHBACK_DURATION:-} ]]; then
@@ -54,7 +54,7 @@ for policy in ${policies//,/ }; do
     for depth in ${depths//,/ }; do
         [[ ! -t 2 ]] || printf '\r\033[2K%s, depth %s ...' "$policy" "$depth" >&2
         report=$out/sweep-${policy/=/-}-$depth.json
-        # What a run warns of is in its report, and shown below the table.
+        # Warnings are in the report, and shown below the table.
         "$lab" run --quiet --policy "$policy" --depth "$depth" "${flags[@]}" --json "$report" >"$log" 2>&1 || {
             status=$?
             cat "$log" >&2
@@ -69,6 +69,6 @@ done
 {
     printf '# Loss and latency by depth\n\n%s\n\n' "$(machine)"
     "$lab" report "${reports[@]}"
-    printf '\nSojourn is from acceptance to completion; latency is from the intended time of sending.\n'
+    printf '\nSojourn is from acceptance to completion; latency is from intended time to completion.\n'
 } | tee "$out/sweep-depth.md"
 printf '\nResults: %s\n' "$out"

@@ -1,8 +1,8 @@
-# The tools that the checks need besides cargo, and how they are installed; scripts/test.sh sources this after
-# common.sh. Not a program of its own.
+# The tools that the checks need besides cargo, and how to install them; scripts/test.sh sources this file after
+# common.sh.
 # shellcheck shell=bash
 
-# Each command, and the Debian package that has it. Tests need perf, unshare and script.
+# Each command, and the Debian package that contains it. Tests need perf, unshare and script.
 declare -A package_of=(
     [perf]=linux-perf
     [script]=bsdutils
@@ -12,22 +12,22 @@ declare -A package_of=(
     [valgrind]=valgrind
 )
 
-# Pinned: another version may know other keys of .deny.toml.
+# A fixed version: another one may need other keys in .deny.toml.
 cargo_deny=0.20.2
 
-# Why a tool is not there, by command.
+# Why a tool is missing, by command.
 declare -A missing=()
 
 has_tool() {
     if [[ $1 == cargo-deny ]]; then
-        # cargo also looks into its own folder, which need not be on the PATH.
+        # cargo also finds it in its own folder, which need not be on the PATH.
         cargo deny --version >/dev/null 2>&1
     else
         command -v "$1" >/dev/null
     fi
 }
 
-# Fills $missing, with what to do about it.
+# Fills $missing with the way to install each missing tool.
 find_tools() {
     local tool
     missing=()
@@ -37,13 +37,13 @@ find_tools() {
     has_tool cargo-deny || missing[cargo-deny]="install it with: cargo install cargo-deny --locked --version $cargo_deny"
 }
 
-# Whether what a program said, which is standard input, means that it cannot reach the network.
+# Whether the output of a program, on standard input, means that the network cannot be reached.
 is_offline() {
     grep -Eiq 'resolv(e|ing)|unreachable|timed out|(refused|reset) by|connection (refused|failed|reset|timed)|(unable|could ?n.t|could not|failed) to connect|--offline'
 }
 
-# Installs the tools that are missing, where that is possible; then $missing says why it is not. To fail though
-# it is possible is the end.
+# Installs the missing tools where that is possible; for the others, $missing then holds the reason. Exits if an
+# installation that is possible fails.
 install_tools() {
     local tool packages=()
     find_tools
@@ -58,17 +58,17 @@ install_tools() {
     fi
 }
 
-# Packages of Debian: install_packages NAME ...
+# Installs Debian packages: install_packages NAME ...
 install_packages() {
-    local why tool said
+    local why tool output
     if ((EUID)); then
         why="only root can install Debian's package"
     elif ! grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
         why="this is not Debian, which has it in its package"
-    # Without the option, an index that cannot be reached is only worth a warning.
-    elif ! said=$(apt-get update --option APT::Update::Error-Mode=any 2>&1); then
-        echo "$said" >&2
-        is_offline <<<"$said" || give_up "apt-get update failed, for the reason above"
+    # Without this option, apt-get only warns of an index that cannot be reached, and succeeds.
+    elif ! output=$(apt-get update --option APT::Update::Error-Mode=any 2>&1); then
+        echo "$output" >&2
+        is_offline <<<"$output" || give_up "apt-get update failed, for the reason above"
         why="no network reaches Debian's packages, of which it needs"
     else
         DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@" >&2 ||
@@ -85,10 +85,10 @@ install_packages() {
 }
 
 install_cargo_deny() {
-    local said
-    if ! said=$(cargo info --quiet "cargo-deny@$cargo_deny" 2>&1); then
-        echo "$said" >&2
-        is_offline <<<"$said" || give_up "cargo does not find cargo-deny $cargo_deny, for the reason above"
+    local output
+    if ! output=$(cargo info --quiet "cargo-deny@$cargo_deny" 2>&1); then
+        echo "$output" >&2
+        is_offline <<<"$output" || give_up "cargo does not find cargo-deny $cargo_deny, for the reason above"
         missing[cargo-deny]="no network reaches the registry of crates"
         return
     fi

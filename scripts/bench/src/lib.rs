@@ -1,7 +1,7 @@
-//! What Pushback is measured against: the other ways in which two processes hand packets over.
+//! The programs that Pushback is measured against: other ways to pass packets between two processes.
 //!
-//! Each is a sink and a source, in a process of its own. A sink first prints a line that says where it
-//! is met, and at the end what arrived and in which time, so that only what was received counts.
+//! Each has a sink and a source, in a process each. A sink first prints the address that the source needs, and at the
+//! end how many packets arrived and in what time: only received packets count.
 
 mod memory;
 mod ring;

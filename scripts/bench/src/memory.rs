@@ -1,5 +1,5 @@
-//! The memory of a bare ring: one word for each side, and slots. No header, no check of the peer:
-//! both processes are ours, and this stands for what the machine can do at best.
+//! The memory of a bare ring: one word for each index, and slots. It has no header and does not check the peer: both
+//! processes belong to the benchmark, and this ring shows the limit of the machine.
 
 use std::fs::File;
 use std::io;
@@ -9,21 +9,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{MemfdFlags, memfd_create};
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
-/// A cache line, and what slots are aligned to.
+/// A cache line in bytes; slots are aligned to it.
 const LINE: usize = 64;
 
-/// Where the slots begin: behind the words, on a page of their own.
+/// Where the slots begin: after the words, on the next page.
 const SLOTS: usize = 4096;
 
-/// A word that one side writes and the other reads. Two lines lie between any two, because
-/// processors fetch lines in pairs.
+/// A word that one side writes and the other reads, at this offset. They are 128 bytes apart, because processors fetch
+/// cache lines in pairs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Word {
-    /// Frames published, written by the producer.
+    /// The number of published frames; the producer writes it.
     Head = 0,
-    /// Frames taken, written by the consumer.
+    /// The number of consumed frames; the consumer writes it.
     Tail = 128,
-    /// One more than the number of all frames, once the producer has sent its last; 0 before that.
+    /// 0 until the producer has sent its last frame, then the number of all frames plus 1.
     End = 256,
 }
 
@@ -33,19 +33,19 @@ pub(crate) struct Memory {
     region: MmapRegion,
     depth: usize,
     stride: usize,
-    /// Stands in for a word outside of the mapping, of which there is none.
+    /// Returned for a word outside the mapping, which does not occur: every mapping is larger than the words.
     nowhere: AtomicU64,
 }
 
 impl Memory {
-    /// New memory for `depth` frames of `size` bytes, and the file that others map it from.
+    /// Creates memory for `depth` frames of `size` bytes; also returns the file from which the other process maps it.
     pub(crate) fn create(depth: usize, size: usize) -> io::Result<(Self, File)> {
         let file = File::from(memfd_create("bare-ring", MemfdFlags::CLOEXEC)?);
         file.set_len(length(depth, size) as u64)?;
         Ok((Self::map(file.try_clone()?, depth, size)?, file))
     }
 
-    /// Maps what another process created, with the same `depth` and `size`.
+    /// Maps the memory that another process created with the same `depth` and `size`.
     pub(crate) fn open(path: &Path, depth: usize, size: usize) -> io::Result<Self> {
         Self::map(File::options().read(true).write(true).open(path)?, depth, size)
     }
@@ -57,7 +57,7 @@ impl Memory {
         Ok(memory)
     }
 
-    /// Every page is there before anything is measured.
+    /// Touches every page, so that no page fault falls into the measurement.
     fn touch(&self) {
         for page in (0..self.region.size()).step_by(4096) {
             if let Ok(word) = self.region.get_atomic_ref::<AtomicU64>(page) {
@@ -66,7 +66,7 @@ impl Memory {
         }
     }
 
-    /// How many slots there are.
+    /// The number of slots.
     pub(crate) fn depth(&self) -> usize {
         self.depth
     }
@@ -81,9 +81,9 @@ impl Memory {
     #[allow(unsafe_code, reason = "what a bare ring costs is a plain copy; a checked one is what it is compared with")]
     pub(crate) fn write(&self, slot: usize, frame: &[u8]) {
         debug_assert!(slot < self.depth && frame.len() <= self.stride);
-        // SAFETY: `at` gives `stride` bytes of the mapping, which lives as long as `self`, for a slot
-        // below `depth`; both callers count within it, and frames are as long as the ring was made
-        // for. The consumer reads them only after Head was published behind them, with Release.
+        // SAFETY: `at` gives `stride` bytes of the mapping, which lives as long as `self`, for a slot below `depth`.
+        // Both callers keep `slot` below `depth`, and frames have the size that the ring was created for. The consumer
+        // reads the bytes only after the producer has published Head with Release.
         unsafe { copy(frame.as_ptr(), self.at(slot), frame.len()) }
     }
 
@@ -92,8 +92,8 @@ impl Memory {
     #[allow(unsafe_code, reason = "what a bare ring costs is a plain copy; a checked one is what it is compared with")]
     pub(crate) fn read(&self, slot: usize, frame: &mut [u8]) {
         debug_assert!(slot < self.depth && frame.len() <= self.stride);
-        // SAFETY: as for `write`; the producer does not write the slot again before Tail was
-        // published behind this, with Release.
+        // SAFETY: as in `write`; the producer writes the slot again only after the consumer has published Tail with
+        // Release.
         unsafe { copy(self.at(slot), frame.as_mut_ptr(), frame.len()) }
     }
 
@@ -103,7 +103,7 @@ impl Memory {
     }
 }
 
-/// Copies `length` bytes. Frames of one line, the smallest there are, need no call for it.
+/// Copies `length` bytes. For a frame of one cache line, the smallest, the compiler emits moves instead of a call.
 ///
 /// # Safety
 /// `from` must be readable and `to` writable for `length` bytes, without overlap.
@@ -111,10 +111,10 @@ impl Memory {
 #[allow(unsafe_code, reason = "as for its callers")]
 unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
     if length == LINE {
-        // SAFETY: the caller's promise, for a length that the compiler knows.
+        // SAFETY: guaranteed by the caller; the length is a constant here.
         unsafe { std::ptr::copy_nonoverlapping(from, to, LINE) }
     } else {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { std::ptr::copy_nonoverlapping(from, to, length) }
     }
 }

@@ -1,39 +1,39 @@
-//! A bare ring for one producer and one consumer: the index logic, and nothing else.
+//! A bare ring for one producer and one consumer: only the index logic.
 //!
-//! Each side keeps the other's index as it last saw it, and looks again only when that leaves it
-//! nothing to do; and it publishes its own once for a batch. So the lines of the indices move between
-//! the processors as rarely as they can.
+//! Each side keeps a copy of the other side's index and reads the shared one only when the copy leaves it nothing to
+//! do. It publishes its own index once per batch. So the cache lines of the indices move between the processors as
+//! rarely as possible.
 
 use std::sync::atomic::Ordering;
 
 use crate::memory::{Memory, Word};
 
-/// Frames between two publications, at most: enough to hide the way of a line to the other
-/// processor, and few enough for both sides to work at once.
+/// The largest number of frames between two publications: enough to hide the transfer of a cache line to the other
+/// processor, and few enough for both sides to work at the same time.
 const BATCH: usize = 32;
 
-/// The side that fills slots.
+/// The side that writes frames into slots.
 #[derive(Debug)]
 pub(crate) struct Producer {
     memory: Memory,
     side: Side,
 }
 
-/// The side that empties them.
+/// The side that reads frames from slots.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     memory: Memory,
     side: Side,
 }
 
-/// Where one side is.
+/// The position of one side.
 #[derive(Debug, Default)]
 struct Side {
-    /// Frames that it has done with, ever.
+    /// Frames that this side has finished, since the start.
     own: u64,
-    /// The slot of the next.
+    /// The slot of the next frame.
     slot: usize,
-    /// What it last saw of the other's.
+    /// The other side's index, as this side last read it.
     others: u64,
 }
 
@@ -49,13 +49,13 @@ impl Producer {
         Self { memory, side: Side::default() }
     }
 
-    /// Sends a batch of `frame`, each with its number in its first bytes; as many as there is room
-    /// for, which may be none. Returns how many.
+    /// Writes up to a batch of `frame`, each with its sequence number in the first bytes, as room allows. Returns how
+    /// many were written, which may be none.
     #[inline]
     pub(crate) fn batch(&mut self, frame: &mut [u8]) -> usize {
         let (depth, side) = (self.memory.depth(), &mut self.side);
         if side.own - side.others == depth as u64 {
-            side.others = self.memory.word(Word::Tail).load(Ordering::Acquire);
+            side.others = self.memory.word(Word::Tail).load(Ordering::Acquire); // Pairs with the Release of Tail in `Consumer::batch`.
         }
         let room = depth - (side.own - side.others) as usize;
         let count = room.min(BATCH);
@@ -65,12 +65,13 @@ impl Producer {
             side.step(depth);
         }
         if count > 0 {
+            // Release: the consumer that loads this Head with Acquire also sees the frames before it.
             self.memory.word(Word::Head).store(side.own, Ordering::Release);
         }
         count
     }
 
-    /// Says that nothing follows.
+    /// Publishes that no frame follows.
     pub(crate) fn end(&self) {
         self.memory.word(Word::End).store(self.side.own + 1, Ordering::Release);
     }
@@ -81,13 +82,13 @@ impl Consumer {
         Self { memory, side: Side::default() }
     }
 
-    /// Copies a batch out, one frame after the other into `frame`, and checks the number of each.
-    /// Returns how many there were, which may be none, or the number of the one that is wrong.
+    /// Copies up to a batch of frames out, one after the other into `frame`, and checks the sequence number of each.
+    /// Returns how many there were, which may be none, or the number of a frame that is wrong.
     #[inline]
     pub(crate) fn batch(&mut self, frame: &mut [u8]) -> Result<usize, u64> {
         let (depth, side) = (self.memory.depth(), &mut self.side);
         if side.own == side.others {
-            side.others = self.memory.word(Word::Head).load(Ordering::Acquire);
+            side.others = self.memory.word(Word::Head).load(Ordering::Acquire); // Pairs with the Release of Head in `Producer::batch`.
         }
         let count = ((side.others - side.own) as usize).min(BATCH);
         let mut wrong = None;
@@ -99,12 +100,13 @@ impl Consumer {
             side.step(depth);
         }
         if count > 0 {
+            // Release: the producer that loads this Tail with Acquire may overwrite the slots, which have been copied.
             self.memory.word(Word::Tail).store(side.own, Ordering::Release);
         }
         wrong.map_or(Ok(count), Err)
     }
 
-    /// Whether all frames that will ever come have come.
+    /// Whether the producer has ended and all its frames have been consumed.
     pub(crate) fn ended(&self) -> bool {
         self.memory.word(Word::End).load(Ordering::Acquire) == self.side.own + 1
     }
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_ring_takes_none_and_an_empty_one_gives_none() {
+    fn a_full_ring_accepts_nothing_and_an_empty_one_returns_nothing() {
         for depth in [1, 3, 32, 33, 100] {
             let (mut producer, mut consumer) = ring(depth, 64);
             let (mut frame, mut got) = (vec![7; 64], vec![0; 64]);
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_not_the_next_is_found() {
+    fn a_frame_out_of_sequence_is_detected() {
         let (mut producer, mut consumer) = ring(8, 64);
         producer.batch(&mut [0; 64]);
         producer.memory.write(5, &[0xff; 64]);

@@ -1,4 +1,4 @@
-//! The limit of this machine: a bare ring in shared memory, and two processes that do nothing else.
+//! The limit of this machine: a bare ring in shared memory between two processes that do nothing else.
 
 use std::hint::spin_loop;
 use std::io::{self, Write};
@@ -12,19 +12,19 @@ use crate::Tally;
 use crate::memory::Memory;
 use crate::ring::{Consumer, Producer};
 
-/// How long one side waits for the other before it gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one side waits for the other before it reports an error.
+const PEER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Attempts in vain between two looks at the clock, which are as slow as a frame.
+/// Failed attempts between two reads of the clock, each of which takes as long as a frame.
 const ATTEMPTS: u32 = 1 << 16;
 
-/// Batches between two looks at the clock.
+/// Batches between two reads of the clock.
 const BATCHES: u32 = 256;
 
-/// Sends frames of `size` bytes for `time` into the ring at `path`, as fast as it takes them.
+/// Sends frames of `size` bytes for `time` into the ring at `path`, as fast as the sink takes them.
 ///
 /// # Errors
-/// If the ring cannot be mapped, or nobody takes the frames.
+/// If the ring cannot be mapped, or the sink takes no frames.
 pub fn source(path: &Path, depth: usize, size: usize, time: Duration) -> io::Result<()> {
     let mut producer = Producer::new(Memory::open(path, depth, size)?);
     let (mut frame, mut wait) = (vec![0x5a; size], Wait::new());
@@ -44,14 +44,14 @@ pub fn source(path: &Path, depth: usize, size: usize, time: Duration) -> io::Res
     }
 }
 
-/// Says where its ring is, takes every frame out of it, and prints what it counted.
+/// Prints the path of its ring, takes every frame out of it, and prints the tally.
 ///
 /// # Errors
-/// If there is no memory, a frame is not the one that follows, or nothing comes.
+/// If there is no memory, a frame is out of sequence, or no frames arrive.
 #[expect(clippy::disallowed_methods, reason = "the program that started it reads the pipe")]
 pub fn sink(depth: usize, size: usize) -> io::Result<()> {
     let (memory, file) = Memory::create(depth, size)?;
-    // Whoever started it reads both lines, or it is of no use.
+    // The lab reads both lines; without it, there is nothing to measure, so an error ends the process.
     let mut out = io::stdout().lock();
     writeln!(out, "/proc/{}/fd/{}", process::id(), file.as_raw_fd())?;
     let mut consumer = Consumer::new(memory);
@@ -73,7 +73,7 @@ pub fn sink(depth: usize, size: usize) -> io::Result<()> {
     writeln!(out, "{}", Tally { packets: consumer.received(), took })
 }
 
-/// Attempts in vain: it spins, because both sides have a CPU. With one CPU, it lets the other run.
+/// Waits between failed attempts: spins, because each side has a CPU of its own; with a single CPU, yields it.
 struct Wait {
     alone: bool,
     attempts: u32,
@@ -100,7 +100,7 @@ impl Wait {
         self.attempts += 1;
         if self.attempts == ATTEMPTS {
             self.attempts = 0;
-            if self.since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            if self.since.get_or_insert_with(Instant::now).elapsed() > PEER_TIMEOUT {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the other side of the bare ring does nothing"));
             }
         }

@@ -1,26 +1,26 @@
-//! What a sink received, and how long it took.
+//! The packets that a sink received, and how long that took.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Packets, and the time from the first to the last. Its text is what a sink prints.
+/// Packets, and the time from the first to the last. A sink prints it in the format of its `Display`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
-    /// What arrived.
+    /// The packets that arrived.
     pub packets: u64,
-    /// From the first to the last.
+    /// The time from the first to the last.
     pub took: Duration,
 }
 
 impl Tally {
-    /// Reads what a sink printed.
+    /// Parses what a sink printed.
     pub fn read(text: &str) -> Option<Self> {
         let mut figures = text.split_whitespace().map(str::parse);
         let (packets, nanos) = (figures.next()?.ok()?, figures.next()?.ok()?);
         Some(Self { packets, took: Duration::from_nanos(nanos) })
     }
 
-    /// Packets a second, if there was any time for them.
+    /// Packets per second; `None` without packets or time.
     pub fn rate(&self) -> Option<f64> {
         let seconds = self.took.as_secs_f64();
         (seconds > 0.0 && self.packets > 0).then(|| self.packets as f64 / seconds)
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_printed_is_what_is_read() {
+    fn a_printed_tally_is_parsed_back() {
         let tally = Tally { packets: 3_000_000, took: Duration::from_millis(1500) };
         assert_eq!(Tally::read(&format!("{tally}\n")), Some(tally));
         assert_eq!(tally.rate(), Some(2e6));

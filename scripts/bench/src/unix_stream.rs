@@ -1,4 +1,4 @@
-//! The peer that needs no memory in common: a Unix stream, with frames written and read in batches.
+//! A Unix stream socket, which needs no shared memory, with frames written and read in batches.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,7 +10,7 @@ use crate::Tally;
 /// Frames in each write.
 const BATCH: usize = 64;
 
-/// The receiver's buffer: more than a batch of the longest frames.
+/// Bytes of the receiver's buffer: more than a batch of the longest frames.
 const BUFFER: usize = 256 * 1024;
 
 /// Sends frames of `size` bytes to the socket at `path` for `time`, in batches.
@@ -26,7 +26,7 @@ pub fn source(path: &Path, size: usize, time: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Listens in `folder`, says where, counts what arrives until the stream ends, and prints it.
+/// Listens in `folder`, prints the path of the socket, counts what arrives until the stream ends, and prints the tally.
 ///
 /// # Errors
 /// If the stream breaks, or ends within a frame.
@@ -34,14 +34,14 @@ pub fn source(path: &Path, size: usize, time: Duration) -> io::Result<()> {
 pub fn sink(folder: &Path, size: usize) -> io::Result<()> {
     let path = folder.join("stream");
     let listener = UnixListener::bind(&path)?;
-    // Whoever started it reads both lines, or it is of no use.
+    // The lab reads both lines; without it, there is nothing to measure, so an error ends the process.
     let mut out = io::stdout().lock();
     writeln!(out, "{}", path.display())?;
     let tally = count(listener.accept()?.0, size)?;
     writeln!(out, "{tally}")
 }
 
-/// Reads to the end of `stream`.
+/// Reads `stream` to its end and counts its frames of `size` bytes.
 fn count(mut stream: impl Read, size: usize) -> io::Result<Tally> {
     let mut buffer = vec![0; BUFFER];
     let mut bytes = stream.read(&mut buffer)? as u64;
@@ -66,13 +66,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_frames_are_counted_and_half_ones_refused() {
+    fn whole_frames_are_counted_and_partial_ones_refused() {
         assert_eq!(count(&vec![0; 64 * 5000][..], 64).unwrap().packets, 5000);
         assert!(count(&vec![0; 65][..], 64).is_err());
     }
 
     #[test]
-    fn what_a_source_sends_a_sink_counts() {
+    fn the_sink_counts_what_the_source_sends() {
         let (near, far) = UnixStream::pair().unwrap();
         let sent = std::thread::scope(|scope| {
             let sender = scope.spawn(move || {

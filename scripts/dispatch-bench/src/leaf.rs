@@ -1,4 +1,4 @@
-//! How calls end: whether the last level has to wait, and what it does then.
+//! The last level of a call: whether it waits, and what it does.
 
 use std::fmt;
 use std::future::Future;
@@ -10,7 +10,7 @@ use shared::ring::{Acquire, Credits};
 use crate::ring::Ring;
 use crate::work::encapsulate;
 
-/// What the last level does. A type and not a value, so that a leaf that never waits has no code for it.
+/// The behaviour of the last level. A type and not a value, so that a leaf that never waits has no code for waiting.
 pub trait Leaf: 'static {
     /// Waits for room.
     fn room(ring: &Ring) -> impl Future<Output = ()>;
@@ -18,14 +18,14 @@ pub trait Leaf: 'static {
     /// Takes room if there is any.
     fn try_room(ring: &Ring) -> bool;
 
-    /// As [`Leaf::room`], at a place in line that is the caller's.
+    /// The same as [`Leaf::room`], with the wait held in `place`.
     fn poll_room<'a>(ring: &'a Ring, place: &mut Place<'a>, cx: &mut Context<'_>) -> Poll<Permit<'a>>;
 
     /// Sends.
     fn send(word: u64) -> u64;
 }
 
-/// A caller's place in the line for room, if it waits: what [`Leaf::poll_room`] needs instead of a future.
+/// A caller's place in the wait queue for room, if it waits: [`Leaf::poll_room`] uses it instead of a future.
 #[derive(Debug, Default)]
 pub struct Place<'a> {
     waiting: Option<Acquire<&'a Credits>>,
@@ -33,16 +33,16 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Each level that is asked leaves a mark, as if it looked at something of its own: a budget, a
-    /// route. Without it, the compiler folds that function of all variants into one, and the processor
-    /// has nothing to predict.
+    /// Each level that is polled changes the marks, as if it checked something of its own, such as a budget or a route.
+    /// Otherwise the compiler would merge that function of all variants into one, and leave the branch predictor
+    /// nothing to predict.
     #[inline(always)]
     pub(crate) fn mark(&mut self, key: u64) {
         self.marks ^= key;
     }
 }
 
-/// Room for one send. Dropped unused, the room is free again; a leaf that needs none gives an empty one.
+/// Room for one send. If it is dropped unused, the room is released; a leaf that needs no room returns an empty one.
 #[derive(Debug)]
 pub struct Permit<'a>(Option<&'a Credits>);
 
@@ -61,7 +61,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Always ready, and does nothing: the leaf of the story.
+/// Always ready, and does nothing: the leaf of the published figures.
 #[derive(Debug)]
 pub struct Ready;
 
@@ -81,7 +81,7 @@ impl Leaf for Ready {
     }
 }
 
-/// The ring is full: ready after one wait in line.
+/// The ring is full: ready after one wait in the wait queue.
 #[derive(Debug)]
 pub struct Waits;
 
@@ -111,7 +111,7 @@ impl Leaf for Waits {
     }
 }
 
-/// Always ready, and does what a small packet needs: header and checksum.
+/// Always ready, and does the work of a small packet: a header and a checksum.
 #[derive(Debug)]
 pub struct Body;
 

@@ -1,8 +1,8 @@
-//! What does a call through five levels cost, and what does each way cost that lets it wait?
+//! The cost of a call through five levels, for each way to call that allows it to wait.
 //!
-//! A level does a little work on the way down and a little on the way up, each with a constant of
-//! its own. The same chain is built in every [`Arm`](arms::Arm), from plain generic functions to
-//! futures in boxes, and ends in one of three [`Leaf`](leaf::Leaf)s. Every arm must compute the same.
+//! A level does a little work on the way down and a little on the way up, each with a constant of its own. The same
+//! chain is built for every [`Arm`](arms::Arm), from plain generic functions to boxed futures, and ends in one of three
+//! [`Leaf`](leaf::Leaf)s. Every arm must compute the same result.
 
 pub mod arms;
 pub mod leaf;

@@ -1,4 +1,5 @@
-//! What a call through five levels costs, in each way to call. `scripts/bench-dispatch.sh` builds and runs it.
+//! Measures the cost of a call through five levels, in each way to call. `scripts/bench-dispatch.sh` builds and runs
+//! it.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -17,10 +18,10 @@ use shared::exit::{Status, complain, run_main, say};
 use shared::parent::{Bound, BoundError};
 use shared::report::{JsonError, JsonTarget};
 
-/// Below this, the branch predictor learns the order of the variants, and no figure is worth printing.
+/// With fewer variants the branch predictor learns their order, and the figures are meaningless.
 const ENOUGH_VARIANTS: usize = 512;
 
-/// What a call through five levels costs: sync, async, boxed, in place, polled.
+/// The cost of a call through five levels: sync, async, boxed, in place, polled.
 #[derive(Debug, Parser)]
 #[command(name = "dispatch-bench", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -33,11 +34,11 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Flags {
-    /// Few repetitions and no instruction counts: a look within seconds.
+    /// Fewer repetitions and no instruction counts: a rough result within seconds.
     #[arg(long)]
     quick: bool,
 
-    /// How often each cell of the table is timed; the medians count [default: 31, or 7 with --quick].
+    /// Repetitions of each cell of the table; the medians are reported [default: 31, or 7 with --quick].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     repetitions: Option<u32>,
 
@@ -48,7 +49,7 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs one cell, for whoever counts its instructions, and prints its checksum.
+    /// Runs one cell, for counting its instructions, and prints its checksum.
     #[command(hide = true)]
     Pass {
         arm: Arm,
@@ -58,7 +59,7 @@ enum Command {
         #[arg(value_parser = value_parser!(u8).range(1..=PASSES as i64))]
         passes: u8,
     },
-    /// A program that is measured, which ends when this one does.
+    /// Starts a program that is measured, and ends it when this program ends.
     #[command(hide = true)]
     EndWithParent(Bound),
 }
@@ -66,22 +67,22 @@ enum Command {
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// Nothing would be cold.
+    /// Cold calls would not be cold.
     #[error(
-        "built with {VARIANTS} variants of each level, fewer than the {ENOUGH_VARIANTS} that no branch predictor learns; \
+        "built with {VARIANTS} variants of each level, fewer than the {ENOUGH_VARIANTS} that exceed a branch predictor; \
          build with --features all-variants, or run scripts/bench-dispatch.sh"
     )]
     TooFewVariants,
-    /// Nowhere to write to.
+    /// The file for JSON cannot be written.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// A program that is to be measured does not start.
+    /// A program that is measured cannot be started.
     #[error(transparent)]
     Bound(#[from] BoundError),
-    /// Figures that would mean nothing.
+    /// A measurement failed or is invalid.
     #[error(transparent)]
     Measure(#[from] MeasureError),
-    /// The checksum has no reader.
+    /// The checksum cannot be written to standard output.
     #[error("the checksum cannot be printed: {0}")]
     Print(#[source] io::Error),
 }
@@ -116,8 +117,8 @@ fn run(cli: &Cli) -> Result<Status, Failure> {
     Ok(Status::Fine)
 }
 
-/// Prints to the program that counts. No thread of [`shared::output`] takes part: its instructions are not the same
-/// each time, and the count must repeat to the digit.
+/// Prints directly, without the thread of [`shared::output`]: the instructions of that thread vary, and the count must
+/// repeat exactly.
 #[expect(clippy::disallowed_methods, reason = "the program that counts reads the pipe")]
 fn print(checksum: impl Display) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{checksum}")
@@ -145,10 +146,10 @@ fn bench(flags: &Flags) -> Result<(), Failure> {
     Ok(written?)
 }
 
-/// Instructions per call, or why they were not counted.
+/// Instructions per call, or the reason why they were not counted.
 fn instructions(flags: &Flags, checks: &mut Checks) -> Result<Result<Vec<f64>, &'static str>, MeasureError> {
     if flags.quick {
-        return Ok(Err("--quick leaves them out"));
+        return Ok(Err("--quick omits them"));
     }
     let Some(callgrind) = Callgrind::find()? else { return Ok(Err("valgrind is not installed")) };
     complain("counting instructions ...");

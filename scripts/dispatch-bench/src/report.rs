@@ -1,4 +1,4 @@
-//! What the benchmark reports: every cell, and the ratios of the story beside ours.
+//! The report of the benchmark: every cell, and the published ratios ("the story") beside those measured here.
 
 use serde::{Deserialize, Serialize};
 use shared::report::HostReport;
@@ -10,7 +10,7 @@ use crate::measure::{Allocated, Checks, Checksum, Mode, PASS, PASSES, Timed};
 use crate::table;
 use crate::work::LEVELS;
 
-/// Schema of what `--json` writes.
+/// Schema of the file that `--json` writes.
 pub const SCHEMA: &str = "pushback.dispatch-bench/1";
 
 /// The whole benchmark.
@@ -18,21 +18,21 @@ pub const SCHEMA: &str = "pushback.dispatch-bench/1";
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
-    /// Where it ran.
+    /// The machine on which it ran.
     pub host: HostReport,
     /// Levels of each call.
     pub levels: usize,
     /// Variants of each level.
     pub variants: usize,
-    /// How often each cell was timed.
+    /// Repetitions of each cell.
     pub repetitions: u32,
-    /// Calls of each repetition.
+    /// Calls per repetition.
     pub calls: u64,
-    /// Why instructions were not counted, if they were not.
+    /// Why instructions were not counted; `None` if they were.
     pub not_counted: Option<String>,
-    /// One for each cell.
+    /// One row for each cell.
     pub rows: Vec<Row>,
-    /// The story's ratios, and ours.
+    /// The published ratios, and those measured here.
     pub story: Vec<Ratio>,
 }
 
@@ -41,41 +41,41 @@ pub struct Report {
 pub struct Row {
     /// The way to call.
     pub arm: String,
-    /// Hot or cold.
+    /// `hot` or `cold`.
     pub mode: String,
-    /// What the last level does.
+    /// The last level.
     pub leaf: String,
-    /// What all arms computed.
+    /// The checksum of the calls, equal for all arms.
     pub checksum: Checksum,
-    /// Time.
+    /// Nanoseconds per call over all repetitions.
     pub ns_per_call: Spread,
-    /// Every repetition, in order.
+    /// Nanoseconds per call of each repetition, in order.
     pub repetitions: Vec<f64>,
-    /// Counted by callgrind.
+    /// Instructions per call, counted by callgrind.
     pub instructions_per_call: Option<f64>,
-    /// Counted by the allocator.
+    /// Allocations per call, counted by the allocator.
     pub allocations_per_call: f64,
-    /// Bytes that hold one call under way, on the heap or not.
+    /// Bytes that hold one call in progress, on the heap or not.
     pub future_bytes: f64,
 }
 
-/// A median and what is around it.
+/// A median with quartiles and extremes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// The least.
+    /// The smallest value.
     pub min: f64,
-    /// A quarter is below it.
+    /// A quarter of the values are below it.
     pub lower_quartile: f64,
-    /// Half is below it.
+    /// Half of the values are below it.
     pub median: f64,
-    /// A quarter is above it.
+    /// A quarter of the values are above it.
     pub upper_quartile: f64,
-    /// The most.
+    /// The largest value.
     pub max: f64,
 }
 
 impl Spread {
-    /// Of `values`; all zero if there are none.
+    /// The spread of `values`; all zero if there are none.
     pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -91,29 +91,29 @@ impl Spread {
     }
 }
 
-/// One ratio of the story, and ours that could be meant.
+/// One published ratio, and the ratio of two arms that may correspond to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
-    /// What is divided by what.
+    /// The arm divided, and the arm it is divided by.
     pub name: String,
-    /// The story's, where it has one.
+    /// The published ratio.
     pub story: Option<f64>,
-    /// Ours, with one variant.
+    /// The ratio measured with one variant.
     pub hot: f64,
-    /// Ours, with all of them in shuffled order.
+    /// The ratio measured with all variants in shuffled order.
     pub cold: f64,
-    /// The interval of `hot` at 95 %; nothing if there are too few repetitions for one.
+    /// The 95 % interval of `hot`; `None` if there are too few repetitions for one.
     #[serde(default)]
     pub hot_interval: Option<(f64, f64)>,
-    /// That of `cold`.
+    /// The 95 % interval of `cold`.
     #[serde(default)]
     pub cold_interval: Option<(f64, f64)>,
 }
 
-/// What the story measured, in nanoseconds: boxed against native, and `async fn` against sync.
+/// The published times in nanoseconds: boxed and native, `async fn` and sync.
 const STORY: [(f64, f64); 2] = [(1820.0, 639.0), (433.40, 311.39)];
 
-/// Which of our arms stand for what the story divided.
+/// The arms that may correspond to the published times, each with the index of the times in [`STORY`].
 const RATIOS: [(usize, Arm, Arm); 5] = [
     (0, Arm::BoxedDyn, Arm::Native),
     (0, Arm::BoxedDyn, Arm::NativeOutlined),
@@ -123,7 +123,7 @@ const RATIOS: [(usize, Arm, Arm); 5] = [
 ];
 
 impl Report {
-    /// Puts together what was measured, each in the order of [`Cell::all`](crate::measure::Cell::all).
+    /// Creates the report from the measurements, each in the order of [`Cell::all`](crate::measure::Cell::all).
     pub fn new(timed: Vec<Timed>, counted: Result<Vec<f64>, &str>, allocated: &[Allocated], checks: &Checks) -> Self {
         let repetitions = timed.first().map_or(0, |timed| timed.repetitions.len() as u32);
         let rows: Vec<Row> = timed
@@ -160,7 +160,7 @@ impl Report {
         find(&self.rows, arm, mode, leaf)
     }
 
-    /// As people read it: Markdown.
+    /// Renders the report as Markdown.
     pub fn for_people(&self) -> String {
         table::render(self)
     }
@@ -170,14 +170,14 @@ fn find(rows: &[Row], arm: Arm, mode: Mode, leaf: LeafKind) -> Option<&Row> {
     rows.iter().find(|row| row.arm == arm.name() && row.mode == mode.to_string() && row.leaf == leaf.to_string())
 }
 
-/// How much longer `one` takes than `other`: the median of the ratios in the same repetition, so that a machine
-/// that drifts moves it little.
+/// The ratio of the times of `one` and `other`: the median of the ratios within each repetition, which a drift of the
+/// machine's speed changes little.
 pub(crate) fn times(one: &Row, other: &Row) -> Median {
     let both = one.repetitions.iter().zip(&other.repetitions).filter(|(_, other)| **other > 0.0);
     Median::of(both.map(|(one, other)| one / other))
 }
 
-/// With the leaf of the story, which is always ready.
+/// The ratio with the leaf of the published figures, which is always ready.
 fn ratio(rows: &[Row], story: usize, above: Arm, below: Arm) -> Option<Ratio> {
     let ours = |mode| {
         let row = |arm| find(rows, arm, mode, LeafKind::Ready);
@@ -200,14 +200,14 @@ mod tests {
     use crate::measure::Cell;
 
     #[test]
-    fn one_bad_repetition_moves_the_maximum_alone() {
+    fn one_outlier_changes_only_the_maximum() {
         let spread = Spread::of(&[4.0, 2.0, 900.0, 1.0, 3.0]);
         assert_eq!(spread, Spread { min: 1.0, lower_quartile: 2.0, median: 3.0, upper_quartile: 4.0, max: 900.0 });
         assert_eq!(Spread::of(&[1.0, 2.0]).median, 1.5);
         assert_eq!(Spread::of(&[]).median, 0.0);
     }
 
-    /// Made-up figures that can be told apart: hundreds for the arm, 50 for cold, units for the leaf.
+    /// Invented figures that can be distinguished: hundreds for the arm, 50 for cold, units for the leaf.
     fn made_up(counted: Result<Vec<f64>, &str>) -> Report {
         let timed = Cell::all().map(|cell| {
             let (arm, leaf) = (cell.arm as u32 * 100, cell.leaf as u32);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn without_counts_the_report_says_why_in_one_line() {
+    fn without_counts_the_report_states_the_reason_in_one_line() {
         let said = made_up(Err("valgrind is not installed")).for_people();
         assert_eq!(said.lines().filter(|line| line.contains("valgrind is not installed")).count(), 1, "{said}");
     }

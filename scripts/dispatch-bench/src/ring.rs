@@ -1,4 +1,4 @@
-//! The far end of the calls: a ring that may be full, and whoever polls a call until it is through.
+//! The end of the calls: a ring that is full, and the loop that polls a call until it is done.
 
 use std::fmt;
 use std::future::Future;
@@ -9,19 +9,19 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use shared::ring::Credits;
 
-/// A ring without room: each slot that comes free is taken by whoever has waited longest. The line
-/// is that of the product.
+/// A ring without free slots: each slot that becomes free goes to the call that has waited longest. The wait queue is
+/// the one of the product.
 pub struct Ring {
     credits: Credits,
-    bell: Arc<Bell>,
+    woken: Arc<WakeFlag>,
     waker: Waker,
 }
 
-/// Remembers that somebody was woken, as the ready queue of an executor would.
+/// Records that a call was woken, as the ready queue of an executor would.
 #[derive(Debug, Default)]
-struct Bell(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Bell {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -38,31 +38,31 @@ impl fmt::Debug for Ring {
 }
 
 impl Ring {
-    /// A ring that lives as long as the process, because the levels above it do.
+    /// Creates a full ring and leaks it, because the levels above it live as long as the process.
     pub fn full() -> &'static Self {
-        let bell = Arc::new(Bell::default());
-        let waker = Waker::from(Arc::clone(&bell));
-        Box::leak(Box::new(Self { credits: Credits::new(0), bell, waker }))
+        let woken = Arc::new(WakeFlag::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        Box::leak(Box::new(Self { credits: Credits::new(0), woken, waker }))
     }
 
-    /// Room, and the line for it.
+    /// The free slots, and the wait queue for them.
     pub(crate) fn credits(&self) -> &Credits {
         &self.credits
     }
 
-    /// Calls that wait for room.
+    /// The number of calls that wait for room.
     pub fn waiting(&self) -> usize {
         self.credits.waiting()
     }
 
-    /// Polls until there is a result; whenever there is none, a frame completes.
+    /// Polls until there is a result; each time it is pending, completes a frame.
     #[inline(always)]
     pub(crate) fn drive(&self, future: Pin<&mut impl Future<Output = u64>>) -> u64 {
         let mut future = future;
         self.poll(|cx| future.as_mut().poll(cx))
     }
 
-    /// As [`Ring::drive`], for what is polled but is no future.
+    /// The same as [`Ring::drive`], for a function that is polled instead of a future.
     #[inline(always)]
     pub(crate) fn poll<T>(&self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
         let mut cx = Context::from_waker(&self.waker);
@@ -74,7 +74,7 @@ impl Ring {
         }
     }
 
-    /// Polls once, and drops what it polled. Whether it has to wait.
+    /// Polls once and drops the future. Returns whether it has to wait.
     pub(crate) fn start(&self, mut future: Pin<&mut impl Future<Output = u64>>) -> bool {
         self.poll_once(|cx| future.as_mut().poll(cx)).is_pending()
     }
@@ -84,7 +84,7 @@ impl Ring {
         poll(&mut Context::from_waker(&self.waker))
     }
 
-    /// Tries until there is a result; after each refusal, a frame completes. Nobody is in line.
+    /// Tries until there is a result; after each refusal, completes a frame. Nothing is in the wait queue.
     #[inline(always)]
     pub(crate) fn retry(&self, attempt: impl Fn() -> Option<u64>) -> u64 {
         loop {
@@ -100,13 +100,13 @@ impl Ring {
         self.credits.release(1);
     }
 
-    /// One that waits without being woken would wait for ever: better to know.
+    /// Completes a frame. Panics if no call was woken: a call that is not woken would wait for ever.
     #[inline(never)]
     fn complete_and_wake(&self) {
         self.complete();
         assert!(
-            self.bell.0.swap(false, Ordering::Relaxed),
-            "a slot came free, and nobody was woken: a fault of the arm"
+            self.woken.0.swap(false, Ordering::Relaxed),
+            "a slot became free, but no call was woken: a fault of the arm"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The report as people read it: a table for each leaf, and the story beside it.
+//! Renders the report: a table for each leaf, and the published figures beside those measured here.
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -9,7 +9,7 @@ use crate::leaf::LeafKind;
 use crate::measure::Mode;
 use crate::report::{Report, Row, times};
 
-/// What is not measured.
+/// The cell of a figure that was not measured.
 const NOTHING: &str = "-";
 
 pub(crate) fn render(report: &Report) -> String {
@@ -30,9 +30,9 @@ fn about(report: &Report) -> String {
         "Calls through {} levels: **hot** is one variant over and over, **cold** {} variants in shuffled order, \
          another one for each pass. Times \
          are medians, with quartiles, of {} interleaved repetitions of {} calls; `x native` is against `native` in the \
-         same column and repetition. Instructions, allocations and bytes are per call; bytes are what holds a call under way, on the \
-         heap or not. All arms computed the same. The sync arms cannot wait: refused, they call again. A chain of \
-         `slot`s carries one call at a time; `stackfuture` wants futures that are `Send`, which is claimed here with \
+         same column and repetition. Instructions, allocations and bytes are per call; bytes are what holds a call in progress, on the \
+         heap or not. All arms computed the same. The sync arms cannot wait: they repeat a refused call. A chain of \
+         `slot`s carries one call at a time; `stackfuture` requires futures that are `Send`, which is claimed here with \
          `unsafe` and costs nothing at run time; the others need no `unsafe`.",
         report.levels, report.variants, report.repetitions, report.calls
     )
@@ -41,12 +41,12 @@ fn about(report: &Report) -> String {
 fn heading(leaf: LeafKind) -> &'static str {
     match leaf {
         LeafKind::Ready => "Always ready",
-        LeafKind::Waits => "The ring is full: one wait in line, one wake-up",
+        LeafKind::Waits => "The ring is full: one wait in the wait queue, one wake-up",
         LeafKind::Body => "Always ready, with a header and a checksum to write",
     }
 }
 
-/// What the story leaves open.
+/// What is unknown about the published figures.
 const UNKNOWN: &str = "The story's source is not public: neither its machine, its compiler and their settings are \
     known, nor what a level and a leaf of its tree do, how often it branches, and whether its levels were inlined.";
 
@@ -69,7 +69,7 @@ fn of_leaf(report: &Report, leaf: LeafKind) -> String {
         let mut line = vec![arm.to_string()];
         line.extend([hot, cold].into_iter().flat_map(|row| time(report, row, leaf)));
         line.extend([instructions(hot), instructions(cold)]);
-        // Both modes call the same code: what differs is said, and nothing should.
+        // Both modes call the same code, so the two figures should be equal; both are shown if they differ.
         line.push(one_or_both(hot.allocations_per_call, cold.allocations_per_call));
         line.push(one_or_both(hot.future_bytes, cold.future_bytes));
         table.add_row(line);
@@ -115,7 +115,7 @@ fn story(report: &Report) -> String {
     table.to_string()
 }
 
-/// Figures are on the right.
+/// An empty table with figures aligned to the right.
 fn empty<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);

@@ -1,17 +1,16 @@
-//! What a level does: next to nothing, but not the same in any two places.
+//! The work of a level: very little, but with a different constant in each place.
 
 use etherparse::UdpHeader;
 
-/// Levels of each call, the leaf among them.
+/// Levels of each call, including the leaf.
 pub const LEVELS: usize = 5;
 
 /// Variants of each level.
 pub const VARIANTS: usize = if cfg!(feature = "all-variants") { 512 } else { 8 };
 
-/// The constant of one level of one variant. It is in the code and nowhere else, so that no two
-/// variants can share their code.
+/// The constant of one level of one variant. It occurs only in the code, so that no two variants can share their code.
 pub(crate) const fn key(variant: u64, level: u64) -> u64 {
-    // One step of splitmix64: neighbours get unrelated constants.
+    // One step of splitmix64, so that consecutive inputs give unrelated constants.
     let seed = (variant * 8 + level + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed ^ (mixed >> 31)
@@ -23,17 +22,17 @@ pub(crate) fn down(word: u64, key: u64) -> u64 {
     (word ^ key).rotate_left(7)
 }
 
-/// A level's work on the way up: because of it, no level ends in a mere jump to the next.
+/// A level's work on the way up: it prevents a tail call, in which a level would only jump to the next.
 #[inline(always)]
 pub(crate) fn up(word: u64, key: u64) -> u64 {
     word.wrapping_add(key).rotate_left(9)
 }
 
-/// Payload of the smallest Ethernet frame.
+/// Payload of the smallest Ethernet frame: 64 B minus 42 B of headers.
 const PAYLOAD: usize = 22;
 
-/// Writes a UDP header and its checksum in front of a small payload that `word` decides, and returns
-/// a digest of the header. One copy of the code for all arms, so that they differ in the call alone.
+/// Writes a UDP header with its checksum in front of a small payload derived from `word`, and returns a digest of the
+/// header. All arms share this one copy of the code, so that they differ in the calls only.
 #[inline(never)]
 pub(crate) fn encapsulate(word: u64) -> u64 {
     let mut datagram = [0; UdpHeader::LEN + PAYLOAD];
@@ -43,7 +42,7 @@ pub(crate) fn encapsulate(word: u64) -> u64 {
     }
     let length = (UdpHeader::LEN + PAYLOAD) as u16;
     let mut udp = UdpHeader { source_port: word as u16, destination_port: 9, length, checksum: 0 };
-    // It can only fail for a payload that is too long.
+    // Fails only for a payload above 65 527 bytes.
     udp.checksum = udp.calc_checksum_ipv4_raw([10, 0, 0, 1], [10, 0, 0, 2], payload).unwrap_or_default();
     header.copy_from_slice(&udp.to_bytes());
     u64::from_le_bytes(udp.to_bytes())

@@ -1,4 +1,4 @@
-//! Five allocations a call where each level boxes its future, and none anywhere else: exactly.
+//! Exactly five allocations per call where each level boxes its future, and none in any other arm.
 
 use std::alloc::System;
 
@@ -9,9 +9,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The only test here: others would be counted.
+/// The only test in this file: the allocations of others would be counted too.
 #[test]
-fn boxes_are_five_and_the_rest_is_none() {
+fn boxed_arms_allocate_five_times_per_call_and_others_never() {
     let counted = count_allocations(COUNTING);
     assert_eq!(counted.len(), Cell::all().count());
     for (cell, counted) in Cell::all().zip(counted) {

@@ -1,4 +1,4 @@
-//! All arms do the same, whether they wait or not, and whoever stops waiting leaves the line.
+//! All arms compute the same, whether they wait or not, and a cancelled call leaves the wait queue.
 
 use dispatch_bench::arms::Arm;
 use dispatch_bench::leaf::LeafKind;
@@ -6,7 +6,7 @@ use dispatch_bench::measure::{Cell, Checks, Mode, one_cell, wall_clock};
 use dispatch_bench::ring::Ring;
 
 #[test]
-fn every_arm_computes_what_the_sync_one_does_with_and_without_a_wait() {
+fn every_arm_computes_the_same_as_sync_with_and_without_a_wait() {
     for leaf in LeafKind::ALL {
         for mode in Mode::ALL {
             let of = |arm| one_cell(Cell { arm, mode, leaf }, 2);
@@ -26,13 +26,13 @@ fn the_variants_and_the_body_show_in_the_result() {
 }
 
 #[test]
-fn who_gives_up_waiting_leaves_the_line_and_who_comes_next_is_served() {
+fn a_cancelled_call_leaves_the_wait_queue_and_the_next_call_is_served() {
     let order = Mode::Cold.orders().swap_remove(0);
     for arm in Arm::ALL {
         let ring = Ring::full();
         let table = arm.build(LeafKind::Waits, ring);
         let whole = table.pass(&order, ring);
-        assert!(table.give_up(ring), "{arm}: there is no room, so it has to wait");
+        assert!(table.cancel(ring), "{arm}: there is no room, so it has to wait");
         assert_eq!(ring.waiting(), 0, "{arm}");
         assert_eq!(table.pass(&order, ring), whole, "{arm}");
     }
@@ -43,13 +43,13 @@ fn only_the_leaf_that_waits_waits() {
     for arm in Arm::ALL {
         for leaf in [LeafKind::Ready, LeafKind::Body] {
             let ring = Ring::full();
-            assert!(!arm.build(leaf, ring).give_up(ring), "{arm} {leaf}");
+            assert!(!arm.build(leaf, ring).cancel(ring), "{arm} {leaf}");
         }
     }
 }
 
 #[test]
-fn each_variant_has_code_of_its_own() {
+fn each_variant_has_its_own_code() {
     for arm in Arm::ALL {
         for leaf in LeafKind::ALL {
             let (found, expected) = arm.build(leaf, Ring::full()).functions();
@@ -59,7 +59,7 @@ fn each_variant_has_code_of_its_own() {
 }
 
 #[test]
-fn every_cell_is_timed_as_often_as_asked() {
+fn every_cell_is_timed_once_per_repetition() {
     let timed = wall_clock(3, &mut Checks::default()).unwrap();
     assert_eq!(timed.iter().map(|timed| timed.cell).collect::<Vec<_>>(), Cell::all().collect::<Vec<_>>());
     for timed in timed {

@@ -1,4 +1,4 @@
-//! The program as people run it: what is wrong is said in one line, with the remedy.
+//! The program's command line: a mistake is reported in one line with the remedy.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use assert_cmd::Command;
@@ -11,16 +11,16 @@ fn bench(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it with `arguments`, which must be wrong, and returns the one line that it says.
+/// Runs it with wrong `arguments`, and returns the one line on standard error.
 fn refused(arguments: &[&str], status: i32) -> String {
     let output = bench(arguments).assert().code(status).stdout("").get_output().clone();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
-    said
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(message.lines().count(), 1, "{arguments:?}: {message}");
+    message
 }
 
 #[test]
-fn each_mistake_is_one_line_that_says_what_to_do() {
+fn each_mistake_is_reported_in_one_line_with_the_remedy() {
     for (arguments, remedies) in [
         (&["--repetitions", "0"][..], &["--repetitions", "1..=1000"][..]),
         (&["--repetitions", "many"], &["--repetitions", "many"]),
@@ -29,26 +29,26 @@ fn each_mistake_is_one_line_that_says_what_to_do() {
         (&["pass", "boxed", "hot", "ready", "1"], &["boxed", "boxed-dyn"]),
         (&["pass", "native", "hot", "ready", "0"], &["1..=32"]),
     ] {
-        let said = refused(arguments, 2);
+        let message = refused(arguments, 2);
         for remedy in remedies {
-            assert!(said.contains(remedy), "{arguments:?}: {remedy} is not in: {said}");
+            assert!(message.contains(remedy), "{arguments:?}: {remedy} is not in: {message}");
         }
     }
 }
 
-/// The tests are built with few variants, as is whatever `cargo build` builds.
+/// The tests are built with few variants, the default of `cargo build`.
 #[cfg(not(feature = "all-variants"))]
 #[test]
 fn with_few_variants_there_are_no_figures_and_no_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("report.json");
-    let said = refused(&["--quick", "--json", path.to_str().unwrap()], 1);
-    assert!(said.contains("8 variants") && said.contains("scripts/bench-dispatch.sh"), "{said}");
+    let message = refused(&["--quick", "--json", path.to_str().unwrap()], 1);
+    assert!(message.contains("8 variants") && message.contains("scripts/bench-dispatch.sh"), "{message}");
     assert!(!path.exists());
 }
 
 #[test]
-fn a_pass_says_what_it_computed_and_all_arms_the_same() {
+fn a_pass_prints_its_checksum_which_is_the_same_for_all_arms() {
     let of = |arm| bench(&["pass", arm, "cold", "waits", "2"]).assert().success().get_output().stdout.clone();
     assert_eq!(of("boxed-dyn"), of("sync-generic"));
     assert_eq!(of("poll").len(), "0123456789abcdef\n".len());
@@ -61,9 +61,9 @@ fn allocations_are_counted_by_a_program_of_their_own() {
     assert_eq!(counted.len(), 72);
 }
 
-/// What is measured is started through it, so that it ends with the benchmark.
+/// Programs that are measured are started this way, so that they end with the benchmark.
 #[test]
-fn a_program_starts_with_its_parent_alone() {
+fn a_program_starts_only_if_its_parent_is_alive() {
     let here = std::process::id().to_string();
     bench(&["end-with-parent", &here, "--", "echo", "-n", "measured"]).assert().success().stdout("measured");
     assert!(refused(&["end-with-parent", "1", "--", "echo"], 1).contains("1 has ended"));

@@ -1,4 +1,4 @@
-//! `async_trait`: a box for the future of each level, whether the level below is known or not.
+//! `async_trait`: a box for the future of each level, even if the type of the level below is known.
 
 use std::marker::PhantomData;
 use std::pin::pin;
@@ -32,7 +32,7 @@ impl<const V: u64, const D: u64, B: Boxed> Boxed for Level<V, D, B> {
     }
 }
 
-/// By hand, because the macro would box once more.
+/// Written by hand, because the macro would add another box.
 impl<B: Boxed + ?Sized> Boxed for Box<B> {
     fn send<'this, 'future>(&'this self, word: u64) -> std::pin::Pin<Box<dyn Future<Output = u64> + 'future>>
     where
@@ -60,7 +60,7 @@ impl<B: Boxed> Call for Entry<B> {
         ring.drive(pin!(self.0.send(word)))
     }
 
-    fn give_up(&self, word: u64, ring: &Ring) -> bool {
+    fn cancel(&self, word: u64, ring: &Ring) -> bool {
         ring.start(pin!(self.0.send(word)))
     }
 
@@ -91,7 +91,7 @@ impl<L: Leaf> Maker for Dyn<L> {
     }
 }
 
-/// What is above the leaf, and the same for each.
+/// Builds the levels above the leaf, which are the same for every leaf.
 #[inline(never)]
 fn levels<const V: u64>(end: Any, functions: &mut Vec<*const ()>) -> Entry<Any> {
     functions.extend([

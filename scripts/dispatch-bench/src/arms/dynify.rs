@@ -1,4 +1,4 @@
-//! `dynify`: a trait object tells what space its future needs, and builds it in the caller's.
+//! `dynify`: a trait object reports the space that its future needs, and builds it in space of the caller.
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -48,7 +48,7 @@ impl Call for Entry {
         ring.drive(pin!(self.0.0.send(word).init(&mut space)))
     }
 
-    fn give_up(&self, word: u64, ring: &Ring) -> bool {
+    fn cancel(&self, word: u64, ring: &Ring) -> bool {
         let mut space = [const { MaybeUninit::<u8>::uninit() }; space(4)];
         ring.start(pin!(self.0.0.send(word).init(&mut space)))
     }
@@ -69,7 +69,7 @@ impl<L: Leaf> Maker for Dyn<L> {
     }
 }
 
-/// What is above the leaf, and the same for each.
+/// Builds the levels above the leaf, which are the same for every leaf.
 #[inline(never)]
 fn levels<const V: u64>(end: Any<{ space(0) }>, functions: &mut Vec<*const ()>) -> Entry {
     functions.extend([

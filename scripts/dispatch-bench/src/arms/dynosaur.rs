@@ -1,4 +1,4 @@
-//! `dynosaur`: `async fn` that is native where the type is known, and boxed where it is not.
+//! `dynosaur`: `async fn` that is native where the type is known, and boxed behind a trait object.
 
 use std::marker::PhantomData;
 use std::pin::pin;
@@ -42,7 +42,7 @@ impl Call for Entry {
         ring.drive(pin!(self.0.send(word)))
     }
 
-    fn give_up(&self, word: u64, ring: &Ring) -> bool {
+    fn cancel(&self, word: u64, ring: &Ring) -> bool {
         ring.start(pin!(self.0.send(word)))
     }
 
@@ -61,7 +61,7 @@ impl<L: Leaf> Maker for Dyn<L> {
     }
 }
 
-/// What is above the leaf, and the same for each.
+/// Builds the levels above the leaf, which are the same for every leaf.
 #[inline(never)]
 fn levels<const V: u64>(end: Any, functions: &mut Vec<*const ()>) -> Entry {
     let one = DynSaur::new_box(listed(Level::<V, 1, Any>::above(end), functions));
@@ -70,7 +70,7 @@ fn levels<const V: u64>(end: Any, functions: &mut Vec<*const ()>) -> Entry {
     Entry(DynSaur::new_box(listed(Level::<V, 4, Any>::above(three), functions)))
 }
 
-/// Lists what the box of this level's future points to: the macro's own functions have no names.
+/// Adds the poll function of this level's future to `functions`: the functions that the macro generates have no names.
 fn listed<S: Saur>(level: S, functions: &mut Vec<*const ()>) -> S {
     functions.push(super::poll_of(&level.send(0)));
     level

@@ -1,5 +1,5 @@
-//! The ways to call, one file each. Every file has the trait of its way, what the leaf and the levels
-//! above it do with it, and how a chain of five is built.
+//! The ways to call, one module each: the trait of that way, how the leaf and the levels above it implement it, and how
+//! a chain of five levels is built.
 
 mod boxed;
 mod dynify;
@@ -24,19 +24,19 @@ use variants::Variants;
 /// A way to call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Arm {
-    /// Functions, generic over the level below. Refused instead of waiting.
+    /// Functions, generic over the level below. Without room they refuse instead of waiting.
     SyncGeneric,
-    /// Functions of trait objects. Refused instead of waiting.
+    /// Functions of trait objects. Without room they refuse instead of waiting.
     SyncDyn,
     /// `async fn`, generic over the level below.
     Native,
-    /// The same, but no level is inlined into the one above.
+    /// `async fn` as in `native`, but no level is inlined into the one above.
     NativeOutlined,
-    /// `async_trait`, generic over the level below: boxes, but known ones.
+    /// `async_trait`, generic over the level below: boxes of known types.
     BoxedGeneric,
     /// `async_trait`, trait objects.
     BoxedDyn,
-    /// `dynosaur`, trait objects: boxes as well.
+    /// `dynosaur`, trait objects: also boxes.
     Dynosaur,
     /// `dynify`, trait objects: futures in space that the caller provides.
     Dynify,
@@ -44,14 +44,14 @@ pub enum Arm {
     Stackfuture,
     /// `smallbox`, trait objects: futures in space of a fixed size.
     Smallbox,
-    /// Trait objects that each hold their future in a slot of their own: safe code.
+    /// Trait objects that each keep their future in a slot of their own, in safe code.
     Slot,
-    /// Trait objects without futures: polled for a permit, then told to send.
+    /// Trait objects without futures: polled for a permit, then called to send.
     Poll,
 }
 
 impl Arm {
-    /// All of them, in the order of reports.
+    /// All arms, in the order of reports.
     pub const ALL: [Self; 12] = [
         Self::SyncGeneric,
         Self::SyncDyn,
@@ -85,7 +85,7 @@ impl Arm {
         }
     }
 
-    /// All variants of this way, ending in `leaf`, above `ring`.
+    /// Builds all variants of this arm, ending in `leaf`, above `ring`.
     pub fn build(self, leaf: LeafKind, ring: &'static Ring) -> Box<dyn Table> {
         match leaf {
             LeafKind::Ready => self.ending_in::<Ready>(ring),
@@ -120,45 +120,45 @@ impl fmt::Display for Arm {
 
 /// All variants of one way to call.
 pub trait Table {
-    /// Calls each variant that `order` names, and returns a checksum of what they returned.
+    /// Calls each variant in `order`, and returns a checksum of the results.
     fn pass(&self, order: &[u16], ring: &Ring) -> u64;
 
-    /// Starts a call, and gives it up when it has to wait. `false` if it did not have to.
-    fn give_up(&self, ring: &Ring) -> bool;
+    /// Starts a call of each variant, and cancels it if it must wait. Returns whether all had to wait.
+    fn cancel(&self, ring: &Ring) -> bool;
 
-    /// Bytes that hold one call under way, but for boxes made for it: those are allocations.
+    /// The bytes that hold one call in progress, without boxes made for it: those are allocations.
     fn space(&self) -> usize;
 
-    /// How many functions that are called through a pointer are there, and how many there should be.
+    /// The number of distinct functions that are called through a pointer, and how many there should be.
     fn functions(&self) -> (usize, usize);
 }
 
 /// One variant of a chain.
 pub(crate) trait Call {
-    /// Calls it, and sees it through.
+    /// Calls it, and polls until it is done.
     fn call(&self, word: u64, ring: &Ring) -> u64;
 
-    /// Starts a call, and gives it up when it has to wait. `false` if it did not have to.
-    fn give_up(&self, word: u64, ring: &Ring) -> bool;
+    /// Starts a call, and cancels it if it must wait. Returns whether it had to wait.
+    fn cancel(&self, word: u64, ring: &Ring) -> bool;
 
-    /// Bytes that hold one call under way, but for boxes made for it.
+    /// The bytes that hold one call in progress, without boxes made for it.
     fn space(&self) -> usize;
 }
 
-/// How one variant of a chain is built.
+/// Builds one variant of a chain.
 pub(crate) trait Maker {
-    /// What it is.
+    /// The chain.
     type Call: Call + 'static;
 
-    /// Functions of each variant that are called through a pointer.
+    /// How many functions of each variant are called through a pointer.
     const FUNCTIONS: usize;
 
-    /// Builds variant `V`, and lists those functions. Never inlined: 512 of them in one function
-    /// would take the compiler a quarter of an hour.
+    /// Builds variant `V`, and adds those functions to `functions`. Never inlined: 512 variants in one function would
+    /// take the compiler a quarter of an hour.
     fn make<const V: u64>(ring: &'static Ring, functions: &mut Vec<*const ()>) -> Self::Call;
 }
 
-/// Level `D` of variant `V`, above `B`. Its constant is in its code, so it holds nothing else.
+/// Level `D` of variant `V`, above `B`. Its constant is part of its code, so it holds only the level below.
 #[derive(Debug)]
 pub(crate) struct Level<const V: u64, const D: u64, B> {
     below: B,
@@ -183,7 +183,7 @@ impl<const V: u64, L: Leaf> End<V, L> {
     }
 }
 
-/// Five levels that know the type below them.
+/// Five levels, each of which has the type of the level below as a parameter.
 pub(crate) type Chain<const V: u64, L> = Level<V, 4, Level<V, 3, Level<V, 2, Level<V, 1, End<V, L>>>>>;
 
 /// Builds a [`Chain`].
@@ -191,20 +191,20 @@ fn chain<const V: u64, L: Leaf>(ring: &'static Ring) -> Chain<V, L> {
     Level::above(Level::above(Level::above(Level::above(End::of(ring)))))
 }
 
-/// Where the code of a future is: what a trait object of it points to.
+/// The address of a future's poll function: what a trait object of it points to.
 fn poll_of<F: Future>(_: &F) -> *const () {
     <F as Future>::poll as *const ()
 }
 
-/// A chain whose type is known is reached through one pointer, which is how a variant is chosen;
-/// trait objects have pointers of their own.
+/// A chain of known type is called through one pointer, which selects the variant; trait objects have a pointer at each
+/// level.
 impl Call for Box<dyn Call> {
     fn call(&self, word: u64, ring: &Ring) -> u64 {
         (**self).call(word, ring)
     }
 
-    fn give_up(&self, word: u64, ring: &Ring) -> bool {
-        (**self).give_up(word, ring)
+    fn cancel(&self, word: u64, ring: &Ring) -> bool {
+        (**self).cancel(word, ring)
     }
 
     fn space(&self) -> usize {

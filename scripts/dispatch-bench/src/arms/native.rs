@@ -1,4 +1,4 @@
-//! `async fn`, generic over the level below: one future with all levels in it.
+//! `async fn`, generic over the level below: one future that contains all levels.
 
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
@@ -12,10 +12,10 @@ use crate::work::{down, key, up};
 
 /// A level that may wait.
 trait Native {
-    /// Everything in one future, for the compiler to look through.
+    /// All levels in one future, which the compiler can inline.
     async fn send(&self, word: u64) -> u64;
 
-    /// Each level polled by a function of its own.
+    /// Each level is polled by a function of its own.
     async fn send_outlined(&self, word: u64) -> u64;
 }
 
@@ -62,7 +62,7 @@ impl<N: Native> Call for Entry<N> {
         ring.drive(pin!(self.0.send(word)))
     }
 
-    fn give_up(&self, word: u64, ring: &Ring) -> bool {
+    fn cancel(&self, word: u64, ring: &Ring) -> bool {
         ring.start(pin!(self.0.send(word)))
     }
 
@@ -80,7 +80,7 @@ impl<N: Native> Call for OutlinedEntry<N> {
         ring.poll(|cx| poll_outlined(future.as_mut(), cx))
     }
 
-    fn give_up(&self, word: u64, ring: &Ring) -> bool {
+    fn cancel(&self, word: u64, ring: &Ring) -> bool {
         ring.start(pin!(self.0.send_outlined(word)))
     }
 

@@ -1,7 +1,7 @@
-//! What `stackfuture` asks for and nothing else here needs: futures that may change threads.
+//! A wrapper for `stackfuture`, which alone requires futures that may change threads (`Send`).
 #![allow(
     unsafe_code,
-    reason = "stackfuture wants `Send`, and the line for room, like all of the stack, is of one thread"
+    reason = "stackfuture requires `Send`, but the wait queue for room belongs to one thread, like the whole stack"
 )]
 
 use std::future::Future;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 /// A future that claims to be `Send`. It costs nothing at run time.
 pub(super) struct OneThread<F>(pub(super) F);
 
-// SAFETY: no arm hands a future to another thread: each is built, polled and dropped within one call.
+// SAFETY: no arm passes a future to another thread: each is built, polled and dropped within one call.
 unsafe impl<F> Send for OneThread<F> {}
 
 impl<F: Future> Future for OneThread<F> {

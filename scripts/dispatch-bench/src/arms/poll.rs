@@ -1,5 +1,5 @@
-//! No futures at all: a trait object is polled for a permit, with the caller's own place in the line of
-//! those who wait, and then told to send. The work is done once, after the wait.
+//! No futures: a trait object is polled for a permit, with a place in the wait queue that the caller holds, and then
+//! called to send. The work is done once, after the wait.
 
 use std::marker::PhantomData;
 use std::task::{Context, Poll};
@@ -11,10 +11,10 @@ use crate::work::{LEVELS, down, key, up};
 
 /// A level that may wait.
 pub(super) trait Polled {
-    /// Ready when a send cannot fail for room.
+    /// Ready when there is room for a send, so that the send cannot fail.
     fn poll_permit<'a>(&'a self, place: &mut Place<'a>, cx: &mut Context<'_>) -> Poll<Permit<'a>>;
 
-    /// Sends, now.
+    /// Sends at once.
     fn send(&self, permit: Permit<'_>, word: u64) -> u64;
 }
 
@@ -58,7 +58,7 @@ impl Call for Entry {
         self.0.send(permit, word)
     }
 
-    fn give_up(&self, _: u64, ring: &Ring) -> bool {
+    fn cancel(&self, _: u64, ring: &Ring) -> bool {
         let mut place = Place::default();
         ring.poll_once(|cx| self.0.poll_permit(&mut place, cx)).is_pending()
     }
@@ -79,7 +79,7 @@ impl<L: Leaf> Maker for Dyn<L> {
     }
 }
 
-/// What is above the leaf, and the same for each.
+/// Builds the levels above the leaf, which are the same for every leaf.
 #[inline(never)]
 fn levels<const V: u64>(end: Any, functions: &mut Vec<*const ()>) -> Entry {
     functions.extend([

@@ -1,6 +1,6 @@
-//! Each level holds the future of its call in a slot of its own, boxed once and overwritten for each
-//! call: erased, without an allocation per call, in safe code. The price is that a chain carries one
-//! call at a time, so each caller needs one of its own.
+//! Each level keeps the future of its call in a slot of its own, boxed once and overwritten for each call: the type is
+//! erased without an allocation per call, in safe code. The cost is that a chain carries one call at a time, so each
+//! caller needs a chain of its own.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -13,31 +13,31 @@ use crate::leaf::Leaf;
 use crate::ring::Ring;
 use crate::work::{LEVELS, down, key, up};
 
-/// A level with a place for one call.
+/// A level with space for one call.
 trait Slot {
-    /// Starts a call, in place of the one that was there.
+    /// Starts a call, replacing the previous one.
     fn begin(&self, word: u64);
 
-    /// Goes on with it.
+    /// Polls the call.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<u64>;
 
-    /// Gives it up.
+    /// Cancels the call.
     fn clear(&self);
 
-    /// Bytes of this slot and those below.
+    /// Bytes of this slot and of those below.
     fn space(&self) -> usize;
 }
 
-/// A slot for what `start` returns.
+/// A slot for the future that `start` returns.
 struct Place<S, F> {
     start: S,
-    /// Pinned once: only what is in it is replaced.
+    /// Pinned once: only its content is replaced.
     call: RefCell<Pin<Box<Option<F>>>>,
     below: usize,
 }
 
 impl<S: Fn(u64) -> F + 'static, F: Future<Output = u64> + 'static> Place<S, F> {
-    /// Levels live as long as the process here, so that their futures may refer to the level below.
+    /// Leaks the level, so that the futures of the level above may refer to it without a lifetime.
     fn leaked(start: S, below: usize, functions: &mut Vec<*const ()>) -> &'static dyn Slot {
         functions.extend([<Self as Slot>::begin as *const (), <Self as Slot>::poll as *const ()]);
         Box::leak(Box::new(Self { start, call: RefCell::new(Box::pin(None)), below }))
@@ -65,7 +65,7 @@ impl<S: Fn(u64) -> F, F: Future<Output = u64>> Slot for Place<S, F> {
     }
 }
 
-/// The call that is in a slot. Dropped before it is done, the slot gives it up.
+/// The call in a slot. If it is dropped before it is done, the call is cancelled.
 struct InSlot {
     slot: &'static dyn Slot,
     done: bool,
@@ -99,11 +99,11 @@ impl Drop for InSlot {
     }
 }
 
-/// The last level. What is done before anything is awaited is done as the call begins, as it is in all
-/// levels: if it were not, beginning would be the same for all variants, and the compiler would fold it.
+/// The last level. The work before the first await is done when the call starts, as in all levels: otherwise starting
+/// would be the same code for all variants, and the compiler would merge it.
 fn end<const V: u64, L: Leaf>(ring: &'static Ring, functions: &mut Vec<*const ()>) -> &'static dyn Slot {
     let start = move |word: u64| {
-        // In two halves, so that neither beginning nor polling is the same for all variants.
+        // The key is applied in two halves, so that neither starting nor polling is the same code for all variants.
         let word = word ^ const { key(V, 0) ^ key(V, LEVELS as u64) };
         async move {
             L::room(ring).await;
@@ -133,7 +133,7 @@ impl Call for Entry {
         ring.drive(pin!(InSlot::begin(self.0, word)))
     }
 
-    fn give_up(&self, word: u64, ring: &Ring) -> bool {
+    fn cancel(&self, word: u64, ring: &Ring) -> bool {
         ring.start(pin!(InSlot::begin(self.0, word)))
     }
 
@@ -152,7 +152,7 @@ impl<L: Leaf> Maker for Dyn<L> {
     }
 }
 
-/// What is above the leaf, and the same for each.
+/// Builds the levels above the leaf, which are the same for every leaf.
 #[inline(never)]
 fn levels<const V: u64>(end: &'static dyn Slot, functions: &mut Vec<*const ()>) -> Entry {
     let one = level::<V, 1>(end, functions);

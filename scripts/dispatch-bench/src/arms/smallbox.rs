@@ -1,4 +1,4 @@
-//! `smallbox`: boxes that hold their content in themselves, if it fits into a space of a fixed size.
+//! `smallbox`: boxes that hold their content inline if it fits into a space of a fixed size.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -52,7 +52,7 @@ impl Call for Entry {
         ring.drive(pin!(self.0.send(word)))
     }
 
-    fn give_up(&self, word: u64, ring: &Ring) -> bool {
+    fn cancel(&self, word: u64, ring: &Ring) -> bool {
         ring.start(pin!(self.0.send(word)))
     }
 
@@ -72,7 +72,7 @@ impl<L: Leaf> Maker for Dyn<L> {
     }
 }
 
-/// What is above the leaf, and the same for each.
+/// Builds the levels above the leaf, which are the same for every leaf.
 #[inline(never)]
 fn levels<const V: u64>(end: Any<{ words(0) }>, functions: &mut Vec<*const ()>) -> Entry {
     functions.extend([

@@ -1,10 +1,10 @@
-//! Room for futures whose type the caller does not know.
+//! Space for futures whose type the caller does not know.
 //!
-//! The future of a level holds the space of the one below, so the space grows with every level. It is part
-//! of the traits, so it has to do for every leaf. It is as tight as the leaf that waits allows, within two
-//! words; too little does not go unnoticed: dynify panics, stackfuture does not build, smallbox allocates.
+//! The future of a level contains the space of the level below, so the space grows with each level. It is part of the
+//! traits, so it must be enough for every leaf. The leaf that waits needs it to within two words. Too little space
+//! shows: dynify panics, stackfuture does not build, smallbox allocates.
 
-/// Bytes for the future of `level`, of which 0 is the leaf.
+/// Bytes for the future of `level`; level 0 is the leaf.
 pub(super) const fn space(level: usize) -> usize {
     80 + level * 48
 }

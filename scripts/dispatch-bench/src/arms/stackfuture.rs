@@ -49,7 +49,7 @@ impl Call for Entry {
         ring.drive(pin!(self.0.send(word)))
     }
 
-    fn give_up(&self, word: u64, ring: &Ring) -> bool {
+    fn cancel(&self, word: u64, ring: &Ring) -> bool {
         ring.start(pin!(self.0.send(word)))
     }
 
@@ -69,7 +69,7 @@ impl<L: Leaf> Maker for Dyn<L> {
     }
 }
 
-/// What is above the leaf, and the same for each.
+/// Builds the levels above the leaf, which are the same for every leaf.
 #[inline(never)]
 fn levels<const V: u64>(end: Any<{ space(0) }>, functions: &mut Vec<*const ()>) -> Entry {
     functions.extend([

@@ -1,4 +1,4 @@
-//! No future anywhere: a call that would have to wait is refused, and made again. The control.
+//! No futures: a call that would have to wait is refused and made again. This is the control of the experiment.
 
 use std::marker::PhantomData;
 
@@ -7,7 +7,7 @@ use crate::leaf::Leaf;
 use crate::ring::Ring;
 use crate::work::{LEVELS, down, key, up};
 
-/// A level that sends now, or not at all.
+/// A level that sends at once or refuses.
 pub(super) trait TrySend {
     fn try_send(&self, word: u64) -> Option<u64>;
 }
@@ -48,7 +48,7 @@ impl<S: TrySend> Call for Entry<S> {
         ring.retry(|| self.0.try_send(word))
     }
 
-    fn give_up(&self, word: u64, _: &Ring) -> bool {
+    fn cancel(&self, word: u64, _: &Ring) -> bool {
         self.0.try_send(word).is_none()
     }
 
@@ -79,7 +79,7 @@ impl<L: Leaf> Maker for Dyn<L> {
     }
 }
 
-/// What is above the leaf, and the same for each.
+/// Builds the levels above the leaf, which are the same for every leaf.
 #[inline(never)]
 fn levels<const V: u64>(end: Any, functions: &mut Vec<*const ()>) -> Entry<Any> {
     functions.extend([

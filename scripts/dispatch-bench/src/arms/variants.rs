@@ -26,7 +26,7 @@ macro_rules! eight {
     };
 }
 
-/// Makes another 56.
+/// Makes the other 56 of 64 variants.
 #[cfg(feature = "all-variants")]
 macro_rules! rest_of_64 {
     ($make:ident, $from:expr) => {
@@ -78,9 +78,9 @@ impl<M: Maker> Table for Variants<M> {
         })
     }
 
-    fn give_up(&self, ring: &Ring) -> bool {
-        // Every variant, though one may have told: it could be different.
-        self.calls.iter().filter(|call| call.give_up(0, ring)).count() == self.calls.len()
+    fn cancel(&self, ring: &Ring) -> bool {
+        // Every variant is tried, because one could differ.
+        self.calls.iter().filter(|call| call.cancel(0, ring)).count() == self.calls.len()
     }
 
     fn space(&self) -> usize {

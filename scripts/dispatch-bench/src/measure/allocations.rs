@@ -1,5 +1,5 @@
-//! Allocations, counted by an allocator that counts. It slows each of them down, so it is in a
-//! program of its own, and no time is measured there.
+//! Allocations, counted by a counting allocator. It slows each allocation down, so it is in a program of its own, in
+//! which no time is measured.
 
 use std::alloc::System;
 use std::env;
@@ -12,21 +12,21 @@ use stats_alloc::{Region, StatsAlloc};
 use super::{Cell, Checksum, MeasureError, PASS, run};
 use crate::ring::Ring;
 
-/// The program, beside ours.
+/// The counting program, in the same folder as this one.
 const PROGRAM: &str = "dispatch-allocations";
 
-/// What the calls of one cell allocated: one of these for each of [`Cell::all`], in that order.
+/// The allocations of one cell; there is one for each of [`Cell::all`], in that order.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Allocated {
-    /// Per call.
+    /// Allocations per call.
     pub allocations: f64,
-    /// Per call.
+    /// Allocated bytes per call.
     pub bytes: f64,
-    /// What one pass computed.
+    /// The checksum of one pass.
     pub checksum: Checksum,
 }
 
-/// Counts, in a program whose allocator is `counting`.
+/// Counts the allocations of every cell; `counting` must be the allocator of this program.
 pub fn count_allocations(counting: &StatsAlloc<System>) -> Vec<Allocated> {
     Cell::all().map(|cell| count(cell, counting)).collect()
 }
@@ -34,7 +34,7 @@ pub fn count_allocations(counting: &StatsAlloc<System>) -> Vec<Allocated> {
 fn count(cell: Cell, counting: &StatsAlloc<System>) -> Allocated {
     let (ring, orders) = (Ring::full(), cell.mode.orders());
     let table = cell.arm.build(cell.leaf, ring);
-    // The line for room grows when it is first used.
+    // Not counted: the wait queue for room allocates when it is first used.
     run(table.as_ref(), &orders[..1], ring);
     let region = Region::new(counting);
     let checksum = run(table.as_ref(), &orders[..1], ring);
@@ -47,10 +47,10 @@ fn count(cell: Cell, counting: &StatsAlloc<System>) -> Allocated {
     }
 }
 
-/// Runs the counting program, which is beside ours.
+/// Runs the counting program.
 ///
 /// # Errors
-/// If it is not there, or fails.
+/// If it is missing or fails.
 pub fn read_allocations() -> Result<Vec<Allocated>, MeasureError> {
     let program = env::current_exe()?.parent().unwrap_or(Path::new("")).join(PROGRAM);
     let refuse = |why: String| MeasureError::Allocations { program: program.clone(), why };

@@ -1,4 +1,4 @@
-//! Whether what was measured may be compared.
+//! Checks that measurements may be compared.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use super::{Cell, Checksum, MeasureError, Mode};
 use crate::arms::{Arm, Table};
 use crate::leaf::LeafKind;
 
-/// What so many passes have to compute: whatever the first arm did, with the same variants and leaf.
+/// The checksum of each number of passes, by variants and leaf: that of the first arm, which all others must match.
 #[derive(Debug, Default)]
 pub struct Checks(BTreeMap<(Mode, LeafKind, usize), Checksum>);
 
 impl Checks {
-    /// Holds what `cell` computed in so many passes against all others.
+    /// Checks that `cell` computed the same as the other arms in `passes` passes.
     ///
     /// # Errors
     /// If it differs.
@@ -20,13 +20,13 @@ impl Checks {
         if got == expected { Ok(()) } else { Err(MeasureError::Checksum { cell, expected, got }) }
     }
 
-    /// What so many passes of `cell` compute.
+    /// The checksum of `passes` passes of `cell`.
     pub fn checksum(&self, cell: Cell, passes: usize) -> Option<Checksum> {
         self.0.get(&(cell.mode, cell.leaf, passes)).copied()
     }
 }
 
-/// Makes sure that each variant has code of its own.
+/// Checks that the compiler has not merged the code of variants.
 pub(super) fn all_there(arm: Arm, leaf: LeafKind, table: &dyn Table) -> Result<(), MeasureError> {
     match table.functions() {
         (found, expected) if found == expected => Ok(()),
@@ -52,13 +52,13 @@ mod tests {
     }
 
     #[test]
-    fn merged_variants_are_noticed() {
+    fn merged_variants_are_detected() {
         struct Merged;
         impl Table for Merged {
             fn pass(&self, _: &[u16], _: &Ring) -> u64 {
                 0
             }
-            fn give_up(&self, _: &Ring) -> bool {
+            fn cancel(&self, _: &Ring) -> bool {
                 false
             }
             fn space(&self) -> usize {
@@ -69,6 +69,6 @@ mod tests {
             }
         }
         let error = all_there(Arm::Poll, LeafKind::Body, &Merged).unwrap_err().to_string();
-        assert!(error.starts_with("poll body: of 8 functions only 7 are there"), "{error}");
+        assert!(error.starts_with("poll body: of 8 functions only 7 are distinct"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! What each cell of the table costs: time, instructions, allocations, bytes. And the proof that all
-//! cells did the same work, with code of their own for each variant.
+//! The cost of each cell of the table: time, instructions, allocations, bytes. Also checks that all cells did the same
+//! work, with separate code for each variant.
 
 mod allocations;
 mod checks;
@@ -25,29 +25,29 @@ pub use checks::Checks;
 pub use instructions::{Callgrind, one_cell};
 pub use wall::{Timed, wall_clock};
 
-/// Calls of one pass.
+/// The number of calls in one pass.
 pub const PASS: usize = VARIANTS;
 
-/// Passes for which there is an order: as many as are timed at a time.
+/// The number of passes that have an order: those of one repetition.
 pub const PASSES: usize = 32;
 
-/// What the orders of the variants are drawn from, so that each run has the same.
+/// The seed of the orders of variants, fixed so that each run has the same.
 const SEED: u64 = 1;
 
 /// Which variants are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Mode {
-    /// One of them, over and over.
+    /// One variant, again and again.
     Hot,
-    /// All of them, in shuffled order, and in another for each pass: a predictor learns one that returns.
+    /// All variants in shuffled order, a different one for each pass: a predictor learns an order that repeats.
     Cold,
 }
 
 impl Mode {
-    /// Both, in the order of reports.
+    /// Both modes, in the order of reports.
     pub const ALL: [Self; 2] = [Self::Hot, Self::Cold];
 
-    /// The variants of each of [`PASSES`] passes.
+    /// The variants to call in each of [`PASSES`] passes.
     pub fn orders(self) -> Vec<Vec<u16>> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(SEED);
         let mut next = || {
@@ -62,7 +62,7 @@ impl Mode {
     }
 }
 
-/// Passes of `table`, one for each of `orders`, and what they computed together.
+/// Runs a pass of `table` for each of `orders`; returns the checksum of all.
 fn run(table: &dyn Table, orders: &[Vec<u16>], ring: &Ring) -> Checksum {
     Checksum(orders.iter().fold(0, |sum: u64, order| sum.rotate_left(1) ^ table.pass(order, ring)))
 }
@@ -81,14 +81,14 @@ impl fmt::Display for Mode {
 pub struct Cell {
     /// The way to call.
     pub arm: Arm,
-    /// Which variants.
+    /// Which variants are called.
     pub mode: Mode,
-    /// What the last level does.
+    /// The last level.
     pub leaf: LeafKind,
 }
 
 impl Cell {
-    /// All of them, in the order of reports.
+    /// All cells, in the order of reports.
     pub fn all() -> impl Iterator<Item = Self> {
         LeafKind::ALL.into_iter().flat_map(|leaf| {
             Mode::ALL.into_iter().flat_map(move |mode| Arm::ALL.into_iter().map(move |arm| Self { arm, mode, leaf }))
@@ -102,7 +102,7 @@ impl fmt::Display for Cell {
     }
 }
 
-/// What the calls of one pass returned, all together. Written in hexadecimal.
+/// A checksum of the results of all calls of the passes. Written in hexadecimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Checksum(pub u64);
@@ -130,60 +130,61 @@ impl TryFrom<String> for Checksum {
 /// Why there is no table.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
-    /// Arms that do different things cannot be compared.
+    /// An arm computed something else, so it cannot be compared.
     #[error(
         "{cell} computed {got} instead of {expected}: the arms did not do the same work, and the comparison is void"
     )]
     Checksum {
-        /// Who.
+        /// The cell.
         cell: Cell,
-        /// What all others computed.
+        /// The checksum of all other arms.
         expected: Checksum,
-        /// What it did.
+        /// The checksum of this one.
         got: Checksum,
     },
-    /// Something merged the code of variants.
-    #[error("{arm} {leaf}: of {expected} functions only {found} are there: variants share code, and nothing is cold")]
+    /// The compiler merged the code of variants.
+    #[error(
+        "{arm} {leaf}: of {expected} functions only {found} are distinct: variants share code, so cold calls are not \
+         cold"
+    )]
     Merged {
-        /// Who.
+        /// The arm.
         arm: Arm,
-        /// Ending in.
+        /// Its last level.
         leaf: LeafKind,
-        /// As many as there should be.
+        /// The expected number of functions.
         expected: usize,
-        /// As many as there are.
+        /// The number of distinct functions.
         found: usize,
     },
-    /// The counting program is not there, or fails.
+    /// The counting program is missing or failed.
     #[error("allocations cannot be counted with {}: {why}; build it as scripts/bench-dispatch.sh does", program.display())]
     Allocations {
-        /// What was started.
+        /// The path of the program.
         program: PathBuf,
-        /// What went wrong.
+        /// The error.
         why: String,
     },
-    /// Valgrind is there, but of no use.
-    #[error("{cell}: instructions cannot be counted with valgrind: {why}; mend it, or leave them out with --quick")]
+    /// Valgrind is installed, but failed.
+    #[error("{cell}: instructions cannot be counted with valgrind: {why}; repair it, or omit them with --quick")]
     Callgrind {
-        /// While counting this.
+        /// The cell that was counted.
         cell: Cell,
-        /// What went wrong.
+        /// The error.
         why: String,
     },
-    /// A count that depends on more than the code is no count.
-    #[error(
-        "{cell}: one count of instructions per call said {first}, the other {second}: they must repeat to the digit"
-    )]
+    /// A count that does not repeat depends on more than the code.
+    #[error("{cell}: one count of instructions per call is {first}, the other {second}: they must be equal")]
     Unsteady {
-        /// While counting this.
+        /// The cell that was counted.
         cell: Cell,
         /// The first count.
         first: f64,
         /// The second.
         second: f64,
     },
-    /// The machine gives no process or no thread.
-    #[error("the system gives the benchmark what it needs no more: {0}")]
+    /// The system has no resources left for a process or a thread.
+    #[error("out of system resources: {0}")]
     System(#[from] io::Error),
 }
 
@@ -193,7 +194,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn hot_calls_one_variant_and_cold_calls_each_once_a_pass_in_orders_that_are_always_the_same() {
+    fn hot_calls_one_variant_and_cold_calls_each_variant_once_per_pass_in_a_fixed_order() {
         assert_eq!(Mode::Hot.orders(), vec![vec![0; VARIANTS]; PASSES]);
         let cold = Mode::Cold.orders();
         let sorted: Vec<u16> = (0..VARIANTS as u16).collect();

@@ -1,5 +1,5 @@
-//! Time, as it passes on the wall. A machine's speed drifts, so each repetition measures every cell
-//! once, and the medians are compared.
+//! Wall-clock time. The speed of a machine drifts, so each repetition measures every cell once, and medians are
+//! compared.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,21 +10,21 @@ use crate::arms::{Arm, Table};
 use crate::leaf::LeafKind;
 use crate::ring::Ring;
 
-/// What was measured of one cell.
+/// The measurement of one cell.
 #[derive(Debug, Clone)]
 pub struct Timed {
-    /// Which one.
+    /// The cell.
     pub cell: Cell,
     /// Nanoseconds per call, one for each repetition.
     pub repetitions: Vec<f64>,
-    /// Bytes that hold one call under way, but for boxes made for it.
+    /// The bytes that hold one call in progress, without boxes made for it.
     pub space: usize,
 }
 
 /// Measures every cell `repetitions` times, each time over [`PASSES`] passes.
 ///
 /// # Errors
-/// If the cells did not do the same work, or not with code of their own.
+/// If the cells did not do the same work, or the code of variants was merged.
 pub fn wall_clock(repetitions: u32, checks: &mut Checks) -> Result<Vec<Timed>, MeasureError> {
     let ring = Ring::full();
     let mut tables: Vec<(Arm, LeafKind, Box<dyn Table>)> = Vec::new();
@@ -42,7 +42,7 @@ pub fn wall_clock(repetitions: u32, checks: &mut Checks) -> Result<Vec<Timed>, M
             let Cell { arm, mode, leaf } = timed.cell;
             let Some((_, _, table)) = tables.iter().find(|(a, l, _)| (*a, *l) == (arm, leaf)) else { continue };
             let Some((_, orders)) = orders.iter().find(|(m, _)| *m == mode) else { continue };
-            // The first pass brings the arm's code and data into the caches, and is not timed.
+            // The first pass loads the arm's code and data into the caches, and is not timed.
             checks.same_work(timed.cell, 1, run(table.as_ref(), &orders[..1], ring))?;
             let (ns, checksum) = time(table.as_ref(), orders, ring);
             checks.same_work(timed.cell, PASSES, checksum)?;
@@ -53,7 +53,7 @@ pub fn wall_clock(repetitions: u32, checks: &mut Checks) -> Result<Vec<Timed>, M
     Ok(timed)
 }
 
-/// Nanoseconds per call, and what the calls computed.
+/// Nanoseconds per call, and the checksum of the calls.
 fn time(table: &dyn Table, orders: &[Vec<u16>], ring: &Ring) -> (f64, Checksum) {
     let start = Instant::now();
     let checksum = black_box(run(table, black_box(orders), ring));

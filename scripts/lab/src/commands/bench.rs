@@ -1,4 +1,4 @@
-//! `lab bench`: everybody, in turn, several times.
+//! `lab bench`: measures all contestants in turn, several times.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = some_time)]
     pub(crate) time: Nanos,
 
-    /// How often each is repeated; the medians count. Below 6 they have no interval.
+    /// Repetitions of each measurement; the medians are reported. Below 6 they have no interval.
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) repetitions: u32,
 
@@ -51,13 +51,13 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PeerArgs {
-    /// Which.
+    /// Which program.
     #[arg(value_enum)]
     pub(crate) peer: Peer,
-    /// Ethernet frame without check sequence.
+    /// Bytes of the Ethernet frame without its check sequence.
     #[arg(long)]
     pub(crate) size: Bytes,
-    /// Slots, if it is a ring.
+    /// Slots of the ring, if the program has one.
     #[arg(long)]
     pub(crate) depth: Depth,
     #[command(subcommand)]
@@ -66,24 +66,24 @@ pub(crate) struct PeerArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeerRole {
-    /// Says where it is met, and counts what comes.
+    /// Prints the address for the source, and counts what arrives.
     Sink {
-        /// A private folder.
+        /// A private folder for its socket.
         #[arg(long)]
         folder: PathBuf,
     },
     /// Sends as fast as it can.
     Source {
-        /// What the sink said.
+        /// The address that the sink printed.
         #[arg(long)]
         to: String,
-        /// For how long.
+        /// How long to send.
         #[arg(long)]
         time: Nanos,
     },
 }
 
-/// Measures, and says what to exit with.
+/// Measures all contestants; returns the exit status.
 ///
 /// # Errors
 /// If something could not be measured.
@@ -102,16 +102,16 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Status, Failure> {
     Ok(status.after("lab", drawn.map_err(Failure::from), Failure::status))
 }
 
-/// A peer process of a benchmark.
+/// Runs one process of a contestant.
 ///
 /// # Errors
-/// If the peer cannot do its part here.
+/// If this machine does not allow it.
 pub(crate) fn peer(args: &PeerArgs) -> Result<Status, Failure> {
     bench::act(args)?;
     Ok(Status::Fine)
 }
 
-/// Measures everything, or up to an interrupt what can be told by then.
+/// Measures everything, or after an interrupt as much as is complete.
 async fn measure(args: &BenchArgs, binaries: &Binaries, sides: &Sides) -> Result<(BenchReport, Status), Failure> {
     let (mut signals, cpus) = (Signals::new()?, Pair::here());
     let (who, left_out) = contestants(find_tool("dpdk-testpmd"), args.depth, cpus.is_some());
@@ -143,20 +143,21 @@ async fn measure(args: &BenchArgs, binaries: &Binaries, sides: &Sides) -> Result
     Ok((report, status))
 }
 
-/// What is missing after an interrupt, for people.
+/// The text about what an interrupt left out.
 pub(super) fn interrupted(size: Bytes, repetitions: u32, wanted: u32) -> String {
     format!("interrupted: {size} was measured {repetitions} of {wanted} times, and nothing was measured after it")
 }
 
-/// Of what each contestant did, that which all of them did: an interrupt comes in the middle of a repetition.
+/// Cuts the runs of all contestants to the repetitions that all of them completed, and returns their number: an
+/// interrupt may come in the middle of a repetition.
 pub(super) fn complete<T>(runs: &mut [Vec<T>]) -> u32 {
     let repetitions = runs.iter().map(Vec::len).min().unwrap_or_default();
     runs.iter_mut().for_each(|runs| runs.truncate(repetitions));
     u32::try_from(repetitions).unwrap_or(u32::MAX)
 }
 
-/// Every contestant in turn, again and again, and how often that was: less often than asked for after an
-/// interrupt, when there are no rows if it was not even once.
+/// Measures every contestant in turn, `repetitions` times. Returns the rows and the number of complete repetitions,
+/// which is smaller after an interrupt; with none, there are no rows.
 async fn of_one_size(
     who: &[Contestant],
     trial: &Trial<'_>,
@@ -185,7 +186,7 @@ async fn of_one_size(
     Ok((rows, repetitions))
 }
 
-/// Counts, or says in `left_out` why there are none.
+/// Counts instructions; if there is no count, `left_out` gets the reason.
 async fn instructions(
     sizes: &[Bytes],
     binaries: &Binaries,

@@ -1,4 +1,4 @@
-//! `lab compare`: the same traffic through several policies, with fresh processes for each.
+//! `lab compare`: runs the same traffic through several policies, with new processes for each.
 
 use clap::Args;
 use driver::settings::DriverSettings;
@@ -52,9 +52,9 @@ pub(crate) struct CompareArgs {
 }
 
 impl CompareArgs {
-    /// What each process is started with under `policy`.
+    /// The settings of both processes under `policy`.
     fn sides(&self, policy: Policy) -> Sides {
-        // A queue that the policy does not have is no setting of its run.
+        // A policy without a transmit queue must not record a size for one.
         let txqueue = if policy.has_queue() { self.layers.txqueue } else { DEFAULT_TXQUEUE };
         let stack = StackSettings {
             policy,
@@ -71,16 +71,16 @@ impl CompareArgs {
     }
 }
 
-/// What `--json` writes.
+/// The file that `--json` writes.
 #[derive(Debug, Serialize)]
 struct Comparison {
     /// [`COMPARE_SCHEMA`].
     schema: &'static str,
-    /// In the order of `--policies`.
+    /// The runs in the order of `--policies`.
     runs: Vec<RunReport>,
 }
 
-/// Runs one policy after the other, and says what to exit with.
+/// Runs the policies one after the other; returns the exit status.
 ///
 /// # Errors
 /// If there was no run, or if the runs cannot be compared.
@@ -100,7 +100,7 @@ pub(crate) fn main(args: &CompareArgs) -> Result<Status, Failure> {
     Ok(status.after("lab", one_arrivals(runs), Failure::status))
 }
 
-/// The runs, up to the first that failed, and the worst status.
+/// Returns the runs up to the first that failed, and the worst status.
 async fn all(args: &CompareArgs, binaries: &Binaries) -> Result<(Vec<RunReport>, Status), Failure> {
     let mut signals = Signals::new()?;
     let progress = Progress::new();
@@ -110,7 +110,7 @@ async fn all(args: &CompareArgs, binaries: &Binaries) -> Result<(Vec<RunReport>,
         let remains = match launch(binaries, &args.sides(*policy), Voice::Mute, &mut signals).await {
             Ok(remains) => remains,
             Err(error) if runs.is_empty() => return Err(error.into()),
-            // What ran before is worth as much as ever.
+            // The runs before this one are valid: report them.
             Err(error) => {
                 complain(format_args!("lab: {policy}: {error}"));
                 statuses.push(error.status());
@@ -129,8 +129,8 @@ async fn all(args: &CompareArgs, binaries: &Binaries) -> Result<(Vec<RunReport>,
             reported = true;
         }
         statuses.push(status);
-        // A policy under which nothing arrives is a result. What else is wrong with one run is wrong with the
-        // next, and an interrupt is meant for all.
+        // A policy under which no packet is delivered is a result. Any other failure would repeat with the next
+        // policy, and an interrupt ends the whole comparison.
         let result = matches!(status, Status::Fine | Status::Unbalanced | Status::Failed) && reported;
         if !result {
             break;
@@ -139,7 +139,7 @@ async fn all(args: &CompareArgs, binaries: &Binaries) -> Result<(Vec<RunReport>,
     Ok((runs, worst(statuses)))
 }
 
-/// Different traffic cannot be compared.
+/// Checks that all runs had the same arrivals; otherwise they cannot be compared.
 fn one_arrivals(runs: &[RunReport]) -> Result<(), Failure> {
     let same = |pair: &[RunReport]| pair[0].arrivals_digest == pair[1].arrivals_digest;
     if runs.windows(2).all(same) {

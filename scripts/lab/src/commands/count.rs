@@ -1,4 +1,4 @@
-//! `lab count`: instructions per packet, held against a ceiling.
+//! `lab count`: counts instructions per packet, and compares them with ceilings.
 
 use std::path::PathBuf;
 
@@ -21,11 +21,11 @@ pub(crate) struct CountArgs {
     #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
     pub(crate) sizes: Vec<Bytes>,
 
-    /// Fail if a count is above what this file allows.
+    /// Fail if a count is above the ceiling in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) ceilings: Option<PathBuf>,
 
-    /// Write these counts to the file of --ceilings: from now on they are what is allowed.
+    /// Write these counts to the file of --ceilings as the new ceilings.
     #[arg(long, requires = "ceilings")]
     pub(crate) accept: bool,
 
@@ -34,7 +34,7 @@ pub(crate) struct CountArgs {
     pub(crate) json: Option<JsonTarget>,
 }
 
-/// Counts, compares, and says what to exit with.
+/// Counts and compares; returns the exit status.
 ///
 /// # Errors
 /// If something could not be counted, or the ceilings cannot be used.
@@ -42,7 +42,7 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     let json = args.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
-    // What is to be accepted need not be there yet; what is to be held against must.
+    // With --accept the file is written and need not exist; without it, the file is read and must exist.
     let accepted = args.ceilings.as_deref().filter(|_| args.accept);
     let place = accepted.map(Ceilings::place).transpose()?;
     let held_against = args.ceilings.as_deref().filter(|_| !args.accept).map(Ceilings::read).transpose()?;
@@ -57,7 +57,7 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
         Ceilings::accept(&counts).write(place, path)?;
     }
     if let Some(other) = held_against.as_ref().and_then(Ceilings::of_another) {
-        complain(format_args!("lab: nothing is compared: the ceilings are those of {other}, which this is not"));
+        complain(format_args!("lab: nothing is compared: the ceilings were counted on another processor, {other}"));
         return Ok(Status::Fine);
     }
     let exceeded = held_against.map_or(Vec::new(), |ceilings| ceilings.exceeded(&counts));

@@ -1,4 +1,4 @@
-//! `lab dispatch`: the ways to call the layers, in turn, several times.
+//! `lab dispatch`: measures all ways to call the layers in turn, several times.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub(crate) struct DispatchArgs {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = some_time)]
     pub(crate) time: Nanos,
 
-    /// How often each is repeated; the medians count. Below 6 they have no interval.
+    /// Repetitions of each measurement; the medians are reported. Below 6 they have no interval.
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) repetitions: u32,
 
@@ -38,7 +38,7 @@ pub(crate) struct DispatchArgs {
     #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "500B", "1500B"], value_parser = frame_size)]
     pub(crate) sizes: Vec<Bytes>,
 
-    /// How many times slower the CPU is that the stack shall hold a gigabit on.
+    /// How many times slower than this one the CPU is on which the stack must hold a gigabit.
     #[arg(long, value_name = "FACTOR", default_value_t = 10.0, value_parser = slowdown)]
     pub(crate) slowdown: f64,
 
@@ -55,13 +55,13 @@ pub(crate) struct DispatchArgs {
     pub(crate) json: Option<JsonTarget>,
 }
 
-/// A factor that makes a CPU slower, or leaves it alone.
+/// Parses the factor of `--slowdown`.
 fn slowdown(text: &str) -> Result<f64, String> {
     let factor = text.parse().ok().filter(|factor| (1.0..=1e6).contains(factor));
     factor.ok_or_else(|| "use a factor of 1 to 1000000, as in 10".to_owned())
 }
 
-/// Measures, and says what to exit with.
+/// Measures all ways; returns the exit status.
 ///
 /// # Errors
 /// If something could not be measured.
@@ -80,7 +80,7 @@ pub(crate) fn main(args: &DispatchArgs) -> Result<Status, Failure> {
     Ok(status.after("lab", drawn.map_err(Failure::from), Failure::status))
 }
 
-/// Measures everything, or up to an interrupt what can be told by then.
+/// Measures everything, or after an interrupt as much as is complete.
 async fn measure(args: &DispatchArgs, binaries: &Binaries, sides: &Sides) -> Result<(DispatchReport, Status), Failure> {
     let mut signals = Signals::new()?;
     let mut left_out = Vec::new();
@@ -107,7 +107,7 @@ async fn measure(args: &DispatchArgs, binaries: &Binaries, sides: &Sides) -> Res
     Ok((report, status))
 }
 
-/// Every way in turn, again and again, at each size.
+/// Measures every way in turn, `repetitions` times, at each size.
 async fn timed(
     args: &DispatchArgs,
     binaries: &Binaries,
@@ -145,7 +145,7 @@ async fn timed(
     if timed[0].is_empty() { Err(BenchError::Interrupted.into()) } else { Ok(timed) }
 }
 
-/// Instructions per packet of each way at the first size; what is missing says so in `left_out`.
+/// Instructions per packet of each way at the first size; `left_out` gets the reason for what is missing.
 async fn counted(
     args: &DispatchArgs,
     binaries: &Binaries,

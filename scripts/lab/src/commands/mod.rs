@@ -1,4 +1,4 @@
-//! One file per subcommand: what it asks of the other rooms, and what it says to people.
+//! One module per subcommand: its flags, what it runs, and what it prints.
 
 mod bench;
 mod compare;
@@ -43,7 +43,7 @@ use crate::launch::{BinariesError, LaunchError};
 use crate::profile::ProfileError;
 use crate::replay::FileError;
 
-/// Why a subcommand has nothing to show.
+/// Why a subcommand has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// A report cannot be shown.
@@ -52,28 +52,28 @@ pub(crate) enum Failure {
     /// A run cannot be repeated.
     #[error("--from {0}")]
     From(#[source] FileError),
-    /// Nowhere to write to.
+    /// A file for JSON cannot be written.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// No programs.
+    /// The programs were not found.
     #[error(transparent)]
     Binaries(#[from] BinariesError),
-    /// No profile.
+    /// A run cannot be profiled.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// No run.
+    /// A run did not start.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// No simulated run.
+    /// A run cannot be simulated.
     #[error(transparent)]
     Simulate(#[from] SimulateError),
-    /// Nothing to hold a run against.
+    /// No model fits the settings of the run.
     #[error(transparent)]
     NoFit(#[from] NoFit),
-    /// A model without figures.
+    /// A parameter of a model is invalid.
     #[error(transparent)]
     Theory(#[from] ParameterError),
-    /// A flag that makes no sense here.
+    /// A flag is missing or does not apply.
     #[error("--{flag}: {remedy}; see lab --help")]
     Flag {
         /// The flag, without dashes.
@@ -81,37 +81,37 @@ pub(crate) enum Failure {
         /// What to do instead.
         remedy: &'static str,
     },
-    /// A variable that asks for what the command cannot do.
+    /// A variable asks for a file that the command does not write.
     #[error(transparent)]
     Variable(#[from] ForeignVariable),
-    /// A load that no app can have.
+    /// A load is invalid.
     #[error("--loads: {0}")]
     Load(String),
-    /// The runs cannot be compared.
+    /// The runs had different arrivals, so they cannot be compared.
     #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
     Arrivals(String),
-    /// No measurement.
+    /// A benchmark failed.
     #[error(transparent)]
     Bench(#[from] BenchError),
-    /// No figure of it.
+    /// A figure cannot be drawn or written.
     #[error(transparent)]
     Chart(#[from] ChartError),
-    /// No count.
+    /// Instructions cannot be counted.
     #[error(transparent)]
     Count(#[from] CountError),
-    /// Nothing to hold a count against.
+    /// A file of ceilings cannot be used.
     #[error(transparent)]
     Ceilings(#[from] CeilingsError),
-    /// A program of others does not start.
+    /// Another program cannot be started.
     #[error(transparent)]
     Bound(#[from] BoundError),
-    /// The machine refused something that every run needs.
-    #[error("the system gives the lab what it needs no more: {0}")]
+    /// The system has no resources left.
+    #[error("out of system resources: {0}")]
     System(#[from] io::Error),
 }
 
 impl Failure {
-    /// What the lab exits with.
+    /// The exit status of the lab.
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::File(_)
@@ -141,10 +141,10 @@ impl Failure {
     }
 }
 
-/// Does what `cli` asks for.
+/// Runs the subcommand of `cli`.
 ///
 /// # Errors
-/// If there is nothing to show.
+/// If the subcommand has no result.
 pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
     let given = Given::here(Cli::command());
     for warning in foreign::variables(&given.words, |name| env::var_os(name).is_some())? {
@@ -165,7 +165,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
     }
 }
 
-/// The runtime that carries sockets, signals and child processes.
+/// A tokio runtime on this thread, for sockets, signals and child processes.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

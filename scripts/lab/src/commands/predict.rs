@@ -1,4 +1,4 @@
-//! `lab predict`: a grid of settings in virtual and in real time, held against each other.
+//! `lab predict`: simulates and runs each point of a grid, and compares the two.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -22,18 +22,18 @@ use crate::predict::judge::{Compared, Verdict, compare, judge};
 use crate::progress::Progress;
 use crate::render::table;
 
-/// Schema of what `--json` writes.
+/// Schema of the file that `--json` writes.
 const PREDICT_SCHEMA: &str = "pushback.predict/1";
 
-/// The least share of the points that must have been judged.
-const JUDGED: f64 = 0.75;
+/// The smallest share of points that must be judged for the result to count.
+const MIN_JUDGED: f64 = 0.75;
 
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     grid: Grid,
 
-    /// How many runs go on at once: a slow link leaves the CPUs to others.
+    /// How many runs at once: on a slow link each run needs little CPU time.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
 
@@ -41,7 +41,7 @@ pub(crate) struct PredictArgs {
     output: Output,
 }
 
-/// One point, judged.
+/// The result of one point.
 #[derive(Debug, Serialize)]
 struct Judged {
     /// The flags of `lab run` that repeat it.
@@ -49,13 +49,13 @@ struct Judged {
     #[serde(flatten)]
     point: Point,
     verdict: Verdict,
-    /// Why there is nothing to judge.
+    /// Why the point has no figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
     figures: Vec<Compared>,
 }
 
-/// What `--json` writes.
+/// The file that `--json` writes.
 #[derive(Debug, Serialize)]
 struct Confirmed {
     schema: &'static str,
@@ -65,10 +65,10 @@ struct Confirmed {
     points: Vec<Judged>,
 }
 
-/// Simulates and runs every point, and says whether they agree.
+/// Simulates and runs every point; returns the exit status: whether they agree.
 ///
 /// # Errors
-/// If there was nothing to judge.
+/// If a point cannot be simulated or the processes cannot be started.
 pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
     let PredictArgs { grid, jobs, output } = args;
     let json = output.json.as_ref();
@@ -83,13 +83,13 @@ pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
     Ok(status.after("lab", written.map_err(Failure::from), Failure::status))
 }
 
-/// The points that were run, in the order of the grid, and whether a signal ended it.
+/// The points that were run, in the order of the grid, and whether a signal interrupted them.
 async fn all(grid: &Grid, binaries: &Binaries, jobs: usize) -> Result<(Vec<Judged>, bool), Failure> {
     let points = grid.points();
     let progress = Progress::new();
     let (done, signals) = (Cell::new(0), Signals::new()?);
     let one = async |(number, point): (usize, &Point)| {
-        // A signal reaches the runs that go on by themselves; those to come are not begun.
+        // Running points receive the signal themselves; no further point is started.
         if signals.have_come() {
             return Ok(None);
         }
@@ -108,7 +108,7 @@ async fn all(grid: &Grid, binaries: &Binaries, jobs: usize) -> Result<(Vec<Judge
     Ok((judged.into_iter().map(|(_, judged)| judged).collect(), signals.have_come()))
 }
 
-/// Simulates and runs one point; nothing if a signal ended the run.
+/// Simulates and runs one point; `None` if a signal ended the run.
 async fn confirm(
     grid: &Grid,
     point: &Point,
@@ -149,10 +149,10 @@ fn count(points: &[Judged], verdict: Verdict) -> usize {
 fn status(points: &[Judged]) -> Status {
     let judged = count(points, Verdict::Agrees) + count(points, Verdict::Differs);
     let bad = count(points, Verdict::Differs) + count(points, Verdict::Failed);
-    if bad == 0 && judged as f64 >= JUDGED * points.len() as f64 { Status::Fine } else { Status::Failed }
+    if bad == 0 && judged as f64 >= MIN_JUDGED * points.len() as f64 { Status::Fine } else { Status::Failed }
 }
 
-/// The answer, then a row for each policy and transport, then what does not agree.
+/// The result in one sentence, a row for each policy and transport, then the figures that disagree.
 fn text(points: &[Judged], grid: &Grid) -> String {
     let [agree, differ, excused, failed] =
         [Verdict::Agrees, Verdict::Differs, Verdict::Excused, Verdict::Failed].map(|verdict| count(points, verdict));
@@ -161,8 +161,8 @@ fn text(points: &[Judged], grid: &Grid) -> String {
          set the result, {failed} failed.\n",
         points.len()
     );
-    if ((agree + differ) as f64) < JUDGED * points.len() as f64 {
-        let _ = writeln!(text, "Too few were judged: at least three quarters must be; use a slower --link.");
+    if ((agree + differ) as f64) < MIN_JUDGED * points.len() as f64 {
+        let _ = writeln!(text, "Too few points were judged: at least three quarters are needed; use a slower --link.");
     }
     let _ = writeln!(text, "Each: --link {} --packets {} --seed {}\n", grid.link, grid.packets, grid.seed);
     text.push_str(&summary(points));
@@ -196,7 +196,7 @@ fn summary(points: &[Judged]) -> String {
     table(header.map(str::to_owned).to_vec(), groups.into_iter().map(row))
 }
 
-/// The figures of a point that are too far apart.
+/// The rows of a point's figures that disagree.
 fn apart(judged: &Judged) -> Vec<Vec<String>> {
     let name = match judged.verdict {
         Verdict::Excused => format!("{} (excused)", judged.flags),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_comes_first_and_what_differs_is_named() {
+    fn the_result_comes_first_and_figures_that_differ_are_listed() {
         let grid = Grid {
             policies: Vec::new(),
             kinds: Vec::new(),

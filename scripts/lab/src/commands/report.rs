@@ -1,4 +1,4 @@
-//! `lab report`: reports that were written before, as a table or as CSV.
+//! `lab report`: shows written reports as a table or as CSV.
 
 use std::path::PathBuf;
 
@@ -15,12 +15,12 @@ pub(crate) struct ReportArgs {
     #[arg(required = true, value_name = "FILE|-")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// How to show them.
+    /// The format of the output.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
 
-/// How reports are shown.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// A table for people, which is also Markdown.
@@ -30,10 +30,10 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// Shows all runs of all files, in their order.
+/// Shows all runs of all files in their order.
 ///
 /// # Errors
-/// If a file holds none.
+/// If a file is not a report.
 pub(crate) fn main(args: &ReportArgs) -> Result<Status, Failure> {
     let mut runs = Vec::new();
     for file in &args.files {

@@ -1,4 +1,4 @@
-//! `lab theory`: what queueing theory says, without a run.
+//! `lab theory`: prints what queueing theory predicts, without a run.
 
 use clap::{Args, Subcommand};
 use driver::settings::HardwareSettings;
@@ -20,7 +20,7 @@ pub(crate) struct TheoryArgs {
     #[command(subcommand)]
     model: ModelArgs,
 
-    /// Mean service time, to print times as such and not in service times.
+    /// Mean service time; with it, times are also printed in seconds and not only in service times.
     #[arg(long, value_name = "TIME", global = true)]
     service_time: Option<Nanos>,
 }
@@ -32,7 +32,7 @@ enum ModelArgs {
         /// Time from packet to packet.
         #[arg(long, value_name = "TIME")]
         interarrival: Nanos,
-        /// Places, the packet in service included: the depth.
+        /// Places, including the packet in service: the depth.
         #[arg(long, value_name = "K")]
         places: u32,
     },
@@ -41,7 +41,7 @@ enum ModelArgs {
         /// Arrival rate over service rate.
         #[arg(long)]
         load: f64,
-        /// Places, the packet in service included: the depth.
+        /// Places, including the packet in service: the depth.
         #[arg(long, value_name = "K")]
         places: u32,
     },
@@ -50,7 +50,7 @@ enum ModelArgs {
         /// Arrival rate over service rate.
         #[arg(long)]
         load: f64,
-        /// Places, the packet in service included: the depth.
+        /// Places, including the packet in service: the depth.
         #[arg(long, value_name = "K")]
         places: u32,
     },
@@ -59,7 +59,7 @@ enum ModelArgs {
         /// Arrival rate times mean holding time, in erlangs.
         #[arg(long)]
         offered: f64,
-        /// How many are held at once: the depth.
+        /// The largest number of packets at once: the depth.
         #[arg(long, value_name = "C")]
         servers: u32,
     },
@@ -72,19 +72,19 @@ enum ModelArgs {
         #[arg(long)]
         ratio: f64,
     },
-    /// Poisson arrivals, exponential service, no bound.
+    /// Poisson arrivals, exponential service, unbounded queue.
     Mm1 {
         /// Arrival rate over service rate, below 1.
         #[arg(long)]
         load: f64,
     },
-    /// Poisson arrivals, fixed service, no bound.
+    /// Poisson arrivals, fixed service, unbounded queue.
     Md1 {
         /// Arrival rate over service rate, below 1.
         #[arg(long)]
         load: f64,
     },
-    /// Bursts of sigma packets at rate rho: the depth that never loses, and the worst delay.
+    /// Bursts of sigma packets at rate rho: the depth that never drops, and the worst delay.
     TokenBucket {
         /// Sigma, in packets.
         #[arg(long)]
@@ -92,7 +92,7 @@ enum ModelArgs {
         /// Rho, in packets per service time.
         #[arg(long)]
         rate: f64,
-        /// The longest time, in service times, in which the server may serve nothing.
+        /// The longest time, in service times, for which the server may serve nothing.
         #[arg(long, default_value_t = 0.0)]
         stall: f64,
     },
@@ -117,7 +117,7 @@ struct ForArgs {
 }
 
 impl ForArgs {
-    /// A run with these flags. What no model knows keeps its default.
+    /// The settings of a run with these flags. Settings that no model has keep their defaults.
     fn sides(&self) -> Sides {
         let Sides { mut stack, mut driver } = Sides::defaults();
         (stack.common.depth, driver.common.depth) = (self.depth, self.depth);
@@ -127,10 +127,10 @@ impl ForArgs {
     }
 }
 
-/// Prints a model's figures.
+/// Prints the figures of a model.
 ///
 /// # Errors
-/// If the model has none for these parameters.
+/// If the model has no figures for these parameters.
 pub(crate) fn main(args: &TheoryArgs) -> Result<Status, Failure> {
     let service_ns = args.service_time.map(|service| service.0 as f64);
     let (model, service_ns) = match args.model {
@@ -158,13 +158,14 @@ pub(crate) fn main(args: &TheoryArgs) -> Result<Status, Failure> {
     Ok(Status::Fine)
 }
 
+/// The D/D/1/K model, which needs both times exactly.
 fn constant(interarrival: Nanos, service: Option<Nanos>, places: u32) -> Result<Model, Failure> {
     let remedy = "D/D/1/K depends on how the two times divide each other; give it, as in --service-time 12304ns";
     let service = service.ok_or(Failure::Flag { flag: "service-time", remedy })?;
     Ok(Model::Dd1k { pace: Pace::every(interarrival.0)?, service_ns: service.0, places })
 }
 
-/// With six digits, because these are for comparing.
+/// Prints six digits, so that figures can be compared.
 fn print(model: &Model, prediction: &Prediction, service_ns: Option<f64>) {
     let throughput = match service_ns {
         Some(service_ns) => human::packet_rate(prediction.packets_per_second(service_ns)),

@@ -1,7 +1,7 @@
-//! Allocations per packet: this program's own, while it runs the same stack in virtual time.
+//! Allocations per packet, counted in this process while it runs the same stack in virtual time.
 //!
-//! The processes that are timed count nothing; the layers in them are the same code. The run is on a link of
-//! 1 Gbit/s, so nearly every packet waits for room, which has to cost no allocation either.
+//! The processes that are timed count no allocations; their layers are the same code. The link has 1 Gbit/s, so that
+//! nearly every packet waits for room: waiting must cost no allocation either.
 
 use std::alloc::System;
 
@@ -15,14 +15,14 @@ use crate::cli::Sides;
 #[global_allocator]
 static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Packets of the shorter and of the longer run: what a run allocates once is in both.
+/// Packets of the shorter and of the longer run. Their difference excludes what a run allocates once.
 const SHORT: u64 = 5_000;
 const LONG: u64 = 25_000;
 
-/// Allocations that each delivered packet more takes, as `sides` call the layers.
+/// Counts the allocations for each additional delivered packet, with the dispatch of `sides`.
 ///
 /// # Errors
-/// If it cannot be simulated.
+/// If the run cannot be simulated.
 pub(crate) fn allocations_per_packet(sides: &Sides) -> Result<f64, SimulateError> {
     let (short, long) = (run(sides, SHORT)?, run(sides, LONG)?);
     let packets = long.delivered.saturating_sub(short.delivered).max(1);
@@ -37,7 +37,7 @@ struct Run {
 fn run(sides: &Sides, packets: u64) -> Result<Run, SimulateError> {
     let mut sides = sides.clone();
     (sides.stack.stack.length.packets, sides.stack.stack.length.duration) = (Some(packets), None);
-    // Time that nothing takes would stand still.
+    // On an unlimited link virtual time would not advance.
     sides.driver.driver.hardware.link = LinkRate::Limited(BitRate(1_000_000_000));
     let scenario = Scenario { stack: sides.stack, driver: sides.driver, only: Only::default() };
     let region = Region::new(COUNTING);

@@ -1,4 +1,4 @@
-//! The ways as a figure: for each a bar in time and one in instructions, with the layers set apart.
+//! Draws the ways to call the layers: one bar in time and one in instructions for each, with the share of the layers.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -6,12 +6,12 @@ use plotters::style::text_anchor::HPos;
 use super::report::{DispatchReport, Way};
 use crate::chart::{Area, BAR, BLUE, BOTTOM, ChartError, Drawn, GREY, PANEL_TITLE, ROW, SvgFile, TITLE, svg, text};
 
-/// Where bars begin: right of the longest name.
+/// Where bars begin, in pixels: right of the longest name.
 const LEFT: i32 = 90;
-/// Where the longest ends: left of its figures.
+/// Where the longest bar ends, in pixels: left of its figures.
 const RIGHT: i32 = 610;
 
-/// A drawing of a report.
+/// A report to be drawn.
 #[derive(Debug)]
 pub(crate) struct Chart<'a> {
     report: &'a DispatchReport,
@@ -23,7 +23,7 @@ pub(crate) struct Chart<'a> {
 struct Panel<'a> {
     title: &'static str,
     unit: &'static str,
-    /// With how much of each is the layers'.
+    /// One bar for each way.
     bars: Vec<Bar<'a>>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Chart<'a> {
         Self { report, panels: [Some(time), instructions].into_iter().flatten().collect() }
     }
 
-    /// Writes it to `path`.
+    /// Writes the figure to `file`.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -97,7 +97,7 @@ impl Panel<'_> {
         let most = self.bars.iter().map(|bar| bar.whole).fold(f64::MIN_POSITIVE, f64::max);
         let at = |value: f64| LEFT + (value / most * f64::from(RIGHT - LEFT)).round() as i32;
         text(area, &way.name, (LEFT - 10, middle), 14, HPos::Right)?;
-        // Where noise leaves less than nothing for the layers, the bar is all grey.
+        // If noise makes the share of the layers negative, the bar is all grey.
         let rest = (whole - layers).min(whole);
         for (from, to, colour) in [(LEFT, at(rest), GREY), (at(rest), at(whole), BLUE)] {
             area.draw(&Rectangle::new([(from, middle - BAR / 2), (to, middle + BAR / 2)], colour.filled()))?;

@@ -1,7 +1,7 @@
-//! What the ways to call the layers cost: the real stack, two processes, once in each way.
+//! Compares the ways to call the layers: the real stack in two processes, run once in each way.
 //!
-//! A machine's speed drifts within an hour, so each repetition runs every way once, and what counts is the
-//! ratio of the medians. Instructions and allocations are counted, and do not drift.
+//! The speed of a machine drifts within an hour, so each repetition runs every way once, and times are compared within
+//! one repetition. Counts of instructions and allocations do not drift.
 
 mod allocations;
 mod chart;
@@ -23,11 +23,11 @@ pub(crate) use chart::Chart;
 pub(crate) use report::{AtSize, DISPATCH_SCHEMA, DispatchReport, Repetition, Way};
 pub(crate) use table::table;
 
-/// Every way, and without layers what is left of a run.
+/// All ways, the last of them a run without layers.
 pub(crate) const WAYS: [Dispatch; 6] =
     [Dispatch::Static, Dispatch::Boxed, Dispatch::Inline, Dispatch::Poll, Dispatch::Sync, Dispatch::None];
 
-/// The name in reports, which is that of the flag's value.
+/// The name in reports, which is the value of `--dispatch`.
 pub(crate) const fn name(way: Dispatch) -> &'static str {
     match way {
         Dispatch::Static => "static",
@@ -39,18 +39,18 @@ pub(crate) const fn name(way: Dispatch) -> &'static str {
     }
 }
 
-/// `sides` with traffic of frames of `size`, called in `way`.
+/// `sides` with bulk traffic of frames of `size`, dispatched in `way`.
 pub(crate) fn called(sides: &Sides, way: Dispatch, size: Bytes) -> Sides {
-    // What is compared is a call.
+    // A burst of 1: the cost of a call is compared, so each call sends one packet.
     let mut sides = bulk(sides, size, 1);
     sides.stack.stack.sending.dispatch = way;
     sides
 }
 
-/// One run of both processes for `time`, as fast as they can.
+/// Runs both processes for `time` at their highest rate.
 ///
 /// # Errors
-/// If it is no measurement.
+/// If the run cannot be used.
 pub(crate) async fn time(
     binaries: &Binaries,
     sides: &Sides,
@@ -60,11 +60,12 @@ pub(crate) async fn time(
     let mut sides = sides.clone();
     let cpus = Pair::here();
     sides.stack.stack.length.duration = Some(time);
-    // A process on the only CPU that it may use would take the machine for one of one CPU, and not spin.
+    // A process that may use one CPU only takes the machine for one with a single CPU, where hybrid never spins.
     let idle = if cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid };
     (sides.stack.waiting.idle, sides.driver.waiting.idle) = (idle, idle);
     let report = measured(&binaries.on(cpus), &sides, signals).await?;
-    // On a busy machine a process loses its CPU, while it spins or while it works: neither is its work.
+    // On a busy machine the system may take the CPU from a process. Neither that time nor spinning counts as busy: so
+    // take the smaller of the time not idle and the CPU time.
     let idle = report.process.idle;
     let at_work = report.elapsed_ns.saturating_sub(idle.spin_ns + idle.sleep_ns);
     let busy = at_work.min(report.process.cpu_ns);

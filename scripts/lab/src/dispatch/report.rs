@@ -1,17 +1,17 @@
-//! What a comparison of the ways reports.
+//! The figures of a comparison of the ways.
 
 use serde::{Deserialize, Serialize};
 use shared::report::median::{Median, Side};
 use shared::report::{HostReport, PACKET_ALLOWANCE};
 use shared::units::wire_bits;
 
-/// Schema of what `lab dispatch --json` writes.
+/// Schema of the file that `lab dispatch --json` writes.
 pub(crate) const DISPATCH_SCHEMA: &str = "pushback.dispatch/1";
 
-/// What a packet may cost, in nanoseconds.
+/// The time that a packet may cost, in nanoseconds.
 const BUDGET_NS: f64 = PACKET_ALLOWANCE.0 as f64;
 
-/// Bits a second.
+/// Bits per second.
 const GIGABIT: f64 = 1e9;
 
 /// A whole comparison.
@@ -19,34 +19,34 @@ const GIGABIT: f64 = 1e9;
 pub(crate) struct DispatchReport {
     /// [`DISPATCH_SCHEMA`].
     pub(crate) schema: String,
-    /// Where it ran.
+    /// The machine on which it ran.
     pub(crate) host: HostReport,
     /// Seconds that each measurement took.
     pub(crate) seconds: f64,
     /// Slots of the ring.
     pub(crate) depth: u32,
-    /// By which a CPU that is asked about is slower than this one.
+    /// The factor by which the CPU of `slowed_packets_per_second` is slower than this one.
     pub(crate) slowdown: f64,
     /// The ways.
     pub(crate) ways: Vec<Way>,
-    /// What is left without layers: ready frames, straight to the device.
+    /// A run without layers: finished frames go straight to the device.
     pub(crate) without_layers: Way,
-    /// What is not here, and why.
+    /// What is missing, and why.
     pub(crate) left_out: Vec<String>,
 }
 
-/// One way. Its own figures are those of the first size.
+/// One way. Its figures are those of the first size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Way {
-    /// As `--dispatch` has it.
+    /// The value of `--dispatch`.
     pub(crate) name: String,
-    /// From end to end: the inverse of the rate at which packets were delivered.
+    /// End to end: 1e9 over the delivered packets per second.
     pub(crate) ns_per_packet: f64,
-    /// In the stack's process; `null` where they cannot be counted.
+    /// In the process of the stack; `null` if they cannot be counted.
     pub(crate) instructions_per_packet: Option<f64>,
     /// In the stack.
     pub(crate) allocations_per_packet: f64,
-    /// What the stack is busy for each packet, as a share of 4 us.
+    /// The time that the stack is busy for each packet, as a share of 4 us.
     pub(crate) budget_share: f64,
     /// By size of frame.
     pub(crate) sizes: Vec<AtSize>,
@@ -55,20 +55,20 @@ pub(crate) struct Way {
 /// One way at one size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct AtSize {
-    /// Ethernet frame without check sequence.
+    /// Bytes of the Ethernet frame without its check sequence.
     pub(crate) size_bytes: u64,
-    /// From end to end.
+    /// End to end.
     pub(crate) ns_per_packet: f64,
-    /// That the stack's process is busy: neither spins nor sleeps.
+    /// The time that the process of the stack is busy, neither spinning nor sleeping.
     pub(crate) stack_ns_per_packet: f64,
-    /// The interval of its median at 95 %; `null` if there are too few repetitions for one.
+    /// The 95 % interval of that median; `null` if there are too few repetitions for one.
     #[serde(default)]
     pub(crate) stack_ns_interval: Option<(f64, f64)>,
-    /// What the stack could sustain on a CPU that is slower by the factor asked about.
+    /// The rate that the stack could sustain on a CPU that is slower by `slowdown`.
     pub(crate) slowed_packets_per_second: f64,
-    /// What a gigabit carries of such frames, with preamble, check sequence and gap.
+    /// The packets per second of such frames in 1 Gbit/s, with preamble, check sequence and gap.
     pub(crate) gigabit_packets_per_second: f64,
-    /// Whether the one is as much as the other; `null` if the interval does not decide.
+    /// Whether the slowed rate is at least that; `null` if the interval contains it.
     pub(crate) holds_gigabit: Option<bool>,
     /// Every repetition, in order.
     pub(crate) repetitions: Vec<Repetition>,
@@ -77,14 +77,14 @@ pub(crate) struct AtSize {
 /// One run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Repetition {
-    /// From end to end.
+    /// End to end.
     pub(crate) ns_per_packet: f64,
     /// In the stack.
     pub(crate) stack_ns_per_packet: f64,
 }
 
 impl AtSize {
-    /// The medians of `repetitions`, and what they mean on a CPU that is `slowdown` times slower.
+    /// The medians of `repetitions`, and the rate on a CPU that is `slowdown` times slower.
     pub(crate) fn new(size_bytes: u64, slowdown: f64, repetitions: Vec<Repetition>) -> Self {
         let middle = |of: fn(&Repetition) -> f64| Median::of(repetitions.iter().map(of));
         let stack_ns = middle(|run| run.stack_ns_per_packet);
@@ -107,7 +107,7 @@ impl AtSize {
         }
     }
 
-    /// The fastest and the slowest repetition, from end to end.
+    /// The fastest and the slowest repetition, end to end.
     pub(crate) fn spread(&self) -> (f64, f64) {
         let times = || self.repetitions.iter().map(|run| run.ns_per_packet);
         (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max))
@@ -115,7 +115,7 @@ impl AtSize {
 }
 
 impl Way {
-    /// The way of that name.
+    /// The way `name`, with figures at `sizes`.
     pub(crate) fn new(name: &str, instructions: Option<f64>, allocations: f64, sizes: Vec<AtSize>) -> Self {
         let of_first = |of: fn(&AtSize) -> f64| sizes.first().map_or(0.0, of);
         Self {
@@ -128,17 +128,17 @@ impl Way {
         }
     }
 
-    /// What the stack is busy for each packet.
+    /// The time that the stack is busy for each packet, in nanoseconds.
     pub(crate) fn stack_ns(&self) -> f64 {
         self.budget_share * BUDGET_NS
     }
 
-    /// By how many times this takes longer than `other` from end to end, in the same repetition.
+    /// The ratio of the end-to-end times of this way and of `other`, within each repetition.
     pub(crate) fn times(&self, other: &Self) -> Median {
         Median::of(self.beside(other, |way, other| way.ns_per_packet / other.ns_per_packet))
     }
 
-    /// `of` each repetition at the first size and the one of `other` that ran beside it.
+    /// `of` each repetition at the first size, paired with the same repetition of `other`.
     fn beside(&self, other: &Self, of: fn(&Repetition, &Repetition) -> f64) -> Vec<f64> {
         let (mine, theirs) = (self.sizes.first(), other.sizes.first());
         let both =
@@ -148,19 +148,18 @@ impl Way {
 }
 
 impl DispatchReport {
-    /// The way of that name.
+    /// The way `name`.
     pub(crate) fn way(&self, name: &str) -> Option<&Way> {
         self.ways.iter().find(|way| way.name == name)
     }
 
-    /// What the layers cost the stack in `way`, in nanoseconds: the whole less what is left without them in the same
+    /// The time of the layers in `way`, in nanoseconds: the time of the stack minus that without layers in the same
     /// repetition.
     pub(crate) fn layers_ns(&self, way: &Way) -> Median {
         Median::of(way.beside(&self.without_layers, |way, none| way.stack_ns_per_packet - none.stack_ns_per_packet))
     }
 
-    /// By how many times the layers of `one` take longer than those of `other`; nothing unless both can be told
-    /// from no time at all.
+    /// The ratio of the time of the layers of `one` and of `other`; `None` unless both are clearly above zero.
     pub(crate) fn layers_ratio(&self, one: &Way, other: &Way) -> Option<Median> {
         if [one, other].iter().any(|way| self.layers_ns(way).against(0.0) != Side::Above) {
             return None;
@@ -168,12 +167,12 @@ impl DispatchReport {
         let layers = |way: &Way| {
             way.beside(&self.without_layers, |way, none| way.stack_ns_per_packet - none.stack_ns_per_packet)
         };
-        // A single repetition may be off so far that nothing is left of the layers: as far off as can be.
+        // In a single repetition noise may leave nothing for the layers of `other`: the ratio is then unbounded.
         let ratio = |(one, other): (f64, f64)| if other > 0.0 { one / other } else { f64::INFINITY };
         Some(Median::of(layers(one).into_iter().zip(layers(other)).map(ratio)))
     }
 
-    /// The same in instructions.
+    /// The instructions of the layers in `way`, computed the same way.
     pub(crate) fn layers_instructions(&self, way: &Way) -> Option<f64> {
         Some(way.instructions_per_packet? - self.without_layers.instructions_per_packet?)
     }
@@ -181,13 +180,13 @@ impl DispatchReport {
 
 #[cfg(test)]
 impl DispatchReport {
-    /// A report that was not measured: an idle machine, whose speed drifts by a few nanoseconds.
+    /// A report with invented figures: of an idle machine whose speed drifts by a few nanoseconds.
     pub(crate) fn made_up() -> Self {
         Self::with_noise(&[0.0, -10.0, 7.0, 3.0, -4.0, 1.0, -2.0, 5.0, 2.0], &[0.0; 9])
     }
 
-    /// A report in which each repetition is off by its own `drift`, for all ways alike, and by `jitter`, which differs
-    /// from way to way.
+    /// A report in which each repetition is off by its `drift`, equal for all ways, and by `jitter`, which differs
+    /// between ways.
     pub(crate) fn with_noise(drift: &[f64], jitter: &[f64]) -> Self {
         let way = |index: usize, name, instructions, allocations, ns: f64| {
             let sizes = [(64, ns), (1500, ns + 40.0)].map(|(size, ns)| {
@@ -223,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_layers_are_what_is_gone_without_them() {
+    fn the_cost_of_the_layers_is_the_difference_to_a_run_without_them() {
         let report = DispatchReport::made_up();
         let boxed = report.way("boxed").unwrap();
         assert!((report.layers_ns(boxed).value - 230.0).abs() < 1e-9);
@@ -245,19 +244,19 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_about_the_threshold_does_not_say_whether_a_gigabit_is_held() {
-        // The median is below 70.4 ns here, and above it there: neither says anything.
+    fn an_interval_that_contains_the_threshold_does_not_decide_about_a_gigabit() {
+        // The median is below 70.4 ns in the first case, and above it in the second; neither decides.
         for shift in [0.0, 14.0] {
             let noisy = [31.0, 55.0, 58.0, 61.0, 62.0, 69.0, 71.0, 90.0, 331.0].map(|ns| ns + shift);
             assert_eq!(at(&noisy).holds_gigabit, None, "{shift}");
         }
-        // One repetition that is far off changes nothing, and five are too few.
+        // One outlier changes nothing; five repetitions are too few.
         assert_eq!(at(&[31.0, 50.0, 51.0, 52.0, 53.0, 54.0, 55.0, 56.0, 331.0]).holds_gigabit, Some(true));
         assert_eq!(at(&[50.0; 5]).holds_gigabit, None);
     }
 
     #[test]
-    fn ratios_of_layers_that_are_lost_in_noise_do_not_exist() {
+    fn layers_that_are_lost_in_noise_have_no_ratio() {
         let wild = [0.0, 60.0, -55.0, 80.0, -70.0, 20.0, -35.0, 45.0, -60.0];
         let report = DispatchReport::with_noise(&[0.0; 9], &wild);
         let [boxed, poll] = ["boxed", "poll"].map(|name| report.way(name).unwrap());

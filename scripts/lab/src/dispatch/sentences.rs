@@ -1,14 +1,14 @@
-//! What the figures say, in sentences.
+//! Sentences that explain the figures of a comparison.
 
 use shared::report::median::{FEWEST, Median, Side};
 
 use super::DispatchReport;
 use super::report::Way;
 
-/// What is said where an interval does not decide.
+/// The text where an interval does not decide.
 pub(super) const TOO_NOISY: &str = "too noisy to say";
 
-/// A line for each comparison that the question is about.
+/// A sentence for each comparison.
 pub(super) fn sentences(report: &DispatchReport) -> Vec<String> {
     let (Some(fixed), Some(boxed)) = (report.way("static"), report.way("boxed")) else { return Vec::new() };
     let mut lines = Vec::new();
@@ -23,7 +23,7 @@ pub(super) fn sentences(report: &DispatchReport) -> Vec<String> {
     lines
 }
 
-/// What helps where noise left a question open.
+/// The remedy if noise left a comparison undecided.
 pub(super) fn remedy(report: &DispatchReport) -> String {
     let counts = match report.without_layers.instructions_per_packet {
         Some(_) => "instructions are counted, and do not depend on it",
@@ -59,7 +59,7 @@ fn layers_in_time(report: &DispatchReport, way: &Way, boxed: &Way) -> String {
     format!("its layers are {than} than boxed ones, which take {ratio}")
 }
 
-/// Counted, so there is nothing to be unsure of.
+/// Instructions are counted, so this comparison is certain.
 fn layers_in_instructions(report: &DispatchReport, way: &Way, boxed: &Way) -> String {
     match (report.layers_instructions(boxed), report.layers_instructions(way)) {
         (Some(boxed), Some(way)) if way > 0.0 => format!("; boxed ones take {:.2} times the instructions", boxed / way),
@@ -67,7 +67,7 @@ fn layers_in_instructions(report: &DispatchReport, way: &Way, boxed: &Way) -> St
     }
 }
 
-/// The interval of a ratio, and whether it says which of the two takes longer.
+/// The interval of a ratio, and whether it decides which of the two takes longer.
 fn decided(ratio: &Median) -> String {
     match ratio.against(1.0) {
         Side::Above | Side::Below => ratio.to_string(),
@@ -79,13 +79,13 @@ fn decided(ratio: &Median) -> String {
 mod tests {
     use super::*;
 
-    fn said(drift: &[f64], jitter: &[f64]) -> String {
+    fn joined(drift: &[f64], jitter: &[f64]) -> String {
         sentences(&DispatchReport::with_noise(drift, jitter)).join("\n")
     }
 
     #[test]
-    fn a_machine_that_is_nearly_idle_decides() {
-        insta::assert_snapshot!(said(&[0.0, 1.0, 60.0, 2.0, 1.5, 0.5, 2.5, 3.0, 1.0], &[0.0, 1.0, 2.0]), @"
+    fn a_nearly_idle_machine_decides() {
+        insta::assert_snapshot!(joined(&[0.0, 1.0, 60.0, 2.0, 1.5, 0.5, 2.5, 3.0, 1.0], &[0.0, 1.0, 2.0]), @"
         static takes 1.013 times the instructions of sync.
         inline: 0 allocations a packet; from end to end 1.91 times static (1.88 to 1.91); its layers are faster than boxed ones, which take 1.65 times the time (1.63 to 1.65); boxed ones take 1.73 times the instructions.
         poll: 0 allocations a packet; from end to end 1.16 times static (1.16 to 1.16); its layers are faster than boxed ones, which take 4.65 times the time (4.44 to 4.71); boxed ones take 4.75 times the instructions.
@@ -94,9 +94,9 @@ mod tests {
     }
 
     #[test]
-    fn what_noise_hides_is_too_noisy_to_say() {
+    fn a_noisy_machine_is_too_noisy_to_say() {
         let wild = [0.0, 160.0, -55.0, 180.0, -70.0, 20.0, -35.0, 145.0, -60.0];
-        insta::assert_snapshot!(said(&[0.0; 9], &wild), @"
+        insta::assert_snapshot!(joined(&[0.0; 9], &wild), @"
         static takes 1.013 times the instructions of sync.
         inline: 0 allocations a packet; from end to end 1.64 times static (0.89 to 4.59: too noisy to say which takes longer); whether its layers are faster than boxed ones is too noisy to say; boxed ones take 1.73 times the instructions.
         poll: 0 allocations a packet; from end to end 1.02 times static (0.47 to 3.76: too noisy to say which takes longer); whether its layers are faster than boxed ones is too noisy to say; boxed ones take 4.75 times the instructions.
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn too_few_repetitions_decide_nothing_in_time() {
-        insta::assert_snapshot!(said(&[0.0; 5], &[0.0]), @"
+        insta::assert_snapshot!(joined(&[0.0; 5], &[0.0]), @"
         static takes 1.013 times the instructions of sync.
         inline: 0 allocations a packet; from end to end 1.92 times static (no interval: too noisy to say which takes longer); whether its layers are faster than boxed ones is too noisy to say; boxed ones take 1.73 times the instructions.
         poll: 0 allocations a packet; from end to end 1.17 times static (no interval: too noisy to say which takes longer); whether its layers are faster than boxed ones is too noisy to say; boxed ones take 4.75 times the instructions.

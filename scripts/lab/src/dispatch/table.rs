@@ -1,4 +1,4 @@
-//! The ways as tables for people, which are also Markdown.
+//! Renders the ways as tables for people, which are also Markdown.
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -8,7 +8,7 @@ use shared::report::median::Median;
 use super::report::{DispatchReport, Way};
 use super::sentences::{TOO_NOISY, remedy, sentences};
 
-/// What each way costs, what that means on a slower CPU, what it says, and what is missing.
+/// The cost of each way, its rate on a slower CPU, the sentences, and what is missing.
 pub(crate) fn table(report: &DispatchReport) -> String {
     let mut parts = vec![costs(report), slowed(report)];
     parts.push(sentences(report).iter().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n"));
@@ -53,7 +53,7 @@ fn costs(report: &DispatchReport) -> String {
             format!("{least:.1} .. {most:.1}"),
             format!("{:.1}", way.stack_ns()),
             human::percent(way.budget_share),
-            // Without layers there are none, which is no measurement.
+            // The row without layers has no time of layers.
             if way.name == report.without_layers.name { String::new() } else { layers(&report.layers_ns(way)) },
             whole(way.instructions_per_packet),
             whole(report.layers_instructions(way)),
@@ -63,12 +63,12 @@ fn costs(report: &DispatchReport) -> String {
     markdown(header.map(str::to_owned).into(), report.ways.iter().chain([&report.without_layers]).map(row))
 }
 
-/// With the interval, if there is one.
+/// The time of the layers, with its interval if there is one.
 fn layers(ns: &Median) -> String {
     if ns.interval.is_some() { format!("{:.1} ({ns:.1})", ns.value) } else { format!("{:.1}", ns.value) }
 }
 
-/// What the stack could sustain, and whether that is a gigabit.
+/// The rate that the stack could sustain on a slower CPU, and whether that is a gigabit.
 fn slowed(report: &DispatchReport) -> String {
     let Some(first) = report.ways.first() else { return String::new() };
     let title = format!("on a CPU {} times slower", report.slowdown);
@@ -102,13 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_named_with_what_helps() {
-        // Stacks that take 91 to 331 ns where 70.4 decide would be clear; about 70.4 they are not.
+    fn a_noisy_comparison_is_reported_with_the_remedy() {
+        // Only the static way is near the threshold of 70.4 ns: its times are about 50 to 331 ns.
         let noisy = DispatchReport::with_noise(&[0.0, -45.0, 40.0, -40.0, 30.0, -35.0, 231.0, 1.0, -50.0], &[0.0]);
-        let said = table(&noisy);
-        let row = said.lines().find(|line| line.starts_with("| static") && line.contains("pps")).unwrap();
+        let text = table(&noisy);
+        let row = text.lines().find(|line| line.starts_with("| static") && line.contains("pps")).unwrap();
         assert!(row.contains("1 Mpps: too noisy to say"), "{row}");
-        assert!(said.contains("more --repetitions, a longer --time or an idle machine help"), "{said}");
+        assert!(text.contains("more --repetitions, a longer --time or an idle machine help"), "{text}");
         assert!(!table(&DispatchReport::made_up()).contains("help"));
     }
 }

@@ -22,6 +22,7 @@ use crate::verdict::Ended;
 
 /// Samples per second of CPU time: enough for a run of a few seconds, and prime, so that it does not lock to anything
 /// periodic in the program.
+const FREQUENCY: u64 = 3989;
 
 /// How long perf may take to attach, or to write its samples.
 const PERF_TIMEOUT: Duration = Duration::from_secs(10);

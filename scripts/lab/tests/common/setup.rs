@@ -1,4 +1,4 @@
-//! Scenarios from flags, as a person would write them.
+//! Builds scenarios from flags.
 
 use clap::{CommandFactory, FromArgMatches};
 use driver::settings::Settings as DriverArgs;
@@ -6,7 +6,7 @@ use lab::simulate::{Only, Scenario};
 use netstack::process::Args as StackArgs;
 use shared::units::Nanos;
 
-/// The scenario of `flags`, such as `depth=8`; each process gets those that it knows.
+/// The scenario of `flags`, such as `depth=8`; each process gets those that it has.
 pub(crate) fn scenario(flags: &[impl AsRef<str>], stack_cost: Nanos) -> Scenario {
     let flags: Vec<&str> = flags.iter().map(AsRef::as_ref).collect();
     let only = Only { stack_cost, warmup: Some(Nanos::ZERO), ..Only::default() };

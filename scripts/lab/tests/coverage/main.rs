@@ -1,7 +1,8 @@
-//! Whether intervals hold what they are intervals of, as often as their level says.
+//! Checks that intervals contain the true value as often as their level.
 //!
-//! The answer is known: a queue with places, from its closed form. Each estimate is made as `lab simulate` makes
-//! it, of seeds that no other estimate uses; of many, about as many as the level says must hold the answer.
+//! The true value is known: a queue with places has a closed form. Each estimate is made as `lab simulate` makes it, of
+//! seeds that no other estimate uses. Of many estimates, about the share given by the level must contain the true
+//! value.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![allow(clippy::print_stdout, reason = "a test prints what it did")]
@@ -16,11 +17,11 @@ use shared::units::Nanos;
 
 use setup::scenario;
 
-/// Of a frame of 1 B of payload at 10 Mbit/s.
+/// The time of a frame with 1 B of payload at 10 Mbit/s.
 const SERVICE_NS: f64 = 67_200.0;
 
-/// The shares of `estimates` whose intervals hold the true loss, mean time and rate of a queue with exponential
-/// service.
+/// Makes `estimates` estimates of a queue with exponential service; returns the shares of them whose intervals contain
+/// the true loss, mean time and rate.
 fn held(estimates: u64, load: f64, places: u32, packets: u64, repeat: Repeat) -> [f64; 3] {
     let app = format!("app=poisson:size=1B,load={load}");
     let (depth, packets) = (format!("depth={places}"), format!("packets={packets}"));
@@ -32,7 +33,7 @@ fn held(estimates: u64, load: f64, places: u32, packets: u64, repeat: Repeat) ->
     for estimate in 0..estimates {
         let seed = 1 + estimate * repeat.at_most;
         let estimate = replicate(&setting.seeded(seed), repeat).unwrap().report.estimate.unwrap();
-        assert!(estimate.last_seed < seed + repeat.at_most, "no seed is in two estimates");
+        assert!(estimate.last_seed < seed + repeat.at_most, "two estimates share a seed");
         let pairs = [
             (estimate.loss_ratio, truth.loss_ratio),
             (estimate.sojourn_mean_ns, truth.sojourn_mean_ns(SERVICE_NS)),
@@ -45,7 +46,7 @@ fn held(estimates: u64, load: f64, places: u32, packets: u64, repeat: Repeat) ->
     held.map(|held| held / estimates as f64)
 }
 
-/// The share may be off by four standard deviations of itself.
+/// Checks that each share is within four of its standard deviations of `level`.
 #[track_caller]
 fn about(level: f64, estimates: u64, shares: [f64; 3]) {
     println!("{level}: {shares:?}");
@@ -56,16 +57,16 @@ fn about(level: f64, estimates: u64, shares: [f64; 3]) {
 }
 
 #[test]
-fn so_many_runs_as_were_asked_for() {
+fn a_fixed_number_of_runs() {
     for (level, runs) in [(0.95, 10), (0.8, 5)] {
         let repeat = Repeat { level, precision: None, runs: Some(runs), at_most: runs };
         about(level, 100, held(100, 0.9, 3, 1_000, repeat));
     }
 }
 
-/// To stop when the interval happens to be narrow costs some of its level: little, from ten runs on.
+/// Stopping when the interval happens to be narrow lowers the level, but only a little from ten runs on.
 #[test]
-fn as_many_runs_as_the_precision_takes() {
+fn as_many_runs_as_the_precision_needs() {
     let repeat = Repeat { level: 0.95, precision: Some(0.08), runs: None, at_most: 200 };
     about(0.95, 100, held(100, 0.9, 3, 600, repeat));
 }

@@ -1,4 +1,4 @@
-//! `lab bench` and `lab count`, with the tools of others missing, or played by a script.
+//! `lab bench` and `lab count`, with other tools missing or replaced by a script.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 use crate::lab::{child, lab, pid};
 use crate::skipped::skipped;
 
-/// The least that can be measured.
+/// The shortest possible benchmark.
 const BENCH: [&str; 7] = ["bench", "--time", "20ms", "--repetitions", "1", "--sizes", "64B"];
 
-/// A tool of others, as a shell script, in a folder that is first on the PATH of `command`.
+/// Puts another tool, as a shell script, in a folder that is first on the PATH of `command`.
 fn play(command: &mut Command, folder: &TempDir, tool: &str, script: &str) {
     let path = folder.path().join(tool);
     fs::write(&path, format!("#!/bin/sh\n{script}")).unwrap();
@@ -28,7 +28,7 @@ fn play(command: &mut Command, folder: &TempDir, tool: &str, script: &str) {
     command.env("PATH", std::env::join_paths(folders).unwrap());
 }
 
-/// What a script waits for in vain.
+/// A script line that blocks for ever.
 fn never(folder: &TempDir) -> String {
     let path = folder.path().join("never");
     mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
@@ -42,15 +42,15 @@ fn output(command: &mut Command) -> (i32, String, String) {
 }
 
 #[test]
-fn a_machine_without_the_tools_of_others_measures_the_rest_and_says_so() {
+fn without_other_tools_the_rest_is_measured_and_what_is_missing_is_reported() {
     let folder = TempDir::new().unwrap();
     let svg = folder.path().join("bench.svg");
     let mut bench = lab(&[&BENCH[..], &["--json", "-", "--svg", svg.to_str().unwrap()]].concat());
-    let (status, json, said) = output(bench.env("PATH", folder.path()));
-    assert_eq!(status, 0, "{said}");
+    let (status, json, stderr) = output(bench.env("PATH", folder.path()));
+    assert_eq!(status, 0, "{stderr}");
     for (what, package) in [("memif is", "dpdk-dev"), ("instructions are", "valgrind")] {
-        let lines: Vec<_> = said.lines().filter(|line| line.starts_with(&format!("{what} left out: "))).collect();
-        assert!(lines.len() == 1 && lines[0].contains(package) && lines[0].contains("PATH"), "{said}");
+        let lines: Vec<_> = stderr.lines().filter(|line| line.starts_with(&format!("{what} left out: "))).collect();
+        assert!(lines.len() == 1 && lines[0].contains(package) && lines[0].contains("PATH"), "{stderr}");
     }
     let report: Value = serde_json::from_str(&json).unwrap();
     let rows = report["rows"].as_array().unwrap();
@@ -65,18 +65,18 @@ fn a_machine_without_the_tools_of_others_measures_the_rest_and_says_so() {
     assert!(fs::read_to_string(svg).unwrap().starts_with("<svg "));
 }
 
-/// A receiver that tells of a thousand packets a second, once its sender is there.
+/// A receiver that reports a thousand packets per second after its sender has started.
 const TESTPMD: &str = r#"
 case "$*" in *txonly*) echo there >"$RUNTIME_DIRECTORY/sent"; exit;; esac
-tell() { printf '  RX-packets: %s  RX-missed: 0\n  Rx-pps:  %s  Rx-bps: 1\n' "$1" "$2"; }
-tell 0 0
+sample() { printf '  RX-packets: %s  RX-missed: 0\n  Rx-pps:  %s  Rx-bps: 1\n' "$1" "$2"; }
+sample 0 0
 until test -e "$RUNTIME_DIRECTORY/sent"; do :; done
-tell 7 7
-tell 1007 1000
+sample 7 7
+sample 1007 1000
 "#;
 
 #[test]
-fn what_the_receiver_of_memif_says_is_what_counts() {
+fn the_rate_of_memif_is_the_one_that_its_receiver_reports() {
     if std::thread::available_parallelism().unwrap().get() == 1 {
         skipped("there is only one CPU");
         return;
@@ -85,8 +85,8 @@ fn what_the_receiver_of_memif_says_is_what_counts() {
     let mut bench = lab(&[&BENCH[..], &["--json", "-"]].concat());
     play(&mut bench, &folder, "dpdk-testpmd", TESTPMD);
     play(&mut bench, &folder, "valgrind", VALGRIND);
-    let (status, json, said) = output(&mut bench);
-    assert_eq!(status, 0, "{said}");
+    let (status, json, stderr) = output(&mut bench);
+    assert_eq!(status, 0, "{stderr}");
     let report: Value = serde_json::from_str(&json).unwrap();
     let memif = report["rows"].as_array().unwrap().last().unwrap();
     assert_eq!((&memif["name"], &memif["packets_per_second"]), (&"memif".into(), &1000.0.into()));
@@ -95,7 +95,7 @@ fn what_the_receiver_of_memif_says_is_what_counts() {
 }
 
 #[test]
-fn a_testpmd_that_fails_is_quoted() {
+fn the_error_of_a_testpmd_that_fails_is_shown() {
     if std::thread::available_parallelism().unwrap().get() == 1 {
         skipped("there is only one CPU");
         return;
@@ -103,12 +103,12 @@ fn a_testpmd_that_fails_is_quoted() {
     let folder = TempDir::new().unwrap();
     let mut bench = lab(&BENCH);
     play(&mut bench, &folder, "dpdk-testpmd", "echo 'EAL: no memory' >&2\nexit 1\n");
-    let (status, text, said) = output(&mut bench);
+    let (status, text, stderr) = output(&mut bench);
     assert_eq!((status, text.as_str()), (1, ""));
-    assert_eq!(said, "lab: no benchmark: memif ended before it was measured: EAL: no memory\n");
+    assert_eq!(stderr, "lab: no benchmark: memif ended before it was measured: EAL: no memory\n");
 }
 
-/// A counter of instructions to which a packet is worth a hundred, in the stack.
+/// An instruction counter that counts a hundred instructions per packet in the stack.
 const VALGRIND: &str = r#"
 file=${3#--callgrind-out-file=}; shift 3; packets=0
 for word; do case $word in --packets=*) packets=${word#*=};; esac; done
@@ -126,41 +126,41 @@ fn a_count_above_its_ceiling_fails() {
         play(&mut count, &folder, "valgrind", VALGRIND);
         output(&mut count)
     };
-    let (status, _, said) = count(&[]);
-    assert!(status == 2 && said.contains("--ceilings ") && said.contains("--accept"), "{said}");
+    let (status, _, stderr) = count(&[]);
+    assert!(status == 2 && stderr.contains("--ceilings ") && stderr.contains("--accept"), "{stderr}");
     assert_eq!(count(&["--accept"]).0, 0);
     let accepted = fs::read_to_string(&ceilings).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&accepted).unwrap()["counts"][0]["stack"], 100.0);
-    let (status, text, said) = count(&[]);
-    assert_eq!((status, said.as_str()), (0, ""));
+    let (status, text, stderr) = count(&[]);
+    assert_eq!((status, stderr.as_str()), (0, ""));
     assert!(text.contains("| 64 B") && text.contains("100 "), "{text}");
     fs::write(&ceilings, accepted.replace("100.0", "90.0")).unwrap();
-    let (status, _, said) = count(&[]);
+    let (status, _, stderr) = count(&[]);
     assert_eq!(status, 1);
     assert_eq!(
-        said,
-        "lab: 100 instructions per packet of 64 B in the stack, where 94 are the most; if that is worth it, accept it with --accept\n"
+        stderr,
+        "lab: 100 instructions per packet of 64 B in the stack, but the ceiling is 94; if that is worth it, accept it with --accept\n"
     );
 }
 
 #[test]
 fn without_valgrind_there_is_no_count() {
     let folder = TempDir::new().unwrap();
-    let (status, text, said) = output(lab(&["count"]).env("PATH", folder.path()));
+    let (status, text, stderr) = output(lab(&["count"]).env("PATH", folder.path()));
     assert_eq!((status, text.as_str()), (1, ""));
-    assert!(said.contains("valgrind is not on the PATH; install it") && said.lines().count() == 1, "{said}");
+    assert!(stderr.contains("valgrind is not on the PATH; install it") && stderr.lines().count() == 1, "{stderr}");
 }
 
-/// Whether the process is there and not only waited for.
-fn lives(process: Pid) -> bool {
+/// Whether the process is alive: exists and is not a zombie.
+fn is_alive(process: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_pid())).unwrap_or_default();
     let ended = stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']));
     test_kill_process(process).is_ok() && !ended
 }
 
-/// At a terminal, Ctrl-C reaches the whole group of the lab, and the tools are not in it.
+/// At a terminal, Ctrl-C reaches the lab's whole process group; the tools are in groups of their own.
 #[test]
-fn an_interrupt_ends_the_tools_of_others_too() {
+fn an_interrupt_ends_other_tools_too() {
     let tools = [("dpdk-testpmd", &BENCH[..]), ("valgrind", &["count"])];
     let two = std::thread::available_parallelism().unwrap().get() > 1;
     if !two {
@@ -182,7 +182,7 @@ fn an_interrupt_ends_the_tools_of_others_too() {
         kill_process_group(pid(lab.id()), Signal::INT).unwrap();
         let output = lab.wait_with_output().unwrap();
         output.assert().code(130).stdout("");
-        while lives(running) {
+        while is_alive(running) {
             std::thread::yield_now();
         }
         assert!(is_empty(temporary.path()), "{tool}");

@@ -1,4 +1,4 @@
-//! `lab dispatch`, and runs in each way to call the layers.
+//! `lab dispatch`, and runs with each way to call the layers.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ fn json(command: &mut Command) -> Value {
 }
 
 #[test]
-fn every_way_is_measured_and_what_cannot_be_counted_is_left_out() {
+fn every_way_is_measured_and_a_missing_count_is_left_out() {
     let folder = TempDir::new().unwrap();
     let svg = folder.path().join("dispatch.svg");
     let flags = ["dispatch", "--time", "20ms", "--repetitions", "1", "--sizes", "64B,1500B", "--json", "-", "--svg"];
@@ -29,7 +29,7 @@ fn every_way_is_measured_and_what_cannot_be_counted_is_left_out() {
         assert!((allocations - expected).abs() < 0.01, "{way}");
         assert!(way["ns_per_packet"].as_f64().unwrap() > 0.0 && way["budget_share"].as_f64().unwrap() > 0.0);
         assert_eq!((way["instructions_per_packet"].is_null(), way["sizes"].as_array().unwrap().len()), (true, 2));
-        // One repetition has no interval, and decides nothing.
+        // One repetition has no interval and decides nothing.
         assert!(way["sizes"][0]["holds_gigabit"].is_null() && way["sizes"][0]["stack_ns_interval"].is_null(), "{way}");
     }
     let left_out = report["left_out"][0].as_str().unwrap();
@@ -38,7 +38,7 @@ fn every_way_is_measured_and_what_cannot_be_counted_is_left_out() {
 }
 
 #[test]
-fn a_run_says_in_which_way_it_was_and_is_repeated_in_it() {
+fn a_report_holds_its_dispatch_and_is_repeated_with_it() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("run.json");
     let flags = ["run", "--app", "cbr:rate=10kpps", "--packets", "200", "--link", "1Gbit", "--quiet", "--json"];
@@ -57,14 +57,14 @@ fn a_run_says_in_which_way_it_was_and_is_repeated_in_it() {
 }
 
 #[test]
-fn nonsense_is_refused_with_the_flag_and_the_remedy() {
+fn invalid_values_are_refused_with_the_flag_and_the_remedy() {
     for (flags, remedy) in
         [(&["dispatch", "--slowdown", "0.5"][..], "factor of 1"), (&["run", "--dispatch", "virtual"], "static, boxed")]
     {
         let output = lab(flags).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(flags[1]) && said.contains(flags[2]) && said.contains(remedy), "{said}");
-        assert!(!said.contains("none"), "what is for measuring only is not offered: {said}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(flags[1]) && stderr.contains(flags[2]) && stderr.contains(remedy), "{stderr}");
+        assert!(!stderr.contains("none"), "none is for measurements only and not offered: {stderr}");
     }
 }

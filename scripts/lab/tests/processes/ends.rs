@@ -1,4 +1,4 @@
-//! Runs that end before their time. What each of them waits for is what the processes say.
+//! Runs that end early: killed or interrupted processes, and stacks that never reach the driver.
 
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,19 +12,18 @@ use tempfile::TempDir;
 
 use crate::lab::{Running, child, lab, pid};
 
-/// Lets a run come to the end that `cause` brings about, and returns its status, the JSON, and what
-/// was said on standard error.
+/// Starts a run, ends it by `cause`, and returns its exit status, the JSON, and its standard error.
 fn ended(cause: impl FnOnce(&Running)) -> (i32, String, String) {
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("run.json");
     let running = Running::start(&json);
     cause(&running);
     let output = running.end();
-    let said = String::from_utf8(output.stderr).unwrap();
-    (output.status.code().unwrap(), std::fs::read_to_string(json).unwrap(), said)
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), std::fs::read_to_string(json).unwrap(), stderr)
 }
 
-/// A partial report adds up too.
+/// Checks that a partial report balances, and returns it.
 fn partial(json: &str) -> RunReport {
     let run: RunReport = serde_json::from_str(json).unwrap();
     let totals = run.totals;
@@ -37,19 +36,19 @@ fn partial(json: &str) -> RunReport {
 
 #[test]
 fn a_driver_that_is_killed_leaves_a_report_of_what_is_lost() {
-    let (status, json, said) = ended(|running| running.signal_child("driver", Signal::KILL));
+    let (status, json, stderr) = ended(|running| running.signal_child("driver", Signal::KILL));
     assert_eq!(status, 3);
-    assert!(said.contains("driver: killed by signal 9"), "{said}");
+    assert!(stderr.contains("driver: killed by signal 9"), "{stderr}");
     let run = partial(&json);
     assert!(matches!(run.ending, Ending::PeerFailed(_)), "{:?}", run.ending);
     assert!(run.totals.lost > 0 && run.totals.in_flight == 0 && run.driver.is_none(), "{:?}", run.totals);
 }
 
 #[test]
-fn a_stack_that_is_killed_leaves_the_drivers_report() {
-    let (status, json, said) = ended(|running| running.signal_child("netstack", Signal::KILL));
+fn after_a_stack_is_killed_the_report_of_the_driver_is_written() {
+    let (status, json, stderr) = ended(|running| running.signal_child("netstack", Signal::KILL));
     assert_eq!(status, 3);
-    assert!(said.contains("netstack: killed by signal 9"), "{said}");
+    assert!(stderr.contains("netstack: killed by signal 9"), "{stderr}");
     let file: DriverFile = serde_json::from_str(&json).unwrap();
     let session = &file.sessions[0];
     assert!(session.received > 0, "{session:?}");
@@ -57,7 +56,7 @@ fn a_stack_that_is_killed_leaves_the_drivers_report() {
 }
 
 #[test]
-fn an_interrupt_leaves_partial_results_wherever_it_arrives() {
+fn an_interrupt_of_any_process_leaves_partial_results() {
     let (status, json, _) = ended(|running| running.signal(Signal::INT));
     assert_eq!(status, 130);
     let run = partial(&json);
@@ -73,9 +72,9 @@ fn an_interrupt_leaves_partial_results_wherever_it_arrives() {
     assert_eq!((status, partial(&json).ending), (130, Ending::PeerInterrupted));
 }
 
-/// At a terminal, Ctrl-C reaches the whole group of the lab.
+/// At a terminal, Ctrl-C reaches the lab's whole process group.
 #[test]
-fn an_interrupt_ends_a_benchmark_whoever_is_measured() {
+fn an_interrupt_ends_a_benchmark_in_any_measurement() {
     for measured in ["netstack", "lab"] {
         let mut bench = lab(&["bench", "--time", "100ms", "--repetitions", "1000", "--sizes", "64B"]);
         bench.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -86,17 +85,17 @@ fn an_interrupt_ends_a_benchmark_whoever_is_measured() {
         }
         kill_process_group(pid(bench.id()), Signal::INT).unwrap();
         let output = bench.wait_with_output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(130), "{measured}: {said}");
-        // A stack that had just begun says so too.
-        let last = said.lines().last().unwrap();
-        assert!(last.starts_with("lab: interrupted before") && output.stdout.is_empty(), "{said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{measured}: {stderr}");
+        // A stack that had just started prints that it was interrupted, too.
+        let last = stderr.lines().last().unwrap();
+        assert!(last.starts_with("lab: interrupted before") && output.stdout.is_empty(), "{stderr}");
     }
 }
 
-/// The driver would wait for it for ever, so the lab sends it away, and tells of the stack alone.
+/// The driver would wait for a stack for ever, so the lab ends it, and reports the failure of the stack only.
 #[test]
-fn a_stack_that_never_met_the_driver_does_not_keep_it() {
+fn the_driver_is_ended_if_the_stack_fails_before_it_connects() {
     let (programs, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let netstack = programs.path().join("netstack");
     let driver = Path::new(lab(&[]).get_program()).with_file_name("driver");
@@ -113,14 +112,14 @@ fn a_stack_that_never_met_the_driver_does_not_keep_it() {
         let mut lab = lab(&["run", "--packets", "1"]);
         lab.env("PUSHBACK_BIN_DIR", programs.path()).env("TMPDIR", folder.path()).env("NETSTACK_DOES", script);
         let output = lab.output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), said.as_str()), (Some(status), complaint), "{script}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(status), complaint), "{script}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
 
 #[test]
-fn nothing_is_left_behind() {
+fn no_temporary_file_is_left_behind() {
     let folder = TempDir::new().unwrap();
     let kept = TempDir::new().unwrap();
     let json = kept.path().join("run.json");

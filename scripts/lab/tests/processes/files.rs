@@ -1,4 +1,4 @@
-//! Files on a disk without room, and limits of the system: the old file stays, and the error says what to do.
+//! Full disks and limits of the system: the old file stays, and the error contains the remedy.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use crate::lab::{lab, program};
 use crate::skipped::skipped;
 
-/// Runs `script` with sh where `$DISK` is a disk of its own of 128 KiB; nothing where none can be made here.
-/// What is on it at the end is copied to `kept`.
+/// Runs `script` with sh where `$DISK` is a file system of its own of 128 KiB; `None` if none can be mounted here.
+/// Copies its files to `kept` at the end.
 fn on_a_small_disk(script: &str, kept: &Path) -> Option<Output> {
     let folder = TempDir::new().unwrap();
     let unshared = |script: &str| {
@@ -41,7 +41,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_full_disk_leaves_the_old_report_and_says_so() {
+fn on_a_full_disk_the_old_report_stays_and_the_error_is_reported() {
     for command in ["simulate", "run --quiet", "compare"] {
         let kept = TempDir::new().unwrap();
         let script = format!(
@@ -49,27 +49,27 @@ fn a_full_disk_leaves_the_old_report_and_says_so() {
              \"$LAB\" {command} --packets 60 --json \"$DISK\"/run.json"
         );
         let Some(output) = on_a_small_disk(&script, kept.path()) else { return };
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command}: {stderr}");
         assert!(
-            said.contains("run.json: the report could not be written completely") && said.contains("make room"),
-            "{said}"
+            stderr.contains("run.json: the report could not be written completely") && stderr.contains("make room"),
+            "{stderr}"
         );
         assert_eq!(names(kept.path()), ["full", "run.json"]);
         assert_eq!(fs::read_to_string(kept.path().join("run.json")).unwrap(), "as it was\n");
-        assert!(!output.stdout.is_empty(), "people are told the figures all the same");
+        assert!(!output.stdout.is_empty(), "the figures are still printed");
     }
 }
 
-/// Bytes of a frame with a payload of 900 B and its record's header, and of the file's header.
+/// Bytes of one frame with a payload of 900 B in the capture, with the header of its record, and of the file's header.
 const RECORD: u64 = 942 + 16;
 const HEADER: u64 = 24;
 
-/// Checks that the capture has whole records and that `report` counts them. Returns how many there are.
+/// Checks that the capture has whole records and that `report` counts them. Returns their number.
 fn counted(report: &RunReport, capture: &Path, sent: u64) -> u64 {
     let length = fs::metadata(capture).unwrap().len();
     let frames = length.saturating_sub(HEADER) / RECORD;
-    assert!(length == 0 || length == HEADER + frames * RECORD, "{length} B are no whole records");
+    assert!(length == 0 || length == HEADER + frames * RECORD, "{length} B are not a whole number of records");
     let warning = report.warnings.iter().find(|warning| warning.code == WarningCode::CaptureIncomplete);
     let counts = format!("has {frames} frames and misses the {} that", sent - frames);
     assert!(warning.unwrap().text.contains(&counts), "{counts} is not in {warning:?}");
@@ -90,7 +90,7 @@ fn a_capture_on_a_full_disk_has_whole_records_and_the_report_counts_them() {
         let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
         let frames = counted(&report, &kept.path().join("sent.pcap"), packets);
         assert_eq!(frames > 0, !full);
-        assert!(text(&output.stderr).contains("Warning     --pcap"), "the text has it too");
+        assert!(text(&output.stderr).contains("Warning     --pcap"), "the text shows it too");
     }
 }
 
@@ -100,15 +100,15 @@ fn temporary_files_without_a_place_name_tmpdir() {
     for run in ["run", "compare", "bench --time 1ms --repetitions 1"] {
         let script = format!("dd if=/dev/zero of=\"$DISK\"/full bs=4k 2>/dev/null\nTMPDIR=\"$DISK\" \"$LAB\" {run}");
         let Some(output) = on_a_small_disk(&script, kept.path()) else { return };
-        let said = text(&output.stderr);
-        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
-        assert!(said.contains("set TMPDIR to") && said.contains("No space left"), "{said}");
+        let stderr = text(&output.stderr);
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
+        assert!(stderr.contains("set TMPDIR to") && stderr.contains("No space left"), "{stderr}");
     }
     let missing = kept.path().join("missing");
     let output = lab(&["run"]).env("TMPDIR", &missing).output().unwrap();
-    let said = text(&output.stderr);
-    assert!(output.status.code() == Some(2) && said.contains("set TMPDIR to"), "{said}");
-    assert!(said.contains(missing.to_str().unwrap()), "{said}");
+    let stderr = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && stderr.contains("set TMPDIR to"), "{stderr}");
+    assert!(stderr.contains(missing.to_str().unwrap()), "{stderr}");
 }
 
 /// Runs `script` with sh and the programs in its environment.
@@ -119,9 +119,9 @@ fn sh(script: &str, folder: &Path) -> Output {
     sh.output().unwrap()
 }
 
-/// In blocks of 512 B, as POSIX has it.
+/// `ulimit -f` counts blocks of 512 B, as POSIX defines it.
 #[test]
-fn a_limit_of_a_files_size_is_an_error_and_kills_nobody() {
+fn a_limit_of_the_file_size_is_an_error_and_kills_no_process() {
     let folder = TempDir::new().unwrap();
     let output = sh(
         &format!(
@@ -136,14 +136,14 @@ fn a_limit_of_a_files_size_is_an_error_and_kills_nobody() {
 
     // Shared memory is a file too.
     let output = sh("ulimit -f 700; exec \"$LAB\" run --depth 4096 --packets 1", folder.path());
-    let said = text(&output.stderr);
-    assert!(output.status.code() == Some(3) && said.contains("no memory for the ring"), "{said}");
-    assert!(said.contains("ulimit -f, or try --transport socket"), "{said}");
+    let stderr = text(&output.stderr);
+    assert!(output.status.code() == Some(3) && stderr.contains("no memory for the ring"), "{stderr}");
+    assert!(stderr.contains("ulimit -f, or try --transport socket"), "{stderr}");
 
     let script = "ulimit -f 1; exec \"$LAB\" simulate --packets 60 --json \"$FOLDER\"/run.json";
     let output = sh(script, folder.path());
-    let said = text(&output.stderr);
-    assert!(output.status.code() == Some(1) && said.contains("--json") && said.contains("ulimit -f"), "{said}");
+    let stderr = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains("--json") && stderr.contains("ulimit -f"), "{stderr}");
     assert_eq!(names(folder.path()), ["sent.pcap"]);
 }
 
@@ -160,21 +160,21 @@ fn too_few_descriptors_are_an_error_of_every_program() {
     ] {
         for limit in [6, 7, 11, 16, 21] {
             let output = sh(&format!("ulimit -n {limit}; exec \"${program}\" {flags}"), folder.path());
-            let said = text(&output.stderr);
+            let stderr = text(&output.stderr);
             assert_eq!(
-                (output.status.code(), said.lines().count()),
+                (output.status.code(), stderr.lines().count()),
                 (Some(1), 1),
-                "{program} {flags}, {limit}: {said}"
+                "{program} {flags}, {limit}: {stderr}"
             );
-            assert!(said.contains("ulimit -n") && !said.contains("panicked"), "{said}");
+            assert!(stderr.contains("ulimit -n") && !stderr.contains("panicked"), "{stderr}");
         }
     }
     assert!(names(folder.path()).is_empty());
 }
 
-/// Children of the lab are in the background of its terminal, where a write is a reason to stop.
+/// The lab's children are in the background of its terminal, which with tostop stops a process that writes.
 #[test]
-fn a_terminal_that_stops_who_writes_in_the_background_stops_no_run() {
+fn a_terminal_that_stops_background_writers_does_not_stop_a_run() {
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("run.json");
     let mut script = Command::new("script");
@@ -195,7 +195,7 @@ fn a_report_that_is_never_written_leaves_no_file_and_a_link_stays() {
     let (json, link) = (folder.path().join("run.json"), folder.path().join("link"));
     std::os::unix::fs::symlink("run.json", &link).unwrap();
     let flags = ["run", "--quiet", "--packets", "3", "--json", link.to_str().unwrap()];
-    // The lab finds no programs to run.
+    // With an empty folder for programs, the lab cannot start a run.
     let failed = lab(&flags).env("PUSHBACK_BIN_DIR", folder.path()).output().unwrap();
     assert_eq!((failed.status.code(), names(folder.path())), (Some(1), vec!["link".to_owned()]));
     let status = lab(&flags).stdout(Stdio::null()).status().unwrap();

@@ -1,5 +1,5 @@
-//! What `--help` says: of the lab's own flags the whole text, of those of both processes which
-//! there are.
+//! The text of `--help`: whole for the lab's own commands; for commands with the flags of both processes, the list of
+//! flags.
 
 use assert_cmd::assert::OutputAssertExt;
 
@@ -17,7 +17,7 @@ fn flags(text: &str) -> String {
 }
 
 #[test]
-fn help_says_what_there_is() {
+fn help_lists_commands_and_flags() {
     insta::assert_snapshot!("lab", help(&["--help"]));
     insta::assert_snapshot!("lab_report", help(&["report", "--help"]));
     insta::assert_snapshot!("flags_of_lab_run", flags(&help(&["run", "--help"])));

@@ -1,24 +1,24 @@
-//! Bad input: one line that says what to do, status 2, and no process left behind.
+//! Bad input: one line with the remedy, status 2, and no process left behind.
 
 use assert_cmd::assert::OutputAssertExt;
 use tempfile::TempDir;
 
 use crate::lab::lab;
 
-/// Runs the lab with `arguments`, which must be wrong, and returns the one line that it says.
+/// Runs the lab with wrong `arguments`, and returns the one line on standard error.
 fn refused(arguments: &[&str], status: i32) -> String {
     let folder = TempDir::new().unwrap();
     let output = lab(arguments).env("TMPDIR", folder.path()).output().unwrap();
-    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     output.assert().code(status).stdout("");
-    assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
-    assert!(!said.contains("panicked"), "{said}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    said
+    stderr
 }
 
 #[test]
-fn each_mistake_is_one_line_that_says_what_to_do() {
+fn each_mistake_is_reported_in_one_line_with_the_remedy() {
     for (flags, remedies) in [
         (&["--app", "ftp"][..], &["ftp", "bulk, cbr, poisson, onoff, reqresp"][..]),
         (&["--app", "cbr:colour=1"], &["colour", "rate, load"]),
@@ -41,15 +41,15 @@ fn each_mistake_is_one_line_that_says_what_to_do() {
         (&["--from", "/missing.json"], &["--from /missing.json", "--json"]),
         (&["--bandwidth", "1"], &["--bandwidth", "--help"]),
     ] {
-        let said = refused(&[&["run"], flags].concat(), 2);
+        let stderr = refused(&[&["run"], flags].concat(), 2);
         for remedy in remedies {
-            assert!(said.contains(remedy), "{flags:?}: {remedy} is not in: {said}");
+            assert!(stderr.contains(remedy), "{flags:?}: {remedy} is not in: {stderr}");
         }
     }
 }
 
 #[test]
-fn a_comparison_takes_policies_and_not_one() {
+fn a_comparison_has_policies_and_not_policy() {
     assert!(refused(&["compare", "--policy", "wait"], 2).contains("--policies"));
     assert!(refused(&["compare", "--policies", "wait,drop"], 2).contains("drop-newest"));
     assert!(refused(&["compare", "--app", "bulk:size=1473B"], 2).contains("at most 1472B"));
@@ -57,17 +57,17 @@ fn a_comparison_takes_policies_and_not_one() {
 }
 
 #[test]
-fn programs_that_are_missing_are_named_with_the_way_to_build_them() {
+fn missing_programs_are_reported_with_the_way_to_build_them() {
     let folder = TempDir::new().unwrap();
     let output = lab(&["run"]).env("PUSHBACK_BIN_DIR", folder.path()).output().unwrap();
-    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     output.assert().code(1);
-    assert!(said.contains("no program driver") && said.contains("cargo build --release"), "{said}");
+    assert!(stderr.contains("no program driver") && stderr.contains("cargo build --release"), "{stderr}");
 }
 
-/// The environment is for the lab: it has told its children everything by flags.
+/// The lab reads the environment, and passes all settings to its children as flags.
 #[test]
-fn the_environment_reaches_the_children_by_way_of_the_lab() {
+fn the_lab_passes_its_environment_to_its_children_as_flags() {
     let mut lab = lab(&["run", "--packets", "100", "--quiet", "--json", "-"]);
     let output =
         lab.env("PUSHBACK_DEPTH", "7").env("PUSHBACK_SOCKET", "/nowhere").env("PUSHBACK_ONCE", "true").output();
@@ -81,14 +81,14 @@ fn the_environment_reaches_the_children_by_way_of_the_lab() {
     assert_eq!((report.ring.depth, report.totals.delivered), (7, 100));
 }
 
-/// Runs `arguments` with `variables`, and returns the status and all that is said on standard error.
+/// Runs `arguments` with `variables`, and returns the exit status and the standard error.
 fn with(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
     let output = lab(arguments).envs(variables.iter().copied()).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
 #[test]
-fn the_command_line_wins_over_variables_that_it_excludes() {
+fn a_flag_replaces_variables_that_it_excludes() {
     let run = |flags: &[&str], variable| {
         let output = lab(&[&["simulate", "--json", "-"], flags].concat()).envs([variable]).output().unwrap();
         let report: shared::report::RunReport = serde_json::from_slice(&output.stdout).unwrap();
@@ -99,15 +99,15 @@ fn the_command_line_wins_over_variables_that_it_excludes() {
     assert_eq!(by_count, (37, 37.into(), serde_json::Value::Null));
     let (_, packets, duration) = run(&["--duration", "7ms"], ("PUSHBACK_PACKETS", "41"));
     assert_eq!((packets, duration), (serde_json::Value::Null, "7ms".into()));
-    // Nothing says which of two variables is meant.
-    let (status, said) = with(&["simulate"], &[("PUSHBACK_PACKETS", "41"), ("PUSHBACK_DURATION", "3s")]);
-    assert!(status == 2 && said.contains("PUSHBACK_DURATION and PUSHBACK_PACKETS say so"), "{said}");
-    let (status, said) = with(&["simulate", "--packets=3", "--duration=3s"], &[]);
-    assert!(status == 2 && !said.contains("environment"), "{said}");
+    // Two variables that exclude each other are an error.
+    let (status, stderr) = with(&["simulate"], &[("PUSHBACK_PACKETS", "41"), ("PUSHBACK_DURATION", "3s")]);
+    assert!(status == 2 && stderr.contains("PUSHBACK_DURATION and PUSHBACK_PACKETS say so"), "{stderr}");
+    let (status, stderr) = with(&["simulate", "--packets=3", "--duration=3s"], &[]);
+    assert!(status == 2 && !stderr.contains("environment"), "{stderr}");
 }
 
 #[test]
-fn a_switch_in_the_environment_is_a_number_or_a_word() {
+fn a_switch_in_the_environment_may_be_a_number_or_a_word() {
     let theory = ["simulate", "--app", "cbr:load=1.7", "--depth=6", "--policy=drop-newest", "--packets=3000"];
     for (on, off) in [("1", "0"), ("true", "false")] {
         for (switch, command) in
@@ -124,36 +124,36 @@ fn a_switch_in_the_environment_is_a_number_or_a_word() {
         };
         assert_eq!((estimates(on), estimates(off)), (true, false), "{on} {off}");
     }
-    let (status, said) = with(&["run"], &[("PUSHBACK_VERIFY", "perhaps")]);
-    assert!(status == 2 && said.contains("PUSHBACK_VERIFY") && said.contains("perhaps"), "{said}");
+    let (status, stderr) = with(&["run"], &[("PUSHBACK_VERIFY", "perhaps")]);
+    assert!(status == 2 && stderr.contains("PUSHBACK_VERIFY") && stderr.contains("perhaps"), "{stderr}");
 }
 
 #[test]
-fn a_capture_of_several_runs_is_refused_wherever_it_is_asked_for() {
-    let (status, said) = with(&["compare"], &[("PUSHBACK_PCAP", "/tmp/never.pcap")]);
-    assert!(status == 2 && said.contains("PUSHBACK_PCAP") && said.contains("lab run"), "{said}");
+fn a_capture_of_several_runs_is_refused_as_flag_and_as_variable() {
+    let (status, stderr) = with(&["compare"], &[("PUSHBACK_PCAP", "/tmp/never.pcap")]);
+    assert!(status == 2 && stderr.contains("PUSHBACK_PCAP") && stderr.contains("lab run"), "{stderr}");
     assert!(refused(&["compare", "--pcap", "x"], 2).contains("a flag of lab run and driver"));
 }
 
 #[test]
-fn a_variable_that_is_no_setting_is_warned_of_once() {
-    let (status, said) = with(&["run", "--packets", "9", "--quiet"], &[("PUSHBACK_PCAKETS", "5")]);
-    assert_eq!(said.matches("did you mean PUSHBACK_PACKETS?").count(), 1, "{said}");
-    assert_eq!((status, said.lines().count()), (0, 1), "{said}");
+fn an_unknown_variable_is_warned_of_once() {
+    let (status, stderr) = with(&["run", "--packets", "9", "--quiet"], &[("PUSHBACK_PCAKETS", "5")]);
+    assert_eq!(stderr.matches("did you mean PUSHBACK_PACKETS?").count(), 1, "{stderr}");
+    assert_eq!((status, stderr.lines().count()), (0, 1), "{stderr}");
 }
 
-/// The link's rate comes with the driver's answer, and only that counts.
+/// The stack learns the rate of the link from the driver's answer, and checks the app against that.
 #[test]
-fn an_app_is_held_against_the_link_that_is_there() {
+fn an_app_is_checked_against_the_link_in_force() {
     let onoff = ["--app", "onoff:load=0.6,on=2ms,off=1ms", "--packets", "9", "--quiet", "--link"];
     for (command, link, status) in
         [("run", "100Mbit", 0), ("simulate", "100Mbit", 0), ("run", "3kbit", 2), ("simulate", "3kbit", 2)]
     {
         let quiet = onoff.iter().filter(|flag| command == "run" || **flag != "--quiet");
         let arguments: Vec<&str> = [command].into_iter().chain(quiet.copied()).chain([link]).collect();
-        let (ended, said) = with(&arguments, &[]);
-        assert_eq!(ended, status, "{command} {link}: {said}");
-        assert_eq!(said.contains("on phases; raise rate, load or on"), status == 2, "{said}");
+        let (ended, stderr) = with(&arguments, &[]);
+        assert_eq!(ended, status, "{command} {link}: {stderr}");
+        assert_eq!(stderr.contains("on phases; raise rate, load or on"), status == 2, "{stderr}");
     }
 }
 
@@ -162,8 +162,8 @@ fn a_destination_that_cannot_be_reached_fails_the_run() {
     for way in ["static", "boxed", "inline", "poll", "sync"] {
         let run = ["run", "--quiet", "--duration", "15ms", "--app", "cbr:rate=3kpps,to=10.0.0.88:9", "--dispatch", way];
         let output = lab(&run).output().unwrap();
-        let said = String::from_utf8(output.stdout.clone()).unwrap();
+        let stderr = String::from_utf8(output.stdout.clone()).unwrap();
         output.assert().code(1);
-        assert!(said.contains("--neighbour 10.0.0.88="), "{way}: {said}");
+        assert!(stderr.contains("--neighbour 10.0.0.88="), "{way}: {stderr}");
     }
 }

@@ -1,4 +1,4 @@
-//! The lab as a child process, beside fresh programs of the other two.
+//! Runs the lab as a child process, with newly built programs of the other two packages.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -10,7 +10,7 @@ use assert_cmd::assert::OutputAssertExt;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use shared::report::RunReport;
 
-/// A command of the lab, with the environment of none of our tests.
+/// A command of the lab, without the PUSHBACK_ variables of this process.
 pub(crate) fn lab(arguments: &[&str]) -> Command {
     let mut command = Command::new(built());
     command.args(arguments).stdin(Stdio::null());
@@ -20,12 +20,12 @@ pub(crate) fn lab(arguments: &[&str]) -> Command {
     command
 }
 
-/// The program of that `name` beside the lab's.
+/// The program `name` in the folder of the lab's.
 pub(crate) fn program(name: &str) -> PathBuf {
     built().with_file_name(name)
 }
 
-/// Runs `lab` to its end, which must be with `status`, and returns what it wrote as JSON.
+/// Runs `lab run` with `arguments`, checks its exit `status`, and returns the report.
 pub(crate) fn report(arguments: &[&str], status: i32) -> RunReport {
     let output = lab(&[&["run", "--quiet", "--json", "-"], arguments].concat()).output().unwrap();
     let report = output.stdout.clone();
@@ -33,12 +33,11 @@ pub(crate) fn report(arguments: &[&str], status: i32) -> RunReport {
     serde_json::from_slice(&report).unwrap()
 }
 
-/// The lab's own program, with those of `driver` and `netstack` beside it.
+/// The lab's own program, with those of `driver` and `netstack` in the same folder.
 ///
-/// Cargo builds the programs of a package for its own tests only. `cargo test` for the whole
-/// workspace has them all; for this package alone, they would be missing, or old. So cargo is asked
-/// for exactly what it does for the whole workspace: mostly nothing, and never anything that
-/// replaces a program while another test runs it.
+/// Cargo builds the programs of a package for its own tests only. `cargo test --workspace` builds them all; for this
+/// package alone they would be missing or old. So this runs cargo as for the whole workspace: mostly it has nothing to
+/// do, and it never replaces a program while another test runs it.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -55,26 +54,26 @@ fn built() -> &'static Path {
     })
 }
 
-/// A lab that runs, until it is told to end.
+/// A running lab.
 pub(crate) struct Running {
     lab: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Running {
-    /// The same in a process group of its own, as a shell starts it.
+    /// The same as `start`, in a process group of its own, as a shell starts it.
     pub(crate) fn start_in_group(json: &Path) -> Self {
         Self::start_as(json, &std::env::temp_dir(), |lab| {
             lab.process_group(0);
         })
     }
 
-    /// Starts a run of 30 seconds on a slow link, and waits until packets are under way.
+    /// Starts a run of 30 seconds on a slow link, and waits until packets flow.
     pub(crate) fn start(json: &Path) -> Self {
         Self::start_in(json, &std::env::temp_dir())
     }
 
-    /// The same, with `folder` for what is temporary.
+    /// The same as `start`, with `folder` for temporary files.
     pub(crate) fn start_in(json: &Path, folder: &Path) -> Self {
         Self::start_as(json, folder, |_| {})
     }
@@ -98,18 +97,18 @@ impl Running {
         kill_process(pid(self.lab.id()), signal).unwrap();
     }
 
-    /// Sends `signal` to the lab's group.
+    /// Sends `signal` to the lab's process group.
     pub(crate) fn signal_group(&self, signal: Signal) {
-        // The lab may have ended meanwhile, but it has not been waited for.
+        // The lab may have ended already, but it has not been waited for, so its id is still valid.
         kill_process_group(pid(self.lab.id()), signal).unwrap();
     }
 
-    /// Sends `signal` to the lab's child of that `name`.
+    /// Sends `signal` to the lab's child named `name`.
     pub(crate) fn signal_child(&self, name: &str, signal: Signal) {
         kill_process(child(&self.lab, name).unwrap(), signal).unwrap();
     }
 
-    /// Waits for its end. What is returned has standard output from after the first interval on.
+    /// Waits until it ends. The standard output returned starts after the first interval.
     pub(crate) fn end(mut self) -> Output {
         let mut stdout = Vec::new();
         std::io::Read::read_to_end(&mut self.lines, &mut stdout).unwrap();
@@ -117,7 +116,7 @@ impl Running {
     }
 }
 
-/// The child of that `name`, if `lab` has one now.
+/// The child of `lab` named `name`, if there is one now.
 pub(crate) fn child(lab: &Child, name: &str) -> Option<Pid> {
     let start = format!("({name}) ");
     let parent = lab.id().to_string();

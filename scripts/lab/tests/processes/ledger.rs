@@ -1,10 +1,10 @@
-//! What becomes of the packets, counted by both processes.
+//! The fate of each packet, counted by both processes.
 
 use shared::report::{Ending, RunReport};
 
 use crate::lab::{lab, report};
 
-/// Nothing is lost, and both equations hold.
+/// Checks that all packets were delivered, and that both ledger equations hold.
 fn assert_complete(run: &RunReport, offered: u64) {
     let totals = run.totals;
     assert!(run.ledger.balanced, "{:?}", run.ledger.violations);
@@ -26,7 +26,7 @@ fn waiting_loses_nothing_at_any_depth() {
     }
 }
 
-/// Short packets, so that there is time for so many.
+/// With small frames, because large ones would take too long.
 #[test]
 fn waiting_loses_nothing_if_the_ring_is_deep() {
     for (depth, packets) in [(4_096, 20_000), (65_536, 150_000)] {
@@ -36,7 +36,7 @@ fn waiting_loses_nothing_if_the_ring_is_deep() {
     }
 }
 
-/// A run in which the stack has to wait: there are enough packets to fill the ring.
+/// Checks a run with enough packets to fill the ring, so that the stack must wait.
 fn waiting_fills(depth: u32, packets: u64, flags: &[&str]) {
     let (places, count) = (depth.to_string(), packets.to_string());
     let run = report(&[&["--depth", &places, "--packets", &count, "--hw-queue", "16"], flags].concat(), 0);
@@ -50,8 +50,8 @@ fn waiting_loses_nothing_if_the_link_is_unlimited_and_every_frame_is_checked() {
     assert_complete(&report(&["--link", "unlimited", "--verify", "--hw-queue", "16", "--packets", "50000"], 0), 50_000);
 }
 
-/// How many are dropped is for the model to say, in virtual time: here, a machine that is busy has a
-/// part in it. That each has one fate, and one reason, nothing can change.
+/// The number of drops depends on the load of the machine and is checked in virtual time only. But each packet must
+/// have one fate and each drop one reason.
 #[test]
 fn dropping_accounts_for_every_packet() {
     for load in ["0.9", "2"] {
@@ -70,9 +70,9 @@ fn dropping_accounts_for_every_packet() {
     }
 }
 
-/// The lab compares the digests itself, and fails if they differ.
+/// The lab compares the digests too, and fails if they differ.
 #[test]
-fn every_policy_and_depth_meets_the_same_arrivals() {
+fn every_policy_and_depth_has_the_same_arrivals() {
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("compare.json");
     let flags = ["--packets", "500", "--app", "poisson:load=2", "--app", "onoff:rate=100Mbit", "--seed", "7", "--json"];

@@ -1,11 +1,11 @@
-//! Lines per interval of both processes. The hardware keeps ideal times, so what they say of it holds on a busy machine.
+//! Interval lines of both processes. The hardware keeps ideal times, so its figures hold on a busy machine too.
 
 use shared::report::{RunReport, Sample, interval_line};
 use shared::units::Nanos;
 
 use crate::lab::lab;
 
-/// The stack is woken for room when half of 96 slots are free, which takes 296 ms; a line shows 90 ms, and a frame
+/// The stack is woken for room when half of 96 slots are free, which takes 296 ms; a line covers 90 ms, and a frame
 /// takes 6.152 ms.
 #[test]
 fn each_line_shows_what_happened_in_its_interval_and_the_last_one_ends_with_the_run() {

@@ -1,8 +1,8 @@
-//! Both processes, started by the lab as a person would. What is asserted are ledgers, exit
-//! statuses and messages, which hold on a busy machine too. Ratios are for virtual time.
+//! Both processes, started by the lab as a user starts it. Asserted are ledgers, exit statuses and messages, which hold
+//! on a busy machine too. Ratios are asserted in virtual time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
+#![allow(clippy::print_stderr, reason = "a test prints why it is skipped")]
 
 mod bench;
 mod dispatch;
@@ -19,7 +19,7 @@ mod profile;
 mod readers;
 mod replay;
 mod signals;
-// By its path: with the feature that has it, all programs would be built a second time for these tests.
-#[allow(unreachable_pub, reason = "it is public where it belongs")]
+// Included by its path: the feature of `shared` that has it would make cargo build all programs a second time.
+#[allow(unreachable_pub, reason = "it is public in `shared`")]
 #[path = "../../../../shared/src/testing/skipped.rs"]
 mod skipped;

@@ -1,4 +1,4 @@
-//! Children end with their parent, however it dies, and the next lab removes what it left behind.
+//! Children end when their parent dies, however it dies, and the next lab removes the files it left behind.
 
 use std::fs::{self, Permissions};
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -15,13 +15,13 @@ use tempfile::TempDir;
 use crate::lab::{Running, lab, pid, program};
 use crate::skipped::skipped;
 
-/// A run that ends by itself after a day.
+/// A run that would take a day.
 const RUN: [&str; 6] = ["run", "--quiet", "--link", "10Mbit", "--packets", "100000000"];
 
-/// After so long, a process that was to end has not done so. Far beyond what a busy machine needs.
-const HANGS: Timespec = Timespec { tv_sec: 120, tv_nsec: 0 };
+/// How long a process may take to end: far more than a busy machine needs.
+const END_TIMEOUT: Timespec = Timespec { tv_sec: 120, tv_nsec: 0 };
 
-/// A process, by a descriptor: killed by the end of a test that failed.
+/// A process, held by a descriptor. It is killed when a failed test drops this.
 struct Orphan {
     name: String,
     end: OwnedFd,
@@ -34,11 +34,11 @@ impl Orphan {
     }
 
     fn must_end(&self) {
-        let ended = poll(&mut [PollFd::new(&self.end, PollFlags::IN)], Some(&HANGS)).unwrap();
+        let ended = poll(&mut [PollFd::new(&self.end, PollFlags::IN)], Some(&END_TIMEOUT)).unwrap();
         assert_eq!(ended, 1, "{} outlived its parent", self.name);
     }
 
-    /// What its descriptors lead to.
+    /// The files that its descriptors refer to.
     fn holds(&self) -> Vec<PathBuf> {
         let descriptors = fs::read_dir(format!("/proc/{}/fd", self.number)).into_iter().flatten().flatten();
         descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok()).collect()
@@ -47,11 +47,11 @@ impl Orphan {
 
 impl Drop for Orphan {
     fn drop(&mut self) {
-        let _ = pidfd_send_signal(&self.end, Signal::KILL);
+        let _ = pidfd_send_signal(&self.end, Signal::KILL); // It fails if the process has ended.
     }
 }
 
-/// The children of `parent` as they are now: number, name and command line.
+/// The children of `parent` at this moment: process id, name and command line.
 fn children(parent: &Child) -> Vec<(u32, String, String)> {
     let mut children = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -67,7 +67,8 @@ fn children(parent: &Child) -> Vec<(u32, String, String)> {
     children
 }
 
-/// Waits until a child of `lab` is as `wanted`, and halts the lab with all the children that it has then.
+/// Waits until a child of `lab` matches `wanted`, stops the lab with SIGSTOP, and returns the children that it has
+/// then.
 fn halted(lab: &mut Child, wanted: impl Fn(u32, &str, &str) -> bool) -> Vec<Orphan> {
     loop {
         assert!(lab.try_wait().unwrap().is_none(), "it ended too early");
@@ -83,7 +84,7 @@ fn halted(lab: &mut Child, wanted: impl Fn(u32, &str, &str) -> bool) -> Vec<Orph
     children(lab).iter().map(|(number, name, line)| Orphan::new(*number, &format!("{name}: {line}"))).collect()
 }
 
-/// Ends the lab, which was halted, and expects the same of its children.
+/// Ends the stopped lab with `signal`, and checks that its children end too.
 fn all_end(mut lab: Child, signal: Signal, orphans: &[Orphan]) {
     kill_process(pid(lab.id()), signal).unwrap();
     kill_process(pid(lab.id()), Signal::CONT).unwrap();
@@ -106,7 +107,7 @@ fn count(folder: &Path) -> usize {
     fs::read_dir(folder).unwrap().count()
 }
 
-/// As soon as there is a driver, as soon as there is a stack, and while packets are under way.
+/// Killed as soon as there is a driver, as soon as there is a stack, and while packets flow.
 #[test]
 fn children_end_with_the_lab_whenever_it_is_killed() {
     for signal in [Signal::KILL, Signal::QUIT] {
@@ -118,7 +119,7 @@ fn children_end_with_the_lab_whenever_it_is_killed() {
             let private = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
             for orphan in &orphans {
                 let locked = orphan.holds().contains(&private);
-                assert!(!locked, "{} would hold the folder's lock", orphan.name);
+                assert!(!locked, "{} holds the folder's lock", orphan.name);
             }
             all_end(lab, signal, &orphans);
             assert_eq!(count(folder.path()), usize::from(signal == Signal::KILL), "{signal:?}, {stage}");
@@ -129,7 +130,7 @@ fn children_end_with_the_lab_whenever_it_is_killed() {
 }
 
 #[test]
-fn the_folder_of_a_live_lab_stays() {
+fn the_folder_of_a_running_lab_is_not_removed() {
     let (folder, kept) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let json = kept.path().join("run.json");
     let running = Running::start_in(&json, folder.path());
@@ -141,7 +142,7 @@ fn the_folder_of_a_live_lab_stays() {
     assert!(run.driver.is_some() && run.ledger.balanced && count(folder.path()) == 0);
 }
 
-/// Each of them kept on one CPU.
+/// Here each child is bound to one CPU.
 #[test]
 fn children_on_cpus_of_their_own_end_with_the_lab() {
     let folder = TempDir::new().unwrap();
@@ -158,7 +159,7 @@ fn children_under_valgrind_end_with_the_lab() {
     }
     let folder = TempDir::new().unwrap();
     let mut lab = in_folder(folder.path(), &["count", "--sizes", "64B"]);
-    // Without the stack, the driver waits for ever.
+    // Without a stack, the driver waits for ever.
     let orphans = halted(&mut lab, |_, _, line| line.contains("callgrind") && line.contains("driver"));
     all_end(lab, Signal::KILL, &orphans);
 }
@@ -178,7 +179,7 @@ fn children_that_perf_samples_end_with_the_lab_and_so_does_perf() {
     all_end(lab, Signal::KILL, &orphans);
 }
 
-/// A tool of others, first on the PATH, that waits for ever.
+/// Puts a tool that waits for ever first on the PATH.
 fn stuck(command: &mut Command, folder: &Path, tool: &str, script: &str) {
     let path = folder.join(tool);
     fs::write(&path, format!("#!/bin/sh\n{script}exec sleep 86400\n")).unwrap();
@@ -189,7 +190,7 @@ fn stuck(command: &mut Command, folder: &Path, tool: &str, script: &str) {
 }
 
 #[test]
-fn a_tool_of_others_ends_with_the_lab() {
+fn another_tool_ends_with_the_lab() {
     if std::thread::available_parallelism().unwrap().get() == 1 {
         skipped("there is only one CPU");
         return;
@@ -203,9 +204,9 @@ fn a_tool_of_others_ends_with_the_lab() {
     all_end(bench, Signal::KILL, &orphans);
 }
 
-/// The lab halts the stack until perf says that it samples; this one never does.
+/// The lab keeps the stack stopped until perf answers that it samples; this perf never does.
 #[test]
-fn a_stack_that_the_lab_has_halted_ends_with_it() {
+fn a_stack_that_the_lab_has_stopped_ends_with_it() {
     let (folder, tools) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let mut run = lab(&[&RUN[..], &["--profile"]].concat());
     let script = "case \"$*\" in *--pid=*) ;; *) exit 0;; esac\n";
@@ -236,15 +237,15 @@ fn a_program_that_is_bound_to_its_parent_ends_with_it() {
 
 #[test]
 fn a_program_is_not_started_after_the_end_of_its_parent() {
-    // The parent of the test is not the parent of what it starts.
+    // The parent of this test process is not the parent of the program that the test starts.
     let gone = rustix::process::getppid().unwrap().to_string();
     let output = lab(&["end-with-parent", &gone, "--", "echo", "started"]).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
-    assert_eq!(said, format!("lab: the process {gone} has ended, and nothing is started without it\n"));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{stderr}");
+    assert_eq!(stderr, format!("lab: the process {gone} has ended, and nothing is started without it\n"));
 }
 
-/// One of our programs, which watches the pipe whose writing end is returned.
+/// A driver or stack whose standard input is a pipe; `pipe` is its writing end.
 struct Watching {
     child: Child,
     pipe: PipeWriter,
@@ -278,7 +279,7 @@ fn the_end_of_standard_input_ends_a_driver_that_waits_and_leaves_no_socket() {
     for (flags, environment) in [(&["--end-with-stdin"][..], None), (&[], Some(("PUSHBACK_END_WITH_STDIN", "1")))] {
         let folder = TempDir::new().unwrap();
         let mut driver = Watching::start("driver", folder.path(), flags, environment.as_slice()).listens();
-        // What arrives is ignored, also more than a pipe holds.
+        // Input is read and ignored, even more of it than a pipe holds.
         driver.pipe.write_all(&[b'\n'; 200_000]).unwrap();
         assert!(folder.path().join("socket").exists());
         assert_eq!(driver.end_of_file().status.code(), Some(130));
@@ -291,8 +292,8 @@ fn the_end_of_standard_input_ends_a_stack_that_looks_for_its_driver() {
     let folder = TempDir::new().unwrap();
     let flags = ["--end-with-stdin", "--connect-timeout", "3600s"];
     let output = Watching::start("netstack", folder.path(), &flags, &[]).end_of_file();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!((output.status.code(), &*said), (Some(130), "netstack: interrupted before the run began\n"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*stderr), (Some(130), "netstack: interrupted before the run began\n"));
 }
 
 #[test]
@@ -309,7 +310,7 @@ fn the_end_of_standard_input_leaves_partial_results_as_a_signal_does() {
             assert!(stack.child.try_wait().unwrap().is_none() && driver.child.try_wait().unwrap().is_none());
             std::thread::yield_now();
         }
-        // The other one keeps its pipe until its peer has ended.
+        // The other process keeps its pipe open until its peer has ended.
         let statuses = if ends == "driver" {
             [driver.end_of_file().status, stack.child.wait().unwrap()]
         } else {
@@ -328,7 +329,7 @@ fn the_end_of_standard_input_leaves_partial_results_as_a_signal_does() {
 
 /// Most programs are started without standard input.
 #[test]
-fn without_the_flag_standard_input_means_nothing() {
+fn without_the_flag_standard_input_is_ignored() {
     let folder = TempDir::new().unwrap();
     let mut driver = Watching::start("driver", folder.path(), &[], &[]).listens();
     drop(driver.pipe);

@@ -1,4 +1,4 @@
-//! A run whose budget is measured by sampling both processes.
+//! Runs whose CPU budget is measured by sampling both processes.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use crate::skipped::skipped;
 
 const RUN: [&str; 8] = ["run", "--profile", "--quiet", "--link", "unlimited", "--packets", "1000000", "--json"];
 
-/// Whether this machine lets anybody sample: containers often do not.
+/// Whether this machine allows sampling; containers often do not.
 fn can_sample() -> bool {
     let mut perf = Command::new("perf");
     perf.args(["record", "--event=cpu-clock", "--output=/dev/null", "--", "true"]);
@@ -26,19 +26,19 @@ fn rooms(process: &ProcessBudget) -> Vec<&str> {
 }
 
 #[test]
-fn the_nanoseconds_of_a_packet_are_told_by_room() {
+fn the_budget_divides_the_nanoseconds_of_a_packet_among_components() {
     if !can_sample() {
         skipped("perf is missing or may not sample here");
         return;
     }
     let output = lab(&[&RUN[..], &["-"]].concat()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
     let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
     assert!(report.ledger.balanced && report.totals.delivered == 1_000_000);
-    let budget = report.budget.unwrap_or_else(|| panic!("{said}"));
+    let budget = report.budget.unwrap_or_else(|| panic!("{stderr}"));
     assert_eq!(budget.packets, 1_000_000);
-    assert!(said.contains("Budget"), "{said}");
+    assert!(stderr.contains("Budget"), "{stderr}");
     for (process, expected) in [(&budget.netstack, ["udp", "ring"]), (&budget.driver, ["hardware", "ring"])] {
         for room in expected {
             assert!(rooms(process).contains(&room), "{room} is not in {process:?}");
@@ -46,13 +46,13 @@ fn the_nanoseconds_of_a_packet_are_told_by_room() {
         let shares: f64 = process.rooms.iter().map(|room| room.share).sum();
         let nanos: f64 = process.rooms.iter().map(|room| room.ns_per_packet).sum();
         assert!((shares - 1.0).abs() < 1e-9 && (nanos - process.ns_per_packet).abs() < 1e-6, "{process:?}");
-        // Whatever is not charged to a room of ours must be the exception.
+        // Most samples must belong to a component of this project.
         let other = process.rooms.iter().find(|room| room.room == "other");
         assert!(other.is_none_or(|other| other.share < 0.25), "{process:?}");
     }
 }
 
-/// A folder with a program `perf` that does what `script` says.
+/// A folder with a program `perf` that runs `script`.
 fn with_perf(script: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let perf = folder.path().join("perf");
@@ -61,7 +61,7 @@ fn with_perf(script: &str) -> TempDir {
     folder
 }
 
-/// Says that it samples, and is gone.
+/// Answers that it samples, and exits.
 const DIES: &str = r#"
 for argument in "$@"; do
     case $argument in
@@ -75,27 +75,27 @@ exit 1
 "#;
 
 #[test]
-fn a_perf_that_dies_does_not_disturb_the_run() {
+fn a_perf_that_exits_early_does_not_disturb_the_run() {
     let perf = with_perf(DIES);
     let output = lab(&[&RUN[..], &["-"]].concat()).env("PATH", perf.path()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
     let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
     assert!(report.ledger.balanced && report.totals.delivered == 1_000_000);
     assert_eq!(report.budget, None);
     let warned = |text: &str| text.contains("there is no budget: perf");
-    assert!(report.warnings.iter().any(|warning| warned(&warning.text)) && warned(&said), "{said}");
+    assert!(report.warnings.iter().any(|warning| warned(&warning.text)) && warned(&stderr), "{stderr}");
 }
 
 #[test]
-fn without_a_perf_that_may_sample_nothing_runs() {
+fn if_perf_is_missing_or_may_not_sample_no_run_starts() {
     let json = tempfile::tempdir().unwrap();
     let file = json.path().join("run.json");
     let refused = |path: &Path, remedy: &str| {
         let output = lab(&[&RUN[..], &[file.to_str().unwrap()]].concat()).env("PATH", path).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{said}");
-        assert!(said.lines().count() == 1 && said.contains("--profile") && said.contains(remedy), "{said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{stderr}");
+        assert!(stderr.lines().count() == 1 && stderr.contains("--profile") && stderr.contains(remedy), "{stderr}");
         assert!(!file.exists());
     };
     refused(json.path(), "linux-perf");

@@ -1,4 +1,4 @@
-//! Readers that sleep: they stop no run and no signal, and get whole reports when they wake up.
+//! Readers that stop reading: they stop neither runs nor signals, and get whole reports when they read again.
 
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
@@ -20,14 +20,14 @@ fn parse<T: DeserializeOwned>(path: &Path) -> T {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// What a reader gets that wakes up: all that was written after what filled the pipe.
+/// Reads everything that was written after the bytes that filled the pipe.
 fn read(mut pipe: impl Read) -> String {
     let mut text = String::new();
     pipe.read_to_string(&mut text).unwrap();
     text.trim_start_matches('\0').to_owned()
 }
 
-/// A driver and a stack with these `flags` and a report in `json`, whose text nothing reads.
+/// Starts a driver and a stack with these `flags` and a report in `json`; the stack's standard output is a full pipe.
 fn unread(folder: &TempDir, json: &Path, flags: &[&str]) -> (Child, Child, PipeReader) {
     let driver = driver(folder.path(), &["--once"]);
     let (reader, full) = full_pipe();
@@ -35,9 +35,9 @@ fn unread(folder: &TempDir, json: &Path, flags: &[&str]) -> (Child, Child, PipeR
     (driver, stack, reader)
 }
 
-/// More lines than are kept: one for each of about 1500 intervals.
+/// One line for each of about 1500 intervals, which is more than are kept.
 #[test]
-fn a_run_ends_while_its_reader_sleeps_and_the_report_comes_whole_behind_the_lines_that_were_kept() {
+fn a_run_ends_while_its_reader_sleeps_and_the_whole_report_follows_the_lines_that_were_kept() {
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("run.json");
     let flags = ["--app=cbr:rate=1Mbit", "--duration=1500ms", "--interval=1ms"];
@@ -71,17 +71,17 @@ fn a_signal_ends_a_stack_whose_reader_sleeps_and_leaves_the_report() {
             _ => until(|| has_thread(pid(stack.id()), "output")),
         }
         kill_process(pid(stack.id()), Signal::TERM).unwrap();
-        // By itself: no second signal comes.
+        // One signal is enough.
         assert_eq!(stack.wait().unwrap().code(), Some(130));
         let run: RunReport = parse(&json);
         assert_eq!((run.ending, run.ledger.balanced), (ending, true));
-        let said = read(stack.stderr.take().unwrap());
-        assert!(said.contains("interrupted before its text was read to the end"), "{said}");
+        let stderr = read(stack.stderr.take().unwrap());
+        assert!(stderr.contains("interrupted before its text was read to the end"), "{stderr}");
         driver.wait().unwrap();
     }
 }
 
-/// A FIFO that is full, and both ends of it.
+/// A full FIFO, and a file that is both ends of it.
 fn full_fifo(folder: &TempDir) -> (PathBuf, File) {
     let path = folder.path().join("fifo");
     mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
@@ -90,13 +90,13 @@ fn full_fifo(folder: &TempDir) -> (PathBuf, File) {
     (path, both)
 }
 
-/// A command that writes its report to a FIFO, or to standard output, which is full; it waits there.
+/// Starts a command that writes its report to a FIFO or to standard output, which is full, and waits until it blocks.
 fn waits_with_json(command: &str, to_fifo: bool, folder: &TempDir) -> (Child, PipeReader) {
     let mut command = lab(&[command, "--packets=50", "--json"]);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     let started = |mut command: Command| {
         let mut lab = command.spawn().unwrap();
-        // It has nothing to say before.
+        // The thread starts with the first output, which is the report.
         until(|| has_thread(pid(lab.id()), "output") || lab.try_wait().unwrap().is_some());
         lab
     };
@@ -105,7 +105,7 @@ fn waits_with_json(command: &str, to_fifo: bool, folder: &TempDir) -> (Child, Pi
         command.arg(&path);
         let reader = open(&path, OFlags::RDONLY, Mode::empty()).unwrap();
         let lab = started(command);
-        // It has opened the FIFO, so what closes it is its end.
+        // The command has opened the FIFO, so the reader sees the end of file when the command closes it.
         drop(both);
         return (lab, reader.into());
     }
@@ -115,7 +115,7 @@ fn waits_with_json(command: &str, to_fifo: bool, folder: &TempDir) -> (Child, Pi
 }
 
 #[test]
-fn a_report_as_json_waits_for_its_reader_and_comes_whole() {
+fn a_json_report_waits_for_its_reader_and_is_written_whole() {
     for (command, to_fifo) in [("simulate", true), ("simulate", false), ("run", true), ("run", false)] {
         let folder = TempDir::new().unwrap();
         let (lab, reader) = waits_with_json(command, to_fifo, &folder);
@@ -133,13 +133,13 @@ fn a_signal_ends_the_wait_for_the_reader_of_json() {
         let (lab, _reader) = waits_with_json(command, to_fifo, &folder);
         kill_process(pid(lab.id()), Signal::TERM).unwrap();
         let output = lab.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(130), "{command}: {said}");
-        assert!(said.contains("the report was not read to its end"), "{command}: {said}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{command}: {stderr}");
+        assert!(stderr.contains("the report was not read to its end"), "{command}: {stderr}");
     }
 }
 
-/// Each stranger makes the driver log a line.
+/// Each connection that is not from a stack makes the driver log a line.
 #[test]
 fn a_driver_whose_log_nothing_reads_serves_and_ends_at_a_signal() {
     let folder = TempDir::new().unwrap();
@@ -151,7 +151,7 @@ fn a_driver_whose_log_nothing_reads_serves_and_ends_at_a_signal() {
     until(|| UnixStream::connect(&socket).is_ok());
     for _ in 0..MOST_LINES + 100 {
         let mut stranger = UnixStream::connect(&socket).unwrap();
-        // The driver may have seen enough of it before all is written or read.
+        // Ignored: the driver may close the connection before everything is written or read.
         let _ = stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").and_then(|()| stranger.read_to_end(&mut Vec::new()));
     }
     let output = netstack(folder.path(), &["--packets=50", "--quiet"]).output().unwrap();
@@ -164,7 +164,7 @@ fn a_driver_whose_log_nothing_reads_serves_and_ends_at_a_signal() {
 }
 
 #[test]
-fn a_comparison_goes_on_while_its_readers_sleep() {
+fn a_comparison_continues_while_its_readers_sleep() {
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("compare.json");
     let ((out, full_out), (_err, full_err)) = (full_pipe(), full_pipe());
@@ -179,7 +179,7 @@ fn a_comparison_goes_on_while_its_readers_sleep() {
     assert!(text.contains("Waiting lost none of 50"), "{text}");
 }
 
-/// The report of a stack that has ended its run, below the lab's own folder.
+/// Whether the stack has written its report to the lab's private folder.
 fn stack_has_reported(folder: &TempDir) -> bool {
     let folders = std::fs::read_dir(folder.path()).unwrap().flatten();
     folders.into_iter().any(|folder| folder.path().join("run.json").exists())
@@ -193,7 +193,7 @@ fn a_lab_whose_readers_sleep_ends_when_they_wake_up_or_at_a_signal() {
         let ((out, full_out), (err, full_err)) = (full_pipe(), full_pipe());
         let mut command = lab(&["run", "--packets=50", "--interval=1ms", "--json", json.to_str().unwrap()]);
         let mut lab = command.env("TMPDIR", folder.path()).stdout(full_out).stderr(full_err).spawn().unwrap();
-        // Its ends of the pipes are not ours.
+        // The command holds writing ends of the pipes; close them.
         drop(command);
         until(|| stack_has_reported(&folder));
         assert!(child(&lab, "netstack").is_some(), "the stack waits for its reader");

@@ -1,4 +1,4 @@
-//! A run that is repeated from its report.
+//! Runs that are repeated from a report.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -26,7 +26,7 @@ const FLAGS: [&str; 14] = [
 ];
 
 #[test]
-fn a_report_has_all_that_its_run_needs() {
+fn a_report_holds_all_settings_for_repeating_its_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("first.json");
     let file = path.to_str().unwrap();
@@ -36,7 +36,7 @@ fn a_report_has_all_that_its_run_needs() {
     let first: RunReport = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
 
     let mut again = lab(&["run", "--from", file, "--json", "-"]);
-    // The environment has no say in a repetition.
+    // A repetition ignores the environment.
     again.env("PUSHBACK_DEPTH", "77").env("PUSHBACK_DURATION", "9s");
     let output = again.output().unwrap().assert().success().get_output().stdout.clone();
     let again: RunReport = serde_json::from_slice(&output).unwrap();
@@ -49,7 +49,7 @@ fn a_report_has_all_that_its_run_needs() {
     assert_eq!(other.arrivals_digest, first.arrivals_digest);
 }
 
-/// Earlier versions took any 64-bit number as a seed.
+/// Earlier versions accepted any 64-bit number as a seed.
 #[test]
 fn a_report_with_a_seed_that_flags_refuse_is_repeated_exactly() {
     let text = serde_json::to_string(&report(&FLAGS, 0)).unwrap();
@@ -74,15 +74,15 @@ fn a_report_with_a_seed_that_flags_refuse_is_repeated_exactly() {
 }
 
 #[test]
-fn a_seed_that_other_tools_would_change_is_refused_by_each_program() {
+fn a_seed_that_other_json_tools_would_round_is_refused_by_each_program() {
     for command in [&["run"][..], &["compare"], &["simulate"], &["predict"]] {
         for seed in ["9007199254740993", "36028797018963969"] {
             let flag = lab(&[command, &["--seed", seed]].concat()).output().unwrap();
             let twin = lab(command).env("PUSHBACK_SEED", seed).output().unwrap();
             for output in [flag, twin] {
-                let said = String::from_utf8(output.stderr.clone()).unwrap();
-                assert!(said.contains("--seed") && said.contains(seed), "{said}");
-                assert!(said.contains("0 to 9007199254740992 (2^53)"), "{said}");
+                let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+                assert!(stderr.contains("--seed") && stderr.contains(seed), "{stderr}");
+                assert!(stderr.contains("0 to 9007199254740992 (2^53)"), "{stderr}");
                 output.assert().code(2);
             }
         }
@@ -102,7 +102,7 @@ fn a_report_is_read_from_standard_input_too() {
 }
 
 #[test]
-fn what_only_a_simulation_has_is_left_out_aloud() {
+fn settings_of_a_simulation_only_are_left_out_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("simulated.json");
     let file = path.to_str().unwrap();
@@ -114,13 +114,13 @@ fn what_only_a_simulation_has_is_left_out_aloud() {
         let simulate = ["simulate", "--packets", "60", "--app", "cbr:load=0.5", "--json", file];
         lab(&[&simulate[..], only].concat()).output().unwrap().assert().success();
         let output = lab(&["run", "--from", file, "--quiet", "--json", "-"]).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
         let left_out: Vec<_> =
             report.warnings.iter().filter(|warning| warning.code == WarningCode::SettingsLeftOut).collect();
-        assert_eq!(left_out.len(), usize::from(!named.is_empty()), "{said}");
+        assert_eq!(left_out.len(), usize::from(!named.is_empty()), "{stderr}");
         for named in named {
-            assert!(said.contains(named) && left_out[0].text.contains(named), "{said}");
+            assert!(stderr.contains(named) && left_out[0].text.contains(named), "{stderr}");
         }
         assert_eq!(report.config.simulate, None);
     }
@@ -132,13 +132,13 @@ fn a_report_of_another_schema_is_refused() {
     let path = folder.path().join("future.json");
     std::fs::write(&path, r#"{"schema": "pushback.run/3"}"#).unwrap();
     let output = lab(&["run", "--from", path.to_str().unwrap()]).output().unwrap();
-    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     output.assert().code(2);
-    assert!(said.contains("pushback.run/3") && said.contains("pushback.run/2"), "{said}");
+    assert!(stderr.contains("pushback.run/3") && stderr.contains("pushback.run/2"), "{stderr}");
 }
 
 #[test]
-fn reports_become_a_table_and_csv() {
+fn reports_are_shown_as_a_table_and_as_csv() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.json");
     std::fs::write(&path, serde_json::to_vec(&report(&FLAGS, 0)).unwrap()).unwrap();

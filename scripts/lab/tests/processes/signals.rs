@@ -1,4 +1,4 @@
-//! Signals: those that come together are one request, and the next one ends a process whatever it waits for.
+//! Signals: several at once count as one request, and a later one ends a process whatever it waits for.
 
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::lab::{Running, child, lab, pid, program};
 
-/// Sends SIGINT until the process has ended, which it must at the first that is a second after the first.
+/// Sends SIGINT every 50 ms until the process ends, which it must at the first one that comes a second after the first.
 fn interrupt_until_it_ends(process: &mut Child) -> ExitStatus {
     let end = pidfd_open(pid(process.id()), PidfdFlags::empty()).unwrap();
     let beat = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -33,7 +33,7 @@ pub(crate) fn fill(mut pipe: &File) {
     pipe.write_all(&vec![0; size]).unwrap();
 }
 
-/// A pipe that is full, and its reading end, which is never read from.
+/// A full pipe: its reading end, which the test does not read, and its writing end.
 pub(crate) fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, writer) = std::io::pipe().unwrap();
     let writer = File::from(OwnedFd::from(writer));
@@ -47,7 +47,7 @@ pub(crate) fn until(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a process has come so far that it has a thread of that `name`.
+/// Whether a process has a thread named `name`, which shows how far it has come.
 pub(crate) fn has_thread(process: Pid, name: &str) -> bool {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()));
     let names = tasks.into_iter().flatten().flatten().map(|task| std::fs::read_to_string(task.path().join("comm")));
@@ -58,9 +58,9 @@ fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).unwrap().next().is_none()
 }
 
-/// `timeout -s INT` signals its child and then the group of the child; a person may type Ctrl-C twice.
+/// `timeout -s INT` signals its child and then the child's group; a person may type Ctrl-C twice.
 #[test]
-fn signals_that_come_together_leave_the_partial_results_of_one() {
+fn several_signals_at_once_leave_partial_results_as_one_does() {
     for driver_first in [false, true] {
         let folder = TempDir::new().unwrap();
         let json = folder.path().join("run.json");
@@ -73,8 +73,8 @@ fn signals_that_come_together_leave_the_partial_results_of_one() {
             running.signal_group(signal);
         }
         let output = running.end();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(130), "{said}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
         let run: RunReport = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
         assert!(run.ledger.balanced && run.totals.delivered > 0 && run.driver.is_some(), "{:?}", run.totals);
         assert!(driver_first || run.ending == Ending::Interrupted, "{:?}", run.ending);
@@ -98,9 +98,9 @@ fn the_lab_ends_at_once_while_its_child_waits_for_a_reader() {
     }
 }
 
-/// As at a terminal, where nothing but SIGQUIT is left to try.
+/// SIGQUIT is the last resort at a terminal.
 #[test]
-fn a_quit_ends_the_lab_at_once_the_first_time() {
+fn one_sigquit_ends_the_lab_at_once() {
     let (folder, kept) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let json = kept.path().join("run.json");
     let running = Running::start_in(&json, folder.path());
@@ -141,7 +141,7 @@ fn a_driver_ends_at_once_while_it_is_stuck_in_a_write() {
     let folder = TempDir::new().unwrap();
     let capture = folder.path().join("capture");
     mkfifoat(CWD, &capture, Mode::RUSR | Mode::WUSR).unwrap();
-    // Both ends of it, of which nothing is read.
+    // Both ends of the FIFO, so that it opens; nothing is read from it.
     let pipe = File::from(open(&capture, OFlags::RDWR, Mode::empty()).unwrap());
     fill(&pipe);
     let mut driver = driver(folder.path(), &["--link", "10Mbit", "--pcap", capture.to_str().unwrap()]);
@@ -152,7 +152,7 @@ fn a_driver_ends_at_once_while_it_is_stuck_in_a_write() {
     stack.wait().unwrap();
 }
 
-/// A socket that is left behind has to be found out to be dead by the next driver.
+/// The next driver would have to find out that a socket left behind is dead.
 #[test]
 fn no_signal_leaves_a_socket_behind() {
     let signals = [Signal::ALARM, Signal::VTALARM, Signal::PROF, Signal::XCPU, Signal::TERM];
@@ -167,7 +167,7 @@ fn no_signal_leaves_a_socket_behind() {
     }
 }
 
-/// No driver listens there, and it tries again and again.
+/// No driver listens, and the stack retries.
 #[test]
 fn a_stack_that_looks_for_its_driver_ends_at_the_first_signal() {
     let folder = TempDir::new().unwrap();
@@ -175,9 +175,9 @@ fn a_stack_that_looks_for_its_driver_ends_at_the_first_signal() {
     assert!(matches!(interrupt_until_it_ends(&mut stack).code(), Some(130) | None));
 }
 
-/// A simulation computes all the time, and hears the first signal all the same.
+/// A simulation never waits, but it must react to the first signal.
 #[test]
-fn an_interrupted_simulation_leaves_what_it_has() {
+fn an_interrupted_simulation_leaves_partial_results() {
     let run = ["simulate", "--app", "cbr:load=1.5", "--policy", "drop-newest", "--depth", "5"];
     for length in
         [&["--packets", "1000000000"][..], &["--packets", "500", "--app", "poisson:load=1", "--precision", "0.001%"]]

@@ -1,4 +1,4 @@
-//! `lab simulate` and `lab theory`, as a person meets them.
+//! `lab simulate` and `lab theory` as command lines.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -16,27 +16,27 @@ fn lab(flags: &str, input: &str) -> Output {
     command.args(flags.split(' ')).write_stdin(input).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap() + &String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 #[track_caller]
 fn ends(flags: &str, status: i32, saying: &str) {
     let output = lab(flags, "");
-    assert_eq!(output.status.code(), Some(status), "{}", said(&output));
-    assert!(said(&output).contains(saying), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(status), "{}", printed(&output));
+    assert!(printed(&output).contains(saying), "{}", printed(&output));
 }
 
 fn json(flags: &str, input: &str) -> String {
     let output = lab(&format!("{flags} --json -"), input);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The report of a run that ends with `status`.
 fn json_with(flags: &str, status: i32) -> String {
     let output = lab(&format!("{flags} --json -"), "");
-    assert_eq!(output.status.code(), Some(status), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(status), "{}", printed(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -51,12 +51,15 @@ fn the_same_flags_give_the_same_bytes_and_a_report_can_be_simulated_again() {
 }
 
 #[test]
-fn a_report_says_what_ran_and_what_theory_says() {
+fn a_report_holds_the_measurement_and_the_prediction() {
     let text = json("simulate --app poisson:load=0.5 --packets 5000 --depth 4 --policy drop-newest", "");
     let report: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&report["clock"], &report["theory"]["model"]), (&"virtual".into(), &"M/D/1/4 at load 0.5".into()));
     assert!(report["steady"]["after_ns"].as_u64().unwrap() > 0);
-    assert!(report["theory"]["agrees"].is_null() && report["theory"]["verdict"].is_null(), "a single run cannot tell");
+    assert!(
+        report["theory"]["agrees"].is_null() && report["theory"]["verdict"].is_null(),
+        "a single run gives no verdict"
+    );
     let text = json("simulate --app bulk --packets 100", "");
     assert!(serde_json::from_str::<Value>(&text).unwrap().get("theory").is_none());
 }
@@ -83,7 +86,7 @@ fn report(flags: &str) -> RunReport {
 }
 
 #[test]
-fn rates_count_the_gap_behind_the_last_packet_and_are_null_where_there_is_none() {
+fn rates_include_the_gap_after_the_last_packet_and_are_null_without_one() {
     let rates = |flags: &str| {
         let report = report(&format!("simulate --link 1Mbit {flags}"));
         let apps = report.apps.iter().map(|app| app.rate.packets_per_second);
@@ -96,26 +99,26 @@ fn rates_count_the_gap_behind_the_last_packet_and_are_null_where_there_is_none()
     }
     assert_eq!(rates("--app cbr:rate=3pps --duration 4s"), [Some(3.0), Some(3.0)]);
     assert_eq!(rates("--app bulk --packets 1"), [None, None]);
-    // A frame takes 12.304 ms; all of them complete a second after the first, and when 32 are there.
+    // A frame takes 12.304 ms; completions are reported one second after the first frame, or when there are 32.
     for (packets, seconds) in [(2, 1.012_304), (5, 1.012_304), (33, 33.0 * 0.012_304)] {
         let bulk = rates(&format!("--app bulk --coalesce frames=32,for=1s --packets {packets}"));
         let last = if packets == 33 { 1.0 + seconds } else { seconds };
         let expected = packets as f64 / if packets < 32 { seconds } else { last };
         assert!(bulk.iter().all(|rate| (rate.unwrap() / expected - 1.0).abs() < 1e-9), "{bulk:?}, not {expected}");
     }
-    // From the first intended time of the one to the last completion of the other.
+    // From the first intended time of one app to the last completion of the other.
     let both = rates("--app cbr:rate=50pps --app bulk --packets 4");
     assert!((both[0].unwrap() / (8.0 / (8.0 * 0.012_304)) - 1.0).abs() < 1e-9, "{both:?}");
     let text = lab("simulate --link 1Mbit --app bulk --packets 1", "");
-    let line = said(&text).lines().find(|line| line.starts_with("Rate")).map(str::to_owned);
+    let line = printed(&text).lines().find(|line| line.starts_with("Rate")).map(str::to_owned);
     assert_eq!(line.unwrap().split_whitespace().collect::<Vec<_>>(), ["Rate", "-", "of", "payload,", "-"]);
     ends("simulate --link 1Mbit --app bulk --packets 1 --precision 1%", 2, "raise --packets");
 }
 
 #[test]
-fn quantiles_do_not_end_at_an_hour_and_lie_within_what_was_measured() {
+fn quantiles_may_exceed_an_hour_and_lie_within_the_measured_range() {
     let slow = report("simulate --app bulk --packets 40 --link 2bit --depth 3 --wake each --interval 10000s");
-    // 1538 B at 2 bit/s: the third and all that follow find two before them.
+    // 1538 B at 2 bit/s: the third frame and all later ones find two frames before them.
     let one = 6_152_000_000_000;
     let times = slow.sojourn_ns;
     assert_eq!((times.max, times.p50, times.p99), (3 * one, 3 * one, 3 * one));
@@ -130,12 +133,12 @@ fn quantiles_do_not_end_at_an_hour_and_lie_within_what_was_measured() {
 }
 
 #[test]
-fn sums_are_wider_than_a_time_and_say_so() {
+fn sums_may_exceed_64_bits_and_are_warned_of() {
     let apps: Vec<String> = (0..40).map(|app| format!("--app bulk:name=a{app}")).collect();
     let flags = format!("simulate {} --depth 1 --link 1bit --duration 2000000000s --interval 1000000s", apps.join(" "));
     let report = report(&flags);
     let blocked = &report.blocked;
-    // All but one of them wait all the time.
+    // All apps but one wait all the time.
     assert!(blocked.total_ns > 38 * 2_000_000_000_000_000_000, "{}", blocked.total_ns);
     assert_eq!(blocked.total_ns, blocked.stages.values().map(|stage| stage.total_ns).sum());
     assert_eq!(
@@ -147,7 +150,7 @@ fn sums_are_wider_than_a_time_and_say_so() {
 }
 
 #[test]
-fn virtual_time_has_an_end_and_says_so() {
+fn the_end_of_virtual_time_is_an_error() {
     for apps in [
         "--app reqresp --packets 9 --latency 5000000000s",
         "--app reqresp:think=9000000000s --packets 4",
@@ -164,9 +167,9 @@ fn virtual_time_has_an_end_and_says_so() {
     );
 }
 
-/// To draw 200 million packets one by one would take seconds, and the run would last longer by it.
+/// Drawing 200 million packets one by one would take seconds, and make the run longer.
 #[test]
-fn what_was_never_sent_is_counted_without_drawing_it() {
+fn packets_that_were_never_sent_are_counted_without_drawing_them() {
     for (app, offered) in [
         ("cbr:rate=1Gpps", 200_000_000_000_000),
         ("onoff:rate=1Gpps,on=1us,off=3us", 50_000_000_000_000),
@@ -181,7 +184,7 @@ fn what_was_never_sent_is_counted_without_drawing_it() {
 }
 
 #[test]
-fn the_digest_covers_the_same_draws_however_long_and_however_a_run_goes() {
+fn the_digest_covers_the_same_draws_for_any_length_and_policy() {
     let digest = |flags: &str| {
         let random = "--app poisson:load=1.5 --app onoff:rate=20kpps,distribution=exponential";
         report(&format!("simulate {random} --link 100Mbit {flags}")).arrivals_digest
@@ -194,10 +197,10 @@ fn the_digest_covers_the_same_draws_however_long_and_however_a_run_goes() {
 }
 
 #[test]
-fn theory_is_asserted_and_disagreement_is_told() {
+fn assert_theory_reports_agreement_and_disagreement() {
     let agreed = "simulate --app cbr:load=1.5 --depth 8 --policy drop-newest --packets 20000 --assert-theory";
     ends(agreed, 0, "agrees with");
-    // Too short to fill the ring: what is measured is the beginning, and nothing is lost in it.
+    // Too short to fill the ring: only the start is measured, and nothing is lost in it.
     let short =
         "simulate --app poisson:load=2 --depth 64 --policy drop-newest --packets 40 --warmup 0s --assert-theory";
     ends(short, 1, "differs from");
@@ -205,7 +208,7 @@ fn theory_is_asserted_and_disagreement_is_told() {
 }
 
 #[test]
-fn means_that_are_not_known_well_enough_are_called_rough() {
+fn means_that_are_not_precise_enough_are_warned_of() {
     let rough = "simulate --app poisson:load=0.9 --depth 8 --policy drop-newest --packets 500 --precision 1% \
                  --max-replications 3";
     ends(rough, 0, "still wider");
@@ -219,28 +222,28 @@ fn means_that_are_not_known_well_enough_are_called_rough() {
 #[test]
 fn no_drop_in_any_run_is_a_bound_on_the_loss() {
     let flags = "simulate --app poisson:load=0.4 --depth 64 --policy drop-newest --packets 2500 --warmup 0s";
-    for (more, runs, level, surprise) in
+    for (more, runs, level, negative_log_miss) in
         [("--repetitions 12", 12, 0.95, 2.995_732), ("--repetitions 7 --level 99%", 7, 0.99, 4.605_170)]
     {
         let estimate = report(&format!("{flags} {more}")).estimate.unwrap();
         assert_eq!((estimate.replications, estimate.packets, estimate.level), (runs, runs * 2500, level));
         assert_eq!((estimate.loss_ratio.mean, estimate.loss_ratio.half_width), (0.0, None));
         let bound = estimate.loss_ratio.below.unwrap();
-        assert!((bound * (runs * 2500) as f64 - surprise).abs() < 1e-5, "{bound}");
+        assert!((bound * (runs * 2500) as f64 - negative_log_miss).abs() < 1e-5, "{bound}");
     }
-    let said = said(&lab(&format!("{flags} --repetitions 12"), ""));
-    assert!(said.contains("below 0.00999 % if drops are independent (none of 30,000)"), "{said}");
-    assert!(!said.contains("+- 0 "), "{said}");
+    let printed = printed(&lab(&format!("{flags} --repetitions 12"), ""));
+    assert!(printed.contains("below 0.00999 % if drops are independent (none of 30,000)"), "{printed}");
+    assert!(!printed.contains("+- 0 "), "{printed}");
 }
 
-/// A prediction at or below the bound agrees. One that is above it is contradicted only by what runs exclude,
-/// because drops come in clusters and runs do not.
+/// A prediction at or below the bound agrees. A prediction above it is contradicted only by what the number of runs
+/// excludes, because drops come in clusters, and runs are independent.
 #[test]
-fn a_predicted_loss_that_no_run_met_is_no_disagreement() {
+fn a_predicted_loss_that_no_run_showed_is_not_a_disagreement() {
     let rare = "simulate --app poisson:load=0.9 --depth 64 --policy drop-newest --service exponential --packets 4000 \
                 --warmup 0s --assert-theory --repetitions 10";
     let seeds = (1..40).map(|at| format!("{rare} --seed {}", 100 * at));
-    let (mut unknown, mut told) = (0, 0);
+    let (mut unknown, mut judged_runs) = (0, 0);
     for flags in seeds {
         let run = report_of_any_status(&flags);
         let (theory, estimate) = (run.theory.unwrap(), run.estimate.unwrap());
@@ -249,12 +252,12 @@ fn a_predicted_loss_that_no_run_met_is_no_disagreement() {
         }
         assert!(theory.findings[0].starts_with("loss ratio below"), "{:?}", theory.findings);
         assert!(theory.findings[0].contains("if drops are independent"), "{:?}", theory.findings);
-        let (unclear, judged) = (theory.findings[0].contains("cannot be told from"), theory.judged.unwrap());
+        let (unclear, judged) = (theory.findings[0].contains("cannot be distinguished from"), theory.judged.unwrap());
         let bound = -(1.0 - judged.level).ln() / estimate.packets as f64;
         assert_eq!(unclear, theory.loss_ratio > bound, "{:?}", theory.findings);
-        (unknown, told) = (unknown + usize::from(unclear), told + 1);
+        (unknown, judged_runs) = (unknown + usize::from(unclear), judged_runs + 1);
     }
-    assert!(unknown > 0 && told > 0, "{unknown} of {told}");
+    assert!(unknown > 0 && judged_runs > 0, "{unknown} of {judged_runs}");
 }
 
 fn report_of_any_status(flags: &str) -> RunReport {
@@ -264,7 +267,7 @@ fn report_of_any_status(flags: &str) -> RunReport {
 
 #[test]
 fn only_a_contradiction_is_a_failure() {
-    // Known to a tenth only, and 1 % was asked for: neither confirmed nor contradicted.
+    // Precise to a tenth only, and 1 % was requested: neither confirmed nor contradicted.
     let vague = "simulate --app poisson:load=0.8 --depth 6 --policy drop-newest --packets 400 --assert-theory \
                  --max-replications 4";
     ends(vague, 0, "agrees    unknown");
@@ -283,7 +286,7 @@ fn only_a_contradiction_is_a_failure() {
 }
 
 #[test]
-fn a_run_without_randomness_is_done_once_and_says_so() {
+fn a_run_without_randomness_is_done_once_and_reported_as_such() {
     let fixed = "simulate --policy drop-newest --depth 6 --packets 3000";
     for (app, more) in [
         ("cbr:load=1.3", "--precision 3%"),
@@ -298,37 +301,37 @@ fn a_run_without_randomness_is_done_once_and_says_so() {
         for figure in [estimate.loss_ratio, estimate.sojourn_mean_ns, estimate.packets_per_second] {
             assert_eq!((figure.half_width, figure.below), (None, None), "{flags}");
         }
-        let said = said(&lab(&flags, ""));
-        assert!(said.contains("nothing in it is random") && !said.contains("+-"), "{said}");
+        let printed = printed(&lab(&flags, ""));
+        assert!(printed.contains("nothing in it is random") && !printed.contains("+-"), "{printed}");
     }
-    // One random thing is enough.
+    // One random setting is enough.
     let random = report(&format!("{fixed} --app cbr:load=0.6 --service exponential --repetitions 3"));
     assert_eq!(random.estimate.map(|estimate| (estimate.replications, estimate.random)), Some((3, true)));
 }
 
 #[test]
-fn the_estimate_is_the_headline() {
+fn the_estimate_comes_first() {
     let flags =
         "simulate --app poisson:load=1.2 --depth 5 --policy drop-newest --packets 700 --repetitions 4 --seed 31";
-    let said = said(&lab(flags, ""));
+    let printed = printed(&lab(flags, ""));
     let estimate = report(flags).estimate.unwrap();
-    assert!(said.starts_with("Run         finished 4 times, in virtual time"), "{said}");
-    assert_eq!(said.matches("loss").count(), 3, "of the estimate, of theory, and of what is judged: {said}");
+    assert!(printed.starts_with("Run         finished 4 times, in virtual time"), "{printed}");
+    assert_eq!(printed.matches("loss").count(), 3, "in the estimate, in theory, and in the findings: {printed}");
     let loss = shared::report::human::percent(estimate.loss_ratio.mean);
-    let line = said.lines().find(|line| line.starts_with("  loss  ")).unwrap();
+    let line = printed.lines().find(|line| line.starts_with("  loss  ")).unwrap();
     assert!(line.contains(&format!("{loss} +- ")), "{line} {loss}");
-    // A list of reports has the same one.
+    // CSV shows the same mean.
     let listed = lab("report --format csv -", &json(flags, ""));
     let csv = String::from_utf8(listed.stdout).unwrap();
     let mean = format!(",{},", estimate.loss_ratio.mean);
     assert!(csv.lines().nth(1).unwrap().contains(&mean), "{mean} {csv}");
     for part in ["Times of the", "  accepted", "Rate ", "Ring "] {
-        assert!(!said.contains(part), "{part} is of seed 31 alone: {said}");
+        assert!(!printed.contains(part), "{part} is of seed 31 alone: {printed}");
     }
 }
 
 #[test]
-fn percentages_are_refused_that_are_none_or_could_be_two() {
+fn invalid_and_ambiguous_percentages_are_refused() {
     let run = "simulate --app poisson:load=0.9 --packets 10";
     for (flag, value, remedy) in [
         ("--precision", "4", "write 4%"),
@@ -342,13 +345,16 @@ fn percentages_are_refused_that_are_none_or_could_be_two() {
         ("--level", "0%", "above 0"),
     ] {
         let output = lab(&format!("{run} {flag} {value}"), "");
-        let said = said(&output);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(flag) && said.contains(&format!("'{value}'")) && said.contains(remedy), "{said}");
+        let printed = printed(&output);
+        assert_eq!(output.status.code(), Some(2), "{printed}");
+        assert!(
+            printed.contains(flag) && printed.contains(&format!("'{value}'")) && printed.contains(remedy),
+            "{printed}"
+        );
     }
 }
 
-/// The seeds that follow stay among those that a report can be repeated with.
+/// The seeds of the repetitions stay in the range with which a report can be repeated.
 #[test]
 fn repetitions_do_not_run_past_the_largest_seed() {
     let run = "simulate --app poisson:load=0.9 --packets 50 --repetitions 5";
@@ -356,7 +362,7 @@ fn repetitions_do_not_run_past_the_largest_seed() {
     let last = report(&format!("{run} --seed 9007199254740988")).estimate.unwrap();
     assert_eq!((last.first_seed, last.last_seed), ((1 << 53) - 4, 1 << 53));
     ends("simulate --app poisson:load=0.9 --packets 50 --precision 5% --seed 9007199254740900", 2, "--seed");
-    // Nothing follows a run without randomness.
+    // A run without randomness needs one seed only.
     ends(
         "simulate --app cbr:load=0.9 --packets 50 --precision 5% --seed 9007199254740992",
         0,
@@ -375,7 +381,7 @@ fn models_are_printed_without_a_run() {
 }
 
 #[test]
-fn what_cannot_be_reached_fails_the_run_in_every_way_to_call_the_layers() {
+fn an_unreachable_destination_fails_the_run_with_every_dispatch() {
     for way in ["static", "boxed", "inline", "poll", "sync"] {
         for (app, hop) in [
             ("bulk:to=10.0.0.44:9", "10.0.0.44"),
@@ -388,17 +394,17 @@ fn what_cannot_be_reached_fails_the_run_in_every_way_to_call_the_layers() {
             assert_eq!((report.totals.delivered, report.totals.offered > 0), (0, true), "{run}");
             let codes: Vec<_> = report.warnings.iter().map(|warning| warning.code).collect();
             assert_eq!(codes, [WarningCode::NeighbourUnknown, WarningCode::NothingDelivered], "{run}");
-            // The remedy is one.
+            // The remedy works.
             ends(&format!("{run} --neighbour {hop}=02:00:00:00:00:02"), 0, "balanced");
-            // One app that gets through does not hide another that does not.
+            // One app that delivers does not hide another that does not.
             ends(&format!("{run} --app cbr:rate=1kpps,name=other"), 1, &format!("--neighbour {hop}="));
         }
     }
 }
 
 #[test]
-fn a_run_that_delivers_nothing_fails_whatever_the_reason() {
-    // The ring drains for less than the frame takes.
+fn a_run_that_delivers_nothing_fails_for_any_reason() {
+    // The drain ends before the frame completes.
     ends("simulate --packets 3 --latency 70ms --drain-timeout 4ms", 1, "none of the 3 packets");
 }
 
@@ -448,7 +454,7 @@ fn an_interrupt_ends_repetitions_with_an_estimate_of_those_that_are_complete() {
             "{:?}",
             report.warnings
         );
-        // Runs that were under way on other CPUs may have been complete.
+        // Runs in progress on other CPUs may have completed.
         let runs = report.estimate.map_or(1, |estimate| estimate.replications);
         assert!(runs >= after && runs < after + 64, "{runs} runs, stopped after {after}");
     }

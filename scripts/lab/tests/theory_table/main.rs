@@ -1,10 +1,10 @@
-//! The simulated system against queueing theory, at points where theory is known.
+//! The simulated system against queueing theory, at points where theory is exact.
 //!
-//! Seeds are counted from 1, and nobody chooses how many: each row is repeated until the half-width of
-//! each of its intervals is at most 1 % of the mean. All intervals of this file together hold at 99.9 %.
+//! Seeds are counted from 1, and the number of runs follows from the precision: each row is repeated until the
+//! half-width of each of its intervals is at most 1 % of the mean. All intervals of this file hold together at 99.9 %.
 //!
-//! The long rows simulate some hundred million packets, and are ignored unless asked for:
-//! `cargo test --release -p lab --test theory_table -- --include-ignored`.
+//! The long rows simulate some hundred million packets and are ignored by default: `cargo test --release -p lab --test
+//! theory_table -- --include-ignored`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -19,20 +19,20 @@ use shared::units::Nanos;
 
 use setup::scenario;
 
-/// Rows of this file, the short ones included.
+/// The number of rows in this file, including the short ones.
 const ROWS: u32 = 17;
 
-/// Of each interval, so that the three of all rows hold together at 99.9 %.
+/// The level of each interval, so that the three intervals of all rows hold together at 99.9 %.
 fn level() -> f64 {
     bonferroni(0.999, 3 * ROWS).unwrap()
 }
 
-/// Times of many thousand nanoseconds, so that no figure feels that they are whole; short frames, and
-/// no copy of them, because only their time matters.
+/// Times of many thousand nanoseconds, so that rounding them to whole ones changes no figure; short frames without a
+/// copy, because only their time matters.
 const LINK: [&str; 3] = ["wake=each", "link=10Mbit", "dma=none"];
 const SERVICE_NS: f64 = 67_200.0;
 
-/// Repeats `flags` until the means are known, and gives them with the model that the run named.
+/// Repeats `flags` until the means are precise; returns them with the model that the run reports.
 fn estimate(flags: &[&str]) -> (EstimateReport, String) {
     let link: &[&str] = if flags.contains(&"link=unlimited") { &["wake=each", "dma=none"] } else { &LINK };
     let mut scenario = scenario(&[link, flags].concat(), Nanos::ZERO);
@@ -47,10 +47,10 @@ fn estimate(flags: &[&str]) -> (EstimateReport, String) {
     (estimate, theory.model)
 }
 
-/// Whether all of `estimate` is what `prediction` says, without any slack.
+/// Whether all figures of `estimate` agree with `prediction`, without slack.
 fn agrees(estimate: &EstimateReport, prediction: &Prediction, service_ns: f64) -> bool {
     let within = |figure: FigureReport, predicted: f64| {
-        // For figures that hardly vary, half a part in ten thousand: a run has an end.
+        // For figures that hardly vary, half a part in ten thousand is allowed, because a run is finite.
         let least = predicted * 5e-5;
         (figure.mean - predicted).abs() <= figure.half_width.unwrap_or(0.0).max(least)
     };
@@ -59,7 +59,7 @@ fn agrees(estimate: &EstimateReport, prediction: &Prediction, service_ns: f64) -
         && within(estimate.packets_per_second, prediction.packets_per_second(service_ns))
 }
 
-/// One row: the flags, the model that the run must name, and the figures in print.
+/// One row: the flags, the model that the run must report, and the published figures.
 #[track_caller]
 fn row(flags: &[&str], model: Model, loss: &str, sojourn: &str) {
     let (estimate, named) = estimate(flags);
@@ -130,7 +130,7 @@ fn md1k_at_1_1_and_8() {
     places(false, 1.1, 8, "0.116485", "5.175");
 }
 
-/// Points of our own: one place, and a queue that is rarely full.
+/// Points that are not published: one place, and a queue that is rarely full.
 #[test]
 #[ignore = "long: run in release"]
 fn other_points() {
@@ -139,10 +139,10 @@ fn other_points() {
     places(true, 0.6, 5, "0.032626", "2.0784");
 }
 
-/// Refusing is dropping, seen from the app.
+/// For the app, a refusal is what a drop is under `drop-newest`.
 #[test]
 #[ignore = "long: run in release"]
-fn skipping_is_losing() {
+fn a_skipped_packet_counts_as_lost_in_the_model() {
     let model = Model::Md1k { load: 1.1, places: 8 };
     let app = "app=poisson:size=1B,load=1.1,when-blocked=skip";
     row(&[app, "depth=8", "hw-queue=1", "packets=1000000"], model, "0.116485", "5.175");
@@ -165,10 +165,10 @@ fn four_sources_that_think_twice_as_long_as_they_are_served() {
     row(&[app, app, app, app, "service=exponential", "duration=20s"], model, "0", "2.4211");
 }
 
-/// Without losses the line goes on behind the ring, however shallow it is.
+/// Without losses packets queue behind the ring, however shallow it is.
 #[test]
 #[ignore = "long: run in release"]
-fn waiting_is_a_queue_without_a_bound() {
+fn waiting_is_an_unbounded_queue() {
     for depth in ["depth=1", "depth=64"] {
         let flags = ["app=poisson:size=1B,load=0.8", "packets=1000000", depth];
         row(&[&flags[..], &["service=exponential"]].concat(), Model::Mm1 { load: 0.8 }, "0", "5.0");
@@ -177,14 +177,14 @@ fn waiting_is_a_queue_without_a_bound() {
 
 #[test]
 #[ignore = "long: run in release"]
-fn waiting_for_fixed_service_is_one_too() {
+fn waiting_for_fixed_service_is_an_unbounded_queue_too() {
     row(&["app=poisson:size=1B,load=0.8", "packets=1000000", "depth=5"], Model::Md1 { load: 0.8 }, "0", "3.0");
 }
 
-/// The commonest slips: the wrong service, K without the packet in service or with one too many.
+/// Common mistakes: the wrong service, and K without the packet in service or with one too many.
 #[test]
 #[ignore = "long: run in release"]
-fn a_wrong_model_is_caught() {
+fn a_wrong_model_is_detected() {
     let flags = ["app=poisson:size=1B,load=0.9", "depth=8", "policy=drop-newest", "packets=1000000"];
     let (estimate, _) = estimate(&[&flags[..], &["service=exponential"]].concat());
     let fits = |model: Model| agrees(&estimate, &model.predict().unwrap(), SERVICE_NS);
@@ -196,7 +196,7 @@ fn a_wrong_model_is_caught() {
     assert!(!fits(Model::Mm1 { load: 0.9 }));
 }
 
-/// To the packet, and the mean to the nanosecond.
+/// Counts agree to the packet, and the mean to the nanosecond.
 #[test]
 fn a_constant_rate_is_exact() {
     for (load, depth) in [("0.5", 4), ("1", 1), ("1", 8), ("1.5", 1), ("1.5", 8), ("2", 1), ("1.1", 3), ("2.4", 5)] {
@@ -220,7 +220,7 @@ fn a_constant_rate_is_exact() {
     }
 }
 
-/// The same packets through the recursion of Lindley, which has no events and no queue.
+/// The same packets through Lindley's recursion, which has no events and no queue.
 fn lindley(load: f64, places: u32, packets: u64) -> lab::theory::lindley::Outcome {
     let parts = (load * 10.0).round() as u64;
     let pace = lab::theory::Pace::of(parts, 10 * SERVICE_NS as u64).unwrap();

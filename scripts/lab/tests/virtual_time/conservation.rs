@@ -1,7 +1,7 @@
-//! Conservation and Little's law, exactly, whatever the setting.
+//! Conservation of packets and Little's law hold exactly with any settings.
 //!
-//! The occupancy is integrated over events, the times are summed packet by packet; both in whole
-//! nanoseconds, so from empty to empty they are the same number.
+//! The occupancy is integrated over events, and the times are summed packet by packet, both in whole nanoseconds:
+//! between two moments at which the system is empty they are the same number.
 
 use lab::simulate::{Scenario, measure};
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ struct Setting {
     stack_cost: Nanos,
 }
 
-/// An app that makes sense under these circumstances.
+/// An app that is valid with this policy and link.
 fn app(bulk: bool, skip: bool, limited: bool) -> impl Strategy<Value = String> {
     let pace = if limited {
         select(vec!["load=0.4", "load=0.9", "load=1", "load=3", "rate=30kpps", "rate=1Gbit"]).boxed()
@@ -52,7 +52,7 @@ fn below() -> impl Strategy<Value = (Vec<String>, bool)> {
         |(queue, link, latency, stall, coalesce, service, bytes)| {
             let limited = link != "unlimited";
             let mut flags = vec![format!("hw-queue={queue}"), format!("link={link}"), bytes.to_owned()];
-            // An unlimited link needs time from elsewhere, and has no service time to vary.
+            // On an unlimited link only the latency takes time, and there is no service time to vary.
             flags.push(if limited { format!("latency={latency}us") } else { format!("latency={}us", latency + 1) });
             flags.extend(limited.then(|| format!("service={service}")));
             flags.extend([stall, coalesce].iter().filter(|flag| !flag.is_empty()).map(|&flag| flag.to_owned()));
@@ -76,7 +76,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                 format!("txqueue={txqueue}"),
                 format!("packets={packets}"),
                 format!("seed={seed}"),
-                // As short as may be: these runs are.
+                // The shortest interval, because these runs are short.
                 "interval=1ms".to_owned(),
             ]);
             Setting { flags, stack_cost: Nanos(cost) }
@@ -88,7 +88,7 @@ fn sum(of: impl Iterator<Item = u64>) -> u64 {
     of.sum()
 }
 
-/// The series adds up to the totals, and no app is blocked for longer than an interval is.
+/// The series adds up to the totals, and no app is blocked for longer than the interval.
 fn series(report: &RunReport) -> Result<(), TestCaseError> {
     let (totals, series) = (&report.totals, &report.series);
     let of = |field: fn(&Sample) -> u64| sum(series.iter().map(field));
@@ -106,7 +106,7 @@ fn series(report: &RunReport) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What must hold in every run that starts and ends empty.
+/// The properties of every run that starts and ends empty.
 fn check(scenario: &Scenario, report: &RunReport) -> Result<(), TestCaseError> {
     let totals = &report.totals;
     prop_assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
@@ -126,7 +126,7 @@ fn check(scenario: &Scenario, report: &RunReport) -> Result<(), TestCaseError> {
     prop_assert!(report.blocked.stops.abs_diff(report.blocked.wakes) <= 1);
     let settings = &scenario.stack.stack;
     if !settings.policy.has_queue() && !settings.policy.to_string().starts_with("deadline") {
-        // Accepted is submitted: the sojourns are a third account of the same time.
+        // Here packets are submitted when they are accepted, so the sojourns are a third measure of the same time.
         let sojourns = (report.sojourn_ns.mean * report.sojourn_ns.count as f64).round() as u64;
         prop_assert_eq!(u128::from(sojourns), report.ring.held_ns);
     }
@@ -137,7 +137,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_and_no_nanosecond_either(setting in setting()) {
+    fn packets_and_nanoseconds_are_conserved(setting in setting()) {
         let scenario = scenario(&setting.flags, setting.stack_cost);
         let report = measure(&scenario, Virtual::default());
         let report = report.map_err(|error| TestCaseError::fail(error.to_string()))?;

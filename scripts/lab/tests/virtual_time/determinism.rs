@@ -8,7 +8,7 @@ use shared::units::Nanos;
 
 use super::setup::scenario;
 
-/// Everything but where it ran.
+/// The report without the host.
 fn json(scenario: &Scenario) -> String {
     let mut report = simulate(scenario).unwrap();
     report.host = HostReport::default();
@@ -39,15 +39,14 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 #[test]
-fn ten_runs_are_one_report() {
+fn ten_runs_give_the_same_report() {
     for scenario in scenarios() {
         let first = json(&scenario);
         (1..10).for_each(|_| assert_eq!(json(&scenario), first));
     }
 }
 
-/// More threads than processors, each with a run of its own: who is held up, and for how long, is
-/// nothing that a run could see.
+/// More threads than processors, each with a run of its own: a run must not depend on when its thread is scheduled.
 #[test]
 fn a_loaded_machine_changes_nothing() {
     let scenarios = scenarios();

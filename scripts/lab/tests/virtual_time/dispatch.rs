@@ -1,4 +1,4 @@
-//! A run is the same in each way to call the layers, and for bursts of any size: the whole report, to the byte.
+//! The report of a run is the same with each dispatch and with bursts of any size, to the byte.
 
 use lab::simulate::{Only, Scenario, SimulateError, simulate};
 use netstack::dispatch::Dispatch;
@@ -7,7 +7,7 @@ use shared::units::Nanos;
 
 use super::setup::scenario;
 
-/// Everything but where it ran, and what was asked for.
+/// The report without the host and the settings.
 fn report(scenario: &Scenario, way: Dispatch) -> Value {
     let mut scenario = scenario.clone();
     scenario.stack.stack.sending.dispatch = way;
@@ -36,7 +36,7 @@ const WAITING: [Dispatch; 3] = [Dispatch::Boxed, Dispatch::Inline, Dispatch::Pol
 const ALL: [Dispatch; 4] = [Dispatch::Boxed, Dispatch::Inline, Dispatch::Poll, Dispatch::Sync];
 
 #[test]
-fn whatever_waits_waits_the_same() {
+fn runs_that_wait_are_the_same_with_each_dispatch() {
     same(&["app=bulk", "app=bulk:size=64B,budget=1000B", "packets=1000", "depth=16"], Nanos::ZERO, &WAITING);
     same(
         &["app=onoff:load=2,on=1ms,off=1ms,distribution=exponential", "duration=30ms", "policy=deadline=100us"],
@@ -50,7 +50,7 @@ fn whatever_waits_waits_the_same() {
 }
 
 #[test]
-fn how_many_packets_are_in_a_call_changes_nothing() {
+fn the_number_of_packets_in_a_call_changes_nothing() {
     for (policy, depth) in [("wait", 1), ("wait", 16), ("wait", 200), ("deadline=30us", 4)] {
         let run = |burst: u32| {
             let [small, large] =
@@ -66,7 +66,7 @@ fn how_many_packets_are_in_a_call_changes_nothing() {
 }
 
 #[test]
-fn what_never_waits_is_the_same_without_futures() {
+fn runs_that_never_wait_are_the_same_with_sync() {
     for policy in ["policy=drop-newest", "policy=drop-oldest"] {
         let apps = ["app=poisson:load=1.1", "app=cbr:load=0.3", "packets=2000", "depth=8", "txqueue=5"];
         same(&[&apps[..], &[policy, "service=exponential"]].concat(), Nanos::ZERO, &ALL);
@@ -75,12 +75,12 @@ fn what_never_waits_is_the_same_without_futures() {
 }
 
 #[test]
-fn without_waiting_a_closed_loop_is_refused_and_gets_on() {
+fn a_closed_loop_with_sync_is_refused_and_continues() {
     let mut scenario = scenario(&["app=bulk", "duration=20ms", "depth=8"], Nanos::ZERO);
     scenario.stack.stack.sending.dispatch = Dispatch::Sync;
     let report = simulate(&scenario).unwrap();
     assert!(report.totals.refused > 0 && report.ledger.balanced);
-    // 20 ms of a gigabit, and what was in the ring.
+    // 20 ms of a gigabit, plus the frames in the ring at the end.
     assert!((1620..1640).contains(&report.totals.delivered), "{}", report.totals.delivered);
     scenario.only = Only { stack_cost: Nanos(4_000), ..scenario.only };
     assert!(matches!(simulate(&scenario), Err(SimulateError::Timeless(_))));

@@ -1,7 +1,7 @@
-//! Flow control, looked at whenever nothing can move: at each event of a run, not at its end.
+//! Invariants of flow control, checked each time that no task can proceed: at each event of a run, not only at its end.
 //!
-//! A park sees every such moment. Here one also sees the stack's device, the accounts and the driver's end
-//! of the ring, which are put together as a session puts them together.
+//! The park is called at each of these moments. The one here also has access to the stack's device, the flows and the
+//! driver's end of the ring, which are assembled as a session assembles them.
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
 const LINK: LinkRate = LinkRate::Limited(BitRate(1_000_000_000));
 
-/// What is put together, and what all of it can be asked.
+/// The assembled system, and what the checks need of it.
 struct System {
     clock: Clock,
     flows: Rc<Flows>,
@@ -62,20 +62,20 @@ impl System {
         total
     }
 
-    /// What holds whenever every task has been polled until it could not move.
+    /// The invariants at each moment at which no task can proceed.
     fn check(&self) {
         let (ring, total) = (self.device.ring(), self.total());
         let (outstanding, queued) = (u64::from(ring.outstanding()), self.device.queued() as u64);
-        assert_eq!(ring.room() + outstanding, u64::from(ring.depth().get()), "a credit is nowhere");
+        assert_eq!(ring.room() + outstanding, u64::from(ring.depth().get()), "a credit is neither free nor held");
         let fates = total.delivered + total.dropped() + total.lost;
-        assert_eq!(total.accepted, fates + outstanding + queued, "a packet is nowhere");
+        assert_eq!(total.accepted, fates + outstanding + queued, "a packet has no fate and is not in flight");
         assert!(total.offered >= total.accepted + total.refused());
-        // Ring and hardware: none is idle while the other has work for it.
+        // The hardware is not idle while the ring holds frames.
         let in_ring = u64::from(self.driver.waiting());
         let in_hardware = outstanding - in_ring;
         assert!(in_hardware <= self.queue);
         assert!(in_ring == 0 || in_hardware == self.queue, "{in_ring} wait, and the hardware has room");
-        // Below the wake point, room is kept from waiters; at the wake point none waits.
+        // Below the wake point, free slots are kept from waiters; at the wake point no sender waits.
         assert!(ring.room() < self.wake_point || (ring.waiting() == 0 && queued == 0), "room, and a sender waits");
         assert!(ring.waiting() == 0 || ring.shortfall() == Some(self.wake_point - ring.room()));
         let stats = ring.stats();
@@ -84,13 +84,13 @@ impl System {
     }
 }
 
-/// Virtual time, with eyes.
+/// Virtual time that checks the system.
 struct Watch {
     time: Virtual,
     system: Rc<System>,
-    /// How many apps there are, if each of them sends all that it may.
+    /// The number of apps, if all of them send as fast as they can.
     saturating: Option<usize>,
-    /// Wakes and submissions when it looked last.
+    /// Wakes and submissions at the last check.
     seen: (u64, u64),
     looks: Rc<Cell<u64>>,
 }
@@ -110,10 +110,10 @@ impl Park for Watch {
         let (ring, running) = (self.system.device.ring(), self.system.running.get());
         let stats = ring.stats();
         if self.saturating == Some(running) {
-            // Nobody yielded, so whoever does not wait for room has nothing to send: nobody, here.
+            // No app yields or has finished here, so each app that is not sending must wait for room.
             assert!(ring.room() < self.system.wake_point, "stopped with credit left");
-            assert_eq!(ring.waiting(), running, "no credit, and somebody is not stopped");
-            assert_eq!(stats.stops, stats.wakes + 1, "stopped, and told otherwise");
+            assert_eq!(ring.waiting(), running, "no credit, and a sender is not stopped");
+            assert_eq!(stats.stops, stats.wakes + 1, "stopped, but not counted as stopped");
             let (wakes, submitted) = self.seen;
             assert!(stats.submitted - submitted >= stats.wakes - wakes, "a wake that found no room");
         }
@@ -122,7 +122,7 @@ impl Park for Watch {
     }
 }
 
-/// Runs `apps` to their end, and returns how often it looked.
+/// Runs `apps` to their end, and returns the number of checks.
 fn watched(system: System, apps: &[&str]) -> u64 {
     let (system, looks) = (Rc::new(system), Rc::new(Cell::new(0)));
     let specs: Vec<AppSpec> = apps.iter().map(|app| app.parse().unwrap()).collect();
@@ -193,7 +193,7 @@ fn setup(system: &System) -> Setup<Output> {
     Setup { verify: true, ..setup }
 }
 
-/// Depths below, at and above what the hardware takes.
+/// Runs at depths below, at and above the depth of the hardware queue.
 fn everywhere(policy: &str, apps: &[&str]) {
     for depth in [1, 2, 5, 64] {
         for (queue, wake) in [(1, WakePoint::Each), (2, WakePoint::Half), (8, WakePoint::Each), (8, WakePoint::Half)] {
@@ -210,14 +210,14 @@ fn a_saturating_stack_is_stopped_if_and_only_if_no_credit_is_left() {
 }
 
 #[test]
-fn whoever_sends_now_and_then_waits_only_while_no_credit_is_left() {
+fn an_app_below_saturation_waits_only_while_no_credit_is_left() {
     let apps = ["poisson:load=0.7", "onoff:load=2,on=1ms,off=1ms", "reqresp:think=50us", "bulk:budget=3000B"];
     everywhere("wait", &apps);
     everywhere("wait", &["poisson:load=1.4,when-blocked=skip", "cbr:load=0.2"]);
 }
 
 #[test]
-fn no_packet_is_nowhere_under_the_policies_that_drop() {
+fn every_packet_has_a_fate_under_the_policies_that_drop() {
     for policy in ["drop-newest", "drop-oldest", "deadline=30us"] {
         everywhere(policy, &["poisson:load=1.4", "cbr:load=0.5,size=100B", "reqresp:think=20us"]);
     }

@@ -1,4 +1,4 @@
-//! The whole system in virtual time: what must hold in every run.
+//! The whole system in virtual time: the properties of every run.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

@@ -1,4 +1,4 @@
-//! What dropping costs, to the packet, where no machine has a part in it.
+//! The cost of dropping, exact to the packet, because virtual time does not depend on the machine.
 
 use lab::simulate::simulate;
 use shared::report::RunReport;
@@ -6,7 +6,7 @@ use shared::units::Nanos;
 
 use super::setup::scenario;
 
-/// 64 places, 16 of them in the hardware.
+/// A run with `drop-newest`, 64 slots, and 16 places in the hardware queue.
 fn dropping(flags: [&str; 3]) -> RunReport {
     let all = [&["policy=drop-newest", "depth=64", "hw-queue=16"][..], &flags].concat();
     let run = simulate(&scenario(&all, Nanos::ZERO)).unwrap();

@@ -1,4 +1,4 @@
-//! What is put on a time axis lies where it happened.
+//! Events lie at the time at which they happened in the series of a report.
 
 use std::iter::Sum;
 
@@ -32,21 +32,21 @@ fn a_saturated_link_delivers_its_rate_in_each_interval_however_deep_the_ring_is(
     }
 }
 
-/// Two apps wait for the whole of each interval but the last: a wait counts in it before it is over.
+/// Two apps wait for the whole of each interval but the last: a wait counts in an interval before the wait is over.
 #[test]
-fn waits_longer_than_an_interval_are_split_over_those_that_they_overlap() {
-    // A frame takes 123.04 ms, ten intervals and more.
+fn a_wait_longer_than_an_interval_is_split_over_the_intervals_that_it_overlaps() {
+    // A frame takes 123.04 ms, which is more than twelve intervals.
     let report = run(&["app=bulk", "app=bulk", "packets=3", "link=100kbit", "interval=10ms", "depth=1"]);
     assert_eq!(report.blocked.stages["room"].waits_ns.count, 5);
     let blocked = each(&report, |sample| sample.blocked_ns);
-    // The first app has sent its last packet when the fifth of six is on the link, and waits for none.
+    // When the fifth of six frames is on the link, the first app has sent its last packet and waits no more.
     let (one, two) = (10_000_000, 20_000_000);
     assert_eq!((blocked[0], blocked[1], blocked[30], blocked[55]), (two, two, two, one));
     assert!(blocked.iter().all(|blocked| *blocked <= two), "{blocked:?}");
     assert_eq!(sum(&report, |sample| sample.blocked_ns), report.blocked.total_ns);
 }
 
-/// Twice what the link carries: half of what comes is dropped when it comes, not when the hardware is done.
+/// Twice the rate of the link: half of the packets are dropped when they arrive, not when a frame completes.
 #[test]
 fn drops_and_refusals_lie_at_their_own_times() {
     // A packet every 3076 us from 0 on, into two slots of a link that takes 6152 us for each.
@@ -63,7 +63,7 @@ fn drops_and_refusals_lie_at_their_own_times() {
 
 /// 250 s in samples of 1 ms are two and a half times as many as a report holds.
 #[test]
-fn a_series_that_is_full_halves_its_samples_and_says_so() {
+fn a_full_series_merges_its_samples_and_reports_the_new_interval() {
     let report = run(&["app=cbr:rate=8pps", "duration=250s", "link=10Mbit", "interval=1ms"]);
     assert_eq!(report.series_interval_ns, 4_000_000);
     let elapsed = report.elapsed_ns;

@@ -1,4 +1,4 @@
-//! Depths by loads by policies by seeds, as one table: a change of any number is seen, and reviewed.
+//! Depths by loads by policies by seeds as one table: a change of any number shows in review.
 
 use std::fmt::Write as _;
 
