@@ -227,8 +227,8 @@ mod tests {
 
     #[test]
     fn without_counts_the_report_states_the_reason_in_one_line() {
-        let said = made_up(Err("valgrind is not installed")).for_people();
-        assert_eq!(said.lines().filter(|line| line.contains("valgrind is not installed")).count(), 1, "{said}");
+        let text = made_up(Err("valgrind is not installed")).for_people();
+        assert_eq!(text.lines().filter(|line| line.contains("valgrind is not installed")).count(), 1, "{text}");
     }
 
     #[test]

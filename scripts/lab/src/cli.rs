@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Simulate(Box<SimulateArgs>),
     /// A grid of settings in virtual and in real time: does each run agree with its simulation?
     Predict(PredictArgs),
-    /// What queueing theory says, without a run.
+    /// What queueing theory predicts, without a run.
     Theory(TheoryArgs),
     /// Shows reports that were written with --json, one line each.
     Report(ReportArgs),

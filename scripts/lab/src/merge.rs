@@ -33,17 +33,20 @@ pub(crate) fn merge(report: Option<RunReport>, file: Option<DriverFile>) -> Merg
                 (Some(farewell), Some(own)) => {
                     let violations = differences(&farewell, &own);
                     report.driver = Some(farewell);
-                    accuse(&mut report, violations)
+                    add_violations(&mut report, violations)
                 }
                 (None, Some(own)) => {
                     let violations = implausible(&report, &own);
                     fill_in(&mut report, own);
-                    accuse(&mut report, violations);
+                    add_violations(&mut report, violations);
                     true
                 }
                 (Some(farewell), None) => {
                     report.driver = Some(farewell);
-                    accuse(&mut report, vec!["driver: it sent a farewell, but its own file has no session".to_owned()])
+                    add_violations(
+                        &mut report,
+                        vec!["driver: it sent a farewell, but its own file has no session".to_owned()],
+                    )
                 }
                 (None, None) => false,
             };
@@ -53,7 +56,7 @@ pub(crate) fn merge(report: Option<RunReport>, file: Option<DriverFile>) -> Merg
 }
 
 /// Adds `violations` to the report, which then does not balance. Returns whether there were any.
-fn accuse(report: &mut RunReport, violations: Vec<String>) -> bool {
+fn add_violations(report: &mut RunReport, violations: Vec<String>) -> bool {
     let any = !violations.is_empty();
     report.ledger.balanced &= !any;
     report.ledger.violations.extend(violations);
@@ -126,7 +129,7 @@ mod tests {
     }
 
     /// A report of a stack whose driver is gone.
-    fn deserted(delivered: u64, lost: u64) -> RunReport {
+    fn without_driver(delivered: u64, lost: u64) -> RunReport {
         let mut report = run("wait", delivered + lost, 0);
         report.totals.delivered = delivered;
         report.totals.lost = lost;
@@ -165,7 +168,7 @@ mod tests {
     fn the_file_takes_the_place_of_a_missing_farewell() {
         let mut file = file(95);
         file.sessions[0].warnings = vec![Warning::new(WarningCode::CaptureIncomplete, "frames are missing")];
-        let (report, changed) = merged(deserted(90, 10), file.clone());
+        let (report, changed) = merged(without_driver(90, 10), file.clone());
         assert!(changed && report.ledger.balanced, "{:?}", report.ledger);
         assert_eq!(report.driver.as_ref().map(|driver| driver.sent), Some(95));
         assert_eq!(report.hardware, file.sessions[0].hardware);
@@ -183,7 +186,7 @@ mod tests {
         /// Of the frames without a completion, any number may have been sent, and no more.
         #[test]
         fn a_file_without_a_farewell_balances_if_and_only_if_it_is_plausible(delivered in 0..1000u64, lost in 1..1000u64, sent in 0..3000u64) {
-            let (report, _) = merged(deserted(delivered, lost), file(sent));
+            let (report, _) = merged(without_driver(delivered, lost), file(sent));
             prop_assert_eq!(report.ledger.balanced, (delivered..=delivered + lost).contains(&sent));
             prop_assert_eq!(report.ledger.balanced, report.ledger.violations.is_empty());
         }

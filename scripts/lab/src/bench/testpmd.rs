@@ -45,15 +45,15 @@ pub(super) struct Window {
 
 /// A whole sample without packets, after one with packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StoodStill;
+pub(super) struct NothingReceived;
 
 impl Window {
     /// Adds a sample. Samples before the first packet do not count.
-    pub(super) fn add(&mut self, sample: Sample) -> Result<(), StoodStill> {
+    pub(super) fn add(&mut self, sample: Sample) -> Result<(), NothingReceived> {
         if let Some(last) = self.last {
             let more = sample.packets.saturating_sub(last.packets);
             if more == 0 || sample.rate <= 0.0 {
-                return Err(StoodStill);
+                return Err(NothingReceived);
             }
             self.packets += more;
             self.seconds += more as f64 / sample.rate;
@@ -116,6 +116,6 @@ mod tests {
         assert_eq!(window.add(sample(0, 0.0)), Ok(()));
         assert_eq!(window.add(sample(5, 5.0)), Ok(()));
         assert_eq!(window.rate(), 0.0);
-        assert_eq!(window.add(sample(5, 0.0)), Err(StoodStill));
+        assert_eq!(window.add(sample(5, 0.0)), Err(NothingReceived));
     }
 }

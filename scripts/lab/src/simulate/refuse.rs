@@ -53,7 +53,7 @@ pub enum Timeless {
 /// Checks that `scenario` can be simulated.
 ///
 /// # Errors
-/// [`Timeless`], whose text says what to change.
+/// [`Timeless`], whose text names what to change.
 pub(super) fn check(scenario: &Scenario) -> Result<(), Timeless> {
     let (stack, driver, cost) = (&scenario.stack.stack, &scenario.driver.driver, scenario.only.stack_cost);
     let free = cost == Nanos::ZERO;

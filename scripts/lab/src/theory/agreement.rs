@@ -120,12 +120,12 @@ impl fmt::Display for Comparison {
             }
             Evidence::Exact(value) => write!(f, "{figure} {} in every run", number(value))?,
         }
-        let says = match self.finding {
+        let relation = match self.finding {
             Finding::Agrees => "agrees with",
             Finding::Differs => "differs from",
             Finding::Unknown => "cannot be distinguished from",
         };
-        write!(f, " {says} {predicted} of {model}")
+        write!(f, " {relation} {predicted} of {model}")
     }
 }
 
