@@ -110,7 +110,7 @@ fn the_error_of_a_testpmd_that_fails_is_shown() {
 
 /// An instruction counter that counts a hundred instructions per packet in the stack.
 const VALGRIND: &str = r#"
-file=${3#--callgrind-out-file=}; shift 3; packets=0
+file=${4#--callgrind-out-file=}; shift 4; packets=0
 for word; do case $word in --packets=*) packets=${word#*=};; esac; done
 printf 'cmd: %s\nsummary: %s\n' "$1" $((5000 + packets * 100)) >"${file%\%p}$$"
 exec "$@"
