@@ -1,4 +1,4 @@
-//! Credits, and the line of those who wait for them.
+//! Credits, and the FIFO wait queue for them.
 
 use std::borrow;
 use std::cell::RefCell;
@@ -8,12 +8,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// A pool of credits with a FIFO line: ring slots by the one, send budgets by the byte.
+/// A pool of credits with a FIFO wait queue. A credit is one ring slot, or one byte of a send budget.
 ///
-/// A released credit goes to the head of the line before anybody else can see it, so nobody
-/// overtakes, and as many waiters are woken as the credits suffice for. Clones share the pool.
+/// A released credit is granted to the head of the wait queue in the same call, so no later taker can overtake a
+/// waiter, and as many waiters are woken as the free credits suffice for. Clones share the pool.
 ///
-/// A pool may have a *wake point*: once a taker has joined the line, the line is served only when at
+/// A pool may have a *wake point*: once a taker has joined the wait queue, the queue is served only when at
 /// least that many credits are free, and takers that arrive meanwhile queue behind it. The rule depends
 /// on credits alone, so it is the same in real and in virtual time, awake or asleep.
 #[derive(Debug, Clone)]
@@ -24,13 +24,15 @@ pub struct Credits {
 #[derive(Debug)]
 struct State {
     available: u64,
-    /// Credits that must be free before the line is served; 0 if any number will do.
+    /// Credits that must be free before the queue is served; 0 if it is served with any release.
     wake_point: u64,
-    /// Waiters in order of arrival, as indices of `waiters`.
+    /// The wait queue in order of arrival: indices of `waiters`.
     line: VecDeque<usize>,
+    /// A place for each pending [`Acquire`], queued or granted, and vacant places.
     waiters: Vec<Waiter>,
+    /// Vacant places of `waiters`, to be used again.
     vacant: Vec<usize>,
-    /// Whether the last thing that a taker was told is "no room".
+    /// Whether a taker found too few credits since the last wake.
     stopped: bool,
     stops: u64,
     wakes: u64,
@@ -44,13 +46,13 @@ enum Waiter {
 }
 
 impl Credits {
-    /// A pool with all of its credits free, which serves its line with whatever is released.
+    /// A pool of `total` free credits, which serves its queue with every release.
     pub fn new(total: u64) -> Self {
         Self::with_wake_point(total, 0)
     }
 
-    /// A pool with all of its credits free, which serves its line only when `wake_point` of them are free. A wake
-    /// point above `total` would never be reached.
+    /// A pool of `total` free credits, which serves its queue only when at least `wake_point` of them are free.
+    /// A wake point above `total` would never be reached.
     pub fn with_wake_point(total: u64, wake_point: u64) -> Self {
         debug_assert!(wake_point <= total, "a line that waits for {wake_point} of {total} credits is never served");
         Self {
@@ -67,20 +69,19 @@ impl Credits {
         }
     }
 
-    /// Takes `need` credits now, or none: also none while others wait in line.
+    /// Takes `need` credits if that many are free and the wait queue is empty.
     pub fn try_acquire(&self, need: u64) -> Option<Grant<&Self>> {
         self.state.borrow_mut().take(need).then(|| Grant { pool: self, amount: need })
     }
 
-    /// Takes `need` credits now and keeps them out of the pool, like a grant that is spent at once;
-    /// or none.
+    /// Like [`Credits::try_acquire`] followed by [`Grant::spend`]. Returns whether the credits were taken.
     #[inline(always)]
     pub(super) fn try_spend(&self, need: u64) -> bool {
         self.state.borrow_mut().take(need)
     }
 
-    /// Like [`Credits::try_spend`] for as many credits as there are, and `most` at most. Returns how many. Who
-    /// wants more hears of it by asking for one more.
+    /// Like [`Credits::try_spend`] for as many credits as are free, up to `most`. Returns how many. Getting fewer
+    /// than `most` is not counted as a stop; the caller's next attempt for a single credit is.
     pub(super) fn try_spend_up_to(&self, most: u64) -> u64 {
         let mut state = self.state.borrow_mut();
         let amount = if state.line.is_empty() { most.min(state.available) } else { 0 };
@@ -88,17 +89,17 @@ impl Credits {
         amount
     }
 
-    /// Waits in line for `need` credits. More than the pool ever has is never granted.
+    /// Waits for `need` credits in FIFO order. A need above the pool's total is never granted.
     pub fn acquire(&self, need: u64) -> Acquire<&Self> {
         Acquire { pool: self, need, place: None }
     }
 
-    /// Like [`Credits::acquire`], for who keeps the place in line beyond this call.
+    /// Like [`Credits::acquire`], but the future borrows nothing, so the caller can store it and keep its place.
     pub fn acquire_owned(&self, need: u64) -> Acquire<Self> {
         Acquire { pool: self.clone(), need, place: None }
     }
 
-    /// Holds here what `grant`, of the same pool, held.
+    /// Turns an owned grant of this pool into one that borrows the pool.
     pub(super) fn adopt(&self, grant: Grant) -> Grant<&Self> {
         assert!(Rc::ptr_eq(&self.state, &grant.pool.state), "a credit is good for its own pool");
         let amount = grant.amount;
@@ -106,17 +107,17 @@ impl Credits {
         Grant { pool: self, amount }
     }
 
-    /// Puts `amount` credits back and grants them to the head of the line.
+    /// Puts `amount` credits back and serves the wait queue.
     pub fn release(&self, amount: u64) {
         self.state.borrow_mut().release(amount);
     }
 
-    /// Credits that nobody holds.
+    /// How many credits are free.
     pub fn available(&self) -> u64 {
         self.state.borrow().available
     }
 
-    /// How many credits must be released before the head of the line is served; `None` if the line is empty.
+    /// How many credits must be released before the head of the wait queue is served; `None` if the queue is empty.
     pub fn shortfall(&self) -> Option<u64> {
         let state = self.state.borrow();
         let &place = state.line.front()?;
@@ -124,12 +125,13 @@ impl Credits {
         Some(state.wake_point.max(need).saturating_sub(state.available))
     }
 
-    /// How many wait in line.
+    /// The length of the wait queue.
     pub fn waiting(&self) -> usize {
         self.state.borrow().line.len()
     }
 
-    /// How often a taker found no room after the last wake, and how often room came back after that.
+    /// Stops (a taker found too few credits, for the first time since the last wake) and wakes (waiters were
+    /// served, or credits became free, after a stop).
     pub fn stops_and_wakes(&self) -> (u64, u64) {
         let state = self.state.borrow();
         (state.stops, state.wakes)
@@ -158,21 +160,22 @@ impl State {
     fn release(&mut self, amount: u64) {
         self.available += amount;
         let served = self.serve_line();
-        // Below the wake point the room is there, but the waiters in line do not get it yet.
+        // Below the wake point credits are free, but the queue is not served: that is no wake yet.
         if self.stopped && amount > 0 && (served || self.line.is_empty()) {
             self.stopped = false;
             self.wakes += 1;
         }
-        // The waiters that are left found no room in this release: the pool is stopped again for them.
+        // This release was too small for the waiters that are left: they count as stopped again.
         if served && !self.line.is_empty() {
             self.stop();
         }
     }
 
-    /// Grants free credits to the head of the line, if the wake point is reached. Returns whether any waiter got some.
+    /// If the wake point is reached, grants free credits to waiters in order. Returns whether any waiter was served.
     fn serve_line(&mut self) -> bool {
         let before = self.line.len();
-        // Checked once: below it, the credits that are left when the first waiters have theirs serve the next ones.
+        // Checked once, before the loop: the first grants take the number of free credits below the wake point, and
+        // the credits that are left still serve the next waiters.
         if self.available < self.wake_point {
             return false;
         }
@@ -189,6 +192,7 @@ impl State {
         self.line.len() < before
     }
 
+    /// Appends a waiter to the queue and returns its place in `waiters`.
     fn join(&mut self, need: u64, waker: &Waker) -> usize {
         let waiter = Waiter::Waiting { need, waker: waker.clone() };
         let place = match self.vacant.pop() {
@@ -205,7 +209,7 @@ impl State {
         place
     }
 
-    /// Gives a place up; returns whether its credits had been granted.
+    /// Vacates a place. Returns whether its credits had been granted already; if not, leaves the queue.
     fn leave(&mut self, place: usize) -> bool {
         let waiter = std::mem::replace(&mut self.waiters[place], Waiter::Vacant);
         self.vacant.push(place);
@@ -226,7 +230,7 @@ pub struct Grant<C: borrow::Borrow<Credits> = Credits> {
 }
 
 impl<C: borrow::Borrow<Credits>> Grant<C> {
-    /// Keeps the credits out of the pool until somebody calls [`Credits::release`] for them.
+    /// Keeps the credits out of the pool; a later [`Credits::release`] must return them.
     #[inline(always)]
     pub fn spend(mut self) {
         self.amount = 0;
@@ -242,13 +246,14 @@ impl<C: borrow::Borrow<Credits>> Drop for Grant<C> {
     }
 }
 
-/// Future of [`Credits::acquire`]. Dropped, it leaves the line; a grant it had not seen yet goes to
-/// the next in line.
+/// Future of [`Credits::acquire`]. Dropped, it leaves the wait queue; credits that were granted to it but not yet
+/// returned by a poll go to the next waiter.
 #[derive(Debug)]
-#[must_use = "nobody waits in a line that is not awaited"]
+#[must_use = "this joins the wait queue only when it is awaited"]
 pub struct Acquire<C: borrow::Borrow<Credits> = Credits> {
     pool: C,
     need: u64,
+    /// Its place in `State::waiters`; `None` before the first poll and after the grant was returned.
     place: Option<usize>,
 }
 
@@ -282,7 +287,7 @@ impl<C: borrow::Borrow<Credits>> Drop for Acquire<C> {
         if state.leave(place) {
             state.release(self.need);
         } else {
-            // The head of the line may have been what kept smaller needs behind it waiting.
+            // If this was the head with a large need, the free credits may suffice for the smaller needs behind it.
             state.serve_line();
         }
     }
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_overtakes_a_waiter_that_was_granted_but_not_polled() {
+    fn a_later_taker_does_not_overtake_a_waiter_that_was_granted_but_not_polled() {
         let pool = Credits::new(1);
         pool.try_acquire(1).unwrap().spend();
         let mut first = pool.acquire(1);
@@ -323,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_granted_waiter_that_gives_up_wakes_the_next() {
+    fn a_granted_waiter_that_is_cancelled_wakes_the_next() {
         let pool = Credits::new(1);
         pool.try_acquire(1).unwrap().spend();
         let (mut first, mut second) = (pool.acquire(1), pool.acquire(1));
@@ -334,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_need_that_gives_up_lets_smaller_ones_through() {
+    fn cancelling_a_large_need_serves_the_smaller_ones_behind_it() {
         let pool = Credits::new(2);
         pool.try_acquire(1).unwrap().spend();
         let (mut large, mut small) = (pool.acquire(2), pool.acquire(1));
@@ -344,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_served_at_the_wake_point_and_takers_queue_behind_it() {
+    fn the_queue_is_served_at_the_wake_point_and_takers_queue_behind_it() {
         let pool = Credits::with_wake_point(5, 3);
         pool.try_acquire(5).unwrap().spend();
         let mut waiters: Vec<_> = (0..4).map(|_| pool.acquire(1)).collect();
@@ -355,7 +360,7 @@ mod tests {
         assert_eq!((pool.shortfall(), pool.stops_and_wakes()), (Some(1), (1, 0)));
         pool.release(1);
         let served: Vec<_> = waiters.iter_mut().map_while(poll).collect();
-        // The fourth found no room when the first three had theirs, so it waits for the wake point once more.
+        // The first three took all credits, so the fourth waits until the wake point is reached once more.
         assert_eq!((served.len(), pool.shortfall(), pool.stops_and_wakes()), (3, Some(3), (2, 1)));
         drop(served);
         assert!(poll(&mut waiters[3]).is_some());
@@ -363,13 +368,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_line_the_wake_point_delays_no_taker() {
+    fn without_waiters_the_wake_point_delays_no_taker() {
         let pool = Credits::with_wake_point(4, 4);
         pool.try_acquire(4).unwrap().spend();
         assert!(pool.try_acquire(1).is_none());
         pool.release(1);
         assert!(pool.try_acquire(1).is_some());
-        // A waiter that gives up takes the rule with it.
+        // With the last waiter cancelled, the wake point no longer applies.
         let mut waiter = pool.acquire(2);
         assert!(poll(&mut waiter).is_none());
         drop(waiter);
@@ -377,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_and_wakes_count_what_was_told() {
+    fn several_failures_in_a_row_count_as_one_stop() {
         let pool = Credits::new(1);
         pool.try_acquire(1).unwrap().spend();
         assert!(pool.try_acquire(1).is_none() && pool.try_acquire(1).is_none());
@@ -386,8 +391,8 @@ mod tests {
     }
 
     proptest! {
-        /// Any interleaving of takers, quitters and releases: credits are conserved, and grants
-        /// come in the order in which the line was joined.
+        /// Any interleaving of takers, cancellations and releases: credits are conserved, and grants
+        /// come in the order in which the queue was joined.
         #[test]
         fn conserved_and_fifo(
             total in 1u64..5,

@@ -26,12 +26,12 @@ impl Depth {
         if (1..=Self::MOST).contains(&slots) { Ok(Self(slots)) } else { Err(DepthError(slots.to_string())) }
     }
 
-    /// As a number of slots.
+    /// The number of slots.
     pub const fn get(self) -> u32 {
         self.0
     }
 
-    /// As a length.
+    /// The number of slots, as a length.
     pub const fn as_usize(self) -> usize {
         self.0 as usize
     }

@@ -1,4 +1,4 @@
-//! What crosses the ring: a frame's descriptor one way, its completion the other.
+//! A frame's descriptor, which goes from producer to consumer, and its completion, which goes back.
 
 use std::collections::VecDeque;
 
@@ -8,11 +8,11 @@ use crate::units::Nanos;
 /// 14 B header.
 pub const MAX_FRAME: usize = 1514;
 
-/// The smallest frame that can be a frame: an Ethernet header.
+/// The smallest valid frame: an Ethernet header without payload.
 pub const MIN_FRAME: usize = 14;
 
-/// What the producer says of a frame. Everything in it is a claim: the consumer checks the length
-/// before it uses it, and uses the rest for statistics and seeds only.
+/// What the producer states about a frame. The consumer trusts none of it: it checks the length before use, and
+/// uses the other fields for statistics and seeds only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Descriptor {
     /// Frame length in bytes, from destination address to the end of the payload.
@@ -25,13 +25,13 @@ pub struct Descriptor {
     pub submitted: Nanos,
 }
 
-/// What became of a frame in the hardware.
+/// How the hardware finished a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
-    /// On the wire.
+    /// Sent on the link.
     Sent = 0,
-    /// Refused: its length is not that of a frame.
+    /// Refused: its length is below [`MIN_FRAME`] or above [`MAX_FRAME`].
     BadLength = 1,
     /// Refused: headers do not parse, or lengths in them contradict the frame.
     BadHeader = 2,
@@ -40,7 +40,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Reads what [`Status`] `as u8` wrote; `None` for anything else.
+    /// The status whose discriminant is `byte`; `None` if there is none.
     pub fn from_byte(byte: u8) -> Option<Self> {
         [Self::Sent, Self::BadLength, Self::BadHeader, Self::BadChecksum].into_iter().find(|s| *s as u8 == byte)
     }
@@ -51,19 +51,20 @@ impl Status {
 pub struct Completion {
     /// Position in the ring's order: the first frame of a session is 0.
     pub position: u64,
-    /// What became of it.
+    /// How it was finished.
     pub status: Status,
-    /// When the hardware finished, by the hardware's own ideal times.
+    /// When the hardware finished: the ideal time of the hardware model, not when the driver noticed.
     pub at: Nanos,
 }
 
 impl Completion {
-    /// The completions of `frames` of which the same is to be said, this one first.
+    /// `frames` completions in consecutive positions with one status and time, this one first.
     pub(super) fn run(self, frames: u32) -> impl Iterator<Item = Self> {
         (0..u64::from(frames)).map(move |behind| Self { position: self.position.wrapping_add(behind), ..self })
     }
 
-    /// Takes from the front of `behind` what follows this completion and says the same. Returns how many.
+    /// Removes from the front of `behind` the completions that continue this one: next position, equal status and
+    /// time. Returns how many.
     pub(super) fn take_alike(&self, behind: &mut VecDeque<Self>) -> u32 {
         let mut next = *self;
         let mut taken = 0;
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn status_survives_its_byte_and_no_other_byte_is_one() {
+    fn a_status_round_trips_through_its_byte_and_other_bytes_are_refused() {
         for byte in 0..=u8::MAX {
             match Status::from_byte(byte) {
                 Some(status) => assert_eq!(status as u8, byte),
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_follows_and_says_the_same_is_alike() {
+    fn only_consecutive_completions_with_equal_status_and_time_are_taken_together() {
         let completion = |position, at| Completion { position, status: Status::Sent, at: Nanos(at) };
         let mut behind =
             VecDeque::from([(5, 7), (6, 7), (8, 7), (7, 7)].map(|(position, at)| completion(position, at)));

@@ -1,41 +1,41 @@
-//! Frames that are handed over together, each put together in the place from which it leaves.
+//! The source of a batch of frames. Each frame is built in the buffer from which it is copied into its slot.
 
 use super::{Descriptor, MAX_FRAME};
 use crate::wire::WireError;
 
-/// Room for the headers of all layers: Ethernet (14), IPv6 (40) and UDP (8), and 34 bytes for layers of one's own.
+/// Bytes for the headers of all layers: Ethernet (14), IPv6 (40) and UDP (8), and 34 for a user's own layers.
 pub const HEADROOM: usize = 96;
 
-/// Where headers go, the innermost at the end.
+/// The buffer for headers. They are prepended, so the innermost header is at the end.
 pub type Headroom = [u8; HEADROOM];
 
-/// Frames, one after the other.
+/// An iterator over the frames of a batch.
 pub trait Frames {
-    /// The next one, its headers at the end of `headroom`; `None` if there is none. The ring may not be called
-    /// meanwhile.
+    /// The next frame, with its headers at the end of `headroom`; `None` at the end. The implementation must not
+    /// call the ring, which is borrowed during this call.
     fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>>;
 
-    /// The next one, if it is as long as the last one and little else tells them apart. `headroom` has the headers of
-    /// the last one, or of one like it.
+    /// The next frame, if it has the length of the last one and nearly the same headers; otherwise `None`. `headroom`
+    /// holds the headers of the last frame (or of an earlier one like it), so only the differences are written.
     fn next_alike<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>>;
 }
 
-/// A frame that is ready.
+/// A frame that is ready to be submitted.
 #[derive(Debug)]
 pub struct Frame<'a> {
-    /// What the consumer is told of it. It is as long as its parts.
+    /// Its descriptor for the consumer; its length is that of `headers` and `payload` together.
     pub descriptor: Descriptor,
-    /// The end of the headroom.
+    /// The headers of all layers.
     pub headers: &'a [u8],
-    /// What is behind the headers.
+    /// The bytes that follow the headers.
     pub payload: &'a [u8],
 }
 
 impl Frame<'_> {
-    /// What the consumer is told of it, with its length.
+    /// The descriptor, with the frame's length filled in.
     ///
     /// # Errors
-    /// [`WireError::FrameTooLong`] if no slot holds it.
+    /// [`WireError::FrameTooLong`] if it is longer than [`MAX_FRAME`].
     #[inline(always)]
     pub(super) fn described(&self) -> Result<Descriptor, WireError> {
         let len = self.len();

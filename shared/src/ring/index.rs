@@ -1,11 +1,11 @@
-//! The ring's arithmetic: who may touch which slot, and what a peer may claim.
+//! The ring's index arithmetic: which side holds which slot, and the checks of the peer's counts.
 
 use super::Depth;
 
-/// A claim of the peer that cannot be true.
+/// A count or position from the peer that is impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
-    /// More frames than slots.
+    /// More frames were submitted than slots are free.
     #[error("the peer submitted more frames than the ring of {depth} has slots")]
     Overrun {
         /// Slots of the ring.
@@ -14,26 +14,26 @@ pub enum IndexError {
     /// A completion for a frame that is not the oldest one outstanding.
     #[error("the peer completed position {got}, but {expected} is next of {submitted} submitted")]
     OutOfOrder {
-        /// What came.
+        /// The position in the completion.
         got: u64,
-        /// What had to come.
+        /// The position of the oldest outstanding frame.
         expected: u64,
         /// How many frames were submitted so far.
         submitted: u64,
     },
-    /// An index in shared memory went back, or ahead of what it can be.
+    /// The peer's count in shared memory went back, or above its bound.
     #[error("the peer moved its index from {from} to {to}; it never goes back, and {most} is the most it can be")]
     Jumped {
-        /// What it was.
+        /// The count seen last.
         from: u64,
-        /// What it is now.
+        /// The count now.
         to: u64,
-        /// The most it can be.
+        /// The highest valid count.
         most: u64,
     },
 }
 
-/// The producer's private view: how many frames went in, how many came back.
+/// The producer's private view of the ring: how many frames were submitted, and how many completed.
 #[derive(Debug, Clone)]
 pub struct ProducerIndex {
     depth: Depth,
@@ -59,12 +59,12 @@ impl ProducerIndex {
 
     /// Frames in the ring, in the consumer and in its hardware together.
     pub fn outstanding(&self) -> u32 {
-        // Never above depth, so it fits.
+        // The cast cannot truncate: `submit` refuses a frame beyond the depth, which is a u32.
         (self.submitted - self.completed) as u32
     }
 
-    /// Takes the next slot. Returns whether one is free, which it is for a holder of a credit.
-    #[must_use = "without a slot there is nowhere to put a frame"]
+    /// Takes the next slot. Returns whether one is free; for a caller that holds a credit, one always is.
+    #[must_use = "a frame may be written only if a slot was taken"]
     pub fn submit(&mut self) -> bool {
         let free = self.free() > 0;
         self.submitted += u64::from(free);
@@ -76,24 +76,24 @@ impl ProducerIndex {
         self.depth.get() - self.outstanding()
     }
 
-    /// Takes the next `frames` slots, which are free.
+    /// Takes the next `frames` slots, at most [`ProducerIndex::free`].
     pub fn submit_run(&mut self, frames: u32) {
         debug_assert!(frames <= self.free(), "a frame has a slot before it is submitted");
         self.submitted += u64::from(frames);
     }
 
-    /// Frees the oldest slot, if `position` names it.
+    /// Frees the slot of the oldest outstanding frame, whose position must be `position`.
     ///
     /// # Errors
-    /// [`IndexError::OutOfOrder`] if it does not.
+    /// [`IndexError::OutOfOrder`] if it is another one.
     pub fn complete(&mut self, position: u64) -> Result<(), IndexError> {
         self.complete_run(position, 1)
     }
 
-    /// Frees the oldest `frames` slots, if `position` names the first of them.
+    /// Frees the slots of the oldest `frames` outstanding frames, the first of which must have `position`.
     ///
     /// # Errors
-    /// [`IndexError::OutOfOrder`] if it does not, or if there are not as many.
+    /// [`IndexError::OutOfOrder`] if it has another one, or if fewer are outstanding.
     pub fn complete_run(&mut self, position: u64, frames: u32) -> Result<(), IndexError> {
         if position != self.completed || frames > self.outstanding() {
             let (expected, submitted) = (self.completed, self.submitted);
@@ -104,7 +104,7 @@ impl ProducerIndex {
     }
 }
 
-/// The consumer's private view: how many frames arrived, were taken and were completed.
+/// The consumer's private view of the ring: how many frames arrived, were taken and were completed.
 #[derive(Debug, Clone)]
 pub struct ConsumerIndex {
     depth: Depth,
@@ -126,18 +126,20 @@ impl ConsumerIndex {
 
     /// Frames that arrived and were not taken yet.
     pub fn waiting(&self) -> u32 {
+        // The cast cannot truncate: `arrive` refuses a frame beyond the depth, which is a u32.
         (self.arrived.count - self.taken.count) as u32
     }
 
     /// Frames taken and not completed yet.
     pub fn held(&self) -> u32 {
+        // At most the depth, as above.
         (self.taken.count - self.completed) as u32
     }
 
-    /// A frame arrived: the slot it goes to.
+    /// Records that a frame arrived, and returns the slot it goes to.
     ///
     /// # Errors
-    /// [`IndexError::Overrun`] if no slot is free, so that the peer cannot have had a credit.
+    /// [`IndexError::Overrun`] if no slot is free: the peer submitted without a credit.
     pub fn arrive(&mut self) -> Result<u32, IndexError> {
         if self.arrived.count - self.completed == u64::from(self.depth.get()) {
             return Err(IndexError::Overrun { depth: self.depth.get() });
@@ -145,7 +147,7 @@ impl ConsumerIndex {
         Ok(self.arrived.step(self.depth))
     }
 
-    /// Takes the oldest waiting frame: its slot.
+    /// Takes the oldest waiting frame and returns its slot.
     pub fn take(&mut self) -> Option<u32> {
         if self.waiting() == 0 {
             return None;
@@ -153,7 +155,7 @@ impl ConsumerIndex {
         Some(self.taken.step(self.depth))
     }
 
-    /// Completes the oldest taken frame: its position. `None` if none is taken.
+    /// Completes the oldest taken frame and returns its position; `None` if none is taken.
     pub fn complete(&mut self) -> Option<u64> {
         if self.held() == 0 {
             return None;
@@ -163,7 +165,7 @@ impl ConsumerIndex {
     }
 }
 
-/// How far somebody has come in the ring: how many items so far, and the slot of the next one.
+/// A position in the ring: how many items so far, and the slot of the next one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cursor {
     pub(super) count: u64,
@@ -171,10 +173,11 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Goes on by one item: its slot. Any depth, so no mask, and no division.
+    /// Advances by one item and returns the slot of that item.
     #[inline(always)]
     pub(super) fn step(&mut self, depth: Depth) -> u32 {
         let slot = self.slot;
+        // The depth need not be a power of two, so a mask does not work, and a division is slower than this branch.
         self.slot = if slot + 1 == depth.get() { 0 } else { slot + 1 };
         self.count += 1;
         slot
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_completions_is_no_longer_than_what_is_outstanding() {
+    fn a_run_of_completions_longer_than_the_outstanding_frames_is_refused() {
         let mut ring = ProducerIndex::new(Depth::new(4).unwrap());
         assert!(ring.submit() && ring.submit() && ring.submit());
         assert!(ring.complete_run(0, 4).is_err() && ring.complete_run(1, 2).is_err());
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overrun_is_the_peers_fault_and_is_told() {
+    fn a_frame_beyond_the_depth_is_an_overrun() {
         let mut ring = ConsumerIndex::new(Depth::new(1).unwrap());
         assert_eq!(ring.arrive(), Ok(0));
         assert_eq!(ring.arrive(), Err(IndexError::Overrun { depth: 1 }));

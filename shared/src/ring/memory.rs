@@ -12,7 +12,7 @@ use crate::wire::Control;
 
 /// A connected pair of ends with a ring of `depth` slots between them.
 pub fn pair(depth: Depth) -> (MemoryProducer, MemoryConsumer) {
-    let link = Rc::new(Link {
+    let shared = Rc::new(Shared {
         index: RefCell::new(ConsumerIndex::new(depth)),
         descriptors: RefCell::new(vec![Descriptor::default(); depth.as_usize()]),
         frames: RefCell::new(vec![0; depth.as_usize() * MAX_FRAME]),
@@ -21,21 +21,25 @@ pub fn pair(depth: Depth) -> (MemoryProducer, MemoryConsumer) {
         to_producer: Mailbox::default(),
         to_consumer: Mailbox::default(),
     });
-    (MemoryProducer(Rc::clone(&link)), MemoryConsumer(link))
+    (MemoryProducer(Rc::clone(&shared)), MemoryConsumer(shared))
 }
 
+/// The state of a ring, which both ends share.
 #[derive(Debug)]
-struct Link {
+struct Shared {
     index: RefCell<ConsumerIndex>,
+    /// The descriptor in each slot.
     descriptors: RefCell<Vec<Descriptor>>,
+    /// `MAX_FRAME` bytes for each slot.
     frames: RefCell<Vec<u8>>,
+    /// Completions that the producer has not taken yet.
     completions: RefCell<VecDeque<Completion>>,
     closed: RefCell<Option<CloseReason>>,
     to_producer: Mailbox,
     to_consumer: Mailbox,
 }
 
-/// Control messages on their way to one end, and how that end hears of anything.
+/// Control messages to one end that it has not read yet, and the signals that notify it.
 #[derive(Debug, Default)]
 struct Mailbox {
     control: RefCell<VecDeque<Control>>,
@@ -50,7 +54,7 @@ impl Mailbox {
     }
 }
 
-impl Link {
+impl Shared {
     fn close(&self, reason: CloseReason) {
         self.closed.borrow_mut().get_or_insert(reason);
         for end in [&self.to_producer, &self.to_consumer] {
@@ -59,6 +63,7 @@ impl Link {
         }
     }
 
+    /// Where the first `len` bytes of `slot` lie in `frames`.
     fn bytes_of(slot: u32, len: usize) -> std::ops::Range<usize> {
         let start = slot as usize * MAX_FRAME;
         start..start + len
@@ -67,11 +72,11 @@ impl Link {
 
 /// The producer's end.
 #[derive(Debug)]
-pub struct MemoryProducer(Rc<Link>);
+pub struct MemoryProducer(Rc<Shared>);
 
 /// The consumer's end.
 #[derive(Debug)]
-pub struct MemoryConsumer(Rc<Link>);
+pub struct MemoryConsumer(Rc<Shared>);
 
 macro_rules! port {
     ($end:ident, $inbox:ident, $outbox:ident) => {
@@ -99,7 +104,7 @@ macro_rules! port {
             }
         }
 
-        /// An end that goes away takes the session with it, as a process that dies would.
+        /// Dropping an end closes the session, as the end of its process would.
         impl Drop for $end {
             fn drop(&mut self) {
                 self.0.close(CloseReason::PeerGone);
@@ -113,19 +118,19 @@ port!(MemoryConsumer, to_consumer, to_producer);
 
 impl ProducerPort for MemoryProducer {
     fn submit(&self, Frame { descriptor, headers, payload }: Frame<'_>) {
-        let link = &self.0;
-        let arrived = link.index.borrow_mut().arrive();
+        let shared = &self.0;
+        let arrived = shared.index.borrow_mut().arrive();
         let slot = match arrived {
             Ok(slot) => slot,
-            Err(error) => return link.close(CloseReason::Index(error)),
+            Err(error) => return shared.close(CloseReason::Index(error)),
         };
-        let mut frames = link.frames.borrow_mut();
-        let room = &mut frames[Link::bytes_of(slot, headers.len() + payload.len())];
+        let mut frames = shared.frames.borrow_mut();
+        let room = &mut frames[Shared::bytes_of(slot, headers.len() + payload.len())];
         let (head, body) = room.split_at_mut(headers.len());
         head.copy_from_slice(headers);
         body.copy_from_slice(payload);
-        link.descriptors.borrow_mut()[slot as usize] = descriptor;
-        link.to_consumer.arrived.notify();
+        shared.descriptors.borrow_mut()[slot as usize] = descriptor;
+        shared.to_consumer.arrived.notify();
     }
 
     fn next_completion(&self) -> Option<Completion> {
@@ -148,7 +153,7 @@ impl ConsumerPort for MemoryConsumer {
         let Some(buffer) = into else { return Some((descriptor, &[])) };
         let len = (descriptor.len as usize).min(MAX_FRAME).min(buffer.len());
         let copy = &mut buffer[..len];
-        copy.copy_from_slice(&self.0.frames.borrow()[Link::bytes_of(slot, len)]);
+        copy.copy_from_slice(&self.0.frames.borrow()[Shared::bytes_of(slot, len)]);
         Some((descriptor, copy))
     }
 
@@ -174,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_crosses_and_its_slot_comes_back_on_completion() {
+    fn a_frame_is_delivered_and_its_slot_is_freed_on_completion() {
         let depth = Depth::new(1).unwrap();
         let (producer, consumer) = pair(depth);
         let ring = Producer::new(producer, depth, Clock::default());
@@ -200,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completion_that_cannot_be_true_ends_the_session() {
+    fn a_completion_of_the_wrong_position_closes_the_session() {
         let depth = Depth::new(2).unwrap();
         let (producer, consumer) = pair(depth);
         let ring = Producer::new(producer, depth, Clock::default());

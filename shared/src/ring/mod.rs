@@ -1,12 +1,12 @@
 //! The bounded ring between two processes.
 //!
-//! A ring has `depth` slots. The producer needs a [`Permit`] (one credit) for each frame that it
-//! submits; the consumer takes frames in order and completes them in order; only a completion
-//! frees a slot. So frames in the ring, in the consumer and in its hardware together never exceed
-//! depth, the ring never drops, and a producer that finds no credit waits in FIFO order.
+//! A ring has `depth` slots. The producer needs a [`Permit`] (which holds one credit) for each frame that it
+//! submits. The consumer takes frames in order and completes them in order; only a completion frees a slot.
+//! So the frames in the ring, in the consumer and in its hardware together never exceed the depth, the ring
+//! never drops, and senders that find no credit wait in FIFO order.
 //!
-//! The arithmetic is pure ([`ProducerIndex`], [`ConsumerIndex`], [`Credits`]); what carries frames
-//! and completions across is a port ([`ProducerPort`], [`ConsumerPort`]).
+//! The index arithmetic does no I/O ([`ProducerIndex`], [`ConsumerIndex`], [`Credits`]). A port
+//! ([`ProducerPort`], [`ConsumerPort`]) is one end of the transport that carries frames and completions.
 
 pub mod channel;
 mod credits;

@@ -1,25 +1,25 @@
-//! How many slots are held, weighted by time.
+//! How many slots are held over time.
 
 use crate::ledger::Histogram;
 use crate::units::Nanos;
 
-/// Follows a count through time: its maximum, and how long it stood where.
+/// The history of a count: its maximum, and how long it had each value.
 #[derive(Debug)]
 pub struct Occupancy {
     held: u64,
     most: u64,
     since: Nanos,
-    /// Nanoseconds spent at each count. The sum is exact, so that Little's law can be held against it.
+    /// Nanoseconds spent at each count. The sum is exact, so that a test can check Little's law with it.
     time_at: Histogram,
 }
 
 impl Occupancy {
-    /// Nothing held, from `now` on.
+    /// A count of 0 from `now` on.
     pub fn new(now: Nanos) -> Self {
         Self { held: 0, most: 0, since: now, time_at: Histogram::default() }
     }
 
-    /// The count changes to `held` at `now`.
+    /// Sets the count to `held` at `now`.
     #[inline(always)]
     pub fn set(&mut self, now: Nanos, held: u64) {
         if now > self.since {
@@ -29,19 +29,19 @@ impl Occupancy {
         self.most = self.most.max(held);
     }
 
-    /// Most changes share their time with the one before.
+    // Cold: within a turn the clock stands still, so most changes have the time of the one before.
     #[cold]
     fn advance(&mut self, now: Nanos) {
         self.time_at.record(self.held, now.since(self.since).0);
         self.since = now;
     }
 
-    /// How many are held.
+    /// The count now.
     pub fn held(&self) -> u64 {
         self.held
     }
 
-    /// The most that were held at once.
+    /// The highest count so far.
     pub fn most(&self) -> u64 {
         self.most
     }

@@ -1,4 +1,4 @@
-//! The two ends of a transport, as the rest of the code sees them.
+//! The interface of a transport: the producer's end, the consumer's end, and what both have in common.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use crate::report::Doorbells;
 use crate::units::Nanos;
 use crate::wire::{Control, WireError};
 
-/// Why a session can carry nothing any more.
+/// Why a session is closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CloseReason {
     /// The peer closed its end, or died.
@@ -17,42 +17,41 @@ pub enum CloseReason {
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Io(String),
-    /// The peer sent what no peer may send.
+    /// The peer sent a record that is malformed, or that it may not send.
     #[error("the peer broke the protocol: {0}")]
     Wire(#[from] WireError),
-    /// The peer claimed slots that it cannot have.
+    /// The peer submitted or completed slots that it does not hold.
     #[error("the peer broke the protocol: {0}")]
     Index(#[from] IndexError),
-    /// The peer handed over a slot without a frame in it.
+    /// The peer submitted a slot whose frame length is 0 or above the largest frame.
     #[error("the peer broke the protocol: a slot that holds {0} bytes")]
     SlotLength(u32),
-    /// Nothing at all came from the peer for so long.
+    /// Nothing came from the peer for this long.
     #[error("the peer was silent for {0}, and sent no sign of life")]
     PeerSilent(Nanos),
-    /// The peer rings and rings, and never has anything to say.
+    /// The peer rang this many doorbells in a row without publishing anything.
     #[error("the peer broke the protocol: {0} doorbells in a row with nothing behind them")]
     DoorbellStorm(u32),
 }
 
-/// What a producer that sleeps needs to be woken for.
+/// The completion for which the peer must wake a sleeping producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Nothing that the ring has to tell: it wakes by itself, and must find every credit that is free
-    /// by then.
+    /// None: the producer wakes at a time of its own (a timer), and must then find every credit that is free.
     Nothing,
-    /// The very next completion: somebody waits for a budget, a response or a drain.
+    /// The next completion: an app waits for its budget or a response, or the run drains.
     Completion,
-    /// Room: senders wait, and are served once this many more frames have completed. That reaches the wake point.
+    /// Senders wait for room: the completion that makes this many more, and thereby reaches the wake point.
     Room(u64),
 }
 
-/// What both ends share: control messages, and the end of the session.
+/// What both ends have in common: control messages, and the end of the session.
 pub trait Port {
-    /// Told when frames or completions arrived, or the session closed.
+    /// Notified when frames or completions arrived, or the session closed.
     fn arrived(&self) -> &Signal;
 
-    /// Told when a control message arrived, or the session closed. A signal of its own, so that
-    /// who waits for the farewell is not woken for each packet.
+    /// Notified when a control message arrived, or the session closed. Separate from [`Port::arrived`], so that a
+    /// task that waits for a control message is not woken for each packet.
     fn told(&self) -> &Signal;
 
     /// Sends a control message behind everything that was sent before it.
@@ -64,33 +63,33 @@ pub trait Port {
     /// Why the session closed, once it has.
     fn closed(&self) -> Option<CloseReason>;
 
-    /// Whether the session closed: what is asked for each frame.
+    /// Whether the session closed. Cheaper than [`Port::closed`], because it is called for each frame.
     fn is_closed(&self) -> bool {
         self.closed().is_some()
     }
 
-    /// Ends the session from this side, for a reason that the port itself could not see.
+    /// Closes the session from this side, for a reason that the port itself cannot detect.
     fn close(&self, reason: CloseReason);
 
-    /// Grows with whatever comes from the peer: messages, doorbells, progress in the ring.
+    /// A count that grows with everything received from the peer: messages, doorbells, progress in the ring.
     fn heard(&self) -> u64 {
         0
     }
 
-    /// Grows with whatever the peer can see of this side.
+    /// A count that grows with everything sent to the peer or published for it.
     fn sent(&self) -> u64 {
         0
     }
 
-    /// Whether either side has said farewell.
+    /// Whether either side has sent a farewell.
     fn is_leaving(&self) -> bool {
         false
     }
 
-    /// Sends ALIVE, unless the peer has still to read what was sent before.
+    /// Sends ALIVE, unless bytes sent earlier are still unread by the peer.
     fn send_alive(&self) {}
 
-    /// The signals to the peer so far; none where peers never sleep.
+    /// Doorbells so far; zero for a transport whose peers never sleep.
     fn doorbells(&self) -> Doorbells {
         Doorbells::default()
     }
@@ -98,11 +97,11 @@ pub trait Port {
 
 /// The end that submits frames.
 pub trait ProducerPort: Port {
-    /// Writes `frame` into the next slot, for which the caller holds the credit, and hands it over. On a closed session
-    /// it goes nowhere.
+    /// Writes `frame` into the next slot, for which the caller holds the credit, and submits it. On a closed session
+    /// the frame is discarded.
     fn submit(&self, frame: Frame<'_>);
 
-    /// Submits up to `most` of `frames`, for which the caller holds the credits. Returns how many there were.
+    /// Submits up to `most` of `frames`, for which the caller holds the credits. Returns how many were submitted.
     #[inline(always)]
     fn submit_burst(&self, most: u32, frames: &mut impl Frames) -> u32 {
         let mut headroom = [0; HEADROOM];
@@ -125,12 +124,12 @@ pub trait ProducerPort: Port {
     /// The next completion that arrived.
     fn next_completion(&self) -> Option<Completion>;
 
-    /// Takes the completions that arrived behind `first`, the last one taken, as far as they say the same. Returns
-    /// how many.
+    /// Takes the completions that follow `first`, the last one taken, as long as they have its status and time.
+    /// Returns how many.
     fn take_alike(&self, first: &Completion) -> u32;
 
-    /// Says whom to ask before this side goes to sleep. A port that is never asked to wake late has
-    /// no use for it.
+    /// Sets the function that returns, before this side sleeps, the completion it must be woken for. A transport
+    /// whose peer signals every completion ignores it.
     fn before_sleep_ask(&self, _need: Box<dyn Fn() -> Need>) {}
 }
 
@@ -139,27 +138,27 @@ pub trait ConsumerPort: Port {
     /// Frames that arrived and were not taken yet.
     fn waiting(&self) -> u32;
 
-    /// Takes the oldest of them. With a buffer, its bytes are copied there, as DMA would; the part of the
-    /// buffer that holds them is returned.
+    /// Takes the oldest waiting frame. If `into` holds a buffer, copies the frame's bytes into it, as DMA would, and
+    /// returns the part of the buffer that they fill.
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])>;
 
-    /// Completes the oldest taken frame; its slot is the producer's again.
+    /// Completes the oldest taken frame, which frees its slot.
     fn complete(&self, completion: Completion) {
         self.complete_run(completion, 1);
     }
 
-    /// Completes the oldest `frames` taken ones, of which the same is to be said, or as many as were taken; `first` has
+    /// Completes the oldest `frames` taken frames (or as many as were taken) with one status and time; `first` has
     /// the position of the first of them.
     fn complete_run(&self, first: Completion, frames: u32);
 
-    /// The consumer is about to wait, and could do so until `most` further frames have completed.
-    /// Returns after how many the producer wants to hear of them; whoever waits longer is late.
+    /// Returns how many completions may be batched before they must be published: at most `most`, which is how many
+    /// the consumer could wait for. Sleeping past that number would wake the producer late.
     fn patience(&self, most: u32) -> u32 {
         most.min(1)
     }
 }
 
-// An end is shared by the tasks that use it and the park that moves its bytes.
+// The tasks that use an end and the park that moves its bytes share it through an `Rc`.
 impl<T: Port + ?Sized> Port for Rc<T> {
     #[inline(always)]
     fn arrived(&self) -> &Signal {

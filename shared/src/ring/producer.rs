@@ -1,4 +1,4 @@
-//! The producer's side of the ring: credits in front, a port behind.
+//! The producer's side of the ring: a sender acquires a credit, then submits its frame through a port.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -18,6 +18,7 @@ pub struct Producer<P> {
     port: P,
     clock: Clock,
     depth: Depth,
+    /// One credit per slot. A credit is spent on submission and released on completion.
     credits: Credits,
     slots: RefCell<Slots>,
     /// Permits that were submitted on a dead session.
@@ -32,34 +33,34 @@ struct Slots {
 }
 
 impl Slots {
-    /// Notes how many slots are held since `at`, or since the last change if that was later.
+    /// Records how many slots are held from `at` on (from the last change on, if that was later).
     #[inline(always)]
     fn note(&mut self, at: Nanos) {
         self.occupancy.set(at, u64::from(self.index.outstanding()));
     }
 }
 
-/// What the ring counted.
+/// The ring's counters.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RingStats {
     /// Frames submitted.
     pub submitted: u64,
     /// Frames completed.
     pub completed: u64,
-    /// Times that a taker found no room.
+    /// Times that a sender found no free slot, not counting further ones before the next wake.
     pub stops: u64,
-    /// Times that room came back after a stop.
+    /// Times that waiters got room after a stop.
     pub wakes: u64,
 }
 
 impl<P: ProducerPort> Producer<P> {
-    /// An empty ring of `depth` slots on `port`, whose waiters are served with each slot that becomes free.
+    /// An empty ring of `depth` slots on `port`, which serves its waiters with each slot that becomes free.
     pub fn new(port: P, depth: Depth, clock: Clock) -> Self {
         Self::with_wake_point(port, depth, 1, clock)
     }
 
-    /// An empty ring of `depth` slots on `port`. Once a sender waits for room, waiters are served when at least
-    /// `wake_point` slots are free, which is at most `depth`.
+    /// An empty ring of `depth` slots on `port`. Once a sender waits for room, waiters are served only when at least
+    /// `wake_point` slots are free; `wake_point` is at most `depth`.
     pub fn with_wake_point(port: P, depth: Depth, wake_point: u32, clock: Clock) -> Self {
         let slots = u64::from(depth.get());
         Self {
@@ -82,21 +83,21 @@ impl<P: ProducerPort> Producer<P> {
         self.depth
     }
 
-    /// A permit now, or none.
+    /// Returns a permit if a slot is free and no sender waits for one.
     #[inline(always)]
     pub fn try_reserve(&self) -> Option<Permit<'_, P>> {
         let credit = self.credits.try_acquire(1)?;
         Some(self.permit(credit))
     }
 
-    /// Submits a frame if there is room now, and returns whether there was. A permit and its use in one, for who has
-    /// nothing to do in between. Not if the session has died, either.
+    /// Submits a frame if a slot is free and the session is open; returns whether it did. Reserves and submits in
+    /// one call, for a caller that does nothing in between.
     #[inline(always)]
     pub fn try_submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
         !self.port.is_closed() && self.credits.try_spend(1) && self.submit(descriptor, headers, payload)
     }
 
-    /// Hands a frame over whose credit is spent.
+    /// Submits a frame whose credit is spent already.
     #[inline(always)]
     fn submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
         let taken = {
@@ -111,8 +112,7 @@ impl<P: ProducerPort> Producer<P> {
         taken
     }
 
-    /// Submits `frames` as far as there is room now, and `most` at most. Returns how many; none if the session has
-    /// died.
+    /// Submits up to `most` of `frames`, as far as slots are free. Returns how many; 0 if the session is closed.
     #[inline(always)]
     pub fn try_submit_burst(&self, most: u64, frames: &mut impl Frames) -> u64 {
         if self.port.is_closed() {
@@ -120,7 +120,7 @@ impl<P: ProducerPort> Producer<P> {
         }
         let slots = &mut *self.slots.borrow_mut();
         let spent = self.credits.try_spend_up_to(most.min(slots.index.free().into()));
-        // No more than there are slots, which fits.
+        // The cast cannot truncate: `spent` is at most the number of free slots, which is a u32.
         let submitted = self.port.submit_burst(spent as u32, frames);
         slots.index.submit_run(submitted);
         slots.note(self.clock.now());
@@ -136,16 +136,16 @@ impl<P: ProducerPort> Producer<P> {
         Reserve { producer: self, credit: self.credits.acquire(1) }
     }
 
-    /// Like [`Producer::reserve`], for who keeps the place in line beyond this call: the credit has to
-    /// be [redeemed](Producer::redeem).
+    /// Like [`Producer::reserve`], but the future borrows nothing, so the caller can store it and keep its place in
+    /// the wait queue. Turn the credit into a permit with [`Producer::redeem`].
     pub fn reserve_credit(&self) -> Acquire {
         self.credits.acquire_owned(1)
     }
 
-    /// The permit for a credit of this ring.
+    /// Turns a credit of this ring into a permit.
     ///
     /// # Panics
-    /// If the credit is of another ring.
+    /// If the credit belongs to another ring.
     pub fn redeem(&self, credit: Grant) -> Permit<'_, P> {
         self.permit(self.credits.adopt(credit))
     }
@@ -154,8 +154,8 @@ impl<P: ProducerPort> Producer<P> {
         Permit { producer: self, credit }
     }
 
-    /// Takes the next completion, frees its slot and wakes the next in line. A completion that cannot be true closes
-    /// the session.
+    /// Takes the next completion, frees its slot and serves the wait queue. A completion that is not that of the
+    /// oldest outstanding frame closes the session.
     pub fn next_completion(&self) -> Option<Completion> {
         let completion = self.port.next_completion()?;
         let free = self.free(&mut self.slots.borrow_mut(), &completion, 1);
@@ -165,14 +165,13 @@ impl<P: ProducerPort> Producer<P> {
         })
     }
 
-    /// Like [`Producer::next_completion`], for every completion that arrived: `each` has those that say the same
-    /// at once, the first of them with their number, and who waits in line is woken for all of them together.
-    /// Returns how many there were.
+    /// Takes every completion that arrived. Consecutive completions with equal status and time are reported as one
+    /// `each(first, count)`. The wait queue is served once, after all of them. Returns how many there were.
     pub fn take_completions(&self, mut each: impl FnMut(Completion, u64)) -> u64 {
         let mut slots = self.slots.borrow_mut();
         let mut freed = 0;
         let shortfall = self.credits.shortfall();
-        // When the hardware completed the frame whose slot makes the line go on.
+        // When the hardware completed the frame whose slot lets the head of the wait queue be served.
         let mut room_at = None;
         while let Some(first) = self.port.next_completion() {
             let frames = 1 + self.port.take_alike(&first);
@@ -195,46 +194,47 @@ impl<P: ProducerPort> Producer<P> {
         freed
     }
 
-    /// Frees the slots of `frames` that completed, `completion` being that of the first. Returns whether that can
-    /// be true; if not, the session is over.
+    /// Frees the slots of `frames` frames; `completion` is that of the first. Returns `false`, and closes the
+    /// session, if they are not the oldest outstanding ones.
     fn free(&self, slots: &mut Slots, completion: &Completion, frames: u32) -> bool {
         let freed = slots.index.complete_run(completion.position, frames);
         match freed {
-            // Who slept meanwhile still knows when the slots were given back.
+            // Recorded at the hardware's completion time, not at the time this side noticed it (it may have slept).
+            // A time in the future would be false: the peer writes it.
             Ok(()) => slots.note(completion.at.min(self.clock.now())),
             Err(error) => self.port.close(CloseReason::Index(error)),
         }
         freed.is_ok()
     }
 
-    /// Frames submitted and not completed.
+    /// Frames submitted and not completed yet.
     pub fn outstanding(&self) -> u32 {
         self.slots.borrow().index.outstanding()
     }
 
-    /// How many wait for a permit.
+    /// How many senders wait for a permit.
     pub fn waiting(&self) -> usize {
         self.credits.waiting()
     }
 
-    /// How many slots must become free before a sender that waits for a permit is served; `None` if there is none.
+    /// How many more slots must become free before the head of the wait queue is served; `None` if none waits.
     pub fn shortfall(&self) -> Option<u64> {
         self.credits.shortfall()
     }
 
-    /// Credits that nobody holds.
+    /// How many credits are free.
     pub fn room(&self) -> u64 {
         self.credits.available()
     }
 
-    /// Slots held, weighted by time, up to now.
+    /// Calls `read` with the number of slots held over time, up to now.
     pub fn with_occupancy<T>(&self, read: impl FnOnce(&Occupancy) -> T) -> T {
         let mut slots = self.slots.borrow_mut();
         slots.note(self.clock.now());
         read(&slots.occupancy)
     }
 
-    /// Frames that were submitted after the session had died.
+    /// Frames that were submitted after the session closed.
     pub fn lost(&self) -> u64 {
         self.lost.get()
     }
@@ -247,7 +247,7 @@ impl<P: ProducerPort> Producer<P> {
     }
 }
 
-/// The right to submit one frame, which cannot fail any more. Dropped unused, its credit returns.
+/// The right to submit one frame; submitting cannot fail. Dropped unused, its credit returns.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped returns its credit"]
 pub struct Permit<'a, P: ProducerPort> {
@@ -256,14 +256,14 @@ pub struct Permit<'a, P: ProducerPort> {
 }
 
 impl<P: ProducerPort> Permit<'_, P> {
-    /// Writes the frame and hands it over; it occupies a slot until its completion. Returns whether the session
-    /// lives: if it has died meanwhile, the frame is lost.
+    /// Submits the frame, which occupies a slot until its completion. Returns whether the session is open: if it
+    /// closed since the permit was granted, the frame counts as lost.
     #[inline(always)]
     pub fn submit(self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
         let Self { producer, credit } = self;
         if producer.port.is_closed() {
             producer.lost.set(producer.lost.get() + 1);
-            // The session will not need the credit again; nobody else shall lose a packet by it.
+            // Do not return the credit: it would be granted to the next waiter, whose packet would be lost as well.
             credit.spend();
             return false;
         }
@@ -274,7 +274,7 @@ impl<P: ProducerPort> Permit<'_, P> {
 
 /// Future of [`Producer::reserve`].
 #[derive(Debug)]
-#[must_use = "nobody waits in a line that is not awaited"]
+#[must_use = "a reservation joins the wait queue only when it is awaited"]
 pub struct Reserve<'a, P> {
     producer: &'a Producer<P>,
     credit: Acquire<&'a Credits>,

@@ -1,10 +1,10 @@
-//! Names of the reasons why a session ends, for reports to count.
+//! Names of the reasons why a session closes, as reports count them.
 
 use super::{CloseReason, IndexError};
 use crate::wire::WireError;
 
 impl CloseReason {
-    /// One word for all reasons of a kind.
+    /// The name under which reports count this reason.
     pub fn name(&self) -> &'static str {
         match self {
             Self::PeerGone => "PEER_GONE",
@@ -17,7 +17,7 @@ impl CloseReason {
         }
     }
 
-    /// Whether the peer did what no honest peer does; otherwise it is only gone.
+    /// Whether the peer violated the protocol; otherwise the connection ended or failed.
     pub fn is_violation(&self) -> bool {
         !matches!(self, Self::PeerGone | Self::Io(_))
     }

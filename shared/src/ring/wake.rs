@@ -1,4 +1,4 @@
-//! How many slots must be free before senders that wait for room go on.
+//! The wake point: how many slots must be free before senders that wait for room are served.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -10,8 +10,8 @@ use super::Depth;
 
 /// How many slots must be free before senders that wait for room are served.
 ///
-/// To serve waiters with each slot keeps the ring full and the latency in the ring long, and wakes a sleeping
-/// stack for each packet. To let half of the ring become free first wakes it once for many packets.
+/// Serving waiters with each free slot keeps the ring full and the latency in it long, and wakes a sleeping
+/// stack for each packet. Waiting until half of the ring is free wakes it once for many packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum WakePoint {
@@ -23,7 +23,7 @@ pub enum WakePoint {
     Slots(NonZeroU32),
 }
 
-/// A wake point that no ring, or not this ring, can have.
+/// A wake point that is no number of slots, or more slots than this ring has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WakePointError {
     /// Text that names no wake point.
@@ -32,7 +32,7 @@ pub enum WakePointError {
     /// More slots than the ring has: waiters would never be served.
     #[error("the ring has {depth} slots, and {slots} of them are never free; use each, half or at most {depth}")]
     AboveDepth {
-        /// What was asked for.
+        /// The wake point that was set.
         slots: u32,
         /// The depth in force.
         depth: Depth,
@@ -40,7 +40,7 @@ pub enum WakePointError {
 }
 
 impl WakePoint {
-    /// As a number of slots of a ring with `depth` of them.
+    /// The number of slots that it stands for in a ring of `depth` slots.
     ///
     /// # Errors
     /// [`WakePointError::AboveDepth`].
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn text_round_trips_and_nonsense_is_refused_with_the_remedy() {
+    fn text_round_trips_and_invalid_text_is_refused_with_the_remedy() {
         for text in ["each", "half", "1", "65536"] {
             assert_eq!(text.parse::<WakePoint>().unwrap().to_string(), text);
         }

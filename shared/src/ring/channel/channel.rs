@@ -1,4 +1,4 @@
-//! One end of the socket: batched reads and writes, control messages, and the end of the session.
+//! One end of the Unix socket: batched reads and writes, control messages, and closing the session.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,29 +18,29 @@ use crate::report::Doorbells;
 use crate::ring::{CloseReason, Port};
 use crate::wire::{Control, Parsed, WireError, encode_control};
 
-/// Control messages that a peer may send before this side reads them. A session needs two.
+/// How many unread control messages a peer may cause; one more closes the session. An honest peer needs two.
 pub const MAX_UNREAD_CONTROL: usize = 16;
 
-/// Unsent bytes that are worth a write in the middle of a turn, so that the peer can start while
-/// this side still fills the ring.
+/// Unsent bytes at which a write is made in the middle of a turn: some 40 full-size frames are worth a system call,
+/// and the peer can start on them while this side still fills the ring.
 const EARLY_WRITE: usize = 64 * 1024;
 
-/// What tells a producer from a consumer, and one transport from another.
+/// The part of a channel that differs between producer and consumer, and between transports.
 pub trait Side: Debug {
-    /// A record came that is no control message.
+    /// Handles a received record that is not a control message.
     ///
     /// # Errors
-    /// Why the session ends, if this side cannot have got it from an honest peer.
+    /// Why the session closes, if an honest peer cannot send this record to this side.
     fn arrive(&mut self, record: Parsed<'_>) -> Result<(), CloseReason>;
 
-    /// The oldest queued frame or completion has left.
+    /// The kernel has taken all bytes of the oldest queued frame or completion.
     fn left(&mut self);
 }
 
 /// One end of a session over a Unix stream socket.
 ///
-/// Used from one thread, as an `Rc`: the executor's park calls [`Source::exchange`], tasks use it
-/// as a port. Dropped, it closes the connection.
+/// It is used from one thread through an `Rc`: the executor's park calls [`Source::exchange`], and tasks use it
+/// as a port. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Channel<S> {
     stream: OwnedFd,
@@ -54,24 +54,26 @@ pub(in crate::ring) struct State<S> {
     pub(in crate::ring) side: S,
     inbox: Inbox,
     pub(in crate::ring) outbox: Outbox,
-    /// What was unsent after the last write: only bytes beyond it make an early one worthwhile.
+    /// Bytes that the kernel did not take in the last write. [`EARLY_WRITE`] counts only the bytes queued since, so
+    /// that a full socket buffer does not cause a write for each frame.
     refused: usize,
+    /// Received control messages, oldest first.
     control: VecDeque<Control>,
-    /// Whole records that came.
+    /// Whole records received, for the liveness check.
     heard: u64,
     /// Whether a farewell was sent or received.
     leaving: bool,
     closed: Option<CloseReason>,
-    /// Why writing failed. What the peer sent before it went is read before the session closes.
+    /// Why writing failed. What the peer sent before it closed its end is read before the session closes.
     broken: Option<CloseReason>,
     stats: ChannelStats,
 }
 
 impl<S: Side> Channel<S> {
-    /// An end on `stream`, which is past the greeting.
+    /// An end on `stream`, on which the greeting is complete.
     ///
     /// # Errors
-    /// If it is no stream socket: any other kind would cut records, or refuse to be read.
+    /// If it is not a stream socket: other kinds truncate records, or do not support these reads.
     pub(in crate::ring) fn with_side(stream: OwnedFd, side: S, outbox: Outbox) -> io::Result<Self> {
         if socket_type(&stream)? != SocketType::STREAM {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the ring needs a stream socket"));
@@ -91,12 +93,12 @@ impl<S: Side> Channel<S> {
         Ok(Self { stream, arrived: Signal::default(), told: Signal::default(), state: RefCell::new(state) })
     }
 
-    /// The traffic so far.
+    /// The counters so far.
     pub fn stats(&self) -> ChannelStats {
         self.state.borrow().stats
     }
 
-    /// Bytes that wait for room in the kernel's buffer, or for the end of this turn.
+    /// Bytes that are queued for the next write.
     pub fn unsent(&self) -> usize {
         self.state.borrow().outbox.len()
     }
@@ -105,7 +107,7 @@ impl<S: Side> Channel<S> {
         act(&mut self.state.borrow_mut())
     }
 
-    /// Queues one frame or completion, which `encode` writes; nothing on a closed session.
+    /// Queues one frame or completion, which `encode` writes. Does nothing on a closed session.
     pub(in crate::ring) fn queue_slot(&self, encode: impl FnOnce(&mut Outbox)) {
         let state = &mut *self.state.borrow_mut();
         if state.closed.is_some() || state.broken.is_some() {
@@ -121,8 +123,7 @@ impl<S: Side> Channel<S> {
 }
 
 impl<S: Side> Channel<S> {
-    /// Writes `record` at once. Nothing happens if bytes are waiting already: a peer that has not
-    /// read those has something to wake up for.
+    /// Writes `record` at once, unless other bytes are still unsent: those wake the peer as well.
     pub(in crate::ring) fn nudge(&self, record: &[u8]) {
         let state = &mut *self.state.borrow_mut();
         if state.outbox.len() == 0 && state.broken.is_none() && state.closed.is_none() {
@@ -134,7 +135,7 @@ impl<S: Side> Channel<S> {
 }
 
 impl<S: Side> State<S> {
-    /// Writes and reads once. Returns whether something came, or the session closed.
+    /// Writes and reads once. Returns whether something arrived, or the session closed.
     fn exchange(&mut self, stream: BorrowedFd<'_>) -> bool {
         self.write(stream);
         if self.closed.is_some() {
@@ -153,11 +154,12 @@ impl<S: Side> State<S> {
         }
     }
 
-    /// Gives the kernel as much of the outbox as it takes.
+    /// Writes as much of the outbox as the kernel takes.
     fn write(&mut self, stream: BorrowedFd<'_>) {
         if self.outbox.len() == 0 || self.broken.is_some() {
             return;
         }
+        // NOSIGNAL: a peer that closed its end must be an error (EPIPE), not a SIGPIPE that kills the process.
         let (front, back) = self.outbox.unsent();
         let parts = [IoSlice::new(front), IoSlice::new(back)];
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
@@ -179,7 +181,7 @@ impl<S: Side> State<S> {
         self.refused = self.outbox.len();
     }
 
-    /// Reads once: how many bytes came.
+    /// Reads once and returns how many bytes arrived.
     fn read(&mut self, stream: BorrowedFd<'_>) -> Result<usize, CloseReason> {
         let room = self.inbox.room();
         self.stats.calls += 1;
@@ -195,10 +197,10 @@ impl<S: Side> State<S> {
         let (side, control, leaving) = (&mut self.side, &mut self.control, &mut self.leaving);
         let heard = &mut self.heard;
         self.inbox.drain(|record| {
-            // Whole records: a peer that sends a message byte by byte shows no life.
+            // Whole records, so that a peer that sends single bytes of a message does not count as alive.
             *heard += 1;
             match record {
-                // Nothing has to be done about it: that bytes came is counted.
+                // No action: the liveness check watches `heard`, which has grown already.
                 Parsed::Control(Control::Alive) => Ok(()),
                 Parsed::Control(_) if control.len() == MAX_UNREAD_CONTROL => {
                     Err(WireError::Unexpected("control message").into())
@@ -214,13 +216,14 @@ impl<S: Side> State<S> {
         Ok(len)
     }
 
-    /// Reads what is still there, then closes. It ends: everything that may come is bounded by the
-    /// depth while no task takes it.
+    /// Reads all that is left, then fails with `reason`. The loop ends, because the depth bounds the frames and
+    /// completions that may arrive while no task takes any.
     fn read_last(&mut self, stream: BorrowedFd<'_>, reason: CloseReason) -> Result<bool, CloseReason> {
         while self.read(stream)? > 0 {}
         Err(reason)
     }
 
+    /// Closes the session; the first reason stays. After a violation the outbox is kept, so that BYE can follow it.
     fn close(&mut self, reason: CloseReason) {
         if matches!(reason, CloseReason::PeerGone | CloseReason::Io(_)) {
             self.outbox.clear();
@@ -255,7 +258,7 @@ impl<S: Side> Source for Channel<S> {
 
     fn after_sleep(&self) {}
 
-    /// Nothing to sleep on once the session closed: a dead socket is always ready.
+    /// `None` once the session closed: a closed socket is always readable, so a poll on it would not sleep.
     fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
         let state = self.state.borrow();
         state.closed.is_none().then(|| (self.stream.as_fd(), state.outbox.len() > 0))
@@ -271,8 +274,8 @@ impl<S: Side> Port for Channel<S> {
         &self.told
     }
 
-    /// Writes at once: control messages are few, and the last one may be followed by the end of
-    /// the process. Also on a session that closed for a violation, to tell the peer why.
+    /// Writes at once, because control messages are few, and the process may end right after the last one. Also
+    /// writes on a session that closed for a violation, so that the peer receives the reason.
     fn send_control(&self, message: &Control) {
         let record = match encode_control(message) {
             Ok(record) => record,
@@ -318,7 +321,7 @@ impl<S: Side> Port for Channel<S> {
     }
 
     fn send_alive(&self) {
-        // So short a message has a length that is allowed.
+        // Encoding fails only for a message that is too long, which ALIVE is not.
         if let Ok(record) = encode_control(&Control::Alive) {
             self.nudge(&record);
         }

@@ -1,19 +1,19 @@
-//! Bytes that came out of the socket, until they are whole records.
+//! The receive buffer: bytes read from the socket, until they form whole records.
 
 use crate::ring::CloseReason;
 use crate::wire::{MAX_CONTROL, Parsed, parse};
 
-/// A private copy of what came last. Larger than the largest record, so there is always room for
-/// the rest of an incomplete one.
+/// A private copy of the bytes read last. It is larger than the largest record, so there is always room for the
+/// rest of an incomplete one.
 #[derive(Debug)]
 pub(super) struct Inbox {
     buffer: Box<[u8]>,
+    /// Bytes of `buffer` that hold data.
     filled: usize,
 }
 
 impl Inbox {
-    /// Holds the traffic of some hundred full-size frames: enough that a read is worth its system
-    /// call, and still at home in the second-level cache.
+    /// Holds some 170 full-size frames: enough to be worth a system call, and small enough for the second-level cache.
     const SIZE: usize = 256 * 1024;
 
     pub(super) fn new() -> Self {
@@ -21,17 +21,17 @@ impl Inbox {
         Self { buffer: vec![0; Self::SIZE].into_boxed_slice(), filled: 0 }
     }
 
-    /// Where the next bytes go. Never empty once [`Inbox::drain`] ran.
+    /// The part to read into. Never empty after [`Inbox::drain`].
     pub(super) fn room(&mut self) -> &mut [u8] {
         &mut self.buffer[self.filled..]
     }
 
-    /// `len` bytes were put into the room.
+    /// Records that `len` bytes were read into the room.
     pub(super) fn came(&mut self, len: usize) {
         self.filled += len;
     }
 
-    /// Hands out each whole record, and keeps the bytes of the one that is not whole yet.
+    /// Calls `each` with each whole record, and keeps the bytes of an incomplete one.
     pub(super) fn drain(
         &mut self,
         mut each: impl FnMut(Parsed<'_>) -> Result<(), CloseReason>,

@@ -1,8 +1,7 @@
-//! The Unix socket between the two ends, as both transports use it.
+//! The Unix socket between the two ends, which both transports use.
 //!
-//! It carries control messages, and whatever else the transport makes records of: all frames and
-//! completions, or only the doorbells of a ring that lies in shared memory. What is sent is queued
-//! in an outbox and written once per turn, or as soon as a good deal has come together.
+//! It carries control messages and the records of the transport: all frames and completions (socket), or only
+//! doorbells (shm). Records are queued in an outbox and written once per turn, or earlier once 64 KiB are queued.
 
 #[allow(clippy::module_inception, reason = "the type is what the module is for")]
 mod channel;

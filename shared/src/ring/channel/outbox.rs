@@ -1,37 +1,37 @@
-//! Records on their way into the socket.
+//! The send buffer: records that wait to be written to the socket.
 
 use std::collections::{TryReserveError, VecDeque};
 
 use crate::wire::MAX_CONTROL;
 
-/// Bytes of control messages that may wait together with a full ring: a farewell, at most.
+/// Bytes reserved for control messages that wait together with a full ring. At most the farewell does.
 const CONTROL_ROOM: usize = 2 * MAX_CONTROL;
 
-/// Encoded records that the kernel did not take yet.
+/// Encoded records that the kernel has not taken yet.
 #[derive(Debug, Default)]
 pub(in crate::ring) struct Outbox {
-    /// Records, one behind the other; those before `sent` are gone already.
+    /// The records to write first; the first `sent` bytes are written already.
     sending: Vec<u8>,
     sent: usize,
-    /// Records behind those. The two change places once `sending` is gone, so that no byte moves
-    /// twice, and appending stays as cheap as it can be.
+    /// Records to write after those; new ones are appended here. The two are swapped once all of `sending` is
+    /// written, so that no byte is moved within a buffer.
     filling: Vec<u8>,
-    /// Bytes that ever left.
+    /// Bytes written since the session began.
     left: u64,
-    /// Where each unsent record ends that occupies a slot, in bytes since the session began.
+    /// Where each unsent frame or completion ends, in bytes since the session began.
     ends: VecDeque<u64>,
 }
 
 impl Outbox {
-    /// Room for `slots` records of `len` bytes each that occupy a slot, and for control messages beside them. So
-    /// nothing grows later, in the middle of a session.
+    /// An outbox with memory for `slots` frames or completions of `len` bytes each and for control messages, so that
+    /// it never has to grow during a session.
     ///
     /// # Errors
-    /// If there is no memory for it.
+    /// If that memory cannot be allocated.
     pub(in crate::ring) fn obtain(slots: usize, len: usize) -> Result<Self, TryReserveError> {
         let mut outbox = Self::default();
         let bytes = slots * len + CONTROL_ROOM;
-        // The two change places, so each of them may hold everything.
+        // The two are swapped, so each must be able to hold everything.
         outbox.sending.try_reserve_exact(bytes)?;
         outbox.filling.try_reserve_exact(bytes)?;
         outbox.ends.try_reserve_exact(slots)?;
@@ -43,27 +43,27 @@ impl Outbox {
         self.filling.extend_from_slice(part);
     }
 
-    /// Says that a frame or a completion ends here: something that is counted once it left.
+    /// Marks the end of a frame or completion, which [`Outbox::took`] counts once it is written.
     pub(super) fn end_slot(&mut self) {
         self.ends.push_back(self.left + self.len() as u64);
     }
 
-    /// Bytes that have not left.
+    /// Unsent bytes.
     pub(super) fn len(&self) -> usize {
         self.sending.len() - self.sent + self.filling.len()
     }
 
-    /// What the kernel shall get next, in two parts.
+    /// The unsent bytes, in two parts.
     pub(super) fn unsent(&self) -> (&[u8], &[u8]) {
         (&self.sending[self.sent..], &self.filling)
     }
 
-    /// Frames or completions that have not left, or not all of them.
+    /// Frames or completions that are not fully written.
     pub(in crate::ring) fn unsent_slots(&self) -> usize {
         self.ends.len()
     }
 
-    /// The kernel took `len` bytes. Returns how many frames or completions have left with them.
+    /// Records that the kernel took `len` bytes. Returns how many frames or completions are now fully written.
     pub(super) fn took(&mut self, len: usize) -> usize {
         self.left += len as u64;
         self.sent += len;
@@ -79,7 +79,7 @@ impl Outbox {
         before - self.ends.len()
     }
 
-    /// Forgets what nobody will read any more.
+    /// Discards everything unsent: the peer is gone.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_counts_once_its_last_byte_left() {
+    fn a_record_counts_once_its_last_byte_is_written() {
         let mut outbox = Outbox::default();
         outbox.push(b"abc");
         outbox.end_slot();
@@ -111,8 +111,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the kernel takes them, the bytes come out as they went in, and every record is
-        /// counted exactly once.
+        /// However many bytes the kernel takes at a time, their order is kept, and every record is counted exactly
+        /// once.
         #[test]
         fn bytes_keep_their_order(moves in proptest::collection::vec((0usize..20, 0usize..30), 0..200)) {
             let (mut outbox, mut written, mut read) = (Outbox::default(), Vec::new(), Vec::new());

@@ -1,26 +1,26 @@
-//! What a channel counts.
+//! The counters of a channel.
 
 use crate::report::Doorbells;
 
-/// The traffic of one end with the kernel.
+/// The traffic between one end and the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChannelStats {
     /// Records queued for the peer: frames, completions and control messages.
     pub records: u64,
-    /// System calls, also those that found nothing to do.
+    /// System calls, including those that moved no bytes.
     pub calls: u64,
-    /// Writes that carried something: each of them wakes a sleeping peer.
+    /// Writes that moved bytes; each of them wakes a sleeping peer.
     pub writes: u64,
-    /// Bytes of those.
+    /// Bytes written.
     pub written_bytes: u64,
-    /// Reads that carried something.
+    /// Reads that moved bytes.
     pub reads: u64,
-    /// Bytes of those.
+    /// Bytes read.
     pub read_bytes: u64,
 }
 
 impl ChannelStats {
-    /// Writes as doorbells: what travelled behind something else needed none of its own.
+    /// Each write counts as a doorbell rung; each further record in the same write as one suppressed.
     pub fn doorbells(&self) -> Doorbells {
         Doorbells { rung: self.writes, suppressed: self.records.saturating_sub(self.writes), ..Doorbells::default() }
     }

@@ -1,29 +1,31 @@
-//! Doorbells: what the socket carries besides control messages, and what is counted of them.
+//! Doorbells: the records that the socket carries besides control messages, and their counters.
 
 use crate::report::Doorbells;
 use crate::ring::CloseReason;
 use crate::ring::channel::{ChannelStats, Side};
 use crate::wire::{Parsed, WireError};
 
-/// Doorbells in a row, while neither side published anything, that nobody rings by mistake. An honest
-/// peer rings at most once for what it published, and once for each time that it goes to sleep; and
-/// what it sleeps for is what this side publishes.
+/// How many doorbells in a row, while neither side publishes, close the session. An honest peer comes nowhere near:
+/// it rings at most once for each batch that it published, and once for each time that it goes to sleep; and it
+/// sleeps again only after this side has published.
 const STORM: u32 = 4_096;
 
-/// Doorbells that came.
+/// The doorbells received from the peer.
 #[derive(Debug, Default)]
 pub(super) struct Bells {
+    /// Since either side last published.
     in_a_row: u32,
+    /// Since the last [`Bells::take_rung`].
     rung: u32,
 }
 
 impl Bells {
-    /// How many rang since the last call.
+    /// How many doorbells came since the last call.
     pub(super) fn take_rung(&mut self) -> u32 {
         std::mem::take(&mut self.rung)
     }
 
-    /// There was a reason for them.
+    /// Either side published, which is a reason for the doorbells so far and for the next ones.
     pub(super) fn progress(&mut self) {
         self.in_a_row = 0;
     }
@@ -40,23 +42,23 @@ impl Side for Bells {
     fn left(&mut self) {}
 }
 
-/// The traffic of one end with its peer.
+/// The counters of one end of a ring in shared memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ShmStats {
-    /// Times that the peer slept and was woken.
+    /// Doorbells sent, because the peer announced sleep.
     pub rung: u64,
-    /// Batches that needed no doorbell, because the peer was awake or did not wait for them.
+    /// Batches published without a doorbell, because the peer was awake or waits for a later count.
     pub suppressed: u64,
-    /// Times that a doorbell of the peer had nothing behind it.
+    /// Doorbells received although the peer had published nothing.
     pub spurious: u64,
-    /// Times that a doorbell of the peer was due and did not come.
+    /// Doorbells that were due and did not come.
     pub missed: u64,
-    /// What went through the socket.
+    /// Traffic through the socket.
     pub channel: ChannelStats,
 }
 
 impl ShmStats {
-    /// As a report has them.
+    /// The counters in the form of a report.
     pub fn doorbells(&self) -> Doorbells {
         Doorbells { rung: self.rung, suppressed: self.suppressed, spurious: self.spurious, missed: self.missed }
     }

@@ -17,13 +17,12 @@ use crate::wire::Control;
 #[derive(Debug)]
 pub struct ShmConsumer {
     core: Core,
-    /// The count of completions by which this side will be awake without being woken; [`AWAKE`] if
-    /// it waits for frames alone.
+    /// The count of completions at which this side wakes by its own timer; [`AWAKE`] if it waits only for frames.
     plan: Cell<u64>,
 }
 
 impl ShmConsumer {
-    /// A consumer on `memory`; `stream` is past the greeting.
+    /// A consumer on `memory`; the greeting on `stream` is complete.
     ///
     /// # Errors
     /// If `stream` is no stream socket.
@@ -31,31 +30,31 @@ impl ShmConsumer {
         Ok(Self { core: Core::consumer(stream, memory)?, plan: Cell::new(AWAKE) })
     }
 
-    /// The traffic so far.
+    /// The counters so far.
     pub fn stats(&self) -> ShmStats {
         self.core.stats()
     }
 
-    /// Nothing is staged here: what was put is in the ring.
+    /// Does nothing: completions go into the ring directly, without staging. Called by `port!`.
     fn unload(&self) {}
 
-    /// Whether the producer waits for an earlier completion than this side plans for.
-    fn is_too_patient(&self) -> bool {
+    /// Whether the producer must be woken for an earlier completion than this side's plan.
+    fn plans_too_late(&self) -> bool {
         self.core.peer_sleeps_until(Head::ProducerEvent).is_some_and(|at| at < self.plan.get())
     }
 }
 
 impl Source for ShmConsumer {
-    /// A side that never sleeps has to find here what one that sleeps is told.
+    /// A consumer that spins is not rung, so it checks here whether the producer announced an earlier completion.
     fn exchange(&self) -> bool {
-        let hurried = self.plan.get() != AWAKE && self.is_too_patient();
+        let hurried = self.plan.get() != AWAKE && self.plans_too_late();
         if hurried {
             self.core.arrived().notify();
         }
         self.core.exchange() || hurried
     }
 
-    /// Frames that wait already wait for the hardware, so further ones are no reason to wake up.
+    /// Announces the next frame, unless frames wait already: those wait for the hardware, and so would further ones.
     fn before_sleep(&self) -> bool {
         let (_, produced) = self.core.counts();
         let wake_at = if self.core.waiting() == 0 { produced + 1 } else { AWAKE };
@@ -63,8 +62,9 @@ impl Source for ShmConsumer {
         if !self.core.announce(wake_at) {
             return false;
         }
-        // Behind the fence of the announcement: a producer that did not see the plan is seen here.
-        if self.is_too_patient() {
+        // This read comes after the fence in `announce`, and pairs with the one in `ShmProducer::announce`: a producer
+        // that read the plan too early to see this one wrote its event word before, and is seen here.
+        if self.plans_too_late() {
             self.core.arrived().notify();
             return false;
         }
@@ -72,8 +72,8 @@ impl Source for ShmConsumer {
     }
 
     fn is_owed(&self) -> bool {
-        // A producer that waits for less than this side plans for rings, too.
-        self.core.is_owed() || (!self.is_closed() && self.plan.get() != AWAKE && self.is_too_patient())
+        // A producer that announced an earlier completion than this side's plan rings as well.
+        self.core.is_owed() || (!self.is_closed() && self.plan.get() != AWAKE && self.plans_too_late())
     }
 
     fn missed(&self) {
@@ -102,7 +102,7 @@ impl ConsumerPort for ShmConsumer {
         self.core.next(|memory, Item { slot, behind, .. }| {
             let descriptor = decode(&memory.read_header(slot))?;
             let Some(buffer) = into else { return Ok((descriptor, &[][..])) };
-            // The next one is as long more often than not.
+            // Most frames have the length of the one before, so this length is the best guess for the next.
             if let Some(next) = behind {
                 memory.prefetch(next, descriptor.len as usize);
             }
@@ -121,11 +121,11 @@ impl ConsumerPort for ShmConsumer {
 
     fn patience(&self, most: u32) -> u32 {
         let (completed, _) = self.core.counts();
-        // A producer that is awake, or wakes by itself, looks for credits at any time: none may be late.
+        // A producer that is awake, or wakes by its own timer, may look for credits at any time: publish each one.
         let wanted = self.core.peer_sleeps_until(Head::ProducerEvent).map_or(1, |at| at - completed);
         let wait = wanted.min(u64::from(most));
         self.plan.set(if wait == 0 { AWAKE } else { completed + wait });
-        // No more than `most`, which fits.
+        // The cast cannot truncate: `wait` is at most `most`, which is a u32.
         wait as u32
     }
 }

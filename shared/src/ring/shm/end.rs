@@ -1,7 +1,6 @@
-//! What both ends do alike: put items into the ring, take items out of it, follow the peer, sleep.
+//! The common part of both ends: put items into the ring, take items out of it, follow the peer's count, sleep.
 //!
-//! To a producer, what it puts are frames and what it takes are completions; to a consumer the
-//! other way round.
+//! An item is a frame or a completion: a producer puts frames and takes completions, a consumer the other way round.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -15,12 +14,12 @@ use crate::ring::index::Cursor;
 use crate::ring::{CloseReason, Depth, IndexError, Port};
 use crate::wire::{Control, DOORBELL_RECORD};
 
-/// Items that are worth publishing in the middle of a turn, so that the peer can work on them while
+/// Unpublished items at which a batch is published in the middle of a turn, so that the peer can work on them while
 /// this side puts more.
 const EARLY: u64 = 64;
 
-/// Turns between two looks at the socket while the ring alone keeps this side busy: control
-/// messages are rare, and a system call per turn is not free.
+/// Turns between two reads of the socket while this side does not sleep: control messages are rare, and a system
+/// call in each turn is not free.
 const TURNS: u32 = 64;
 
 /// One end of a ring in shared memory.
@@ -29,29 +28,34 @@ pub(super) struct Core {
     pub(super) channel: Channel<Bells>,
     pub(super) memory: SharedMemory,
     flow: RefCell<Flow>,
-    /// Turns until the socket is read again.
+    /// Turns left until the socket is read again.
     turns: Cell<u32>,
     stats: Cell<ShmStats>,
 }
 
-/// The private view of the ring.
+/// This side's private view of the ring. Nothing in it is read back from shared memory unchecked.
 #[derive(Debug)]
 struct Flow {
     depth: Depth,
+    /// This side's published count.
     writer: Writer,
+    /// The peer's published count.
     reader: Reader,
-    /// How far the peer's count can be ahead of what this side has published.
+    /// By how much the peer's count may exceed this side's published count: 0 for a producer (completions never
+    /// exceed frames), depth for a consumer.
     ahead: u64,
+    /// Items put by this side, published or not.
     put: Cursor,
+    /// The peer's items taken by this side.
     taken: Cursor,
 }
 
-/// An item that came and is the next to be taken.
+/// The next item to be taken.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item {
     pub(super) slot: u32,
     pub(super) position: u64,
-    /// The slot of the one behind it, if that came too.
+    /// The slot of the item behind it, if that has arrived too.
     pub(super) behind: Option<u32>,
 }
 
@@ -63,14 +67,14 @@ impl Flow {
 }
 
 impl Core {
-    /// The end that puts frames.
+    /// The producer's end.
     pub(super) fn producer(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
         let frames = Writer::new(Head::Produced, Head::ConsumerEvent);
         let completions = Reader::new(Head::Completed, Head::ProducerEvent);
         Self::new(stream, memory, frames, completions, 0)
     }
 
-    /// The end that puts completions.
+    /// The consumer's end.
     pub(super) fn consumer(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
         let completions = Writer::new(Head::Completed, Head::ProducerEvent);
         let frames = Reader::new(Head::Produced, Head::ConsumerEvent);
@@ -90,11 +94,12 @@ impl Core {
         })
     }
 
-    /// Puts items: `write` fills the slot of each.
+    /// Puts `items` into the next slots; `write` fills the slot of each.
     #[inline(always)]
     pub(super) fn put<T>(&self, items: impl IntoIterator<Item = T>, write: impl Fn(&SharedMemory, u32, T)) {
         let flow = &mut *self.flow.borrow_mut();
-        // Kept apart until all are in: every write could be one to the view, as far as a compiler can tell.
+        // Local copies, so that they stay in registers: for all the compiler can tell, each volatile write to the ring
+        // could change `flow`, and it would load the cursor again for each item.
         let (mut put, depth) = (flow.put, flow.depth);
         for item in items {
             write(&self.memory, put.step(depth), item);
@@ -110,12 +115,12 @@ impl Core {
         }
     }
 
-    /// Lets the peer see everything that was put, and wakes it if it waits for some of it.
+    /// Publishes everything that was put, and rings if the peer sleeps until one of those items.
     fn publish(&self, flow: &mut Flow) {
         if flow.put.count == flow.writer.published() {
             return;
         }
-        // The peer may go to sleep once more for each of these, and ring once more before it does.
+        // After each batch the peer may wake, sleep again, and ring once before it sleeps: not part of a storm.
         self.channel.with(|state| state.side.progress());
         if flow.writer.publish(&self.memory, flow.put.count) {
             self.ring();
@@ -124,14 +129,15 @@ impl Core {
         }
     }
 
-    /// Wakes the peer.
+    /// Sends a doorbell.
     pub(super) fn ring(&self) {
         self.count(|stats| stats.rung += 1);
         self.channel.nudge(&DOORBELL_RECORD);
     }
 
-    /// Puts the answers to the oldest `items` that were taken and not answered, or to as many as there are, if the
-    /// first of them is item `position`: any other answer would be a lie. `write` fills the slot of each.
+    /// Puts completions for the oldest `items` frames that were taken and not completed (or for as many as there
+    /// are). Does nothing unless the first of them has `position`: another one would be out of order. `write` fills
+    /// the completion of each slot.
     #[inline(always)]
     pub(super) fn answer(&self, position: u64, items: u32, write: impl Fn(&SharedMemory, u32)) {
         let flow = &mut *self.flow.borrow_mut();
@@ -143,8 +149,8 @@ impl Core {
         }
     }
 
-    /// Lets `read` have the next item. It is taken if `read` can make sense of it; if not, it stays where it is, and
-    /// the session is over.
+    /// Takes the next item, which `read` reads from its slot. If `read` fails, the item is not taken, and the session
+    /// closes.
     #[inline(always)]
     pub(super) fn next<T>(&self, read: impl FnOnce(&SharedMemory, Item) -> Result<T, CloseReason>) -> Option<T> {
         let flow = &mut *self.flow.borrow_mut();
@@ -161,7 +167,7 @@ impl Core {
                 Some(item)
             }
             Err(reason) => {
-                // Looked at once more, it would be wrong once more.
+                // The item stays, so a later call fails on it again: close, and notify, only once.
                 if !self.channel.is_closed() {
                     self.channel.close(reason);
                 }
@@ -170,7 +176,7 @@ impl Core {
         }
     }
 
-    /// Takes items as long as `alike` says so of their slots. Returns how many.
+    /// Takes items as long as `alike` returns true for their slots. Returns how many.
     #[inline(always)]
     pub(super) fn skip_while(&self, alike: impl Fn(&SharedMemory, u32) -> bool) -> u32 {
         let flow = &mut *self.flow.borrow_mut();
@@ -179,14 +185,14 @@ impl Core {
             taken.step(depth);
         }
         let before = std::mem::replace(&mut flow.taken, taken);
-        // Never above depth: the reader does not believe more.
+        // The cast cannot truncate: `Reader::look` refuses a count that would make this more than the depth.
         (taken.count - before.count) as u32
     }
 
-    /// Items that came and were not taken.
+    /// Items that arrived and were not taken.
     pub(super) fn waiting(&self) -> u32 {
         let flow = self.flow.borrow();
-        // Never above depth: the reader does not believe more.
+        // The cast cannot truncate: `Reader::look` refuses a count that would make this more than the depth.
         (flow.reader.seen() - flow.taken.count) as u32
     }
 
@@ -196,26 +202,28 @@ impl Core {
         (flow.put.count, flow.reader.seen())
     }
 
-    /// Publishes, reads the socket if it is time to, and looks. Returns whether something came.
-    /// Whatever the peer said on the socket, it published before: so the ring comes second.
+    /// Publishes, reads the socket if it is due, and looks at the peer's count. Returns whether something arrived.
+    /// The order matters: the peer publishes before it sends a control message, so after the socket was read, this
+    /// look finds everything that the message came after.
     pub(super) fn exchange(&self) -> bool {
         self.publish(&mut self.flow.borrow_mut());
         let turns = self.turns.get();
         self.turns.set(turns.checked_sub(1).unwrap_or(TURNS));
-        let told = turns == 0 && self.channel.exchange();
+        let received = turns == 0 && self.channel.exchange();
         let came = self.look();
         if came {
             self.channel.arrived().notify();
         }
-        if told {
+        if received {
             let rung = self.channel.with(|state| state.side.take_rung());
             let hurried = self.is_consumer() && self.peer_sleeps_until(Head::ProducerEvent).is_some();
             self.count(|stats| stats.spurious += u64::from(rung > 0 && !came && !hurried));
         }
-        told || came
+        received || came
     }
 
-    /// A producer also rings to be heard of earlier.
+    /// Whether this is the consumer's end. Only a producer rings for a second reason, without having published: its
+    /// event is earlier than the consumer's plan. Such a doorbell is not spurious.
     fn is_consumer(&self) -> bool {
         self.flow.borrow().ahead > 0
     }
@@ -223,17 +231,18 @@ impl Core {
     /// Looks at the peer's count.
     fn look(&self) -> bool {
         let looked = self.flow.borrow_mut().look(&self.memory);
-        self.believe(looked)
+        self.accept(looked)
     }
 
-    fn believe(&self, looked: Result<bool, IndexError>) -> bool {
+    /// Handles the result of a look: closes the session if the count was invalid. Returns whether something changed.
+    fn accept(&self, looked: Result<bool, IndexError>) -> bool {
         match looked {
             Ok(true) => {
                 self.channel.with(|state| state.side.progress());
                 true
             }
             Ok(false) => false,
-            // Looked at once more, it would be wrong once more.
+            // The invalid count is found again in each look: close, and notify, only once.
             Err(_) if self.channel.is_closed() => false,
             Err(error) => {
                 self.channel.close(CloseReason::Index(error));
@@ -249,30 +258,30 @@ impl Core {
         self.publish(flow);
         let most = flow.writer.published() + flow.ahead;
         let may_sleep = flow.reader.announce(&self.memory, wake_at, most);
-        let came = self.believe(may_sleep.map(|may| !may));
+        let came = self.accept(may_sleep.map(|may| !may));
         if came {
             self.channel.arrived().notify();
         }
         !came
     }
 
-    /// Whether the peer has published what this side announced that it sleeps for.
+    /// Whether the peer has reached the count that this side announced, so that a doorbell is due.
     pub(super) fn is_owed(&self) -> bool {
         !self.channel.is_closed() && self.flow.borrow().reader.is_owed(&self.memory)
     }
 
-    /// Nobody rang for it.
+    /// Counts a doorbell that was due and did not come.
     pub(super) fn missed(&self) {
         self.count(|stats| stats.missed += 1);
     }
 
-    /// Takes the announcement back. The next turn reads the socket: it may be what woke this side.
+    /// Withdraws the announcement. The next turn reads the socket, because a record on it may have ended the sleep.
     pub(super) fn awake(&self) {
         self.flow.borrow().reader.awake(&self.memory);
         self.turns.set(0);
     }
 
-    /// The peer's event word: `None` if the peer is awake, or will be without further ado.
+    /// The count at which the peer must be woken; `None` if it is awake, or the items put so far wake it.
     pub(super) fn peer_sleeps_until(&self, event: Head) -> Option<u64> {
         sleeps_until(&self.memory, event, self.flow.borrow().put.count)
     }
@@ -281,7 +290,7 @@ impl Core {
         self.channel.descriptor()
     }
 
-    /// Publishes first: a control message goes behind everything that was put.
+    /// Publishes first, so that a peer that reads the message finds everything that was put before it.
     pub(super) fn send_control(&self, message: &Control) {
         self.publish(&mut self.flow.borrow_mut());
         self.channel.send_control(message);
@@ -291,12 +300,12 @@ impl Core {
         self.channel.arrived()
     }
 
-    /// Records that came through the socket, and items that the peer published.
+    /// Records received through the socket, plus items that the peer published.
     pub(super) fn heard(&self) -> u64 {
         self.channel.heard().wrapping_add(self.flow.borrow().reader.seen())
     }
 
-    /// Bytes that left through the socket, and items that were published.
+    /// Bytes sent through the socket, plus items that this side published.
     pub(super) fn sent(&self) -> u64 {
         self.channel.sent().wrapping_add(self.flow.borrow().writer.published())
     }
@@ -312,7 +321,7 @@ impl Core {
     }
 }
 
-/// The part of a port that is the same for both ends, and has nothing to do with the ring.
+/// Implements [`Port`], which is the same for both ends.
 macro_rules! port {
     ($end:ty) => {
         impl Port for $end {

@@ -1,7 +1,7 @@
-//! How the memory gets from the side that made it to the other.
+//! Sending the shared memory from the driver to the stack.
 //!
-//! Its descriptor travels with [`MEMORY_RECORD`], right behind the greeting. It must be received as
-//! such: a plain read of those bytes would close it.
+//! Its descriptor is sent as ancillary data of [`MEMORY_RECORD`], right behind the greeting. It must be received
+//! with `recvmsg`: a plain read of those bytes would close the descriptor.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -15,33 +15,33 @@ use rustix::net::{
 
 use crate::wire::MEMORY_RECORD;
 
-/// More descriptors than any driver hands over, so that too many are seen as such.
+/// Room for descriptors in a received message: more than the one that is valid, so that too many are reported as such.
 const MOST: usize = 8;
 
-/// No descriptor of a ring was received.
+/// Why no descriptor of a ring was received.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoverError {
     /// The peer closed the connection.
     #[error("the peer closed the connection before it handed the ring over")]
     Closed,
-    /// Not the record that descriptors travel with.
+    /// Another record came in place of [`MEMORY_RECORD`].
     #[error("the peer sent {0:02x?} where it had to hand the ring over")]
     Record(Vec<u8>),
-    /// It came, but this process may hold no more descriptors.
+    /// The descriptor came, but this process has reached its limit of open files.
     #[error(
         "the ring's descriptor could not be received, because this process may open no more files; raise the limit \
          with ulimit -n, or try --transport socket"
     )]
     NoDescriptor,
-    /// Too few, or too many.
+    /// No descriptor, or several.
     #[error("the peer handed over {0} descriptors instead of one")]
     Count(usize),
 }
 
-/// Sends `memory`. Nothing else may be on its way.
+/// Sends the descriptor `memory`. No other bytes may be queued for `stream`.
 ///
 /// # Errors
-/// What the system says; [`io::ErrorKind::WouldBlock`] if it has to be tried again.
+/// The system's error; [`io::ErrorKind::WouldBlock`] if the call has to be repeated.
 pub fn hand_over(stream: impl AsFd, memory: impl AsFd) -> io::Result<()> {
     let descriptors = [memory.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -51,29 +51,30 @@ pub fn hand_over(stream: impl AsFd, memory: impl AsFd) -> io::Result<()> {
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     match retry_on_intr(|| sendmsg(stream.as_fd(), &record, &mut control, flags))? {
         len if len == MEMORY_RECORD.len() => Ok(()),
-        // So few bytes go as one or not at all.
+        // A stream socket takes a record of 8 bytes whole or not at all, so this does not happen.
         _ => Err(io::ErrorKind::WriteZero.into()),
     }
 }
 
-/// Receives what [`hand_over`] sends.
+/// Receives the descriptor that [`hand_over`] sends.
 ///
 /// # Errors
-/// What the system says; [`io::ErrorKind::WouldBlock`] if nothing came yet.
+/// The system's error; [`io::ErrorKind::WouldBlock`] if nothing came yet.
 pub fn receive(stream: impl AsFd) -> io::Result<Result<OwnedFd, HandoverError>> {
     let mut bytes = [0; MEMORY_RECORD.len()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
     let received = retry_on_intr(|| recvmsg(stream.as_fd(), &mut [IoSliceMut::new(&mut bytes)], &mut control, flags))?;
-    // Whatever came is closed unless it is what is returned.
+    // Owned at once, so that every descriptor that is not returned is closed.
     let mut descriptors: Vec<OwnedFd> = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
             descriptors.extend(rights);
         }
     }
-    // Descriptors are missing: of more than MOST there are MOST, and otherwise the kernel could not give us one.
+    // CTRUNC: descriptors are missing. Either more than MOST were sent (then MOST of them are here), or this process
+    // may open no more files.
     let cut = received.flags.contains(ReturnFlags::CTRUNC);
     let no_room = cut && descriptors.len() < MOST;
     Ok(match (received.bytes, descriptors.pop()) {

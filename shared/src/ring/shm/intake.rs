@@ -1,4 +1,4 @@
-//! How frames get into the ring: small ones are staged, and leave together; large ones leave at once.
+//! Submitting frames: small ones are staged and written to the ring in batches; large ones are written directly.
 
 use std::cell::RefMut;
 
@@ -7,14 +7,14 @@ use super::slot::{bytes, encode};
 use super::staging::{LARGEST, Staging};
 use crate::ring::{Frame, Frames, HEADROOM, Headroom, Port};
 
-/// The way into the ring, for the time of a call.
+/// Writes frames into the ring of `core`, for the duration of one call.
 pub(super) struct Intake<'a> {
     core: &'a Core,
     staging: RefMut<'a, Staging>,
 }
 
 impl<'a> Intake<'a> {
-    /// By way of `staging` into the ring of `core`.
+    /// Borrows the staging buffer of an end.
     #[inline(always)]
     pub(super) fn new(core: &'a Core, staging: RefMut<'a, Staging>) -> Self {
         Self { core, staging }
@@ -34,7 +34,7 @@ impl<'a> Intake<'a> {
         staged
     }
 
-    /// Submits up to `most` of `frames`. Returns how many there were.
+    /// Submits up to `most` of `frames`. Returns how many were submitted.
     #[inline(always)]
     pub(super) fn submit_burst(&mut self, most: u32, frames: &mut impl Frames) -> u32 {
         let mut submitted = 0;
@@ -50,20 +50,20 @@ impl<'a> Intake<'a> {
         submitted
     }
 
-    /// Puts what is staged into the ring.
+    /// Writes the staged frames into the ring.
     pub(super) fn unload(&mut self) {
         self.core.put(self.staging.complete(), |memory, slot, place| memory.write_slot(slot, &[place.bytes()]));
         self.staging.clear();
     }
 
-    /// Submits up to `most` frames like the last one, which had these `headers` and was staged. Returns how many.
+    /// Stages up to `most` frames like the last one, which had these `headers` and was staged. Returns how many.
     #[inline(always)]
     fn stage_alike(&mut self, headers: &Headroom, most: u32, frames: &mut impl Frames) -> u32 {
         let mut submitted = 0;
         loop {
             let free = self.staging.free().iter_mut().take((most - submitted) as usize);
             let staged = free.map_while(|place| place.fill_alike(headers, frames).then_some(())).count();
-            // No more than `most`, which fits.
+            // The cast cannot truncate: `staged` is at most `most`, which is a u32.
             submitted += staged as u32;
             if !self.keep(staged) {
                 return submitted;
@@ -71,7 +71,8 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Frames are complete in the first `places` that were free. Returns whether those were all, and have left.
+    /// Accepts the frames built in the first `places` free places. If that makes the staging buffer full, writes it to
+    /// the ring and returns `true`.
     #[inline(always)]
     fn keep(&mut self, places: usize) -> bool {
         let full = self.staging.keep(places);
@@ -81,7 +82,7 @@ impl<'a> Intake<'a> {
         full
     }
 
-    /// Submits up to `most` frames like the last one, which had these `headers` and was too long to be staged. Returns
+    /// Writes up to `most` frames like the last one, which had these `headers` and was too long to be staged. Returns
     /// how many.
     #[inline(always)]
     fn put_alike(&self, mut headers: Headroom, most: u32, frames: &mut impl Frames) -> u32 {
@@ -95,7 +96,7 @@ impl<'a> Intake<'a> {
         submitted
     }
 
-    /// Puts a frame into the ring as it is. Nothing may be staged before it.
+    /// Writes a frame into the ring directly. No frame may be staged, or this one would overtake it.
     #[inline(always)]
     fn put(&self, frame: Frame<'_>) {
         match frame.described() {

@@ -1,9 +1,9 @@
-//! Where everything lies. The module above says what it means.
+//! The offsets of the layout that `ring::shm` specifies.
 
 use crate::ring::{Depth, MAX_FRAME};
 
-/// The distance between two words that must not share a cache line: two lines, because processors
-/// fetch them in pairs.
+/// The distance between two words with different writers: two cache lines of 64 bytes, because processors prefetch
+/// lines in pairs.
 pub(super) const LINE: usize = 128;
 
 /// The words of the head.
@@ -17,7 +17,7 @@ pub enum Head {
     ProducerEvent = 3,
     /// The count of frames that wakes the consumer. Written by the consumer.
     ConsumerEvent = 4,
-    /// The count of completions by which a sleeping consumer wakes by itself. Written by the consumer.
+    /// The count of completions at which a sleeping consumer wakes by its own timer. Written by the consumer.
     ConsumerPlan = 5,
 }
 
@@ -36,16 +36,16 @@ pub(super) const STRIDE_AT: usize = 24;
 
 const HEAD_LEN: usize = 8 * LINE;
 
-/// Bytes in front of a frame.
+/// Bytes of a slot in front of its frame.
 pub(super) const SLOT_HEADER: usize = 32;
 
-/// From one slot to the next.
+/// Bytes from the start of one slot to the start of the next.
 pub(super) const STRIDE: usize = (SLOT_HEADER + MAX_FRAME).next_multiple_of(LINE);
 
 /// Bytes of a completion.
 const COMPLETION: usize = 8;
 
-/// The whole of a ring of `depth` slots.
+/// Bytes of a whole ring of `depth` slots.
 pub(super) const fn total(depth: Depth) -> usize {
     slot_at(depth, depth.get())
 }

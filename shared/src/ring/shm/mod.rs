@@ -1,27 +1,27 @@
-//! The shm transport: the ring lies in memory that both processes see.
+//! The shm transport: the ring lies in memory that both processes map.
 //!
-//! This page says all that another program needs to know to speak it. Integers are in the
+//! This page specifies the protocol, for writing another implementation of it. Integers are in the
 //! machine's byte order; both sides run on one machine.
 //!
 //! # How a session begins
 //!
-//! The greeting is that of every session: preamble, HELLO (which asks for `shm`), ACCEPT. The driver
-//! makes the memory, since depth and generation are its to decide, and a stack that is refused has
-//! made nothing in vain. It is a memfd of ordinary pages, of exactly the size of the ring, sealed
-//! with `F_SEAL_SHRINK`, `F_SEAL_GROW` and `F_SEAL_SEAL`. Right behind ACCEPT its descriptor
-//! travels as the only one of an `SCM_RIGHTS` message, with the 8 bytes `04 00 00 00 01 00 00 00`.
-//! It has to be received with `recvmsg`: a plain read of those bytes closes it. The stack checks
-//! kind, seals, size and the head of the memory before it believes in it, and ends the session if
-//! something is wrong.
+//! The greeting is that of every session: preamble, HELLO (which requests `shm`), ACCEPT. The driver
+//! makes the memory, because it decides depth and generation; so no memory is made for a stack that is
+//! refused. It is a memfd of ordinary pages, of exactly the size of the ring, sealed
+//! with `F_SEAL_SHRINK`, `F_SEAL_GROW` and `F_SEAL_SEAL`. Right behind ACCEPT the driver sends its descriptor
+//! as the only one of an `SCM_RIGHTS` message, with the 8 bytes `04 00 00 00 01 00 00 00`.
+//! The stack must receive it with `recvmsg`: a plain read of those bytes closes it. The stack checks
+//! kind, seals, size and the head of the memory before it uses the memory, and closes the session if
+//! a check fails.
 //!
-//! From there on the socket carries control messages as in every session, and doorbells: the 8
+//! From then on the socket carries control messages as in every session, and doorbells: the 8
 //! bytes `05 00 00 00 00 00 00 00`. Before a side sends a control message, it publishes everything
-//! that it put into the ring; who reads one looks at the ring before he acts on it.
+//! that it put into the ring; a side that receives one looks at the ring before it acts on the message.
 //!
-//! A doorbell is a record on the socket, not an eventfd, because whether an eventfd blocks is
-//! decided by a flag that both processes can change at any time: a peer could let a side hang in
-//! the middle of ringing. Calls on a socket say for themselves that they must not block. Waking a
-//! sleeping processor takes ten times as long as either.
+//! A doorbell is a record on the socket, not an eventfd, because a flag that both processes can change
+//! at any time decides whether a write to an eventfd blocks: a peer could block a side that rings.
+//! Each call on a socket states that it must not block. Waking a sleeping processor takes ten times as
+//! long as either.
 //!
 //! # Layout
 //!
@@ -49,47 +49,48 @@
 //! | 32 | the frame |
 //!
 //! Words of the head are 128 bytes apart, so that no two writers share a pair of cache lines. Each
-//! has one writer. Depth and stride are there for people with a debugger: both sides know them, and
-//! neither reads them again.
+//! has one writer. Depth and stride are there for debugging: both sides keep private copies, and
+//! neither reads them again after the greeting.
 //!
-//! # How it moves
+//! # How frames and completions move
 //!
 //! Counts start at 0 and never go back; frame n lies in slot n modulo depth, and so does its
 //! completion. The producer fills slots and then publishes (stores with release ordering) the new
-//! count; the consumer loads it with acquire ordering. It completes frames in order: it writes
-//! their completions and then publishes the new count of those; only then do the slots belong to
-//! the producer again. So frames published are at least frames completed, and at most depth more.
-//! Both publish a few at a time, at the latest before they wait for anything.
+//! count; the consumer loads it with acquire ordering. The consumer completes frames in order: it writes
+//! their completions and then publishes the new count of completions; only then do the slots belong to
+//! the producer again. So the count of frames is at least the count of completions, and at most depth more.
+//! Both sides publish in batches, at the latest before they wait for anything.
 //!
-//! Before a side sleeps, it publishes, writes into its event word the count that it wants to be
-//! woken for, passes a sequentially consistent fence, and looks at the peer's count once more; if it
-//! moved, it does not sleep. Awake again, it writes 0. Whoever publishes passes such a fence
+//! Before a side sleeps, it publishes, writes into its event word the count at which it must be
+//! woken, passes a sequentially consistent fence, and looks at the peer's count once more; if that
+//! moved, the side does not sleep. After the sleep it writes 0. A side that publishes passes such a fence
 //! afterwards, reads the peer's event word, and rings if that is above the old count and not above
-//! the new. A consumer sleeps for the next frame, or for none if frames wait for the hardware
-//! already. A producer sleeps for the next completion if an app waits for its budget, for a response or
-//! for the end of the run. If all it waits for is room, it sleeps for the completion that reaches its
-//! wake point. That it announces as soon as it looks in vain, before it spins.
+//! the new. A consumer announces the next frame, or none if frames wait for the hardware
+//! already. A producer announces the next completion if an app waits for its budget, for a response or
+//! for the end of the run. If it waits only for room, it announces the completion that reaches its
+//! wake point, and does so before it spins, not only before it sleeps.
 //!
-//! A consumer with frames in its hardware sleeps until a time, not until a completion. It writes
-//! its plan before it announces sleep, and does not sleep if the producer's event, read behind the
-//! fence, is earlier. A producer that announced sleep reads the plan behind its own fence, and rings
-//! if it is later than what it waits for: the consumer then plans anew.
+//! A consumer with frames in its hardware sleeps until a time, not until it is woken. Its plan is the count
+//! of completions that it will have published by then. It writes the plan before it announces sleep, and does
+//! not sleep if the producer's event, read behind the fence, is a smaller count. A producer that announced
+//! sleep reads the plan behind its own fence, and rings if the plan is a larger count than it announced: the
+//! consumer then makes an earlier plan.
 //!
-//! No wake-up by the peer depends on time, but each sleep ends after a second at the latest. If what
-//! a side announced is there by the end of a sleep, the peer has rung or is about to; if no doorbell
-//! comes for another second, the wake-up was lost. That is counted, and a run in which it happened has
-//! failed.
+//! No wake-up by the peer depends on time, but each sleep ends after a second at the latest. If the count that
+//! a side announced is reached by the end of a sleep, the peer has rung or is about to; if no doorbell
+//! comes for another second, the wake-up was lost. That is counted, and a run in which it happened
+//! fails.
 //!
-//! # What is not believed
+//! # What is checked, and the effect of a false value
 //!
-//! | claim | what comes of a lie |
+//! | value from the peer | effect if it is false |
 //! | --- | --- |
-//! | a count that goes back, or above what it can be | the session ends: `Index` |
-//! | a length of 0 or above 1514, read and checked once | the session ends: `SlotLength` |
-//! | an unknown status | the session ends: `Wire` |
-//! | an event word or a plan | this side rings in vain, at most once for each batch and each sleep |
-//! | a doorbell that does not come | this side wakes by itself, and counts it |
-//! | a doorbell | this side looks; the session ends after 4096 for which neither side gave a reason: `DoorbellStorm` |
+//! | a count that goes back, or above its bound | the session closes: `Index` |
+//! | a length of 0 or above 1514, read and checked once | the session closes: `SlotLength` |
+//! | an unknown status | the session closes: `Wire` |
+//! | an event word or a plan | this side rings without need, at most once for each batch and each sleep |
+//! | a doorbell that does not come | this side wakes after its longest sleep, and counts the missed doorbell |
+//! | a doorbell without reason | this side looks at the ring; the session closes after 4096 of them in a row: `DoorbellStorm` |
 //! | flow, sequence, times, the frame | statistics are wrong, and so is the frame |
 
 mod bells;

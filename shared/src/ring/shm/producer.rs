@@ -20,11 +20,12 @@ use crate::wire::Control;
 pub struct ShmProducer {
     core: Core,
     staging: RefCell<Staging>,
+    /// Returns the completion that this side must be woken for. Called before each sleep.
     need: RefCell<Box<dyn Fn() -> Need>>,
 }
 
 impl ShmProducer {
-    /// A producer on `memory`; `stream` is past the greeting.
+    /// A producer on `memory`; the greeting on `stream` is complete.
     ///
     /// # Errors
     /// If `stream` is no stream socket.
@@ -36,7 +37,7 @@ impl ShmProducer {
         })
     }
 
-    /// The traffic so far.
+    /// The counters so far.
     pub fn stats(&self) -> ShmStats {
         self.core.stats()
     }
@@ -45,13 +46,12 @@ impl ShmProducer {
         Intake::new(&self.core, self.staging.borrow_mut())
     }
 
-    /// Puts what was staged into the ring.
+    /// Writes the staged frames into the ring.
     fn unload(&self) {
         self.intake().unload();
     }
 
-    /// The count of completions to be woken for; [`AWAKE`] if there is none to come, or none that
-    /// matters.
+    /// The count of completions at which this side must be woken; [`AWAKE`] if none is outstanding, or none is needed.
     fn wake_at(&self) -> u64 {
         let (put, completed) = self.core.counts();
         let outstanding = put - completed;
@@ -59,18 +59,19 @@ impl ShmProducer {
             _ if outstanding == 0 => AWAKE,
             Need::Nothing => AWAKE,
             Need::Completion => completed + 1,
-            // At least 1 and no more than are outstanding: no other completion can come, and one must be announced.
+            // Clamped, because a count at or below `completed`, or above the last outstanding frame, would never be
+            // reached, and this side would not be woken.
             Need::Room(frames) => completed + frames.clamp(1, outstanding),
         }
     }
 
-    /// Announces what this side waits for. Returns whether it has to wait.
+    /// Announces the completion that this side waits for. Returns whether it has to wait, because none arrived yet.
     fn announce(&self) -> bool {
         self.unload();
         let wake_at = self.wake_at();
         let must_wait = self.core.announce(wake_at);
-        // A consumer that sleeps beyond it is told so. The fence between the announcement and this look
-        // is that of the announcement.
+        // Wake a consumer that plans to sleep past `wake_at`. The plan is read after the fence in `Core::announce`,
+        // which pairs with the fence between plan and event word in `ShmConsumer::before_sleep`.
         if must_wait && planned_beyond(&self.core.memory, wake_at) {
             self.core.ring();
         }

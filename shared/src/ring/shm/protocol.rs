@@ -1,29 +1,30 @@
 //! Publish, look, announce sleep, wake: how two sides follow each other's count without losing a
 //! wake-up.
 //!
-//! Frames and completions work alike: one side counts up ([`Writer`]), the other follows
-//! ([`Reader`]). A reader that is about to sleep writes into its event word the count that it wants
-//! to be woken for, passes a fence and looks once more. A writer publishes its count, passes a
-//! fence and reads that word. Whichever fence comes second sees what the other side wrote, so
-//! either the reader sees the count, or the writer sees the sleeper.
+//! Frames and completions work alike: one side increments a count ([`Writer`]), the other follows it
+//! ([`Reader`]). A reader that is about to sleep writes into its event word the count at which it must
+//! be woken, passes a fence and looks once more. A writer publishes its count, passes a
+//! fence and reads that event word. The side whose fence comes second sees what the other side wrote before its
+//! own, so either the reader sees the new count, or the writer sees that the reader sleeps.
 //!
-//! A consumer that has work for later does not sleep for frames alone: it plans to wake up by
-//! itself at some count of completions. It writes that plan before it announces, and looks at the
-//! producer's event word behind the fence ([`sleeps_until`]); a producer looks at the plan behind
-//! the fence of its own announcement ([`planned_beyond`]). So one of them notices if the producer
-//! waits for an earlier completion than the consumer plans for.
+//! A consumer with frames in its hardware sleeps until a timer. Its plan is the count of completions that it will
+//! publish at that time. It writes the plan before it announces sleep, and reads the
+//! producer's event word behind the fence ([`sleeps_until`]); a producer reads the plan behind
+//! the fence of its own announcement ([`planned_beyond`]). So at least one of them notices if the producer
+//! waits for an earlier completion than the consumer plans.
 //!
-//! Generic over the words and the fence, so that a model checker runs these very functions.
+//! The functions are generic over the words and the fence, so that loom, a model checker, runs these very functions.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::{Head, Word, Words};
 use crate::ring::IndexError;
 
-/// What an event word says of a reader that is awake. No count is below it.
+/// The event word of a reader that is awake, and the plan of a consumer that has none. A writer rings only for an event
+/// above its old count, and no count is below 0, so this value never causes a doorbell.
 pub const AWAKE: u64 = 0;
 
-/// The side that counts.
+/// The side that increments a count.
 #[derive(Debug)]
 pub struct Writer {
     index: Head,
@@ -32,43 +33,45 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Counts in `index`; its reader sleeps on `event`.
+    /// Publishes its count in `index`; the reader announces sleep in `event`.
     pub fn new(index: Head, event: Head) -> Self {
         Self { index, event, published: 0 }
     }
 
-    /// What the reader may have seen.
+    /// The count published last, which the reader may have seen.
     pub fn published(&self) -> u64 {
         self.published
     }
 
-    /// Lets the reader see everything up to `count`. Returns whether it sleeps, and wants to be
-    /// woken for one of them.
-    #[must_use = "a sleeper that is not woken sleeps for ever"]
+    /// Publishes `count`. Returns whether the reader sleeps until one of the new items, so that a doorbell is due.
+    #[must_use = "if a doorbell is due and is not sent, the reader sleeps for ever"]
     pub fn publish(&mut self, words: &impl Words, count: u64) -> bool {
         if count == self.published {
             return false;
         }
         let before = std::mem::replace(&mut self.published, count);
+        // Release: pairs with the Acquire load in `Reader::look`, so that a reader that sees the count sees the items.
         words.word(self.index).store(count, Release);
+        // Pairs with the fence in `Reader::announce`: orders this store before the load of the event word.
         words.fence();
         let event = words.word(self.event).load(Relaxed);
         before < event && event <= count
     }
 }
 
-/// The side that follows.
+/// The side that follows the peer's count.
 #[derive(Debug)]
 pub struct Reader {
     index: Head,
     event: Head,
+    /// The count as of the last look.
     seen: u64,
-    /// What was announced last.
+    /// The count announced last.
     wake_at: u64,
 }
 
 impl Reader {
-    /// Follows `index`, and sleeps on `event`.
+    /// Follows `index`, and announces sleep in `event`.
     pub fn new(index: Head, event: Head) -> Self {
         Self { index, event, seen: 0, wake_at: AWAKE }
     }
@@ -78,11 +81,12 @@ impl Reader {
         self.seen
     }
 
-    /// Looks. Returns whether the count moved.
+    /// Reads the peer's count. Returns whether it moved.
     ///
     /// # Errors
-    /// [`IndexError::Jumped`] if it went back or beyond `most`, which no honest writer does.
+    /// [`IndexError::Jumped`] if it went back or above `most`, which no honest writer does.
     pub fn look(&mut self, words: &impl Words, most: u64) -> Result<bool, IndexError> {
+        // Read once and checked as a private copy. Acquire: pairs with the Release store in `Writer::publish`.
         let count = words.word(self.index).load(Acquire);
         if count == self.seen {
             return Ok(false);
@@ -94,42 +98,44 @@ impl Reader {
         Ok(true)
     }
 
-    /// Says that this side sleeps until the count is `wake_at`, and looks once more. Returns
-    /// whether it may sleep: if not, something came that nobody will ring for.
+    /// Announces that this side sleeps until the count is `wake_at`, and looks once more. Returns whether it may
+    /// sleep: if not, items arrived before the announcement, for which the writer may not ring.
     ///
     /// # Errors
     /// As [`Reader::look`].
     pub fn announce(&mut self, words: &impl Words, wake_at: u64, most: u64) -> Result<bool, IndexError> {
         self.wake_at = wake_at;
         words.word(self.event).store(wake_at, Relaxed);
+        // Pairs with the fence in `Writer::publish`: orders this store before the load of the count.
         words.fence();
         Ok(!self.look(words, most)?)
     }
 
-    /// Whether what was announced is there: then the writer rings, or has rung.
+    /// Whether the announced count is reached, so that the writer has rung or is about to.
     pub fn is_owed(&self, words: &impl Words) -> bool {
         self.wake_at != AWAKE && words.word(self.index).load(Relaxed) >= self.wake_at
     }
 
-    /// Takes the announcement back.
+    /// Withdraws the announcement.
     pub fn awake(&self, words: &impl Words) {
         words.word(self.event).store(AWAKE, Relaxed);
     }
 }
 
-/// What a reader of the count that is now at `count` sleeps for; `None` if it is awake, or about to
-/// be.
+/// The count at which a reader must be woken, read from `event`; `None` if it is awake, or if `count`, the items put so
+/// far, already reaches it.
 pub fn sleeps_until(words: &impl Words, event: Head, count: u64) -> Option<u64> {
     let at = words.word(event).load(Relaxed);
     (at != AWAKE && at > count).then_some(at)
 }
 
-/// Whether the consumer sleeps beyond completion `wake_at`, which the producer announced before.
+/// Whether the consumer plans to sleep past completion `wake_at`, which the producer has announced.
 pub fn planned_beyond(words: &impl Words, wake_at: u64) -> bool {
     wake_at != AWAKE && words.word(Head::ConsumerPlan).load(Relaxed) > wake_at
 }
 
-/// The consumer says when it wakes by itself, before it announces sleep; [`AWAKE`] takes it back.
+/// Sets the count of completions at which the consumer wakes by its own timer. Call it before the consumer announces
+/// sleep; [`AWAKE`] withdraws the plan.
 pub fn plan(words: &impl Words, completions: u64) {
     words.word(Head::ConsumerPlan).store(completions, Relaxed);
 }

@@ -1,17 +1,18 @@
-//! What a slot and a completion say, byte by byte.
+//! Encoding and decoding of a slot's header and of a completion.
 
 use super::layout::SLOT_HEADER;
 use crate::ring::{CloseReason, Completion, Descriptor, MAX_FRAME, Status};
 use crate::units::Nanos;
 use crate::wire::WireError;
 
-/// Bits of a completion that hold its status; the others hold its time.
+/// The lowest bits of a completion hold its status; the others hold its time.
 const STATUS_BITS: u32 = 4;
 
-/// A slot's header, a word at a time.
+/// A slot's header, as words.
 pub(super) type Header = [u64; SLOT_HEADER / 8];
 
-/// Length (the first four bytes) and flow in one word, sequence number, time of submission; the last word is zero.
+/// Encodes length (the first four bytes) and flow in one word, then sequence number and time of submission; the last
+/// word is zero.
 #[inline(always)]
 pub(super) fn encode(descriptor: &Descriptor) -> Header {
     let [a, b, c, d] = descriptor.len.to_ne_bytes();
@@ -19,7 +20,7 @@ pub(super) fn encode(descriptor: &Descriptor) -> Header {
     [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), descriptor.sequence, descriptor.submitted.0, 0]
 }
 
-/// The bytes of a header.
+/// The header as bytes.
 #[inline(always)]
 pub(super) fn bytes(header: &Header) -> [u8; SLOT_HEADER] {
     let mut bytes = [0; SLOT_HEADER];
@@ -27,10 +28,10 @@ pub(super) fn bytes(header: &Header) -> [u8; SLOT_HEADER] {
     bytes
 }
 
-/// Reads a private copy of a slot's header.
+/// Decodes a private copy of a slot's header.
 ///
 /// # Errors
-/// [`CloseReason::SlotLength`] if the slot holds nothing, or more than it can.
+/// [`CloseReason::SlotLength`] if the length is 0 or above [`MAX_FRAME`].
 #[inline(always)]
 pub(super) fn decode(header: &Header) -> Result<Descriptor, CloseReason> {
     let [first, sequence, submitted, _] = *header;
@@ -42,17 +43,17 @@ pub(super) fn decode(header: &Header) -> Result<Descriptor, CloseReason> {
     Ok(Descriptor { len, flow: u32::from_ne_bytes([e, f, g, h]), sequence, submitted: Nanos(submitted) })
 }
 
-/// Time and status in one word; 60 bits of nanoseconds are 36 years.
+/// Encodes time and status in one word; 60 bits of nanoseconds are 36 years.
 pub(super) fn pack(completion: &Completion) -> u64 {
     completion.at.0 << STATUS_BITS | completion.status as u64
 }
 
-/// Reads what [`pack`] wrote.
+/// Decodes the word of [`pack`].
 ///
 /// # Errors
 /// [`WireError::UnknownStatus`].
 pub(super) fn unpack(word: u64, position: u64) -> Result<Completion, CloseReason> {
-    // Four bits fit.
+    // The cast cannot truncate: four bits.
     let status = (word & ((1 << STATUS_BITS) - 1)) as u8;
     let status = Status::from_byte(status).ok_or(WireError::UnknownStatus(status))?;
     Ok(Completion { position, status, at: Nanos(word >> STATUS_BITS) })
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_descriptor_survives_and_a_length_that_cannot_be_does_not() {
+    fn a_descriptor_round_trips_and_an_invalid_length_is_refused() {
         let descriptor = Descriptor { len: 60, flow: 7, sequence: u64::MAX - 1, submitted: Nanos(3) };
         assert_eq!(decode(&encode(&descriptor)), Ok(descriptor));
         for len in [0, 1515, u32::MAX] {
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completion_survives_and_an_unknown_status_does_not() {
+    fn a_completion_round_trips_and_an_unknown_status_is_refused() {
         let completion = Completion { position: 9, status: Status::BadChecksum, at: Nanos(1 << 59) };
         assert_eq!(unpack(pack(&completion), 9), Ok(completion));
         assert_eq!(unpack(15, 0), Err(WireError::UnknownStatus(15).into()));

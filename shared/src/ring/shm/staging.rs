@@ -1,41 +1,42 @@
-//! Where small frames are put together before they go into shared memory, a few at a time.
+//! The staging buffer: small frames are built in private memory, then copied into shared memory in batches.
 //!
-//! Headers are built from small pieces, and a copy of what was just stored in pieces has to wait
-//! until the pieces have left the processor's store buffer. That is quick in private memory. If the
-//! stores before them went to lines that the peer has read, it takes as long as to get those lines
-//! back, for every single frame: measured at 64 B between distant CPUs, 280 ns a frame in place of
-//! 140. So frames are built here, and then copied in one go, whole lines at a time. Of a large frame
+//! Headers are built from small pieces, and a load of bytes that were just stored in pieces has to wait
+//! until those stores have left the processor's store buffer. That is quick in private memory. If the
+//! stores ahead of them went to cache lines that the peer has read, each frame waits until those lines come
+//! back: measured at 64 B between distant CPUs, 280 ns a frame in place of
+//! 140. So frames are built here, and then copied in one pass, whole lines at a time. For a large frame
 //! the second copy costs more than it saves.
 
 use super::layout::SLOT_HEADER;
 use super::slot::{bytes, encode};
 use crate::ring::{Descriptor, Frame, Frames, HEADROOM, Headroom};
 
-/// Frames put together at a time: small ones stay in the first-level cache.
+/// Frames in a batch: few enough that small frames stay in the first-level cache.
 pub(super) const PLACES: usize = 64;
 
-/// The largest frame that is put together here.
+/// The largest frame that is staged, in bytes.
 pub(super) const LARGEST: usize = 256;
 
-/// Where the payload starts. In front of it are the headers, and in front of those is that of the slot, for which a
-/// cache line is free. So no store goes to two lines, in frames over IPv4 or IPv6: with half of the room it took a
-/// frame 1 ns more.
+/// Where the payload starts. In front of it are the frame's headers, and in front of those the slot's header, for
+/// which 64 bytes (a cache line) are reserved although it has 32: then no store crosses two lines in frames over
+/// IPv4 or IPv6. With 32 bytes a frame took 1 ns more.
 const FRONT: usize = 64 + HEADROOM;
 
-/// Frames with their headers as slots hold them, oldest first.
+/// Staged frames, each in the form that its slot holds, oldest first.
 #[derive(Debug)]
 pub(super) struct Staging {
     places: Box<[Place; PLACES]>,
     used: usize,
 }
 
-/// Room for a frame, which starts with a cache line.
+/// Room for one frame, aligned to a cache line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Place {
     bytes: [u8; FRONT + LARGEST],
-    /// Where its slot's header starts, and where its payload ends.
+    /// Where the slot's header starts in `bytes`.
     start: usize,
+    /// Where the payload ends in `bytes`.
     end: usize,
 }
 
@@ -45,39 +46,40 @@ impl Staging {
         Self { places: Box::new([place; PLACES]), used: 0 }
     }
 
-    /// The places that are free, of which there is one at least: who took the last one has emptied all.
+    /// The free places. There is at least one: the caller that fills the last one empties the buffer.
     #[inline(always)]
     pub(super) fn free(&mut self) -> &mut [Place] {
+        // `min` never changes `used`; it spares the compiler's check of the range.
         &mut self.places[self.used.min(PLACES)..]
     }
 
-    /// The frames in the first `places` that were free are complete. Returns whether those were all.
+    /// Accepts the frames built in the first `places` free places. Returns whether the buffer is full now.
     #[inline(always)]
     pub(super) fn keep(&mut self, places: usize) -> bool {
         self.used += places;
         self.used == PLACES
     }
 
-    /// The frames that are complete.
+    /// The staged frames.
     pub(super) fn complete(&self) -> &[Place] {
         &self.places[..self.used.min(PLACES)]
     }
 
-    /// They have left.
+    /// Empties the buffer, once its frames are in the ring.
     pub(super) fn clear(&mut self) {
         self.used = 0;
     }
 }
 
 impl Place {
-    /// Room for headers, and for a payload behind them. It is always there.
+    /// The room for headers, and the room for the payload behind them. Always `Some`: `FRONT` is above `HEADROOM`.
     #[inline(always)]
     fn parts(&mut self) -> Option<(&mut Headroom, &mut [u8])> {
         let (front, body) = self.bytes.split_at_mut(FRONT);
         front.last_chunk_mut().map(|headroom| (headroom, body))
     }
 
-    /// Puts a whole frame here, of at most [`LARGEST`] bytes, and at most [`HEADROOM`] of headers.
+    /// Copies a whole frame here, of at most [`LARGEST`] bytes, of which at most [`HEADROOM`] are headers.
     #[inline(always)]
     pub(super) fn fill(&mut self, frame: Frame<'_>) {
         let Frame { descriptor, headers, payload } = frame;
@@ -88,10 +90,10 @@ impl Place {
         }
     }
 
-    /// Has the next of `frames` put together here, if it is like one with these `headers`. Returns whether it was.
+    /// Builds the next of `frames` here, if it is like the frame with these `headers`. Returns whether it was.
     ///
-    /// They are copied from where that one was put together. In the place in front of this one they have just been
-    /// written, in pieces, and cannot be read as a whole for a while.
+    /// `headers` come from the buffer in which the first frame of the batch was built. Those in the preceding place are
+    /// newer, but were just stored in pieces, so a load of them as a whole would wait for the store buffer.
     #[inline(always)]
     pub(super) fn fill_alike(&mut self, headers: &Headroom, frames: &mut impl Frames) -> bool {
         let Some((headroom, body)) = self.parts() else { return false };
@@ -103,7 +105,7 @@ impl Place {
         true
     }
 
-    /// The frame is here, with so many bytes of `headers` and `payload`, but for the header of its slot.
+    /// Adds the slot's header to a frame whose `headers` and `payload` (in bytes) are in place.
     #[inline(always)]
     fn finish(&mut self, descriptor: Descriptor, headers: usize, payload: usize) {
         let start = FRONT - headers - SLOT_HEADER;
@@ -112,14 +114,15 @@ impl Place {
         (self.start, self.end) = (start, FRONT + payload);
     }
 
-    /// What the slot holds.
+    /// The bytes to copy into the slot.
     #[inline(always)]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 }
 
-/// Copies what is as long. Short pieces are not worth a call: their two halves, which overlap, are moved as a whole.
+/// Copies `from` to `to`, which has the same length. 16 to 32 bytes are copied as two chunks of 16, which may overlap:
+/// that avoids the call of memcpy.
 #[inline(always)]
 fn copy(to: &mut [u8], from: &[u8]) {
     match from.len() {

@@ -1,4 +1,4 @@
-//! The words that both sides see, as the protocol needs them: real ones, and those of a checker.
+//! The shared words, as traits: implemented by the shared memory, and by loom's atomics in the model check.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,10 +6,10 @@ use super::Head;
 
 /// A word that one side writes and the other reads.
 pub trait Word {
-    /// Its value.
+    /// Reads it.
     fn load(&self, order: Ordering) -> u64;
 
-    /// Sets it.
+    /// Writes it.
     fn store(&self, value: u64, order: Ordering);
 }
 
@@ -23,15 +23,15 @@ impl Word for AtomicU64 {
     }
 }
 
-/// The head of a ring.
+/// The words in the head of a ring.
 pub trait Words {
-    /// What its words are.
+    /// The type of a word.
     type Word: Word;
 
-    /// One of them.
+    /// The word at `which`.
     fn word(&self, which: Head) -> &Self::Word;
 
-    /// A sequentially consistent fence: what was written before it is seen by whoever passes a
-    /// fence of his own later.
+    /// A sequentially consistent fence: a side that passes its fence later sees, after it, everything that was written
+    /// before this one.
     fn fence(&self);
 }

@@ -13,30 +13,30 @@ use crate::wire::{Parsed, WireError, encode_completion};
 /// The consumer's end of a socket session.
 pub type SocketConsumer = Channel<ConsumerSide>;
 
-/// What only a consumer has.
+/// The state of a consumer's end.
 #[derive(Debug)]
 pub struct ConsumerSide {
-    /// Counts a frame as completed once its completion has left: until then nobody can know that
-    /// the slot is free.
+    /// Counts a frame as completed once its completion is written to the socket: until then the producer cannot know
+    /// that the slot is free.
     index: ConsumerIndex,
     depth: Depth,
     /// Slots that must be free before a producer whose ring was full uses one of them.
     wake_point: u32,
-    /// Whether the ring was full, and fewer slots than that have become free since.
+    /// Whether the ring was full, and fewer than `wake_point` slots have become free since.
     full: bool,
-    /// Frames that were not taken yet, and the place of each.
+    /// Frames that were not taken yet, each with its place in `bytes`.
     waiting: VecDeque<(Descriptor, u32)>,
-    /// Places of frames that were taken. The last one used is the next: it is still in the cache, and a deep ring that
-    /// stays shallow touches no more memory than a shallow one.
+    /// Vacant places. The place vacated last is used first: it is still in the cache, and a deep ring that
+    /// holds few frames touches no more memory than a shallow one.
     spare: Vec<u32>,
-    /// Places that were ever used; those behind them are untouched.
+    /// How many places have been used so far; the places from this number on are untouched memory.
     used: u32,
-    /// `MAX_FRAME` bytes for each place, and a place for each slot.
+    /// One place of `MAX_FRAME` bytes for each slot.
     bytes: Vec<u8>,
 }
 
 impl SocketConsumer {
-    /// A consumer on `stream`, which is past the greeting.
+    /// A consumer on `stream`, on which the greeting is complete.
     ///
     /// # Errors
     /// If `stream` is no stream socket.
@@ -54,7 +54,7 @@ impl ConsumerSide {
         Ok(Self { index: ConsumerIndex::new(depth), depth, wake_point, full: false, waiting, spare, used: 0, bytes })
     }
 
-    /// A place that holds no frame. There is one whenever the index lets a frame in.
+    /// Takes a vacant place. There is one for every frame that `index` accepts.
     fn place(&mut self) -> u32 {
         self.spare.pop().unwrap_or_else(|| {
             self.used += 1;
@@ -62,7 +62,7 @@ impl ConsumerSide {
         })
     }
 
-    /// Slots without a frame, as far as the producer knows.
+    /// Free slots, as the producer counts them.
     fn free(&self) -> u32 {
         self.depth.get() - self.index.waiting() - self.index.held()
     }
@@ -89,7 +89,7 @@ impl Side for ConsumerSide {
         self.full |= self.free() == 0;
         let place = self.place();
         let start = place as usize * MAX_FRAME;
-        // The parser lets no frame through that is longer than a slot.
+        // In bounds: the parser refuses a frame above MAX_FRAME.
         self.bytes[start..start + frame.len()].copy_from_slice(frame);
         self.waiting.push_back((descriptor, place));
         Ok(())
@@ -110,10 +110,12 @@ impl ConsumerPort for SocketConsumer {
         self.with(|state| state.side.take(into))
     }
 
-    /// A producer whose ring was full waits for the wake point; to any other one, the next completion may matter.
+    /// A producer whose ring was full waits for the wake point, so completions up to it may be batched; for any other
+    /// producer the next completion may matter, so each is published.
     fn patience(&self, most: u32) -> u32 {
         let wanted = self.with(|state| {
-            // Those that wait in the outbox leave before this side sleeps. No more than depth, which fits.
+            // Completions in the outbox are written before this side sleeps, so they count as free. The cast cannot
+            // truncate: there are at most as many as slots.
             let free = state.side.free() + state.outbox.unsent_slots() as u32;
             if state.side.full { state.side.wake_point.saturating_sub(free).max(1) } else { 1 }
         });

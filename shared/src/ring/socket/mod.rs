@@ -1,16 +1,16 @@
 //! The socket transport: frames and completions as records on a connected Unix stream socket.
 //!
-//! Both ends queue what they send in an outbox of their own and write it once per turn, or as soon
-//! as a good deal has come together, so that a full ring costs few system calls. Both ends always
-//! read whatever came: frames go into private slots of the consumer, so the kernel's socket buffer
-//! is never the bound, and a control message is never stuck behind frames that nobody takes.
+//! Each end queues what it sends in its outbox and writes it once per turn, or earlier once 64 KiB
+//! are queued, so that a full ring costs few system calls. Both ends always
+//! read everything that arrived: frames go into private slots of the consumer, so the kernel's socket buffer
+//! is never the bound, and a control message is never stuck behind frames that the consumer has not taken.
 //!
-//! What a peer can make this side hold is bounded by the depth. A slot counts as used from the
-//! moment its frame is queued until its completion was read, and a record counts as sent only once
-//! the kernel has all of it. So a peer that never reads cannot earn room by claiming completions
-//! for frames that it never saw, or by sending frames against completions that it never fetched.
+//! The depth bounds what a peer can make this side hold. A slot counts as used from the
+//! moment its frame is queued until its completion is read, and a record counts as sent only once
+//! the kernel has all of it. So a peer that never reads cannot gain room by sending completions
+//! for frames that were not written to it, or frames for slots whose completions were not written to it.
 //!
-//! | who | holds at most |
+//! | end | holds at most |
 //! | --- | --- |
 //! | producer | depth unsent frames, depth unread completions |
 //! | consumer | depth frames, depth unsent completions |
@@ -30,7 +30,8 @@ pub use super::channel::MAX_UNREAD_CONTROL;
 pub use consumer::{ConsumerSide, SocketConsumer};
 pub use producer::{ProducerSide, SocketProducer};
 
-/// The parts of an end whose size depends on the depth. An end that has them allocates no more, whatever its peer does.
+/// The parts of an end whose size depends on the depth. They are allocated here, before the session starts; the end
+/// allocates nothing later, no matter what its peer sends.
 #[derive(Debug)]
 pub struct Tables<S> {
     side: S,
@@ -38,10 +39,10 @@ pub struct Tables<S> {
 }
 
 impl Tables<ProducerSide> {
-    /// For the producer's end of a ring of `depth` slots.
+    /// Allocates them for the producer's end of a ring of `depth` slots.
     ///
     /// # Errors
-    /// If there is no memory for them.
+    /// If the memory cannot be allocated.
     pub fn producer(depth: Depth) -> Result<Self, TryReserveError> {
         let outbox = Outbox::obtain(depth.as_usize(), FRAME_HEADER_LEN + MAX_FRAME)?;
         Ok(Self { side: ProducerSide::new(depth)?, outbox })
@@ -49,11 +50,11 @@ impl Tables<ProducerSide> {
 }
 
 impl Tables<ConsumerSide> {
-    /// For the consumer's end of a ring of `depth` slots. Once it was full, its producer has no use for fewer than
-    /// `wake_point` free slots.
+    /// Allocates them for the consumer's end of a ring of `depth` slots. Once the ring was full, its producer uses
+    /// free slots only when there are at least `wake_point`.
     ///
     /// # Errors
-    /// If there is no memory for them.
+    /// If the memory cannot be allocated.
     pub fn consumer(depth: Depth, wake_point: u32) -> Result<Self, TryReserveError> {
         let outbox = Outbox::obtain(depth.as_usize(), COMPLETION_LEN)?;
         Ok(Self { side: ConsumerSide::new(depth, wake_point)?, outbox })

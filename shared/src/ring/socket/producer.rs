@@ -12,16 +12,17 @@ use crate::wire::{Parsed, WireError, encode_frame_header};
 /// The producer's end of a socket session.
 pub type SocketProducer = Channel<ProducerSide>;
 
-/// What only a producer has.
+/// The state of a producer's end.
 #[derive(Debug)]
 pub struct ProducerSide {
-    /// Counts a frame once all of it has left: the consumer cannot complete what it did not get.
+    /// Counts a frame once all of it is written: a completion for a frame that the consumer cannot have is refused.
     index: ProducerIndex,
+    /// Completions that arrived and were not taken yet.
     completions: VecDeque<Completion>,
 }
 
 impl SocketProducer {
-    /// A producer on `stream`, which is past the greeting.
+    /// A producer on `stream`, on which the greeting is complete.
     ///
     /// # Errors
     /// If `stream` is no stream socket.
@@ -47,7 +48,7 @@ impl Side for ProducerSide {
     }
 
     fn left(&mut self) {
-        // The caller holds a credit for each frame, so there is always a slot.
+        // Always true, so ignored: the caller held a credit for each frame, so there is a slot.
         let _held = self.index.submit();
     }
 }
