@@ -1,4 +1,4 @@
-//! The time that tasks see, and the timers that they wait on.
+//! The time that tasks read, and the timers that they wait on.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
@@ -12,8 +12,8 @@ use crate::units::Nanos;
 
 /// A handle on the executor's time. Cheap to clone; every task has one.
 ///
-/// `now` stands still while tasks run: the executor reads its source of time once per turn, so a
-/// packet costs no clock call.
+/// `now` does not advance while tasks run: the executor reads its source of time once per turn, so that no packet
+/// costs a clock call.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Rc<Inner>);
 
@@ -21,11 +21,11 @@ pub struct Clock(Rc<Inner>);
 struct Inner {
     now: Cell<Nanos>,
     timers: RefCell<Timers>,
-    /// Tasks that yielded and run again after the transport had its turn.
+    /// Tasks that yielded, to be woken in the next turn.
     next_turn: RefCell<Vec<Waker>>,
-    /// Reused between turns, so that beginning one allocates nothing.
+    /// The tasks that this turn wakes. Kept between turns for its allocation.
     beginning: RefCell<Vec<Waker>>,
-    /// Is called with how late each wake-up was, if anyone wants to know.
+    /// Called with the lateness of each wake-up, if it was set.
     on_late: OnceCell<Box<dyn Fn(Nanos)>>,
 }
 
@@ -36,30 +36,30 @@ impl fmt::Debug for Inner {
 }
 
 impl Clock {
-    /// A clock that shows `now`, with no timer pending.
+    /// A clock at `now`, with no timer pending.
     pub fn starting_at(now: Nanos) -> Self {
         let clock = Self::default();
         clock.advance(now);
         clock
     }
 
-    /// The moment of this turn.
+    /// The time of this turn.
     #[inline(always)]
     pub fn now(&self) -> Nanos {
         self.0.now.get()
     }
 
-    /// Ready once the clock shows `at` or later.
+    /// Ready once the clock is at `at` or later.
     pub fn sleep_until(&self, at: Nanos) -> Sleep {
         self.sleep_until_as(Order::Arrival, at)
     }
 
-    /// Like [`Clock::sleep_until`], with a say in who goes first among equals.
+    /// Like [`Clock::sleep_until`]; `order` decides which of several timers of the same time fires first.
     pub fn sleep_until_as(&self, order: Order, at: Nanos) -> Sleep {
         Sleep { clock: self.clone(), at, order, pending: None }
     }
 
-    /// Ready after every other task and the transport had a turn: what a task awaits that would
+    /// Ready in the next turn, after every other task and the transport had theirs. A task awaits it that would
     /// otherwise never have to wait.
     pub fn next_turn(&self) -> NextTurn {
         NextTurn { clock: self.clone(), polled: false }
@@ -74,23 +74,25 @@ impl Clock {
         self.0.timers.borrow().next()
     }
 
-    /// Has `record` called with how late each wake-up is from now on: for a timer, now minus its deadline;
+    /// Sets `record` to be called with the lateness of each wake-up from now on: for a timer, now minus its deadline;
     /// for a sender that waited for room, now minus the completion time that made the room. Only the first
     /// call has an effect.
     pub fn on_late_wakeup(&self, record: impl Fn(Nanos) + 'static) {
+        // Fails on a second call, which is documented to have no effect.
         let _ = self.0.on_late.set(Box::new(record));
     }
 
-    /// A task is woken now that could have run at `due`.
+    /// Records the lateness of a task that is woken now and could have run at `due`.
     pub fn note_late(&self, due: Nanos) {
         if let Some(record) = self.0.on_late.get() {
             record(self.now().since(due));
         }
     }
 
-    /// Wakes the earliest group of due timers (one instant, one order).
+    /// Fires the earliest group of due timers (one time, one order). Returns whether there was one.
     pub(super) fn fire_due(&self) -> bool {
-        // The hardware's timers are not wake-ups of the stack: the room that they make is.
+        // In a simulation the hardware's timers fire here too. They are no wake-ups of the stack; the room that they
+        // make is, and is recorded where it is granted.
         let noted = |at, order| match order {
             Order::Completion => {}
             Order::Arrival => self.note_late(at),
@@ -116,7 +118,7 @@ impl Clock {
 
 /// Future of [`Clock::sleep_until`].
 #[derive(Debug)]
-#[must_use = "a sleep that is not awaited waits for nothing"]
+#[must_use = "a sleep has an effect only when it is awaited"]
 pub struct Sleep {
     clock: Clock,
     at: Nanos,
@@ -125,7 +127,7 @@ pub struct Sleep {
 }
 
 impl Sleep {
-    /// What it waits for.
+    /// The time it waits for.
     pub fn at(&self) -> Nanos {
         self.at
     }
@@ -162,7 +164,7 @@ impl Drop for Sleep {
 
 /// Future of [`Clock::next_turn`].
 #[derive(Debug)]
-#[must_use = "a turn that is not awaited is not given up"]
+#[must_use = "this yields only when it is awaited"]
 pub struct NextTurn {
     clock: Clock,
     polled: bool,

@@ -1,8 +1,8 @@
 //! One executor, two clocks.
 //!
 //! Apps, layers, the device and the driver's session are plain futures on one thread. They read
-//! the time from a [`Clock`] that is handed to them, and wait on [`Signal`]s and on the clock's
-//! timers. [`run`] polls them until none can move, then lets a [`Park`] decide what happens next:
+//! the time from a [`Clock`] that is passed to them, and wait on [`Signal`]s and on the clock's
+//! timers. [`run`] polls them until none can make progress, then calls a [`Park`]:
 //! the real one moves bytes, spins and sleeps; the virtual one jumps to the next timer. That is the
 //! only difference between a run in real time and a simulation.
 

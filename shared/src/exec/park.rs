@@ -1,4 +1,4 @@
-//! What the executor does when no task can move.
+//! What the executor does when no task can make progress.
 
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
@@ -11,15 +11,16 @@ pub trait Park {
     /// The time now.
     fn now(&mut self) -> Nanos;
 
-    /// Moves what can be moved without waiting, and wakes the tasks concerned. Returns whether
-    /// anything moved.
+    /// Sends and receives what it can without waiting, and wakes the tasks concerned. Returns whether
+    /// anything arrived.
     fn exchange(&mut self) -> bool;
 
-    /// Waits until `deadline`, or until something may have moved. `None` means that no timer is
-    /// pending. Returns `false` if nothing can ever happen again, or not before `deadline`, which never comes.
+    /// Waits until `deadline`, or until something may have arrived. `deadline` is `None` if no timer is
+    /// pending. Returns `false` if it could only wait for ever: nothing else can happen, and `deadline` is none or
+    /// beyond the end of time.
     fn park(&mut self, deadline: Option<Nanos>) -> bool;
 
-    /// What asks the tasks to stop; nothing, unless the park has it from outside.
+    /// The request to stop that tasks can wait for; by default one that is never made.
     fn interrupt(&self) -> Rc<Interrupt> {
         Rc::default()
     }
@@ -27,37 +28,37 @@ pub trait Park {
 
 /// Something outside the executor that tasks wait for: one end of a transport.
 pub trait Source {
-    /// Moves what can be moved without waiting, and wakes the tasks concerned. Returns whether
-    /// anything moved.
+    /// Sends and receives what it can without waiting, and wakes the tasks concerned. Returns whether
+    /// anything arrived.
     fn exchange(&self) -> bool;
 
-    /// Tells the peer what this side waits for, if it can wait long, before it spins: a peer that took
-    /// it for busy would serve each spin just in time, and neither would ever sleep. Returns `false` if
-    /// something is there already: it was taken in, so a spin would never find it.
+    /// Announces to the peer, before this side spins, what it waits for, if it may batch its wake-ups. Without that, the
+    /// peer would take this side for busy and publish each completion while it spins, and neither side would ever
+    /// sleep. Returns `false` if something arrived already: it was taken in, so a spin would not find it.
     fn before_spin(&self) -> bool {
         true
     }
 
-    /// Takes that back, because the spin has found something.
+    /// Withdraws the announcement of [`Source::before_spin`], because the spin found something.
     fn after_spin(&self) {}
 
-    /// Announces that this side is about to sleep. Returns `false` if something is there already,
-    /// and sleeping would lose it.
+    /// Announces that this side is about to sleep. Returns `false` if something arrived already, for which the peer
+    /// would not wake it.
     fn before_sleep(&self) -> bool;
 
-    /// Whether what this side announced that it sleeps for is there, so that the peer must have rung,
-    /// or be about to. Asked when a sleep ended by its time, before the announcement is taken back.
+    /// Whether the event that this side announced has happened, so that the peer has rung or is about to. Called when
+    /// a sleep ended by its timeout, before the announcement is withdrawn.
     fn is_owed(&self) -> bool {
         false
     }
 
-    /// Nobody rang for it: a wake-up was lost.
+    /// Records a lost wake-up: the event has happened, and the peer did not ring.
     fn missed(&self) {}
 
-    /// Takes the announcement back.
+    /// Withdraws the announcement of [`Source::before_sleep`].
     fn after_sleep(&self);
 
-    /// What to sleep on: a descriptor to read, and whether there is also something to write to it.
+    /// What to sleep on: a descriptor to read, and whether to wait until it is writable as well.
     fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)>;
 }
 
@@ -70,13 +71,13 @@ pub struct Virtual {
 }
 
 impl Virtual {
-    /// Virtual time in which each sleep lasts `wake_latency` longer than it was meant to, as on a machine that
-    /// takes that long to wake a CPU. What becomes due meanwhile is served at the same time.
+    /// Virtual time in which each sleep ends `wake_latency` after its deadline, as on a machine that
+    /// takes that long to wake a CPU. Timers that become due meanwhile fire in the same turn.
     pub fn waking_late(wake_latency: Nanos) -> Self {
         Self { wake_latency, ..Self::default() }
     }
 
-    /// The same, until `stop` is asked to.
+    /// The same park, with `stop` as its request to stop.
     pub fn until(self, stop: &StopHandle) -> Self {
         Self { interrupt: Rc::new(Interrupt::by(stop.clone())), ..self }
     }
@@ -97,8 +98,8 @@ impl Park for Virtual {
 
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
         match deadline {
-            // Where sums of times end that are too large: a moment that is not there. Everything behind it would
-            // happen at once, and again and again.
+            // Additions of times saturate at `MAX`, so this deadline stands for a time beyond the end of the clock.
+            // Jumping to it would fire all such timers at once, without end.
             None | Some(Nanos::MAX) => false,
             Some(at) => {
                 self.now = at + self.wake_latency;

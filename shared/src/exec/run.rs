@@ -7,16 +7,17 @@ use std::rc::Rc;
 use super::pool::{Pool, Tasks};
 use super::{Clock, Park};
 
-/// Nothing can happen any more, and there is no result. Only a virtual clock can tell.
+/// The run stopped without a result, because nothing further can happen. Only virtual time detects this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Halted {
-    /// Every task waits, no timer is pending, and nothing outside can wake a task.
+    /// Every task waits, no timer is pending, and no outside event can wake a task.
     #[error("every task waits for another and no timer is pending; this is a fault of the program")]
     Stalled,
-    /// What would happen next is behind the last moment that the clock can show.
+    /// The next event is beyond the last time that the clock can represent.
     #[error(
-        "virtual time is at its end: what happens next is more than 584 years, or 18446744073 s, after the start; \
-         shorten what was set to take so long (--latency, --duration, --stall, think and off times), or raise the rates"
+        "virtual time is at its end: the next event is more than 584 years, or 18446744073 s, after the start; \
+         shorten the times that were set so long (--latency, --duration, --stall, think and off times), or raise the \
+         rates"
     )]
     TimeOver,
 }
@@ -24,7 +25,7 @@ pub enum Halted {
 /// Runs `main` and everything it spawns on this thread until `main` is done.
 ///
 /// # Errors
-/// [`Halted`] if nothing can ever happen again.
+/// [`Halted`] if nothing further can happen.
 pub fn run<T, F>(clock: &Clock, mut park: impl Park, main: impl FnOnce(Tasks) -> F) -> Result<T, Halted>
 where
     T: 'static,
@@ -96,13 +97,13 @@ mod tests {
         assert_eq!(*seen.borrow(), ["c", "a", "b"]);
     }
 
-    /// What `record` hears of a run in which a task sleeps until each of `deadlines`, or at once if it is too late.
+    /// The lateness that is recorded in a run in which a task sleeps until each of `deadlines` in turn.
     fn lateness(wake_latency: u64, deadlines: [u64; 3]) -> Vec<u64> {
         let (clock, late) = (Clock::default(), Rc::new(RefCell::new(Vec::new())));
         let (inner, seen) = (clock.clone(), Rc::clone(&late));
         clock.on_late_wakeup(move |span| seen.borrow_mut().push(span.0));
         let done = run(&clock, Virtual::waking_late(Nanos(wake_latency)), |_| async move {
-            // The hardware's own timers are no wake-ups of the stack.
+            // The hardware's timers are not recorded: they are no wake-ups of the stack.
             inner.sleep_until_as(Order::Completion, Nanos(5)).await;
             for at in deadlines {
                 inner.sleep_until(Nanos(at)).await;
@@ -116,7 +117,7 @@ mod tests {
     fn each_timer_is_as_late_as_the_sleep_that_it_ends() {
         assert_eq!(lateness(0, [10, 20, 30]), [0, 0, 0]);
         assert_eq!(lateness(7, [40, 60, 80]), [7, 7, 7]);
-        // The second deadline has come when the first sleep ends, so that task never sleeps for it.
+        // The second deadline has passed when the first sleep ends, so the task does not sleep for it.
         assert_eq!(lateness(15, [40, 50, 100]), [15, 15]);
     }
 
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_would_pass_its_end_is_reported_and_does_not_stand_still() {
+    fn a_deadline_beyond_the_end_of_time_is_reported_and_does_not_hang() {
         let clock = Clock::default();
         let inner = clock.clone();
         let ended = run(&clock, Virtual::default(), |_| async move {

@@ -4,28 +4,29 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker};
 
-/// Wakes whoever waits for a condition, when somebody says that it may have changed.
+/// Wakes the tasks that wait for a condition when it may have changed.
 ///
-/// Waiters look again themselves, so a wake too many is harmless, and none is lost: the condition
-/// is checked in the same poll that registers.
+/// Each woken task checks the condition again, so a needless wake is harmless. No wake is lost, because the condition
+/// is checked in the same poll that registers the waker.
 #[derive(Debug, Default)]
 pub struct Signal {
     waiting: RefCell<Vec<Waiter>>,
 }
 
-/// A task that waits, or that waited when the signal was told last. Tasks mostly come back, and then
-/// their waker is still here: copying one costs two atomic operations, and a packet waits four times.
+/// A task that waits, or that waited at the last [`Signal::notify`]. Its waker is kept until the next one, because most
+/// tasks wait again: copying a waker costs two atomic operations, and a packet waits four times.
 #[derive(Debug)]
 struct Waiter {
     waker: Waker,
+    /// Whether the task waits now.
     waits: bool,
 }
 
 impl Signal {
-    /// Says that a condition may have changed.
+    /// Wakes the waiters, because the condition may have changed.
     pub fn notify(&self) {
-        // Who did not come back since the last time is forgotten, so the list stays as short as the
-        // line. Wakers only queue their task, so none of them re-enters this signal.
+        // Drops the wakers of tasks that have not waited since the last call, so the list does not grow. The borrow
+        // is safe: a waker only queues its task, so it does not call this signal again.
         self.waiting.borrow_mut().retain_mut(|waiter| {
             if waiter.waits {
                 waiter.waker.wake_by_ref();
@@ -34,17 +35,17 @@ impl Signal {
         });
     }
 
-    /// Whether anybody waits.
+    /// Whether a task waits, or waited at the last [`Signal::notify`].
     pub fn is_awaited(&self) -> bool {
         !self.waiting.borrow().is_empty()
     }
 
-    /// Ready with what `condition` returns as soon as that is something.
+    /// Ready with the value of `condition` as soon as it returns one.
     pub fn wait_for<T>(&self, mut condition: impl FnMut() -> Option<T>) -> impl Future<Output = T> {
         poll_fn(move |cx| self.poll_for(cx, &mut condition))
     }
 
-    /// One look of [`Signal::wait_for`]: if there is nothing yet, the task will be woken.
+    /// One poll of [`Signal::wait_for`]: if `condition` returns none, registers the task to be woken.
     pub fn poll_for<T>(&self, cx: &mut Context<'_>, condition: impl FnOnce() -> Option<T>) -> Poll<T> {
         match condition() {
             Some(value) => Poll::Ready(value),
@@ -71,7 +72,7 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn a_waiter_looks_first_and_then_waits() {
+    fn a_waiter_checks_the_condition_before_it_waits() {
         let (signal, ready) = (Signal::default(), Cell::new(true));
         let look = || ready.get().then_some(7);
         assert_eq!(signal.wait_for(look).now_or_never(), Some(7));
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_back_is_forgotten() {
+    fn a_task_that_does_not_wait_again_is_removed() {
         let signal = Signal::default();
         assert_eq!(signal.wait_for(|| None::<()>).now_or_never(), None);
         signal.notify();

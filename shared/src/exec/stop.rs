@@ -1,4 +1,4 @@
-//! How a run is told to stop from outside.
+//! The request to stop a run, from a signal handler or another thread.
 
 use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,35 +9,36 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::Signal;
 
-/// Asks a running executor to stop, from a signal handler's task or another thread.
+/// Requests a running executor to stop, from a signal handler's task or another thread.
 #[derive(Debug, Clone)]
 pub struct StopHandle(Arc<Stop>);
 
 #[derive(Debug)]
 struct Stop {
     asked: AtomicBool,
-    /// Readable once asked, so that a sleeping executor wakes up.
+    /// Readable once the request is made, so that a sleeping executor wakes up.
     event: OwnedFd,
 }
 
 impl StopHandle {
-    /// A handle that nobody has used yet.
+    /// A handle without a request.
     ///
     /// # Errors
-    /// If the system has no event descriptor left.
+    /// If this process may open no more descriptors.
     pub fn new() -> std::io::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self(Arc::new(Stop { asked: AtomicBool::new(false), event })))
     }
 
-    /// Asks to stop.
+    /// Makes the request.
     pub fn stop(&self) {
+        // Before the write: an executor that the eventfd wakes must find the flag set. Pairs with `is_asked`.
         self.0.asked.store(true, Ordering::Release);
-        // The counter of an eventfd is full after 2^64 - 2 calls; until then this cannot fail.
+        // Cannot fail before the counter of the eventfd is full, after 2^64 - 2 calls.
         let _ = rustix::io::write(&self.0.event, &1u64.to_ne_bytes());
     }
 
-    /// Whether somebody asked.
+    /// Whether the request was made.
     pub fn is_asked(&self) -> bool {
         self.0.asked.load(Ordering::Acquire)
     }
@@ -46,45 +47,47 @@ impl StopHandle {
 /// The executor's end of a [`StopHandle`], for tasks to wait on.
 #[derive(Debug, Default)]
 pub struct Interrupt {
-    /// `None` where nobody can interrupt: in virtual time.
+    /// `None` if no request can be made.
     handle: Option<StopHandle>,
-    told: Cell<bool>,
+    /// Whether [`Interrupt::notice`] has returned `true`.
+    noticed: Cell<bool>,
     asked: Signal,
 }
 
 impl Interrupt {
-    /// Never asked.
+    /// An interrupt that is never requested.
     pub fn never() -> Self {
         Self::default()
     }
 
-    /// Asked when `handle` is.
+    /// The executor's end of `handle`.
     pub fn by(handle: StopHandle) -> Self {
         Self { handle: Some(handle), ..Self::default() }
     }
 
-    /// Whether somebody asked to stop.
+    /// Whether a stop was requested.
     pub fn is_asked(&self) -> bool {
         self.handle.as_ref().is_some_and(StopHandle::is_asked)
     }
 
-    /// Ready once somebody asked to stop.
+    /// Ready once a stop is requested.
     pub async fn asked(&self) {
         self.asked.wait_for(|| self.is_asked().then_some(())).await;
     }
 
-    /// Wakes those who wait, the first time after somebody asked. Returns whether this was it.
+    /// In the first call after the request, wakes the waiting tasks and returns `true`; otherwise returns `false`.
     pub fn notice(&self) -> bool {
-        let news = self.is_asked() && !self.told.replace(true);
-        if news {
+        let first = self.is_asked() && !self.noticed.replace(true);
+        if first {
             self.asked.notify();
         }
-        news
+        first
     }
 
-    /// What to sleep on besides the transport, until it was noticed: it stays readable.
+    /// A descriptor to sleep on besides the transport. `None` once the request was noticed: it stays readable, so a
+    /// sleep on it would end at once.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        let handle = self.handle.as_ref().filter(|_| !self.told.get());
+        let handle = self.handle.as_ref().filter(|_| !self.noticed.get());
         handle.map(|handle| handle.0.event.as_fd())
     }
 }

@@ -1,4 +1,4 @@
-//! The timer heap: which sleeper is next.
+//! The heap of pending timers.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,28 +6,29 @@ use std::task::Waker;
 
 use crate::units::Nanos;
 
-/// Who goes first among timers of the same instant.
+/// The order of timers that have the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
-    /// The hardware finishes before anything new arrives.
+    /// First: the hardware's timers, so that completions come before arrivals.
     Completion,
     /// Everything else: apps, deadlines, samples.
     Arrival,
 }
 
-/// A timer's place in the heap.
+/// A timer in the heap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    /// Instant, then order, then creation, from the highest bits down: one comparison, not three.
+    /// From the highest bits down: time (64 bits), order (1), number of creation (63). One comparison in place of three.
     key: u128,
+    /// Its index in `Timers::slots`.
     slot: usize,
 }
 
-/// Timers ever created: a bit short of a word, which no run lives to see.
+/// Bits for the number of creation: at one timer a nanosecond they last 292 years.
 const OWNER_BITS: u32 = 63;
 
 impl Slot {
-    /// Whether the timer of `entry` is still pending here.
+    /// Whether this slot still holds the timer of `entry`, and it is pending.
     fn is_of(&self, entry: &Entry) -> bool {
         self.owner == entry.owner() && self.pending
     }
@@ -52,40 +53,42 @@ impl Entry {
         if self.key >> OWNER_BITS & 1 == 0 { Order::Completion } else { Order::Arrival }
     }
 
-    /// Instant and order: equal for timers that fire together.
+    /// Time and order: equal for timers that fire together.
     fn group(self) -> u128 {
         self.key >> OWNER_BITS
     }
 }
 
-/// Cancelled timers that are not worth forgetting.
+/// How many cancelled timers may stay in the heap in any case: removing fewer is not worth a pass over it.
 const SPARE: usize = 64;
 
 /// Pending timers, earliest first.
 ///
-/// Cancelled timers stay in the heap until they come up or outnumber the pending ones, so cancelling
-/// is cheap and the heap is bounded by what is pending.
+/// Cancelled timers stay in the heap until they reach its top or outnumber the pending ones, so that cancelling
+/// is cheap and the number of pending timers bounds the heap.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Entry>>,
-    /// Each pending timer, and vacant ones.
+    /// One for each pending timer, and vacant ones.
     slots: Vec<Slot>,
+    /// Indices of vacant slots.
     free: Vec<usize>,
+    /// Timers created so far.
     created: u64,
 }
 
 #[derive(Debug)]
 struct Slot {
-    /// Which timer owns the slot: an entry of the heap with another number is stale.
+    /// The number of the timer that has the slot: a heap entry with another number is stale.
     owner: u64,
-    /// Neither fired nor cancelled yet.
+    /// Whether it has neither fired nor been cancelled.
     pending: bool,
-    /// Stays when the timer is gone: the next one in this slot is mostly of the same task, and
-    /// then the waker need not be copied.
+    /// Kept after the timer has fired: the next timer in this slot is mostly of the same task, and then `clone_from`
+    /// copies nothing.
     waker: Waker,
 }
 
-/// Names a pending timer.
+/// Identifies a timer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TimerId {
     slot: usize,
@@ -112,7 +115,7 @@ impl Timers {
         TimerId { slot, owner }
     }
 
-    /// Keeps the newest waker of a timer that is polled again.
+    /// Stores the newest waker of a timer that is polled again.
     pub(super) fn update(&mut self, id: TimerId, waker: &Waker) {
         if let Some(slot) = self.owned(id) {
             slot.waker.clone_from(waker);
@@ -138,9 +141,9 @@ impl Timers {
         self.heap.peek().map(|Reverse(entry)| entry.at())
     }
 
-    /// Removes the earliest timers that share one instant and one order, due by `now`, and wakes
-    /// their tasks in order of creation. Returns how many there were.
-    /// `noted` is called with the deadline and the order of each.
+    /// Fires the earliest group of timers that share one time and one order, if it is due by `now`: wakes
+    /// their tasks in order of creation and calls `noted` with the deadline and the order of each. Returns how many
+    /// there were.
     pub(super) fn fire_due(&mut self, now: Nanos, noted: impl Fn(Nanos, Order)) -> usize {
         let mut group = None;
         let mut fired = 0;
@@ -152,7 +155,7 @@ impl Timers {
             self.heap.pop();
             let slot = &mut self.slots[entry.slot];
             if slot.owner == entry.owner() && std::mem::take(&mut slot.pending) {
-                // Only queues the task, so nobody re-enters these timers.
+                // Only queues the task, so these timers are not called again during the borrow.
                 slot.waker.wake_by_ref();
                 self.free.push(entry.slot);
                 noted(entry.at(), entry.order());
@@ -163,8 +166,8 @@ impl Timers {
         fired
     }
 
-    /// Forgets cancelled timers once they are the larger part: a deadline of an hour that is never
-    /// met must not be kept for an hour.
+    /// Removes cancelled timers once they are the larger part: otherwise a cancelled timer of an hour would stay in the
+    /// heap for an hour.
     fn compact(&mut self) {
         let pending = self.slots.len() - self.free.len();
         if self.heap.len() > 2 * pending + SPARE {
@@ -173,7 +176,7 @@ impl Timers {
         }
     }
 
-    /// Cancelled timers must not shape the deadline that the executor sleeps for.
+    /// Removes cancelled timers from the top of the heap, so that the executor does not sleep until the deadline of one.
     fn drop_stale(&mut self) {
         while let Some(Reverse(entry)) = self.heap.peek() {
             if self.slots[entry.slot].is_of(entry) {
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_timer_does_not_shape_the_deadline() {
+    fn a_cancelled_timer_does_not_set_the_next_deadline() {
         let mut timers = Timers::default();
         let early = timers.insert(Nanos(1), Order::Arrival, waker());
         timers.insert(Nanos(9), Order::Arrival, waker());

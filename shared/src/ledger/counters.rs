@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use super::{DropReason, RefuseReason};
 
-/// The fate of one app's packets, or of all.
+/// What happened to the packets of one app, or of all apps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Packets that an app wanted to send.
@@ -13,21 +13,23 @@ pub struct Counters {
     pub accepted: u64,
     /// Packets that the hardware completed without error.
     pub delivered: u64,
-    /// Payload bytes of those.
+    /// Payload bytes of the delivered packets.
     pub delivered_bytes: u64,
     /// Packets in the ring, the device's queue or the hardware when the run ended.
     pub in_flight: u64,
     /// Packets of unknown fate, because the peer died.
     pub lost: u64,
+    /// Indexed by [`RefuseReason`].
     refused: [u64; RefuseReason::ALL.len()],
+    /// Indexed by [`DropReason`].
     dropped: [u64; DropReason::ALL.len()],
 }
 
-/// An equation of the ledger that does not hold.
+/// An equation of the ledger that is not satisfied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{whose}: {left} is {left_value}, but {right} is {right_value}")]
 pub struct Imbalance {
-    /// Whose counters: `totals`, an app's name, or `driver`.
+    /// The owner of the counters: `totals`, an app's name, or `driver`.
     pub whose: String,
     /// Left side of the equation.
     pub left: &'static str,
@@ -84,7 +86,7 @@ impl Counters {
 }
 
 impl Imbalance {
-    /// `Some` if two counts that must be equal are not.
+    /// Returns an imbalance if the two counts, which must be equal, are not.
     pub fn between(whose: &str, left: (&'static str, u64), right: (&'static str, u64)) -> Option<Self> {
         equal(whose, left, right)
     }
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn balanced_counters_pass_and_sums_of_them_too() {
+    fn balanced_counters_and_their_sums_pass_the_check() {
         let mut sum = balanced();
         sum += &balanced();
         assert_eq!(sum.check("totals"), []);
@@ -155,15 +157,15 @@ mod tests {
     }
 
     #[test]
-    fn an_imbalance_says_which_numbers_differ() {
+    fn an_imbalance_names_the_numbers_that_differ() {
         let mut counters = balanced();
         counters.lost = 0;
-        let said: Vec<_> = counters.check("bulk-1").iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["bulk-1: accepted is 7, but delivered + dropped + in flight + lost is 6"]);
+        let texts: Vec<_> = counters.check("bulk-1").iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["bulk-1: accepted is 7, but delivered + dropped + in flight + lost is 6"]);
     }
 
     #[test]
-    fn arrays_follow_the_order_of_all() {
+    fn the_order_of_all_is_that_of_the_array_indices() {
         assert!(DropReason::ALL.iter().enumerate().all(|(at, reason)| *reason as usize == at));
         assert!(RefuseReason::ALL.iter().enumerate().all(|(at, reason)| *reason as usize == at));
     }

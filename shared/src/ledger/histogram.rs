@@ -1,9 +1,9 @@
-//! How often each value occurred: exact sums, and counts in buckets that are at most 0.1 % wide.
+//! A histogram: the exact sum of the values, and their counts in buckets that are at most 0.1 % wide.
 //!
 //! The layout is that of an HdrHistogram with three significant digits over all of `u64`: values below 2048 have
-//! a bucket each; from there on each doubling is divided into 1024 buckets. The counts lie in small pieces,
-//! which are allocated when a value first falls into them. So a histogram of equal values takes half a kilobyte,
-//! and no value is too large for one.
+//! a bucket each; above, each doubling is divided into 1024 buckets. The counts lie in small pieces, each
+//! of which is allocated when a value first falls into it. So a histogram of equal values takes half a kilobyte,
+//! and no value is too large.
 //!
 //! ```
 //! use shared::ledger::Histogram;
@@ -15,24 +15,24 @@
 //! assert_eq!((times.quantile(500), times.quantile(999)), (1_500, u64::MAX));
 //! ```
 
-/// Buckets of each doubling, as a power of two: 1024 of them are within 0.1 %.
+/// Binary digits of a value within its doubling: 2^10 = 1024 buckets are each at most 0.1 % wide.
 const DIGITS: u32 = 10;
 const BUCKETS_PER_DOUBLING: usize = 1 << DIGITS;
-/// Counts of one piece: 512 bytes.
+/// Counts in one piece: 512 bytes.
 const PIECE: usize = 64;
-/// Behind all pieces that there can be, which are 880.
+/// The entry of a piece that is not allocated. There are at most 880 pieces, so it is no index.
 const ABSENT: u16 = u16::MAX;
 
-/// How often each value occurred. A value may count many times, and so stand for a span of time.
+/// How often each value occurred. A value may be recorded with a weight, such as the time for which it held.
 #[derive(Debug, Clone)]
 pub struct Histogram {
-    /// Which piece of all is the first of `directory`.
+    /// The number of the piece that the first entry of `directory` stands for.
     first: usize,
-    /// Where in `counts` each piece lies, in pieces; [`ABSENT`] if nothing has fallen into it.
+    /// The index of each piece in `counts`, in pieces; [`ABSENT`] if no value has fallen into it.
     directory: Vec<u16>,
     counts: Vec<u64>,
-    /// In a wider integer than any of the counts: as long as this fits into 64 bits, so does each of them,
-    /// and the sum into 128. [`Histogram::is_exact`] asks for that once, and no record has to.
+    /// The sum of the counts, in a wider integer: as long as it fits into 64 bits, each count does, and `sum` fits
+    /// into 128. So [`Histogram::is_exact`] checks this one value, and `record` need not check for overflow.
     total: u128,
     sum: u128,
     min: u64,
@@ -46,7 +46,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts `value` that many times, for the price of once.
+    /// Counts `value` `times` times, at the cost of once.
     #[inline]
     pub fn record(&mut self, value: u64, times: u64) {
         if times == 0 {
@@ -55,7 +55,7 @@ impl Histogram {
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.total += u128::from(times);
-        // A product of two words fits; what the sum of products does is said at `total`.
+        // The product of two u64 fits into a u128. The sum may wrap; `is_exact` is false then (see `total`).
         self.sum = self.sum.wrapping_add(u128::from(value) * u128::from(times));
         let count = self.count_of(bucket(value));
         *count = count.wrapping_add(times);
@@ -65,17 +65,17 @@ impl Histogram {
     #[inline]
     fn count_of(&mut self, bucket: usize) -> &mut u64 {
         let (piece, within) = (bucket / PIECE, bucket % PIECE);
-        // Wraps below `first`, and is then behind the directory as well.
+        // For a piece below `first` the subtraction wraps to a large number, which is outside of the directory too.
         let place = self.directory.get(piece.wrapping_sub(self.first)).map_or(ABSENT, |place| *place);
         let at = usize::from(place) * PIECE + within;
-        // The bounds have to be checked anyway, and an absent piece is out of them.
+        // One comparison for both: an ABSENT piece is out of bounds.
         if at >= self.counts.len() {
             return self.count_of_new(piece, within);
         }
         &mut self.counts[at]
     }
 
-    /// Allocates a piece.
+    /// Allocates `piece` and returns its count `within`.
     #[cold]
     fn count_of_new(&mut self, piece: usize, within: usize) -> &mut u64 {
         if self.directory.is_empty() {
@@ -90,7 +90,7 @@ impl Histogram {
             self.directory.resize(entry + 1, ABSENT);
         }
         let at = self.counts.len();
-        // At most 880, the highest bucket's piece.
+        // The cast cannot truncate: there are at most 880 pieces.
         self.directory[entry] = (at / PIECE) as u16;
         self.counts.resize(at + PIECE, 0);
         &mut self.counts[at + within]
@@ -118,7 +118,7 @@ impl Histogram {
         self.sum
     }
 
-    /// The exact mean, zero if nothing was counted.
+    /// The exact mean; zero if nothing was counted.
     pub fn mean(&self) -> f64 {
         if self.total == 0 { 0.0 } else { self.sum as f64 / self.total as f64 }
     }
@@ -133,16 +133,16 @@ impl Histogram {
         self.max
     }
 
-    /// Whether every count and the sum could be held: if more than 2^64 - 1 values were counted, they need not be
-    /// right, and a report has to say so.
+    /// Whether no count and no sum has overflowed: if more than 2^64 - 1 values were counted, they may be wrong, and
+    /// the report must contain a warning.
     pub fn is_exact(&self) -> bool {
         u64::try_from(self.total).is_ok()
     }
 
-    /// So many thousandths of the values are at most this: within 0.1 %, and never outside of what was recorded.
-    /// Zero if nothing was counted.
+    /// The value that `thousandths` thousandths of the values do not exceed, within 0.1 %, and never outside of the
+    /// range of recorded values. Zero if nothing was counted.
     pub fn quantile(&self, thousandths: u16) -> u64 {
-        // In integers: 0.999 of a thousand is 999, and not a little more.
+        // In integers, because 0.999 times 1000 in floats may be slightly above 999 and would round up to 1000.
         let rank = (self.total * u128::from(thousandths)).div_ceil(1000).max(1);
         let mut passed = 0;
         let found = self.buckets().find(|(_, count)| {
@@ -152,7 +152,7 @@ impl Histogram {
         found.map_or(self.max, |(bucket, _)| highest(bucket).clamp(self.min(), self.max))
     }
 
-    /// Buckets with something in them, in ascending order, and how much.
+    /// The buckets that are not empty, in ascending order, with their counts.
     fn buckets(&self) -> impl Iterator<Item = (usize, u64)> {
         let pieces = self.directory.iter().zip(self.first..).filter(|(place, _)| **place != ABSENT);
         let counts = pieces.flat_map(|(place, piece)| {
@@ -163,20 +163,20 @@ impl Histogram {
     }
 }
 
-/// The number of the bucket into which `value` falls.
+/// The number of the bucket of `value`.
 #[inline]
 fn bucket(value: u64) -> usize {
-    // How often the value has to be halved to come below 2048; the bit that is set saves a case for small ones.
+    // How often the value must be halved to be below 2048. Setting bit 10 makes that 0 for all values below 2048.
     let halvings = u64::BITS - 1 - DIGITS - (value | BUCKETS_PER_DOUBLING as u64).leading_zeros();
-    // Below 2048, so nothing is cut where a word is shorter.
+    // The cast cannot truncate, also on 32 bits: the shifted value is below 2048.
     (halvings as usize) * BUCKETS_PER_DOUBLING + (value >> halvings) as usize
 }
 
-/// The largest value that falls into `bucket`.
+/// The largest value in `bucket`.
 fn highest(bucket: usize) -> u64 {
     let halvings = (bucket / BUCKETS_PER_DOUBLING).saturating_sub(1);
     let lowest = ((bucket - halvings * BUCKETS_PER_DOUBLING) as u64) << halvings;
-    // Not `(lowest + width) - 1`: behind the last bucket there is no number.
+    // Not `(lowest + width) - 1`: for the last bucket `lowest + width` would overflow.
     lowest + ((1 << halvings) - 1)
 }
 
@@ -199,13 +199,13 @@ mod tests {
         all
     }
 
-    /// All orders of magnitude.
+    /// Values of all orders of magnitude.
     fn values() -> impl Strategy<Value = Vec<u64>> {
         prop::collection::vec((any::<u64>(), 0..64u32).prop_map(|(value, shift)| value >> shift), 1..400)
     }
 
     #[test]
-    fn buckets_follow_each_other_and_each_value_is_in_its_own() {
+    fn buckets_are_contiguous_and_each_value_is_in_its_own() {
         for number in 0..56_320 {
             let last = highest(number);
             assert_eq!(bucket(last), number);
@@ -222,15 +222,15 @@ mod tests {
             let all = of(&values);
             values.sort_unstable();
             let rank = (values.len() * usize::from(thousandths)).div_ceil(1000).max(1);
-            let (exact, told) = (values[rank - 1], all.quantile(thousandths));
-            prop_assert!(told >= exact && told - exact <= exact / 1024, "{told} for {exact}");
-            prop_assert!((all.min()..=all.max()).contains(&told));
+            let (exact, reported) = (values[rank - 1], all.quantile(thousandths));
+            prop_assert!(reported >= exact && reported - exact <= exact / 1024, "{reported} for {exact}");
+            prop_assert!((all.min()..=all.max()).contains(&reported));
             prop_assert_eq!((all.min(), all.max()), (values[0], values[values.len() - 1]));
             prop_assert_eq!(all.sum(), values.iter().map(|value| u128::from(*value)).sum::<u128>());
         }
 
         #[test]
-        fn what_is_added_counts_as_if_it_had_been_recorded(left in values(), right in values()) {
+        fn adding_a_histogram_equals_recording_its_values(left in values(), right in values()) {
             let mut sum = of(&left);
             sum.add(&of(&right));
             let whole = of(&[left, right].concat());
@@ -239,9 +239,9 @@ mod tests {
         }
     }
 
-    /// Past an hour, where quantiles used to end below the mean.
+    /// A histogram that ends at an hour would report quantiles below the mean.
     #[test]
-    fn hours_and_centuries_are_times_like_others() {
+    fn quantiles_of_days_and_centuries_are_right() {
         let day = 86_400_000_000_000;
         let mut all = of(&[day; 100]);
         assert_eq!((all.quantile(500), all.quantile(990), all.mean() as u64), (day, day, day));
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_touched_takes_memory() {
+    fn only_pieces_with_values_take_memory() {
         let mut all = Histogram::default();
         assert_eq!(all.heap(), 0);
         (0..1000).for_each(|nanos| all.record(12_304_000 + nanos, 1));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_longer_fits_is_not_called_exact() {
+    fn a_histogram_that_overflowed_is_not_exact() {
         let mut all = Histogram::default();
         all.record(u64::MAX, u64::MAX);
         assert!(all.is_exact());

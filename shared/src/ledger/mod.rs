@@ -1,7 +1,8 @@
-//! The ledger: every packet's fate, in two equations that must hold.
+//! The ledger: counts of what happened to each packet, and two equations that they must satisfy.
 //!
 //! `offered = accepted + refused` and `accepted = delivered + dropped + in flight + lost`, for each
-//! app and in total, and the same counts seen from the driver's side. Beside it, [`Histogram`]: how long things took.
+//! app and in total, and the same counts from the driver's side. [`Histogram`] holds distributions of times and of
+//! occupancy.
 
 mod counters;
 mod histogram;

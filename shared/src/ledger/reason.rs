@@ -2,18 +2,18 @@
 
 use crate::ring::Status;
 
-/// A drop: the packet had been accepted. The name starts with the place.
+/// Why an accepted packet was dropped. The name starts with the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DropReason {
     /// `drop-newest`: the ring had no room when the packet reached the device.
     DeviceRingFull,
-    /// `drop-oldest`: a newer packet took the place of this one at the head of the queue.
+    /// `drop-oldest`: the transmit queue was full, and this packet at its head was dropped for a newer one.
     DeviceQueueFull,
-    /// `deadline`: no room came in time.
+    /// `deadline`: no slot became free before the deadline.
     DeviceDeadline,
-    /// The driver found a length that no frame has.
+    /// The driver found an invalid frame length.
     DriverBadLength,
-    /// The driver could not read the headers.
+    /// The driver found invalid headers.
     DriverBadHeader,
     /// The driver found a wrong checksum.
     DriverBadChecksum,
@@ -42,7 +42,7 @@ impl DropReason {
         }
     }
 
-    /// Why the hardware did not send a frame; `None` if it did.
+    /// The reason for which the hardware did not send a frame; `None` if it did.
     pub const fn of_status(status: Status) -> Option<Self> {
         match status {
             Status::Sent => None,
@@ -53,10 +53,10 @@ impl DropReason {
     }
 }
 
-/// A refusal: the payload is still the app's.
+/// Why a packet was refused; its payload is still the app's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RefuseReason {
-    /// The app asked not to wait, and it would have had to.
+    /// The app called `try_send`, and the send would have had to wait.
     WouldBlock,
     /// The run ended while the app waited.
     GaveUp,
@@ -64,11 +64,11 @@ pub enum RefuseReason {
     NotReached,
     /// No route to the destination.
     NoRoute,
-    /// Nobody said where the next hop is.
+    /// The link address of the next hop is unknown.
     NoNeighbour,
     /// The packet is larger than the route's MTU allows.
     TooLarge,
-    /// The session with the driver had ended.
+    /// The session with the driver was closed.
     Closed,
 }
 

@@ -1,4 +1,6 @@
-//! Where the nanoseconds of a packet go: what sampling both processes found.
+//! The CPU time of a packet by module of the source tree, as found by sampling both processes.
+//!
+//! The JSON key of a module is `room`.
 
 use std::fmt::{Display, Formatter, Result};
 
@@ -8,15 +10,15 @@ use super::human;
 use super::text::{line, plain, table};
 use crate::units::Nanos;
 
-/// What a packet may cost in all, app to driver, on weak hardware that is to hold a gigabit.
+/// The CPU time that a packet may take in both processes together, on underpowered hardware that must hold 1 Gbit/s.
 pub const PACKET_ALLOWANCE: Nanos = Nanos::from_micros(4);
 
-/// CPU time per delivered packet, room by room.
+/// CPU time per delivered packet, by module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BudgetReport {
     /// CPU time between two samples of a thread.
     pub period_ns: u64,
-    /// Whether time in the kernel was sampled. If not, it is spread over all other rooms.
+    /// Whether time in the kernel was sampled. If not, it is spread over all other modules.
     pub kernel_sampled: bool,
     /// Delivered packets, by which all times are divided.
     pub packets: u64,
@@ -24,7 +26,7 @@ pub struct BudgetReport {
     pub allowance_ns: u64,
     /// CPU time per packet of both processes, without spinning.
     pub ns_per_packet: f64,
-    /// That, as a share of the allowance.
+    /// `ns_per_packet` as a share of the allowance.
     pub allowance_share: f64,
     /// The stack's process.
     pub netstack: ProcessBudget,
@@ -39,32 +41,33 @@ pub struct ProcessBudget {
     pub samples: u64,
     /// CPU time per packet, without spinning.
     pub ns_per_packet: f64,
-    /// CPU time per packet spent spinning for want of work: not part of any sum, nor of any other share.
+    /// CPU time per packet spent spinning without work: part of no sum, and of no other share.
     pub spin: RoomBudget,
-    /// Where the rest went; rooms without a sample are left out.
+    /// The rest, by module; modules without a sample are left out.
     pub rooms: Vec<RoomBudget>,
 }
 
-/// The budget of one room of the source tree, or of what lies outside it.
+/// The budget of one module of the source tree, or of code outside it (kernel, libraries).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RoomBudget {
     /// Its name.
     pub room: String,
     /// Samples that fell into it.
     pub samples: u64,
-    /// Of the process's CPU time without spinning; for `spin`, of all of it.
+    /// Share of the process's CPU time without spinning; for `spin`, of all its CPU time.
     pub share: f64,
     /// CPU time per packet.
     pub ns_per_packet: f64,
-    /// Standard error of that: samples are counts, so it is their square root.
+    /// Standard error of `ns_per_packet`: that of a count of samples is its square root.
     pub error_ns: f64,
 }
 
 impl ProcessBudget {
-    /// Splits `cpu` among the rooms, in proportion to their samples.
+    /// Splits `cpu`, the CPU time of the process, among the modules in proportion to their samples. `None` without
+    /// samples or packets.
     ///
-    /// A share of the CPU time that the process reports, and not samples times period: a sample that
-    /// the machine missed is missed everywhere alike. `None` without samples or packets.
+    /// It does not multiply samples by the period, because the machine misses samples; it misses them in all modules
+    /// alike, so the proportions hold.
     pub fn new(rooms: &[(&str, u64)], spin: u64, cpu: Nanos, packets: u64) -> Option<Self> {
         let busy: u64 = rooms.iter().map(|(_, samples)| samples).sum();
         let samples = busy + spin;
@@ -119,7 +122,7 @@ impl Display for BudgetReport {
         let (sum, allowance) = (human::time(self.ns_per_packet), human::time(self.allowance_ns as f64));
         let share = human::percent(self.allowance_share);
         line(&mut out, "Budget", format!("{sum} of CPU time per packet in both processes: {share} of {allowance}"))?;
-        let mut rows = vec![["  room", "ns/packet", "+-", "share", "samples"].map(str::to_owned).to_vec()];
+        let mut rows = vec![["  module", "ns/packet", "+-", "share", "samples"].map(str::to_owned).to_vec()];
         for (name, process) in [("netstack", &self.netstack), ("driver", &self.driver)] {
             let whole = human::time(process.ns_per_packet);
             let blank = String::new;
@@ -132,13 +135,13 @@ impl Display for BudgetReport {
         line(
             &mut out,
             "",
-            format!("one sample in {period}; spin is apart: in no sum, and its share is of all CPU time"),
+            format!("one sample in {period}; spin is in no sum, and its share is of all CPU time"),
         )?;
         if !self.kernel_sampled {
             line(
                 &mut out,
                 "",
-                "the kernel was not sampled (kernel.perf_event_paranoid); its time is spread over the rooms",
+                "the kernel was not sampled (kernel.perf_event_paranoid); its time is spread over the modules",
             )?;
         }
         f.write_str(&out)
@@ -155,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_is_split_by_samples_and_spinning_is_apart() {
+    fn cpu_time_is_split_by_samples_and_spinning_is_not_part_of_the_sum() {
         // 1 000 samples of 10 us of CPU time per packet: 10 ns each.
         let rooms = [("app", 400), ("udp", 0), ("ring", 100)];
         let budget = ProcessBudget::new(&rooms, 500, Nanos::from_millis(10), 1_000).unwrap();
@@ -167,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_is_held_against_the_allowance() {
+    fn the_sum_is_compared_with_the_allowance() {
         let process = |ns| ProcessBudget { ns_per_packet: ns, ..ProcessBudget::default() };
         let budget = BudgetReport::new(Nanos(250_000), true, 7, process(60.0), process(40.0));
         assert_eq!((budget.ns_per_packet, budget.allowance_ns, budget.allowance_share), (100.0, 4_000, 0.025));
     }
 
     #[test]
-    fn nothing_is_divided_by_nothing() {
+    fn without_packets_or_samples_nothing_is_divided() {
         assert_eq!(ProcessBudget::new(&[("app", 3)], 4, Nanos(100), 0), None);
         assert_eq!(ProcessBudget::new(&[("app", 0)], 0, Nanos(100), 9), None);
         let idle = ProcessBudget::new(&[("app", 0)], 4, Nanos(100), 1).unwrap();

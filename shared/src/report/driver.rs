@@ -19,28 +19,27 @@ pub struct DriverFile {
     pub config: serde_json::Value,
     /// Sessions in the order in which they ended.
     pub sessions: Vec<DriverReport>,
-    /// How sessions ended, and how often, also those whose reports are not kept.
+    /// How often sessions ended in each way, including sessions whose reports are not kept.
     #[serde(default)]
     pub endings: BTreeMap<String, u64>,
-    /// Clients that got no session, by why.
+    /// Clients that got no session, by reason.
     #[serde(default)]
     pub turned_away: BTreeMap<String, u64>,
-    /// Lines of the log that were not written, because too many came in a second or the reader of standard error took
-    /// none.
+    /// Log lines that were not written, because there were too many in a second or standard error was not read.
     #[serde(default)]
     pub log_lines_dropped: u64,
 }
 
-/// One session, as the driver saw it. `received = sent + bad_* + discarded`.
+/// One session, from the driver's side. `received = sent + bad_* + discarded`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DriverReport {
-    /// Which session of this driver.
+    /// The number of the session in this driver.
     pub generation: u64,
-    /// Frames that came out of the ring.
+    /// Frames taken from the ring.
     pub received: u64,
     /// Frames that the hardware sent.
     pub sent: u64,
-    /// Bytes of those, without frame check sequence.
+    /// Bytes of the sent frames, without frame check sequence.
     pub sent_bytes: u64,
     /// Frames refused for their length.
     pub bad_length: u64,
@@ -50,23 +49,23 @@ pub struct DriverReport {
     pub bad_checksum: u64,
     /// Frames that were not completed when the session ended.
     pub discarded: u64,
-    /// The most frames at once in the ring, the driver and the hardware, as the driver saw it.
+    /// The most frames at once in the ring, the driver and the hardware, as counted by the driver.
     pub held_max: u32,
-    /// How the session ended, in words; `finished` if the stack said farewell.
+    /// How the session ended, in words; `finished` if the stack sent a farewell.
     pub ended: String,
     /// The hardware model's counters.
     pub hardware: HardwareReport,
-    /// What the process used.
+    /// The CPU time and doorbells of the process.
     pub process: ProcessReport,
-    /// What a reader must know before believing the numbers.
+    /// What limits the meaning of the numbers.
     #[serde(default)]
     pub warnings: Vec<Warning>,
 }
 
-/// What the hardware model counted.
+/// The counters of the hardware model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct HardwareReport {
-    /// Time it stood idle while the ring held frames: if this is large, the machine set the
+    /// Time it was idle while the ring held frames: if this is large, the machine set the
     /// result, not the model.
     pub starved_ns: u64,
     /// Time it served frames.
@@ -79,14 +78,14 @@ pub struct HardwareReport {
     pub active_ns: u64,
 }
 
-/// What a process used during a session.
+/// The CPU time, waiting time and doorbells of a process during a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProcessReport {
     /// CPU time, user and system.
     pub cpu_ns: u64,
     /// Time spent waiting.
     pub idle: IdleStats,
-    /// Signals to the other process.
+    /// Doorbells to the other process.
     #[serde(default)]
     pub doorbells: Doorbells,
 }
@@ -98,9 +97,9 @@ mod tests {
     use super::super::WarningCode;
     use super::*;
 
-    /// The driver sends its report in a control message, and that format knows no flattening.
+    /// The driver sends its report in a control message, and bincode does not support flattened fields.
     #[test]
-    fn a_report_survives_the_control_format() {
+    fn a_report_round_trips_through_the_control_format() {
         let options = bincode::DefaultOptions::new().with_fixint_encoding();
         let warnings = vec![Warning::new(WarningCode::CaptureIncomplete, "frames are missing")];
         let report = DriverReport { received: 7, ended: "finished".to_owned(), warnings, ..DriverReport::default() };

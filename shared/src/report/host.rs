@@ -1,15 +1,15 @@
-//! The machine that a run ran on, and the program that ran.
+//! Reads the description of the machine and of the program.
 
 use std::fs;
 use std::thread;
 
 use super::HostReport;
 
-/// What is reported where the system does not tell.
+/// Reported for what cannot be read.
 const UNKNOWN: &str = "unknown";
 
 impl HostReport {
-    /// Reads it from the system. What cannot be read is `unknown`: no run fails for it.
+    /// Reads it from the system. What cannot be read is `unknown`: that does not fail a run.
     pub fn read() -> Self {
         let system = rustix::system::uname();
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -23,7 +23,7 @@ impl HostReport {
     }
 }
 
-/// The first model that `/proc/cpuinfo` names; x86 and ARM name it differently.
+/// The first CPU model in `/proc/cpuinfo`; its key differs between x86 and ARM.
 fn cpu_model(cpuinfo: &str) -> Option<&str> {
     let value = |wanted| {
         let fields = cpuinfo.lines().filter_map(|line| line.split_once(':'));
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_model_is_found_under_the_names_it_has() {
+    fn the_cpu_model_is_found_under_the_keys_of_x86_and_arm() {
         assert_eq!(
             cpu_model("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Example CPU @ 2 GHz\n"),
             Some("Example CPU @ 2 GHz")

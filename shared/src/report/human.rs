@@ -1,6 +1,6 @@
-//! Numbers as people read them: three digits and a unit.
+//! Numbers for people: three digits and a unit.
 //!
-//! Rounded, unlike the spellings in [`units`](crate::units), and not meant to be read back: the
+//! They are rounded, unlike the spellings in [`units`](crate::units), and not meant to be parsed: the
 //! JSON has the exact values.
 
 /// A time of `nanos` nanoseconds: `12.3 us`.
@@ -18,12 +18,12 @@ pub fn packet_rate(packets_per_second: f64) -> String {
     scaled(packets_per_second, &[("pps", 1.0), ("kpps", 1e3), ("Mpps", 1e6), ("Gpps", 1e9)])
 }
 
-/// What `form` makes of a figure, `-` if there is none.
+/// Formats a figure with `form`; `-` if there is none.
 pub fn known(form: impl Fn(f64) -> String, figure: Option<f64>) -> String {
     figure.map_or_else(|| "-".to_owned(), form)
 }
 
-/// A share of one: `49.9 %`.
+/// A ratio as a percentage: `49.9 %`.
 pub fn percent(ratio: f64) -> String {
     format!("{} %", three_digits(ratio * 100.0))
 }
@@ -33,7 +33,7 @@ pub fn mean(value: f64) -> String {
     three_digits(value)
 }
 
-/// A count, exact, with the thousands set apart: `406,370`.
+/// A count, exact, with thousands separators: `406,370`.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut grouped = String::new();
@@ -46,21 +46,21 @@ pub fn count(value: u64) -> String {
     grouped
 }
 
-/// In the largest unit of which there is one, once rounded.
+/// Formats `value` in the largest unit in which it is at least 1 after rounding.
 fn scaled(value: f64, units: &[(&str, f64)]) -> String {
+    // 0.9995 is the smallest value that three digits round to 1.00.
     let reaches = |&&(_, factor): &&(&str, f64)| value.abs() >= factor * 0.9995;
     let (unit, factor) = units.iter().rev().find(reaches).or(units.first()).copied().unwrap_or(("", 1.0));
     format!("{} {unit}", three_digits(value / factor))
 }
 
-/// Three significant digits, or all digits of a whole number that has more; small whole numbers
-/// stay whole. Never an exponent.
+/// Three significant digits. Whole numbers keep all their digits and get no decimals. Never an exponent.
 fn three_digits(value: f64) -> String {
     let size = value.abs();
     if value.fract() == 0.0 || !value.is_finite() {
         return format!("{value}");
     }
-    // Rounding may carry over into another digit: 9.996 has as many decimals as 10.
+    // The factor accounts for rounding up: 9.996 becomes 10.0, so it has one decimal, like 10.
     let magnitude = (size * 1.0005).log10().floor();
     let decimals = (2.0 - magnitude).clamp(0.0, 12.0) as usize;
     format!("{value:.decimals$}")
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_digits_and_the_unit_that_fits() {
+    fn a_figure_has_three_digits_and_the_largest_unit_that_fits() {
         let cases = [
             (0.0, "0 ns"),
             (5.0, "5 ns"),

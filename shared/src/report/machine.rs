@@ -1,32 +1,32 @@
-//! Whether this machine set a result, and not the model.
+//! Whether the speed of this machine, and not the hardware model, set a result.
 //!
-//! The hardware stands idle while the ring holds frames if the driver takes them late. Where more was offered than was
-//! delivered, that time is lost rate. Where everything offered was delivered when it was due, the rate was kept, and
-//! being late shows in the times of packets alone.
+//! If the driver takes frames late, the hardware is idle while the ring holds frames. If more was offered than
+//! delivered, that time reduced the rate. If everything offered was delivered on time, the rate was kept, and the
+//! lateness only lengthened the packets' sojourn.
 
 use super::{AppReport, RunReport, Warning, WarningCode, human};
 use crate::ledger::DropReason;
 use crate::ring::Depth;
 
-/// The share of the rate that may be lost before the rate is the machine's and not the model's.
+/// A larger loss of rate than this share gets a warning.
 const LOST_RATE: f64 = 0.01;
 
-/// The share of the mean sojourn that being late may make up before the sojourn is the machine's.
+/// A larger share of lateness in the mean sojourn than this gets a warning.
 const LATE: f64 = 0.1;
 
-/// The share of a run for which a driver may work before it is out of CPU time.
+/// A driver that works for at least this share of the run is limited by its CPU time.
 const WORKING: f64 = 0.9;
 
-/// Apps that send as fast as they may, or wait for responses: they would have sent more on a faster machine.
+/// Kinds of apps without a schedule: they would have sent more on a faster machine.
 const CLOSED_LOOPS: [&str; 2] = ["bulk", "reqresp"];
 
-/// What to know about the machine's part in `report`, whose other values are there.
+/// A warning if the machine set the rate or the sojourn of `report`, which must be complete except for its warnings.
 pub fn machine_warning(report: &RunReport) -> Option<Warning> {
     let driver = report.driver.as_ref()?;
-    // A claim of the peer: hardware cannot have been idle for longer than the run took.
+    // `starved_ns` comes from the peer, so it is not trusted: idle time cannot exceed the length of the run.
     let idle_ns = report.hardware.starved_ns.min(report.elapsed_ns);
     let idle = share(idle_ns as f64, report.elapsed_ns as f64);
-    // An idle link loses no more than was missed: what was delivered in its time was not lost.
+    // Idle time cost no more of the rate than was missed: packets that were delivered on time were not lost to it.
     let missed = missed(report);
     if idle.min(missed) > LOST_RATE {
         let text = format!(
@@ -50,7 +50,8 @@ pub fn machine_warning(report: &RunReport) -> Option<Warning> {
     })
 }
 
-/// The share of what there was to send that was not delivered for want of room, or later than its schedule has it.
+/// The share of the offered packets that found no room, or that the apps sent behind schedule. 1 for closed loops,
+/// which always have more to send.
 fn missed(report: &RunReport) -> f64 {
     let is_closed = |app: &AppReport| app.spec.split(':').next().is_some_and(|kind| CLOSED_LOOPS.contains(&kind));
     if report.apps.iter().any(is_closed) {
@@ -59,7 +60,7 @@ fn missed(report: &RunReport) -> f64 {
     let no_room = [DropReason::DeviceRingFull, DropReason::DeviceQueueFull, DropReason::DeviceDeadline];
     let dropped: u64 = no_room.iter().filter_map(|reason| report.drops.get(reason.name())).sum();
     let behind = |app: &AppReport| {
-        // An app that falls behind steadily is at the end twice as far behind as on average.
+        // An app that falls behind at a constant rate is at the end twice as far behind as on average.
         let at_the_end = 2.0 * (app.latency_ns.mean - app.sojourn_ns.mean);
         app.totals.offered as f64 * share(at_the_end, report.elapsed_ns as f64)
     };
@@ -67,13 +68,14 @@ fn missed(report: &RunReport) -> f64 {
     share((report.totals.refused + dropped) as f64 + behind, report.totals.offered as f64)
 }
 
-/// What would let the hardware run dry less often in a run like this.
+/// Changes of settings with which the hardware would be idle less often.
 fn remedies(report: &RunReport) -> Vec<String> {
     let setting = |key| report.config.driver.get(key).and_then(|value| value.as_str());
     let depth = report.ring.depth;
     let full = report.ring.occupancy_max >= depth;
     let mut remedies = Vec::new();
-    // More work ahead covers a driver that is late, but not one that is too slow.
+    // A longer hardware queue or ring bridges the time until a late driver runs, but does not help a driver that is
+    // short of CPU time.
     if full && !is_working(report) {
         match setting("hw_queue").and_then(|queue| queue.parse::<u32>().ok()) {
             Some(queue) if queue < depth => remedies.push(format!("raise --hw-queue, which is {queue}")),
@@ -87,7 +89,7 @@ fn remedies(report: &RunReport) -> Vec<String> {
     remedies
 }
 
-/// Whether the driver worked nearly all the time.
+/// Whether the driver used CPU time without spinning for nearly the whole run.
 fn is_working(report: &RunReport) -> bool {
     let process = report.driver.as_ref().map(|driver| driver.process).unwrap_or_default();
     let worked = process.cpu_ns.saturating_sub(process.idle.spin_ns);
@@ -98,7 +100,7 @@ fn advice(remedies: &[String]) -> String {
     if remedies.is_empty() { String::new() } else { format!("; {}", remedies.join(", or ")) }
 }
 
-/// `part` of `whole`; nothing of nothing.
+/// `part / whole`, or 0 if `whole` is 0.
 fn share(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }

@@ -1,46 +1,46 @@
-//! Medians of repeated measurements, and what may be concluded from them.
+//! Medians of repeated measurements, with confidence intervals.
 //!
-//! A machine that is not idle gives a few repetitions that are far off, and no two alike. The interval is made of
-//! order statistics: how many of n values lie below the true median is binomial, whatever they are
-//! distributed as, so the k-th smallest and the k-th largest enclose it with a known probability
-//! (David and Nagaraja, *Order Statistics*, 3rd ed., section 7.1). Nothing is assumed but that repetitions are
-//! independent. Two things that are compared are measured in turn, and it is their ratio or difference in the same repetition
-//! that counts, so that a slow minute moves neither.
+//! On a machine that is not idle, a few repetitions are far off. The interval is made of
+//! order statistics: the number of n values below the true median has a binomial distribution, whatever the
+//! distribution of the values, so the k-th smallest and the k-th largest enclose the median with a known probability
+//! (David and Nagaraja, *Order Statistics*, 3rd ed., section 7.1). The only assumption is that repetitions are
+//! independent. Two things that are compared are measured alternately, and their ratio or difference is taken within
+//! one repetition, so that a slow minute affects both alike.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The level of each interval (0 to 1).
+/// The confidence level of each interval (0 to 1).
 pub const LEVEL: f64 = 0.95;
 
-/// The fewest values of which there is an interval: the true median is outside of all of `n` with a probability of
-/// 2 / 2^n, which is at most 1 - [`LEVEL`] from here on.
+/// The fewest values that have an interval: the true median lies outside of all `n` values with a probability of
+/// 2 / 2^n, which is at most 1 - [`LEVEL`] for this `n` and above.
 pub const FEWEST: usize = 6;
 
-/// A median, with the interval in which the true one lies at [`LEVEL`].
+/// A median, with the interval that contains the true one at [`LEVEL`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Median {
     /// The middle value.
     pub value: f64,
-    /// The interval's ends; none of fewer than [`FEWEST`] values.
+    /// The interval's ends; `None` with fewer than [`FEWEST`] values.
     pub interval: Option<(f64, f64)>,
 }
 
-/// What an interval says of a threshold.
+/// Where an interval lies relative to a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// All of it is above.
+    /// The whole interval is above the threshold.
     Above,
-    /// All of it is below.
+    /// The whole interval is below the threshold.
     Below,
-    /// The threshold is within, or there is no interval: too noisy to say.
+    /// The threshold is within the interval, or there is no interval: too noisy to decide.
     Unknown,
 }
 
 impl Median {
-    /// Of `values`; 0 without an interval if there are none.
+    /// The median of `values`; 0 without an interval if there are none.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -62,7 +62,7 @@ impl Median {
         }
     }
 
-    /// The median of what `form` makes of a value, which must rise or fall with it.
+    /// The median of `form` of each value; `form` must be monotonic.
     #[must_use]
     pub fn map(&self, form: impl Fn(f64) -> f64) -> Self {
         let interval = self.interval.map(|(one, other)| {
@@ -73,7 +73,7 @@ impl Median {
     }
 }
 
-/// The interval alone, with the precision that is asked for: `1.93 to 2.41`.
+/// Formats the interval alone, with the precision of the format: `1.93 to 2.41`.
 impl fmt::Display for Median {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = f.precision().unwrap_or(2);
@@ -84,11 +84,11 @@ impl fmt::Display for Median {
     }
 }
 
-/// How many of `n` sorted values may be left out at each end so that the others still enclose the median at
-/// [`LEVEL`]; nothing if not even all of them do.
+/// How many of `n` sorted values can be left out at each end so that the others still enclose the median at
+/// [`LEVEL`]; `None` if not even all of them do.
 fn outside(n: usize) -> Option<usize> {
-    // The chance that exactly k of n values are below the median is C(n, k) / 2^n. In logarithms, because 2^n of many
-    // values is no float.
+    // The probability that exactly k of n values are below the median is C(n, k) / 2^n. In logarithms, because 2^n
+    // overflows a float for large n.
     let halves = -(n as f64) * std::f64::consts::LN_2;
     let (mut chance, mut below) = (halves, 0.0);
     let mut fitting = None;
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn order_statistics_are_those_of_the_tables() {
+    fn order_statistics_match_the_published_tables() {
         // Conover, Practical Nonparametric Statistics: the k-th smallest and largest at 95 %.
         for (n, k) in [
             (5, None),

@@ -1,4 +1,4 @@
-//! The report of a run: one self-describing value, from which JSON and text are both rendered.
+//! The report of a run: one self-describing value, from which both JSON and text are rendered.
 
 mod budget;
 mod driver;

@@ -12,25 +12,25 @@ use super::{
 /// Schema of a run's report.
 pub const RUN_SCHEMA: &str = "pushback.run/2";
 
-/// The schema before, whose warnings have no codes. Reports of it can still be read.
+/// The previous schema, whose warnings have no codes. Its reports can still be read.
 pub const OLD_RUN_SCHEMA: &str = "pushback.run/1";
 
-/// Everything about one run. Sums over many packets or apps (`total_ns`, `blocked_ns`, `occupancy_ns`, `held_ns`) are
-/// written as whole numbers with all of their digits, also above 2^64 - 1; then there is a warning,
-/// [`WarningCode::Beyond64Bits`](super::WarningCode::Beyond64Bits), as not every reader of JSON has room for that.
+/// The report of one run. Sums over many packets or apps (`total_ns`, `blocked_ns`, `occupancy_ns`, `held_ns`) are
+/// written as whole numbers with all of their digits, also above 2^64 - 1; the report then has the warning
+/// [`WarningCode::Beyond64Bits`](super::WarningCode::Beyond64Bits), because many JSON parsers cannot read such numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
     /// [`RUN_SCHEMA`].
     pub schema: String,
     /// Every resolved setting.
     pub config: ConfigReport,
-    /// What all randomness derives from.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// `real` or `virtual`.
     pub clock: String,
-    /// Where it ran.
+    /// The machine and the program.
     pub host: HostReport,
-    /// Hash of what the apps drew: equal digests mean equal arrivals.
+    /// Hash of the random numbers that the apps drew: equal digests mean equal arrivals.
     pub arrivals_digest: String,
     /// How the run ended.
     pub ending: Ending,
@@ -38,7 +38,7 @@ pub struct RunReport {
     pub elapsed_ns: u64,
     /// The ledger's sums.
     pub totals: Totals,
-    /// Whether the equations hold.
+    /// Whether the ledger's equations hold.
     pub ledger: LedgerReport,
     /// Drops by reason; reasons that did not occur are left out.
     pub drops: BTreeMap<String, u64>,
@@ -50,25 +50,25 @@ pub struct RunReport {
     pub sojourn_ns: Summary,
     /// From the intended time of sending to completed.
     pub latency_ns: Summary,
-    /// What happened after the warm-up, if there was one.
+    /// The figures after the warm-up, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steady: Option<SteadyReport>,
-    /// What theory says, if a model fits.
+    /// The prediction of queueing theory, if a model fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theory: Option<TheoryReport>,
-    /// Means over several runs, of which this report shows the first; if there were several.
+    /// Means over several runs, if there were several; the rest of the report is that of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<EstimateReport>,
-    /// Where the nanoseconds of a packet went, if the run was profiled.
+    /// The CPU time per packet by module, if the run was profiled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetReport>,
-    /// Who waited, and for how long.
+    /// The time that apps spent waiting.
     pub blocked: BlockedReport,
     /// The ring.
     pub ring: RingReport,
-    /// The hardware model; all zero if the driver died before it could tell.
+    /// The hardware model; all zero if the driver died before it sent its report.
     pub hardware: HardwareReport,
-    /// Signals to a sleeping peer.
+    /// Doorbells of both sides.
     pub doorbells: Doorbells,
     /// Wakes from sleep.
     #[serde(default)]
@@ -76,31 +76,31 @@ pub struct RunReport {
     /// How late the stack's wake-ups were.
     #[serde(default)]
     pub wakeups: WakeupsReport,
-    /// What the driver did that no honest peer does, in one word; nothing if it did not.
+    /// The name of the driver's protocol violation, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violation: Option<String>,
-    /// Each app on its own.
+    /// One for each app.
     pub apps: Vec<AppReport>,
-    /// How long the intervals of the series are: what was asked for, doubled as often as that gave too many. Zero in
-    /// reports that do not say.
+    /// The length of the intervals of the series: the one that was set, doubled as often as it gave too many samples.
+    /// Zero in old reports, which lack it.
     #[serde(default)]
     pub series_interval_ns: u64,
     /// Samples, one per interval; the last one may be shorter.
     pub series: Vec<Sample>,
-    /// What the stack's process used.
+    /// CPU time, waiting time and doorbells of the stack's process.
     pub process: ProcessReport,
-    /// Interval lines that were dropped because their reader took none; the series has those intervals.
+    /// Interval lines that were dropped because their reader did not read them; the series has those intervals.
     #[serde(default)]
     pub lines_dropped: u64,
-    /// The session as the driver saw it, if it could tell.
+    /// The driver's report of the session, if it was received.
     pub driver: Option<DriverReport>,
-    /// What a reader must know before believing the numbers.
+    /// What limits the meaning of the numbers.
     #[serde(deserialize_with = "super::warning::read")]
     pub warnings: Vec<Warning>,
 }
 
 impl RunReport {
-    /// A warning for each number that most readers of JSON have no room for.
+    /// A warning for each number that is too large for most JSON parsers.
     pub fn beyond_64_bits(&self) -> Vec<Warning> {
         let ring = &self.ring;
         let sums = [
@@ -131,22 +131,21 @@ impl RunReport {
         (self.lines_dropped > 0).then(|| Warning::new(WarningCode::LinesDropped, text()))
     }
 
-    /// Whether the run came to nothing: packets were offered and none was delivered, or an app had no way to
-    /// its destination.
+    /// Whether packets were offered and none was delivered, or an app's next hop stayed unknown.
     pub fn is_fruitless(&self) -> bool {
         let warned = |code| self.warnings.iter().any(|warning| warning.code == code);
         warned(WarningCode::NothingDelivered) || warned(WarningCode::NeighbourUnknown)
     }
 }
 
-/// Settings, as `lab run --from` takes them back.
+/// All settings, as `lab run --from` reads them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ConfigReport {
     /// The stack's.
     pub netstack: serde_json::Value,
-    /// The driver's, as it told them in the handshake.
+    /// The driver's, as it sent them in the greeting.
     pub driver: serde_json::Value,
-    /// What only a simulation has; nothing for a run in real time.
+    /// Those of a simulation; `None` for a run in real time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulate: Option<serde_json::Value>,
 }
@@ -187,13 +186,13 @@ pub struct Totals {
     pub offered: u64,
     /// Packets admitted to the device.
     pub accepted: u64,
-    /// Packets that the apps kept.
+    /// Packets not accepted; their payload is still the app's.
     pub refused: u64,
     /// Packets completed without error.
     pub delivered: u64,
     /// Packets dropped after they were accepted.
     pub dropped: u64,
-    /// Packets still on their way at the end.
+    /// Packets neither delivered, dropped nor lost at the end.
     pub in_flight: u64,
     /// Packets of unknown fate.
     pub lost: u64,
@@ -206,7 +205,7 @@ pub struct Totals {
 pub struct LedgerReport {
     /// Whether all hold.
     pub balanced: bool,
-    /// Those that do not, in words.
+    /// Those that do not hold, in words.
     pub violations: Vec<String>,
 }
 
@@ -225,11 +224,11 @@ pub struct RateReport {
 /// Waiting, summed over the apps.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct BlockedReport {
-    /// Times that the ring told the stack "no room".
+    /// Times that a send found no free slot, not counting further ones before the next wake.
     pub stops: u64,
-    /// Times that it told it "room again".
+    /// Times that waiting senders were granted slots after a stop.
     pub wakes: u64,
-    /// Time that apps spent waiting: many may wait at once, and for long, so this is wider than a time.
+    /// Time that apps spent waiting, summed over apps. 128 bits, because many may wait at once and for long.
     pub total_ns: u128,
     /// The same by stage: `budget`, `neighbour`, `room`.
     pub stages: BTreeMap<String, StageReport>,
@@ -240,7 +239,7 @@ pub struct BlockedReport {
 pub struct StageReport {
     /// Time spent waiting.
     pub total_ns: u128,
-    /// The waits that were not over at once.
+    /// The waits that took time.
     pub waits_ns: Summary,
 }
 
@@ -249,7 +248,7 @@ pub struct StageReport {
 pub struct RingReport {
     /// Slots in force.
     pub depth: u32,
-    /// Slots that had to be free before senders that waited for room were served; 0 in reports that do not say.
+    /// Slots that must be free before senders that wait for room are served; 0 in old reports, which lack it.
     #[serde(default)]
     pub wake_point: u32,
     /// Places of the device's own queue.
@@ -266,41 +265,41 @@ pub struct RingReport {
     pub occupancy_p99: u64,
     /// Slot-nanoseconds: the occupancy integrated over time, event by event.
     pub occupancy_ns: u128,
-    /// Slot-nanoseconds: how long completed frames held their slots, summed packet by packet. Little's
-    /// law says that both are equal if the run began and ended empty; in real time the stack learns
-    /// of a completion late, so the first is a little larger.
+    /// Slot-nanoseconds: how long completed frames held their slots, summed packet by packet. By Little's
+    /// law both are equal if the run began and ended empty; in real time the stack notices
+    /// a completion late, so the first is a little larger.
     pub held_ns: u128,
 }
 
 /// Doorbells of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Doorbells {
-    /// Signals sent to a sleeping peer: for the socket transport, writes to the socket.
+    /// Doorbells sent to a sleeping peer: for the socket transport, writes to the socket.
     pub rung: u64,
-    /// Batches that needed no signal of their own, because the peer was awake.
+    /// Batches published without a doorbell, because the peer was awake or waits for a later count.
     pub suppressed: u64,
-    /// Signals with nothing behind them.
+    /// Doorbells received although the peer had published nothing.
     #[serde(default)]
     pub spurious: u64,
-    /// Signals that were due and did not come, so that a sleeper woke by its watchdog: none may be.
+    /// Doorbells that were due and did not come, so that the longest sleep ended instead: must be 0.
     #[serde(default)]
     pub missed: u64,
 }
 
-/// How often each process woke from sleep, for a thousand packets delivered.
+/// How often each process woke from sleep per thousand packets delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct WakesReport {
     /// The stack.
     pub netstack_per_thousand: f64,
-    /// The driver; nothing if it could not tell.
+    /// The driver; `None` if its report was not received.
     pub driver_per_thousand: Option<f64>,
 }
 
 /// How late the stack's wake-ups were.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct WakeupsReport {
-    /// From when a task could have run to when it did. For a timer that is its deadline; for senders that
-    /// waited for room, the time at which the hardware completed the frame that made the room.
+    /// The time from when a task could have run to when it did. It could have run from the deadline of its timer on;
+    /// a sender that waited for room, from the time on at which the hardware completed the frame that made the room.
     pub late_ns: Summary,
 }
 
@@ -331,13 +330,13 @@ pub struct Sample {
     pub time_ns: u64,
     /// Packets that completed in it.
     pub delivered: u64,
-    /// Payload bytes of those.
+    /// Payload bytes of those packets.
     pub delivered_bytes: u64,
     /// Packets dropped in it.
     pub dropped: u64,
     /// Packets refused in it.
     pub refused: u64,
-    /// Slots held at its end, by the hardware's times of completion.
+    /// Slots held at its end, according to the hardware's times of completion.
     pub occupancy: u32,
     /// Time that apps spent waiting in it, at most its length for each.
     pub blocked_ns: u128,

@@ -1,4 +1,4 @@
-//! Distributions of times, as they are reported.
+//! Summaries of distributions of times.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub struct Summary {
 impl From<&Histogram> for Summary {
     fn from(times: &Histogram) -> Self {
         Self {
-            // The largest count stands for more than it can say; the report that holds it has a warning then.
+            // A larger count is reported as u64::MAX; `RunReport::beyond_64_bits` adds a warning for that value.
             count: u64::try_from(times.count()).unwrap_or(u64::MAX),
             mean: times.mean(),
             p50: times.quantile(500),
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_recorded_is_all_zero() {
+    fn an_empty_histogram_is_all_zero() {
         assert_eq!(Summary::from(&Histogram::default()), Summary::default());
     }
 }

@@ -1,4 +1,4 @@
-//! A run's report as text for a person: the same value that is written as JSON, and nothing else.
+//! A run's report as text: rendered from the same value as the JSON, and from nothing else.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result, Write as _};
@@ -20,7 +20,7 @@ impl RunReport {
     fn write(&self, out: &mut String) -> Result {
         self.write_setup(out)?;
         if self.is_repeated() {
-            // One loss, one rate, one mean: those of all runs. The counts are those of a single one.
+            // Show one loss, one rate and one mean, those of all runs, and not also the counts of the first run.
             self.write_balance(out)?;
             self.write_theory(out)?;
             let counts = format!("of seed {}, one of these runs, are in the JSON report", self.seed);
@@ -46,7 +46,7 @@ impl RunReport {
         self.warnings.iter().try_for_each(|warning| line(out, "Warning", plain(&warning.text)))
     }
 
-    /// How it ended, and what it was.
+    /// How the run ended, and its settings.
     fn write_setup(&self, out: &mut String) -> Result {
         let span = match self.estimate {
             Some(estimate) if self.is_repeated() => {
@@ -67,7 +67,7 @@ impl RunReport {
         }
         let (stack, driver) = (&self.config.netstack, &self.config.driver);
         for (settings, key) in [(stack, "policy"), (stack, "transport"), (stack, "dispatch"), (driver, "link")] {
-            // A simulation has one process, and nothing to carry frames out of it.
+            // A simulation is one process without a transport.
             if key == "transport" && self.config.simulate.is_some() {
                 continue;
             }
@@ -95,7 +95,7 @@ impl RunReport {
         self.ledger.violations.iter().try_for_each(|violation| line(out, "", plain(violation)))
     }
 
-    /// What became of the packets.
+    /// The counts of packets, and the rate.
     fn write_ledger(&self, out: &mut String) -> Result {
         self.write_balance(out)?;
         let totals = &self.totals;
@@ -131,13 +131,13 @@ impl RunReport {
         table(out, &[header, sojourn, row("  latency from intended time", &self.latency_ns)])
     }
 
-    /// What theory says of them.
+    /// The estimate over several runs, and the prediction of theory.
     fn write_theory(&self, out: &mut String) -> Result {
         self.estimate.iter().try_for_each(|estimate| write!(out, "{estimate}"))?;
         self.theory.iter().try_for_each(|theory| write!(out, "{theory}"))
     }
 
-    /// Who waited.
+    /// The time that apps spent waiting.
     fn write_blocked(&self, out: &mut String) -> Result {
         let blocked = &self.blocked;
         let (stops, wakes) = (human::count(blocked.stops), human::count(blocked.wakes));
@@ -153,7 +153,7 @@ impl RunReport {
         Ok(())
     }
 
-    /// What is below the device.
+    /// Everything below the device layer: ring, hardware, doorbells, both processes.
     fn write_below(&self, out: &mut String) -> Result {
         let ring = &self.ring;
         let (p50, p99, max) = (ring.occupancy_p50, ring.occupancy_p99, ring.occupancy_max);
@@ -189,7 +189,7 @@ impl RunReport {
                     format!("{usage}, received {received}, sent {sent}, ended: {}", plain(&driver.ended)),
                 )
             }
-            None => line(out, "Driver", "ended before it could tell what it and the hardware counted"),
+            None => line(out, "Driver", "ended before it sent its report and the hardware's counters"),
         }
     }
 
@@ -221,7 +221,7 @@ pub(super) fn line(out: &mut String, label: &str, what: impl Display) -> Result 
     writeln!(out, "{}", format!("{label:<11} {what}").trim_end())
 }
 
-/// Columns as wide as they must be, with numbers to the right.
+/// Writes a table: columns as wide as their widest cell, the first one left-aligned, the others right-aligned.
 pub(super) fn table(out: &mut String, rows: &[Vec<String>]) -> Result {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -249,7 +249,7 @@ fn usage(process: &ProcessReport, wakes: Option<f64>) -> String {
     format!("CPU {cpu}, spun {spun}, slept {slept} in {} times{wakes}", human::count(idle.sleeps))
 }
 
-/// A setting, as it was written.
+/// A setting, as it was spelled.
 fn setting(settings: &Value, key: &str) -> Option<String> {
     match settings.get(key)? {
         Value::Null => None,
@@ -258,8 +258,8 @@ fn setting(settings: &Value, key: &str) -> Option<String> {
     }
 }
 
-/// One line without control characters: names and reasons may come from the peer, and shall not
-/// write to the terminal what they like.
+/// One line without control characters: names and reasons may come from the peer, and must not send control
+/// sequences to the terminal.
 pub(super) fn plain(text: &str) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
     text.chars().map(escape).collect()

@@ -1,4 +1,4 @@
-//! What queueing theory says of a run, and how well the run knows itself.
+//! The prediction of queueing theory for a run, and the confidence intervals of the measured figures.
 
 use std::fmt::{Display, Formatter, Result};
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::human;
 use super::text::{line, table};
 
-/// What happened after the warm-up: differences between two moments of the same account.
+/// The figures after the warm-up: the counters at the end minus those at the end of the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct SteadyReport {
-    /// The warm-up: how long after the start of the run counting began.
+    /// The length of the warm-up, from the start of the run.
     pub after_ns: u64,
     /// Packets that the apps wanted to send since.
     pub offered: u64,
     /// Packets admitted to the device since.
     pub accepted: u64,
-    /// Packets that the apps kept since.
+    /// Packets refused since.
     pub refused: u64,
     /// Packets completed without error since.
     pub delivered: u64,
@@ -32,31 +32,30 @@ pub struct SteadyReport {
     pub packets_per_second: Option<f64>,
 }
 
-/// The model that fits a run's configuration, its figures, and those of the run.
+/// The model that fits a run's settings, its predicted figures, and the measured ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TheoryReport {
     /// In Kendall's notation, with its parameters.
     pub model: String,
-    /// Predicted share of the offered packets that find no place.
+    /// Predicted share of the offered packets that find the system full.
     pub loss_ratio: f64,
     /// Predicted mean time in the system.
     pub sojourn_mean_ns: f64,
     /// Predicted rate of completed packets.
     pub packets_per_second: f64,
-    /// Of those that were offered, how many must have found a place, to the packet; only where the
-    /// model is exact.
+    /// The exact number of offered packets that must have been admitted; only if the model is deterministic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted: Option<u64>,
     /// The same figures of the run.
     pub measured: MeasuredReport,
-    /// Whether measurement and prediction agree; nothing if there was a single run of random packets, which
-    /// cannot tell.
+    /// Whether measurement and prediction agree; `None` after a single run with random packets, which is not enough
+    /// to decide.
     #[serde(default)]
     pub verdict: Option<Verdict>,
-    /// The same as yes or no; nothing if the verdict is unknown.
+    /// The verdict as yes or no; `None` if it is unknown.
     #[serde(default)]
     pub agrees: Option<bool>,
-    /// How the verdict allows for chance; nothing if nothing was random.
+    /// The confidence levels of the verdict; `None` if nothing was random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<JudgedReport>,
     /// In words, which figures agree and which do not.
@@ -72,27 +71,27 @@ pub enum Verdict {
     Yes,
     /// At least one contradicts it.
     No,
-    /// None contradicts it, and at least one is not known well enough to support it.
+    /// No figure contradicts its prediction, and at least one is too uncertain to support it.
     Unknown,
 }
 
-/// How a verdict over several figures allows for chance.
+/// The confidence levels of a verdict over several figures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct JudgedReport {
     /// How many figures were judged.
     pub figures: u32,
-    /// The level of all of them together.
+    /// The confidence level of all of them together.
     pub joint_level: f64,
-    /// The level at which each was judged, so that all hold together (Bonferroni).
+    /// The level at which each was judged, so that all together have the joint level (Bonferroni).
     pub level: f64,
 }
 
-/// Measured figures, and which of a report's they are.
+/// Measured figures, and which figures of the report they are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MeasuredReport {
-    /// Which counts are the loss of the model: `dropped / accepted`, or `refused / offered`.
+    /// The ratio that corresponds to the model's loss: `dropped / accepted`, or `refused / offered`.
     pub loss_is: String,
-    /// Since when a packet is in the model's system: `from acceptance`, or `from intended time`.
+    /// When a packet enters the model's system: `from acceptance`, or `from intended time`.
     pub sojourn_is: String,
     /// When counting began, after the start of the run.
     #[serde(default)]
@@ -103,7 +102,7 @@ pub struct MeasuredReport {
     pub sojourn_mean_ns: f64,
     /// Measured rate of completed packets; null where it is undefined.
     pub packets_per_second: Option<f64>,
-    /// As `admitted` of the prediction.
+    /// Packets admitted, to compare with the predicted number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted: Option<u64>,
 }
@@ -113,18 +112,18 @@ pub struct MeasuredReport {
 pub struct EstimateReport {
     /// The level of each interval.
     pub level: f64,
-    /// The half-width that was asked for, relative to the mean; nothing if a number of runs was.
+    /// The requested half-width, relative to the mean; `None` if a number of runs was requested.
     pub precision: Option<f64>,
-    /// Whether anything in the runs is random. If not, there was one run, and every other is the same.
+    /// Whether anything in the runs is random. If not, there was one run, because all would be equal.
     #[serde(default = "random")]
     pub random: bool,
     /// How many runs there were.
     pub replications: u64,
     /// The seed of the first.
     pub first_seed: u64,
-    /// The seed of the last; those between were all used, and no other.
+    /// The seed of the last; each run used the next seed.
     pub last_seed: u64,
-    /// Packets that the loss is a share of, in all runs together.
+    /// The denominator of the loss: packets in all runs together.
     #[serde(default)]
     pub packets: u64,
     /// Loss.
@@ -135,7 +134,7 @@ pub struct EstimateReport {
     pub packets_per_second: FigureReport,
 }
 
-/// Earlier versions repeated every run as if it were.
+/// For old reports, which lack the key: their version treated every run as random.
 fn random() -> bool {
     true
 }
@@ -145,17 +144,17 @@ fn random() -> bool {
 pub struct FigureReport {
     /// The mean.
     pub mean: f64,
-    /// The true mean is within this of it, at the level. Nothing if all runs gave the same: that is no interval
-    /// of no width.
+    /// The half-width of the mean's confidence interval. `None` if all runs gave the same value: that does not mean
+    /// an interval of width 0.
     pub half_width: Option<f64>,
-    /// If none of the packets met what the figure counts: at the level, its true share is below this,
+    /// If the figure is a share that was 0 in all runs: the upper bound of the true share at the level,
     /// provided that packets are independent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<f64>,
 }
 
 impl FigureReport {
-    /// For people, with `form` for each number; `packets` is what a share is of.
+    /// As text, with each number formatted by `form`; `packets` is the denominator of a share.
     fn shown(&self, form: fn(f64) -> String, packets: u64) -> String {
         let mean = form(self.mean);
         match (self.half_width, self.below) {
@@ -178,7 +177,7 @@ impl Display for TheoryReport {
         };
         line(&mut out, "Theory", format!("{}{since}", self.model))?;
         let share = |ratio: f64| match ratio {
-            // What no run would ever meet.
+            // Too rare for any run to measure.
             0.0..1e-6 if ratio > 0.0 => "almost none".to_owned(),
             _ => human::percent(ratio),
         };
@@ -207,7 +206,7 @@ impl Display for TheoryReport {
             let says = match verdict {
                 Verdict::Yes => "yes",
                 Verdict::No => "no",
-                Verdict::Unknown => "unknown: the figures are not known well enough to tell",
+                Verdict::Unknown => "unknown: the figures are too uncertain to decide",
             };
             let how = match self.judged {
                 Some(JudgedReport { figures, joint_level, level }) => format!(
@@ -215,7 +214,7 @@ impl Display for TheoryReport {
                     human::percent(level),
                     human::percent(joint_level)
                 ),
-                None => "nothing is random, so there is no chance to allow for".to_owned(),
+                None => "nothing is random, so the comparison is exact".to_owned(),
             };
             line(&mut out, "  agrees", format!("{says}; {how}"))?;
         }
@@ -236,7 +235,7 @@ impl Display for EstimateReport {
         let runs = format!("{} runs, seeds {first_seed} to {last_seed}", human::count(replications));
         let level = human::percent(self.level);
         line(&mut out, "Estimate", format!("{runs}, each interval at {level}{}", asked.unwrap_or_default()))?;
-        // The notes are long, and need no column.
+        // Not in a table: the notes are too long for a column.
         for (label, shown) in [
             ("loss", self.loss_ratio.shown(human::percent, packets)),
             ("mean time", self.sojourn_mean_ns.shown(human::time, packets)),

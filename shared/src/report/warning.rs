@@ -1,62 +1,62 @@
-//! What a reader must know before believing the numbers: a code for programs, words for people.
+//! Warnings about the numbers of a report: a code for programs, a text for people.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A warning of a report. The code is stable, the words may change.
+/// A warning of a report. The code is stable, the text may change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// What kind of warning it is.
+    /// The kind of warning.
     pub code: WarningCode,
-    /// What is the matter, and what to do about it.
+    /// What is wrong, and how to fix it.
     pub text: String,
 }
 
-/// The kinds of warnings. A code is never renamed, and never used for something else.
+/// The kinds of warnings. A code is never renamed or reused with another meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum WarningCode {
-    /// A process slept although its peer had something for it.
+    /// A doorbell was due and did not come.
     WakeUpsLost,
-    /// The driver did not report.
+    /// The driver's report was not received.
     DriverMissing,
     /// The driver's figures are from its own file, because its farewell did not arrive.
     FarewellMissing,
-    /// The hardware stood idle while the ring held frames: the machine set the result.
+    /// The hardware was idle while the ring held frames: the machine set the result.
     HardwareStarved,
-    /// The driver took frames late, but the rate was kept: the machine set the times of packets.
+    /// The driver took frames late, but the rate was kept: the machine set the sojourn.
     DriverLate,
     /// Packets were still in flight when the drain timed out.
     DrainTimedOut,
-    /// An app's packets waited for a neighbour that is not known.
+    /// An app's packets waited for a neighbour whose link address stayed unknown.
     NeighbourUnknown,
     /// A sum or a count is above 2^64 - 1.
     #[serde(rename = "BEYOND_64_BITS")]
     Beyond64Bits,
     /// Packets were offered, and none was delivered.
     NothingDelivered,
-    /// A mean is not known as well as was asked for.
+    /// The confidence interval of a mean is wider than was requested.
     IntervalTooWide,
-    /// Runs were to be repeated, and an interrupt came first.
+    /// An interrupt ended the repetitions early.
     Interrupted,
-    /// The capture misses frames that were sent.
+    /// The capture lacks frames that were sent.
     CaptureIncomplete,
-    /// Settings of the report that was repeated mean nothing here.
+    /// The report that is repeated has settings that do not apply to this command.
     SettingsLeftOut,
-    /// A setting that can never take effect beside the others.
+    /// A setting has no effect in combination with the others.
     NoEffect,
-    /// The run was not profiled, although that was asked for.
+    /// The run was to be profiled and could not be.
     NotProfiled,
-    /// Interval lines were dropped, because their reader took none.
+    /// Interval lines were dropped, because their reader did not read them.
     LinesDropped,
-    /// A report of schema `pushback.run/1`, which has no codes, or of a later version with codes of its own.
+    /// From a report of schema `pushback.run/1`, which has no codes, or of a later version with an unknown code.
     #[serde(other)]
     Other,
 }
 
-/// Reads the warnings of a run's report, also those of schema `pushback.run/1`, which are words alone. A
-/// warning itself is read as it is: it travels in control messages too, and their format is not
+/// Reads the warnings of a run's report, including those of schema `pushback.run/1`, which are strings. This is not
+/// `Warning`'s own `Deserialize`, because a warning is also sent in control messages, whose format is not
 /// self-describing.
 pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Warning>, D::Error> {
     #[derive(Deserialize)]
@@ -73,13 +73,13 @@ pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<War
 }
 
 impl Warning {
-    /// A warning of kind `code`, which says `text`.
+    /// A warning of kind `code`.
     pub fn new(code: WarningCode, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
 }
 
-/// The words.
+/// Formats the text.
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_warning_is_a_code_and_words_and_those_of_old_reports_are_words() {
+    fn a_warning_is_a_code_and_a_text_and_those_of_old_reports_are_strings() {
         let warning = Warning::new(WarningCode::DrainTimedOut, "3 packets");
         let json = serde_json::to_string(&warning).unwrap();
         assert_eq!(json, r#"{"code":"DRAIN_TIMED_OUT","text":"3 packets"}"#);

@@ -49,7 +49,7 @@ impl Staging {
     /// The free places. There is at least one: the caller that fills the last one empties the buffer.
     #[inline(always)]
     pub(super) fn free(&mut self) -> &mut [Place] {
-        // `min` never changes `used`; it spares the compiler's check of the range.
+        // `used` is never above PLACES; `min` lets the compiler see it and drop the check of the range.
         &mut self.places[self.used.min(PLACES)..]
     }
 
