@@ -1,14 +1,14 @@
-//! Bakes the git revision into the program, so that each report says what was measured.
+//! Puts the git revision into the program, so that each report contains the revision that was measured.
 //!
-//! `-dirty` is said of changes to what is built (sources and manifests), not of results or prose.
-//! While the checkout is clean, every such file is watched, so that the first edit shows. Once it
-//! is dirty they are not, because `shared` and all that needs it would be built anew for each edit:
-//! undoing an edit by hand leaves `-dirty` standing until git is used again.
+//! `-dirty` is appended if sources or manifests are changed; changes of results or text do not count.
+//! While the checkout is clean, every source and manifest is watched, so that the first edit adds `-dirty`. Once it
+//! is dirty they are not watched, because `shared` and all crates that need it would be built again for each edit. So
+//! if an edit is undone by hand, `-dirty` stays until the next git command.
 
 use std::path::Path;
 use std::process::Command;
 
-/// What is built.
+/// The files that are built: sources and manifests.
 const SOURCES: [&str; 3] = [":/*.rs", ":/*.toml", ":/Cargo.lock"];
 
 fn main() {
@@ -16,14 +16,14 @@ fn main() {
     println!("cargo::rustc-env=PUSHBACK_GIT_REVISION={}", revision().unwrap_or_else(|| "unknown".to_owned()));
 }
 
-/// `None` outside a checkout, or without git.
+/// The revision; `None` outside a checkout, or without git.
 fn revision() -> Option<String> {
-    // A copy of the sources inside somebody else's checkout has no revision of its own.
+    // Fails for a copy of the sources inside a checkout of another project, whose revision would be the wrong one.
     git(&["ls-files", "--error-unmatch", "build.rs"])?;
     let revision = git(&["rev-parse", "--short=12", "HEAD"])?;
     let dirty =
         !git(&[&["--no-optional-locks", "diff", "--name-only", "HEAD", "--"], &SOURCES[..]].concat())?.is_empty();
-    // Each checkout, commit and reset is noted in the log of HEAD.
+    // Each checkout, commit and reset appends to the log of HEAD.
     watch(&git(&["rev-parse", "--git-path", "logs/HEAD"])?);
     if dirty {
         watch(&git(&["rev-parse", "--git-path", "index"])?);
@@ -33,7 +33,7 @@ fn revision() -> Option<String> {
     Some(revision)
 }
 
-/// A file that is not there would count as changed each time.
+/// Watches `path`, if it exists: cargo takes a missing file for changed in each build.
 fn watch(path: &str) {
     if Path::new(path).exists() {
         println!("cargo::rerun-if-changed={path}");

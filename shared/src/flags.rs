@@ -1,7 +1,7 @@
-//! How a program reads its flags and their twins in the environment.
+//! Reading the flags of a program, and their twins in the environment.
 //!
-//! The command line wins over the environment: also where a flag excludes another one, which is then not
-//! taken from the environment. A switch takes `1`, `0`, `true` and `false` there.
+//! The command line wins over the environment; in particular, if a flag on it excludes another one, the variable of
+//! that one is ignored. In the environment a switch takes `1`, `0`, `true` and `false`.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 
 use crate::exit::{harmless, one_line};
 
-/// Every variable that one of the programs reads. A test of the lab, which knows all flags, holds it against them.
+/// Every variable that one of the programs reads. A test of the lab, which has all flags, compares this list with them.
 pub const VARIABLES: &[&str] = &[
     "PUSHBACK_ADDRESS",
     "PUSHBACK_ALLOW_UID",
@@ -59,13 +59,13 @@ pub const VARIABLES: &[&str] = &[
     "PUSHBACK_WARMUP",
 ];
 
-/// What stands before the name of each of them.
+/// The prefix of each variable.
 const PREFIX: &str = "PUSHBACK_";
 
-/// How many letters a name may be off to be taken for a slip of another one.
+/// The largest edit distance at which a variable is suggested for an unknown name.
 const SLIPS: usize = 2;
 
-/// A warning for each of `variables` that looks like a setting, but is none of any program.
+/// A warning for each of `variables` that has the prefix, but is read by no program.
 pub fn unknown_variables(variables: impl IntoIterator<Item = OsString>) -> Vec<String> {
     let names = variables.into_iter().map(|name| name.to_string_lossy().into_owned());
     let unknown = names.filter(|name| name.starts_with(PREFIX) && !VARIABLES.contains(&name.as_str()));
@@ -74,17 +74,17 @@ pub fn unknown_variables(variables: impl IntoIterator<Item = OsString>) -> Vec<S
         let meant = VARIABLES.iter().min_by_key(off).filter(|known| off(known) <= SLIPS);
         let remedy = match meant {
             Some(meant) => format!("did you mean {meant}?"),
-            None => "each flag of --help has its variable beside it".to_owned(),
+            None => "--help lists each flag with its variable beside it".to_owned(),
         };
         harmless(&format!("{name} is set in the environment, but is no setting: {remedy}"))
     };
     unknown.map(warning).collect()
 }
 
-/// Reads `arguments`, the first of which is the program's name, and the environment.
+/// Parses `arguments`, the first of which is the program's name, and the environment.
 ///
 /// # Errors
-/// What clap finds wrong with them.
+/// Those of clap.
 pub fn parse<A: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<A, clap::Error> {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let mut command = as_given(A::command(), &arguments);
@@ -92,20 +92,20 @@ pub fn parse<A: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result
     A::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// `command` with those twins in the environment that count beside `arguments`.
+/// `command` without the variables that `arguments` exclude.
 pub fn as_given(command: Command, arguments: &[OsString]) -> Command {
-    // What is wrong with the arguments is found when they are read together with the environment.
+    // Errors are ignored here: the caller parses the arguments again, together with the environment.
     let alone = without_environment(command.clone()).ignore_errors(true).try_get_matches_from(arguments);
     settled(command, alone.ok().as_ref())
 }
 
-/// `command`, and all below it, without twins in the environment.
+/// `command` and its subcommands without any variables.
 fn without_environment(command: Command) -> Command {
     let command = command.mut_args(|arg| arg.env(None::<&str>));
     command.mut_subcommands(without_environment)
 }
 
-/// Lets go of the twins of all flags that exclude one in `given`, which holds the command line alone.
+/// Removes the variables of all flags that exclude a flag in `given`, which was parsed from the command line alone.
 fn settled(command: Command, given: Option<&ArgMatches>) -> Command {
     let excluded = given.map(|given| excluded(&command, given)).unwrap_or_default();
     let command = command.mut_args(|arg| {
@@ -121,9 +121,10 @@ fn settled(command: Command, given: Option<&ArgMatches>) -> Command {
     })
 }
 
+/// The flags of `command` that exclude a flag on the command line.
 fn excluded(command: &Command, given: &ArgMatches) -> BTreeSet<String> {
     let mut command = command.clone();
-    // Only a command that was built knows what its flags exclude.
+    // clap resolves which flags exclude each other in `build`.
     command.build();
     let on_the_command_line = |arg: &&Arg| {
         given.try_get_raw(arg.get_id().as_str()).is_ok() && source(given, arg) == Some(ValueSource::CommandLine)
@@ -137,25 +138,24 @@ fn source(matches: &ArgMatches, arg: &Arg) -> Option<ValueSource> {
     matches.value_source(arg.get_id().as_str())
 }
 
-/// Whether one of the two flags of `command`, which was built, excludes the other.
+/// Whether one of two flags of `command` excludes the other. The command must be built.
 pub fn exclude(command: &Command, one: &Arg, other: &Arg) -> bool {
     let excludes = |one: &Arg, other: &Arg| command.get_arg_conflicts_with(one).contains(&other);
     excludes(one, other) || excludes(other, one)
 }
 
-/// What is wrong and what to do, in one line, with the variables that are to blame.
+/// The error and its remedy in one line, with the variables that cause it.
 pub fn complaint<A: Parser>(error: &clap::Error, arguments: &[OsString]) -> String {
-    let said = one_line(&error.to_string());
-    let variables = to_blame::<A>(error, arguments);
+    let text = one_line(&error.to_string());
+    let variables = causes::<A>(error, arguments);
     match variables.as_slice() {
-        [] => said,
-        [one] => format!("{said} ({one} says so in the environment)"),
-        several => format!("{said} ({} say so in the environment)", several.join(" and ")),
+        [] => text,
+        several => format!("{text} (set in the environment by {})", several.join(" and ")),
     }
 }
 
-/// The variables behind the flags that `error` names; none if the command line has the same error by itself.
-fn to_blame<A: Parser>(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
+/// The variables of the flags that `error` names; none if the command line alone causes the same error.
+fn causes<A: Parser>(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
     let alone = without_environment(A::command()).try_get_matches_from(arguments);
     if alone.is_err_and(|alone| alone.kind() == error.kind()) {
         return Vec::new();
@@ -166,7 +166,7 @@ fn to_blame<A: Parser>(error: &clap::Error, arguments: &[OsString]) -> Vec<Strin
         ContextValue::Strings(several) => several.clone(),
         _ => Vec::new(),
     });
-    // `--depth <N>`
+    // A named flag looks like `--depth <N>`.
     let variables = named.filter_map(|flag| {
         let name = flag.strip_prefix("--")?.split([' ', '=']).next()?.replace('-', "_").to_uppercase();
         Some(format!("PUSHBACK_{name}")).filter(|variable| std::env::var_os(variable).is_some())
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_that_is_no_setting_is_named_with_the_one_that_was_meant() {
+    fn an_unknown_variable_is_reported_with_the_closest_known_one() {
         let warnings = |name: &str| unknown_variables([OsString::from(name)]).concat();
         for (slip, meant) in [
             ("PUSHBACK_DETPH", "PUSHBACK_DEPTH"),
@@ -190,7 +190,7 @@ mod tests {
         ] {
             assert!(warnings(slip).contains(slip) && warnings(slip).contains(meant), "{}", warnings(slip));
         }
-        assert!(warnings("PUSHBACK_COLOUR").ends_with("has its variable beside it"));
+        assert!(warnings("PUSHBACK_COLOUR").ends_with("its variable beside it"));
         for other in ["PUSHBACK_DEPTH", "PATH", "MY_PUSHBACK_DEPHT", "PUSHBACK"] {
             assert_eq!(warnings(other), "", "{other}");
         }

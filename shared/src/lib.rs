@@ -1,10 +1,9 @@
-//! What both processes must agree on.
+//! The code that the stack, the driver and the lab share.
 //!
-//! The stack and the driver share no code but this crate: [`units`] and their spelling, the
+//! [`units`] and their spelling, the
 //! [`exec`]utor with its real and virtual clock, the bounded [`ring`] and its transports, the
-//! [`wire`] protocol of the session, the [`ledger`] that must balance, the [`report`] that a run
-//! leaves behind, and the [`settings`] that both take. [`cpu`] is what
-//! the processor does better when it is told to.
+//! [`wire`] protocol of the connection, the [`ledger`] that must balance, the [`report`] of a
+//! run, and the [`settings`] of both processes. [`cpu`] contains SIMD and prefetch instructions.
 #![warn(missing_docs)]
 
 pub mod cpu;

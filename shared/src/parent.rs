@@ -1,11 +1,11 @@
-//! How a child process ends with its parent, however that one dies: killed, it can tell its children nothing.
+//! Ending child processes together with their parent, also if the parent is killed and cannot signal them.
 //!
-//! A child that has something to finish watches its standard input, the reading end of a pipe
-//! ([`pipe_until_our_end`]). Only the parent holds the writing end, so the end of file is the end of the parent,
-//! through every tool that may stand between the two. The child takes it as it takes SIGTERM: see
+//! A child that must finish its work watches its standard input, the reading end of a pipe
+//! ([`pipe_until_our_end`]). Only the parent holds the writing end, so end of file means that the parent has ended,
+//! also through a tool (taskset, perf) between the two. The child handles it like SIGTERM: see
 //! [`Signals::of`](crate::signals::Signals::of).
 //!
-//! Any other program is killed by the system, which has to be asked for that between `fork` and `exec`: it is
+//! Any other program is killed by the kernel. That must be set between `fork` and `exec`, so the program is
 //! started through a hidden command of its parent's own program ([`bound`], [`Bound`]).
 
 use std::env;
@@ -26,13 +26,13 @@ use tokio::sync::oneshot;
 /// The name of the hidden command that [`bound`] calls.
 const COMMAND: &str = "end-with-parent";
 
-/// Both ends of the pipe. No child inherits either by itself, and nothing is ever written.
+/// Both ends of the pipe. No child inherits them (CLOEXEC), and nothing is ever written.
 static PIPE: LazyLock<Result<(OwnedFd, OwnedFd), Errno>> = LazyLock::new(|| pipe_with(PipeFlags::CLOEXEC));
 
 /// Standard input for children that watch it: it ends when this process does.
 ///
 /// # Errors
-/// If there are no descriptors for it.
+/// If this process may open no more descriptors.
 pub fn pipe_until_our_end() -> io::Result<Stdio> {
     match &*PIPE {
         Ok((reading, _writing)) => Ok(reading.try_clone()?.into()),
@@ -40,65 +40,65 @@ pub fn pipe_until_our_end() -> io::Result<Stdio> {
     }
 }
 
-/// Ready when standard input ends. What arrives there before is read and ignored.
+/// Ready when standard input ends. Input before that is read and ignored.
 ///
-/// A thread waits for it, since standard input may be a file or a terminal too, on which no runtime can wait.
+/// A thread waits for it, because standard input may also be a file or a terminal, on which the runtime cannot wait.
 pub(crate) fn stdin_ends() -> io::Result<oneshot::Receiver<()>> {
-    let (tell, ends) = oneshot::channel::<()>();
+    let (sender, ends) = oneshot::channel::<()>();
     thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        while may_go_on() {}
-        // Dropped, it is heard.
-        drop(tell);
+        while discard_input() {}
+        // Nothing is sent: dropping the sender makes the receiver ready.
+        drop(sender);
     })?;
     Ok(ends)
 }
 
-/// Waits for input and takes it. False at the end of it, and where it cannot be read at all.
-fn may_go_on() -> bool {
+/// Waits for input and discards it. Returns `false` at the end of the input, and if it cannot be read.
+fn discard_input() -> bool {
     // Another process that shares the descriptor may have made it non-blocking.
     let taken =
         poll(&mut [PollFd::new(&io::stdin(), PollFlags::IN)], None).and_then(|_| read(io::stdin(), &mut [0; 4096]));
     !matches!(taken, Ok(0)) && !taken.is_err_and(|error| error != Errno::AGAIN && error != Errno::INTR)
 }
 
-/// A command that runs `program` and is killed when this process ends, or the thread that starts it.
+/// A command that runs `program` and is killed when this process ends, or the thread that started it.
 ///
 /// # Errors
-/// If this process cannot tell where its own program is.
+/// If the path of this process's own program cannot be read.
 pub fn bound(program: impl AsRef<OsStr>) -> io::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.args([COMMAND, &id().to_string(), "--"]).arg(program);
     Ok(command)
 }
 
-/// The hidden command that [`bound`] calls: each program that uses that has it.
+/// The hidden command that [`bound`] calls. Each program that uses `bound` must have it.
 #[derive(Debug, clap::Args)]
 pub struct Bound {
-    /// The process that the program must not outlive.
+    /// The process with which the program must end.
     parent: u32,
     /// The program, and its arguments.
     #[arg(required = true, last = true)]
     words: Vec<OsString>,
 }
 
-/// A program that was not started.
+/// Why a program was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum BoundError {
-    /// The system says no.
+    /// The system could not start it.
     #[error("{} does not start ({source}); install it, or put its folder on the PATH", program.display())]
     Start {
         /// The program.
         program: OsString,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is nothing left to do.
+    /// The parent has ended already.
     #[error("the process {0} has ended, and nothing is started without it")]
     Orphan(u32),
 }
 
 impl Bound {
-    /// Becomes the program. Returns only if that is not possible.
+    /// Replaces this process with the program. Returns only if that fails.
     pub fn exec(&self) -> BoundError {
         let (program, arguments) =
             self.words.split_first().map_or((OsStr::new(""), &[][..]), |(first, rest)| (first, rest));
@@ -106,7 +106,7 @@ impl Bound {
         if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
             return failed(error.into());
         }
-        // A parent that died before the call above is never heard of.
+        // The kernel does not send the signal for a parent that ended before the call above, so check now.
         if getppid().map(|parent| parent.as_raw_pid().cast_unsigned()) != Some(self.parent) {
             return BoundError::Orphan(self.parent);
         }

@@ -1,4 +1,4 @@
-//! Who may be at the other end of the socket.
+//! The allowed users: whose processes may be the peer.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,39 +8,39 @@ use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::getuid;
 
-/// The users whose processes may be a peer: this process's own, and those that were named.
+/// The allowed users: this process's own, and those of `--allow-uid`.
 #[derive(Debug, Clone)]
 pub struct Guests(Vec<u32>);
 
-/// A peer that belongs to somebody else.
+/// Why a peer is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
-    /// Another user's.
-    #[error("the peer belongs to user {0}, who is not allowed here; allow it with --allow-uid {0}")]
+    /// It runs as a user that is not allowed.
+    #[error("the peer belongs to user {0}, which is not allowed; allow it with --allow-uid {0}")]
     NotAllowed(u32),
-    /// The system does not say whose it is.
-    #[error("the system does not say whom the peer belongs to: {0}")]
+    /// Its user cannot be read.
+    #[error("the user of the peer cannot be read: {0}")]
     Unknown(#[source] io::Error),
 }
 
 impl Guests {
-    /// This process's user, and `others`.
+    /// Allows this process's user, and `others`.
     pub fn of(others: &[u32]) -> Self {
         let own = std::iter::once(getuid().as_raw());
         Self(own.chain(others.iter().copied()).collect())
     }
 
-    /// Checks who is at the other end of `stream`.
+    /// Checks the user of the peer of `stream`.
     ///
     /// # Errors
-    /// [`PeerError`] if it is none of them.
+    /// [`PeerError`] if it is not allowed.
     pub fn check(&self, stream: impl AsFd) -> Result<(), PeerError> {
         let peer = socket_peercred(stream).map_err(|error| PeerError::Unknown(error.into()))?;
         let uid = peer.uid.as_raw();
         if self.include(uid) { Ok(()) } else { Err(PeerError::NotAllowed(uid)) }
     }
 
-    /// Whether user `uid` is one of them.
+    /// Whether user `uid` is allowed.
     pub fn include(&self, uid: u32) -> bool {
         self.0.contains(&uid)
     }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_user_is_a_guest_and_others_are_if_they_are_named() {
+    fn this_processs_user_is_allowed_and_others_only_if_they_are_listed() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let uid = getuid().as_raw();
         assert!(Guests::of(&[]).check(&ours).is_ok());

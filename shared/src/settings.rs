@@ -1,8 +1,8 @@
 //! The flags that both binaries share.
 //!
-//! They come in groups, so that each command takes those groups that have a meaning for it. Each flag
-//! has an environment twin, `PUSHBACK_` and its name. What shapes a run is a serde value, so that a
-//! report can hold it; where to meet and where to write belongs to one start only, and is none.
+//! They are in groups, and each command includes the groups that apply to it. Each flag
+//! has an environment twin, `PUSHBACK_` and its name. Groups that determine the result of a run are serde values, and
+//! are part of its report; socket and output paths are not.
 
 use std::path::PathBuf;
 
@@ -15,17 +15,17 @@ use crate::report::JsonTarget;
 use crate::ring::Depth;
 use crate::units::{Nanos, parse_accepted};
 
-/// What shapes a run on both sides, in real and in virtual time.
+/// Settings of a run that both sides have, in real and in virtual time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 pub struct Common {
-    /// Slots of the ring, 1 to 65536: the frames that may be under way at once.
+    /// Slots of the ring, 1 to 65536: the most frames in flight at once.
     ///
-    /// Frames in the ring, in the driver and in the hardware together. The smaller of what stack
-    /// and driver ask for is in force; the report says which.
+    /// Frames in the ring, in the driver and in the hardware together. The smaller of the depths that are set
+    /// in stack and driver is in force; the report contains it.
     #[arg(long, env = "PUSHBACK_DEPTH", value_name = "N", default_value = "1024")]
     pub depth: Depth,
 
-    /// What all randomness derives from: the same seed gives the same arrivals and service times.
+    /// Seed of all random numbers: the same seed gives the same arrivals and service times.
     ///
     /// From 0 to 9007199254740992 (2^53): reports hold it as a number, and tools that read numbers as
     /// 64-bit floats change larger ones.
@@ -33,19 +33,19 @@ pub struct Common {
     pub seed: u64,
 }
 
-/// How a process waits. Virtual time never does.
+/// How a process waits. Has no meaning in virtual time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 pub struct Waiting {
     /// How to wait when there is nothing to do.
     ///
-    /// With one CPU, hybrid never spins, because the peer could not run meanwhile.
+    /// With one CPU, hybrid never spins, because the peer could not run at the same time.
     #[arg(long, env = "PUSHBACK_IDLE", value_name = "MODE", value_enum, default_value_t)]
     pub idle: IdleMode,
 
-    /// End the session when the peer has shown no sign of life for so long, such as 60s; at least 100ms.
+    /// End the session when nothing came from the peer for this long, such as 60s; at least 100ms.
     ///
-    /// Both sides say that they are alive every quarter of this time, even when there is nothing to send. A
-    /// peer that lives but completes nothing is no reason to end.
+    /// Both sides send a sign of life every quarter of this time, even when there is nothing else to send. A
+    /// peer that sends signs of life but completes nothing does not end the session.
     #[arg(long, env = "PUSHBACK_IDLE_TIMEOUT", value_name = "TIME", default_value_t = DEFAULT_TIMEOUT,
           value_parser = idle_timeout)]
     #[serde(default = "default_timeout")]
@@ -58,7 +58,7 @@ impl Default for Waiting {
     }
 }
 
-/// For reports of runs from before there was such a time.
+/// For old reports, which lack the setting.
 fn default_timeout() -> Nanos {
     DEFAULT_TIMEOUT
 }
@@ -67,18 +67,18 @@ fn idle_timeout(text: &str) -> Result<Nanos, String> {
     parse_accepted(text, |time| *time >= SHORTEST_TIMEOUT, "use at least 100ms, as in 60s")
 }
 
-/// Where the two processes meet, and who may be there. The lab decides that itself.
+/// The socket of the connection, and the allowed users. The lab sets them itself.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct Meeting {
-    /// Unix socket where the stack and the driver meet.
+    /// Unix socket on which the driver listens and to which the stack connects.
     ///
-    /// Both sides must name the same path, of fewer than 108 bytes.
+    /// Both sides must set the same path, of fewer than 108 bytes.
     #[arg(long, env = "PUSHBACK_SOCKET", value_name = "PATH", default_value_os_t = default_socket())]
     pub socket: PathBuf,
 
-    /// User whose process may be the other side, besides our own; repeatable.
+    /// User id of an allowed peer, besides the user of this process; repeatable.
     ///
-    /// The driver's socket stays closed to everybody but its user and root: open it for them with chmod.
+    /// The permissions of the driver's socket admit only its own user and root: open it for others with chmod.
     #[arg(long = "allow-uid", env = "PUSHBACK_ALLOW_UID", value_name = "N", value_delimiter = ',')]
     pub allow_uid: Vec<u32>,
 }
@@ -89,13 +89,13 @@ impl Default for Meeting {
     }
 }
 
-/// How long a process lives. The lab decides that itself.
+/// When a process ends. The lab sets it itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
 pub struct Lifetime {
-    /// End as on SIGTERM when standard input ends; what is read there before is ignored.
+    /// End as on SIGTERM when standard input ends; input before that is ignored.
     ///
-    /// For a program that starts this one: let it keep the writing end of a pipe and never write to it. The
-    /// pipe ends with the program, however that dies.
+    /// For a program that starts this one: it must keep the writing end of a pipe and never write to it. The
+    /// pipe ends with that program, also if it is killed.
     #[arg(long, env = "PUSHBACK_END_WITH_STDIN")]
     pub end_with_stdin: bool,
 }
@@ -108,30 +108,30 @@ pub struct Output {
     pub json: Option<JsonTarget>,
 }
 
-/// One per user, so that two users of a machine do not meet by accident.
+/// One path per user, so that the processes of two users of a machine do not connect by accident.
 fn default_socket() -> PathBuf {
     let uid = rustix::process::getuid().as_raw();
     PathBuf::from(format!("/tmp/pushback-{uid}/driver.sock"))
 }
 
-/// The largest whole number that a flag takes if reports hold it as a JSON number. Up to here each is exact
-/// as a 64-bit float, so no tool that reads a report changes it, and with it the run that is repeated from
-/// the report.
+/// The largest whole number of a flag that reports hold as a JSON number. Up to here every number is exact
+/// as a 64-bit float, so no tool that reads a report changes it, and a run that is repeated from the report is the
+/// same.
 pub const MAX_EXACT: u64 = 1 << 53;
 
-/// Stands before a seed that comes from a report, which may be above [`MAX_EXACT`]: earlier versions took
+/// Prefix of a seed from a report, which may be above [`MAX_EXACT`], because earlier versions accepted
 /// any 64-bit number. Only the lab writes it, for the processes that repeat such a run.
 const RECORDED: &str = "recorded:";
 
-/// How `--seed` spells a `seed` that was read from a report.
+/// The value of `--seed` for a `seed` that was read from a report.
 pub fn recorded_seed(seed: u64) -> String {
     if seed > MAX_EXACT { format!("{RECORDED}{seed}") } else { seed.to_string() }
 }
 
-/// A seed of the command line or of the environment.
+/// Parses a seed of the command line or of the environment.
 ///
 /// # Errors
-/// What to write instead: a seed above [`MAX_EXACT`] would be changed by tools that read the report.
+/// The accepted range: tools that read the report would change a seed above [`MAX_EXACT`].
 pub fn seed(text: &str) -> Result<u64, String> {
     if let Some(recorded) = text.strip_prefix(RECORDED) {
         return recorded.parse().map_err(|_| format!("use a whole number from 0 to {}", u64::MAX));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_the_defaults_hold() {
+    fn without_flags_the_defaults_apply() {
         let Flags { common, waiting, meeting, lifetime, output } = parse(&[]).unwrap();
         assert_eq!((common.depth.get(), common.seed), (1024, 1));
         assert_eq!((waiting, meeting, lifetime, output), Default::default());
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_names_the_flag_the_value_and_the_remedy() {
+    fn a_refusal_names_the_flag_the_value_and_the_remedy() {
         for (flag, value, remedy) in [
             ("--depth", "0", "1 to 65536"),
             ("--idle", "doze", "hybrid"),
@@ -199,14 +199,14 @@ mod tests {
             ("--seed", "18446744073709551615", "0 to 9007199254740992 (2^53)"),
             ("--seed", "recorded:1e3", "whole number"),
         ] {
-            let said = parse(&[&format!("{flag}={value}")]).unwrap_err().to_string();
-            assert!(said.contains(flag) && said.contains(value), "{said}");
-            assert!(said.contains(remedy), "{said}");
+            let error = parse(&[&format!("{flag}={value}")]).unwrap_err().to_string();
+            assert!(error.contains(flag) && error.contains(value), "{error}");
+            assert!(error.contains(remedy), "{error}");
         }
     }
 
     #[test]
-    fn the_largest_seed_is_taken_and_one_from_a_report_may_be_larger() {
+    fn the_largest_seed_is_accepted_and_one_from_a_report_may_be_larger() {
         for (spelled, seed) in [("0", 0), ("9007199254740992", 1 << 53)] {
             assert_eq!(parse(&["--seed", spelled]).unwrap().common.seed, seed);
             assert_eq!(recorded_seed(seed), spelled);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shapes_a_run_survives_json_and_the_rest_is_left_out() {
+    fn the_settings_of_a_run_round_trip_through_json_and_the_others_are_left_out() {
         let flags =
             parse(&["--depth=3", "--idle=sleep", "--seed=9", "--socket=a", "--end-with-stdin", "--json=-"]).unwrap();
         let json = serde_json::to_string(&flags).unwrap();

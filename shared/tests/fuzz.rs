@@ -1,5 +1,5 @@
-//! The fuzz targets on the stable toolchain: the committed corpus, and seeded mutations of it. A smoke
-//! of what `scripts/fuzz.sh` does with coverage to guide it.
+//! The fuzz targets on the stable toolchain: the committed corpus, and seeded mutations of it. A smoke test
+//! of the targets that `scripts/fuzz.sh` runs guided by coverage.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -11,7 +11,7 @@ mod slots;
 use std::fs;
 use std::path::Path;
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -25,7 +25,7 @@ impl Dice {
     }
 }
 
-/// Changes a few places of `input`: a bit, a byte, something more or less, a piece of `other`.
+/// Changes a few places of `input`: flips a bit, sets, removes or inserts a byte, inserts a piece of `other`.
 fn mutate(input: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
     for _ in 0..=dice.below(4) {
         let at = dice.below(input.len() + 1);
@@ -44,13 +44,13 @@ fn mutate(input: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
     }
 }
 
-/// Runs `target` over the corpus in `folder`, and over `mutations` of it.
+/// Runs `target` with the corpus in `folder`, and with `mutations` of it.
 fn smoke(folder: &str, mutations: usize, target: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(folder);
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let corpus: Vec<_> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
-    assert!(corpus.len() > 10, "a corpus of {} is none", corpus.len());
+    assert!(corpus.len() > 10, "the corpus has only {} inputs", corpus.len());
     corpus.iter().for_each(|input| target(input));
     let mut dice = Dice(1);
     for _ in 0..mutations {

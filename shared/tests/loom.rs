@@ -1,9 +1,9 @@
-//! The wake-up protocol, as it is shipped, in every interleaving that loom can find. A lost wake-up
-//! is a thread that waits for a doorbell for ever, which loom reports as a deadlock.
+//! The wake-up protocol, with the code that is shipped, in every interleaving that loom finds. After a lost wake-up
+//! a thread waits for a doorbell for ever, which loom reports as a deadlock.
 //!
 //! Run by `scripts/loom.sh`.
 #![cfg(pushback_loom)]
-#![allow(clippy::unwrap_used, reason = "a claim that cannot be is a failure of the model")]
+#![allow(clippy::unwrap_used, reason = "an invalid count is a failure of the model")]
 
 use loom::sync::Notify;
 use loom::sync::atomic::{AtomicU64, Ordering, fence};
@@ -31,7 +31,7 @@ struct Ring {
 }
 
 impl Ring {
-    /// Leaked: what loom drops while it reports a deadlock would panic once more.
+    /// Leaked, because dropping loom's types while loom reports a deadlock would panic again.
     fn new(fences: bool) -> &'static Self {
         let words = (0..6).map(|_| Loom(AtomicU64::new(0))).collect();
         Box::leak(Box::new(Self { words, fences, consumer_bell: Notify::new(), producer_bell: Notify::new() }))
@@ -70,7 +70,7 @@ fn follow(ring: &Ring, reader: &mut Reader, wake_at: u64, most: u64, bell: &Noti
     }
 }
 
-/// The producer publishes `items` one by one; the consumer sleeps for each of them.
+/// The producer publishes `items` one by one; the consumer sleeps until each of them.
 fn one_way(fences: bool, items: u64) {
     let ring = Ring::new(fences);
     let (mut writer, mut reader) = frames();
@@ -94,11 +94,11 @@ fn no_wake_up_is_lost() {
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn without_the_fence_one_is_lost_and_this_model_finds_it() {
+fn without_the_fence_a_wake_up_is_lost_and_this_model_finds_it() {
     loom::model(|| one_way(false, 2));
 }
 
-/// A ring of one slot: each frame needs the completion of the one before.
+/// A ring of one slot: each frame waits for the completion of the one before.
 fn there_and_back(items: u64) {
     let ring = Ring::new(true);
     let ((mut put, mut take), (mut complete, mut settle)) = (frames(), completions());
@@ -120,7 +120,7 @@ fn there_and_back(items: u64) {
 }
 
 #[test]
-fn both_directions_at_once_lose_nothing() {
+fn no_wake_up_is_lost_in_both_directions_at_once() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(|| there_and_back(2));
@@ -129,7 +129,7 @@ fn both_directions_at_once_lose_nothing() {
 /// Room for two, completions published together: a producer that waits for both of them is woken
 /// once, by the second.
 #[test]
-fn a_late_wake_up_comes_all_the_same() {
+fn a_producer_that_waits_for_two_completions_is_woken_once() {
     loom::model(|| {
         let ring = Ring::new(true);
         let (mut complete, mut settle) = completions();
@@ -138,14 +138,14 @@ fn a_late_wake_up_comes_all_the_same() {
         if rung > 0 {
             ring.producer_bell.notify();
         }
-        assert!(rung <= 1, "only the completion that was asked for rings");
+        assert!(rung <= 1, "only the announced completion rings");
         producer.join().unwrap();
     });
 }
 
-/// The consumer plans to sleep over two completions, the producer wants to hear of the first: one
+/// The consumer plans to batch two completions, the producer announces the first: one
 /// of them must notice.
-fn too_patient(fences: bool) {
+fn plans_too_late(fences: bool) {
     let ring = Ring::new(fences);
     let ((_, mut take), (_, mut settle)) = (frames(), completions());
     let consumer = thread::spawn(move || {
@@ -155,7 +155,7 @@ fn too_patient(fences: bool) {
             ring.consumer_bell.wait();
         }
     });
-    assert!(settle.announce(ring, 1, 2).unwrap(), "nor a completion");
+    assert!(settle.announce(ring, 1, 2).unwrap(), "no completion comes either");
     if planned_beyond(ring, 1) {
         ring.consumer_bell.notify();
     }
@@ -163,18 +163,17 @@ fn too_patient(fences: bool) {
 }
 
 #[test]
-fn a_consumer_that_plans_too_late_is_told_or_sees_it() {
-    loom::model(|| too_patient(true));
+fn a_consumer_that_plans_too_late_is_rung_or_notices_it() {
+    loom::model(|| plans_too_late(true));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn without_the_fence_it_sleeps_on() {
-    loom::model(|| too_patient(false));
+fn without_the_fence_a_consumer_that_plans_too_late_sleeps_on() {
+    loom::model(|| plans_too_late(false));
 }
 
-/// What the watchdog of a sleeper goes by: it is owed a doorbell exactly if it may sleep over what was
-/// published.
+/// The condition of the watchdog: a side that sleeps although its announced count is published is owed a doorbell.
 fn watched(fences: bool) {
     let ring = Ring::new(fences);
     let (mut writer, mut reader) = frames();
@@ -182,16 +181,16 @@ fn watched(fences: bool) {
     let rung = writer.publish(ring, 1);
     let (sleeps, reader) = sleeper.join().unwrap();
     assert!(reader.is_owed(ring), "it was published");
-    assert!(rung || !sleeps, "nobody rang, and the watchdog sees it");
+    assert!(rung || !sleeps, "no doorbell, and the watchdog sees it");
 }
 
 #[test]
-fn whoever_is_owed_a_doorbell_gets_it() {
+fn a_side_that_is_owed_a_doorbell_gets_it() {
     loom::model(|| watched(true));
 }
 
 #[test]
 #[should_panic(expected = "the watchdog sees it")]
-fn without_the_fence_the_watchdog_sees_what_was_lost() {
+fn without_the_fence_the_watchdog_sees_a_lost_wake_up() {
     loom::model(|| watched(false));
 }

@@ -1,7 +1,7 @@
-//! Once everything is warm, a packet through the ring allocates nothing. A program without the test
-//! harness, whose own thread would be counted too.
+//! After a warm-up, a packet through the ring allocates nothing. A program without the test
+//! harness, because allocations of the harness's thread would be counted too.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-#![allow(clippy::print_stdout, reason = "a test prints what it did")]
+#![allow(clippy::print_stdout, reason = "a test without the harness prints its result itself")]
 
 use std::alloc::System;
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,4 @@
-//! The spelling of units, as flags, configuration and reports rely on it.
+//! The spelling of units in flags, settings and reports.
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 use proptest::prelude::*;
 use shared::units::{BitRate, Bytes, LinkRate, Nanos, PacketRate, Percent, Ratio, UnitError, parse_accepted};
 
-/// Parses, or gives the message.
+/// Parses `text`, or returns the error message.
 fn read<T: FromStr<Err = UnitError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: UnitError| error.to_string())
 }
 
 #[test]
-fn each_spelling_means_what_it_says() {
+fn each_spelling_parses_to_its_value() {
     assert_eq!(read("1Gbit"), Ok(BitRate(1_000_000_000)));
     assert_eq!(read("2.5Gbit"), Ok(BitRate(2_500_000_000)));
     assert_eq!(read("250kpps"), Ok(PacketRate(250_000)));
@@ -88,7 +88,7 @@ fn refuse<T: FromStr<Err = UnitError> + Debug>(table: &mut String, texts: &[&str
 }
 
 #[test]
-fn json_holds_units_as_people_write_them() {
+fn json_contains_units_as_they_are_spelled() {
     let json = serde_json::to_string(&(Nanos(1_820), LinkRate::Limited(BitRate(5_000)), Ratio(0.9))).unwrap();
     assert_eq!(json, r#"["1.82us","5kbit","0.9"]"#);
     let back: (Nanos, LinkRate, Ratio) = serde_json::from_str(&json).unwrap();
@@ -96,7 +96,7 @@ fn json_holds_units_as_people_write_them() {
     assert!(serde_json::from_str::<Nanos>("5").is_err());
 }
 
-/// Values with many zeros at the end, which have short spellings, beside values that have none.
+/// Values with many trailing zeros, which have short spellings, and values without.
 fn whole() -> impl Strategy<Value = u64> {
     prop_oneof![
         any::<u64>(),
@@ -106,34 +106,34 @@ fn whole() -> impl Strategy<Value = u64> {
     ]
 }
 
-fn survives<T: FromStr<Err = UnitError> + Display + PartialEq + Debug>(value: T) {
+fn round_trips<T: FromStr<Err = UnitError> + Display + PartialEq + Debug>(value: T) {
     let text = value.to_string();
     assert_eq!(read::<T>(&text), Ok(value), "{text}");
 }
 
-/// What the message of a refusal suggests is read, and its bare number is the one that was written.
-fn heals<T: FromStr<Err = UnitError> + Debug>(text: &str, accepted: impl Fn(&T) -> bool) {
+/// Checks that every suggestion in the error message for `text` is in the message, parses, and is `accepted`.
+fn suggestions_parse<T: FromStr<Err = UnitError> + Debug>(text: &str, accepted: impl Fn(&T) -> bool) {
     let Err(error) = text.parse::<T>() else { return };
-    let said = error.to_string();
+    let message = error.to_string();
     for suggestion in error.suggestions() {
         let value = read::<T>(suggestion);
-        assert!(value.as_ref().is_ok_and(&accepted), "{text}: {said}: {suggestion} is {value:?}");
-        assert!(said.contains(suggestion), "{said}");
+        assert!(value.as_ref().is_ok_and(&accepted), "{text}: {message}: {suggestion} is {value:?}");
+        assert!(message.contains(suggestion), "{message}");
     }
-    // The example in the description of a quantity is one, too.
-    if let Some((_, example)) = said.rsplit_once("such as ") {
+    // The example in the description of a quantity must parse as well.
+    if let Some((_, example)) = message.rsplit_once("such as ") {
         let example = example.split([' ', ',']).next().unwrap_or_default();
-        assert!(read::<T>(example).as_ref().is_ok_and(&accepted), "{text}: {said}");
+        assert!(read::<T>(example).as_ref().is_ok_and(&accepted), "{text}: {message}");
     }
 }
 
 #[test]
 fn zero_is_suggested_for_no_rate_and_no_size() {
     for text in ["0", "0.0", "0.25bit", "0G", "0Mbps", "0.3k", "000", "0.5pps", "0.9B", "0K"] {
-        heals::<LinkRate>(text, |_| true);
-        heals::<BitRate>(text, |rate| rate.0 > 0);
-        heals::<PacketRate>(text, |rate| rate.0 > 0);
-        heals::<Bytes>(text, |size| size.0 > 0);
+        suggestions_parse::<LinkRate>(text, |_| true);
+        suggestions_parse::<BitRate>(text, |rate| rate.0 > 0);
+        suggestions_parse::<PacketRate>(text, |rate| rate.0 > 0);
+        suggestions_parse::<Bytes>(text, |size| size.0 > 0);
     }
     assert_eq!(
         read::<LinkRate>("0.25bit"),
@@ -142,7 +142,7 @@ fn zero_is_suggested_for_no_rate_and_no_size() {
 }
 
 #[test]
-fn what_a_place_does_not_accept_is_not_suggested_there() {
+fn a_value_that_is_not_accepted_is_not_suggested() {
     let least = |text| parse_accepted(text, |time: &Nanos| *time >= Nanos(1_500), "use at least 1500ns, as in 2us");
     assert_eq!(least("1.5us"), Ok(Nanos(1_500)));
     assert_eq!(
@@ -157,7 +157,7 @@ fn what_a_place_does_not_accept_is_not_suggested_there() {
 
 proptest! {
     #[test]
-    fn every_remedy_is_accepted(
+    fn every_suggestion_is_accepted(
         text in prop_oneof![
             "[0-9]{1,22}(\\.[0-9]{1,12})?(|n|u|m|k|K|M|G|T)i?(s|sec|B|b|bit|byte|pps|ps|%|/s|p/s|min|h|)",
             "0(\\.0{0,3}[0-9])?(k|M|G|)(bit|pps|B|iB|ns|us|ms|s|bps|)",
@@ -165,13 +165,13 @@ proptest! {
         ],
         least in 1..5_000u64,
     ) {
-        heals::<Nanos>(&text, |_| true);
-        heals::<Bytes>(&text, |size| size.0 > 0);
-        heals::<BitRate>(&text, |rate| rate.0 > 0);
-        heals::<PacketRate>(&text, |rate| rate.0 > 0);
-        heals::<LinkRate>(&text, |_| true);
-        heals::<Ratio>(&text, |_| true);
-        heals::<Percent>(&text, |share| share.0 > 0.0 && share.0 < 1.0);
+        suggestions_parse::<Nanos>(&text, |_| true);
+        suggestions_parse::<Bytes>(&text, |size| size.0 > 0);
+        suggestions_parse::<BitRate>(&text, |rate| rate.0 > 0);
+        suggestions_parse::<PacketRate>(&text, |rate| rate.0 > 0);
+        suggestions_parse::<LinkRate>(&text, |_| true);
+        suggestions_parse::<Ratio>(&text, |_| true);
+        suggestions_parse::<Percent>(&text, |share| share.0 > 0.0 && share.0 < 1.0);
         if let Err(error) = text.parse::<Nanos>()
             && let Some(narrowed) = error.suggesting(|spelling| read::<Nanos>(spelling).is_ok_and(|time| time.0 >= least))
         {
@@ -180,24 +180,24 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_reads_back_as_the_same(value in whole(), ratio in 0.0..1e300f64) {
-        survives(Nanos(value));
-        survives(Bytes(value));
-        survives(BitRate(value));
-        survives(PacketRate(value));
-        survives(LinkRate::Limited(BitRate(value.max(1))));
-        survives(Ratio(ratio));
+    fn printed_values_parse_to_the_same_value(value in whole(), ratio in 0.0..1e300f64) {
+        round_trips(Nanos(value));
+        round_trips(Bytes(value));
+        round_trips(BitRate(value));
+        round_trips(PacketRate(value));
+        round_trips(LinkRate::Limited(BitRate(value.max(1))));
+        round_trips(Ratio(ratio));
     }
 
     #[test]
-    fn no_text_is_too_strange(
+    fn no_text_makes_the_parser_panic(
         text in prop_oneof!["\\PC*", "[0-9.]{0,50}(|n|u|m|k|K|M|G)i?(s|B|b|bit|pps|%|/s)?", "-?[0-9]{1,25}.{0,5}"],
     ) {
-        let _ = read::<Nanos>(&text).map(survives);
-        let _ = read::<Bytes>(&text).map(survives);
-        let _ = read::<BitRate>(&text).map(survives);
-        let _ = read::<PacketRate>(&text).map(survives);
-        let _ = read::<LinkRate>(&text).map(survives);
-        let _ = read::<Ratio>(&text).map(survives);
+        let _ = read::<Nanos>(&text).map(round_trips);
+        let _ = read::<Bytes>(&text).map(round_trips);
+        let _ = read::<BitRate>(&text).map(round_trips);
+        let _ = read::<PacketRate>(&text).map(round_trips);
+        let _ = read::<LinkRate>(&text).map(round_trips);
+        let _ = read::<Ratio>(&text).map(round_trips);
     }
 }

@@ -1,13 +1,13 @@
-//! Bytes from the socket: whatever they are, they are records, or refused, or too few.
+//! Bytes from the socket: the parser returns records, refuses the bytes, or needs more of them.
 
 use shared::wire::{Parsed, encode_control, parse};
 
-/// Reads records one behind the other, as a session does.
+/// Parses records one after the other, as a session does.
 pub(crate) fn target(data: &[u8]) {
     let mut rest = data;
     while let Ok(Some((record, len))) = parse(rest) {
         assert!((1..=rest.len()).contains(&len), "a record of {len} in {} bytes", rest.len());
-        assert_eq!(parse(&rest[..len - 1]), Ok(None), "a record that is whole too early");
+        assert_eq!(parse(&rest[..len - 1]), Ok(None), "a record was complete without its last byte");
         if let Parsed::Frame(descriptor, bytes) = &record {
             assert_eq!(descriptor.len as usize, bytes.len());
         }

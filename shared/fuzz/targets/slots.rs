@@ -1,8 +1,8 @@
-//! The ring's memory under a peer that writes what it likes, and both ends that read it.
+//! One end of a ring in shared memory, with a peer that writes anything into that memory.
 //!
-//! The input is a script: each step moves the peer or the end, and takes its operands from the
-//! bytes behind it. Whatever the peer does, the end keeps the bounds of the ring, and once it has
-//! closed it stays so.
+//! The input is a script: each step is an action of the peer or of the end, and takes its operands from the
+//! bytes that follow. Whatever the peer does, the end stays within the bounds of the ring, and once it has
+//! closed it stays closed.
 
 use std::os::unix::net::UnixStream;
 
@@ -12,15 +12,15 @@ use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, MAX_FRAME, Port,
 use shared::testing::{HEAD, RawRing};
 use shared::units::Nanos;
 
-/// Slots of the ring, by the first byte: few, so that it is often full.
+/// Slots of the ring, chosen by the first byte: few, so that the ring is often full.
 const DEPTHS: [u32; 4] = [1, 2, 3, 8];
 
-/// Plays the script against one end.
+/// Runs the script against one end.
 pub(crate) fn target(data: &[u8]) {
     let Some((&how, script)) = data.split_first() else { return };
     let depth = Depth::new(DEPTHS[usize::from(how >> 1) % DEPTHS.len()]).unwrap_or_else(|error| panic!("{error}"));
     let Ok((ours, theirs)) = UnixStream::pair() else { return };
-    // A system without memory or descriptors is no finding.
+    // Out of memory or descriptors is not a failure of the code under test.
     let Ok((memory, file)) = SharedMemory::create(depth, 1) else { return };
     let peer = RawRing::new(file, depth.get());
     match how & 1 {
@@ -41,7 +41,7 @@ impl Script<'_> {
         Some(*first)
     }
 
-    /// A count: small ones, and those around the powers of two.
+    /// A count: a small one, or one near a power of two.
     fn word(&mut self) -> Option<u64> {
         let byte = self.byte()?;
         let near = u64::from(byte & 15);
@@ -56,7 +56,7 @@ impl Script<'_> {
         })
     }
 
-    /// Lets the peer write somewhere.
+    /// Writes a value somewhere into the memory, as the peer.
     fn scribble(&mut self, peer: &RawRing) -> Option<()> {
         let (step, value) = (self.byte()?, self.word()?);
         let slot = u32::from(step >> 3) % peer.depth();

@@ -132,11 +132,7 @@ impl Display for BudgetReport {
         }
         table(&mut out, &rows)?;
         let period = human::time(self.period_ns as f64);
-        line(
-            &mut out,
-            "",
-            format!("one sample in {period}; spin is in no sum, and its share is of all CPU time"),
-        )?;
+        line(&mut out, "", format!("one sample in {period}; spin is in no sum, and its share is of all CPU time"))?;
         if !self.kernel_sampled {
             line(
                 &mut out,

@@ -121,7 +121,7 @@ pub struct EstimateReport {
     pub replications: u64,
     /// The seed of the first.
     pub first_seed: u64,
-    /// The seed of the last; each run used the next seed.
+    /// The seed of the last; the runs used each seed from the first to this one once.
     pub last_seed: u64,
     /// The denominator of the loss: packets in all runs together.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The driver's side.
+//! The driver's side of a session, for tests of the stack.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
@@ -12,7 +12,7 @@ use crate::report::DriverReport;
 use crate::ring::{Completion, Status};
 use crate::wire::{Accept, Bye, ByeReason, Control, Hello, PREAMBLE_LEN, encode_completion};
 
-/// Which session this driver grants.
+/// The generation of the session that this driver accepts.
 const GENERATION: u64 = 7;
 
 /// A connection to a stack.
@@ -22,11 +22,11 @@ pub struct Driver {
     pub wire: Wire,
     /// Frames completed over the socket so far.
     pub completed: u64,
-    /// Bytes of those.
+    /// Bytes of the completed frames.
     bytes: u64,
 }
 
-/// Listens at `socket` and plays `part` for the first stack that comes.
+/// Listens at `socket` and runs `part` with the first stack that connects.
 pub fn listen(socket: &Path, part: impl FnOnce(Driver) + Send + 'static) -> JoinHandle<()> {
     let listener = UnixListener::bind(socket).unwrap();
     thread::spawn(move || {
@@ -36,24 +36,24 @@ pub fn listen(socket: &Path, part: impl FnOnce(Driver) + Send + 'static) -> Join
 }
 
 impl Driver {
-    /// Hears what the stack asks for.
+    /// Reads the stack's preamble and HELLO.
     pub fn hello(&mut self) -> Hello {
         let mut preamble = [0; PREAMBLE_LEN];
         self.wire.read(&mut preamble);
         match self.wire.hear() {
             Some(Heard::Control(Control::Hello(hello))) => hello,
-            other => panic!("no greeting: {other:?}"),
+            other => panic!("not a HELLO: {other:?}"),
         }
     }
 
-    /// Grants what the stack asks for. Returns the depth.
+    /// Accepts the depth that the stack requests, and returns it.
     pub fn accept(&mut self) -> u32 {
         let depth = self.hello().rings[0].depth;
         self.grant(depth);
         depth
     }
 
-    /// Grants one ring of `depth` slots to a stack whose greeting was read.
+    /// Sends ACCEPT with one ring of `depth` slots to a stack whose HELLO was read.
     pub fn grant(&mut self, depth: u32) {
         let accept = Accept {
             generation: GENERATION,
@@ -65,7 +65,7 @@ impl Driver {
         self.wire.tell(&Control::Accept(Box::new(accept)));
     }
 
-    /// Grants what the stack asks for, and hands over a ring as it must be.
+    /// Accepts the requested depth, and hands over a valid ring.
     pub fn share(mut self) -> Peer {
         let depth = self.accept();
         let parcel = Parcel::honest(depth, GENERATION);
@@ -73,7 +73,7 @@ impl Driver {
         Peer { ring: parcel.into_ring(depth), wire: self.wire }
     }
 
-    /// Grants what the stack asks for, and hands over whatever `parcel` makes.
+    /// Accepts the requested depth, and hands over what `parcel` returns.
     pub fn hand_over(&mut self, parcel: impl FnOnce(u32, u64) -> Parcel) {
         let depth = self.accept();
         parcel(depth, GENERATION).send(self.wire.as_fd());
@@ -87,23 +87,23 @@ impl Driver {
         self.wire.say(&encode_completion(&completion));
     }
 
-    /// Completes every frame that comes over the socket, and answers the farewell.
+    /// Completes every frame that comes over the socket, and answers BYE.
     pub fn serve(mut self) {
         while let Some(heard) = self.wire.hear() {
             match heard {
                 Heard::Frame => self.complete(),
                 Heard::Control(Control::Bye(_)) => self.leave(ByeReason::Finished),
-                other => panic!("no part of a session: {other:?}"),
+                other => panic!("unexpected in a session: {other:?}"),
             }
         }
     }
 
-    /// Says farewell with a report: everything that was received was completed.
+    /// Sends BYE with a report in which everything that was received was completed.
     pub fn leave(&mut self, reason: ByeReason) {
         self.report(reason, Self::honest_report(self.completed, self.bytes));
     }
 
-    /// The report of a session in which `frames` of so many `bytes` were sent, and nothing else happened.
+    /// The report of a session in which `frames` frames with `bytes` bytes in all were sent, without errors.
     pub fn honest_report(frames: u64, bytes: u64) -> DriverReport {
         DriverReport {
             generation: GENERATION,
@@ -114,7 +114,7 @@ impl Driver {
         }
     }
 
-    /// Says farewell with any report.
+    /// Sends BYE with the given report.
     pub fn report(&mut self, reason: ByeReason, report: DriverReport) {
         self.wire.tell(&Control::Bye(Box::new(Bye { reason, frames: self.completed, report: Some(report) })));
     }

@@ -1,4 +1,4 @@
-//! What a driver hands over, right or wrong.
+//! Handing over shared memory, valid or not.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -12,7 +12,7 @@ use crate::ring::Depth;
 use crate::ring::shm::SharedMemory;
 use crate::wire::MEMORY_RECORD;
 
-/// A record, and the descriptors that travel with it.
+/// A record, and the descriptors that are sent with it.
 #[derive(Debug)]
 pub struct Parcel {
     record: Vec<u8>,
@@ -20,23 +20,23 @@ pub struct Parcel {
 }
 
 impl Parcel {
-    /// A ring of `depth` slots, sealed and labelled for session `generation`.
+    /// A valid ring of `depth` slots for session `generation`.
     pub fn honest(depth: u32, generation: u64) -> Self {
         let (_, file) = SharedMemory::create(Depth::new(depth).unwrap(), generation).unwrap();
         Self::of(vec![file])
     }
 
-    /// Any descriptors.
+    /// The right record with any descriptors.
     pub fn of(descriptors: Vec<OwnedFd>) -> Self {
         Self { record: MEMORY_RECORD.to_vec(), descriptors }
     }
 
-    /// Another record in front of the same descriptors.
+    /// The same descriptors with another record.
     pub fn labelled(self, record: &[u8]) -> Self {
         Self { record: record.to_vec(), ..self }
     }
 
-    /// Memory of `len` bytes with nothing in it, under `seals`.
+    /// Memory of `len` zero bytes, with `seals`.
     pub fn memory(len: u64, seals: SealFlags) -> Self {
         let file = memfd_create("test", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
         ftruncate(&file, len).unwrap();
@@ -44,17 +44,17 @@ impl Parcel {
         Self::of(vec![file])
     }
 
-    /// A sealed ring of one byte less.
+    /// A sealed ring that is one byte too short.
     pub fn truncated(depth: u32) -> Self {
         Self::memory(size_of_ring(depth) - 1, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
     }
 
-    /// A ring that could be taken away again.
+    /// A ring without seals, which its maker could still truncate.
     pub fn unsealed(depth: u32) -> Self {
         Self::memory(size_of_ring(depth), SealFlags::empty())
     }
 
-    /// `count` rings at once.
+    /// `count` descriptors of a ring at once.
     pub fn several(count: usize, depth: u32, generation: u64) -> Self {
         let one = Self::honest(depth, generation).descriptors.remove(0);
         Self::of((0..count).map(|_| one.try_clone().unwrap()).collect())

@@ -1,4 +1,4 @@
-//! One switch for each class of lies about a ring in shared memory.
+//! The protocol violations of a hostile peer in the shm transport, one variant for each kind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,48 +9,48 @@ use crate::ring::{Completion, Status};
 use crate::units::Nanos;
 use crate::wire::encode_completion;
 
-/// A completion that belongs into the ring.
-const BESIDE: Completion = Completion { position: 0, status: Status::Sent, at: Nanos(1) };
+/// A completion sent over the socket, where only the socket transport may send one.
+const STRAY_COMPLETION: Completion = Completion { position: 0, status: Status::Sent, at: Nanos(1) };
 
-/// Something that no honest peer says.
+/// A protocol violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
-    /// More frames than there are slots.
+    /// A count of frames that exceeds the slots.
     FramesJumpForwards,
-    /// Frames that were published are taken back.
+    /// A count of frames below the one published before.
     FramesJumpBackwards,
-    /// Counts at which 32 bits overflow.
+    /// A count of frames above 2^32.
     FramesNear32Bits,
-    /// A frame without bytes.
+    /// A frame of length 0.
     LengthZero,
     /// A frame that is longer than its slot.
     LengthOverSlot,
-    /// A length that overflows 32 bits with its header.
+    /// A length that overflows 32 bits when the header is added.
     LengthNear32Bits,
     /// Completions of frames that were not submitted.
     CompletionsJumpForwards,
-    /// A completion that came already comes again.
+    /// A count of completions below the one published before.
     CompletionReplayed,
     /// One completion more than there were frames.
     CompletionDuplicated,
-    /// Counts at which 32 bits overflow.
+    /// A count of completions above 2^32.
     CompletionsNear32Bits,
-    /// A status that is none.
+    /// A completion with an unknown status.
     UnknownStatus,
     /// Doorbells without end.
     DoorbellStorm,
-    /// A frame or a completion beside the ring.
+    /// A completion on the socket instead of in the ring.
     RecordBesideTheRing,
-    /// A record of no kind.
+    /// A record of an unknown kind.
     UnknownRecord,
     /// A descriptor in the middle of the session.
     HandoverAgain,
-    /// Farewell, and farewell again.
+    /// Two BYE messages.
     ByeTwice,
 }
 
 impl Lie {
-    /// Those that a stack can tell.
+    /// Those that a stack can commit.
     pub const BY_STACK: [Self; 11] = [
         Self::FramesJumpForwards,
         Self::FramesJumpBackwards,
@@ -65,7 +65,7 @@ impl Lie {
         Self::ByeTwice,
     ];
 
-    /// Those that a driver can tell.
+    /// Those that a driver can commit.
     pub const BY_DRIVER: [Self; 10] = [
         Self::CompletionsJumpForwards,
         Self::CompletionReplayed,
@@ -79,8 +79,7 @@ impl Lie {
         Self::ByeTwice,
     ];
 
-    /// What the other side calls it: the [name](crate::ring::CloseReason::name) of its reason to end
-    /// the session.
+    /// The [name](crate::ring::CloseReason::name) of the reason for which the other side closes the session.
     pub fn reason(self) -> &'static str {
         match self {
             Self::FramesJumpForwards | Self::FramesNear32Bits => "INDEX_TOO_FAR",
@@ -94,7 +93,7 @@ impl Lie {
         }
     }
 
-    /// Tells it. The other side runs meanwhile, and may be asleep, so it is rung for.
+    /// Commits it. The other side may be asleep, so a doorbell follows.
     pub fn tell(self, peer: &mut Peer) {
         let depth = peer.ring.depth();
         let slots = u64::from(depth);
@@ -136,7 +135,7 @@ impl Lie {
                 peer.ring.word(COMPLETED, 1);
             }
             Self::DoorbellStorm => peer.wire.doorbells(20_000),
-            Self::RecordBesideTheRing => peer.wire.say(&encode_completion(&BESIDE)),
+            Self::RecordBesideTheRing => peer.wire.say(&encode_completion(&STRAY_COMPLETION)),
             Self::UnknownRecord => peer.wire.say(&[77; 8]),
             Self::HandoverAgain => peer.hand_over_again(),
             Self::ByeTwice => peer.wire.tell_twice(&Stack::farewell(0)),
@@ -145,7 +144,7 @@ impl Lie {
     }
 }
 
-/// A thread that scribbles over every word that both sides see, until it is dropped.
+/// A thread that overwrites every shared word with random values, until it is dropped.
 #[derive(Debug)]
 pub struct Scribbler {
     stop: Arc<AtomicBool>,
@@ -153,7 +152,7 @@ pub struct Scribbler {
 }
 
 impl Scribbler {
-    /// Scribbles over `ring`; `seed` decides what.
+    /// Starts to overwrite the words of `ring`; `seed` determines the values.
     pub fn start(ring: &RawRing, seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (ring, stopped) = (ring.again(), Arc::clone(&stop));
@@ -174,7 +173,7 @@ impl Drop for Scribbler {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so.
+            // An error means that the thread panicked, and the panic has printed its message already.
             let _ = thread.join();
         }
     }

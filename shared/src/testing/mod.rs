@@ -1,11 +1,11 @@
-//! The hostile-peer kit: either side of a session, played by hand, so that it can lie.
+//! The hostile-peer kit: either side of a session under control of a test, so that it can violate the protocol.
 //!
-//! For tests only, and so behind the feature `test-utils`. It shares nothing with the product but
-//! the records of the [`wire`](crate::wire): where words lie in the memory is said here once more, as
-//! another program would have it from the specification of [`ring::shm`](crate::ring::shm).
+//! For tests only, behind the feature `test-utils`. It shares with the product only
+//! the records of the [`wire`](crate::wire): the layout of the memory is defined here again, from the
+//! specification of [`ring::shm`](crate::ring::shm), as another program would do it.
 //!
-//! A [`Stack`] connects to a driver, a [`Driver`] waits for a stack; both are honest until they are
-//! told a [`Lie`], one switch for each class of them.
+//! A [`Stack`] connects to a driver, a [`Driver`] waits for a stack. Both keep to the protocol until the test
+//! commits a [`Lie`], one variant for each kind of violation.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

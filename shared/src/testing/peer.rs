@@ -15,13 +15,13 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Puts a frame into the first slot whose header claims `len` bytes, and publishes it.
+    /// Publishes one frame whose slot header has the length `len`.
     pub fn publish_one(&self, len: u32) {
         self.ring.slot(0, len);
         self.ring.word(PRODUCED, 1);
     }
 
-    /// Publishes and completes honestly until `frames` frames have gone through the driver.
+    /// Publishes `frames` frames and waits until the driver has completed them.
     pub fn send(&mut self, frames: u64) {
         let depth = u64::from(self.ring.depth());
         let mut published = 0;
@@ -33,22 +33,21 @@ impl Peer {
         }
     }
 
-    /// Waits until a stack that sends all it can has filled the ring. Returns how many frames it
-    /// submitted.
+    /// Waits until the stack has filled the ring. Returns how many frames it submitted.
     pub fn full_ring(&self) -> u64 {
         let depth = u64::from(self.ring.depth());
         self.ring.wait_for(PRODUCED, |count| count == depth)
     }
 
-    /// The other side's farewell, whatever comes before it.
+    /// Reads until the other side's BYE.
     pub fn bye(&mut self) -> Bye {
         match self.wire.control() {
             Some(Control::Bye(bye)) => *bye,
-            other => panic!("no farewell: {other:?}"),
+            other => panic!("not a BYE: {other:?}"),
         }
     }
 
-    /// Sends descriptors once more.
+    /// Sends descriptors again, which is a violation.
     pub(super) fn hand_over_again(&self) {
         Parcel::several(3, 1, 1).send(self.wire.as_fd());
     }

@@ -1,4 +1,4 @@
-//! The stack's side.
+//! The stack's side of a session, for tests of the driver.
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
@@ -15,18 +15,18 @@ use crate::wire::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, Rin
 #[derive(Debug)]
 pub struct Stack(pub Wire);
 
-/// One ring that transmits.
+/// A transmit ring of `depth` slots, as HELLO lists it.
 pub fn ring(depth: u32) -> RingInfo {
     RingInfo { direction: Direction::Transmit, queue: 0, depth, slot_size: MAX_FRAME as u32 }
 }
 
 impl Stack {
-    /// Connects, and says nothing yet.
+    /// Connects, and sends nothing yet.
     pub fn connect(socket: &Path) -> Self {
         Self(Wire::new(UnixStream::connect(socket).unwrap()))
     }
 
-    /// Asks for rings.
+    /// Sends the preamble and HELLO, which requests `rings`.
     pub fn hello(&mut self, transport: TransportKind, rings: Vec<RingInfo>) {
         self.0.say(&preamble());
         self.0.tell(&Control::Hello(Hello {
@@ -37,14 +37,14 @@ impl Stack {
         }));
     }
 
-    /// Connects and asks for one ring.
+    /// Connects and requests one ring.
     pub fn greet(socket: &Path, transport: TransportKind, depth: u32) -> Self {
         let mut stack = Self::connect(socket);
         stack.hello(transport, vec![ring(depth)]);
         stack
     }
 
-    /// Connects, asks for one ring in shared memory, and gets it.
+    /// Connects, requests one ring in shared memory, and receives it.
     pub fn share(socket: &Path, depth: u32) -> Peer {
         let mut stack = Self::greet(socket, TransportKind::Shm, depth);
         let granted = stack.accepted().rings[0].depth;
@@ -57,7 +57,7 @@ impl Stack {
         Peer { ring: RawRing::new(file, granted), wire: stack.0 }
     }
 
-    /// The driver's grant.
+    /// Reads the driver's ACCEPT.
     pub fn accepted(&mut self) -> Accept {
         match self.0.hear() {
             Some(Heard::Control(Control::Accept(accept))) => *accept,
@@ -65,7 +65,7 @@ impl Stack {
         }
     }
 
-    /// The driver's refusal.
+    /// Reads the driver's REFUSE.
     pub fn refused(&mut self) -> Refuse {
         match self.0.hear() {
             Some(Heard::Control(Control::Refuse(refuse))) => refuse,
@@ -73,21 +73,21 @@ impl Stack {
         }
     }
 
-    /// The driver's farewell, whatever comes before it.
+    /// Reads until the driver's BYE.
     pub fn bye(&mut self) -> Bye {
         match self.0.control() {
             Some(Control::Bye(bye)) => *bye,
-            other => panic!("no farewell: {other:?}"),
+            other => panic!("not a BYE: {other:?}"),
         }
     }
 
-    /// Says farewell after `frames`, and hears the driver's.
+    /// Sends BYE after `frames` frames, and reads the driver's.
     pub fn leave(mut self, frames: u64) -> Bye {
         self.0.tell(&Self::farewell(frames));
         self.bye()
     }
 
-    /// A farewell.
+    /// A BYE after `frames` frames.
     pub fn farewell(frames: u64) -> Control {
         Control::Bye(Box::new(Bye { reason: ByeReason::Finished, frames, report: None }))
     }

@@ -1,4 +1,4 @@
-//! Records on a socket, one at a time and never a byte further.
+//! Reads records from a socket one at a time, without the bytes that follow.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -13,22 +13,22 @@ use rustix::net::{RecvFlags, recv};
 use crate::ring::Completion;
 use crate::wire::{Control, DOORBELL_RECORD, Parsed, encode_control, parse};
 
-/// Long enough for the slowest machine; only a test that fails waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout of each read and write: long enough for the slowest machine; only a failing test waits that long.
+const IO_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection.
 #[derive(Debug)]
 pub struct Wire {
     stream: UnixStream,
-    /// The beginning of a record that has not come whole.
+    /// The beginning of an incomplete record.
     begun: Vec<u8>,
-    /// Lengths of the frames that came, until they are completed.
+    /// Lengths of the received frames that are not completed yet.
     pub(super) frames: VecDeque<u32>,
-    /// How often the peer has said that it is alive.
+    /// How many ALIVE messages came.
     pub alive: u32,
 }
 
-/// What a peer may send.
+/// A received record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     /// A frame, over the socket transport.
@@ -42,14 +42,14 @@ pub enum Heard {
 }
 
 impl Wire {
-    /// Over `stream`.
+    /// A connection over `stream`.
     pub fn new(stream: UnixStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(IO_TIMEOUT)).unwrap();
+        stream.set_write_timeout(Some(IO_TIMEOUT)).unwrap();
         Self { stream, begun: Vec::new(), frames: VecDeque::new(), alive: 0 }
     }
 
-    /// Sends any bytes. A peer that hung up meanwhile does not hear them.
+    /// Sends any bytes. Not an error if the peer has closed the connection.
     pub fn say(&mut self, bytes: &[u8]) {
         match self.stream.write_all(bytes) {
             Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
@@ -62,23 +62,23 @@ impl Wire {
         self.say(&encode_control(message).unwrap());
     }
 
-    /// Sends a control message two times in one go.
+    /// Sends a control message twice in one write.
     pub fn tell_twice(&mut self, message: &Control) {
         self.say(&encode_control(message).unwrap().repeat(2));
     }
 
-    /// Rings.
+    /// Sends `count` doorbells.
     pub fn doorbells(&mut self, count: usize) {
         self.say(&DOORBELL_RECORD.repeat(count));
     }
 
-    /// Reads exactly as many bytes as `into` takes.
+    /// Fills `into` with the next bytes.
     pub fn read(&mut self, into: &mut [u8]) {
         self.stream.read_exact(into).unwrap();
     }
 
-    /// The next record other than ALIVE, which is counted; `None` once the peer has hung up. What is behind it stays in the socket, for
-    /// whoever reads next.
+    /// The next record other than ALIVE, which is counted; `None` once the peer has closed the connection. The bytes
+    /// behind the record stay in the socket for the next read.
     pub fn hear(&mut self) -> Option<Heard> {
         let mut ahead = vec![0; 128 * 1024];
         loop {
@@ -116,7 +116,7 @@ impl Wire {
         Self::new(self.stream.try_clone().unwrap())
     }
 
-    /// Reads until the peer has said `times` times that it is alive, and nothing else.
+    /// Reads `times` ALIVE messages, and fails if anything else comes.
     pub fn wait_for_alive(&mut self, times: u32) {
         let one = encode_control(&Control::Alive).unwrap();
         let mut came = vec![0; one.len()];
@@ -126,7 +126,7 @@ impl Wire {
         }
     }
 
-    /// The next control message, whatever comes before it.
+    /// The next control message; other records before it are discarded.
     pub fn control(&mut self) -> Option<Control> {
         loop {
             if let Heard::Control(message) = self.hear()? {
@@ -135,15 +135,15 @@ impl Wire {
         }
     }
 
-    /// Waits until the peer has hung up, and reads nothing, not even that.
+    /// Waits until the peer has closed the connection, without reading.
     pub fn wait_for_hang_up(&self) {
         let mut gone = [PollFd::new(&self.stream, PollFlags::RDHUP)];
-        let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
-        let hung_up = retry_on_intr(|| poll(&mut gone, Some(&patience))).unwrap();
+        let timeout = Timespec { tv_sec: IO_TIMEOUT.as_secs() as i64, tv_nsec: 0 };
+        let hung_up = retry_on_intr(|| poll(&mut gone, Some(&timeout))).unwrap();
         assert_eq!(hung_up, 1, "the peer does not hang up");
     }
 
-    /// Waits until the peer has hung up, whatever it still says.
+    /// Discards records until the peer has closed the connection.
     pub fn see_off(&mut self) {
         while self.hear().is_some() {}
     }

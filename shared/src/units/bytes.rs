@@ -28,7 +28,7 @@ const SCALE: Scale = Scale {
 
 spelled!(Bytes, SCALE);
 
-/// `K` and `KB` are 1000 to some and 1024 to others; `Ki` and `kib` are plain.
+/// `K` and `KB` are ambiguous: 1000 or 1024. `Ki` and `kib` are clear.
 fn slip(unit: &str) -> &'static [u64] {
     let (prefix, rest) = split_prefix(unit);
     let (prefix, byte) = match (prefix, rest.strip_prefix(['i', 'I'])) {

@@ -1,6 +1,6 @@
 //! Decimal numbers without rounding.
 
-/// Digits, with or without a decimal point, as they were written.
+/// A number in decimal digits, with or without a decimal point, as it was written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decimal<'a> {
     whole: &'a str,
@@ -8,14 +8,14 @@ pub(super) struct Decimal<'a> {
     fraction: &'a str,
 }
 
-/// What a decimal number of units is in base units.
+/// A decimal number of units, converted to base units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scaled {
-    /// That many.
+    /// Exactly this many.
     Exactly(u64),
-    /// Between this and one more.
+    /// More than this and less than one more.
     Above(u64),
-    /// More than can be counted.
+    /// Above `u64::MAX`.
     TooLarge,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Decimal<'a> {
         (digits(whole) && digits(fraction)).then(|| Self { whole, fraction: fraction.trim_end_matches('0') })
     }
 
-    /// This many units of `factor` base units each. `factor` is at most 2^30.
+    /// Converts this many units of `factor` base units each. `factor` is at most 2^30.
     pub(super) fn times(self, factor: u64) -> Scaled {
         let Ok(whole) = self.whole.parse::<u64>() else { return Scaled::TooLarge };
         let (part, exact) = self.fraction_times(factor);
@@ -38,14 +38,14 @@ impl<'a> Decimal<'a> {
         }
     }
 
-    /// The fraction's share of `factor`, rounded down, and whether that is exact.
+    /// The fraction times `factor`, rounded down, and whether that is exact.
     fn fraction_times(self, factor: u64) -> (u64, bool) {
-        // The binary units need 30 decimals at most, and 38 are what 128 bits can hold.
+        // Binary units need at most 30 decimals; 38 are the most that fit into 128 bits.
         const MOST: usize = 38;
         let kept = &self.fraction[..self.fraction.len().min(MOST)];
         let digits = kept.parse::<u128>().unwrap_or(0);
         let scale = 10u128.pow(kept.len() as u32);
-        // In lowest terms the product fits, because `digits` is less than `scale`.
+        // Reduced, so that the product fits into 128 bits: `digits` is less than `scale`.
         let common = gcd(u128::from(factor), scale);
         let product = digits * (u128::from(factor) / common);
         let scale = scale / common;
@@ -54,8 +54,8 @@ impl<'a> Decimal<'a> {
     }
 }
 
-/// `value` base units as a decimal number of units of `factor`. Exact: `factor` has no prime
-/// factors but 2 and 5, so that the decimals end.
+/// `value` base units as a decimal number of units of `factor` base units. Exact: the only prime factors of `factor`
+/// are 2 and 5, so the number of decimals is finite.
 pub(super) fn write(value: u64, factor: u64) -> String {
     let mut text = (value / factor).to_string();
     let mut rest = value % factor;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn decimals_are_exact_or_said_not_to_be() {
+    fn a_conversion_is_exact_or_reported_as_inexact() {
         assert_eq!(times("1.82", 1_000), Scaled::Exactly(1_820));
         assert_eq!(times("1.8200", 1_000), Scaled::Exactly(1_820));
         assert_eq!(times("1.8205", 1_000), Scaled::Above(1_820));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_too_large() {
+    fn a_number_above_64_bits_is_too_large() {
         assert_eq!(times("18446744073709551615", 1), Scaled::Exactly(u64::MAX));
         assert_eq!(times("18446744073.709551615", 1_000_000_000), Scaled::Exactly(u64::MAX));
         assert_eq!(times("18446744073.709551616", 1_000_000_000), Scaled::TooLarge);

@@ -1,9 +1,9 @@
-//! Why a text is no quantity, and how it should have been written.
+//! The error for a text that is not a quantity, with the right spelling.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What a text was meant to say.
+/// The quantity that a text must contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
     /// [`Nanos`](super::Nanos).
@@ -22,10 +22,10 @@ pub enum Quantity {
     Percentage,
 }
 
-/// A text that is no quantity. Each message names the text, the quantity and the right spelling.
+/// A text that is not a valid quantity. Each message names the text, the quantity and the right spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitError {
-    /// What was written, fit for a message of one line.
+    /// The text, escaped and shortened for a message of one line.
     text: String,
     quantity: Quantity,
     problem: UnitProblem,
@@ -35,31 +35,31 @@ pub struct UnitError {
 /// What is wrong with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitProblem {
-    /// Nothing was written.
+    /// An empty text.
     Empty,
-    /// A bare number.
+    /// A number without a unit.
     NoUnit,
-    /// Two readings, and no way to tell which was meant.
+    /// It has more than one meaning.
     Ambiguous,
-    /// One reading, but not the one spelling of it.
+    /// The meaning is clear, but the spelling is not the accepted one.
     Misspelled,
-    /// No reading.
+    /// It has no meaning as this quantity.
     Malformed,
-    /// Less than nothing.
+    /// Below zero.
     Negative,
-    /// A link that never sends.
+    /// Zero, where that is not allowed, as for a link rate.
     Zero,
-    /// More than can be counted; the suggestion is the largest that can be written.
+    /// Too large to represent; the suggestion is the largest value.
     TooLarge,
-    /// Decimals below the base unit, which is named; the suggestions are the nearest that are whole.
+    /// Decimals below the base unit, which is named; the suggestions are the nearest whole numbers of it.
     NotWhole(&'static str),
 }
 
-/// How a quantity could have been written.
+/// A spelling that the error message proposes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Suggestion {
     spelling: String,
-    /// What it means, where that may not be plain.
+    /// Its value in base units, where several are proposed; else empty.
     note: String,
 }
 
@@ -68,25 +68,25 @@ impl UnitError {
         Self { text: shown(text), quantity, problem, suggestions: Vec::new() }
     }
 
-    /// Suggests `spelling` as well, which means `note`.
+    /// Adds the suggestion `spelling`; `note` is appended to it in the message.
     pub(super) fn suggest(mut self, spelling: String, note: String) -> Self {
         self.suggestions.push(Suggestion { spelling, note });
         self
     }
 
-    /// What the message suggests to write; if that is nothing, it says how the quantity is written.
+    /// The spellings that the message suggests. If there are none, it describes how the quantity is written.
     pub fn suggestions(&self) -> impl Iterator<Item = &str> {
         self.suggestions.iter().map(|suggestion| suggestion.spelling.as_str())
     }
 
-    /// The same with those suggestions only that are `accepted`; `None` if none of them is.
+    /// The same error with only the suggestions that are `accepted`; `None` if there were some and none is accepted.
     pub fn suggesting(mut self, accepted: impl Fn(&str) -> bool) -> Option<Self> {
         let none = self.suggestions.is_empty();
         self.suggestions.retain(|suggestion| accepted(&suggestion.spelling));
         (none || !self.suggestions.is_empty()).then_some(self)
     }
 
-    /// What is wrong, without a remedy.
+    /// The first part of the message: the problem without the remedy.
     pub fn problem(&self) -> String {
         let Self { text, quantity, .. } = self;
         match self.problem {
@@ -119,10 +119,10 @@ impl fmt::Display for UnitError {
 
 impl std::error::Error for UnitError {}
 
-/// Reads a quantity that is `accepted`: otherwise `remedy` says what is. Nothing else is suggested.
+/// Reads a quantity that must be `accepted`. `remedy` describes the accepted values; the message suggests no others.
 ///
 /// # Errors
-/// What is wrong with `text`, and how to write what is accepted.
+/// A message with the problem of `text` and the remedy.
 pub fn parse_accepted<T: FromStr<Err = UnitError>>(
     text: &str,
     accepted: impl Fn(&T) -> bool,
@@ -140,7 +140,7 @@ pub fn parse_accepted<T: FromStr<Err = UnitError>>(
     }
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins spellings: `a`, `a or b`, `a, b or c`.
 fn either(spellings: &[String]) -> String {
     match spellings {
         [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
@@ -149,7 +149,7 @@ fn either(spellings: &[String]) -> String {
 }
 
 impl Quantity {
-    /// How one is written.
+    /// How the quantity is written.
     const fn manual(self) -> &'static str {
         match self {
             Self::Time => "a number and one of s, ms, us or ns, such as 12us",
@@ -177,7 +177,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// What was written, fit for a message of one line.
+/// `text`, escaped and shortened for a message of one line.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();

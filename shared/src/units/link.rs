@@ -1,4 +1,4 @@
-//! The link: its rate, and what a frame takes of it.
+//! The link: its rate, and the bits that a frame occupies on it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use super::error::{Quantity, UnitError, UnitProblem};
 use super::rate::{BIT_RATE, BitRate};
 use super::scale::Scale;
 
-/// How fast a link is, spelled `unlimited` or as a [`BitRate`] above zero.
+/// The rate of a link, spelled `unlimited` or as a [`BitRate`] above zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, SerializeDisplay, DeserializeFromStr)]
 pub enum LinkRate {
-    /// A frame takes no time on the wire.
+    /// A frame takes no time on the link.
     Unlimited,
     /// A frame takes the time of its [`wire_bits`].
     Limited(BitRate),
@@ -49,12 +49,12 @@ impl fmt::Display for LinkRate {
     }
 }
 
-/// Shortest frame, without frame check sequence; shorter ones are padded.
+/// The shortest Ethernet frame in bytes, without frame check sequence; shorter ones are padded to it.
 const SHORTEST: u64 = 60;
-/// What the wire adds to a frame: check sequence 4, preamble and start delimiter 8, gap 12.
+/// Bytes that Ethernet adds to a frame: check sequence 4, preamble and start delimiter 8, gap 12.
 const OVERHEAD: u64 = 4 + 8 + 12;
 
-/// Bits of the link's time that an Ethernet frame takes, given its length without frame check
+/// The bits for which an Ethernet frame occupies the link, given its length without frame check
 /// sequence: padding, check sequence, preamble and the gap to the next frame included.
 pub fn wire_bits(frame_len_without_fcs: usize) -> u64 {
     let frame = u64::try_from(frame_len_without_fcs).unwrap_or(u64::MAX);
@@ -67,7 +67,7 @@ mod tests {
     use crate::units::Nanos;
 
     #[test]
-    fn frames_take_what_they_take_on_a_real_wire() {
+    fn wire_bits_are_those_of_real_ethernet() {
         let headers = 14 + 20 + 8;
         assert_eq!(wire_bits(headers + 1472), 1538 * 8);
         assert_eq!(BitRate(1_000_000_000).time_for_bits(wire_bits(headers + 1472)), Nanos(12_304));

@@ -1,8 +1,8 @@
 //! Units as newtypes, with one strict spelling each.
 //!
-//! `k M G` are 1000, `Ki Mi Gi` are 1024. Rates say `bit` or `pps`, sizes say `B`, times say
-//! `ns us ms s`. What could be read in two ways is refused, with the right spelling in the message.
-//! What is printed is the shortest exact spelling, and reads back as the same value.
+//! `k M G` are 1000, `Ki Mi Gi` are 1024. The unit of a rate is `bit` or `pps`, that of a size `B`, that of a time
+//! `ns us ms s`. An ambiguous text is refused, with the right spelling in the message.
+//! Values are printed in the shortest exact spelling, which parses to the same value.
 
 mod bytes;
 mod decimal;

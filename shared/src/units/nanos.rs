@@ -1,4 +1,4 @@
-//! Nanoseconds: a span, or a moment counted from the clock's origin.
+//! Nanoseconds: a span, or a point in time since the clock's origin.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
@@ -8,17 +8,17 @@ use serde_with::{DeserializeFromStr, SerializeDisplay};
 use super::error::Quantity;
 use super::scale::{Scale, Unit, spelled};
 
-/// Nanoseconds, as a span or as a moment since the origin of the clock that was read. Spelled
+/// Nanoseconds, as a span or as a point in time since the origin of the clock that was read. Spelled
 /// `12us` or `1.5ms`.
 ///
-/// Arithmetic saturates: times come from flags and from the peer, and no sum of them may panic.
+/// Arithmetic saturates, because times come from flags and from the peer, and no sum of them may panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, SerializeDisplay, DeserializeFromStr)]
 pub struct Nanos(pub u64);
 
 impl Nanos {
-    /// No time at all, and the origin of a virtual clock.
+    /// A span of zero; also the origin of a virtual clock.
     pub const ZERO: Self = Self(0);
-    /// Later than anything.
+    /// The largest value: stands for a time that is never reached.
     pub const MAX: Self = Self(u64::MAX);
 
     /// From whole microseconds.
@@ -36,7 +36,7 @@ impl Nanos {
         Self(secs.saturating_mul(1_000_000_000))
     }
 
-    /// As seconds, for people and for rates.
+    /// In seconds, for texts and for rates.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
@@ -84,7 +84,7 @@ const SCALE: Scale = Scale {
 
 spelled!(Nanos, SCALE);
 
-/// `S`, `sec` and `µs` are plain. `m` is not: minutes to some, milliseconds to others.
+/// `S`, `sec` and `µs` are clear. `m` is ambiguous: minutes or milliseconds.
 fn slip(unit: &str) -> &'static [u64] {
     match unit.to_lowercase().as_str() {
         "s" | "sec" | "secs" | "second" | "seconds" => &[1_000_000_000],

@@ -5,10 +5,10 @@ use std::str::FromStr;
 use super::decimal::Decimal;
 use super::error::{Quantity, UnitError, UnitProblem};
 
-/// The largest share that is read: above it, what is left of the whole has too few digits to work with.
+/// The largest percentage, as text and as a share: above it, 1 - share has too few digits for the calculations.
 const MOST: (&str, f64) = ("99.9999%", 0.999_999);
 
-/// A part of a whole, more than nothing and less than all of it, spelled `95%`; the value is the share, 0.95.
+/// A share above 0 and below 1, spelled `95%`; the value is 0.95.
 ///
 /// A [`Ratio`](super::Ratio) may exceed 1, as loads do, and is spelled as a bare number. Here a bare
 /// number is refused: `5` would be 500 %, and `0.5` could be meant as 0.5 % or as 50 %.
@@ -38,7 +38,7 @@ impl FromStr for Percent {
         } else if share >= 0.01 {
             Err(wrong(UnitProblem::NoUnit).suggest(format!("{number}%"), String::new()))
         } else {
-            // A number below 1 is as likely a share of one.
+            // A number below 1 may be meant as a percentage or as a share of 1.
             let readings = [number.to_owned(), scaled(number, 2).to_string()].map(|number| format!("{number}%"));
             let accepted = readings.into_iter().filter(|reading| reading.parse::<Self>().is_ok());
             Err(accepted.fold(wrong(UnitProblem::Ambiguous), |error, reading| error.suggest(reading, String::new())))
@@ -46,8 +46,8 @@ impl FromStr for Percent {
     }
 }
 
-/// `number` with its point moved before it is rounded, so that 7.3% is 0.073.
+/// `number` times 10 to the power of `exponent`, computed in decimal before rounding, so that 7.3% is 0.073.
 fn scaled(number: &str, exponent: i32) -> f64 {
-    // What was read as a decimal is a float to the standard library too, infinite if it is too long.
+    // Every `Decimal` parses as a float; one with too many digits parses as infinity.
     format!("{number}e{exponent}").parse().unwrap_or(f64::INFINITY)
 }

@@ -17,9 +17,8 @@ pub struct PacketRate(pub u64);
 impl BitRate {
     /// How long `bits` take at this rate, rounded down to a whole nanosecond.
     ///
-    /// What is cut off is lost, so the times of many frames must not be summed where that would
-    /// show: ask for the time of the sum of their bits instead. At a rate of zero, and beyond 584
-    /// years, the answer is [`Nanos::MAX`].
+    /// For many frames do not sum these times, because the rounding errors add up; compute the time of the sum of
+    /// their bits. Returns [`Nanos::MAX`] at a rate of zero, and beyond 584 years.
     pub fn time_for_bits(self, bits: u64) -> Nanos {
         let span = (u128::from(bits) * 1_000_000_000).checked_div(u128::from(self.0));
         Nanos(span.and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(u64::MAX))

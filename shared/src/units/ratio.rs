@@ -1,4 +1,4 @@
-//! Ratios, which may exceed 1: loads.
+//! Ratios, which may exceed 1, such as loads.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,9 @@ use serde_with::{DeserializeFromStr, SerializeDisplay};
 use super::decimal::Decimal;
 use super::error::{Quantity, UnitError, UnitProblem};
 
-/// A ratio of two like quantities, spelled `0.9` or `90%`, and always printed as the former.
+/// A ratio of two quantities of one kind, spelled `0.9` or `90%`, and always printed as `0.9`.
 ///
-/// What is read from text is finite and not negative.
+/// A value parsed from text is finite and not negative.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, SerializeDisplay, DeserializeFromStr)]
 pub struct Ratio(pub f64);
 
@@ -22,7 +22,7 @@ impl FromStr for Ratio {
         if text.is_empty() {
             return Err(wrong(UnitProblem::Empty));
         }
-        // The exponent moves the point before the number is rounded, so that 7.3% is 0.073.
+        // The exponent is applied in decimal, before rounding to a float, so that 7.3% is 0.073.
         let (number, exponent) = text.strip_suffix('%').map_or((text, "e0"), |number| (number, "e-2"));
         if Decimal::read(number).is_none() {
             let negative = number.strip_prefix('-').and_then(Decimal::read).is_some();
@@ -30,7 +30,7 @@ impl FromStr for Ratio {
         }
         match format!("{number}{exponent}").parse::<f64>() {
             Ok(ratio) if ratio.is_finite() => Ok(Self(ratio)),
-            // Three hundred digits and more.
+            // Infinite: more than 300 digits.
             _ => Err(wrong(UnitProblem::Malformed)),
         }
     }

@@ -1,4 +1,4 @@
-//! Reading and writing whole numbers of a base unit, in any unit of its scale.
+//! Parsing and printing whole numbers of a base unit, in any unit of its scale.
 
 use super::decimal::{self, Decimal, Scaled};
 use super::error::{Quantity, UnitError, UnitProblem};
@@ -7,15 +7,15 @@ use super::error::{Quantity, UnitError, UnitProblem};
 #[derive(Debug)]
 pub(super) struct Scale {
     pub(super) quantity: Quantity,
-    /// What is counted.
+    /// The name of the base unit.
     pub(super) base: &'static str,
-    /// Every unit; of two spellings of equal length the unit that comes first here is written.
+    /// Every unit. A value is printed in the shortest spelling; of two equally short ones, in the unit listed first.
     pub(super) units: &'static [Unit],
     /// Whether zero is a value that a flag may have.
     pub(super) zero: bool,
-    /// Units to suggest for a bare number.
+    /// Units to suggest for a number without a unit.
     pub(super) bare: &'static [&'static str],
-    /// What a unit that is none of these may have meant, in base units.
+    /// The possible meanings of an unknown unit, each as a factor in base units.
     pub(super) slip: fn(&str) -> &'static [u64],
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Scale {
 #[derive(Debug)]
 pub(super) struct Unit {
     pub(super) suffix: &'static str,
-    /// How many base units it is: at most 2^30, without prime factors but 2 and 5.
+    /// Base units in one unit: at most 2^30, with no prime factors other than 2 and 5.
     pub(super) factor: u64,
 }
 
@@ -34,7 +34,7 @@ impl Unit {
 }
 
 impl Scale {
-    /// The value in base units.
+    /// Parses `text` to a number of base units.
     pub(super) fn parse(&self, text: &str) -> Result<u64, UnitError> {
         let wrong = |problem| UnitError::new(text, self.quantity, problem);
         if text.is_empty() {
@@ -63,7 +63,7 @@ impl Scale {
         }
     }
 
-    /// Whether `value` is worth suggesting.
+    /// Whether `value` may be suggested.
     fn suggests(&self, value: u64) -> bool {
         value > 0 || self.zero
     }
@@ -97,7 +97,7 @@ impl Scale {
         if error.suggestions().next().is_some() { error } else { wrong(UnitProblem::Malformed) }
     }
 
-    /// In the unit that was meant if there is one, with the number as it was written.
+    /// The suggested spelling: the number as it was written, in the unit of `factor` if there is one.
     fn spell(&self, number: Number<'_>, factor: u64, value: u64) -> String {
         match self.units.iter().find(|unit| unit.factor == factor) {
             Some(unit) => format!("{}{}", number.text, unit.suffix),
@@ -105,7 +105,7 @@ impl Scale {
         }
     }
 
-    /// The shortest exact spelling, without a leading zero.
+    /// The shortest exact spelling of `value` whose number is at least 1.
     pub(super) fn write(&self, value: u64) -> String {
         let candidates = self.units.iter().filter(|unit| unit.factor <= value || value == 0);
         let spellings = candidates.map(|unit| decimal::write(value, unit.factor) + unit.suffix);
@@ -113,14 +113,14 @@ impl Scale {
     }
 }
 
-/// A number, and how it was written.
+/// A number, and its text.
 #[derive(Debug, Clone, Copy)]
 struct Number<'a> {
     text: &'a str,
     decimal: Decimal<'a>,
 }
 
-/// A decimal prefix in either case, and what follows it.
+/// Splits a decimal prefix, in either case, from the rest of a unit.
 pub(super) fn split_prefix(unit: &str) -> (Option<Prefix>, &str) {
     let prefix = match unit.as_bytes().first() {
         Some(b'k' | b'K') => Prefix::Kilo,
@@ -131,7 +131,7 @@ pub(super) fn split_prefix(unit: &str) -> (Option<Prefix>, &str) {
     (Some(prefix), &unit[1..])
 }
 
-/// A prefix of size.
+/// A decimal prefix.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Prefix {
     Kilo,
@@ -139,7 +139,7 @@ pub(super) enum Prefix {
     Giga,
 }
 
-/// Newtypes of a whole number whose text is that of a [`Scale`].
+/// Implements `FromStr` and `Display` for a newtype of `u64` by its [`Scale`].
 macro_rules! spelled {
     ($name:ident, $scale:expr) => {
         impl std::str::FromStr for $name {

@@ -1,8 +1,8 @@
-//! The protocol of a session: what the Unix socket carries.
+//! The protocol of the connection: the bytes on the Unix socket.
 //!
-//! A client opens with a preamble of 8 bytes (magic and version), then both sides exchange records.
+//! A client sends a preamble of 8 bytes (magic and version), then both sides exchange records.
 //! A record is a fixed header and a body; [`Control`] messages are serde types in bincode, with a
-//! length limit. The socket transport carries frames and completions as records of their own kinds.
+//! length limit. In the socket transport frames and completions are records too.
 
 mod control;
 mod preamble;

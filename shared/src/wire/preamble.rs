@@ -1,14 +1,15 @@
-//! The first 8 bytes of a connection, which no version may change.
+//! The first 8 bytes of a connection. Their format is the same in every version.
 
-/// The version of everything behind the preamble.
+/// The version of the protocol that follows the preamble.
 pub const VERSION: u32 = 3;
 
 /// Bytes of a preamble.
 pub const PREAMBLE_LEN: usize = 8;
 
+// Ends in a control character (escape), so that no text matches.
 const MAGIC: [u8; 4] = *b"PBK\x1b";
 
-/// Magic, then the version in little-endian order.
+/// The magic, then the version in little-endian order.
 pub fn preamble() -> [u8; PREAMBLE_LEN] {
     let mut bytes = [0; PREAMBLE_LEN];
     bytes[..4].copy_from_slice(&MAGIC);
@@ -27,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_preamble_announces_our_version() {
+    fn a_preamble_contains_the_version_and_other_bytes_are_refused() {
         assert_eq!(check_preamble(preamble()), Some(VERSION));
         assert_eq!(check_preamble(*b"GET / HT"), None);
     }

@@ -1,13 +1,13 @@
-//! Records: how frames, completions and control messages share one byte stream.
+//! Records: frames, completions and control messages in one byte stream.
 //!
-//! All integers are little-endian. The first byte names the kind.
+//! All integers are little-endian. The first byte is the kind.
 //!
 //! | kind | bytes | layout |
 //! | --- | --- | --- |
 //! | 1 frame | 32 + len | kind u8, 0 u8, len u16, flow u32, sequence u64, submitted u64, 0 u64, frame |
 //! | 2 completion | 24 | kind u8, status u8, 0 u16, 0 u32, position u64, at u64 |
 //! | 3 control | 8 + len | kind u8, 0 u8, 0 u16, len u32, bincode of [`Control`] |
-//! | 4 memory | 8 | kind u8, 0 u8, 0 u16, descriptors u32; the descriptors travel with it |
+//! | 4 memory | 8 | kind u8, 0 u8, 0 u16, descriptors u32; the descriptors are its ancillary data |
 //! | 5 doorbell | 8 | kind u8, 0 u8, 0 u16, 0 u32 |
 
 use bincode::Options;
@@ -20,7 +20,7 @@ use crate::units::Nanos;
 pub const FRAME_HEADER_LEN: usize = 32;
 /// Bytes of a completion.
 pub const COMPLETION_LEN: usize = 24;
-/// The longest control message.
+/// The longest control message, in bytes without its header.
 pub const MAX_CONTROL: usize = 64 * 1024;
 /// Bytes in front of a control message.
 pub(super) const CONTROL_HEADER_LEN: usize = 8;
@@ -31,12 +31,12 @@ const CONTROL: u8 = 3;
 const MEMORY: u8 = 4;
 const DOORBELL: u8 = 5;
 
-/// The record that a descriptor of shared memory travels with. Always the same: one descriptor.
+/// The record with which one descriptor of shared memory is sent. Constant.
 pub const MEMORY_RECORD: [u8; 8] = [MEMORY, 0, 0, 0, 1, 0, 0, 0];
-/// The record that wakes a sleeping peer. Always the same.
+/// The record that wakes a sleeping peer. Constant.
 pub const DOORBELL_RECORD: [u8; 8] = [DOORBELL, 0, 0, 0, 0, 0, 0, 0];
 
-/// Bytes that no peer may send.
+/// Bytes that violate the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// The first byte of a record is not a kind.
@@ -51,15 +51,15 @@ pub enum WireError {
     /// A frame is longer than a slot.
     #[error("a frame of {0} bytes; a slot holds {MAX_FRAME}")]
     FrameTooLong(u16),
-    /// A completion's status is not a status.
+    /// A completion has an unknown status.
     #[error("a completion with unknown status {0}")]
     UnknownStatus(u8),
-    /// A record came that this side never receives, or not at this time.
-    #[error("a record that does not belong here: {0}")]
+    /// A record that the peer may not send to this side, or not at this time.
+    #[error("an unexpected record: {0}")]
     Unexpected(&'static str),
 }
 
-/// A record at the front of some bytes.
+/// A parsed record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parsed<'a> {
     /// A frame with its bytes.
@@ -73,7 +73,7 @@ pub enum Parsed<'a> {
 }
 
 impl Parsed<'_> {
-    /// What it is called where it does not belong.
+    /// The name of the kind, for [`WireError::Unexpected`].
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Frame(..) => "frame",
@@ -84,19 +84,19 @@ impl Parsed<'_> {
     }
 }
 
-/// Reads the record at the front of `bytes`, and says how long it is. `None` if more bytes are
+/// Parses the record at the front of `bytes` and returns it with its length. `None` if more bytes are
 /// needed.
 ///
 /// # Errors
-/// [`WireError`] as soon as the bytes cannot become a record; no length is believed before it is
-/// checked.
+/// [`WireError`] as soon as the bytes cannot become a valid record; each length is checked before it is used.
 pub fn parse(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError> {
     match bytes.first() {
         None => Ok(None),
         Some(&FRAME) => parse_frame(bytes),
         Some(&COMPLETION) => parse_completion(bytes),
         Some(&CONTROL) => parse_control(bytes),
-        // Descriptors come right behind the greeting or not at all; a plain read has lost them.
+        // Descriptors may come only right behind the greeting, where `ring::shm::receive` receives them. These bytes
+        // were read without `recvmsg`, so their descriptors are closed already.
         Some(&MEMORY) => Err(WireError::Unexpected("descriptor of memory")),
         Some(&DOORBELL) => {
             Ok((bytes.len() >= DOORBELL_RECORD.len()).then_some((Parsed::Doorbell, DOORBELL_RECORD.len())))
@@ -134,10 +134,10 @@ fn parse_control(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError>
     Ok(Some((Parsed::Control(decode_control(body)?), CONTROL_HEADER_LEN + body.len())))
 }
 
-/// The length of the control message behind `header`, for a reader that expects nothing else.
+/// The length of the control message behind `header`, for a reader that accepts only control messages.
 ///
 /// # Errors
-/// [`WireError`] if it is the header of something else, or of a message that is too long.
+/// [`WireError`] if it is the header of another record, or of a message that is too long.
 pub(super) fn control_len(header: &[u8; CONTROL_HEADER_LEN]) -> Result<usize, WireError> {
     match (header[0], u32_at(header, 4)) {
         (CONTROL, len) if len as usize > MAX_CONTROL => Err(WireError::ControlTooLong(len)),
@@ -148,20 +148,20 @@ pub(super) fn control_len(header: &[u8; CONTROL_HEADER_LEN]) -> Result<usize, Wi
     }
 }
 
-/// The message in the body of a control record.
+/// Decodes the body of a control record.
 ///
 /// # Errors
-/// [`WireError::BadControl`] if it is none, or not all of it is one.
+/// [`WireError::BadControl`] if it is not a message, or has bytes behind one.
 pub(super) fn decode_control(body: &[u8]) -> Result<Control, WireError> {
     let message: Control = codec().deserialize(body).map_err(|error| WireError::BadControl(error.to_string()))?;
     Ok(message.bounded())
 }
 
-/// The header of a frame record. The frame's `len` bytes follow it.
+/// Encodes the header of a frame record. The frame's `len` bytes must follow it.
 pub fn encode_frame_header(descriptor: &Descriptor) -> [u8; FRAME_HEADER_LEN] {
     let mut header = [0; FRAME_HEADER_LEN];
     header[0] = FRAME;
-    // Frames are at most MAX_FRAME long, which fits.
+    // The cast cannot truncate: frames are at most MAX_FRAME bytes long.
     header[2..4].copy_from_slice(&(descriptor.len as u16).to_le_bytes());
     header[4..8].copy_from_slice(&descriptor.flow.to_le_bytes());
     header[8..16].copy_from_slice(&descriptor.sequence.to_le_bytes());
@@ -169,7 +169,7 @@ pub fn encode_frame_header(descriptor: &Descriptor) -> [u8; FRAME_HEADER_LEN] {
     header
 }
 
-/// A completion record.
+/// Encodes a completion record.
 pub fn encode_completion(completion: &Completion) -> [u8; COMPLETION_LEN] {
     let mut record = [0; COMPLETION_LEN];
     record[0] = COMPLETION;
@@ -179,7 +179,7 @@ pub fn encode_completion(completion: &Completion) -> [u8; COMPLETION_LEN] {
     record
 }
 
-/// A control record.
+/// Encodes a control record.
 ///
 /// # Errors
 /// [`WireError::BadControl`] if the message is longer than [`MAX_CONTROL`].
@@ -212,7 +212,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_frame_survives_and_every_prefix_of_it_waits_for_more() {
+    fn a_frame_round_trips_and_every_prefix_of_it_needs_more_bytes() {
         let descriptor = Descriptor { len: 5, flow: 3, sequence: u64::MAX, submitted: Nanos(9) };
         let mut bytes = encode_frame_header(&descriptor).to_vec();
         bytes.extend_from_slice(b"hello!");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_message_survives() {
+    fn a_control_message_round_trips() {
         let hello = Control::Hello(Hello {
             transport: TransportKind::Socket,
             rings: Vec::new(),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_refused_before_it_is_waited_for() {
+    fn a_length_above_the_limit_is_refused_before_the_body_arrives() {
         assert_eq!(parse(&[CONTROL, 0, 0, 0, 255, 255, 255, 255]), Err(WireError::ControlTooLong(u32::MAX)));
         let mut frame = encode_frame_header(&Descriptor::default());
         frame[2..4].copy_from_slice(&1515u16.to_le_bytes());
@@ -244,12 +244,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn the_parser_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(Some((_, len))) = parse(&bytes) { prop_assert!(len <= bytes.len()); }
         }
 
         #[test]
-        fn a_completion_survives(position in any::<u64>(), at in any::<u64>()) {
+        fn a_completion_round_trips(position in any::<u64>(), at in any::<u64>()) {
             let completion = Completion { position, status: Status::BadHeader, at: Nanos(at) };
             let bytes = encode_completion(&completion);
             prop_assert_eq!(parse(&bytes), Ok(Some((Parsed::Completion(completion), COMPLETION_LEN))));

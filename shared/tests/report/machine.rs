@@ -1,4 +1,4 @@
-//! When a report says that the machine set its result, and what it advises then.
+//! When a report contains the warning that the machine set its result, and its advice.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -33,23 +33,23 @@ fn text(report: &RunReport) -> String {
 }
 
 #[test]
-fn a_driver_that_wakes_late_keeps_the_rate_of_an_app_that_offers_less_than_the_link_carries() {
+fn a_late_driver_does_not_reduce_the_rate_of_an_app_that_offers_less_than_the_link_rate() {
     let late = run("cbr:rate=3kpps", 150_000_000);
     insta::assert_snapshot!(text(&late), @"the driver took frames 25 us late on average, where their mean time from acceptance to completion is 40 us: this machine set that time, but the rate was kept");
     assert_eq!(warning(&late).map(|(code, _)| code), Some(WarningCode::DriverLate));
-    // A tenth of a packet's time is too little to mention.
+    // A tenth of a packet's sojourn is too little for a warning.
     assert_eq!(warning(&run("poisson:rate=3kpps", 23_000_000)), None);
 }
 
 #[test]
-fn idle_time_is_lost_rate_where_more_was_to_send() {
+fn idle_time_reduces_the_rate_if_there_was_more_to_send() {
     for spec in ["bulk:burst=8", "reqresp:think=1ms"] {
         assert_eq!(warning(&run(spec, 19_000_000)), None, "less than a hundredth");
         let (code, text) = warning(&run(spec, 52_000_000)).unwrap();
         assert_eq!(code, WarningCode::HardwareStarved);
         assert!(text.starts_with("the hardware stood idle for 2.60 % of the run"), "{text}");
     }
-    // Open loops: what was dropped or refused for want of room.
+    // Open loops: packets that were dropped or refused because there was no room.
     for (lost, warned) in [(30, false), (240, true)] {
         let mut drops = run("poisson:load=0.9", 52_000_000);
         drops.drops.insert("DEVICE_RING_FULL".to_owned(), lost);
@@ -60,18 +60,18 @@ fn idle_time_is_lost_rate_where_more_was_to_send() {
         let starved = |run: &RunReport| warning(run).is_some_and(|(code, _)| code == WarningCode::HardwareStarved);
         assert_eq!([starved(&drops), starved(&refusals), starved(&bad)], [warned, warned, false]);
     }
-    // Or was sent behind its schedule, further and further: 60 ms of 2 s at the end.
+    // Or packets that were sent increasingly behind schedule: by 60 ms of 2 s at the end.
     let mut behind = run("cbr:load=0.9", 52_000_000);
     behind.apps[0].latency_ns.mean = 30_040_000.0;
     assert_eq!(warning(&behind).map(|(code, _)| code), Some(WarningCode::HardwareStarved));
-    // What the model loses is not the machine's doing.
+    // Loss that the model causes is not due to the machine.
     let mut overload = run("cbr:load=2", 1_000_000);
     overload.drops.insert("DEVICE_RING_FULL".to_owned(), 3_000);
     assert_eq!(warning(&overload), None);
 }
 
 #[test]
-fn what_is_advised_would_help() {
+fn the_advice_would_help() {
     let advice =
         |report: &RunReport| text(report).split_once("; ").map_or(String::new(), |(_, advice)| advice.to_owned());
     let mut report = run("bulk", 200_000_000);
@@ -83,8 +83,8 @@ fn what_is_advised_would_help() {
     assert_eq!(advice(&report), format!("{deeper}, or lower --link"));
     (report.ring.depth, report.ring.occupancy_max) = (65_536, 65_536);
     report.config.driver["hw_queue"] = json!("65536");
-    assert_eq!(advice(&report), "lower --link", "nothing is deeper");
-    // A driver that works all the time is too slow, and not late.
+    assert_eq!(advice(&report), "lower --link", "no ring is deeper");
+    // A driver that works all the time is short of CPU time, and not late.
     report.driver.as_mut().unwrap().process.cpu_ns = 2_050_000_000;
     assert_eq!(advice(&report), "lower --link");
     report.ring.occupancy_max = 65_535;
@@ -92,7 +92,7 @@ fn what_is_advised_would_help() {
 }
 
 proptest! {
-    /// Whatever the driver claims, and whatever completed.
+    /// For any value that the driver reports, and any number of delivered packets.
     #[test]
     fn no_share_is_above_one(starved in any::<u64>(), active in 0..5u64, elapsed in 1..u64::MAX, delivered in 0..3u64) {
         let mut report = run("bulk", starved);

@@ -1,5 +1,4 @@
-//! Made-up reports. The numbers have nothing to do with each other, so that none can be mistaken
-//! for another.
+//! Made-up reports. All their numbers are different and unrelated, so that a test notices if two are mixed up.
 
 use std::collections::BTreeMap;
 
@@ -191,7 +190,7 @@ pub(crate) fn profiled() -> RunReport {
     RunReport { budget: Some(BudgetReport::new(Nanos(250_689), false, 406_370, netstack, driver)), ..finished() }
 }
 
-/// The driver died, and took what it held with it.
+/// The driver died while it held frames, which are lost.
 pub(crate) fn peer_failed() -> RunReport {
     let totals =
         Totals { offered: 2_000, accepted: 1_990, refused: 10, delivered: 966, lost: 1_024, ..Totals::default() };

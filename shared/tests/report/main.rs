@@ -38,7 +38,7 @@ fn a_profiled_run() {
 }
 
 #[test]
-fn interval_lines_stand_below_their_header() {
+fn interval_lines_are_aligned_with_their_header() {
     let first = Sample { time_ns: 1_000_004_321, delivered: 81_274, delivered_bytes: 119_635_328, ..Sample::default() };
     let second = Sample {
         time_ns: 2_000_104_321,
@@ -59,7 +59,7 @@ fn interval_lines_stand_below_their_header() {
 }
 
 #[test]
-fn both_ends_of_an_interval_can_be_told_apart() {
+fn the_two_ends_of_an_interval_are_printed_differently() {
     let label = |from, to| {
         let line = interval_line(&Sample { time_ns: to, ..Sample::default() }, Nanos(from));
         line.split(" s").next().unwrap_or_default().trim_start().to_owned()
@@ -74,7 +74,7 @@ fn both_ends_of_an_interval_can_be_told_apart() {
     assert_eq!(label(7_000_000_000, 7_000_000_001), "7.000000000-7.000000001");
 }
 
-/// The keys that do not move: whoever reads reports relies on them.
+/// The keys that do not move: programs that read reports rely on them.
 const KEYS: &str = "
     schema config seed clock host arrivals_digest elapsed_ns
     totals.offered totals.accepted totals.refused totals.delivered totals.dropped totals.in_flight totals.lost
@@ -88,7 +88,7 @@ const KEYS: &str = "
 ";
 
 #[test]
-fn the_keys_that_do_not_move_are_there() {
+fn the_stable_keys_exist() {
     let json = serde_json::to_value(made_up::interrupted()).unwrap();
     for key in KEYS.split_whitespace() {
         let found = json.pointer(&format!("/{}", key.replace('.', "/")));
@@ -99,7 +99,7 @@ fn the_keys_that_do_not_move_are_there() {
 }
 
 #[test]
-fn a_report_survives_json() {
+fn a_report_round_trips_through_json() {
     for report in
         [made_up::finished(), made_up::interrupted(), made_up::peer_failed(), made_up::estimated(), made_up::profiled()]
     {
@@ -109,9 +109,9 @@ fn a_report_survives_json() {
 }
 
 proptest! {
-    /// Text is rendered from the value alone, so a file must give the same text as the run did.
+    /// Text is rendered from the value alone, so a report read from a file must render to the same text.
     #[test]
-    fn not_even_the_last_bit_of_a_ratio_is_lost(ratio in 0.0..1.0f64, rate in 0.0..1e12f64) {
+    fn floats_round_trip_exactly(ratio in 0.0..1.0f64, rate in 0.0..1e12f64) {
         let mut report = made_up::finished();
         report.totals.loss_ratio = ratio;
         report.rate.bits_per_second = Some(rate);
@@ -127,7 +127,7 @@ fn every_number_in_the_text_is_in_the_value() {
     {
         let mut known = BTreeSet::from(["50", "99", "99.9"].map(str::to_owned));
         spell(&serde_json::to_value(&report).unwrap(), &mut known);
-        // The one sum that only the text has: what an app waited at all stages.
+        // The only sum that is in the text and not in the value: an app's time blocked at all stages.
         for app in &report.apps {
             let sum: u128 = app.blocked.values().map(|stage| stage.total_ns).sum();
             known.extend(numbers(&human::time(sum as f64)));
@@ -166,7 +166,7 @@ fn numbers(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_peer_cannot_write_to_the_terminal() {
+fn control_characters_from_the_peer_are_escaped() {
     let mut report = made_up::finished();
     report.ending = Ending::PeerFailed("\x1b[2Jgone\nWarning none".to_owned());
     let text = report.to_string();
@@ -175,7 +175,7 @@ fn the_peer_cannot_write_to_the_terminal() {
 }
 
 #[test]
-fn a_report_without_anything_in_it_can_be_rendered() {
+fn an_empty_report_can_be_rendered() {
     let mut report = made_up::finished();
     report.config = Default::default();
     report.apps.clear();
@@ -184,7 +184,7 @@ fn a_report_without_anything_in_it_can_be_rendered() {
     report.sojourn_ns = Default::default();
     report.rate = Default::default();
     let text = report.to_string();
-    assert!(text.contains("ended before it could tell"), "{text}");
+    assert!(text.contains("ended before it sent its report"), "{text}");
     assert!(
         text.lines().any(|line| line.split_whitespace().eq("sojourn from acceptance - - - - -".split(' '))),
         "{text}"

@@ -1,4 +1,4 @@
-//! Frames that are submitted together: each arrives as it was, whatever the one before it was like.
+//! Bursts of frames: each arrives unchanged, whatever the length of the frame before it.
 
 use proptest::prelude::*;
 use shared::exec::Source;
@@ -9,11 +9,11 @@ use super::*;
 /// Bytes of headers in front of each payload.
 const HEADERS: usize = 20;
 
-/// Frames with payloads of these lengths. Their headers and payloads tell which one it is by their first byte.
+/// Frames with payloads of these lengths. The first byte of headers and payload depends on the frame's number.
 struct Lengths {
     lengths: Vec<usize>,
     taken: usize,
-    /// How many were made from the headers of one like them.
+    /// How many were built from the headers of the frame before.
     alike: usize,
     payload: [u8; MAX_FRAME],
 }
@@ -33,7 +33,7 @@ impl Lengths {
         Frame { descriptor, headers: &headroom[HEADROOM - HEADERS..], payload }
     }
 
-    /// What the consumer must see of frame `number`.
+    /// The bytes of frame `number` that the consumer must receive.
     fn seen(&self, number: usize) -> Vec<u8> {
         let mut bytes = [vec![self.lengths[number] as u8; HEADERS], vec![9; self.lengths[number]]].concat();
         (bytes[0], bytes[HEADERS]) = (number as u8, !(number as u8));
@@ -88,7 +88,7 @@ fn cross(slots: u32, most: u32, frames: &mut Lengths) -> Result<(), TestCaseErro
 
 proptest! {
     #[test]
-    fn every_frame_arrives_as_it_was(
+    fn every_frame_arrives_unchanged(
         runs in proptest::collection::vec((prop_oneof![1usize..40, 230usize..240, 300usize..1400], 1usize..90), 1..6),
         slots in 1u32..100,
         most in 1u32..100,
@@ -99,7 +99,7 @@ proptest! {
 }
 
 #[test]
-fn frames_like_the_one_before_are_made_from_its_headers() -> Result<(), TestCaseError> {
+fn a_frame_of_equal_length_is_built_from_the_headers_of_the_one_before() -> Result<(), TestCaseError> {
     let mut frames = Lengths::new([vec![22; 100], vec![23; 1], vec![1000; 10]].concat());
     cross(200, 200, &mut frames)?;
     assert_eq!(frames.alike, 99 + 9);

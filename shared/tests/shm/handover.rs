@@ -1,4 +1,4 @@
-//! The memory on its way: what is handed over, and what is not believed to be a ring.
+//! Handing over the shared memory, and refusing what is not a valid ring.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,7 +33,7 @@ fn sent(parcel: &Parcel) -> (UnixStream, UnixStream) {
 }
 
 #[test]
-fn a_ring_that_was_handed_over_is_the_same_ring() {
+fn both_sides_of_a_handover_have_the_same_ring() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (made, file) = SharedMemory::create(depth(4), GENERATION).unwrap();
     hand_over(&ours, &file).unwrap();
@@ -61,13 +61,13 @@ fn anything_but_one_descriptor_with_its_record_is_refused() {
 }
 
 #[test]
-fn nothing_yet_is_no_failure() {
+fn receiving_before_anything_was_sent_would_block() {
     let (_ours, theirs) = UnixStream::pair().unwrap();
     assert_eq!(receive(&theirs).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]
-fn what_is_no_memory_file_is_refused() {
+fn a_descriptor_that_is_not_a_memfd_is_refused() {
     let (pipe, _other) = rustix::pipe::pipe().unwrap();
     let event = eventfd(0, EventfdFlags::empty()).unwrap();
     let socket = OwnedFd::from(UnixStream::pair().unwrap().0);
@@ -78,7 +78,7 @@ fn what_is_no_memory_file_is_refused() {
 }
 
 #[test]
-fn memory_that_could_be_taken_away_again_is_refused() {
+fn memory_without_all_seals_is_refused() {
     let all = [SealFlags::SHRINK, SealFlags::GROW, SealFlags::SEAL];
     assert!(matches!(open(memory(FOUR, SealFlags::empty())), MemoryError::Unsealed));
     for missing in 0..3 {
@@ -96,13 +96,13 @@ fn memory_of_another_size_is_refused() {
 }
 
 #[test]
-fn memory_that_cannot_be_written_is_refused() {
+fn read_only_memory_is_refused() {
     let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
     assert!(matches!(open(memory(FOUR, seals)), MemoryError::Map(_)));
 }
 
 #[test]
-fn memory_of_another_session_or_of_none_is_refused() {
+fn memory_of_another_session_or_without_a_head_is_refused() {
     assert!(matches!(open(sealed(FOUR)), MemoryError::Stale { what: "magic", .. }));
     let (_, file) = SharedMemory::create(depth(4), GENERATION - 1).unwrap();
     assert!(matches!(open(file), MemoryError::Stale { what: "generation", got: 6, expected: 7 }));

@@ -1,4 +1,4 @@
-//! A peer that lies: each lie ends this session, for a reason of its own, and nothing else.
+//! Violations by the peer: each closes the session with its own reason, and has no other effect.
 
 use shared::ring::{CloseReason, ConsumerPort, IndexError, Port, ProducerPort};
 use shared::testing::{COMPLETED, CONSUMER_EVENT, CONSUMER_PLAN, PRODUCED, PRODUCER_EVENT, STRIDE, Scribbler};
@@ -11,18 +11,18 @@ fn jumped(from: u64, to: u64, most: u64) -> Option<CloseReason> {
 }
 
 #[test]
-fn frames_that_cannot_be_there_end_the_session() {
+fn a_count_of_frames_above_the_depth_closes_the_session() {
     for claim in [9, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 32) + 1, u64::MAX] {
         let (consumer, peer) = consumer_and_peer(8);
         peer.ring.word(PRODUCED, claim);
-        assert!(consumer.exchange(), "who waits is told");
+        assert!(consumer.exchange(), "waiting tasks are notified");
         assert_eq!((consumer.closed(), consumer.waiting()), (jumped(0, claim, 8), 0));
-        assert!(!consumer.exchange(), "and once is enough");
+        assert!(!consumer.exchange(), "only once");
     }
 }
 
 #[test]
-fn an_index_that_goes_back_ends_the_session() {
+fn a_count_that_goes_back_closes_the_session() {
     let (consumer, peer) = consumer_and_peer(8);
     (0..5).for_each(|slot| peer.ring.slot(slot, 60));
     peer.ring.word(PRODUCED, 5);
@@ -33,7 +33,7 @@ fn an_index_that_goes_back_ends_the_session() {
 }
 
 #[test]
-fn room_that_was_not_given_back_cannot_be_used() {
+fn a_slot_that_was_taken_but_not_completed_cannot_be_used_again() {
     let (consumer, peer) = consumer_and_peer(2);
     (0..2).for_each(|slot| peer.ring.slot(slot, 60));
     peer.ring.word(PRODUCED, 2);
@@ -45,7 +45,7 @@ fn room_that_was_not_given_back_cannot_be_used() {
 }
 
 #[test]
-fn completions_of_frames_that_were_not_submitted_end_the_session() {
+fn completions_of_frames_that_were_not_submitted_close_the_session() {
     for (submitted, claim) in [(0, 1), (3, 4), (3, u64::MAX), (3, 1 << 32)] {
         let (producer, peer) = producer_and_peer(8);
         (0..submitted).for_each(|number| submit(&producer, number));
@@ -57,7 +57,7 @@ fn completions_of_frames_that_were_not_submitted_end_the_session() {
 }
 
 #[test]
-fn a_replayed_completion_is_an_index_that_goes_back() {
+fn a_replayed_completion_is_a_count_that_goes_back() {
     let (producer, peer) = producer_and_peer(8);
     (0..3).for_each(|number| submit(&producer, number));
     producer.exchange();
@@ -70,7 +70,7 @@ fn a_replayed_completion_is_an_index_that_goes_back() {
 }
 
 #[test]
-fn a_status_that_is_none_ends_the_session() {
+fn an_unknown_status_closes_the_session() {
     let (producer, peer) = producer_and_peer(8);
     submit(&producer, 0);
     producer.exchange();
@@ -82,7 +82,7 @@ fn a_status_that_is_none_ends_the_session() {
 }
 
 #[test]
-fn a_length_that_no_slot_holds_ends_the_session() {
+fn an_invalid_frame_length_closes_the_session() {
     for len in [0, 1515, 1 << 16, u32::MAX - 1, u32::MAX] {
         let (consumer, peer) = consumer_and_peer(8);
         peer.ring.slot(0, len);
@@ -98,7 +98,7 @@ fn a_length_that_no_slot_holds_ends_the_session() {
 }
 
 #[test]
-fn a_storm_of_doorbells_ends_the_session_and_nothing_waits_for_its_end() {
+fn a_storm_of_doorbells_closes_the_session_without_waiting_for_its_end() {
     let (producer, mut peer) = producer_and_peer(8);
     for _ in 0..100 {
         peer.wire.doorbells(100);
@@ -108,11 +108,11 @@ fn a_storm_of_doorbells_ends_the_session_and_nothing_waits_for_its_end() {
         }
     }
     assert!(matches!(producer.closed(), Some(CloseReason::DoorbellStorm(_))));
-    assert!(producer.descriptor().is_none(), "a closed session wakes nobody");
+    assert!(producer.descriptor().is_none(), "a closed session has nothing to sleep on");
 }
 
 #[test]
-fn doorbells_with_something_behind_them_are_no_storm() {
+fn doorbells_for_published_frames_are_no_storm() {
     let (consumer, mut peer) = consumer_and_peer(8);
     for count in 1..10_000u64 {
         let slot = ((count - 1) % 8) as u32;
@@ -127,9 +127,9 @@ fn doorbells_with_something_behind_them_are_no_storm() {
     assert_eq!(consumer.closed(), None);
 }
 
-/// A stack that waits for the end of a deep ring sleeps, and rings, for one completion after the other.
+/// A stack that drains a deep ring sleeps, and rings, for one completion after the other.
 #[test]
-fn doorbells_with_a_completion_before_each_are_no_storm() {
+fn doorbells_that_each_follow_a_completion_are_no_storm() {
     let (consumer, mut peer) = consumer_and_peer(8_192);
     (0..8_192).for_each(|slot| peer.ring.slot(slot, 60));
     peer.ring.word(PRODUCED, 8_192);
@@ -145,7 +145,7 @@ fn doorbells_with_a_completion_before_each_are_no_storm() {
 }
 
 #[test]
-fn event_words_are_believed_in_nothing_but_whom_to_wake() {
+fn false_event_words_only_cause_needless_doorbells() {
     for lie in [1, 8, u64::MAX, 1 << 63] {
         let (producer, peer) = producer_and_peer(8);
         peer.ring.word(CONSUMER_EVENT, lie);
@@ -165,7 +165,7 @@ fn event_words_are_believed_in_nothing_but_whom_to_wake() {
 }
 
 #[test]
-fn frames_and_completions_have_no_business_on_the_socket() {
+fn frames_and_completions_on_the_socket_close_the_session() {
     for (record, name) in [(vec![1; 40], "frame"), (vec![2; 24], "completion"), (vec![4; 8], "descriptor of memory")] {
         let mut record = record;
         if record[0] == 1 {
@@ -180,7 +180,7 @@ fn frames_and_completions_have_no_business_on_the_socket() {
 }
 
 #[test]
-fn two_farewells_are_two_messages_and_the_rest_is_the_sessions_business() {
+fn two_farewells_are_received_as_two_messages() {
     let (consumer, mut peer) = consumer_and_peer(8);
     let bye = Control::Bye(Box::new(Bye { reason: ByeReason::Finished, frames: 0, report: None }));
     peer.wire.tell_twice(&bye);
@@ -189,10 +189,9 @@ fn two_farewells_are_two_messages_and_the_rest_is_the_sessions_business() {
     assert_eq!((consumer.next_control(), consumer.closed()), (None, None));
 }
 
-/// Scribbles over everything that both sides see while traffic runs: whatever comes of it, it is
-/// a reason, and it comes soon.
+/// Overwrites all shared words with random values during traffic: the session must soon close with a known reason.
 #[test]
-fn scribbling_ends_in_a_reason_and_in_nothing_worse() {
+fn random_writes_to_shared_memory_close_the_session_with_a_reason() {
     for seed in 0..8u64 {
         let (producer, consumer) = {
             let (left, right) = UnixStream::pair().unwrap();
@@ -203,7 +202,7 @@ fn scribbling_ends_in_a_reason_and_in_nothing_worse() {
             scribble(&raw, seed, ends)
         };
         let reasons = [producer.closed(), consumer.closed()];
-        assert!(reasons.iter().any(Option::is_some), "a random index is never right");
+        assert!(reasons.iter().any(Option::is_some), "a random count is never valid");
         for reason in reasons.into_iter().flatten() {
             let known = matches!(reason, CloseReason::Index(_) | CloseReason::SlotLength(_) | CloseReason::Wire(_))
                 || matches!(reason, CloseReason::DoorbellStorm(_));
@@ -243,7 +242,7 @@ fn scribble(memory: &RawRing, seed: u64, ends: (ShmProducer, ShmConsumer)) -> (S
 }
 
 #[test]
-fn a_peer_that_vanishes_is_gone_and_what_it_published_is_not() {
+fn frames_that_a_peer_published_before_it_closed_are_received() {
     let (producer, consumer) = pair(8);
     submit(&producer, 0);
     producer.exchange();
@@ -253,7 +252,7 @@ fn a_peer_that_vanishes_is_gone_and_what_it_published_is_not() {
 }
 
 #[test]
-fn the_peer_finds_only_what_the_layout_says() {
+fn the_memory_has_the_specified_layout() {
     let (producer, peer) = producer_and_peer(3);
     (0..3).for_each(|number| submit(&producer, number));
     producer.exchange();

@@ -1,5 +1,5 @@
-//! The shm transport over real memory and real sockets: what crosses, what no peer gets away with,
-//! who is woken, and what it costs the kernel.
+//! The shm transport over real memory and real sockets: traffic, violations by the peer, sleep and wake-ups, system
+//! calls.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -49,7 +49,7 @@ fn consumer_and_peer(slots: u32) -> (ShmConsumer, Peer) {
     (ShmConsumer::new(ours.into(), memory).unwrap(), peer)
 }
 
-/// A frame that tells from its bytes which one it is; lengths go through all that a slot holds.
+/// A frame whose length and bytes depend on its number; the lengths cover all that a slot holds.
 fn frame(number: u64) -> Vec<u8> {
     let len = 14 + (number as usize * 37) % (MAX_FRAME - 13);
     (0..len).map(|at| (number as usize * 31 + at) as u8).collect()
@@ -69,7 +69,7 @@ fn completion(position: u64) -> Completion {
     Completion { position, status: Status::Sent, at: Nanos(position * 7) }
 }
 
-/// Lets an end look at ring and socket for sure.
+/// Calls `exchange` often enough that the end has read the socket as well as the ring.
 fn settle(end: &impl Source) {
     for _ in 0..200 {
         end.exchange();

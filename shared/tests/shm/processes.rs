@@ -1,4 +1,4 @@
-//! Both ends in processes of their own, asleep as often as awake.
+//! The two ends in two processes, which sleep whenever they can.
 
 use std::os::unix::net::UnixListener;
 use std::process::Command;
@@ -10,11 +10,11 @@ use shared::ring::{ConsumerPort, MAX_FRAME, Port, Producer};
 
 use super::*;
 
-/// Where the other process finds this one, and how many slots the ring has.
+/// Variables for the other process: the path of the socket, and the depth of the ring.
 const SOCKET: &str = "SHM_TEST_SOCKET";
 const SLOTS: &str = "SHM_TEST_SLOTS";
 
-/// Not a test of its own: what the other process runs.
+/// Not a test: the part that the other process runs.
 #[test]
 fn the_other_process() {
     let (Ok(socket), Ok(slots)) = (std::env::var(SOCKET), std::env::var(SLOTS)) else { return };
@@ -53,7 +53,7 @@ fn total(slots: u32) -> u64 {
 }
 
 #[test]
-fn every_frame_crosses_at_any_depth_although_both_sides_sleep() {
+fn every_frame_arrives_at_any_depth_although_both_sides_sleep() {
     for slots in [1, 3, 64, 65_536] {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");

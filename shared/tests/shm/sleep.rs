@@ -1,10 +1,10 @@
-//! Who sleeps, who is woken, and for what.
+//! When each side may sleep, and which events wake it.
 
 use shared::ring::{ConsumerPort, MAX_FRAME, Need, Port, ProducerPort};
 
 use super::*;
 
-/// Takes and completes `frames`, and publishes.
+/// Takes and completes `frames` frames from position `from` on, and publishes.
 fn complete(consumer: &ShmConsumer, from: u64, frames: u64) {
     for position in from..from + frames {
         assert!(consumer.take(Some(&mut [0; MAX_FRAME])).is_some());
@@ -20,7 +20,7 @@ fn fill(producer: &ShmProducer, consumer: &ShmConsumer, frames: u64) {
 }
 
 #[test]
-fn a_consumer_that_sleeps_is_rung_for_once_and_one_that_is_awake_is_not() {
+fn a_sleeping_consumer_is_rung_once_and_one_that_is_awake_is_not() {
     let (producer, consumer) = pair(8);
     assert!(consumer.before_sleep());
     submit(&producer, 0);
@@ -36,7 +36,7 @@ fn a_consumer_that_sleeps_is_rung_for_once_and_one_that_is_awake_is_not() {
 }
 
 #[test]
-fn nobody_sleeps_over_what_is_there_already() {
+fn a_side_does_not_sleep_if_something_has_arrived() {
     let (producer, consumer) = pair(8);
     submit(&producer, 0);
     producer.exchange();
@@ -48,7 +48,7 @@ fn nobody_sleeps_over_what_is_there_already() {
 }
 
 #[test]
-fn nobody_spins_over_what_is_there_already() {
+fn a_side_does_not_spin_if_something_has_arrived() {
     let (producer, consumer) = pair(1);
     producer.before_sleep_ask(Box::new(|| Need::Room(1)));
     fill(&producer, &consumer, 1);
@@ -57,11 +57,11 @@ fn nobody_spins_over_what_is_there_already() {
     assert!(!producer.exchange());
     complete(&consumer, 0, 1);
     assert_eq!(consumer.stats().rung, 0, "the producer was awake");
-    assert!(!producer.before_spin(), "it was taken in, and nothing else will come");
+    assert!(!producer.before_spin(), "the completion was taken in, so a spin would not find it");
 }
 
 #[test]
-fn what_was_put_is_published_before_sleep() {
+fn submitted_frames_are_published_before_sleep() {
     let (producer, consumer) = pair(8);
     assert!(consumer.before_sleep());
     submit(&producer, 0);
@@ -80,11 +80,11 @@ fn a_producer_that_waits_for_room_is_woken_by_the_completion_that_reaches_its_wa
     complete(&consumer, 3, 1);
     assert_eq!(consumer.stats().rung, 1);
     complete(&consumer, 4, 4);
-    assert_eq!(consumer.stats().rung, 1, "once is enough");
+    assert_eq!(consumer.stats().rung, 1, "only once");
 }
 
 #[test]
-fn who_waits_for_a_completion_is_woken_by_the_next_with_room_in_the_ring() {
+fn a_producer_that_waits_for_a_completion_is_woken_by_the_next_although_slots_are_free() {
     let (producer, consumer) = pair(8);
     producer.before_sleep_ask(Box::new(|| Need::Completion));
     fill(&producer, &consumer, 3);
@@ -94,7 +94,7 @@ fn who_waits_for_a_completion_is_woken_by_the_next_with_room_in_the_ring() {
 }
 
 #[test]
-fn a_producer_is_woken_by_the_last_completion_that_can_come_even_if_it_waits_for_more() {
+fn a_producer_that_waits_for_more_room_than_frames_are_outstanding_is_woken_by_the_last_completion() {
     for (slots, frames, room) in [(8, 2, 4), (1, 1, 1), (2, 1, 2), (3, 1, 3)] {
         let (producer, consumer) = pair(slots);
         producer.before_sleep_ask(Box::new(move || Need::Room(room)));
@@ -106,11 +106,11 @@ fn a_producer_is_woken_by_the_last_completion_that_can_come_even_if_it_waits_for
 }
 
 #[test]
-fn a_consumer_that_sleeps_too_long_for_its_producer_is_told() {
+fn a_sleeping_consumer_that_plans_too_late_is_rung() {
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 8);
     (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
-    // The producer waits for half of the ring, and the consumer plans to sleep as long.
+    // The producer waits for half of the ring, and the consumer plans to sleep until then.
     sleep_for(&producer, Need::Room(4));
     assert_eq!(consumer.patience(8), 4);
     assert!(consumer.before_sleep());
@@ -120,11 +120,11 @@ fn a_consumer_that_sleeps_too_long_for_its_producer_is_told() {
     consumer.after_sleep();
     assert!(consumer.exchange(), "the doorbell is a reason to look again");
     assert_eq!((consumer.patience(8), consumer.stats().spurious), (1, 0));
-    assert!(consumer.before_sleep(), "now both know");
+    assert!(consumer.before_sleep(), "the plan is early enough now");
 }
 
 #[test]
-fn a_producer_that_went_to_sleep_meanwhile_keeps_the_consumer_from_sleeping_too_long() {
+fn a_consumer_that_plans_too_late_does_not_sleep() {
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 8);
     (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
@@ -138,7 +138,7 @@ fn a_producer_that_went_to_sleep_meanwhile_keeps_the_consumer_from_sleeping_too_
 }
 
 #[test]
-fn a_producer_that_is_awake_or_wakes_by_itself_finds_every_credit() {
+fn for_a_producer_that_is_awake_or_wakes_by_its_timer_each_completion_is_published() {
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 8);
     assert_eq!(consumer.patience(8), 1, "awake");
@@ -154,7 +154,7 @@ fn sleep_for(producer: &ShmProducer, need: Need) {
 }
 
 #[test]
-fn frames_that_wait_for_the_hardware_are_no_reason_to_be_woken_for_more() {
+fn a_consumer_with_frames_that_wait_for_the_hardware_is_not_woken_for_more() {
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 2);
     assert_eq!(consumer.waiting(), 2);
@@ -166,7 +166,7 @@ fn frames_that_wait_for_the_hardware_are_no_reason_to_be_woken_for_more() {
 }
 
 #[test]
-fn a_doorbell_without_anything_behind_it_is_counted() {
+fn a_doorbell_without_reason_is_counted_as_spurious() {
     let (producer, mut peer) = producer_and_peer(8);
     assert!(producer.before_sleep());
     peer.wire.doorbells(1);

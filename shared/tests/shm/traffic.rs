@@ -1,4 +1,4 @@
-//! What crosses, in what order, and how much the kernel has to do with it.
+//! Traffic in both directions: completeness, order, and system calls.
 
 use std::collections::VecDeque;
 
@@ -40,15 +40,15 @@ fn frames_go_one_way_and_completions_the_other_at_any_depth() {
 }
 
 #[test]
-fn completions_that_say_the_same_are_taken_together() {
+fn completions_with_equal_status_and_time_are_taken_together() {
     let (producer, consumer) = pair(5);
     for round in 0..3 {
         let base = round * 5;
         (base..base + 5).for_each(|number| submit(&producer, number));
         producer.exchange();
         consumer.exchange();
-        let said = [(Status::Sent, 7), (Status::Sent, 7), (Status::BadLength, 7), (Status::Sent, 7), (Status::Sent, 8)];
-        for ((status, at), position) in said.into_iter().zip(base..) {
+        let sent = [(Status::Sent, 7), (Status::Sent, 7), (Status::BadLength, 7), (Status::Sent, 7), (Status::Sent, 8)];
+        for ((status, at), position) in sent.into_iter().zip(base..) {
             consumer.take(None);
             consumer.complete(Completion { position, status, at: Nanos(at) });
         }
@@ -62,7 +62,7 @@ fn completions_that_say_the_same_are_taken_together() {
 }
 
 #[test]
-fn two_busy_sides_cost_the_kernel_next_to_nothing() {
+fn two_busy_sides_ring_no_doorbells_and_write_nothing_to_the_socket() {
     let (producer, consumer) = pair(64);
     let total = 100_000;
     let (mut submitted, mut completed) = (0, 0);
@@ -89,7 +89,7 @@ fn two_busy_sides_cost_the_kernel_next_to_nothing() {
 }
 
 #[test]
-fn a_farewell_comes_behind_everything_that_was_put() {
+fn a_farewell_is_received_after_everything_that_was_put() {
     let (producer, consumer) = pair(8);
     submit(&producer, 0);
     let bye = Control::Bye(Box::new(Bye { reason: ByeReason::Finished, frames: 1, report: None }));

@@ -1,4 +1,4 @@
-//! The watchdog over lost wake-ups: it finds them, and only them.
+//! The watchdog counts lost wake-ups, and only those.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::BorrowedFd;
@@ -10,8 +10,8 @@ use shared::testing::{PRODUCER_EVENT, Peer};
 
 use super::*;
 
-/// A consumer whose peer publishes a frame once it sleeps, and does not ring; or only when the
-/// consumer has already noticed.
+/// A consumer whose peer publishes a frame once the consumer sleeps, and does not ring, or rings only when the
+/// consumer has already noticed the frame.
 struct Unrung {
     consumer: ShmConsumer,
     peer: RefCell<Peer>,
@@ -53,7 +53,7 @@ impl Source for Unrung {
     }
 }
 
-/// Waits for a frame that nobody rings for. Returns how many wake-ups were lost.
+/// Waits for a frame for which the peer does not ring in time. Returns how many wake-ups were lost.
 fn wait_for_a_frame(rings_late: bool) -> u64 {
     let (consumer, peer) = consumer_and_peer(8);
     let source = Rc::new(Unrung { consumer, peer: RefCell::new(peer), published: Cell::new(false), rings_late });
@@ -63,22 +63,22 @@ fn wait_for_a_frame(rings_late: bool) -> u64 {
     let frame = run(&clock, park, |_| async move {
         waiting.consumer.arrived().wait_for(|| waiting.consumer.take(None).map(|(frame, _)| frame.len)).await
     });
-    assert_eq!(frame, Ok(60), "found all the same");
+    assert_eq!(frame, Ok(60), "found without a doorbell");
     source.consumer.stats().missed
 }
 
 #[test]
-fn a_peer_that_does_not_ring_is_found_out_and_the_frame_is_found() {
+fn a_missing_doorbell_is_counted_and_the_frame_is_found() {
     assert_eq!(wait_for_a_frame(false), 1);
 }
 
 #[test]
-fn a_peer_that_rings_late_has_rung() {
+fn a_late_doorbell_is_not_a_lost_wake_up() {
     assert_eq!(wait_for_a_frame(true), 0);
 }
 
 #[test]
-fn nothing_is_owed_to_who_is_awake_or_asked_for_more_than_is_there() {
+fn no_doorbell_is_due_to_a_side_that_is_awake_or_whose_announced_count_is_not_reached() {
     let (consumer, peer) = consumer_and_peer(8);
     assert!(!consumer.is_owed(), "nothing was announced");
     assert!(consumer.before_sleep() && !consumer.is_owed(), "nothing is there");
@@ -90,7 +90,7 @@ fn nothing_is_owed_to_who_is_awake_or_asked_for_more_than_is_there() {
 }
 
 #[test]
-fn a_producer_that_waits_for_less_than_the_consumer_planned_owes_it_a_doorbell() {
+fn a_producer_that_waits_for_an_earlier_completion_than_the_plan_owes_a_doorbell() {
     let (consumer, peer) = consumer_and_peer(8);
     peer.ring.publish(8);
     settle(&consumer);

@@ -1,4 +1,4 @@
-//! How a session ends when one end goes: what was sent before is still seen.
+//! The end of a session when one end closes: everything that was sent before is still received.
 
 use std::net::Shutdown;
 
@@ -8,7 +8,7 @@ use shared::ring::{CloseReason, ConsumerPort, Port, ProducerPort};
 use super::*;
 
 #[test]
-fn a_farewell_and_completions_are_seen_before_the_end() {
+fn a_farewell_and_completions_are_received_before_the_end() {
     let (producer, consumer) = pair(4);
     submit(&producer, 0);
     submit(&producer, 1);
@@ -27,10 +27,10 @@ fn a_farewell_and_completions_are_seen_before_the_end() {
     assert_eq!(producer.next_control(), Some(bye(2)));
 }
 
-/// A peer that closes with records unread resets the connection, and this side learns of it when
+/// A peer that closes with records unread resets the connection, and this side notices it when
 /// it writes, before it has read.
 #[test]
-fn a_failed_write_does_not_hide_what_came() {
+fn after_a_failed_write_everything_that_arrived_is_still_read() {
     let (producer, consumer) = pair(4);
     submit(&producer, 0);
     producer.exchange();
@@ -50,7 +50,7 @@ fn a_failed_write_does_not_hide_what_came() {
 }
 
 #[test]
-fn frames_and_a_farewell_outlive_the_producer() {
+fn frames_and_a_farewell_are_received_after_the_producer_closed() {
     let (producer, consumer) = pair(4);
     submit(&producer, 0);
     producer.send_control(&bye(1));
@@ -60,11 +60,11 @@ fn frames_and_a_farewell_outlive_the_producer() {
     assert_eq!(consumer.next_control(), Some(bye(1)));
     assert_eq!(consumer.take(Some(&mut [0; 2_000])), Some((descriptor(0), &frame(0)[..])));
     consumer.complete(completion(0));
-    assert_eq!(consumer.unsent(), 0, "there is nobody to tell");
+    assert_eq!(consumer.unsent(), 0, "there is no peer to send to");
 }
 
 #[test]
-fn a_record_that_stops_in_the_middle_ends_the_session() {
+fn a_truncated_record_is_the_end_of_the_session() {
     let (consumer, peer) = consumer_and_peer(4);
     feed(&consumer, &peer, &frame_record(0)[..40]);
     drop(peer);
@@ -73,7 +73,7 @@ fn a_record_that_stops_in_the_middle_ends_the_session() {
 }
 
 #[test]
-fn a_peer_that_takes_nothing_any_more_is_gone() {
+fn a_peer_that_shut_down_its_reading_side_is_gone() {
     let (producer, peer) = producer_and_peer(4);
     peer.shutdown(Shutdown::Read).unwrap();
     submit(&producer, 0);
@@ -82,7 +82,7 @@ fn a_peer_that_takes_nothing_any_more_is_gone() {
 }
 
 #[test]
-fn nothing_moves_on_a_closed_session() {
+fn nothing_is_sent_or_received_on_a_closed_session() {
     let (producer, consumer) = pair(4);
     producer.close(CloseReason::Io("the test says so".into()));
     submit(&producer, 0);

@@ -1,5 +1,5 @@
-//! What no peer gets away with: each violation ends the session with its own reason, and nothing
-//! that a peer does makes this side hold more than the depth allows.
+//! Violations by the peer: each closes the session with its own reason, and no peer can make this side hold more than
+//! the depth allows.
 
 use std::io::{Read, Write};
 
@@ -10,15 +10,15 @@ use shared::wire::{COMPLETION_LEN, MAX_CONTROL, WireError, encode_completion};
 
 use super::*;
 
-/// Why a consumer of depth 2 closes that gets these bytes.
+/// The reason for which a consumer of depth 2 closes when it receives `bytes`.
 fn consumer_closes(bytes: &[u8]) -> CloseReason {
     let (consumer, peer) = consumer_and_peer(2);
     feed(&consumer, &peer, bytes);
-    assert!(consumer.descriptor().is_none(), "a closed session is nothing to sleep on");
+    assert!(consumer.descriptor().is_none(), "a closed session has nothing to sleep on");
     consumer.closed().unwrap()
 }
 
-/// Why a producer of depth 2 closes that submitted one frame and gets these bytes.
+/// The reason for which a producer of depth 2, which submitted one frame, closes when it receives `bytes`.
 fn producer_closes(bytes: &[u8]) -> CloseReason {
     let (producer, peer) = producer_and_peer(2);
     submit(&producer, 0);
@@ -28,7 +28,7 @@ fn producer_closes(bytes: &[u8]) -> CloseReason {
 }
 
 #[test]
-fn bytes_that_are_no_record() {
+fn bytes_that_are_not_a_record_close_the_session() {
     let too_long = (MAX_CONTROL as u32 + 1).to_le_bytes();
     let mut oversize = frame_record(0);
     oversize[2..4].copy_from_slice(&1515u16.to_le_bytes());
@@ -45,13 +45,13 @@ fn bytes_that_are_no_record() {
 }
 
 #[test]
-fn records_that_go_the_wrong_way() {
+fn records_in_the_wrong_direction_close_the_session() {
     assert_eq!(producer_closes(&frame_record(0)), WireError::Unexpected("frame").into());
     assert_eq!(consumer_closes(&encode_completion(&completion(0))), WireError::Unexpected("completion").into());
 }
 
 #[test]
-fn more_frames_than_slots() {
+fn more_frames_than_slots_close_the_session() {
     let three = [frame_record(0), frame_record(1), frame_record(2)].concat();
     assert_eq!(consumer_closes(&three), IndexError::Overrun { depth: 2 }.into());
 }
@@ -66,7 +66,7 @@ fn a_frame_that_was_taken_still_holds_its_slot() {
 }
 
 #[test]
-fn what_came_before_a_violation_is_delivered() {
+fn records_before_a_violation_are_delivered() {
     let (consumer, peer) = consumer_and_peer(2);
     feed(&consumer, &peer, &[&frame_record(0)[..], &bye_record(1), b"\xff"].concat());
     assert_eq!(consumer.closed(), Some(WireError::UnknownKind(255).into()));
@@ -74,7 +74,7 @@ fn what_came_before_a_violation_is_delivered() {
 }
 
 #[test]
-fn completions_that_cannot_be_true() {
+fn completions_out_of_order_close_the_session() {
     let back = |position| encode_completion(&completion(position));
     let twice = [back(0), back(0)].concat();
     let wrong = |got, expected| IndexError::OutOfOrder { got, expected, submitted: 1 }.into();
@@ -88,9 +88,9 @@ fn completions_that_cannot_be_true() {
     assert_eq!((producer.closed(), producer.next_completion()), (Some(expected.into()), None));
 }
 
-/// Believed, such completions would earn credits for ever while the outbox grew.
+/// If such completions were accepted, they would return credits while the outbox grew without bound.
 #[test]
-fn a_frame_cannot_be_completed_before_it_left() {
+fn a_frame_cannot_be_completed_before_it_was_written() {
     let (producer, peer) = producer_and_peer(64);
     for number in 0..64 {
         submit(&producer, number);
@@ -104,8 +104,8 @@ fn a_frame_cannot_be_completed_before_it_left() {
     assert_eq!(producer.closed(), Some(expected.into()));
 }
 
-/// Who never reads completions cannot know of free slots; his frames are an overrun, and the
-/// completions that wait for him stay within the depth.
+/// A peer that never reads completions cannot know of free slots: its frames are an overrun, and the
+/// completions queued for it stay within the depth.
 #[test]
 fn a_peer_that_never_reads_runs_out_of_slots() {
     let depth = 100;
@@ -125,7 +125,7 @@ fn a_peer_that_never_reads_runs_out_of_slots() {
 }
 
 #[test]
-fn control_messages_that_nobody_had_time_to_read() {
+fn too_many_unread_control_messages_close_the_session() {
     let (producer, peer) = producer_and_peer(1);
     let most = bye_record(0).repeat(MAX_UNREAD_CONTROL);
     for _ in 0..3 {
@@ -140,21 +140,21 @@ fn control_messages_that_nobody_had_time_to_read() {
 }
 
 #[test]
-fn a_peer_is_told_of_its_violation() {
+fn the_reason_is_sent_to_a_peer_that_violated_the_protocol() {
     let (producer, mut peer) = producer_and_peer(1);
     feed(&producer, &peer, b"\xff");
     let reason = ByeReason::Violation(producer.closed().unwrap().to_string());
     let farewell = Control::Bye(Box::new(Bye { reason, frames: 0, report: None }));
     producer.send_control(&farewell);
     drop(producer);
-    let mut said = Vec::new();
-    // The bytes that nobody will read any more end the connection with a reset; all came before it.
-    let _ = peer.read_to_end(&mut said);
-    assert_eq!(said, encode_control(&farewell).unwrap());
+    let mut received = Vec::new();
+    // The producer closed with bytes unread, so the read ends with a reset; everything was received before it.
+    let _ = peer.read_to_end(&mut received);
+    assert_eq!(received, encode_control(&farewell).unwrap());
 }
 
 #[test]
-fn a_frame_that_fits_no_slot_is_not_sent() {
+fn a_frame_that_is_too_long_is_not_sent() {
     let (producer, mut peer) = producer_and_peer(1);
     producer.submit(Frame { descriptor: Descriptor::default(), headers: &[0; 15], payload: &[0; MAX_FRAME - 14] });
     assert_eq!(producer.closed(), Some(WireError::FrameTooLong(1515).into()));

@@ -1,5 +1,5 @@
-//! The socket transport over real sockets, in one thread where time does not matter: what crosses,
-//! what no peer gets away with, and how a session ends.
+//! The socket transport over real sockets, in one thread where time does not matter: traffic, violations by the peer,
+//! and the end of a session.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod ending;
@@ -22,7 +22,7 @@ fn pair(depth: u32) -> (SocketProducer, SocketConsumer) {
     ends(left, right, depth)
 }
 
-/// Both ends, with so little room in the kernel that a full-size frame hardly fits.
+/// Both ends, with socket buffers into which a full-size frame hardly fits.
 fn narrow_pair(depth: u32) -> (SocketProducer, SocketConsumer) {
     let (left, right) = UnixStream::pair().unwrap();
     narrow(&left);
@@ -56,12 +56,12 @@ fn consumer_on(stream: UnixStream, depth: u32) -> SocketConsumer {
     SocketConsumer::new(stream.into(), Tables::consumer(Depth::new(depth).unwrap(), 1).unwrap()).unwrap()
 }
 
-/// The kernel rounds this up to the least that it allows, some 4 KiB.
+/// Sets the smallest socket buffer: the kernel rounds 1 up to its minimum, some 4 KiB.
 fn narrow(stream: &UnixStream) {
     set_socket_send_buffer_size(stream, 1).unwrap();
 }
 
-/// A frame that tells from its bytes which one it is; lengths go through all that a slot holds.
+/// A frame whose length and bytes depend on its number; the lengths cover all that a slot holds.
 fn frame(number: u64) -> Vec<u8> {
     let len = 14 + (number as usize * 37) % (MAX_FRAME - 13);
     (0..len).map(|at| (number as usize * 31 + at) as u8).collect()
@@ -71,7 +71,7 @@ fn descriptor(number: u64) -> Descriptor {
     Descriptor { len: frame(number).len() as u32, flow: 5, sequence: number, submitted: Nanos(number + 1) }
 }
 
-/// That frame as bytes on the wire.
+/// That frame as a record.
 fn frame_record(number: u64) -> Vec<u8> {
     [&encode_frame_header(&descriptor(number))[..], &frame(number)].concat()
 }
@@ -94,13 +94,13 @@ fn bye_record(frames: u64) -> Vec<u8> {
     encode_control(&bye(frames)).unwrap()
 }
 
-/// Puts bytes into the socket and lets the end look.
+/// Writes bytes to the socket, and calls `exchange` on the end.
 fn feed(end: &impl Source, mut peer: &UnixStream, bytes: &[u8]) {
     peer.write_all(bytes).unwrap();
     settle(end);
 }
 
-/// Lets an end move until nothing moves.
+/// Calls `exchange` until nothing more arrives.
 fn settle(end: &impl Source) {
     while end.exchange() {}
 }

@@ -1,4 +1,4 @@
-//! What honest ends carry: everything, in order, however the kernel cuts it.
+//! Traffic between two honest ends: complete and in order, wherever the kernel splits it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use shared::wire::encode_completion;
 
 use super::*;
 
-/// Takes and completes everything that waits; returns how many frames there are now.
+/// Takes and completes every waiting frame; returns how many frames were taken so far.
 fn serve(consumer: &SocketConsumer, mut taken: u64) -> u64 {
     let mut buffer = [0; MAX_FRAME];
     while let Some(found) = consumer.take(Some(&mut buffer)) {
@@ -29,7 +29,7 @@ fn serve(consumer: &SocketConsumer, mut taken: u64) -> u64 {
     taken
 }
 
-/// Carries `total` frames over, with the ring kept full.
+/// Sends `total` frames, with the ring kept full.
 fn carry(producer: &SocketProducer, consumer: &SocketConsumer, depth: u64, total: u64) {
     let (mut submitted, mut taken, mut completed) = (0, 0, 0);
     while completed < total {
@@ -65,8 +65,12 @@ fn partial_writes_lose_nothing() {
         submit(&producer, number);
     }
     assert!(!producer.exchange());
-    assert!(producer.unsent() > 0, "the kernel took all of it, so this test shows nothing");
-    assert_eq!(producer.descriptor().map(|(_, writable)| writable), Some(true), "asleep, it waits for room too");
+    assert!(producer.unsent() > 0, "the kernel took everything, so this test checks nothing");
+    assert_eq!(
+        producer.descriptor().map(|(_, writable)| writable),
+        Some(true),
+        "it sleeps until the socket is writable"
+    );
     let mut taken = 0;
     while producer.unsent() > 0 {
         consumer.exchange();
@@ -85,7 +89,7 @@ fn a_narrow_socket_carries_as_much_as_a_wide_one() {
 }
 
 #[test]
-fn records_may_be_cut_at_any_byte() {
+fn records_may_be_split_at_any_byte() {
     let stream = [frame_record(0), bye_record(1), frame_record(1), frame_record(2)].concat();
     for cut in 1..stream.len() {
         let (consumer, peer) = consumer_and_peer(3);
@@ -112,7 +116,7 @@ fn completions_may_come_byte_by_byte() {
 }
 
 #[test]
-fn a_turn_of_frames_is_one_write() {
+fn the_frames_of_a_turn_are_one_write() {
     let (producer, consumer) = pair(100);
     for number in 0..20 {
         submit(&producer, number);
@@ -126,16 +130,16 @@ fn a_turn_of_frames_is_one_write() {
 }
 
 #[test]
-fn a_long_turn_lets_the_peer_start_early() {
+fn a_long_turn_writes_before_its_end() {
     let (producer, consumer) = pair(1_000);
     for number in 0..1_000 {
         submit(&producer, number);
     }
-    assert!(consumer.exchange(), "nothing came before the turn was over");
+    assert!(consumer.exchange(), "nothing was written before the end of the turn");
 }
 
 #[test]
-fn a_frame_that_nobody_wants_to_see_is_taken_all_the_same() {
+fn a_frame_can_be_taken_without_its_bytes() {
     let (producer, consumer) = pair(1);
     submit(&producer, 0);
     producer.exchange();
@@ -145,7 +149,7 @@ fn a_frame_that_nobody_wants_to_see_is_taken_all_the_same() {
 }
 
 #[test]
-fn a_frame_is_as_long_as_its_parts() {
+fn the_length_of_a_frame_is_that_of_its_parts() {
     let (producer, consumer) = pair(1);
     let descriptor = Descriptor { len: 999, ..Descriptor::default() };
     producer.submit(Frame { descriptor, headers: b"four", payload: b"teen bytes" });
@@ -157,17 +161,17 @@ fn a_frame_is_as_long_as_its_parts() {
 }
 
 #[test]
-fn nobody_sleeps_over_what_is_there_already() {
+fn a_side_does_not_sleep_if_something_has_arrived() {
     let (producer, consumer) = pair(1);
     assert!(consumer.before_sleep());
     submit(&producer, 0);
-    assert!(producer.before_sleep(), "what was queued is out, and nothing came");
+    assert!(producer.before_sleep(), "the queue was written, and nothing arrived");
     assert!(!consumer.before_sleep());
     assert_eq!(consumer.waiting(), 1);
 }
 
 #[test]
-fn each_signal_tells_of_its_own() {
+fn frames_and_control_messages_have_separate_signals() {
     let (producer, consumer) = pair(2);
     let (packets, farewell) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
     let mut arrived = pin!(consumer.arrived().wait_for(|| consumer.take(None)));
@@ -183,7 +187,7 @@ fn each_signal_tells_of_its_own() {
     assert!(farewell.is_up());
 }
 
-/// A waker that remembers that it was used.
+/// A waker that records that it was called.
 #[derive(Default)]
 struct Flag(AtomicBool);
 
@@ -200,12 +204,12 @@ impl Wake for Flag {
 }
 
 #[test]
-fn only_a_stream_socket_will_do() {
+fn a_descriptor_that_is_not_a_stream_socket_is_refused() {
     let file: OwnedFd = tempfile::tempfile().unwrap().into();
     assert!(SocketProducer::new(file, Tables::producer(Depth::new(1).unwrap()).unwrap()).is_err());
 }
 
-/// Two threads that sleep whenever they can, at depths where each frame has to wake somebody.
+/// Two threads that sleep whenever they can, at depths where each frame has to wake the other side.
 #[test]
 fn sleeping_ends_wake_each_other() {
     for depth in [1, 2, 7] {
@@ -254,8 +258,8 @@ fn consume_asleep(stream: UnixStream, depth: u32) -> u64 {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Both ends moving in any order: frames and completions arrive in order and unchanged, never
-    /// more than depth are anywhere, and in the end nothing is missing.
+    /// Any interleaving of both ends: frames and completions arrive in order and unchanged, never more than depth
+    /// frames are outstanding, and in the end none is missing.
     #[test]
     fn any_interleaving_loses_nothing(
         depth in 1u32..40,
@@ -264,13 +268,13 @@ proptest! {
     ) {
         let (producer, consumer) = if is_narrow { narrow_pair(depth) } else { pair(depth) };
         let ring = Producer::new(Rc::new(producer), Depth::new(depth).unwrap(), Clock::default());
-        let mut state = Interleaving { ring, consumer, submitted: 0, taken: 0, completed: 0, confirmed: 0, told: VecDeque::new() };
+        let mut state = Interleaving { ring, consumer, submitted: 0, taken: 0, completed: 0, confirmed: 0, sent: VecDeque::new() };
         for (what, times) in moves {
             state.act(what, times)?;
         }
-        while state.confirmed < state.submitted || !state.told.is_empty() {
+        while state.confirmed < state.submitted || !state.sent.is_empty() {
             for what in 0..6 {
-                // Nothing new, but everything that is under way.
+                // Submit and send nothing new, but finish everything in flight.
                 if what != 1 { state.act(what, if what == 0 { 0 } else { 1_000 })?; }
             }
         }
@@ -286,15 +290,15 @@ struct Interleaving {
     taken: u64,
     completed: u64,
     confirmed: u64,
-    /// Control messages that the consumer sent and the producer did not see yet.
-    told: VecDeque<u64>,
+    /// Control messages that the consumer sent and the producer has not received yet.
+    sent: VecDeque<u64>,
 }
 
 impl Interleaving {
     fn act(&mut self, what: u8, times: usize) -> Result<(), TestCaseError> {
         match what {
             0 => (0..times).for_each(|_| self.submit()),
-            1 => self.tell(),
+            1 => self.send(),
             2 => self.take(times)?,
             3 => self.complete(times),
             4 => {
@@ -315,10 +319,11 @@ impl Interleaving {
         self.submitted += 1;
     }
 
-    fn tell(&mut self) {
-        if self.told.len() < 10 {
+    fn send(&mut self) {
+        // Fewer than MAX_UNREAD_CONTROL, or the session would close.
+        if self.sent.len() < 10 {
             self.consumer.send_control(&bye(self.taken));
-            self.told.push_back(self.taken);
+            self.sent.push_back(self.taken);
         }
     }
 
@@ -348,7 +353,7 @@ impl Interleaving {
             self.confirmed += 1;
         }
         while let Some(message) = self.ring.port().next_control() {
-            prop_assert_eq!(Some(message), self.told.pop_front().map(bye));
+            prop_assert_eq!(Some(message), self.sent.pop_front().map(bye));
         }
         Ok(())
     }
@@ -370,12 +375,12 @@ fn a_consumer_whose_ring_was_full_waits_for_the_wake_point_and_otherwise_for_eac
     submit_up_to(7, 8);
     assert_eq!((consumer.patience(8), consumer.patience(2), consumer.patience(0)), (3, 2, 0));
     consumer.complete(completion(0));
-    assert_eq!(consumer.patience(8), 2, "it leaves before this side sleeps");
+    assert_eq!(consumer.patience(8), 2, "the queued completion is written before this side sleeps");
     settle(&consumer);
     assert_eq!(consumer.patience(8), 2);
     consumer.complete_run(completion(1), 2);
     settle(&consumer);
-    assert_eq!(consumer.patience(8), 1, "from here on any slot may be used");
+    assert_eq!(consumer.patience(8), 1, "the wake point is reached, so each free slot may be used");
     settle(&producer);
     while producer.next_completion().is_some() {}
     submit_up_to(8, 10);
