@@ -71,7 +71,7 @@ pub trait Port {
     /// Closes the session from this side, for a reason that the port itself cannot detect.
     fn close(&self, reason: CloseReason);
 
-    /// A count that grows with everything received from the peer: messages, doorbells, progress in the ring.
+    /// A count that grows with everything received from the peer: whole records, progress in the ring.
     fn heard(&self) -> u64 {
         0
     }
