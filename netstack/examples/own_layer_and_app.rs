@@ -56,8 +56,8 @@ async fn heartbeat(socket: impl Datagrams, flow: Rc<Flow>, clock: Clock, beats: 
         let intended = Nanos::from_millis(sequence);
         clock.sleep_until(intended).await;
         let offer = flow.offer();
-        // The result may be ignored: `settle` has counted a refused packet under its reason.
-        let _ = offer.settle(socket.send(&[0; 1400], to, Stamp { flow: flow.id(), sequence, intended }).await);
+        // The result may be ignored: `close` counts a refused packet under its reason.
+        let _ = offer.close(socket.send(&[0; 1400], to, Stamp { flow: flow.id(), sequence, intended }).await);
     }
 }
 

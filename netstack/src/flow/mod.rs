@@ -92,7 +92,7 @@ impl Flow {
         self.budget.as_ref()
     }
 
-    /// Counts one packet as offered. The caller settles the returned offer with the result of the send; an offer that
+    /// Counts one packet as offered. The caller closes the returned offer with the result of the send; an offer that
     /// is dropped before counts as cancelled by the app.
     pub fn offer(&self) -> Offer<'_> {
         self.counters.borrow_mut().offered += 1;

@@ -7,7 +7,7 @@ use crate::stack::SendError;
 
 /// A packet that was offered, and is neither accepted nor refused yet. Dropping it counts as cancelled by the app.
 #[derive(Debug)]
-#[must_use = "an offer that is dropped counts as given up"]
+#[must_use = "an offer that is dropped counts as cancelled by the app"]
 pub struct Offer<'a> {
     flow: &'a Flow,
     open: bool,
@@ -23,7 +23,7 @@ impl Offer<'_> {
     /// Closes the offer with the result of the send, and returns that. The device has counted an accepted packet; a
     /// failed send is counted here as refused.
     #[inline(always)]
-    pub fn settle(mut self, sent: Result<(), SendError>) -> Result<(), SendError> {
+    pub fn close(mut self, sent: Result<(), SendError>) -> Result<(), SendError> {
         match sent {
             Ok(()) => self.open = false,
             Err(error) => self.refused(error.reason()),

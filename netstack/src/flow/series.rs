@@ -17,9 +17,9 @@ pub(super) const MAX_SAMPLES: usize = 100_000;
 pub(super) struct Series {
     /// Beginning of the series; the times of samples are relative to it.
     began: Nanos,
-    /// The interval that was asked for.
-    asked: Nanos,
-    /// The interval in force: `asked` times a power of two.
+    /// The interval of the settings.
+    configured: Nanos,
+    /// The interval in force: `configured` times a power of two.
     interval: Nanos,
     /// How many intervals it holds at most; at least 2.
     most: usize,
@@ -81,7 +81,7 @@ impl Series {
     pub(super) fn new(began: Nanos, interval: Nanos, most: usize) -> Self {
         Self {
             began,
-            asked: interval,
+            configured: interval,
             interval,
             most,
             from: began,
@@ -185,11 +185,11 @@ impl Series {
     }
 
     /// Takes the first interval, if it ends at or before `time`. Once all intervals are taken, the interval returns to
-    /// the one that was asked for.
+    /// the configured one.
     pub(super) fn take(&mut self, time: Nanos) -> Option<Sample> {
         let sample = self.pop(time)?;
         if self.intervals.is_empty() {
-            self.interval = self.asked;
+            self.interval = self.configured;
         }
         Some(sample)
     }
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_that_are_taken_in_time_keep_the_interval_that_was_asked_for() {
+    fn intervals_that_are_taken_in_time_keep_the_configured_interval() {
         let mut series = Series::new(Nanos(0), Nanos(10), 2);
         for end in (10..=200).step_by(10) {
             series.at(Nanos(end)).delivered += end;

@@ -5,7 +5,7 @@
 pub enum Stage {
     /// For the socket's send budget.
     Budget,
-    /// For the link address of the next hop.
+    /// For the Ethernet address of the next hop.
     Neighbour,
     /// For room in the ring.
     Room,

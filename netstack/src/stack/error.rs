@@ -13,7 +13,7 @@ pub enum SendError {
     /// No route to the destination.
     #[error("no route to {0}; add one, or send to a configured network")]
     NoRoute(IpAddr),
-    /// The link address of the next hop did not become known in time.
+    /// The Ethernet address of the next hop did not become known in time.
     #[error("no neighbour {0} answers; name its Ethernet address with --neighbour")]
     NoNeighbour(IpAddr),
     /// The IP packet exceeds the route's MTU.

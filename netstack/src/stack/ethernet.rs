@@ -41,7 +41,7 @@ pub trait Link {
     }
 }
 
-/// How long a packet waits for the link address of its neighbour. RFC 1122, section 2.3.2.2, requires that it waits
+/// How long a packet waits for the Ethernet address of its neighbour. RFC 1122, section 2.3.2.2, asks that it waits
 /// (a host saves the packet); 1 s is the interval between two requests for one address there (section 2.3.2.1).
 const NEIGHBOUR_TIMEOUT: Nanos = Nanos::from_secs(1);
 
@@ -61,7 +61,7 @@ impl<D: Device> Ethernet<D> {
         Self { below, address, neighbours, flows, clock }
     }
 
-    /// The link address of `next_hop`: from the table, or after waiting for it.
+    /// The Ethernet address of `next_hop`: from the table, or after waiting for it.
     async fn resolve(&self, packet: &Packet<'_>, next_hop: IpAddr) -> Result<MacAddr, SendError> {
         match self.neighbours.get(next_hop) {
             // A pending send that already waits must complete that wait instead, so that its blocked time ends here.

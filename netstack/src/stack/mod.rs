@@ -54,6 +54,7 @@ pub use udp::{Transport, Udp};
 /// Polls `send` once and returns [`SendError::WouldBlock`] if it is pending. Dropping a pending send cancels its waits
 /// and returns its credits and budget, so a single poll is a complete non-blocking attempt.
 fn now(send: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
+    // No waker is needed, because `send` is dropped here in either case.
     match pin!(send).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(sent) => sent,
         Poll::Pending => Err(SendError::WouldBlock),

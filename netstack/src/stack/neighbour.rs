@@ -1,4 +1,4 @@
-//! The neighbour table: link addresses of next hops.
+//! The neighbour table: Ethernet addresses of next hops.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -36,7 +36,7 @@ impl fmt::Display for MacAddr {
     }
 }
 
-/// The known link addresses, and the sends that wait for one to become known.
+/// The known Ethernet addresses, and the sends that wait for one to become known.
 #[derive(Debug, Default)]
 pub struct Neighbours {
     /// A vector, because for a handful of entries a scan is faster than a hash.

@@ -29,7 +29,7 @@ pub struct Place(OnceCell<Waits>);
 struct Waits {
     /// For bytes of the socket's send budget.
     budget: Kept<Timed<Acquire>>,
-    /// For the link address of the next hop.
+    /// For the Ethernet address of the next hop.
     neighbour: Kept<Timed<Resolve>>,
     /// For the modelled CPU of [`super::Costly`].
     cpu: Kept<Sleep>,

@@ -107,7 +107,7 @@ fn a_cancelled_send_leaves_the_wait_queue_and_returns_what_it_was_granted() {
     for end in [1, 15, 25, 101].map(Nanos::from_micros) {
         let seen = same(&WAITING, Scene { apps: &apps, end, ..Scene::default() });
         assert_eq!((seen.waiting, seen.room), (0, 2));
-        assert_eq!(seen.apps[0].budget, Some(250), "what was granted is back");
+        assert_eq!(seen.apps[0].budget, Some(250), "the granted bytes have returned");
         let cancelled = seen.apps.iter().filter(|app| app.counters.refused_for(RefuseReason::GaveUp) == 1);
         assert_eq!(cancelled.count(), 3, "each was waiting at {end}");
         let accepted: u64 = seen.apps.iter().map(|app| app.counters.accepted).sum();

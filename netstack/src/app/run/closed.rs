@@ -1,7 +1,7 @@
 //! Closed loops: when the next packet is sent depends on the one before.
 //!
-//! A send that is refused with `WouldBlock` is retried with a new packet after a short time. Any other error is
-//! permanent (no route, no neighbour, too large, closed), and would repeat at once without end, so the loop ends.
+//! After a send that is refused with `WouldBlock`, the loop waits a short time and goes on with the next packet. Any
+//! other error (no route, no neighbour, too large, closed) would repeat with each packet, so the loop ends.
 
 use shared::units::Nanos;
 

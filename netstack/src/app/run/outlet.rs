@@ -30,6 +30,7 @@ pub(super) struct Outlet<'a, D> {
 impl<'a, D: Datagrams> Outlet<'a, D> {
     pub(super) fn new(app: &ResolvedApp, flow: &'a Flow, socket: D, clock: &'a Clock) -> Self {
         let spec = app.spec();
+        // The cast cannot truncate: a resolved app's payload fits into the MTU.
         let payloads = Payloads::new(spec.size().0 as usize);
         Self { socket, flow, clock, to: spec.to(), payloads, sent: 0 }
     }
@@ -82,7 +83,7 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     pub(super) fn try_send(&mut self, intended: Nanos) -> Result<(), SendError> {
         let stamp = self.next(intended);
         let offer = self.flow.offer();
-        offer.settle(self.socket.try_send(self.payloads.last(), self.to, stamp))
+        offer.close(self.socket.try_send(self.payloads.last(), self.to, stamp))
     }
 
     /// Sends up to `most` packets, as many as need not wait and as the turn allows, in one call. Returns how many.
@@ -117,14 +118,14 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         }
         match self.socket.try_send(self.payloads.last(), self.to, stamp) {
             Err(SendError::WouldBlock) if D::TRIES == Tries::First => Err(Blocked { offer, stamp }),
-            sent => Ok(offer.settle(sent)),
+            sent => Ok(offer.close(sent)),
         }
     }
 
     /// Completes a send that [`Outlet::begin`] left open, waiting as long as it takes.
     pub(super) async fn finish(&self, blocked: Blocked<'a>) -> Result<(), SendError> {
         let sent = self.socket.send(self.payloads.last(), self.to, blocked.stamp).await;
-        blocked.offer.settle(sent)
+        blocked.offer.close(sent)
     }
 
     /// Takes the next payload and number, as a packet with intended time `intended`.

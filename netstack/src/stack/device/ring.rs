@@ -62,8 +62,8 @@ impl<P: ProducerPort> RingDevice<P> {
         }
     }
 
-    /// Registers this device with the port, which asks it before the stack sleeps which completion must ring the
-    /// doorbell.
+    /// Registers this device with the port. Before the stack sleeps, the port calls it to find out which completion
+    /// must ring the doorbell.
     pub fn answer_before_sleep(self: &Rc<Self>)
     where
         P: 'static,
@@ -185,6 +185,7 @@ impl<P: ProducerPort> RingDevice<P> {
         while !self.ring.port().is_closed() {
             self.queued.wait_for(|| (!self.queue.borrow().is_empty()).then_some(())).await;
             let permit = self.ring.reserve().await;
+            // The device may have been sealed during that wait; dropping the permit returns its credit.
             if self.sealed.get() {
                 break;
             }

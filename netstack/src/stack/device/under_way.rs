@@ -48,7 +48,7 @@ impl Run {
 }
 
 impl InFlight {
-    /// An empty table. `most` is the depth of the ring: with so many places the table never reallocates.
+    /// An empty table. `most` is the depth of the ring; with that capacity the table never reallocates.
     pub(super) fn new(most: usize) -> Self {
         Self(VecDeque::with_capacity(most))
     }
