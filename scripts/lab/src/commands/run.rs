@@ -19,7 +19,7 @@ use crate::launch::{Binaries, LaunchError, Remains, Voice, launch_profiled};
 use crate::merge::{Merged, merge};
 use crate::profile::Profiler;
 use crate::replay::replay;
-use crate::verdict::Ended;
+use crate::verdict::{Ended, Ends};
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -103,14 +103,23 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
             Ok(ends.status(report.ledger.balanced).after("lab", written, Failure::status))
         }
         // A stack that gave up by itself has said why, and the driver saw nothing of interest.
-        Merged::DriverOnly(_) if matches!(ends.stack, Ended::Said(_)) => Ok(ends.status(true)),
+        Merged::DriverOnly(_) if matches!(ends.stack, Ended::Said(_)) => Ok(without_report(ends)),
         Merged::DriverOnly(file) => {
             let written = write(sink, &file);
             say(json, driver_only(&file));
             Ok(ends.status(true).after("lab", written, Failure::status))
         }
-        Merged::Nothing => Ok(ends.status(true)),
+        Merged::Nothing => Ok(without_report(ends)),
     }
+}
+
+/// The status of a run that left no report. A process that a signal ended before it received signals has said nothing.
+fn without_report(ends: Ends) -> Status {
+    let status = ends.status(true);
+    if status == Status::Interrupted {
+        complain("lab: interrupted before the run began");
+    }
+    status
 }
 
 /// What each process is started with to repeat the run in `file`, and a warning if that was a simulation with

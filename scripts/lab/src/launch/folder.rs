@@ -4,7 +4,7 @@
 //! the folders that have lost their lab, and removes them.
 
 use std::env;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -24,6 +24,10 @@ const ROOM: usize = 256 * 1024;
 
 /// How the names of these folders begin, and no other's: the driver has its socket in `/tmp/pushback-UID`.
 const PREFIX: &str = "pushback-lab-";
+
+/// The mode of these folders: for this user only, and with the sticky bit, which says nothing in a folder of one user.
+/// A folder that a person has made and named alike has it not, and is never removed.
+const MODE: u32 = 0o1700;
 
 /// Folders of labs that were killed which one start removes: the next start goes on.
 const MOST_REMOVED: usize = 64;
@@ -112,7 +116,7 @@ impl PrivateFolder {
 fn make_locked(parent: &Path) -> io::Result<(TempDir, Option<Lock>)> {
     for _ in 0..TRIES {
         let mut folder = tempfile::Builder::new();
-        folder.prefix(PREFIX).permissions(Permissions::from_mode(0o700));
+        folder.prefix(PREFIX).permissions(Permissions::from_mode(MODE));
         let folder = folder.tempdir_in(parent)?;
         match Lock::take(folder.path()) {
             Ok(lock) => return Ok((folder, Some(lock))),
@@ -143,7 +147,8 @@ fn remove_abandoned(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()));
     // The metadata of an entry is that of a link itself.
-    let ours = named.filter(|entry| entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == user()));
+    let is_ours = |found: Metadata| found.is_dir() && found.uid() == user() && found.mode() & 0o7777 == MODE;
+    let ours = named.filter(|entry| entry.metadata().is_ok_and(is_ours));
     let paths = ours.map(|entry| entry.path());
     let abandoned = paths.filter_map(|path| Lock::take(&path).ok().map(|lock| (path, lock)));
     for (path, lock) in abandoned.take(MOST_REMOVED) {
@@ -187,9 +192,12 @@ mod tests {
         for dead in ["pushback-lab-dead", "pushback-lab-full/with/much"] {
             fs::create_dir_all(path(dead)).unwrap();
         }
+        for dead in ["pushback-lab-dead", "pushback-lab-full"] {
+            fs::set_permissions(path(dead), Permissions::from_mode(MODE)).unwrap();
+        }
         fs::write(path("pushback-lab-full/report"), "a report").unwrap();
-        // A driver's folder, one of another program, a file, and a link to a folder.
-        for other in ["pushback-0", "pushback-labour", "kept/inside"] {
+        // A driver's folder, one of another program, one that a person has made, a file, and a link to a folder.
+        for other in ["pushback-0", "pushback-labour", "pushback-lab-mine/notes", "kept/inside"] {
             fs::create_dir_all(path(other)).unwrap();
         }
         fs::write(path("pushback-lab-file"), "").unwrap();
@@ -200,7 +208,9 @@ mod tests {
         remove_abandoned(parent.path());
         let live_name = live.path().file_name().unwrap().to_str().unwrap();
         let mut kept =
-            ["kept", "pushback-0", "pushback-lab-file", "pushback-lab-link", "pushback-labour", live_name].to_vec();
+            ["kept", "pushback-0", "pushback-lab-file", "pushback-lab-link", "pushback-lab-mine", "pushback-labour"]
+                .to_vec();
+        kept.push(live_name);
         kept.sort_unstable();
         assert_eq!(names(parent.path()), kept);
         assert!(live.path().join("report").exists() && path("kept/inside").exists());
@@ -210,7 +220,9 @@ mod tests {
     fn one_start_removes_a_bounded_number_of_folders() {
         let parent = tempfile::tempdir().unwrap();
         for number in 0..MOST_REMOVED + 3 {
-            fs::create_dir(parent.path().join(format!("{PREFIX}{number}"))).unwrap();
+            let path = parent.path().join(format!("{PREFIX}{number}"));
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(MODE)).unwrap();
         }
         remove_abandoned(parent.path());
         assert_eq!(names(parent.path()).len(), 3);
