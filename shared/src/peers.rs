@@ -46,12 +46,12 @@ impl Guests {
     }
 }
 
-/// Connects to the Unix socket at `path`, and never waits.
+/// Connects to the Unix socket at `path` without waiting.
 ///
 /// # Errors
-/// What the system says: `ConnectionRefused` if no process listens, and `WouldBlock` if the one that does has too many
-/// connections to accept already. An asynchronous runtime takes that for a connection that is being made, which no
-/// Unix socket ever finishes.
+/// The system's error: `ConnectionRefused` if no process listens, and `WouldBlock` if the listener's queue of
+/// connections is full. (An asynchronous runtime would take `WouldBlock` for a connection in progress and wait for it,
+/// but a Unix socket never completes one.)
 pub fn connect_now(path: &Path) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -66,7 +66,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[test]
-    fn a_queue_of_connections_that_is_full_is_an_error_and_no_connection() {
+    fn connecting_to_a_full_listen_queue_would_block() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         assert_eq!(connect_now(&path).unwrap_err().kind(), io::ErrorKind::NotFound);

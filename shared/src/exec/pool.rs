@@ -114,8 +114,8 @@ impl Pool {
     pub(super) fn run_until_stalled(&mut self) {
         loop {
             self.admit();
-            // One batch at a time: tasks woken meanwhile go into the other queue and are polled after the batch, which
-            // is the order of a single queue.
+            // One batch at a time: tasks that are woken during the batch go into the other queue and are polled after
+            // it, which is the order of a single queue.
             let any = READY.with(|ready| {
                 let mut ready = ready.borrow_mut();
                 let any = !ready.is_empty();

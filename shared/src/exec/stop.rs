@@ -15,7 +15,7 @@ pub struct StopHandle(Arc<Stop>);
 
 #[derive(Debug)]
 struct Stop {
-    asked: AtomicBool,
+    requested: AtomicBool,
     /// Readable once the request is made, so that a sleeping executor wakes up.
     event: OwnedFd,
 }
@@ -27,20 +27,20 @@ impl StopHandle {
     /// If this process may open no more descriptors.
     pub fn new() -> std::io::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self(Arc::new(Stop { asked: AtomicBool::new(false), event })))
+        Ok(Self(Arc::new(Stop { requested: AtomicBool::new(false), event })))
     }
 
     /// Makes the request.
     pub fn stop(&self) {
         // Before the write: an executor that the eventfd wakes must find the flag set. Pairs with `is_asked`.
-        self.0.asked.store(true, Ordering::Release);
+        self.0.requested.store(true, Ordering::Release);
         // Cannot fail before the counter of the eventfd is full, after 2^64 - 2 calls.
         let _ = rustix::io::write(&self.0.event, &1u64.to_ne_bytes());
     }
 
     /// Whether the request was made.
     pub fn is_asked(&self) -> bool {
-        self.0.asked.load(Ordering::Acquire)
+        self.0.requested.load(Ordering::Acquire)
     }
 }
 
@@ -51,7 +51,8 @@ pub struct Interrupt {
     handle: Option<StopHandle>,
     /// Whether [`Interrupt::notice`] has returned `true`.
     noticed: Cell<bool>,
-    asked: Signal,
+    /// Notified by the first [`Interrupt::notice`] after the request.
+    requested: Signal,
 }
 
 impl Interrupt {
@@ -72,14 +73,14 @@ impl Interrupt {
 
     /// Ready once a stop is requested.
     pub async fn asked(&self) {
-        self.asked.wait_for(|| self.is_asked().then_some(())).await;
+        self.requested.wait_for(|| self.is_asked().then_some(())).await;
     }
 
     /// In the first call after the request, wakes the waiting tasks and returns `true`; otherwise returns `false`.
     pub fn notice(&self) -> bool {
         let first = self.is_asked() && !self.noticed.replace(true);
         if first {
-            self.asked.notify();
+            self.requested.notify();
         }
         first
     }

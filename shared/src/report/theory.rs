@@ -203,7 +203,7 @@ impl Display for TheoryReport {
             line(&mut out, "", finding)?;
         }
         if let Some(verdict) = self.verdict {
-            let says = match verdict {
+            let answer = match verdict {
                 Verdict::Yes => "yes",
                 Verdict::No => "no",
                 Verdict::Unknown => "unknown: the figures are too uncertain to decide",
@@ -216,7 +216,7 @@ impl Display for TheoryReport {
                 ),
                 None => "nothing is random, so the comparison is exact".to_owned(),
             };
-            line(&mut out, "  agrees", format!("{says}; {how}"))?;
+            line(&mut out, "  agrees", format!("{answer}; {how}"))?;
         }
         f.write_str(&out)
     }

@@ -27,7 +27,7 @@ struct State {
     /// Credits that must be free before the queue is served; 0 if it is served with any release.
     wake_point: u64,
     /// The wait queue in order of arrival: indices of `waiters`.
-    line: VecDeque<usize>,
+    queue: VecDeque<usize>,
     /// A place for each pending [`Acquire`], queued or granted, and vacant places.
     waiters: Vec<Waiter>,
     /// Vacant places of `waiters`, to be used again.
@@ -54,12 +54,12 @@ impl Credits {
     /// A pool of `total` free credits, which serves its queue only when at least `wake_point` of them are free.
     /// A wake point above `total` would never be reached.
     pub fn with_wake_point(total: u64, wake_point: u64) -> Self {
-        debug_assert!(wake_point <= total, "a line that waits for {wake_point} of {total} credits is never served");
+        debug_assert!(wake_point <= total, "a queue that waits for {wake_point} of {total} credits is never served");
         Self {
             state: Rc::new(RefCell::new(State {
                 available: total,
                 wake_point,
-                line: VecDeque::new(),
+                queue: VecDeque::new(),
                 waiters: Vec::new(),
                 vacant: Vec::new(),
                 stopped: false,
@@ -84,7 +84,7 @@ impl Credits {
     /// than `most` is not counted as a stop; the caller's next attempt for a single credit is.
     pub(super) fn try_spend_up_to(&self, most: u64) -> u64 {
         let mut state = self.state.borrow_mut();
-        let amount = if state.line.is_empty() { most.min(state.available) } else { 0 };
+        let amount = if state.queue.is_empty() { most.min(state.available) } else { 0 };
         state.available -= amount;
         amount
     }
@@ -120,14 +120,14 @@ impl Credits {
     /// How many credits must be released before the head of the wait queue is served; `None` if the queue is empty.
     pub fn shortfall(&self) -> Option<u64> {
         let state = self.state.borrow();
-        let &place = state.line.front()?;
+        let &place = state.queue.front()?;
         let Waiter::Waiting { need, .. } = state.waiters[place] else { return None };
         Some(state.wake_point.max(need).saturating_sub(state.available))
     }
 
     /// The length of the wait queue.
     pub fn waiting(&self) -> usize {
-        self.state.borrow().line.len()
+        self.state.borrow().queue.len()
     }
 
     /// Stops (a taker found too few credits, for the first time since the last wake) and wakes (waiters were
@@ -141,7 +141,7 @@ impl Credits {
 impl State {
     #[inline(always)]
     fn take(&mut self, need: u64) -> bool {
-        let room = self.line.is_empty() && self.available >= need;
+        let room = self.queue.is_empty() && self.available >= need;
         if room {
             self.available -= need;
         } else {
@@ -159,27 +159,27 @@ impl State {
 
     fn release(&mut self, amount: u64) {
         self.available += amount;
-        let served = self.serve_line();
+        let served = self.serve_queue();
         // Below the wake point credits are free, but the queue is not served: that is no wake yet.
-        if self.stopped && amount > 0 && (served || self.line.is_empty()) {
+        if self.stopped && amount > 0 && (served || self.queue.is_empty()) {
             self.stopped = false;
             self.wakes += 1;
         }
         // This release was too small for the waiters that are left: they count as stopped again.
-        if served && !self.line.is_empty() {
+        if served && !self.queue.is_empty() {
             self.stop();
         }
     }
 
     /// If the wake point is reached, grants free credits to waiters in order. Returns whether any waiter was served.
-    fn serve_line(&mut self) -> bool {
-        let before = self.line.len();
+    fn serve_queue(&mut self) -> bool {
+        let before = self.queue.len();
         // Checked once, before the loop: the first grants take the number of free credits below the wake point, and
         // the credits that are left still serve the next waiters.
         if self.available < self.wake_point {
             return false;
         }
-        while let Some(&place) = self.line.front() {
+        while let Some(&place) = self.queue.front() {
             let Waiter::Waiting { need, waker } = &self.waiters[place] else { break };
             if *need > self.available {
                 break;
@@ -187,9 +187,9 @@ impl State {
             self.available -= need;
             waker.wake_by_ref();
             self.waiters[place] = Waiter::Granted;
-            self.line.pop_front();
+            self.queue.pop_front();
         }
-        self.line.len() < before
+        self.queue.len() < before
     }
 
     /// Appends a waiter to the queue and returns its place in `waiters`.
@@ -205,7 +205,7 @@ impl State {
                 self.waiters.len() - 1
             }
         };
-        self.line.push_back(place);
+        self.queue.push_back(place);
         place
     }
 
@@ -215,7 +215,7 @@ impl State {
         self.vacant.push(place);
         let granted = matches!(waiter, Waiter::Granted);
         if !granted {
-            self.line.retain(|&other| other != place);
+            self.queue.retain(|&other| other != place);
         }
         granted
     }
@@ -288,7 +288,7 @@ impl<C: borrow::Borrow<Credits>> Drop for Acquire<C> {
             state.release(self.need);
         } else {
             // If this was the head with a large need, the free credits may suffice for the smaller needs behind it.
-            state.serve_line();
+            state.serve_queue();
         }
     }
 }
@@ -401,13 +401,13 @@ mod tests {
         ) {
             let wake_point = wake_point.min(total);
             let pool = Credits::with_wake_point(total, wake_point);
-            let mut line: VecDeque<Acquire<&Credits>> = VecDeque::new();
+            let mut queue: VecDeque<Acquire<&Credits>> = VecDeque::new();
             let mut spent: Vec<u64> = Vec::new();
             for (what, amount) in moves {
                 let amount = amount.min(total);
                 match what {
                     0 => if let Some(grant) = pool.try_acquire(amount) {
-                        prop_assert!(line.is_empty());
+                        prop_assert!(queue.is_empty());
                         grant.spend();
                         spent.push(amount);
                     },
@@ -415,15 +415,15 @@ mod tests {
                         let mut waiter = pool.acquire(amount);
                         match poll(&mut waiter) {
                             Some(grant) => { grant.spend(); spent.push(amount); }
-                            None => line.push_back(waiter),
+                            None => queue.push_back(waiter),
                         }
                     }
                     2 => if let Some(amount) = spent.pop() { pool.release(amount) },
-                    _ => { line.pop_back(); }
+                    _ => { queue.pop_back(); }
                 }
                 let mut granted_all_so_far = true;
                 let mut still = VecDeque::new();
-                for mut waiter in std::mem::take(&mut line) {
+                for mut waiter in std::mem::take(&mut queue) {
                     let need = waiter.need;
                     match poll(&mut waiter) {
                         Some(grant) => {
@@ -434,10 +434,10 @@ mod tests {
                         None => { granted_all_so_far = false; still.push_back(waiter); }
                     }
                 }
-                line = still;
+                queue = still;
                 prop_assert_eq!(pool.available() + spent.iter().sum::<u64>(), total);
-                prop_assert_eq!(pool.shortfall().is_some(), !line.is_empty());
-                if let (Some(head), Some(short)) = (line.front(), pool.shortfall()) {
+                prop_assert_eq!(pool.shortfall().is_some(), !queue.is_empty());
+                if let (Some(head), Some(short)) = (queue.front(), pool.shortfall()) {
                     prop_assert!(short > 0 && pool.available() + short == head.need.max(wake_point));
                 }
             }

@@ -44,13 +44,13 @@ struct Shared {
 struct Mailbox {
     control: RefCell<VecDeque<Control>>,
     arrived: Signal,
-    told: Signal,
+    control_arrived: Signal,
 }
 
 impl Mailbox {
     fn post(&self, message: &Control) {
         self.control.borrow_mut().push_back(message.clone());
-        self.told.notify();
+        self.control_arrived.notify();
     }
 }
 
@@ -59,7 +59,7 @@ impl Shared {
         self.closed.borrow_mut().get_or_insert(reason);
         for end in [&self.to_producer, &self.to_consumer] {
             end.arrived.notify();
-            end.told.notify();
+            end.control_arrived.notify();
         }
     }
 
@@ -85,7 +85,7 @@ macro_rules! port {
                 &self.0.$inbox.arrived
             }
             fn told(&self) -> &Signal {
-                &self.0.$inbox.told
+                &self.0.$inbox.control_arrived
             }
             fn send_control(&self, message: &Control) {
                 self.0.$outbox.post(message);

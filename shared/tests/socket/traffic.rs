@@ -175,9 +175,9 @@ fn frames_and_control_messages_have_separate_signals() {
     let (producer, consumer) = pair(2);
     let (packets, farewell) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
     let mut arrived = pin!(consumer.arrived().wait_for(|| consumer.take(None)));
-    let mut told = pin!(consumer.told().wait_for(|| consumer.next_control()));
+    let mut control = pin!(consumer.told().wait_for(|| consumer.next_control()));
     assert!(arrived.as_mut().poll(&mut Context::from_waker(&packets.clone().into())).is_pending());
-    assert!(told.as_mut().poll(&mut Context::from_waker(&farewell.clone().into())).is_pending());
+    assert!(control.as_mut().poll(&mut Context::from_waker(&farewell.clone().into())).is_pending());
     submit(&producer, 0);
     producer.exchange();
     consumer.exchange();

@@ -44,8 +44,10 @@ pub trait Side: Debug {
 #[derive(Debug)]
 pub struct Channel<S> {
     stream: OwnedFd,
+    /// Notified when anything arrived, or the session closed.
     arrived: Signal,
-    told: Signal,
+    /// Notified when a control message arrived, or the session closed.
+    control_arrived: Signal,
     state: RefCell<State<S>>,
 }
 
@@ -90,7 +92,8 @@ impl<S: Side> Channel<S> {
             broken: None,
             stats: ChannelStats::default(),
         };
-        Ok(Self { stream, arrived: Signal::default(), told: Signal::default(), state: RefCell::new(state) })
+        let (arrived, control_arrived) = (Signal::default(), Signal::default());
+        Ok(Self { stream, arrived, control_arrived, state: RefCell::new(state) })
     }
 
     /// The counters so far.
@@ -247,7 +250,7 @@ impl<S: Side> Source for Channel<S> {
             self.arrived.notify();
         }
         if moved && (state.closed.is_some() || !state.control.is_empty()) {
-            self.told.notify();
+            self.control_arrived.notify();
         }
         moved
     }
@@ -271,7 +274,7 @@ impl<S: Side> Port for Channel<S> {
     }
 
     fn told(&self) -> &Signal {
-        &self.told
+        &self.control_arrived
     }
 
     /// Writes at once, because control messages are few, and the process may end right after the last one. Also
@@ -305,7 +308,7 @@ impl<S: Side> Port for Channel<S> {
     fn close(&self, reason: CloseReason) {
         self.state.borrow_mut().close(reason);
         self.arrived.notify();
-        self.told.notify();
+        self.control_arrived.notify();
     }
 
     fn heard(&self) -> u64 {
