@@ -32,7 +32,7 @@ pub trait Source {
     /// anything arrived.
     fn exchange(&self) -> bool;
 
-    /// Announces to the peer, before this side spins, what it waits for, if it may batch its wake-ups. Without that, the
+    /// Announces to the peer, before this side spins, what it waits for, if its wake-ups may be batched. Otherwise the
     /// peer would take this side for busy and publish each completion while it spins, and neither side would ever
     /// sleep. Returns `false` if something arrived already: it was taken in, so a spin would not find it.
     fn before_spin(&self) -> bool {

@@ -18,7 +18,7 @@ pub enum Order {
 /// A timer in the heap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    /// From the highest bits down: time (64 bits), order (1), number of creation (63). One comparison in place of three.
+    /// From the highest bits down: time (64 bits), order (1), number of creation (63). One comparison, not three.
     key: u128,
     /// Its index in `Timers::slots`.
     slot: usize,
@@ -176,7 +176,7 @@ impl Timers {
         }
     }
 
-    /// Removes cancelled timers from the top of the heap, so that the executor does not sleep until the deadline of one.
+    /// Removes cancelled timers from the top of the heap, so that the executor does not sleep until one of them.
     fn drop_stale(&mut self) {
         while let Some(Reverse(entry)) = self.heap.peek() {
             if self.slots[entry.slot].is_of(entry) {

@@ -86,7 +86,7 @@ pub trait Port {
         false
     }
 
-    /// Sends ALIVE, unless bytes sent earlier are still unread by the peer.
+    /// Sends ALIVE, unless earlier bytes are still queued because the peer does not read.
     fn send_alive(&self) {}
 
     /// Doorbells so far; zero for a transport whose peers never sleep.

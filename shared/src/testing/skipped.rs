@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::thread;
 
-/// The variable with the path of a file to which each skipped test appends a line; scripts/test.sh prints it at the end.
+/// The variable with the path of a file to which each skipped test appends a line; scripts/test.sh prints it.
 const FILE: &str = "SKIPPED_TESTS";
 
 /// Reports that the test of this thread is skipped, and `why`. The harness itself cannot skip a test at run time.

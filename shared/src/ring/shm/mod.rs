@@ -90,7 +90,7 @@
 //! | an unknown status | the session closes: `Wire` |
 //! | an event word or a plan | this side rings without need, at most once for each batch and each sleep |
 //! | a doorbell that does not come | this side wakes after its longest sleep, and counts the missed doorbell |
-//! | a doorbell without reason | this side looks at the ring; the session closes after 4096 of them in a row: `DoorbellStorm` |
+//! | a doorbell without reason | this side looks at the ring; 4096 in a row close the session: `DoorbellStorm` |
 //! | flow, sequence, times, the frame | statistics are wrong, and so is the frame |
 
 mod bells;
