@@ -362,6 +362,6 @@ proptest! {
         let report = served.report;
         prop_assert_eq!((report.received, report.discarded), (total as u64, 0));
         prop_assert!(report.held_max <= depth && report.hardware.occupancy_max <= queue.min(depth));
-        prop_assert_eq!(report.hardware.starved_ns, 0, "in virtual time nobody is late");
+        prop_assert_eq!(report.hardware.starved_ns, 0, "in virtual time no task is late");
     }
 }

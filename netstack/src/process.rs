@@ -97,7 +97,7 @@ pub enum RunError {
     System {
         /// What was needed.
         what: &'static str,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
     /// The tables of a run do not fit.
@@ -108,7 +108,7 @@ pub enum RunError {
     /// A fault of the program.
     #[error(transparent)]
     Halted(#[from] Halted),
-    /// The data path ended without a word: a fault of the program.
+    /// The data path ended without a report: a fault of the program.
     #[error("the data path ended without a report; this is a fault of the program")]
     NoReport,
 }
@@ -129,10 +129,10 @@ impl RunError {
     }
 }
 
-/// Runs the stack as `args` say: greets the driver, sends, reports.
+/// Runs the stack with `args`: connects to the driver, sends, reports.
 ///
 /// # Errors
-/// [`RunError`] if there is no report; a run that ended early has one, and a status that says so.
+/// [`RunError`] if there is no report; a run that ended early has one, and a status that shows it.
 pub fn run(args: &Args) -> Result<Status, RunError> {
     let length = Plan::check(&args.stack, args.common.depth)?;
     let sink = args.output.json.as_ref().map(JsonTarget::open).transpose()?;
@@ -255,7 +255,7 @@ fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<()
     Ok(written?)
 }
 
-/// The worst that the report tells.
+/// The exit status of a run with this `report`.
 fn status(report: &RunReport) -> Status {
     let ending = match report.ending {
         Ending::Finished => Status::Fine,

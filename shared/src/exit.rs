@@ -1,8 +1,8 @@
 //! How every binary starts, speaks and exits: flags in, text for people, a status out.
 //!
 //! A reader that left, or a full disk, is no reason to end a run: its results are still to be
-//! written. So text that cannot be written ends nothing; but unless its reader left, the status says so.
-//! What is said is queued; the process waits for its readers at the end, when all else is over and its
+//! written. So text that cannot be written ends nothing; but unless its reader left, the status shows it.
+//! Text is queued; the process waits for its readers at the end, when all else is over and its
 //! destructors have run.
 
 use std::env;
@@ -121,7 +121,7 @@ pub fn run_main<A: Parser, E: Display>(
     heard(name, status).into()
 }
 
-/// Waits for the readers of all that was said. Returns `status`, or what came of that if it is worse.
+/// Waits for the readers of all text. Returns `status`, or that of a text that was not read if it is worse.
 fn heard(name: &str, mut status: Status) -> Status {
     output::finish();
     if let Some(why) = output::unwritten() {
@@ -136,7 +136,7 @@ fn heard(name: &str, mut status: Status) -> Status {
     status
 }
 
-/// What clap says where that is no error, in colours on a terminal, as clap itself prints it.
+/// The text of clap that is no error (help, version), in colours on a terminal, as clap itself prints it.
 fn rendered(said: &clap::Error) -> String {
     let set = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
@@ -179,7 +179,7 @@ fn fail(why: impl Display) {
     output::text(Stream::Err, harmless(&why.to_string()) + "\n");
 }
 
-/// One line that moves no cursor: part of it may be a peer's words.
+/// One line without control characters: part of it may come from a peer.
 pub fn harmless(line: &str) -> String {
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

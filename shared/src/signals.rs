@@ -69,7 +69,7 @@ impl Requests {
     }
 }
 
-/// Blocks the signals that would stop or kill this process where the call itself can say what is wrong.
+/// Blocks the signals that would stop or kill this process where the system call can return an error instead.
 ///
 /// A write beyond `ulimit -f` fails then (SIGXFSZ), one to a terminal under `stty tostop` succeeds in the
 /// background too (SIGTTOU, which a handler would not help against: the kernel repeats the write and the
@@ -173,7 +173,7 @@ enum Kind {
     EndsAtOnce,
 }
 
-/// Signals that end a process that does not receive them, and leave its socket behind: Ctrl-C, the wish of another
+/// Signals that end a process that does not receive them, and leave its socket behind: Ctrl-C, a request of another
 /// process, timers of the process that started it, and the end of the CPU time that `ulimit -t` grants.
 const ENDING: [Number; 7] = [
     Number::SIGINT,

@@ -11,7 +11,7 @@ use shared::wire::{RefuseCode, TransportKind};
 use super::driver::{Driver, command, folder};
 
 /// A user without anything.
-const NOBODY: u32 = 65_534;
+const UNPRIVILEGED: u32 = 65_534;
 
 #[test]
 fn a_user_who_was_not_named_is_refused_and_one_who_was_is_served() {
@@ -21,9 +21,9 @@ fn a_user_who_was_not_named_is_refused_and_one_who_was_is_served() {
     }
     for (flags, served) in [(vec![], false), (vec!["--allow-uid=0"], true), (vec!["--allow-uid=7"], false)] {
         let folder = folder();
-        chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        chown(folder.path(), Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
         let mut command = command(&flags);
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
         let mut driver = Driver::start_as(command, &folder.path().join("driver.sock"));
         let mut stack = Stack::greet(&driver.socket, TransportKind::Shm, 4);
         if served {

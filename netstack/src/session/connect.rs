@@ -57,7 +57,7 @@ pub enum ConnectError {
         path: PathBuf,
         /// For how long.
         waited: Nanos,
-        /// What the system said last.
+        /// The last error of the system.
         cause: io::Error,
     },
     /// A driver listens, and takes no more connections.
@@ -79,13 +79,13 @@ pub enum ConnectError {
     NotAllowed {
         /// Where we looked.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
     /// This process lacks something, and no driver is to blame.
     #[error("no connection to the driver can be made: {cause}; {}", remedy(cause, "end other programs and try again"))]
     Own {
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
     /// The path cannot name a socket.
@@ -93,7 +93,7 @@ pub enum ConnectError {
     BadPath {
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
     /// The driver did not answer in time.
@@ -112,7 +112,7 @@ pub enum ConnectError {
         /// What went wrong.
         cause: StreamError,
     },
-    /// The driver said no.
+    /// The driver refused the session.
     #[error("the driver refused: {}", .0.reason)]
     Refused(Refuse),
     /// The driver answered what no driver answers.
@@ -168,7 +168,7 @@ pub struct Request {
     pub idle_timeout: Nanos,
 }
 
-/// Connects to the driver at `path` and asks for what `request` says, for as long as `patience`.
+/// Connects to the driver at `path` and sends `request`. Gives up after `patience`.
 ///
 /// # Errors
 /// [`ConnectError`], each with what to do about it.

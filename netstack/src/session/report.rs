@@ -16,7 +16,7 @@ use super::outcome::{Outcome, Snapshot};
 use super::plan::Plan;
 use crate::flow::{Activity, Flow, Stage};
 
-/// What a report says of a run besides what happened in it.
+/// The parts of a report that are known before or beside the run itself.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     /// Every resolved setting.
@@ -106,7 +106,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
     report
 }
 
-/// The doorbells of both sides, as far as both could tell.
+/// The doorbells of both sides; of this side alone if the driver did not report.
 fn both(ours: Doorbells, theirs: Option<Doorbells>) -> Doorbells {
     let theirs = theirs.unwrap_or_default();
     Doorbells {
@@ -307,7 +307,7 @@ fn warnings(outcome: &Outcome, plan: &Plan, total: &Counters, missed: u64) -> Ve
     }
     if outcome.ending == Ending::Finished && total.offered > 0 && total.delivered == 0 {
         let text = format!(
-            "none of the {} packets that were offered was delivered; refusals and drops above say where they stayed",
+            "none of the {} packets that were offered was delivered; the refusals and drops above show where they ended",
             total.offered
         );
         warn(WarningCode::NothingDelivered, text);

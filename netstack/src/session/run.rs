@@ -24,8 +24,8 @@ use crate::dispatch::{Parts, Start};
 use crate::flow::{Flow, Flows, Timeline};
 use crate::stack::{Costly, Neighbours, Policy, RingDevice};
 
-/// How long a driver may take to say farewell.
-const FAREWELL: Nanos = Nanos::from_secs(2);
+/// How long a driver may take to send its farewell.
+const FAREWELL_TIMEOUT: Nanos = Nanos::from_secs(2);
 
 /// The first of our source ports (RFC 6335: dynamic ports).
 const FIRST_PORT: u16 = 49_152;
@@ -37,7 +37,7 @@ enum Turn {
     Done,
     /// Its time is up.
     TimeUp,
-    /// Somebody interrupted the stack.
+    /// A signal interrupted the stack.
     Interrupted,
     /// The driver ended the session, or it broke.
     Peer,
@@ -90,7 +90,7 @@ struct Stack<P> {
     /// How late each wake-up was.
     late: Rc<RefCell<Histogram>>,
     interrupted: Cell<bool>,
-    /// Whether we said farewell.
+    /// Whether this side has sent its farewell.
     said: Cell<bool>,
     /// The driver's farewell, whenever it comes.
     bye: RefCell<Option<Bye>>,
@@ -219,7 +219,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         select_all(turns).await.0
     }
 
-    /// Ready when the driver said farewell, or the session closed.
+    /// Ready when the driver's farewell has come, or the session has closed.
     async fn peer_ends(&self) {
         let port = self.device.ring().port();
         let heard = || {
@@ -257,10 +257,10 @@ impl<P: ProducerPort + 'static> Stack<P> {
         }
     }
 
-    /// Tells the driver that nothing follows, and hears what it has to say about the session.
+    /// Sends the farewell, and waits for the driver's, which has its report of the session.
     /// Whatever it completed before is settled first: it comes before the farewell.
     async fn say_farewell(&self) {
-        // What completes from here on makes room, but the queue must not use it: the count is told.
+        // What completes from here on makes room, but the queue must not use it: the farewell has the final count.
         self.device.seal();
         if self.bye.borrow().is_none() {
             let reason = self.reason();
@@ -268,14 +268,14 @@ impl<P: ProducerPort + 'static> Stack<P> {
             let port = self.device.ring().port();
             self.said.set(true);
             port.send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
-            let patience = self.clock.sleep_until(self.clock.now() + FAREWELL);
+            let patience = self.clock.sleep_until(self.clock.now() + FAREWELL_TIMEOUT);
             select(self.peer_ends().boxed_local(), patience).await;
         }
         // Let the task that settles completions see what came before the farewell.
         self.clock.next_turn().await;
     }
 
-    /// Why we leave, for the driver to hear.
+    /// The reason in this side's farewell.
     fn reason(&self) -> ByeReason {
         match self.device.ring().port().closed() {
             _ if self.interrupted.get() => ByeReason::Interrupted,
@@ -326,7 +326,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             }
             (Some(_), _) => Ending::Finished,
             (None, Some(reason)) => Ending::PeerFailed(reason.to_string()),
-            (None, None) => Ending::PeerFailed(format!("the driver did not say farewell within {FAREWELL}")),
+            (None, None) => Ending::PeerFailed(format!("the driver did not say farewell within {FAREWELL_TIMEOUT}")),
         }
     }
 }

@@ -181,7 +181,7 @@ fn a_driver_that_lives_and_completes_nothing_is_named_on_the_line() {
     assert_eq!(stack.wait().unwrap().code(), Some(3));
 }
 
-/// It works, but wakes nobody: the watchdog does, and says so.
+/// It works, but never rings: the watchdog wakes the stack, and counts that.
 #[test]
 fn a_driver_that_never_rings_is_found_out_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();

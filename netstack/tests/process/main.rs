@@ -136,7 +136,7 @@ fn a_limit_of_address_space_is_one_line_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let netstack = env!("CARGO_BIN_EXE_netstack");
     let run = |kibibytes: u32, flags: &str| {
-        let socket = folder.path().join("nobody");
+        let socket = folder.path().join("no-driver");
         let line = format!(
             "ulimit -v {kibibytes}; exec {netstack} --socket {} --connect-timeout=1ms {flags}",
             socket.display()
@@ -187,7 +187,7 @@ fn a_descriptor_that_this_process_cannot_hold_is_no_fault_of_the_drivers() {
 #[test]
 fn quiet_may_be_a_one_in_the_environment_as_the_drivers_switches_may() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = command(&folder.path().join("nobody"), &["--connect-timeout=1ms"]);
+    let mut command = command(&folder.path().join("no-driver"), &["--connect-timeout=1ms"]);
     let status = command.env("PUSHBACK_QUIET", "1").stderr(Stdio::null()).status().unwrap();
     assert_eq!(status.code(), Some(3), "the flags are fine, only the driver is missing");
 }
@@ -202,8 +202,8 @@ fn a_driver_of_another_user_is_served_only_if_that_user_was_named() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let nobody = 65_534;
-    std::os::unix::fs::chown(folder.path(), Some(nobody), None).unwrap();
+    const UNPRIVILEGED: u32 = 65_534;
+    std::os::unix::fs::chown(folder.path(), Some(UNPRIVILEGED), None).unwrap();
     for (named, expected) in [("7", 3), ("0", 0)] {
         let socket = folder.path().join(named);
         let driver = listen(&socket, move |mut driver| match expected {
@@ -213,9 +213,9 @@ fn a_driver_of_another_user_is_served_only_if_that_user_was_named() {
             }
             _ => driver.wire.see_off(),
         });
-        std::os::unix::fs::chown(&socket, Some(nobody), None).unwrap();
+        std::os::unix::fs::chown(&socket, Some(UNPRIVILEGED), None).unwrap();
         let mut command = command(&socket, &["--transport=socket", "--packets=3", "--allow-uid", named]);
-        let output = command.uid(nobody).output().unwrap();
+        let output = command.uid(UNPRIVILEGED).output().unwrap();
         driver.join().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(expected), "{said}");

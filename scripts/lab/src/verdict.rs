@@ -1,4 +1,4 @@
-//! What the lab exits with: the worst of what both processes and the merged ledger say.
+//! What the lab exits with: the worst status of both processes and of the merged ledger.
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
@@ -40,7 +40,7 @@ impl From<ExitStatus> for Ended {
                 let said = known.into_iter().find(|known| i32::from(*known as u8) == code);
                 said.map_or(Self::Strange(code), Self::Said)
             }
-            // It had just begun, and could not say it itself.
+            // It ended before it could receive signals.
             (None, Some(INTERRUPT | TERMINATE)) => Self::Said(Status::Interrupted),
             (None, signal) => Self::Killed(signal.unwrap_or_default()),
         }
@@ -62,9 +62,9 @@ impl fmt::Display for Ended {
 pub(crate) struct Ends {
     /// How the stack ended.
     pub(crate) stack: Ended,
-    /// How the driver ended; `None` if only because the lab told it to: there was nothing to do.
+    /// How the driver ended; `None` if only because the lab ended it: no stack came.
     pub(crate) driver: Option<Ended>,
-    /// Whether somebody interrupted the lab.
+    /// Whether a signal interrupted the lab.
     pub(crate) interrupted: bool,
 }
 
@@ -76,7 +76,7 @@ impl Ends {
         worst(children.chain(own.into_iter().filter_map(|(so, status)| so.then_some(status))))
     }
 
-    /// Says what a process could not say itself.
+    /// Reports the end of a process that could not report it itself.
     pub(crate) fn complain(self) {
         for (name, ended) in [("netstack", Some(self.stack)), ("driver", self.driver)] {
             if let Some(ended @ (Ended::Strange(_) | Ended::Killed(_))) = ended {

@@ -81,7 +81,7 @@ pub struct RealPark<S> {
     interrupt: Rc<Interrupt>,
     spin: SpinBudget,
     stats: Rc<Cell<IdleStats>>,
-    /// Whether a wake-up was lost: nobody is waited for a second time.
+    /// Whether a wake-up was lost before: then the next missing doorbell is counted without a grace period.
     distrusts: Cell<bool>,
 }
 
@@ -236,7 +236,7 @@ fn timespec(span: Nanos) -> Timespec {
 struct SpinBudget {
     mode: IdleMode,
     budget: Nanos,
-    /// No spin at all on one CPU: whoever spins keeps the peer from running.
+    /// Zero on one CPU: a process that spins there keeps its peer from running.
     most: Nanos,
 }
 

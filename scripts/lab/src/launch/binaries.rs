@@ -42,12 +42,12 @@ pub(crate) enum BinariesError {
         folder: PathBuf,
     },
     /// We do not even know where we are.
-    #[error("the lab cannot tell where its own program is ({0}); name the folder of the others in {FOLDER}")]
+    #[error("the lab cannot find its own program ({0}); set {FOLDER} to the folder of the other programs")]
     Nowhere(#[from] io::Error),
 }
 
 impl Binaries {
-    /// Looks beside the lab's own program, or where the environment says.
+    /// Looks beside the lab's own program, or in the folder that the environment names.
     ///
     /// # Errors
     /// If one of them is not there.

@@ -14,9 +14,9 @@ pub(crate) struct Cpu(usize);
 /// One for each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pair {
-    /// Of the stack, or of whoever sends.
+    /// For the stack, or for the sender of a benchmark.
     pub(crate) producer: Cpu,
-    /// Of the driver, or of whoever receives.
+    /// For the driver, or for the receiver of a benchmark.
     pub(crate) consumer: Cpu,
 }
 
@@ -27,7 +27,7 @@ impl Pair {
     }
 
     /// One CPU for both, for what is counted and not timed: each then runs until it has to wait, and
-    /// how much it finds does not depend on who was faster.
+    /// how much it finds does not depend on which process was faster.
     pub(crate) fn shared() -> Option<Self> {
         let cpu = *Self::allowed(&sched_getaffinity(None).ok()?).first()?;
         Some(Self { producer: cpu, consumer: cpu })

@@ -40,10 +40,10 @@ const END: Duration = Duration::from_secs(10);
 /// Longest path of a Unix socket.
 const LONGEST_PATH: usize = 107;
 
-/// Where a person hears the children.
+/// Where the text of the children goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Voice {
-    /// Where the lab itself is heard.
+    /// To the same streams as the lab's own.
     Aloud,
     /// The same, but all of it on standard error: standard output is for JSON.
     Aside,
@@ -76,7 +76,7 @@ pub(crate) enum LaunchError {
     Start {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The driver ended before it listened.
@@ -84,7 +84,7 @@ pub(crate) enum LaunchError {
     DriverEnded {
         /// How.
         ended: Ended,
-        /// What it said.
+        /// What it wrote to standard error.
         said: String,
     },
     /// The driver never listened.
@@ -97,7 +97,7 @@ pub(crate) enum LaunchError {
     #[error(transparent)]
     Flags(#[from] FlagError),
     /// A process cannot be followed.
-    #[error("the system does not tell how a process goes on: {0}")]
+    #[error("a child process cannot be observed: {0}")]
     System(#[from] io::Error),
 }
 
@@ -185,7 +185,7 @@ pub(crate) async fn launch_profiled(
     match &mut remains {
         Err(LaunchError::DriverEnded { said: told, .. }) => *told = said.trim().to_owned(),
         Err(_) => {}
-        // What a driver says of a run without trouble, the report says too.
+        // After a run without trouble, the report has all that the driver wrote.
         Ok(remains) => {
             let trouble = remains.ends.driver.is_some_and(|ended| ended.status() != Status::Fine);
             let lines = said.lines().filter(|_| trouble).map(|line| harmless(line) + "\n");
@@ -235,7 +235,7 @@ async fn beside(
     stack.reap().await;
     let stack = ended?;
     let report = room.report("run.json");
-    // A stack that has nothing to tell may never have met the driver, which then waits in vain.
+    // A stack without a report may never have met the driver, which would then wait for ever.
     let driver = driver_ends(driver, report.is_none()).await?;
     let interrupted = signals.have_come();
     Ok(Remains { ends: Ends { stack, driver, interrupted }, report, file: room.report("driver.json") })
@@ -263,7 +263,7 @@ async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), Launch
     }
 }
 
-/// Waits for the stack, and passes the first signal on to it: it tells the driver. If it does not heed
+/// Waits for the stack, and passes the first signal on to it: it informs the driver. If it does not heed
 /// that, it is killed.
 async fn stack_ends(stack: &mut Process, signals: &mut Signals, room: &Room) -> Result<Ended, LaunchError> {
     let mut patience: Option<Instant> = None;
@@ -291,8 +291,8 @@ async fn stack_ends(stack: &mut Process, signals: &mut Signals, room: &Room) -> 
     }
 }
 
-/// Waits for the driver, which is told to end at once if it is `alone`, and otherwise ends by itself.
-/// `None` if it ended only because the lab made it: whatever else happened to it is still told.
+/// Waits for the driver. If it is `alone` it is interrupted at once, otherwise it ends by itself.
+/// `None` if it ended only because the lab ended it.
 async fn driver_ends(driver: &mut Process, alone: bool) -> Result<Option<Ended>, LaunchError> {
     let (mut told, mut killed) = (alone, false);
     if told {
@@ -306,7 +306,7 @@ async fn driver_ends(driver: &mut Process, alone: bool) -> Result<Option<Ended>,
             continue;
         };
         let ended = ended?;
-        // It may find out by itself that the stack is gone, just before it is told.
+        // It may find that the stack is gone just before the signal comes.
         let expected = matches!(ended, Ended::Said(Status::Interrupted | Status::PeerFailed));
         let obeyed = killed || (told && expected);
         return Ok((!obeyed).then_some(ended));

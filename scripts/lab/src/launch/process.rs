@@ -21,11 +21,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`. It is told everything by its arguments, and nothing by our part of the
+    /// Starts `command`. It gets all settings by its arguments, and none by our part of the
     /// environment. With `stdin` or by itself, it is to end when the lab is killed: see [`shared::parent`].
     ///
     /// It gets a process group of its own: Ctrl-C at the terminal reaches the lab alone, which
-    /// passes it on, so that no child hears it twice.
+    /// passes it on, so that no child receives it twice.
     pub(crate) fn start(mut command: Command, stdin: Stdio) -> io::Result<Self> {
         for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
             command.env_remove(name);
@@ -40,7 +40,7 @@ impl Process {
         Ok(Self { child, _registered: registered })
     }
 
-    /// Its process, unless it has ended and somebody waited for that.
+    /// Its process number, unless it has ended and was waited for.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
     }
@@ -53,12 +53,12 @@ impl Process {
         }
     }
 
-    /// What it writes to standard output, if that was piped and nobody has taken it.
+    /// What it writes to standard output, if that was piped and is not taken yet.
     pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
-    /// Waits for its end, and says again how that was if it is over.
+    /// Waits for its end. Returns how it ended, also when it has been waited for before.
     pub(crate) async fn ended(&mut self) -> io::Result<Ended> {
         self.child.wait().await.map(Ended::from)
     }

@@ -21,7 +21,7 @@ use crate::cpu::prefetch;
 use crate::limits::{is_met, remedy};
 use crate::ring::Depth;
 
-/// With these, nobody can take the memory away from under a mapping of it.
+/// With these, no process can shrink the memory under a mapping of it.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
 /// Where a memfd lies, unless it is made of huge pages: those may be missing when they are touched.
@@ -34,7 +34,7 @@ pub struct SharedMemory {
     depth: Depth,
     /// Where the first slot starts.
     slots: usize,
-    /// Stands in for a word outside of the mapping, of which there is none.
+    /// Stands in for a word outside the mapping. No such word is ever asked for.
     nowhere: AtomicU64,
 }
 
