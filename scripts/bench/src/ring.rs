@@ -55,8 +55,10 @@ impl Producer {
     pub(crate) fn batch(&mut self, frame: &mut [u8]) -> usize {
         let (depth, side) = (self.memory.depth(), &mut self.side);
         if side.own - side.others == depth as u64 {
-            side.others = self.memory.word(Word::Tail).load(Ordering::Acquire); // Pairs with the Release of Tail in `Consumer::batch`.
+            // Pairs with the Release of Tail in `Consumer::batch`.
+            side.others = self.memory.word(Word::Tail).load(Ordering::Acquire);
         }
+        // At most `depth` frames are in the ring: the cast is exact.
         let room = depth - (side.own - side.others) as usize;
         let count = room.min(BATCH);
         for _ in 0..count {
@@ -88,7 +90,8 @@ impl Consumer {
     pub(crate) fn batch(&mut self, frame: &mut [u8]) -> Result<usize, u64> {
         let (depth, side) = (self.memory.depth(), &mut self.side);
         if side.own == side.others {
-            side.others = self.memory.word(Word::Head).load(Ordering::Acquire); // Pairs with the Release of Head in `Producer::batch`.
+            // Pairs with the Release of Head in `Producer::batch`.
+            side.others = self.memory.word(Word::Head).load(Ordering::Acquire);
         }
         let count = ((side.others - side.own) as usize).min(BATCH);
         let mut wrong = None;

@@ -144,8 +144,8 @@ mod tests {
 
     const SERVICE_NS: f64 = 1e6;
 
-    /// Poisson arrivals into one server, `runs` times with the seeds 0, 1, 2, ..., by Lindley's recursion: the loss ratio,
-    /// and the mean sojourn in service times.
+    /// Poisson arrivals into one server, `runs` times with the seeds 0, 1, 2, ..., by Lindley's recursion: the loss
+    /// ratio, and the mean sojourn in service times.
     fn measure(load: f64, places: u32, exponential: bool, runs: u64, packets: u32) -> [Interval; 2] {
         let (mut loss, mut sojourn) = (Replications::default(), Replications::default());
         for seed in 0..runs {
