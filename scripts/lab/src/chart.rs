@@ -43,8 +43,7 @@ pub(crate) enum ChartError {
     },
     /// The file could not be written after the measurement.
     #[error(
-        "--svg {}: the figure could not be written completely ({source}), and the file was not changed; {} \
-         and run again",
+        "--svg {}: the figure could not be written ({source}); a file that was there is unchanged; {} and run again",
         path.display(), remedy(source, "name another file")
     )]
     Write {
@@ -117,6 +116,6 @@ mod tests {
         let error = SvgFile::open(Path::new("/missing/bench.svg")).unwrap_err().to_string();
         assert!(error.contains("--svg /missing/bench.svg") && error.contains("folder"), "{error}");
         let full = SvgFile::open(Path::new("/dev/full")).unwrap().write(Ok("<svg/>".to_owned()));
-        assert!(full.unwrap_err().to_string().contains("--svg /dev/full: the figure could not be written completely"));
+        assert!(full.unwrap_err().to_string().contains("--svg /dev/full: the figure could not be written ("));
     }
 }

@@ -52,7 +52,7 @@ fn on_a_full_disk_the_old_report_stays_and_the_error_is_reported() {
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{command}: {stderr}");
         assert!(
-            stderr.contains("run.json: the report could not be written completely") && stderr.contains("make room"),
+            stderr.contains("run.json: the report could not be written (") && stderr.contains("make room"),
             "{stderr}"
         );
         assert_eq!(names(kept.path()), ["full", "run.json"]);
