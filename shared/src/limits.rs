@@ -70,7 +70,7 @@ const HEADROOM: usize = 4 << 20;
 pub struct Ballast(#[allow(dead_code, reason = "it is held, and never looked at")] Vec<u8>);
 
 impl Ballast {
-    /// Holds `bytes` and [`HEADROOM`]. None of it is touched, so it takes address space alone.
+    /// Holds `bytes` and `HEADROOM`. None of it is touched, so it takes address space alone.
     ///
     /// # Errors
     /// If there is not so much.
