@@ -1,13 +1,17 @@
 //! Files that are written as a whole: beside their place, and then put there.
 //!
 //! So a disk that is full, or a process that dies, leaves the old file as it was, or no file if there was
-//! none. What is no regular file, such as a pipe or a device, is written directly, and waits for its reader.
+//! none. Until all of it is written it has no name, where the file system allows that: then a process that is
+//! killed leaves nothing else either. What is no regular file, such as a pipe or a device, is written directly, and waits for its reader.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use crate::leftovers::{Leftover, Registered, register};
@@ -45,7 +49,10 @@ impl WholeFile {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        aside(&path)?;
+        if unnamed(&path).is_none() {
+            // Which also says what is wrong, if something is.
+            aside(&path)?;
+        }
         Ok(Self(Place::Aside(path)))
     }
 
@@ -67,11 +74,12 @@ impl WholeFile {
                 pour(file.try_clone()?, bytes)
             }
             Place::Aside(path) => {
-                let (temporary, _registered) = aside(path)?;
-                buffered(temporary.as_file(), write)?;
-                if let Ok(old) = fs::metadata(path) {
-                    take_after(temporary.as_file(), &old)?;
+                if let Some(file) = unnamed(path) {
+                    fill(&file, path, write)?;
+                    return place(&file, path);
                 }
+                let (temporary, _registered) = aside(path)?;
+                fill(temporary.as_file(), path, write)?;
                 temporary.persist(path).map_err(|failed| failed.error).map(drop)
             }
         }
@@ -101,14 +109,47 @@ fn direct(path: &Path) -> io::Result<WholeFile> {
     Ok(WholeFile(Place::Direct(File::options().append(true).open(path)?)))
 }
 
+/// An empty file without a name in the folder of `path`; nothing where there is no such thing.
+fn unnamed(path: &Path) -> Option<File> {
+    path.file_name()?;
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = File::from(open(folder_of(path), flags, Mode::from_raw_mode(NEW)).ok()?);
+    // Needed to give it a name.
+    fs::metadata(in_proc(&file)).is_ok().then_some(file)
+}
+
+fn in_proc(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// Gives the unnamed `file` the name `path`.
+fn place(file: &File, path: &Path) -> io::Result<()> {
+    let link = |path: &Path| linkat(CWD, in_proc(file), CWD, path, AtFlags::SYMLINK_FOLLOW);
+    match link(path) {
+        Err(Errno::EXIST) => {}
+        linked => return Ok(linked?),
+    }
+    // Only what has a name can take the place of another file: it has one for this moment.
+    let (named, _registered) = beside(path, |made, folder| made.make_in(folder, |name| Ok(link(name)?)))?;
+    named.persist(path).map_err(|failed| failed.error).map(drop)
+}
+
 /// An empty file in the folder of `path`, which goes when it is dropped.
 fn aside(path: &Path) -> io::Result<(NamedTempFile, Registered)> {
+    beside(path, |made, folder| made.tempfile_in(folder))
+}
+
+/// What `make` makes in the folder of `path`, with a name of its own.
+fn beside<F>(
+    path: &Path,
+    make: impl FnOnce(&tempfile::Builder<'_, '_>, &Path) -> io::Result<NamedTempFile<F>>,
+) -> io::Result<(NamedTempFile<F>, Registered)> {
     let mut prefix = std::ffi::OsString::from(".");
     prefix.push(path.file_name().ok_or(ErrorKind::IsADirectory)?);
     register(|| {
         let mut made = tempfile::Builder::new();
         made.prefix(&prefix).suffix(".new").permissions(fs::Permissions::from_mode(NEW));
-        let made = made.tempfile_in(folder_of(path))?;
+        let made = make(&made, folder_of(path))?;
         let leftover = Leftover::File(made.path().to_owned());
         Ok((made, leftover))
     })
@@ -128,10 +169,12 @@ fn take_after(file: &File, old: &Metadata) -> io::Result<()> {
     if new.mode() == old.mode() { Ok(()) } else { file.set_permissions(old.permissions()) }
 }
 
-fn buffered(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// Writes what `write` does to `file`, which is to take the place of what is at `path`.
+fn fill(file: &File, path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::new(file);
     write(&mut out)?;
-    out.flush()
+    out.flush()?;
+    fs::metadata(path).map_or(Ok(()), |old| take_after(file, &old))
 }
 
 #[cfg(test)]
@@ -177,6 +220,40 @@ mod tests {
             out.write_all(b"all of it")
         })
         .unwrap();
+        assert_eq!(
+            (names(folder.path()), fs::read_to_string(&path).unwrap()),
+            (vec!["file".into()], "all of it".into())
+        );
+    }
+
+    /// Also where there is an old one: a process that is killed while it writes leaves no part of a file.
+    #[test]
+    fn what_is_not_complete_has_no_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        if unnamed(&path).is_none() {
+            return crate::testing::skipped("this file system has no files without a name");
+        }
+        let complete = |before: &[&str], text: &str| {
+            let written = WholeFile::open(&path).unwrap().write(|out| {
+                out.write_all(text.as_bytes())?;
+                assert_eq!(names(folder.path()), before);
+                Ok(())
+            });
+            written.unwrap();
+            assert_eq!((names(folder.path()), fs::read_to_string(&path).unwrap()), (vec!["file".into()], text.into()));
+        };
+        complete(&[], "the first");
+        complete(&["file"], "the second");
+    }
+
+    #[test]
+    fn a_file_with_a_name_does_where_one_without_is_not_to_be_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let (temporary, _registered) = aside(&path).unwrap();
+        fill(temporary.as_file(), &path, |out| out.write_all(b"all of it")).unwrap();
+        temporary.persist(&path).unwrap();
         assert_eq!(
             (names(folder.path()), fs::read_to_string(&path).unwrap()),
             (vec!["file".into()], "all of it".into())
