@@ -37,6 +37,10 @@ const READY: Duration = Duration::from_secs(10);
 /// How long a process may take to end after it was asked to, or after its peer has.
 const END: Duration = Duration::from_secs(10);
 
+/// How long a driver that its stack has not met may take to end by itself: a signal may have ended it, and the stack so
+/// found nothing to meet. It is told to end after that.
+const ENDS_ALONE: Duration = Duration::from_millis(500);
+
 /// Longest path of a Unix socket.
 const LONGEST_PATH: usize = 107;
 
@@ -236,9 +240,26 @@ async fn beside(
     let stack = ended?;
     let report = room.report("run.json");
     // A stack without a report may never have met the driver, which would then wait for ever.
-    let driver = driver_ends(driver, report.is_none()).await?;
+    let patience = match (&report, stack.status()) {
+        (Some(_), _) => END,
+        (None, Status::PeerFailed) => ENDS_ALONE,
+        (None, _) => Duration::ZERO,
+    };
+    let driver = driver_ends(driver, patience).await?;
+    let driver = if report.is_some() { driver } else { without_a_run(stack, driver)? };
     let interrupted = signals.have_come();
     Ok(Remains { ends: Ends { stack, driver, interrupted }, report, file: room.report("driver.json") })
+}
+
+/// How the driver ended, given how the stack did without a run to report. A process that ends before there is a run says
+/// no farewell, and that its peer failed is then all that the other one can say.
+fn without_a_run(stack: Ended, driver: Option<Ended>) -> Result<Option<Ended>, LaunchError> {
+    let (interrupted, failed) = (Ended::Said(Status::Interrupted), Ended::Said(Status::PeerFailed));
+    match (stack, driver) {
+        (stack, Some(driver)) if (stack, driver) == (failed, interrupted) => Err(LaunchError::Interrupted),
+        (_, Some(driver)) if driver == failed => Ok(None),
+        (_, driver) => Ok(driver),
+    }
 }
 
 /// Waits for the driver's one line.
@@ -291,14 +312,11 @@ async fn stack_ends(stack: &mut Process, signals: &mut Signals, room: &Room) -> 
     }
 }
 
-/// Waits for the driver. If it is `alone` it is interrupted at once, otherwise it ends by itself.
+/// Waits for the driver, and interrupts it if it does not end by itself within `patience`.
 /// `None` if it ended only because the lab ended it.
-async fn driver_ends(driver: &mut Process, alone: bool) -> Result<Option<Ended>, LaunchError> {
-    let (mut told, mut killed) = (alone, false);
-    if told {
-        driver.signal(Signal::INT);
-    }
-    let mut deadline = Instant::now() + END;
+async fn driver_ends(driver: &mut Process, patience: Duration) -> Result<Option<Ended>, LaunchError> {
+    let (mut told, mut killed) = (false, false);
+    let mut deadline = Instant::now() + patience;
     loop {
         let Ok(ended) = timeout_at(deadline, driver.ended()).await else {
             driver.signal(if told { Signal::KILL } else { Signal::INT });
@@ -310,5 +328,28 @@ async fn driver_ends(driver: &mut Process, alone: bool) -> Result<Option<Ended>,
         let expected = matches!(ended, Ended::Said(Status::Interrupted | Status::PeerFailed));
         let obeyed = killed || (told && expected);
         return Ok((!obeyed).then_some(ended));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_of_either_process_before_the_run_is_an_interrupt() {
+        let said = Ended::Said;
+        let (interrupted, failed) = (said(Status::Interrupted), said(Status::PeerFailed));
+        assert!(matches!(without_a_run(failed, Some(interrupted)), Err(LaunchError::Interrupted)));
+        for stack in [interrupted, failed, said(Status::Usage), Ended::Killed(9)] {
+            assert_eq!(without_a_run(stack, Some(failed)).unwrap(), None, "{stack}");
+        }
+        for (stack, driver) in [
+            (failed, None),
+            (failed, Some(Ended::Killed(9))),
+            (said(Status::Usage), Some(interrupted)),
+            (interrupted, Some(said(Status::Unbalanced))),
+        ] {
+            assert_eq!(without_a_run(stack, driver).unwrap(), driver, "{stack} {driver:?}");
+        }
     }
 }

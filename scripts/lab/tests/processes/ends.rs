@@ -118,6 +118,32 @@ fn the_driver_is_ended_if_the_stack_fails_before_it_connects() {
     }
 }
 
+/// A driver that is interrupted just before its stack comes, which then finds none.
+#[test]
+fn a_driver_that_is_interrupted_before_the_stack_meets_it_interrupts_the_run() {
+    let (programs, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let netstack = programs.path().join("netstack");
+    let driver = Path::new(lab(&[]).get_program()).with_file_name("driver");
+    symlink(driver, programs.path().join("driver")).unwrap();
+    // Until the driver is a zombie.
+    let script = r#"#!/bin/sh
+exec 2>/dev/null
+for process in /proc/[0-9]*; do
+    read -r pid name state parent rest <"$process/stat" && [ "$name $parent" = "(driver) $PPID" ] || continue
+    kill -TERM "$pid"
+    while read -r pid name state rest <"$process/stat" && [ "$state" != Z ]; do :; done
+    exit 3
+done
+"#;
+    std::fs::write(&netstack, script).unwrap();
+    std::fs::set_permissions(&netstack, Permissions::from_mode(0o700)).unwrap();
+    let mut lab = lab(&["run", "--packets", "1"]);
+    let output = lab.env("PUSHBACK_BIN_DIR", programs.path()).env("TMPDIR", folder.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.as_str()), (Some(130), "lab: interrupted before the run began\n"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn no_temporary_file_is_left_behind() {
     let folder = TempDir::new().unwrap();

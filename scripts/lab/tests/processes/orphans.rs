@@ -13,6 +13,7 @@ use shared::report::{DriverFile, Ending, RunReport};
 use tempfile::TempDir;
 
 use crate::lab::{Running, lab, pid, program};
+use crate::signals::full_pipe;
 use crate::skipped::skipped;
 
 /// A run that would take a day.
@@ -140,6 +141,17 @@ fn the_folder_of_a_running_lab_is_not_removed() {
     assert_eq!(running.end().status.code(), Some(130));
     let run: RunReport = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
     assert!(run.driver.is_some() && run.ledger.balanced && count(folder.path()) == 0);
+}
+
+/// After a SIGKILL to the lab, no process is left that would kill a stack whose write waits.
+#[test]
+fn a_stack_whose_reader_sleeps_ends_with_the_lab() {
+    let folder = TempDir::new().unwrap();
+    let ((_out, full_out), (_err, full_err)) = (full_pipe(), full_pipe());
+    let mut run = lab(&["run", "--interval", "10ms", "--link", "10Mbit", "--packets", "100000000"]);
+    let mut run = run.env("TMPDIR", folder.path()).stdout(full_out).stderr(full_err).spawn().unwrap();
+    let orphans = halted(&mut run, |number, _, _| has_thread(number, "data-path"));
+    all_end(run, Signal::KILL, &orphans);
 }
 
 /// Here each child is bound to one CPU.
