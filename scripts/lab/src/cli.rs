@@ -10,7 +10,7 @@ use shared::units::{Bytes, parse_accepted};
 
 use crate::commands::{
     BenchArgs, CompareArgs, CountArgs, DispatchArgs, PeerArgs, PredictArgs, ReportArgs, RunArgs, SimulateArgs,
-    TheoryArgs,
+    StressArgs, TheoryArgs,
 };
 
 /// Runs both processes of Pushback, the stack and the driver, and reports.
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// What queueing theory predicts, without a run.
     Theory(TheoryArgs),
+    /// Starts and kills the processes thousands of times, and checks what each leaves behind
+    Stress(StressArgs),
     /// Shows reports that were written with --json, one line each.
     Report(ReportArgs),
 }

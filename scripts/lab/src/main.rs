@@ -20,6 +20,7 @@ mod progress;
 mod render;
 mod replay;
 mod story;
+mod stress;
 mod verdict;
 
 use std::process::ExitCode;

@@ -8,6 +8,7 @@ mod predict;
 mod report;
 mod run;
 mod simulate;
+mod stress;
 mod theory;
 
 pub(crate) use bench::{BenchArgs, PeerArgs, PeerRole};
@@ -18,6 +19,7 @@ pub(crate) use predict::PredictArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::SimulateArgs;
+pub(crate) use stress::StressArgs;
 pub(crate) use theory::TheoryArgs;
 
 use std::env;
@@ -42,6 +44,7 @@ use crate::instructions::{CeilingsError, CountError};
 use crate::launch::{BinariesError, LaunchError};
 use crate::profile::ProfileError;
 use crate::replay::FileError;
+use crate::stress::StressError;
 
 /// Why a subcommand has no result.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +108,9 @@ pub(crate) enum Failure {
     /// Another program cannot be started.
     #[error(transparent)]
     Bound(#[from] BoundError),
+    /// A stress test cannot run.
+    #[error(transparent)]
+    Stress(#[from] StressError),
     /// The system has no resources left.
     #[error("out of system resources: {0}")]
     System(#[from] io::Error),
@@ -136,6 +142,7 @@ impl Failure {
             | Self::Chart(_)
             | Self::Count(_)
             | Self::Bound(_)
+            | Self::Stress(_)
             | Self::System(_) => Status::Failed,
         }
     }
@@ -161,6 +168,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Status, Failure> {
         Command::EndWithParent(program) => Err(program.exec().into()),
         Command::Simulate(args) => simulate::main(args, &given),
         Command::Theory(args) => theory::main(args),
+        Command::Stress(args) => stress::main(args),
         Command::Report(args) => report::main(args),
     }
 }

@@ -19,6 +19,7 @@ mod profile;
 mod readers;
 mod replay;
 mod signals;
+mod stress;
 // Included by its path: the feature of `shared` that has it would make cargo build all programs a second time.
 #[allow(unreachable_pub, reason = "it is public in `shared`")]
 #[path = "../../../../shared/src/testing/skipped.rs"]

@@ -1,0 +1,252 @@
+//! `lab stress`: starts, kills and silent clients, thousands of times, with checks after each.
+//!
+//! The processes are started as a person would start them. This process is the subreaper of its descendants, so it
+//! finds those whose parent has died; files that are left behind are found in folders that only the tests use.
+
+mod cases;
+mod crowd;
+mod kills;
+mod starts;
+mod tally;
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getrlimit, pidfd_open, pidfd_send_signal,
+    set_child_subreaper, setrlimit,
+};
+use shared::parent::pipe_until_our_end;
+
+use crate::launch::{Binaries, FolderError, PrivateFolder};
+
+pub(crate) use crowd::crowd;
+pub(crate) use kills::kills;
+pub(crate) use starts::starts;
+
+/// A process that takes longer than this to end hangs: longer than every timeout of the programs.
+const HANGS: Duration = Duration::from_secs(30);
+
+/// Why a stress test cannot run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StressError {
+    /// There is no private folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A process cannot be started or watched.
+    #[error("the system does not let processes be started or watched: {0}")]
+    System(#[from] io::Error),
+    /// The driver does not listen.
+    #[error("the driver is not ready: {0}")]
+    NotReady(String),
+    /// A process does not end after SIGKILL.
+    #[error("{what} does not end within {} s of being killed", HANGS.as_secs())]
+    Immortal {
+        /// Its name.
+        what: String,
+    },
+    /// There are fewer descriptors than clients.
+    #[error(
+        "--clients {wanted}: only {free} files can be open; raise the limit with ulimit -Hn {wanted}, or use fewer"
+    )]
+    Descriptors {
+        /// Descriptors needed.
+        wanted: u64,
+        /// The hard limit.
+        free: u64,
+    },
+}
+
+/// The folders of a test: for sockets and reports, for temporary files of the labs, and for standard error.
+struct Stage {
+    folder: PrivateFolder,
+    binaries: Binaries,
+}
+
+impl Stage {
+    fn new(binaries: &Binaries) -> Result<Self, StressError> {
+        // Processes whose parent dies become children of this one.
+        set_child_subreaper(Some(Pid::INIT)).map_err(io::Error::from)?;
+        // SIGQUIT would leave a core file in the current folder.
+        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(io::Error::from)?;
+        let stage = Self { folder: PrivateFolder::new()?, binaries: binaries.clone() };
+        for folder in ["files", "temporary", "said"] {
+            fs::create_dir(stage.path(folder))?;
+        }
+        Ok(stage)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The folder of sockets and reports.
+    fn files(&self) -> PathBuf {
+        self.path("files")
+    }
+
+    /// Starts `program` with standard output `out`.
+    fn start(&self, program: &Path, arguments: impl Iterator<Item = OsString>, out: Stdio) -> io::Result<Started> {
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let said = self.path("said").join(&name);
+        let mut command = Command::new(program);
+        command.args(arguments).env("TMPDIR", self.path("temporary"));
+        for (variable, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
+            command.env_remove(variable);
+        }
+        command.stdin(pipe_until_our_end()?).stdout(out).stderr(File::create(&said)?).process_group(0);
+        let child = command.spawn()?;
+        let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+        Ok(Started { name, child, end, said })
+    }
+
+    /// Starts a driver, and waits until it listens.
+    fn driver(&self, arguments: &[&str]) -> Result<Started, StressError> {
+        let arguments = self.meeting().chain(arguments.iter().map(OsString::from));
+        let mut driver = self.start(&self.binaries.driver.path, arguments, Stdio::piped())?;
+        let mut ready = [0; b"driver: ready on ".len()];
+        match driver.child.stdout.as_mut().map(|out| out.read_exact(&mut ready)) {
+            Some(Ok(())) => Ok(driver),
+            _ => {
+                driver.kill()?;
+                Err(StressError::NotReady(driver.last_words()))
+            }
+        }
+    }
+
+    /// Starts a stack that connects to that driver.
+    fn stack(&self, arguments: &[&str]) -> io::Result<Started> {
+        let arguments = self.meeting().chain(["--quiet"].iter().chain(arguments).map(OsString::from));
+        self.start(&self.binaries.netstack.path, arguments, Stdio::null())
+    }
+
+    /// The flags that both take. With them, both end when this process does.
+    fn meeting(&self) -> impl Iterator<Item = OsString> {
+        let socket = self.files().join("socket").into_os_string();
+        ["--end-with-stdin".into(), "--socket".into(), socket].into_iter()
+    }
+
+    /// Names in the folder `name` that are not `known`.
+    fn strays(&self, name: &str, known: &[&str]) -> Vec<String> {
+        let entries = fs::read_dir(self.path(name)).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| !known.contains(&name.as_str())).collect()
+    }
+
+    /// Empties the folder `name`.
+    fn clear(&self, name: &str) -> io::Result<()> {
+        fs::remove_dir_all(self.path(name))?;
+        fs::create_dir(self.path(name))
+    }
+}
+
+/// A child process. It is killed when this is dropped.
+struct Started {
+    name: String,
+    child: Child,
+    end: OwnedFd,
+    /// The file of its standard error.
+    said: PathBuf,
+}
+
+impl Started {
+    /// Sends `signal`, unless the process has ended.
+    fn signal(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.end, signal);
+    }
+
+    /// Waits for its end; `None` if it does not end within [`HANGS`].
+    fn end(&mut self) -> io::Result<Option<ExitStatus>> {
+        Ok(if ends_within(&self.end, HANGS) { Some(self.child.wait()?) } else { None })
+    }
+
+    fn kill(&mut self) -> io::Result<ExitStatus> {
+        self.signal(Signal::KILL);
+        self.child.wait()
+    }
+
+    fn last_words(&self) -> String {
+        let said = fs::read_to_string(&self.said).unwrap_or_default();
+        said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()
+    }
+
+    /// Whether it panicked.
+    fn panicked(&self) -> bool {
+        fs::read_to_string(&self.said).unwrap_or_default().contains("panicked at")
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Does nothing if it has been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ends_within(end: &OwnedFd, patience: Duration) -> bool {
+    let patience = Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: patience.subsec_nanos().into() };
+    poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&patience)).is_ok_and(|ready| ready > 0)
+}
+
+/// A process whose parent has died.
+struct Orphan {
+    name: String,
+    /// `None` if it had to be killed.
+    status: Option<ExitStatus>,
+}
+
+/// Waits for every process whose parent has died, and kills those that do not end. `own` are children of this process
+/// itself that have not been waited for.
+fn orphans(own: &[u32]) -> Result<Vec<Orphan>, StressError> {
+    let mut found = Vec::new();
+    let children = children_of(rustix::process::getpid());
+    for (pid, name) in children.into_iter().filter(|(pid, _)| !own.contains(&pid.as_raw_pid().cast_unsigned())) {
+        let Ok(end) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        let by_itself = ends_within(&end, HANGS);
+        if !by_itself {
+            let _ = pidfd_send_signal(&end, Signal::KILL);
+            if !ends_within(&end, HANGS) {
+                return Err(StressError::Immortal { what: name });
+            }
+        }
+        let status = rustix::process::waitpid(Some(pid), WaitOptions::empty()).map_err(io::Error::from)?;
+        let status = status.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
+        found.push(Orphan { name, status: status.filter(|_| by_itself) });
+    }
+    Ok(found)
+}
+
+/// The children of `parent`, with the names of their programs.
+fn children_of(parent: Pid) -> Vec<(Pid, String)> {
+    let parent = parent.as_raw_pid().to_string();
+    let child = |entry: fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
+        // PID (NAME) STATE PARENT ...
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (head, rest) = stat.rsplit_once(") ")?;
+        let (_, name) = head.split_once(" (")?;
+        (rest.split(' ').nth(1)? == parent).then(|| (pid, name.to_owned()))
+    };
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(child).collect()
+}
+
+/// Raises the limit of open files to what `wanted` takes.
+fn allow_descriptors(wanted: u64) -> Result<(), StressError> {
+    let limit = getrlimit(Resource::Nofile);
+    let free = limit.maximum.unwrap_or(u64::MAX);
+    if wanted > free {
+        return Err(StressError::Descriptors { wanted, free });
+    }
+    let current = limit.current.unwrap_or(u64::MAX).max(wanted);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit }).map_err(io::Error::from)?;
+    Ok(())
+}
