@@ -23,11 +23,11 @@ use shared::report::{
 };
 use shared::ring::shm::{SharedMemory, ShmProducer};
 use shared::ring::socket::{SocketProducer, Tables};
-use shared::ring::{MAX_FRAME, Producer, ProducerPort};
+use shared::ring::{Producer, ProducerPort};
 use shared::settings::{Common, Lifetime, Meeting, Output, Waiting};
 use shared::signals::Signals;
 use shared::units::{BitRate, LinkRate, Nanos};
-use shared::wire::{FRAME_HEADER_LEN, TransportKind};
+use shared::wire::TransportKind;
 use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
@@ -167,8 +167,7 @@ fn memory_of_a_ring(args: &Args) -> usize {
     let depth = args.common.depth;
     match args.session.transport {
         TransportKind::Shm => SharedMemory::size(depth),
-        // Both halves of what is on its way into the socket may hold all frames.
-        TransportKind::Socket => 2 * depth.as_usize() * (FRAME_HEADER_LEN + MAX_FRAME),
+        TransportKind::Socket => Tables::size(depth),
     }
 }
 

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open, stat};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, lstat, open};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 
@@ -100,15 +100,26 @@ impl NameLock {
     fn try_take(path: &Path) -> Result<Self, Errno> {
         // Readable to others, so that a user who shares the folder can lock the file that a dead process left behind.
         let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = open(path, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        // The process that held the lock has removed the file, perhaps after it was opened here.
-        let (locked, there) = (fstat(&file)?, stat(path).map_err(|_| Errno::WOULDBLOCK)?);
-        match (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino) {
-            true => Ok(Self { path: path.to_owned(), _file: file.into() }),
-            false => Err(Errno::WOULDBLOCK),
+        let file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)?);
+        match lock_opened(&file, path) {
+            Ok(()) => Ok(Self { path: path.to_owned(), _file: file }),
+            // The process that held the lock has removed the file after it was opened here: there is another to make.
+            Err(Errno::NOENT) => Err(Errno::WOULDBLOCK),
+            Err(error) => Err(error),
         }
     }
+}
+
+/// Locks `opened`, the file or folder at `path`.
+///
+/// # Errors
+/// `WOULDBLOCK` if another process holds the lock, and `NOENT` if `path` no longer leads to `opened`: a lock on
+/// something that another process has removed keeps no process out.
+pub fn lock_opened(opened: &File, path: &Path) -> Result<(), Errno> {
+    flock(opened, FlockOperation::NonBlockingLockExclusive)?;
+    let (locked, there) = (fstat(opened)?, lstat(path).map_err(|_| Errno::NOENT)?);
+    let same = (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino);
+    if same { Ok(()) } else { Err(Errno::NOENT) }
 }
 
 impl Drop for NameLock {

@@ -2,7 +2,8 @@
 //!
 //! So a disk that is full, or a process that dies, leaves the old file as it was, or no file if there was
 //! none. Until all of it is written it has no name, where the file system allows that: then a process that is
-//! killed leaves nothing else either. What is no regular file, such as a pipe or a device, is written directly, and waits for its reader.
+//! killed leaves nothing else either. What is no regular file, such as a pipe or a device, is written directly, and
+//! waits for its reader.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, ErrorKind, Write};

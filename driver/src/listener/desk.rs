@@ -35,7 +35,7 @@ use super::log::Log;
 use super::visits::{Crowding, Visits};
 use crate::backend::{Backend, Capture, CaptureError, Output};
 use crate::hardware::Config;
-use crate::session::{Ended, Served};
+use crate::session::Served;
 use crate::settings::Settings;
 
 /// Pause after a connection could not be accepted, most likely for want of descriptors.
@@ -169,35 +169,10 @@ impl<'a> Desk<'a> {
                     }
                     self.decide_waiting(log);
                 }
-                Event::Over(Conversation::NotBegun(stream, missing, output)) => {
-                    self.output = Some(output);
-                    self.visits.turn_away(stream, RefuseCode::NoResources, missing.to_string());
-                    if self.stopping {
-                        return Ok(Status::Interrupted);
-                    }
-                    self.decide_waiting(log);
-                }
-                Event::Over(Conversation::NotWelcomed(error, output)) => {
-                    self.output = Some(output);
-                    log.turned_away("NOT_WELCOMED", format_args!("a stack could not be sent its grant: {error}"));
-                    if self.stopping {
-                        return Ok(Status::Interrupted);
-                    }
-                    self.decide_waiting(log);
-                }
-                Event::Over(Conversation::Served(served)) => {
-                    let ended = self.file(*served, log);
-                    if self.settings.once && ended.peer_failed() {
-                        return Ok(Status::PeerFailed);
-                    }
-                    if self.stopping {
-                        return Ok(Status::Interrupted);
-                    }
-                    if self.settings.once {
-                        return Ok(Status::Fine);
-                    }
-                    self.decide_waiting(log);
-                }
+                Event::Over(conversation) => match self.conclude(conversation, log) {
+                    Some(status) => return Ok(status),
+                    None => self.decide_waiting(log),
+                },
                 Event::SaveDue => log.save(self.settings),
             }
         }
@@ -316,12 +291,33 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Keeps what a session left behind. Returns how it ended.
-    fn file(&mut self, served: Served<Output>, log: &mut Log) -> Ended {
-        let Served { report, ended, backend } = served;
-        self.output = Some(backend);
-        log.file(report, &ended);
-        ended
+    /// Frees the place of a session, and keeps what it left behind. Returns the driver's status if the driver ends too.
+    fn conclude(&mut self, conversation: Conversation, log: &mut Log) -> Option<Status> {
+        let ended = match conversation {
+            Conversation::NotBegun(stream, missing, output) => {
+                self.output = Some(output);
+                self.visits.turn_away(stream, RefuseCode::NoResources, missing.to_string());
+                None
+            }
+            Conversation::NotWelcomed(error, output) => {
+                self.output = Some(output);
+                log.turned_away("NOT_WELCOMED", format_args!("a stack could not be sent its grant: {error}"));
+                None
+            }
+            Conversation::Served(served) => {
+                let Served { report, ended, backend } = *served;
+                self.output = Some(backend);
+                log.file(report, &ended);
+                Some(ended)
+            }
+        };
+        // With --once, the first session that began is the last.
+        let last = ended.filter(|_| self.settings.once);
+        match last {
+            Some(ended) if ended.peer_failed() => Some(Status::PeerFailed),
+            _ if self.stopping => Some(Status::Interrupted),
+            last => last.map(|_| Status::Fine),
+        }
     }
 }
 

@@ -93,11 +93,8 @@ impl Log {
 
     /// Writes a line for people, unless too many came in this second. Part of it may be in a client's words.
     pub(super) fn note(&mut self, line: impl Display) {
-        let passed = self.lines.admit(monotonic_now());
-        if let Some(left_out) = passed {
-            if left_out > 0 {
-                complain(format_args!("driver: {left_out} lines were left out, because too many came in a second"));
-            }
+        if let Some(left_out) = self.lines.admit(monotonic_now()) {
+            report_left_out(left_out);
             complain(format_args!("driver: {line}"));
         }
     }
@@ -139,10 +136,7 @@ impl Log {
             // How it went does not matter: the report is written again.
             let _ = saving.blocking_recv();
         }
-        let left_out = self.lines.take_left_out();
-        if left_out > 0 {
-            complain(format_args!("driver: {left_out} lines were left out, because too many came in a second"));
-        }
+        report_left_out(self.lines.take_left_out());
         self.sink.as_ref().map_or(Ok(()), |sink| sink.write(&self.as_file(settings)))
     }
 
@@ -167,6 +161,12 @@ impl Log {
             turned_away: named(&self.turned_away),
             log_lines_dropped: self.lines.total + lines_dropped(),
         }
+    }
+}
+
+fn report_left_out(lines: u64) {
+    if lines > 0 {
+        complain(format_args!("driver: {lines} lines were left out, because too many came in a second"));
     }
 }
 

@@ -2,7 +2,7 @@
 //! met while the driver serves. Times are measured by a script; here the rules are shown.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit, setrlimit};
@@ -10,11 +10,21 @@ use shared::report::DriverFile;
 use shared::testing::Stack;
 use shared::wire::TransportKind::{Shm, Socket};
 use shared::wire::{ByeReason, RefuseCode, preamble};
+use tempfile::TempDir;
 
 use super::driver::{Driver, folder};
 
 /// The deepest ring, whose memory takes tens of milliseconds to be mapped and unmapped.
 const DEEPEST: u32 = 65_536;
+
+/// A driver, with its socket and its report in a folder of its own.
+fn start(flags: &[&str]) -> (TempDir, PathBuf, Driver) {
+    let folder = folder();
+    let json = folder.path().join("out.json");
+    let flags = [flags, &["--json", json.to_str().unwrap()]].concat();
+    let driver = Driver::start(&folder.path().join("driver.sock"), &flags);
+    (folder, json, driver)
+}
 
 fn file(path: &Path) -> DriverFile {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
@@ -48,10 +58,7 @@ fn refused(driver: &Driver, depth: u32) -> String {
 
 #[test]
 fn a_stack_that_comes_right_after_another_waits_for_its_place_and_is_not_refused() {
-    let folder = folder();
-    let json = folder.path().join("out.json");
-    let flags = ["--depth=65536", "--json", json.to_str().unwrap()];
-    let driver = Driver::start(&folder.path().join("driver.sock"), &flags);
+    let (_folder, json, driver) = start(&["--depth=65536"]);
     let sessions = 25;
     for _ in 0..sessions {
         for depth in [1, DEEPEST] {
@@ -68,8 +75,7 @@ fn a_stack_that_comes_right_after_another_waits_for_its_place_and_is_not_refused
 
 #[test]
 fn a_stack_that_comes_right_after_one_that_died_is_served() {
-    let folder = folder();
-    let driver = Driver::start(&folder.path().join("driver.sock"), &["--depth=65536"]);
+    let (_folder, _json, driver) = start(&["--depth=65536"]);
     for depth in [8, DEEPEST].repeat(10) {
         let mut peer = Stack::share(&driver.socket, depth);
         peer.send(3);
@@ -82,8 +88,7 @@ fn a_stack_that_comes_right_after_one_that_died_is_served() {
 
 #[test]
 fn with_once_a_stack_that_comes_too_late_is_refused_by_name() {
-    let folder = folder();
-    let driver = Driver::start(&folder.path().join("driver.sock"), &["--once"]);
+    let (_folder, _json, driver) = start(&["--once"]);
     let mut first = Stack::greet(&driver.socket, Socket, 4);
     first.accepted();
     first.0.tell(&Stack::farewell(0));
@@ -98,9 +103,7 @@ fn with_once_a_stack_that_comes_too_late_is_refused_by_name() {
 fn a_thousand_silent_clients_keep_no_stack_from_being_served() {
     let most = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
-    let folder = folder();
-    let json = folder.path().join("out.json");
-    let driver = Driver::start(&folder.path().join("driver.sock"), &["--json", json.to_str().unwrap()]);
+    let (_folder, json, driver) = start(&[]);
     for begins in [false, true] {
         let crowd: Vec<_> = (0..1_000)
             .map(|_| {
@@ -125,10 +128,7 @@ fn a_thousand_silent_clients_keep_no_stack_from_being_served() {
 
 #[test]
 fn a_want_of_descriptors_memory_or_file_size_is_a_refusal_and_the_driver_goes_on() {
-    let folder = folder();
-    let json = folder.path().join("out.json");
-    let flags = ["--depth=65536", "--json", json.to_str().unwrap()];
-    let driver = Driver::start(&folder.path().join("driver.sock"), &flags);
+    let (_folder, json, driver) = start(&["--depth=65536"]);
     let idle = descriptors(&driver);
     served(&driver, DEEPEST);
 
@@ -163,9 +163,7 @@ fn a_want_of_descriptors_memory_or_file_size_is_a_refusal_and_the_driver_goes_on
 
 #[test]
 fn a_driver_that_is_killed_leaves_the_report_of_the_sessions_before() {
-    let folder = folder();
-    let json = folder.path().join("out.json");
-    let driver = Driver::start(&folder.path().join("driver.sock"), &["--json", json.to_str().unwrap()]);
+    let (folder, json, driver) = start(&[]);
     for sessions in [1, 2] {
         served(&driver, 8);
         while !json.exists() || file(&json).sessions.len() < sessions {

@@ -181,14 +181,18 @@ impl AppSpec {
 
     /// The largest payload to its destination, if the largest over IPv4 is `v4`.
     fn limit(&self, v4: Bytes) -> Bytes {
-        let longer = if self.to.is_ipv6() { HEADERS_V6 - HEADERS_V4 } else { 0 };
+        let longer = self.headers() - HEADERS_V4;
         Bytes(v4.0.saturating_sub(longer as u64))
+    }
+
+    /// Bytes in front of the payload in each frame.
+    pub fn headers(&self) -> usize {
+        if self.to.is_ipv6() { HEADERS_V6 } else { HEADERS_V4 }
     }
 
     /// Bits of the link's time that one packet takes.
     pub fn wire_bits(&self) -> u64 {
-        let headers = if self.to.is_ipv6() { HEADERS_V6 } else { HEADERS_V4 };
-        wire_bits(usize::try_from(self.size.0).unwrap_or(usize::MAX).saturating_add(headers))
+        wire_bits(usize::try_from(self.size.0).unwrap_or(usize::MAX).saturating_add(self.headers()))
     }
 }
 

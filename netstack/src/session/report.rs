@@ -11,7 +11,7 @@ use shared::report::{
 use shared::ring::Depth;
 use shared::units::Nanos;
 
-use super::claims::{Known, contradictions, frame_bytes};
+use super::claims::{Known, contradictions};
 use super::outcome::{Outcome, Snapshot};
 use super::plan::Plan;
 use crate::flow::{Activity, Flow, Stage};
@@ -162,7 +162,7 @@ fn contradicted(outcome: &Outcome, plan: &Plan, total: &Counters, depth: Depth, 
     let Some(driver) = &outcome.driver else { return Vec::new() };
     let frame_bytes = outcome.flows.iter().zip(&plan.apps).map(|(flow, app)| {
         let counters = flow.counters();
-        frame_bytes(counters.delivered_bytes, counters.delivered, app.spec().to().is_ipv4())
+        counters.delivered_bytes + counters.delivered * app.spec().headers() as u64
     });
     let known = Known {
         generation: grant.map(|grant| grant.generation),

@@ -6,16 +6,15 @@
 use std::env;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
+use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::io::Errno;
 use rustix::process::geteuid;
-use shared::leftovers::{Leftover, Registered, register};
+use shared::leftovers::{Leftover, Registered, lock_opened, register};
 use shared::limits::remedy;
 use tempfile::TempDir;
 
@@ -46,7 +45,7 @@ pub(crate) struct PrivateFolder {
 
 /// The lock on a folder, held through a descriptor of it: it is free as soon as the process has ended.
 #[derive(Debug)]
-struct Lock(OwnedFd);
+struct Lock(File);
 
 /// Temporary files have no place.
 #[derive(Debug, thiserror::Error)]
@@ -135,10 +134,9 @@ impl Lock {
     /// `AGAIN` if another process holds it, `NOENT` if the folder is not there any more once the lock is taken.
     fn take(path: &Path) -> Result<Self, Errno> {
         let folder = open(path, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-        flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
-        let (locked, there) = (fstat(&folder)?, fs::symlink_metadata(path).map_err(|_| Errno::NOENT)?);
-        let same = (locked.st_dev, locked.st_ino) == (there.dev(), there.ino());
-        if same { Ok(Self(folder)) } else { Err(Errno::NOENT) }
+        let folder = File::from(folder);
+        lock_opened(&folder, path)?;
+        Ok(Self(folder))
     }
 }
 

@@ -20,6 +20,13 @@ pub(crate) struct Process {
     _registered: Registered,
 }
 
+/// Keeps the settings in our environment from `command`.
+pub(crate) fn without_settings(command: &mut std::process::Command) {
+    for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
+        command.env_remove(name);
+    }
+}
+
 impl Process {
     /// Starts `command`. It gets all settings by its arguments, and none by our part of the
     /// environment. With `stdin` or by itself, it is to end when the lab is killed: see [`shared::parent`].
@@ -27,9 +34,7 @@ impl Process {
     /// It gets a process group of its own: Ctrl-C at the terminal reaches the lab alone, which
     /// passes it on, so that no child receives it twice.
     pub(crate) fn start(mut command: Command, stdin: Stdio) -> io::Result<Self> {
-        for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
-            command.env_remove(name);
-        }
+        without_settings(command.as_std_mut());
         command.stdin(stdin).process_group(0).kill_on_drop(true);
         let (child, registered) = register(|| {
             let child = command.spawn()?;

@@ -9,7 +9,6 @@ mod kills;
 mod starts;
 mod tally;
 
-use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -26,7 +25,7 @@ use rustix::process::{
 };
 use shared::parent::pipe_until_our_end;
 
-use crate::launch::{Binaries, FolderError, PrivateFolder};
+use crate::launch::{Binaries, FolderError, PrivateFolder, without_settings};
 
 pub(crate) use crowd::crowd;
 pub(crate) use kills::kills;
@@ -99,9 +98,7 @@ impl Stage {
         let said = self.path("said").join(&name);
         let mut command = Command::new(program);
         command.args(arguments).env("TMPDIR", self.path("temporary"));
-        for (variable, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PUSHBACK_")) {
-            command.env_remove(variable);
-        }
+        without_settings(&mut command);
         command.stdin(pipe_until_our_end()?).stdout(out).stderr(File::create(&said)?).process_group(0);
         let child = command.spawn()?;
         let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;

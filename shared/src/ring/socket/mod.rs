@@ -38,13 +38,22 @@ pub struct Tables<S> {
     outbox: Outbox,
 }
 
+/// Bytes of the longest record of a frame.
+const FRAME_RECORD: usize = FRAME_HEADER_LEN + MAX_FRAME;
+
 impl Tables<ProducerSide> {
+    /// Bytes of frames for which a producer's end of a ring of `depth` slots has room: both halves of what is on its
+    /// way into the socket may hold all of them.
+    pub fn size(depth: Depth) -> usize {
+        2 * depth.as_usize() * FRAME_RECORD
+    }
+
     /// Allocates them for the producer's end of a ring of `depth` slots.
     ///
     /// # Errors
     /// If the memory cannot be allocated.
     pub fn producer(depth: Depth) -> Result<Self, TryReserveError> {
-        let outbox = Outbox::obtain(depth.as_usize(), FRAME_HEADER_LEN + MAX_FRAME)?;
+        let outbox = Outbox::obtain(depth.as_usize(), FRAME_RECORD)?;
         Ok(Self { side: ProducerSide::new(depth)?, outbox })
     }
 }
