@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
+use shared::process::settings::{Common, Lifetime, Meeting, Output, Waiting};
 use shared::ring::Depth;
-use shared::settings::{Common, Lifetime, Meeting, Output, Waiting};
 use shared::units::{LinkRate, Nanos};
 
 use crate::hardware::{Coalesce, Config, Service, Stall};

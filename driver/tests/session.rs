@@ -11,11 +11,11 @@ use driver::session::{Dma, Ended, Served, Setup, Tables, serve};
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
 use proptest::sample::select;
+use shared::control::{Bye, ByeReason, Control, Hello, TransportKind};
 use shared::exec::{Clock, Interrupt, Signal, StopHandle, Tasks, Virtual, run};
-use shared::ring::memory::{MemoryProducer, pair};
+use shared::ring::loopback::{LoopbackProducer, pair};
 use shared::ring::{CloseReason, Completion, Depth, Descriptor, Port, Producer, Status, WakePoint};
 use shared::units::Nanos;
-use shared::wire::{Bye, ByeReason, Control, Hello, TransportKind};
 
 /// 1514 B at 1 Gbit/s, on the wire.
 const FULL_NS: u64 = 12_304;
@@ -34,7 +34,7 @@ impl Backend for Recorder {
 
 /// The stack's end, as a test plays it.
 struct Stack {
-    ring: Producer<MemoryProducer>,
+    ring: Producer<LoopbackProducer>,
     clock: Clock,
     interrupt: Rc<Interrupt>,
     completions: RefCell<Vec<Completion>>,

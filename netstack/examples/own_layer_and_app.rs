@@ -27,7 +27,7 @@ use netstack::stack::{
     UdpSocket,
 };
 use shared::exec::{Clock, Halted, Tasks, Virtual, run};
-use shared::ring::{Depth, DepthError, Producer, memory};
+use shared::ring::{Depth, DepthError, Producer, loopback};
 use shared::units::{BitRate, LinkRate, Nanos};
 
 /// A layer: it implements [`Device`], and wraps another device.
@@ -69,7 +69,7 @@ struct Shown {
 }
 
 async fn stack(tasks: Tasks, clock: Clock, depth: Depth) -> Result<Shown, ExampleError> {
-    let (port, driver_port) = memory::pair(depth);
+    let (port, driver_port) = loopback::pair(depth);
     let (driver_clock, setup) = (clock.clone(), driver_setup(depth)?);
     tasks.spawn(async move { drop(serve(driver_port, driver_clock, setup).await) });
 

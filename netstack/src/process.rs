@@ -10,24 +10,24 @@ use std::thread;
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
+use shared::control::TransportKind;
 use shared::exec::{
     Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
 };
-use shared::exit::{Status, say, say_line};
-use shared::limits::Ballast;
 use shared::liveness::{Liveness, watch};
-use shared::output::lines_dropped;
-use shared::peers::Guests;
+use shared::process::exit::{Status, say, say_line};
+use shared::process::limits::Ballast;
+use shared::process::output::lines_dropped;
+use shared::process::peers::Guests;
+use shared::process::settings::{Common, Lifetime, Meeting, Output, Waiting};
+use shared::process::signals::Signals;
 use shared::report::{
     ConfigReport, Ending, HostReport, IntervalLines, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
 };
 use shared::ring::shm::{SharedMemory, ShmProducer};
 use shared::ring::socket::{SocketProducer, Tables};
 use shared::ring::{Producer, ProducerPort};
-use shared::settings::{Common, Lifetime, Meeting, Output, Waiting};
-use shared::signals::Signals;
 use shared::units::{BitRate, LinkRate, Nanos};
-use shared::wire::TransportKind;
 use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;

@@ -1,4 +1,4 @@
-//! The flags of the stack. Those that the driver has too are in `shared::settings`.
+//! The flags of the stack. Those that the driver has too are in `shared::process::settings`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,10 +7,10 @@ use std::str::FromStr;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
+use shared::control::TransportKind;
+use shared::process::settings::MAX_EXACT;
 use shared::ring::{Depth, WakePoint, WakePointError};
-use shared::settings::MAX_EXACT;
 use shared::units::{Nanos, parse_accepted};
-use shared::wire::TransportKind;
 
 use crate::app::{AppSpec, Traffic};
 use crate::dispatch::Dispatch;

@@ -9,14 +9,14 @@ use netstack::flow::{Flow, Flows, Stage, Timeline};
 use netstack::stack::{Burst, Device, Packet, Policy, RingDevice, SendError, Stamp};
 use shared::exec::{Clock, Virtual, run};
 use shared::ledger::DropReason;
-use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
+use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
 use shared::ring::{Completion, ConsumerPort, Depth, HEADROOM, Headroom, Producer, Status};
 use shared::units::Nanos;
 
 struct Bench {
     clock: Clock,
-    device: Rc<RingDevice<MemoryProducer>>,
-    consumer: MemoryConsumer,
+    device: Rc<RingDevice<LoopbackProducer>>,
+    consumer: LoopbackConsumer,
     flow: Rc<Flow>,
     taken: RefCell<Vec<u64>>,
 }

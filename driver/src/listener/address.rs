@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
-use shared::leftovers::{LONG_WAIT, Leftover, Name, NameLock, Registered, register};
-use shared::peers::{Guests, connect_now};
+use shared::process::leftovers::{LONG_WAIT, Leftover, Name, NameLock, Registered, register};
+use shared::process::peers::{Guests, connect_now};
 
 /// What fits into the address of a Unix socket.
 const LONGEST: usize = 107;

@@ -11,16 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use shared::control::TransportKind;
 use shared::exec::{Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run};
-use shared::limits::{Ballast, remedy};
 use shared::liveness::{Liveness, watch};
+use shared::process::limits::{Ballast, remedy};
+use shared::process::settings::Waiting;
 use shared::report::ProcessReport;
 use shared::ring::shm::{MemoryError, SharedMemory, ShmConsumer};
 use shared::ring::socket::{self, ConsumerSide, SocketConsumer};
 use shared::ring::{ConsumerPort, Depth};
-use shared::settings::Waiting;
 use shared::units::Nanos;
-use shared::wire::TransportKind;
 use tokio::sync::oneshot;
 
 use crate::backend::Output;

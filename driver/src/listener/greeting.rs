@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
 use rustix::net::{Shutdown, shutdown};
-use shared::peers::Guests;
+use shared::control::stream::{StreamError, read_control, read_preamble, write_control};
+use shared::control::{Control, Direction, Hello, Refuse, RefuseCode, RingInfo, VERSION};
+use shared::process::peers::Guests;
 use shared::ring::{Depth, MAX_FRAME};
-use shared::wire::stream::{StreamError, read_control, read_preamble, write_control};
-use shared::wire::{Control, Direction, Hello, Refuse, RefuseCode, RingInfo, VERSION};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use shared::exec::monotonic_now;
-use shared::exit::{Status, complain};
-use shared::output::lines_dropped;
+use shared::process::exit::{Status, complain};
+use shared::process::output::lines_dropped;
 use shared::report::{DRIVER_SCHEMA, DriverFile, DriverReport, JsonError, JsonSink};
 use shared::units::Nanos;
 use tokio::sync::oneshot;

@@ -15,7 +15,7 @@ pub use data::SessionError;
 
 use std::io;
 
-use shared::exit::Status;
+use shared::process::exit::Status;
 use shared::report::{JsonError, JsonTarget};
 
 use crate::backend::CaptureError;

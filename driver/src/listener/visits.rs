@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use interprocess::local_socket::tokio::Stream;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Resource, getrlimit};
-use shared::peers::Guests;
-use shared::wire::{PREAMBLE_LEN, RefuseCode};
+use shared::control::{PREAMBLE_LEN, RefuseCode};
+use shared::process::peers::Guests;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::greeting::{Visit, greet, turn_away};

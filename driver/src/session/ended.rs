@@ -1,7 +1,7 @@
 //! How a session ends.
 
+use shared::control::{Bye, ByeReason, Control};
 use shared::ring::CloseReason;
-use shared::wire::{Bye, ByeReason, Control};
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use shared::control::{Bye, Control};
 use shared::exec::Clock;
 use shared::report::DriverReport;
 use shared::ring::Port;
 use shared::units::Nanos;
-use shared::wire::{Bye, Control};
 
 use super::Ended;
 

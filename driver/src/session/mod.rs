@@ -19,11 +19,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use serde::{Deserialize, Serialize};
+use shared::control::{Control, WireError};
 use shared::exec::{Clock, Interrupt, Order, Signal, Sleep};
 use shared::report::{DriverReport, ProcessReport, Warning, WarningCode};
 use shared::ring::{CloseReason, Completion, ConsumerPort, Depth, Descriptor, Status};
 use shared::units::Nanos;
-use shared::wire::{Control, WireError};
 
 use crate::backend::Backend;
 use crate::hardware::{self, Done, Hardware, Places};

@@ -3,11 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use shared::control::{Bye, ByeReason, Control};
 use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Signal, monotonic_now, run};
 use shared::ring::socket::{SocketProducer, Tables};
 use shared::ring::{Completion, Depth, Descriptor, Port, Producer};
 use shared::testing::Stack;
-use shared::wire::{Bye, ByeReason, Control};
 
 /// Sends `frames`, waits for all completions and says farewell, as a stack does.
 pub(crate) fn transmit(stack: Stack, depth: u32, frames: Vec<Vec<u8>>) -> (Vec<Completion>, Bye) {

@@ -5,8 +5,8 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 
 use rustix::process::getuid;
+use shared::control::{RefuseCode, TransportKind};
 use shared::testing::{Stack, skipped};
-use shared::wire::{RefuseCode, TransportKind};
 
 use super::driver::{Driver, command, folder};
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit, setrlimit};
+use shared::control::TransportKind::{Shm, Socket};
+use shared::control::{ByeReason, RefuseCode, preamble};
 use shared::report::DriverFile;
 use shared::testing::Stack;
-use shared::wire::TransportKind::{Shm, Socket};
-use shared::wire::{ByeReason, RefuseCode, preamble};
 use tempfile::TempDir;
 
 use super::driver::{Driver, folder};

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, fallocate, ftruncate};
+use shared::control::{ByeReason, Control, TransportKind, preamble};
 use shared::report::DriverFile;
 use shared::testing::{COMPLETED, Lie, PRODUCED, PRODUCER_EVENT, Peer, Scribbler, Stack, cpu_time};
-use shared::wire::{ByeReason, Control, TransportKind, preamble};
 use tempfile::TempDir;
 
 use super::driver::{Driver, folder};

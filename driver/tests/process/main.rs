@@ -16,11 +16,11 @@ use assert_cmd::assert::OutputAssertExt;
 use etherparse::PacketBuilder;
 use pcap_file::pcap::PcapReader;
 use rustix::process::Signal;
+use shared::control::TransportKind::Socket;
+use shared::control::{ByeReason, PREAMBLE_LEN, RefuseCode, VERSION, preamble};
 use shared::report::DriverFile;
 use shared::ring::Status;
 use shared::testing::{Stack, ring};
-use shared::wire::TransportKind::Socket;
-use shared::wire::{ByeReason, PREAMBLE_LEN, RefuseCode, VERSION, preamble};
 
 use client::transmit;
 use driver::{Driver, command, folder};

@@ -9,12 +9,12 @@ use std::rc::Rc;
 
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, OptionFuture, pending, select, select_all};
+use shared::control::{Bye, ByeReason, Control};
 use shared::exec::{Clock, Interrupt, Signal, Tasks};
 use shared::ledger::Histogram;
 use shared::report::{Ending, STALLED};
 use shared::ring::{CloseReason, Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
-use shared::wire::{Bye, ByeReason, Control};
 
 use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
@@ -234,7 +234,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
     fn hear(&self, message: Control) {
         match message {
             Control::Bye(_) if self.bye.borrow().is_some() => {
-                let error = shared::wire::WireError::Unexpected("message behind the farewell");
+                let error = shared::control::WireError::Unexpected("message behind the farewell");
                 self.device.ring().port().close(error.into());
             }
             Control::Bye(bye) => {
@@ -245,7 +245,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
             // The port has seen to it.
             Control::Alive => {}
             Control::Hello(_) | Control::Accept(_) | Control::Refuse(_) => {
-                let error = shared::wire::WireError::Unexpected("greeting in the middle of a session");
+                let error = shared::control::WireError::Unexpected("greeting in the middle of a session");
                 self.device.ring().port().close(error.into());
             }
         }

@@ -12,7 +12,7 @@ use netstack::flow::{Flow, Flows, Stage, Timeline};
 use netstack::stack::{MacAddr, Neighbours, Policy, RingDevice, Routes};
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::ledger::Counters;
-use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
+use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
 use shared::ring::{Completion, ConsumerPort, Depth, MAX_FRAME, Port, Producer, Status};
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
@@ -71,8 +71,8 @@ pub(crate) struct App {
 
 struct Rig {
     clock: Clock,
-    device: Rc<RingDevice<MemoryProducer>>,
-    hardware: MemoryConsumer,
+    device: Rc<RingDevice<LoopbackProducer>>,
+    hardware: LoopbackConsumer,
     neighbours: Rc<Neighbours>,
     flows: Rc<Flows>,
     /// All frames that the hardware received, if it keeps them.

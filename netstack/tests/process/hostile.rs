@@ -9,9 +9,9 @@ use std::process::Stdio;
 use std::thread;
 
 use rustix::fs::SealFlags;
+use shared::control::{Bye, ByeReason, Control};
 use shared::report::{Ending, RunReport, WarningCode};
 use shared::testing::{COMPLETED, Driver, Lie, PRODUCED, PRODUCER_EVENT, Parcel, Scribbler, listen, size_of_ring};
-use shared::wire::{Bye, ByeReason, Control};
 
 use super::{command, report};
 

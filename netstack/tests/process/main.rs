@@ -12,9 +12,9 @@ use std::process::{Command, Stdio};
 
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+use shared::control::ByeReason;
 use shared::report::{DriverReport, Ending, RunReport};
 use shared::testing::{Parcel, listen, skipped};
-use shared::wire::ByeReason;
 
 /// The binary, with nothing of the environment that could change what it does.
 fn command(socket: &Path, flags: &[&str]) -> Command {

@@ -14,8 +14,8 @@ use dispatch_bench::measure::{
 };
 use dispatch_bench::report::Report;
 use dispatch_bench::work::VARIANTS;
-use shared::exit::{Status, complain, run_main, say};
-use shared::parent::{Bound, BoundError};
+use shared::process::exit::{Status, complain, run_main, say};
+use shared::process::parent::{Bound, BoundError};
 use shared::report::{JsonError, JsonTarget};
 
 /// With fewer variants the branch predictor learns their order, and the figures are meaningless.
@@ -117,7 +117,7 @@ fn run(cli: &Cli) -> Result<Status, Failure> {
     Ok(Status::Fine)
 }
 
-/// Prints directly, without the thread of [`shared::output`]: the instructions of that thread vary, and the count must
+/// Prints directly, without the thread of [`shared::process::output`]: the instructions of that thread vary, and the count must
 /// repeat exactly.
 #[expect(clippy::disallowed_methods, reason = "the program that counts reads the pipe")]
 fn print(checksum: impl Display) -> io::Result<()> {

@@ -12,9 +12,9 @@ use driver::settings::Settings as DriverArgs;
 use netstack::process::Args as StackArgs;
 use serde::Serialize;
 use serde_json::Value;
-use shared::flags::{as_given, exclude};
+use shared::process::flags::{as_given, exclude};
+use shared::process::settings::recorded_seed;
 use shared::report::RunReport;
-use shared::settings::recorded_seed;
 
 use crate::cli::Sides;
 

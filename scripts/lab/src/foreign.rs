@@ -109,7 +109,7 @@ fn below(words: &str, command: Command, all: &mut Vec<Named>) {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use shared::flags::VARIABLES;
+    use shared::process::flags::VARIABLES;
 
     use super::*;
 
@@ -162,7 +162,7 @@ mod tests {
             all().iter().flat_map(|named| named.command.get_arguments()).filter_map(twin).collect();
         twins.insert("PUSHBACK_BIN_DIR".to_owned());
         let known: BTreeSet<String> = VARIABLES.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(known, twins, "keep shared::flags::VARIABLES");
+        assert_eq!(known, twins, "keep shared::process::flags::VARIABLES");
     }
 
     #[test]

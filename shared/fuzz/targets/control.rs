@@ -1,6 +1,6 @@
 //! Bytes from the socket: the parser returns records, refuses the bytes, or needs more of them.
 
-use shared::wire::{Parsed, encode_control, parse};
+use shared::control::{Parsed, encode_control, parse};
 
 /// Parses records one after the other, as a session does.
 pub(crate) fn target(data: &[u8]) {

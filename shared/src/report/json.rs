@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::limits::remedy;
-use crate::output::{Stream, is_unread, whole};
-use crate::whole::WholeFile;
+use crate::process::limits::remedy;
+use crate::process::output::{Stream, is_unread, whole};
+use crate::process::whole::WholeFile;
 
 /// What `--json` names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ mod depth;
 mod frame;
 mod frames;
 mod index;
-pub mod memory;
+pub mod loopback;
 mod occupancy;
 mod port;
 mod producer;

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use super::{Completion, Descriptor, Frame, Frames, HEADROOM, IndexError};
+use crate::control::{Control, WireError};
 use crate::exec::Signal;
 use crate::report::Doorbells;
 use crate::units::Nanos;
-use crate::wire::{Control, WireError};
 
 /// Why a session is closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Names of the reasons why a session closes, as reports count them.
 
 use super::{CloseReason, IndexError};
-use crate::wire::WireError;
+use crate::control::WireError;
 
 impl CloseReason {
     /// The name under which reports count this reason.

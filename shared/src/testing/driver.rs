@@ -6,11 +6,11 @@ use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use super::{Heard, Parcel, Peer, Wire, ring};
+use crate::control::{Accept, Bye, ByeReason, Control, Hello, PREAMBLE_LEN, encode_completion};
 use crate::exec::monotonic_now;
 use crate::liveness::DEFAULT_TIMEOUT;
 use crate::report::DriverReport;
 use crate::ring::{Completion, Status};
-use crate::wire::{Accept, Bye, ByeReason, Control, Hello, PREAMBLE_LEN, encode_completion};
 
 /// The generation of the session that this driver accepts.
 const GENERATION: u64 = 7;

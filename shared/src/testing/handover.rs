@@ -8,9 +8,9 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::{RawRing, size_of_ring};
+use crate::control::MEMORY_RECORD;
 use crate::ring::Depth;
 use crate::ring::shm::SharedMemory;
-use crate::wire::MEMORY_RECORD;
 
 /// A record, and the descriptors that are sent with it.
 #[derive(Debug)]

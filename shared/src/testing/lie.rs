@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::{COMPLETED, PRODUCED, Peer, RawRing, Stack};
+use crate::control::encode_completion;
 use crate::ring::{Completion, Status};
 use crate::units::Nanos;
-use crate::wire::encode_completion;
 
 /// A completion sent over the socket, where only the socket transport may send one.
 const STRAY_COMPLETION: Completion = Completion { position: 0, status: Status::Sent, at: Nanos(1) };

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use super::{COMPLETED, PRODUCED, Parcel, RawRing, Wire};
-use crate::wire::{Bye, Control};
+use crate::control::{Bye, Control};
 
 /// The ring and the socket of a session, on either side.
 #[derive(Debug)]

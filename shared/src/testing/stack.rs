@@ -5,11 +5,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::{Heard, Peer, RawRing, Wire};
+use crate::control::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, RingInfo, TransportKind, preamble};
 use crate::liveness::DEFAULT_TIMEOUT;
 use crate::ring::MAX_FRAME;
 use crate::ring::WakePoint;
 use crate::ring::shm::receive;
-use crate::wire::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, RingInfo, TransportKind, preamble};
 
 /// A connection to a driver.
 #[derive(Debug)]

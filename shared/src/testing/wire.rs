@@ -10,8 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use rustix::net::{RecvFlags, recv};
 
+use crate::control::{Control, DOORBELL_RECORD, Parsed, encode_control, parse};
 use crate::ring::Completion;
-use crate::wire::{Control, DOORBELL_RECORD, Parsed, encode_control, parse};
 
 /// Timeout of each read and write: long enough for the slowest machine; only a failing test waits that long.
 const IO_TIMEOUT: Duration = Duration::from_secs(60);

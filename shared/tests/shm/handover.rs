@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::SealFlags;
+use shared::control::MEMORY_RECORD;
 use shared::ring::shm::{HandoverError, MemoryError, hand_over, receive};
 use shared::testing::{Parcel, size_of_ring};
-use shared::wire::MEMORY_RECORD;
 
 use super::*;
 

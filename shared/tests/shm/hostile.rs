@@ -1,8 +1,8 @@
 //! Violations by the peer: each closes the session with its own reason, and has no other effect.
 
+use shared::control::{Bye, ByeReason, Control, WireError};
 use shared::ring::{CloseReason, ConsumerPort, IndexError, Port, ProducerPort};
 use shared::testing::{COMPLETED, CONSUMER_EVENT, CONSUMER_PLAN, PRODUCED, PRODUCER_EVENT, STRIDE, Scribbler};
-use shared::wire::{Bye, ByeReason, Control, WireError};
 
 use super::*;
 

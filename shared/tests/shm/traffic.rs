@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
+use shared::control::{Bye, ByeReason, Control};
 use shared::exec::Source;
 use shared::ring::{ConsumerPort, MAX_FRAME, Port, ProducerPort};
-use shared::wire::{Bye, ByeReason, Control};
 
 use super::*;
 

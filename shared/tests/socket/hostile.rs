@@ -3,10 +3,10 @@
 
 use std::io::{Read, Write};
 
+use shared::control::{COMPLETION_LEN, MAX_CONTROL, WireError, encode_completion};
 use shared::exec::Source;
 use shared::ring::socket::MAX_UNREAD_CONTROL;
 use shared::ring::{CloseReason, ConsumerPort, IndexError, Port, ProducerPort};
-use shared::wire::{COMPLETION_LEN, MAX_CONTROL, WireError, encode_completion};
 
 use super::*;
 

@@ -10,11 +10,11 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 
 use rustix::net::sockopt::set_socket_send_buffer_size;
+use shared::control::{Bye, ByeReason, Control, encode_control, encode_frame_header};
 use shared::exec::Source;
 use shared::ring::socket::{SocketConsumer, SocketProducer, Tables};
 use shared::ring::{Completion, Depth, Descriptor, Frame, MAX_FRAME, ProducerPort, Status};
 use shared::units::Nanos;
-use shared::wire::{Bye, ByeReason, Control, encode_control, encode_frame_header};
 
 /// Both ends, connected.
 fn pair(depth: u32) -> (SocketProducer, SocketConsumer) {

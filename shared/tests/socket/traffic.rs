@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake};
 
 use proptest::prelude::*;
+use shared::control::encode_completion;
 use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Source, run};
 use shared::ring::socket::{SocketConsumer, SocketProducer};
 use shared::ring::{ConsumerPort, Depth, MAX_FRAME, Port, Producer, ProducerPort};
-use shared::wire::encode_completion;
 
 use super::*;
 

@@ -6,7 +6,7 @@ use std::env;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use shared::parent::bound;
+use shared::process::parent::bound;
 use stats_alloc::{Region, StatsAlloc};
 
 use super::{Cell, Checksum, MeasureError, PASS, run};

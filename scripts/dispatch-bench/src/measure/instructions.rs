@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use shared::parent::bound;
+use shared::process::parent::bound;
 
 use super::{Cell, Checks, Checksum, MeasureError, PASS, run};
 use crate::ring::Ring;

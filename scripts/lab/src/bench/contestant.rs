@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use driver::session::Dma;
 use netstack::app::MOST_IN_A_TURN;
+use shared::control::TransportKind;
 use shared::ring::Depth;
-use shared::wire::TransportKind;
 
 use super::memif::MOST_SLOTS;
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use shared::exit::Status;
+use shared::process::exit::Status;
 
 use crate::launch::{FolderError, LaunchError};
 

@@ -13,8 +13,8 @@ mod stack;
 mod table;
 mod testpmd;
 
+use shared::process::signals::Signals;
 use shared::ring::Depth;
-use shared::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
 use crate::cli::Sides;

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bench::{Tally, ring_peer, udp, unix_stream};
-use shared::exit::Status;
-use shared::parent::bound;
+use shared::process::exit::Status;
+use shared::process::parent::bound;
 use shared::units::Bytes;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;

@@ -1,9 +1,9 @@
 //! This project as a contestant: the whole stack and the driver at their highest rate.
 
 use shared::exec::IdleMode;
-use shared::exit::Status;
+use shared::process::exit::Status;
+use shared::process::signals::Signals;
 use shared::report::RunReport;
-use shared::signals::Signals;
 use shared::units::{Bytes, LinkRate};
 
 use super::{BenchError, HEADERS, Trial, Variant};

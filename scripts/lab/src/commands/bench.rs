@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use netstack::settings::some_time;
-use shared::exit::{Status, say};
+use shared::process::exit::{Status, say};
+use shared::process::signals::Signals;
 use shared::report::{HostReport, JsonTarget};
 use shared::ring::Depth;
-use shared::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
 use super::{Failure, runtime};

@@ -7,10 +7,10 @@ use netstack::settings::{
 };
 use netstack::stack::Policy;
 use serde::Serialize;
-use shared::exit::{Status, complain, say};
+use shared::process::exit::{Status, complain, say};
+use shared::process::settings::{Common, Output, Waiting};
+use shared::process::signals::Signals;
 use shared::report::{JsonTarget, RunReport};
-use shared::settings::{Common, Output, Waiting};
-use shared::signals::Signals;
 
 use super::{Failure, runtime};
 use crate::cli::Sides;

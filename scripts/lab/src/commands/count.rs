@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use shared::exit::{Status, complain, say};
+use shared::process::exit::{Status, complain, say};
+use shared::process::signals::Signals;
 use shared::report::JsonTarget;
-use shared::signals::Signals;
 use shared::units::Bytes;
 
 use super::{Failure, runtime};

@@ -6,10 +6,10 @@ use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use netstack::dispatch::Dispatch;
 use netstack::settings::some_time;
-use shared::exit::{Status, say};
+use shared::process::exit::{Status, say};
+use shared::process::signals::Signals;
 use shared::report::{HostReport, JsonTarget};
 use shared::ring::Depth;
-use shared::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
 use super::bench::{complete, interrupted};

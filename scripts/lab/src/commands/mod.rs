@@ -30,9 +30,9 @@ use lab::simulate::SimulateError;
 use lab::theory::ParameterError;
 use lab::theory::applies::NoFit;
 use shared::exec::Halted;
-use shared::exit::{Status, complain};
-use shared::output::is_unread;
-use shared::parent::BoundError;
+use shared::process::exit::{Status, complain};
+use shared::process::output::is_unread;
+use shared::process::parent::BoundError;
 use shared::report::JsonError;
 
 use crate::bench::BenchError;

@@ -8,10 +8,10 @@ use futures_util::StreamExt;
 use futures_util::stream::iter;
 use lab::simulate::{Only, Scenario, simulate};
 use serde::Serialize;
-use shared::exit::{Status, say};
+use shared::process::exit::{Status, say};
+use shared::process::settings::Output;
+use shared::process::signals::Signals;
 use shared::report::{JsonTarget, RunReport};
-use shared::settings::Output;
-use shared::signals::Signals;
 use shared::units::LinkRate;
 
 use super::{Failure, runtime};
@@ -217,8 +217,8 @@ fn apart(judged: &Judged) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use netstack::stack::Policy;
+    use shared::control::TransportKind;
     use shared::ring::Depth;
-    use shared::wire::TransportKind;
 
     use super::*;
     use crate::predict::grid::Kind;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use shared::exit::{Status, say};
+use shared::process::exit::{Status, say};
 
 use super::Failure;
 use crate::render::{csv, listed};

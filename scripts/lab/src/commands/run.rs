@@ -7,10 +7,10 @@ use driver::settings::{CaptureSettings, DriverSettings};
 use lab::simulate::{Only, theory_of};
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::Serialize;
-use shared::exit::{Status, complain, say};
+use shared::process::exit::{Status, complain, say};
+use shared::process::settings::{Common, Output, Waiting};
+use shared::process::signals::Signals;
 use shared::report::{DriverFile, JsonSink, JsonTarget, RunReport, Warning, WarningCode};
-use shared::settings::{Common, Output, Waiting};
-use shared::signals::Signals;
 
 use super::{Failure, runtime};
 use crate::cli::Sides;

@@ -3,9 +3,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, value_parser};
-use shared::exit::Status;
+use shared::process::exit::Status;
+use shared::process::settings::seed;
 use shared::ring::Depth;
-use shared::settings::seed;
 
 use super::Failure;
 use crate::launch::Binaries;

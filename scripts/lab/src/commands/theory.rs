@@ -7,7 +7,7 @@ use lab::theory::token_bucket::{Server, TokenBucket, bound};
 use lab::theory::{Model, Pace, Prediction};
 use netstack::settings::SendSettings;
 use netstack::stack::Policy;
-use shared::exit::{Status, say};
+use shared::process::exit::{Status, say};
 use shared::report::human;
 use shared::ring::Depth;
 use shared::units::Nanos;

@@ -11,7 +11,7 @@ mod table;
 
 use netstack::dispatch::Dispatch;
 use shared::exec::IdleMode;
-use shared::signals::Signals;
+use shared::process::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
 use crate::bench::{BenchError, bulk, measured};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use shared::cpu;
-use shared::whole::WholeFile;
+use shared::process::whole::WholeFile;
 
 use super::Count;
 

@@ -10,7 +10,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use netstack::app::MOST_IN_A_TURN;
 use serde::{Deserialize, Serialize};
 use shared::exec::IdleMode;
-use shared::signals::Signals;
+use shared::process::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
 use crate::bench::{BenchError, bulk, measured};

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
-use shared::exit::{Status, harmless};
-use shared::output::{Stream, text};
-use shared::parent::pipe_until_our_end;
+use shared::process::exit::{Status, harmless};
+use shared::process::output::{Stream, text};
+use shared::process::parent::pipe_until_our_end;
+use shared::process::signals::Signals;
 use shared::report::{DriverFile, RunReport};
-use shared::signals::Signals;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};

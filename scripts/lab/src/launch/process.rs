@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use shared::leftovers::{Leftover, Registered, register};
+use shared::process::leftovers::{Leftover, Registered, register};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::Cpu;
@@ -29,7 +29,7 @@ pub(crate) fn without_settings(command: &mut std::process::Command) {
 
 impl Process {
     /// Starts `command`. It gets all settings by its arguments, and none by our part of the
-    /// environment. With `stdin` or by itself, it is to end when the lab is killed: see [`shared::parent`].
+    /// environment. With `stdin` or by itself, it is to end when the lab is killed: see [`shared::process::parent`].
     ///
     /// It gets a process group of its own: Ctrl-C at the terminal reaches the lab alone, which
     /// passes it on, so that no child receives it twice.

@@ -5,10 +5,10 @@ use std::fmt;
 use netstack::app::{AppSpec, SpecError};
 use netstack::stack::Policy;
 use serde::Serialize;
+use shared::control::TransportKind;
+use shared::process::settings::{MAX_EXACT, seed};
 use shared::ring::{Depth, WakePoint};
-use shared::settings::{MAX_EXACT, seed};
 use shared::units::LinkRate;
-use shared::wire::TransportKind;
 
 use crate::cli::Sides;
 

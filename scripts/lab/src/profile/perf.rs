@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
-use shared::exit::{Status, one_line};
-use shared::parent::bound;
+use shared::process::exit::{Status, one_line};
+use shared::process::parent::bound;
 use shared::units::Nanos;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;

@@ -117,26 +117,17 @@ const PLACES: &[(&str, Place)] = &[
     ("driver/src/main.rs", Place::Component(Component::Process)),
     ("driver/src/pairs.rs", Place::Component(Component::Process)),
     ("driver/src/settings.rs", Place::Component(Component::Process)),
+    ("shared/src/control/", Place::Component(Component::Ring)),
     ("shared/src/cpu.rs", Place::Helper),
     ("shared/src/exec/", Place::Component(Component::Executor)),
-    ("shared/src/exit.rs", Place::Component(Component::Process)),
-    ("shared/src/flags.rs", Place::Component(Component::Process)),
     ("shared/src/ledger/", Place::Component(Component::Ledger)),
     ("shared/src/lib.rs", Place::Helper),
-    ("shared/src/parent.rs", Place::Component(Component::Process)),
-    ("shared/src/peers.rs", Place::Component(Component::Process)),
     ("shared/src/report/", Place::Component(Component::Ledger)),
+    ("shared/src/process/", Place::Component(Component::Process)),
     ("shared/src/ring/", Place::Component(Component::Ring)),
-    ("shared/src/settings.rs", Place::Component(Component::Process)),
-    ("shared/src/leftovers.rs", Place::Component(Component::Process)),
-    ("shared/src/limits.rs", Place::Component(Component::Process)),
     ("shared/src/liveness.rs", Place::Component(Component::Session)),
-    ("shared/src/output.rs", Place::Component(Component::Process)),
-    ("shared/src/signals.rs", Place::Component(Component::Process)),
-    ("shared/src/whole.rs", Place::Component(Component::Process)),
     ("shared/src/testing/", Place::Helper),
     ("shared/src/units/", Place::Helper),
-    ("shared/src/wire/", Place::Component(Component::Ring)),
 ];
 
 /// The place of the file at `path`; `None` for files outside this project. Line tables hold absolute paths of the
@@ -197,7 +188,7 @@ mod tests {
             "/rustc/0123/library/core/src/ptr/mod.rs",
             "/home/x/.cargo/registry/src/index/some-1.0.0/driver/src/hardware/mod.rs",
             "/x/mydriver/src/session/mod.rs",
-            "/x/shared/src/exit.rs.old",
+            "/x/shared/src/process/exit.rs.old",
         ] {
             assert_eq!(place(foreign), None, "{foreign}");
         }

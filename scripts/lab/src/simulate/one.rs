@@ -11,9 +11,9 @@ use netstack::process::Args as StackArgs;
 use netstack::session::{Context, Length, Plan, PlanError, assemble, memory_of_a_run, run_stack};
 use serde::{Deserialize, Serialize};
 use shared::exec::{Clock, Halted, Interrupt, Park, Tasks, Virtual, run};
-use shared::limits::Ballast;
+use shared::process::limits::Ballast;
 use shared::report::{ConfigReport, HostReport, RunReport};
-use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
+use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
 use shared::ring::{Depth, Descriptor, MAX_FRAME, Producer};
 use shared::units::{LinkRate, Nanos};
 
@@ -204,7 +204,7 @@ pub fn measure(scenario: &Scenario, park: impl Park) -> Result<RunReport, Simula
 async fn both(
     tasks: Tasks,
     clock: Clock,
-    (producer, consumer): (MemoryProducer, MemoryConsumer),
+    (producer, consumer): (LoopbackProducer, LoopbackConsumer),
     setup: Setup<Output>,
     plan: Plan,
     depth: Depth,

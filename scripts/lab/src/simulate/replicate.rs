@@ -5,8 +5,8 @@ use std::num::NonZero;
 use std::thread;
 
 use shared::exec::{StopHandle, Virtual};
+use shared::process::settings::MAX_EXACT;
 use shared::report::{Ending, EstimateReport, FigureReport, RunReport, TheoryReport, Warning, WarningCode, human};
-use shared::settings::MAX_EXACT;
 
 use super::judge::{Figures, Sample, Terms, beside, judge};
 use super::{Scenario, SimulateError, measure, simulate_on, theory_of};

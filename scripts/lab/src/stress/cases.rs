@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rustix::process::Signal;
-use shared::exit::Status;
+use shared::process::exit::Status;
 
 /// How the processes are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shared::exit::{Status, say};
-use shared::signals::Signals;
+use shared::process::exit::{Status, say};
+use shared::process::signals::Signals;
 
 use super::tally::named;
 use super::{Stage, StressError, allow_descriptors};

@@ -9,9 +9,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use shared::exit::{Status, say};
+use shared::process::exit::{Status, say};
+use shared::process::signals::Signals;
 use shared::report::{DriverFile, DriverReport, Ending, RunReport, Totals};
-use shared::signals::Signals;
 
 use super::cases::{Action, Case, Setting, Who, may_end, orphan_may_end};
 use super::tally::{Tally, named};

@@ -23,7 +23,7 @@ use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getrlimit, pidfd_open, pidfd_send_signal,
     set_child_subreaper, setrlimit,
 };
-use shared::parent::pipe_until_our_end;
+use shared::process::parent::pipe_until_our_end;
 
 use crate::launch::{Binaries, FolderError, PrivateFolder, without_settings};
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 use rustix::process::Signal;
-use shared::exit::{Status, say};
+use shared::process::exit::{Status, say};
+use shared::process::signals::Signals;
 use shared::ring::Depth;
-use shared::signals::Signals;
 
 use super::tally::named;
 use super::{Stage, Started, StressError, orphans};

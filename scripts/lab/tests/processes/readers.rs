@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 use rustix::process::{Signal, kill_process};
 use serde::de::DeserializeOwned;
-use shared::output::MOST_LINES;
+use shared::process::output::MOST_LINES;
 use shared::report::{DriverFile, Ending, RunReport, WarningCode};
 use tempfile::TempDir;
 

@@ -7,8 +7,8 @@ use lab::simulate::{Scenario, measure};
 use proptest::prelude::*;
 use proptest::sample::select;
 use shared::exec::Virtual;
+use shared::process::settings::MAX_EXACT;
 use shared::report::{Ending, RunReport, Sample, Totals};
-use shared::settings::MAX_EXACT;
 use shared::units::Nanos;
 
 use super::setup::scenario;

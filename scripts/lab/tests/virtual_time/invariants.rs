@@ -15,7 +15,7 @@ use netstack::flow::{Flow, Flows, Timeline};
 use netstack::stack::{Ethernet, Ip, MacAddr, Neighbours, Policy, RingDevice, Routes, Udp, UdpSocket};
 use shared::exec::{Clock, Park, Signal, Tasks, Virtual, run};
 use shared::ledger::Counters;
-use shared::ring::memory::{MemoryConsumer, MemoryProducer, pair};
+use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
 use shared::ring::{ConsumerPort, Depth, Producer, WakePoint};
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
@@ -25,8 +25,8 @@ const LINK: LinkRate = LinkRate::Limited(BitRate(1_000_000_000));
 struct System {
     clock: Clock,
     flows: Rc<Flows>,
-    device: Rc<RingDevice<MemoryProducer>>,
-    driver: Rc<MemoryConsumer>,
+    device: Rc<RingDevice<LoopbackProducer>>,
+    driver: Rc<LoopbackConsumer>,
     queue: u64,
     /// Slots that must be free before waiters are served.
     wake_point: u64,

@@ -13,10 +13,10 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, recv, s
 use super::ChannelStats;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
+use crate::control::{Control, Parsed, WireError, encode_control};
 use crate::exec::{Signal, Source};
 use crate::report::Doorbells;
 use crate::ring::{CloseReason, Port};
-use crate::wire::{Control, Parsed, WireError, encode_control};
 
 /// How many unread control messages a peer may cause; one more closes the session. An honest peer needs two.
 pub const MAX_UNREAD_CONTROL: usize = 16;

@@ -1,7 +1,7 @@
 //! The receive buffer: bytes read from the socket, until they form whole records.
 
+use crate::control::{MAX_CONTROL, Parsed, parse};
 use crate::ring::CloseReason;
-use crate::wire::{MAX_CONTROL, Parsed, parse};
 
 /// A private copy of the bytes read last. It is larger than the largest record, so there is always room for the
 /// rest of an incomplete one.

@@ -2,7 +2,7 @@
 
 use std::collections::{TryReserveError, VecDeque};
 
-use crate::wire::MAX_CONTROL;
+use crate::control::MAX_CONTROL;
 
 /// Bytes reserved for control messages that wait together with a full ring. At most the farewell does.
 const CONTROL_ROOM: usize = 2 * MAX_CONTROL;

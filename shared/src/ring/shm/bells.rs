@@ -1,9 +1,9 @@
 //! Doorbells: the records that the socket carries besides control messages, and their counters.
 
+use crate::control::{Parsed, WireError};
 use crate::report::Doorbells;
 use crate::ring::CloseReason;
 use crate::ring::channel::{ChannelStats, Side};
-use crate::wire::{Parsed, WireError};
 
 /// How many doorbells in a row, while neither side publishes, close the session. An honest peer comes nowhere near:
 /// it rings at most once for each batch that it published, and once for each time that it goes to sleep; and it

@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::end::{Core, Item, port};
 use super::slot::{decode, pack};
 use super::{AWAKE, Head, SharedMemory, ShmStats, plan};
+use crate::control::Control;
 use crate::exec::{Signal, Source};
 use crate::report::Doorbells;
 use crate::ring::{CloseReason, Completion, ConsumerPort, Descriptor, Port};
-use crate::wire::Control;
 
 /// The consumer's end of a ring in shared memory.
 #[derive(Debug)]

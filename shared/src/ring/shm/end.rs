@@ -8,11 +8,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::bells::{Bells, ShmStats};
 use super::{Head, Reader, SharedMemory, Writer, sleeps_until};
+use crate::control::{Control, DOORBELL_RECORD};
 use crate::exec::{Signal, Source};
 use crate::ring::channel::{Channel, Outbox};
 use crate::ring::index::Cursor;
 use crate::ring::{CloseReason, Depth, IndexError, Port};
-use crate::wire::{Control, DOORBELL_RECORD};
 
 /// Unpublished items at which a batch is published in the middle of a turn, so that the peer can work on them while
 /// this side puts more.

@@ -13,7 +13,7 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg,
 };
 
-use crate::wire::MEMORY_RECORD;
+use crate::control::MEMORY_RECORD;
 
 /// Room for descriptors in a received message: more than the one that is valid, so that too many are reported as such.
 const MOST: usize = 8;

@@ -18,7 +18,7 @@ use super::layout::{
 use super::slot::Header;
 use super::{Head, Words};
 use crate::cpu::prefetch;
-use crate::limits::{is_met, remedy};
+use crate::process::limits::{is_met, remedy};
 use crate::ring::Depth;
 
 /// With these, no process can shrink the memory under a mapping of it.

@@ -11,10 +11,10 @@ use super::intake::Intake;
 use super::slot::{pack, unpack};
 use super::staging::Staging;
 use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
+use crate::control::Control;
 use crate::exec::{Signal, Source};
 use crate::report::Doorbells;
 use crate::ring::{CloseReason, Completion, Frame, Frames, Need, Port, ProducerPort};
-use crate::wire::Control;
 
 /// The producer's end of a ring in shared memory.
 pub struct ShmProducer {

@@ -1,9 +1,9 @@
 //! Encoding and decoding of a slot's header and of a completion.
 
 use super::layout::SLOT_HEADER;
+use crate::control::WireError;
 use crate::ring::{CloseReason, Completion, Descriptor, MAX_FRAME, Status};
 use crate::units::Nanos;
-use crate::wire::WireError;
 
 /// The lowest bits of a completion hold its status; the others hold its time.
 const STATUS_BITS: u32 = 4;

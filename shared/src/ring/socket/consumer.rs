@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::Tables;
-use crate::limits::zeroed;
+use crate::control::{Parsed, WireError, encode_completion};
+use crate::process::limits::zeroed;
 use crate::ring::channel::{Channel, Side};
 use crate::ring::{CloseReason, Completion, ConsumerIndex, ConsumerPort, Depth, Descriptor, MAX_FRAME};
-use crate::wire::{Parsed, WireError, encode_completion};
 
 /// The consumer's end of a socket session.
 pub type SocketConsumer = Channel<ConsumerSide>;

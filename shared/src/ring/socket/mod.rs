@@ -20,7 +20,7 @@ use std::collections::TryReserveError;
 
 use super::channel::Outbox;
 use super::{Depth, MAX_FRAME};
-use crate::wire::{COMPLETION_LEN, FRAME_HEADER_LEN};
+use crate::control::{COMPLETION_LEN, FRAME_HEADER_LEN};
 
 mod consumer;
 mod producer;

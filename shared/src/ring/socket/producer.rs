@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::Tables;
+use crate::control::{Parsed, WireError, encode_frame_header};
 use crate::ring::channel::{Channel, Side};
 use crate::ring::{CloseReason, Completion, Depth, Frame, Port, ProducerIndex, ProducerPort};
-use crate::wire::{Parsed, WireError, encode_frame_header};
 
 /// The producer's end of a socket session.
 pub type SocketProducer = Channel<ProducerSide>;

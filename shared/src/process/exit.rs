@@ -11,11 +11,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::flags;
-use crate::limits;
-use crate::output::{self, Stream};
+use crate::process::flags;
+use crate::process::limits;
+use crate::process::output::{self, Stream};
+use crate::process::signals::block_needless;
 use crate::report::JsonTarget;
-use crate::signals::block_needless;
 
 /// What a process exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -73,8 +73,8 @@ pub async fn read_control(from: &mut (impl AsyncRead + Unpin)) -> Result<Control
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::{Hello, MAX_CONTROL, Refuse, RefuseCode, TransportKind, VERSION, preamble};
     use crate::ring::WakePoint;
-    use crate::wire::{Hello, MAX_CONTROL, Refuse, RefuseCode, TransportKind, VERSION, preamble};
     use futures_util::FutureExt;
 
     fn hello() -> Control {

@@ -207,8 +207,8 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::{Hello, TransportKind};
     use crate::ring::WakePoint;
-    use crate::wire::{Hello, TransportKind};
     use proptest::prelude::*;
 
     #[test]

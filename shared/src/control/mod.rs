@@ -4,12 +4,12 @@
 //! A record is a fixed header and a body; [`Control`] messages are serde types in bincode, with a
 //! length limit. In the socket transport frames and completions are records too.
 
-mod control;
+mod message;
 mod preamble;
 mod record;
 pub mod stream;
 
-pub use control::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, RefuseCode, RingInfo, TransportKind};
+pub use message::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, RefuseCode, RingInfo, TransportKind};
 pub use preamble::{PREAMBLE_LEN, VERSION, check_preamble, preamble};
 pub use record::{
     COMPLETION_LEN, DOORBELL_RECORD, FRAME_HEADER_LEN, MAX_CONTROL, MEMORY_RECORD, Parsed, WireError,

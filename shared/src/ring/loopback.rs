@@ -7,11 +7,11 @@ use std::rc::Rc;
 use super::{
     CloseReason, Completion, ConsumerIndex, ConsumerPort, Depth, Descriptor, Frame, MAX_FRAME, Port, ProducerPort,
 };
+use crate::control::Control;
 use crate::exec::Signal;
-use crate::wire::Control;
 
 /// A connected pair of ends with a ring of `depth` slots between them.
-pub fn pair(depth: Depth) -> (MemoryProducer, MemoryConsumer) {
+pub fn pair(depth: Depth) -> (LoopbackProducer, LoopbackConsumer) {
     let shared = Rc::new(Shared {
         index: RefCell::new(ConsumerIndex::new(depth)),
         descriptors: RefCell::new(vec![Descriptor::default(); depth.as_usize()]),
@@ -21,7 +21,7 @@ pub fn pair(depth: Depth) -> (MemoryProducer, MemoryConsumer) {
         to_producer: Mailbox::default(),
         to_consumer: Mailbox::default(),
     });
-    (MemoryProducer(Rc::clone(&shared)), MemoryConsumer(shared))
+    (LoopbackProducer(Rc::clone(&shared)), LoopbackConsumer(shared))
 }
 
 /// The state of a ring, which both ends share.
@@ -72,11 +72,11 @@ impl Shared {
 
 /// The producer's end.
 #[derive(Debug)]
-pub struct MemoryProducer(Rc<Shared>);
+pub struct LoopbackProducer(Rc<Shared>);
 
 /// The consumer's end.
 #[derive(Debug)]
-pub struct MemoryConsumer(Rc<Shared>);
+pub struct LoopbackConsumer(Rc<Shared>);
 
 macro_rules! port {
     ($end:ident, $inbox:ident, $outbox:ident) => {
@@ -113,10 +113,10 @@ macro_rules! port {
     };
 }
 
-port!(MemoryProducer, to_producer, to_consumer);
-port!(MemoryConsumer, to_consumer, to_producer);
+port!(LoopbackProducer, to_producer, to_consumer);
+port!(LoopbackConsumer, to_consumer, to_producer);
 
-impl ProducerPort for MemoryProducer {
+impl ProducerPort for LoopbackProducer {
     fn submit(&self, Frame { descriptor, headers, payload }: Frame<'_>) {
         let shared = &self.0;
         let arrived = shared.index.borrow_mut().arrive();
@@ -142,7 +142,7 @@ impl ProducerPort for MemoryProducer {
     }
 }
 
-impl ConsumerPort for MemoryConsumer {
+impl ConsumerPort for LoopbackConsumer {
     fn waiting(&self) -> u32 {
         self.0.index.borrow().waiting()
     }

@@ -18,10 +18,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::exec::{StopHandle, monotonic_now};
-use crate::exit::Status;
-use crate::leftovers;
-use crate::parent::stdin_ends;
-use crate::settings::Lifetime;
+use crate::process::exit::Status;
+use crate::process::leftovers;
+use crate::process::parent::stdin_ends;
+use crate::process::settings::Lifetime;
 use crate::units::Nanos;
 
 /// Signals that come so soon after the first are the same request: `timeout -s INT` signals its child and
@@ -42,7 +42,7 @@ pub enum Request {
 /// Tells what each signal asks for, by the times at which they come.
 ///
 /// ```
-/// use shared::signals::{Request, Requests};
+/// use shared::process::signals::{Request, Requests};
 /// use shared::units::Nanos;
 ///
 /// let mut requests = Requests::default();

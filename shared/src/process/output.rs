@@ -7,7 +7,7 @@
 //! queued, it gives up when the reader takes nothing for 2 s.
 //!
 //! ```
-//! use shared::output::{Stream, finish, line, lines_dropped, text};
+//! use shared::process::output::{Stream, finish, line, lines_dropped, text};
 //!
 //! line(Stream::Err, "half of it is done\n");
 //! text(Stream::Out, "all of it is done\n");
@@ -29,7 +29,7 @@ use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, ioctl_fionread, write};
 
 use crate::exec::monotonic_now;
-use crate::signals;
+use crate::process::signals;
 use crate::units::Nanos;
 
 /// Lines that may be queued for one stream. The producer of a line bounds its length.

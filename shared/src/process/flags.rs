@@ -11,7 +11,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 
-use crate::exit::{harmless, one_line};
+use crate::process::exit::{harmless, one_line};
 
 /// Every variable that one of the programs reads. A test of the lab, which has all flags, compares this list with them.
 pub const VARIABLES: &[&str] = &[

@@ -15,8 +15,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
-use crate::leftovers::{Leftover, Registered, register};
-use crate::output::pour;
+use crate::process::leftovers::{Leftover, Registered, register};
+use crate::process::output::pour;
 
 /// What a plain create asks for; the process's mask takes its part of it.
 const NEW: u32 = 0o666;
@@ -66,7 +66,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// If not; then a regular file is as it was before. What is no regular file may have a reader that takes nothing
-    /// more after a signal: see [`is_unread`](crate::output::is_unread).
+    /// more after a signal: see [`is_unread`](crate::process::output::is_unread).
     pub fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         match &self.0 {
             Place::Direct(file) => {

@@ -3,7 +3,7 @@
 //! A child that must finish its work watches its standard input, the reading end of a pipe
 //! ([`pipe_until_our_end`]). Only the parent holds the writing end, so end of file means that the parent has ended,
 //! also through a tool (taskset, perf) between the two. The child handles it like SIGTERM: see
-//! [`Signals::of`](crate::signals::Signals::of).
+//! [`Signals::of`](crate::process::signals::Signals::of).
 //!
 //! Any other program is killed by the kernel. That must be set between `fork` and `exec`, so the program is
 //! started through a hidden command of its parent's own program ([`bound`], [`Bound`]).

@@ -197,8 +197,8 @@ pub enum ByeReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::{Parsed, encode_control, parse};
     use crate::report::{Warning, WarningCode};
-    use crate::wire::{Parsed, encode_control, parse};
 
     fn received(message: &Control) -> Control {
         let record = encode_control(message).unwrap();

@@ -1,0 +1,12 @@
+//! What both programs and the lab do as processes: flags, settings, signals, output, files, limits, exit status.
+
+pub mod exit;
+pub mod flags;
+pub mod leftovers;
+pub mod limits;
+pub mod output;
+pub mod parent;
+pub mod peers;
+pub mod settings;
+pub mod signals;
+pub mod whole;
