@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
-use shared::process::settings::{Common, Lifetime, Meeting, Output, Waiting};
+use shared::process::parent::Lifetime;
+use shared::process::settings::{Common, Meeting, Output, Waiting};
 use shared::ring::Depth;
 use shared::units::{LinkRate, Nanos};
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use netstack::process::{RunError, run};
-use shared::process::exit::run_main;
+use shared::process::start::run_main;
 
 fn main() -> ExitCode {
     run_main("netstack", run, RunError::status, |_| None)

@@ -15,15 +15,15 @@ use shared::exec::{
     Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
 };
 use shared::liveness::{Liveness, watch};
-use shared::process::exit::{Status, say, say_line};
+use shared::process::exit::Status;
+use shared::process::json::{JsonError, JsonSink, JsonTarget, say, say_line};
 use shared::process::limits::Ballast;
 use shared::process::output::lines_dropped;
-use shared::process::peers::Guests;
-use shared::process::settings::{Common, Lifetime, Meeting, Output, Waiting};
+use shared::process::parent::Lifetime;
+use shared::process::peers::AllowedUsers;
+use shared::process::settings::{Common, Meeting, Output, Waiting};
 use shared::process::signals::Signals;
-use shared::report::{
-    ConfigReport, Ending, HostReport, IntervalLines, JsonError, JsonSink, JsonTarget, ProcessReport, RunReport, Sample,
-};
+use shared::report::{ConfigReport, Ending, HostReport, IntervalLines, ProcessReport, RunReport, Sample};
 use shared::ring::shm::{SharedMemory, ShmProducer};
 use shared::ring::socket::{SocketProducer, Tables};
 use shared::ring::{Producer, ProducerPort};
@@ -150,9 +150,9 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
             wake: args.stack.greeted_wake(),
             idle_timeout: args.waiting.idle_timeout,
         };
-        let guests = Guests::of(&args.meeting.allow_uid);
+        let allowed = AllowedUsers::of(&args.meeting.allow_uid);
         let greeted = tokio::select! {
-            greeted = connect(path, request, session.connect_timeout, &guests) => greeted?,
+            greeted = connect(path, request, session.connect_timeout, &allowed) => greeted?,
             () = signals.next() => return Err(RunError::Interrupted),
         };
         let plan = Plan::new(&args.stack, length, args.common.seed, greeted.terms.depth, link(&greeted))?;

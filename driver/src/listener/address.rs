@@ -10,7 +10,7 @@ use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use shared::process::leftovers::{LONG_WAIT, Leftover, Name, NameLock, Registered, register};
-use shared::process::peers::{Guests, connect_now};
+use shared::process::peers::{AllowedUsers, connect_now};
 
 /// What fits into the address of a Unix socket.
 const LONGEST: usize = 107;
@@ -112,7 +112,7 @@ impl Drop for Address {
 ///
 /// # Errors
 /// [`ListenError`].
-pub(super) fn listen(path: &Path, guests: &Guests) -> Result<Address, ListenError> {
+pub(super) fn listen(path: &Path, allowed: &AllowedUsers) -> Result<Address, ListenError> {
     let owned = || path.to_owned();
     let len = path.as_os_str().as_bytes().len();
     if len > LONGEST {
@@ -120,7 +120,7 @@ pub(super) fn listen(path: &Path, guests: &Guests) -> Result<Address, ListenErro
     }
     let system = |source| ListenError::Io { path: owned(), source };
     make_folder(path).map_err(system)?;
-    if let Some(whose) = foreign_master(path, guests).map_err(system)? {
+    if let Some(whose) = foreign_master(path, allowed).map_err(system)? {
         return Err(ListenError::ForeignFolder { path: owned(), whose });
     }
     // The lock is taken while the registry of leftovers is held: a signal that ends the process at once waits for both,
@@ -165,14 +165,14 @@ fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Who else may replace files in the folder of `path`: a user who owns it and is none of our guests, or
+/// Who else may replace files in the folder of `path`: a user who owns it and is none of our allowed, or
 /// everybody. A group that may write is one that its owner chose.
-fn foreign_master(path: &Path, guests: &Guests) -> io::Result<Option<String>> {
+fn foreign_master(path: &Path, allowed: &AllowedUsers) -> io::Result<Option<String>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let found = fs::metadata(folder)?;
     // In a sticky folder, as /tmp is, all may make files, but each replaces only his own.
     let open_to_all = found.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE;
-    Ok(if found.uid() != 0 && !guests.include(found.uid()) {
+    Ok(if found.uid() != 0 && !allowed.include(found.uid()) {
         Some(format!("belongs to user {}", found.uid()))
     } else {
         open_to_all.then(|| "is open to every user".to_owned())
@@ -222,7 +222,7 @@ mod tests {
 
     fn listen_there(path: &Path) -> Result<Address, ListenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-        runtime.block_on(async { listen(path, &Guests::of(&[])) })
+        runtime.block_on(async { listen(path, &AllowedUsers::of(&[])) })
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
             let error = open(0o700).unwrap_err().to_string();
             assert!(error.contains("belongs to user 65534"), "{error}");
             let path = folder.path().join("driver.sock");
-            assert_eq!(foreign_master(&path, &Guests::of(&[UNPRIVILEGED])).unwrap(), None);
+            assert_eq!(foreign_master(&path, &AllowedUsers::of(&[UNPRIVILEGED])).unwrap(), None);
         }
     }
 

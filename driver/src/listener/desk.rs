@@ -16,10 +16,11 @@ use shared::control::stream::{StreamError, write_control};
 use shared::control::{Accept, Control, Hello, RefuseCode, RingInfo};
 use shared::exec::{StopHandle, monotonic_now};
 use shared::liveness::SHORTEST_TIMEOUT;
-use shared::process::exit::{Status, complain, say_line};
-use shared::process::peers::Guests;
+use shared::process::exit::Status;
+use shared::process::json::{JsonTarget, say_line};
+use shared::process::output::complain;
+use shared::process::peers::AllowedUsers;
 use shared::process::signals::Signals;
-use shared::report::JsonTarget;
 use shared::ring::Depth;
 use shared::ring::shm::hand_over;
 use shared::units::{LinkRate, Nanos};
@@ -60,7 +61,7 @@ pub(super) struct Desk<'a> {
     running: Option<Running>,
     /// Where sent frames go; with the session while there is one.
     output: Option<Output>,
-    guests: Guests,
+    allowed: AllowedUsers,
     generation: u64,
     /// No connection is accepted before.
     accept_after: Instant,
@@ -112,8 +113,8 @@ impl<'a> Desk<'a> {
     pub(super) async fn open(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
         // First of all: a signal may come as soon as the driver has reported that it is ready.
         let mut signals = Signals::of(settings.lifetime).map_err(RunError::System)?;
-        let guests = Guests::of(&settings.meeting.allow_uid);
-        let address = listen(&settings.meeting.socket, &guests)?;
+        let allowed = AllowedUsers::of(&settings.meeting.allow_uid);
+        let address = listen(&settings.meeting.socket, &allowed)?;
         // Behind the socket, so that no capture of a live driver is replaced by mistake.
         let output = match &settings.capture.pcap {
             Some(path) => tokio::select! {
@@ -132,7 +133,7 @@ impl<'a> Desk<'a> {
             waiting: VecDeque::new(),
             running: None,
             output: Some(output),
-            guests,
+            allowed,
             generation: 0,
             accept_after: Instant::now(),
             stopping: false,
@@ -152,7 +153,7 @@ impl<'a> Desk<'a> {
     async fn serve_all(&mut self, log: &mut Log) -> Result<Status, RunError> {
         loop {
             match self.next_event(log).await? {
-                Event::Came(stream) => self.visits.greet(stream, self.guests.clone()),
+                Event::Came(stream) => self.visits.greet(stream, self.allowed.clone()),
                 Event::NotAccepted(error) => {
                     log.note(format_args!("a connection could not be accepted ({error}); trying again"));
                     // A silent client holds a descriptor that another one can use.

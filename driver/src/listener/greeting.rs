@@ -9,7 +9,7 @@ use interprocess::local_socket::tokio::Stream;
 use rustix::net::{Shutdown, shutdown};
 use shared::control::stream::{StreamError, read_control, read_preamble, write_control};
 use shared::control::{Control, Direction, Hello, Refuse, RefuseCode, RingInfo, VERSION};
-use shared::process::peers::Guests;
+use shared::process::peers::AllowedUsers;
 use shared::ring::{Depth, MAX_FRAME};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
@@ -55,9 +55,9 @@ impl Visit {
 
 /// Reads what a client wants, and turns it away if it does not speak this protocol. Sets `spoke` once its preamble is
 /// there.
-pub(super) async fn greet(mut stream: Stream, guests: Guests, spoke: Arc<AtomicBool>) -> Visit {
+pub(super) async fn greet(mut stream: Stream, allowed: AllowedUsers, spoke: Arc<AtomicBool>) -> Visit {
     let Stream::UdSocket(socket) = &stream;
-    if let Err(error) = guests.check(socket.as_fd()) {
+    if let Err(error) = allowed.check(socket.as_fd()) {
         return turn_away(stream, RefuseCode::NotAllowed, error.to_string()).await;
     }
     // Sending a refusal has a time limit of its own.

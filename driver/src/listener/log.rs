@@ -10,9 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use shared::exec::monotonic_now;
-use shared::process::exit::{Status, complain};
-use shared::process::output::lines_dropped;
-use shared::report::{DRIVER_SCHEMA, DriverFile, DriverReport, JsonError, JsonSink};
+use shared::process::exit::Status;
+use shared::process::json::{JsonError, JsonSink};
+use shared::process::output::{complain, lines_dropped};
+use shared::report::{DRIVER_SCHEMA, DriverFile, DriverReport};
 use shared::units::Nanos;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};

@@ -16,7 +16,7 @@ pub use data::SessionError;
 use std::io;
 
 use shared::process::exit::Status;
-use shared::report::{JsonError, JsonTarget};
+use shared::process::json::{JsonError, JsonTarget};
 
 use crate::backend::CaptureError;
 use crate::settings::{Settings, SettingsError};

@@ -10,7 +10,7 @@ use interprocess::local_socket::tokio::Stream;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Resource, getrlimit};
 use shared::control::{PREAMBLE_LEN, RefuseCode};
-use shared::process::peers::Guests;
+use shared::process::peers::AllowedUsers;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::greeting::{Visit, greet, turn_away};
@@ -61,9 +61,9 @@ impl Visits {
 
     /// Greets a client that has just connected. What it has sent is looked at here and now: a stack sends its greeting
     /// right away, and is never taken for a silent client because its task has not run yet.
-    pub(super) fn greet(&mut self, stream: Stream, guests: Guests) {
+    pub(super) fn greet(&mut self, stream: Stream, allowed: AllowedUsers) {
         let spoke = Arc::new(AtomicBool::new(has_spoken(&stream)));
-        let task = greet(stream, guests, Arc::clone(&spoke));
+        let task = greet(stream, allowed, Arc::clone(&spoke));
         self.begin(spoke, None, task);
     }
 

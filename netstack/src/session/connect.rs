@@ -11,7 +11,7 @@ use shared::exec::monotonic_now;
 use shared::liveness::SHORTEST_TIMEOUT;
 use shared::process::exit::Status;
 use shared::process::limits::{is_met, remedy};
-use shared::process::peers::{Guests, PeerError, connect_now};
+use shared::process::peers::{AllowedUsers, PeerError, connect_now};
 use shared::ring::shm::{HandoverError, MemoryError, SharedMemory, receive};
 use shared::ring::{Depth, DepthError, MAX_FRAME, WakePoint};
 use shared::units::Nanos;
@@ -172,14 +172,19 @@ pub struct Request {
 ///
 /// # Errors
 /// [`ConnectError`], each with what to do about it.
-pub async fn connect(path: &Path, request: Request, patience: Nanos, guests: &Guests) -> Result<Greeted, ConnectError> {
+pub async fn connect(
+    path: &Path,
+    request: Request,
+    patience: Nanos,
+    allowed: &AllowedUsers,
+) -> Result<Greeted, ConnectError> {
     let deadline = Instant::now() + Duration::from_nanos(patience.0);
     let no_answer = |_| ConnectError::NoAnswer { path: path.to_owned(), waited: patience };
     let failed = |cause| ConnectError::Stream { path: path.to_owned(), cause };
     let (stream, answer, asked) = loop {
         let mut stream = find(path, patience, deadline).await?;
         let asked = monotonic_now();
-        guests.check(stream.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
+        allowed.check(stream.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
         let answer = timeout_at(deadline, greet(&mut stream, request)).await;
         match answer.map_err(no_answer)? {
             // In a crowd of clients, the driver may have closed this connection before it had read the greeting. One

@@ -14,9 +14,11 @@ use dispatch_bench::measure::{
 };
 use dispatch_bench::report::Report;
 use dispatch_bench::work::VARIANTS;
-use shared::process::exit::{Status, complain, run_main, say};
+use shared::process::exit::Status;
+use shared::process::json::{JsonError, JsonTarget, say};
+use shared::process::output::complain;
 use shared::process::parent::{Bound, BoundError};
-use shared::report::{JsonError, JsonTarget};
+use shared::process::start::run_main;
 
 /// With fewer variants the branch predictor learns their order, and the figures are meaningless.
 const ENOUGH_VARIANTS: usize = 512;

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
 use netstack::process::Args as StackArgs;
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
-use shared::process::parent::Bound;
-use shared::process::settings::{Common, Lifetime, Meeting, Output, Waiting};
+use shared::process::parent::{Bound, Lifetime};
+use shared::process::settings::{Common, Meeting, Output, Waiting};
 use shared::units::{Bytes, parse_accepted};
 
 use crate::commands::{

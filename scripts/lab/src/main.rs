@@ -26,7 +26,7 @@ mod verdict;
 use std::process::ExitCode;
 
 use commands::{Failure, dispatch};
-use shared::process::exit::run_main;
+use shared::process::start::run_main;
 
 fn main() -> ExitCode {
     run_main("lab", dispatch, Failure::status, foreign::tip)

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use shared::process::exit::complain;
-use shared::process::output::{Stream, is_terminal, line};
+use shared::process::output::{Stream, complain, is_terminal, line};
 
 /// How often the current step is written where a line cannot be replaced, such as a file.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(10);

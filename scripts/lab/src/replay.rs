@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches};
 use lab::simulate::Only;
 use serde::Deserialize;
 use serde_json::Value;
-use shared::process::exit::one_line;
+use shared::process::flags::one_line;
 use shared::report::{OLD_RUN_SCHEMA, RUN_SCHEMA, RunReport};
 
 use crate::cli::Sides;

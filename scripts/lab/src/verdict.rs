@@ -4,7 +4,8 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use shared::process::exit::{Status, complain};
+use shared::process::exit::Status;
+use shared::process::output::complain;
 
 /// Signals that ask a process to end, as numbers of the system.
 const INTERRUPT: i32 = rustix::process::Signal::INT.as_raw();

@@ -11,7 +11,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 
-use crate::process::exit::{harmless, one_line};
+use crate::process::output::harmless;
 
 /// Every variable that one of the programs reads. A test of the lab, which has all flags, compares this list with them.
 pub const VARIABLES: &[&str] = &[
@@ -154,6 +154,13 @@ pub fn complaint<A: Parser>(error: &clap::Error, arguments: &[OsString]) -> Stri
     }
 }
 
+/// What is wrong and what to do, without the usage around it.
+pub fn one_line(error: &str) -> String {
+    let said = error.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let said: Vec<_> = said.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
+    said.join(" ").trim_start_matches("error: ").to_owned()
+}
+
 /// The variables of the flags that `error` names; none if the command line alone causes the same error.
 fn causes<A: Parser>(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
     let alone = without_environment(A::command()).try_get_matches_from(arguments);
@@ -194,5 +201,11 @@ mod tests {
         for other in ["PUSHBACK_DEPTH", "PATH", "MY_PUSHBACK_DEPHT", "PUSHBACK"] {
             assert_eq!(warnings(other), "", "{other}");
         }
+    }
+
+    #[test]
+    fn an_error_of_several_lines_becomes_one() {
+        let error = "error: invalid value 'x' for '--depth <N>': use a number\n\n  tip: 5\n\nUsage: driver\n";
+        assert_eq!(one_line(error), "invalid value 'x' for '--depth <N>': use a number tip: 5");
     }
 }

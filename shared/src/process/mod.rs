@@ -2,6 +2,7 @@
 
 pub mod exit;
 pub mod flags;
+pub mod json;
 pub mod leftovers;
 pub mod limits;
 pub mod output;
@@ -9,4 +10,5 @@ pub mod parent;
 pub mod peers;
 pub mod settings;
 pub mod signals;
+pub mod start;
 pub mod whole;

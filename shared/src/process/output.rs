@@ -16,6 +16,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal};
 use std::os::fd::AsFd;
@@ -90,6 +91,21 @@ pub fn whole(stream: Stream, bytes: Vec<u8>) -> io::Result<()> {
 /// As [`whole`].
 pub(crate) fn pour(file: File, bytes: Vec<u8>) -> io::Result<()> {
     Speaker::new(file, false).whole(bytes, signals::one_has_come)
+}
+
+/// Says one line of trouble on standard error. It is dropped if the reader lets too many wait.
+pub fn complain(trouble: impl Display) {
+    line(Stream::Err, harmless(&trouble.to_string()) + "\n");
+}
+
+/// Says why the process fails: in one line, which the process waits for at the end.
+pub(crate) fn fail(why: impl Display) {
+    text(Stream::Err, harmless(&why.to_string()) + "\n");
+}
+
+/// One line without control characters: part of it may come from a peer.
+pub fn harmless(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Waits for the readers of both streams, and gives up what a reader does not take in time.
@@ -362,6 +378,11 @@ mod tests {
 
     use super::Kind::{Line, Text};
     use super::*;
+
+    #[test]
+    fn what_a_peer_says_stays_on_its_line() {
+        assert_eq!(harmless("refused: no\nway\x1b[31m, café"), "refused: no way [31m, café");
+    }
 
     #[test]
     fn lines_are_dropped_where_there_is_no_place_and_texts_are_not() {

@@ -10,7 +10,7 @@ use rustix::process::getuid;
 
 /// The allowed users: this process's own, and those of `--allow-uid`.
 #[derive(Debug, Clone)]
-pub struct Guests(Vec<u32>);
+pub struct AllowedUsers(Vec<u32>);
 
 /// Why a peer is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum PeerError {
     Unknown(#[source] io::Error),
 }
 
-impl Guests {
+impl AllowedUsers {
     /// Allows this process's user, and `others`.
     pub fn of(others: &[u32]) -> Self {
         let own = std::iter::once(getuid().as_raw());
@@ -86,8 +86,8 @@ mod tests {
     fn this_processs_user_is_allowed_and_others_only_if_they_are_listed() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let uid = getuid().as_raw();
-        assert!(Guests::of(&[]).check(&ours).is_ok());
-        let stranger = Guests(vec![uid + 1]).check(&ours).unwrap_err().to_string();
+        assert!(AllowedUsers::of(&[]).check(&ours).is_ok());
+        let stranger = AllowedUsers(vec![uid + 1]).check(&ours).unwrap_err().to_string();
         assert!(stranger.contains(&format!("--allow-uid {uid}")), "{stranger}");
     }
 }

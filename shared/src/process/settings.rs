@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exec::IdleMode;
 use crate::liveness::{DEFAULT_TIMEOUT, SHORTEST_TIMEOUT};
-use crate::report::JsonTarget;
+use crate::process::json::JsonTarget;
 use crate::ring::Depth;
 use crate::units::{Nanos, parse_accepted};
 
@@ -89,17 +89,6 @@ impl Default for Meeting {
     }
 }
 
-/// When a process ends. The lab sets it itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
-pub struct Lifetime {
-    /// End as on SIGTERM when standard input ends; input before that is ignored.
-    ///
-    /// For a program that starts this one: it must keep the writing end of a pipe and never write to it. The
-    /// pipe ends with that program, also if it is killed.
-    #[arg(long, env = "PUSHBACK_END_WITH_STDIN")]
-    pub end_with_stdin: bool,
-}
-
 /// Where the report goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct Output {
@@ -149,6 +138,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::process::parent::Lifetime;
 
     #[derive(Debug, Serialize, clap::Parser)]
     struct Flags {

@@ -20,8 +20,7 @@ use tokio::sync::{oneshot, watch};
 use crate::exec::{StopHandle, monotonic_now};
 use crate::process::exit::Status;
 use crate::process::leftovers;
-use crate::process::parent::stdin_ends;
-use crate::process::settings::Lifetime;
+use crate::process::parent::{Lifetime, stdin_ends};
 use crate::units::Nanos;
 
 /// Signals that come so soon after the first are the same request: `timeout -s INT` signals its child and

@@ -2,12 +2,8 @@
 //!
 //! The JSON key of a module is `room`.
 
-use std::fmt::{Display, Formatter, Result};
-
 use serde::{Deserialize, Serialize};
 
-use super::human;
-use super::text::{line, plain, table};
 use crate::units::Nanos;
 
 /// The CPU time that a packet may take in both processes together, on underpowered hardware that must hold 1 Gbit/s.
@@ -113,40 +109,6 @@ impl BudgetReport {
             driver,
         }
     }
-}
-
-/// Lines of text, each with a line feed.
-impl Display for BudgetReport {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let mut out = String::new();
-        let (sum, allowance) = (human::time(self.ns_per_packet), human::time(self.allowance_ns as f64));
-        let share = human::percent(self.allowance_share);
-        line(&mut out, "Budget", format!("{sum} of CPU time per packet in both processes: {share} of {allowance}"))?;
-        let mut rows = vec![["  module", "ns/packet", "+-", "share", "samples"].map(str::to_owned).to_vec()];
-        for (name, process) in [("netstack", &self.netstack), ("driver", &self.driver)] {
-            let whole = human::time(process.ns_per_packet);
-            let blank = String::new;
-            rows.push(vec![format!("  {name}"), whole, blank(), blank(), human::count(process.samples)]);
-            rows.extend(process.rooms.iter().map(row));
-            rows.push(row(&process.spin));
-        }
-        table(&mut out, &rows)?;
-        let period = human::time(self.period_ns as f64);
-        line(&mut out, "", format!("one sample in {period}; spin is in no sum, and its share is of all CPU time"))?;
-        if !self.kernel_sampled {
-            line(
-                &mut out,
-                "",
-                "the kernel was not sampled (kernel.perf_event_paranoid); its time is spread over the modules",
-            )?;
-        }
-        f.write_str(&out)
-    }
-}
-
-fn row(room: &RoomBudget) -> Vec<String> {
-    let (cost, error) = (human::time(room.ns_per_packet), human::time(room.error_ns));
-    vec![format!("    {}", plain(&room.room)), cost, error, human::percent(room.share), human::count(room.samples)]
 }
 
 #[cfg(test)]

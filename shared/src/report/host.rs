@@ -1,9 +1,24 @@
-//! Reads the description of the machine and of the program.
+//! The machine and the program that a report is from.
 
 use std::fs;
 use std::thread;
 
-use super::HostReport;
+use serde::{Deserialize, Serialize};
+
+/// The machine and the program.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Host name.
+    pub name: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// CPU model.
+    pub cpu: String,
+    /// CPUs that the process may use.
+    pub cpus: usize,
+    /// Git revision that was built, `unknown` outside a checkout.
+    pub git_revision: String,
+}
 
 /// Reported for what cannot be read.
 const UNKNOWN: &str = "unknown";

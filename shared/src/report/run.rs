@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BudgetReport, DriverReport, EstimateReport, HardwareReport, ProcessReport, SteadyReport, Summary, TheoryReport,
-    Warning, WarningCode, human,
+    BudgetReport, Doorbells, DriverReport, EstimateReport, HardwareReport, HostReport, ProcessReport, SteadyReport,
+    Summary, TheoryReport, Warning, WarningCode,
 };
 
 /// Schema of a run's report.
@@ -100,37 +100,6 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// A warning for each number that is too large for most JSON parsers.
-    pub fn beyond_64_bits(&self) -> Vec<Warning> {
-        let ring = &self.ring;
-        let sums = [
-            ("blocked.total_ns", self.blocked.total_ns),
-            ("ring.occupancy_ns", ring.occupancy_ns),
-            ("ring.held_ns", ring.held_ns),
-        ];
-        let waits = self.blocked.stages.values().map(|stage| stage.waits_ns.count);
-        let most = waits.chain([self.sojourn_ns.count, self.latency_ns.count]).max();
-        let wide = sums.into_iter().filter(|(_, sum)| *sum > u64::MAX.into()).map(|(key, sum)| {
-            format!("{key} is {sum}, which is above 2^64 - 1: read it with a program whose integers have 128 bits")
-        });
-        let full = most.filter(|count| *count == u64::MAX).map(|_| {
-            "more times were measured than 64 bits can count: no quantile is to be trusted; shorten the run".to_owned()
-        });
-        wide.chain(full).map(|text| Warning::new(WarningCode::Beyond64Bits, text)).collect()
-    }
-
-    /// A warning if interval lines were dropped.
-    pub fn dropped_lines(&self) -> Option<Warning> {
-        let text = || {
-            format!(
-                "{} interval lines were dropped, because their reader stopped reading: take them from the series in \
-                 the JSON report, or use a longer --interval, or --quiet",
-                human::count(self.lines_dropped)
-            )
-        };
-        (self.lines_dropped > 0).then(|| Warning::new(WarningCode::LinesDropped, text()))
-    }
-
     /// Whether packets were offered and none was delivered, or an app's next hop stayed unknown.
     pub fn is_fruitless(&self) -> bool {
         let warned = |code| self.warnings.iter().any(|warning| warning.code == code);
@@ -148,21 +117,6 @@ pub struct ConfigReport {
     /// Those of a simulation; `None` for a run in real time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulate: Option<serde_json::Value>,
-}
-
-/// The machine and the program.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct HostReport {
-    /// Host name.
-    pub name: String,
-    /// Kernel release.
-    pub kernel: String,
-    /// CPU model.
-    pub cpu: String,
-    /// CPUs that the process may use.
-    pub cpus: usize,
-    /// Git revision that was built, `unknown` outside a checkout.
-    pub git_revision: String,
 }
 
 /// How a run ended.
@@ -269,21 +223,6 @@ pub struct RingReport {
     /// law both are equal if the run began and ended empty; in real time the stack notices
     /// a completion late, so the first is a little larger.
     pub held_ns: u128,
-}
-
-/// Doorbells of both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Doorbells {
-    /// Doorbells sent to a sleeping peer: for the socket transport, writes to the socket.
-    pub rung: u64,
-    /// Batches published without a doorbell, because the peer was awake or waits for a later count.
-    pub suppressed: u64,
-    /// Doorbells received although the peer had published nothing.
-    #[serde(default)]
-    pub spurious: u64,
-    /// Doorbells that were due and did not come, so that the longest sleep ended instead: must be 0.
-    #[serde(default)]
-    pub missed: u64,
 }
 
 /// How often each process woke from sleep per thousand packets delivered.

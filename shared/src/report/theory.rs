@@ -1,11 +1,6 @@
 //! The prediction of queueing theory for a run, and the confidence intervals of the measured figures.
 
-use std::fmt::{Display, Formatter, Result};
-
 use serde::{Deserialize, Serialize};
-
-use super::human;
-use super::text::{line, table};
 
 /// The figures after the warm-up: the counters at the end minus those at the end of the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -151,98 +146,4 @@ pub struct FigureReport {
     /// provided that packets are independent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<f64>,
-}
-
-impl FigureReport {
-    /// As text, with each number formatted by `form`; `packets` is the denominator of a share.
-    fn shown(&self, form: fn(f64) -> String, packets: u64) -> String {
-        let mean = form(self.mean);
-        match (self.half_width, self.below) {
-            (Some(half_width), _) => format!("{mean} +- {}", form(half_width)),
-            (None, Some(bound)) => {
-                format!("below {} if drops are independent (none of {})", form(bound), human::count(packets))
-            }
-            (None, None) => format!("{mean} in each run: no spread, so no interval"),
-        }
-    }
-}
-
-/// Lines of text, each with a line feed.
-impl Display for TheoryReport {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let (measured, mut out) = (&self.measured, String::new());
-        let since = match measured.since_ns {
-            0 => String::new(),
-            since => format!(", measured from {} on", human::time(since as f64)),
-        };
-        line(&mut out, "Theory", format!("{}{since}", self.model))?;
-        let share = |ratio: f64| match ratio {
-            // Too rare for any run to measure.
-            0.0..1e-6 if ratio > 0.0 => "almost none".to_owned(),
-            _ => human::percent(ratio),
-        };
-        let row = |label: String, form: fn(f64) -> String, predicted, measured| {
-            vec![format!("  {label}"), form(predicted), human::known(form, measured)]
-        };
-        let mut rows = vec![
-            ["  ", "predicted", "measured"].map(str::to_owned).to_vec(),
-            row(format!("loss ({})", measured.loss_is), share, self.loss_ratio, Some(measured.loss_ratio)),
-            row(
-                format!("mean time {}", measured.sojourn_is),
-                human::time,
-                self.sojourn_mean_ns,
-                Some(measured.sojourn_mean_ns),
-            ),
-            row("delivered".to_owned(), human::packet_rate, self.packets_per_second, measured.packets_per_second),
-        ];
-        if let (Some(predicted), Some(measured)) = (self.admitted, measured.admitted) {
-            rows.push(vec!["  admitted, exactly".to_owned(), human::count(predicted), human::count(measured)]);
-        }
-        table(&mut out, &rows)?;
-        for finding in &self.findings {
-            line(&mut out, "", finding)?;
-        }
-        if let Some(verdict) = self.verdict {
-            let answer = match verdict {
-                Verdict::Yes => "yes",
-                Verdict::No => "no",
-                Verdict::Unknown => "unknown: the figures are too uncertain to decide",
-            };
-            let how = match self.judged {
-                Some(JudgedReport { figures, joint_level, level }) => format!(
-                    "{figures} figures, each judged at {} so that all hold together at {} (Bonferroni)",
-                    human::percent(level),
-                    human::percent(joint_level)
-                ),
-                None => "nothing is random, so the comparison is exact".to_owned(),
-            };
-            line(&mut out, "  agrees", format!("{answer}; {how}"))?;
-        }
-        f.write_str(&out)
-    }
-}
-
-/// Lines of text, each with a line feed.
-impl Display for EstimateReport {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let mut out = String::new();
-        let Self { replications, first_seed, last_seed, packets, .. } = *self;
-        if !self.random {
-            line(&mut out, "Estimate", "one run: nothing in it is random, so it is the same under every seed")?;
-            return f.write_str(&out);
-        }
-        let asked = self.precision.map(|asked| format!(", asked for +- {} of each mean", human::percent(asked)));
-        let runs = format!("{} runs, seeds {first_seed} to {last_seed}", human::count(replications));
-        let level = human::percent(self.level);
-        line(&mut out, "Estimate", format!("{runs}, each interval at {level}{}", asked.unwrap_or_default()))?;
-        // Not in a table: the notes are too long for a column.
-        for (label, shown) in [
-            ("loss", self.loss_ratio.shown(human::percent, packets)),
-            ("mean time", self.sojourn_mean_ns.shown(human::time, packets)),
-            ("delivered", self.packets_per_second.shown(human::packet_rate, packets)),
-        ] {
-            line(&mut out, &format!("  {label}"), shown)?;
-        }
-        f.write_str(&out)
-    }
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use netstack::settings::some_time;
-use shared::process::exit::{Status, say};
+use shared::process::exit::Status;
+use shared::process::json::{JsonTarget, say};
 use shared::process::signals::Signals;
-use shared::report::{HostReport, JsonTarget};
+use shared::report::HostReport;
 use shared::ring::Depth;
 use shared::units::{Bytes, Nanos};
 

@@ -7,10 +7,12 @@ use netstack::settings::{
 };
 use netstack::stack::Policy;
 use serde::Serialize;
-use shared::process::exit::{Status, complain, say};
+use shared::process::exit::Status;
+use shared::process::json::{JsonTarget, say};
+use shared::process::output::complain;
 use shared::process::settings::{Common, Output, Waiting};
 use shared::process::signals::Signals;
-use shared::report::{JsonTarget, RunReport};
+use shared::report::RunReport;
 
 use super::{Failure, runtime};
 use crate::cli::Sides;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use shared::process::exit::{Status, complain, say};
+use shared::process::exit::Status;
+use shared::process::json::{JsonTarget, say};
+use shared::process::output::complain;
 use shared::process::signals::Signals;
-use shared::report::JsonTarget;
 use shared::units::Bytes;
 
 use super::{Failure, runtime};

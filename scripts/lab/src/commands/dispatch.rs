@@ -6,9 +6,10 @@ use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use netstack::dispatch::Dispatch;
 use netstack::settings::some_time;
-use shared::process::exit::{Status, say};
+use shared::process::exit::Status;
+use shared::process::json::{JsonTarget, say};
 use shared::process::signals::Signals;
-use shared::report::{HostReport, JsonTarget};
+use shared::report::HostReport;
 use shared::ring::Depth;
 use shared::units::{Bytes, Nanos};
 

@@ -30,10 +30,10 @@ use lab::simulate::SimulateError;
 use lab::theory::ParameterError;
 use lab::theory::applies::NoFit;
 use shared::exec::Halted;
-use shared::process::exit::{Status, complain};
-use shared::process::output::is_unread;
+use shared::process::exit::Status;
+use shared::process::json::JsonError;
+use shared::process::output::{complain, is_unread};
 use shared::process::parent::BoundError;
-use shared::report::JsonError;
 
 use crate::bench::BenchError;
 use crate::chart::ChartError;

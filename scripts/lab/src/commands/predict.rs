@@ -8,10 +8,11 @@ use futures_util::StreamExt;
 use futures_util::stream::iter;
 use lab::simulate::{Only, Scenario, simulate};
 use serde::Serialize;
-use shared::process::exit::{Status, say};
+use shared::process::exit::Status;
+use shared::process::json::{JsonTarget, say};
 use shared::process::settings::Output;
 use shared::process::signals::Signals;
-use shared::report::{JsonTarget, RunReport};
+use shared::report::RunReport;
 use shared::units::LinkRate;
 
 use super::{Failure, runtime};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use shared::process::exit::{Status, say};
+use shared::process::exit::Status;
+use shared::process::json::say;
 
 use super::Failure;
 use crate::render::{csv, listed};

@@ -7,10 +7,12 @@ use driver::settings::{CaptureSettings, DriverSettings};
 use lab::simulate::{Only, theory_of};
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::Serialize;
-use shared::process::exit::{Status, complain, say};
+use shared::process::exit::Status;
+use shared::process::json::{JsonSink, JsonTarget, say};
+use shared::process::output::complain;
 use shared::process::settings::{Common, Output, Waiting};
 use shared::process::signals::Signals;
-use shared::report::{DriverFile, JsonSink, JsonTarget, RunReport, Warning, WarningCode};
+use shared::report::{DriverFile, RunReport, Warning, WarningCode};
 
 use super::{Failure, runtime};
 use crate::cli::Sides;

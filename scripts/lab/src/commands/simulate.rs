@@ -6,10 +6,11 @@ use clap::Args;
 use driver::settings::DriverSettings;
 use lab::simulate::{DEFAULT_PRECISION, Only, Repeat, Scenario, replicate_while, simulate_on, theory_of};
 use netstack::settings::StackSettings;
-use shared::process::exit::{Status, say};
+use shared::process::exit::Status;
+use shared::process::json::{JsonTarget, say};
 use shared::process::settings::{Common, Output};
 use shared::process::signals::Signals;
-use shared::report::{Ending, JsonTarget, RunReport, Verdict};
+use shared::report::{Ending, RunReport, Verdict};
 use shared::units::{Nanos, Percent};
 
 use super::Failure;

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
-use shared::process::exit::{Status, harmless};
-use shared::process::output::{Stream, text};
+use shared::process::exit::Status;
+use shared::process::output::{Stream, harmless, text};
 use shared::process::parent::pipe_until_our_end;
 use shared::process::signals::Signals;
 use shared::report::{DriverFile, RunReport};

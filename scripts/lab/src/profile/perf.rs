@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
-use shared::process::exit::{Status, one_line};
+use shared::process::exit::Status;
+use shared::process::flags::one_line;
 use shared::process::parent::bound;
 use shared::units::Nanos;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shared::process::exit::{Status, say};
+use shared::process::exit::Status;
+use shared::process::json::say;
 use shared::process::signals::Signals;
 
 use super::tally::named;

@@ -9,7 +9,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use shared::process::exit::{Status, say};
+use shared::process::exit::Status;
+use shared::process::json::say;
 use shared::process::signals::Signals;
 use shared::report::{DriverFile, DriverReport, Ending, RunReport, Totals};
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 use rustix::process::Signal;
-use shared::process::exit::{Status, say};
+use shared::process::exit::Status;
+use shared::process::json::say;
 use shared::process::signals::Signals;
 use shared::ring::Depth;
 

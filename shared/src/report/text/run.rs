@@ -1,11 +1,12 @@
-//! A run's report as text: rendered from the same value as the JSON, and from nothing else.
+//! The text of a run: its setup, the ledger, times, waiting, ring, hardware, apps and warnings.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result, Write as _};
 
 use serde_json::Value;
 
-use super::{Doorbells, Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary, human};
+use super::{human, line, plain, table};
+use crate::report::{Doorbells, Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary};
 
 /// Lines of text, without a line feed after the last.
 impl Display for RunReport {
@@ -217,26 +218,6 @@ impl RunReport {
     }
 }
 
-pub(super) fn line(out: &mut String, label: &str, what: impl Display) -> Result {
-    writeln!(out, "{}", format!("{label:<11} {what}").trim_end())
-}
-
-/// Writes a table: columns as wide as their widest cell, the first one left-aligned, the others right-aligned.
-pub(super) fn table(out: &mut String, rows: &[Vec<String>]) -> Result {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    for row in rows {
-        for (column, cell) in row.iter().enumerate() {
-            let width = width(column);
-            if column == 0 { write!(out, "{cell:<width$}")? } else { write!(out, "  {cell:>width$}")? }
-        }
-        writeln!(out)?;
-    }
-    Ok(())
-}
-
 fn reasons(counts: &BTreeMap<String, u64>) -> String {
     let reason = |(why, count): (&String, &u64)| format!("{} {}", plain(why), human::count(*count));
     counts.iter().map(reason).collect::<Vec<_>>().join(", ")
@@ -256,11 +237,4 @@ fn setting(settings: &Value, key: &str) -> Option<String> {
         Value::String(text) => Some(plain(text)),
         other => Some(plain(&other.to_string())),
     }
-}
-
-/// One line without control characters: names and reasons may come from the peer, and must not send control
-/// sequences to the terminal.
-pub(super) fn plain(text: &str) -> String {
-    let escape = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
-    text.chars().map(escape).collect()
 }

@@ -1,13 +1,13 @@
-//! Where a report is written as JSON.
+//! Where a report is written as JSON, and where text for people goes beside it.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::process::limits::remedy;
-use crate::process::output::{Stream, is_unread, whole};
+use crate::process::output::{self, Stream, is_unread, whole};
 use crate::process::whole::WholeFile;
 
 /// What `--json` names.
@@ -69,7 +69,7 @@ impl From<PathBuf> for JsonTarget {
     }
 }
 
-impl fmt::Display for JsonTarget {
+impl Display for JsonTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdout => f.write_str("-"),
@@ -127,6 +127,21 @@ impl JsonSink {
 fn write_to(mut out: impl Write, report: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut out, report)?;
     out.write_all(b"\n")
+}
+
+/// Says `text`, a result, to people: on standard output, or on standard error if `json` has the other to itself.
+/// It is never dropped, and the process waits for its reader at the end.
+pub fn say(json: Option<&JsonTarget>, text: impl Display) {
+    output::text(beside(json), format!("{text}\n"));
+}
+
+/// Says in the same place how something goes on. The line is dropped if the reader lets too many wait.
+pub fn say_line(json: Option<&JsonTarget>, line: impl Display) {
+    output::line(beside(json), format!("{line}\n"));
+}
+
+fn beside(json: Option<&JsonTarget>) -> Stream {
+    if json == Some(&JsonTarget::Stdout) { Stream::Err } else { Stream::Out }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! A driver that lives but completes nothing is named on the line, once that has lasted for [`STALLED`].
 
-use super::{Sample, human};
+use super::human;
+use crate::report::Sample;
 use crate::units::Nanos;
 
 /// What stands above the lines of [`interval_line`].

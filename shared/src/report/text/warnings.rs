@@ -1,11 +1,12 @@
-//! Whether the speed of this machine, and not the hardware model, set a result.
+//! The warnings about the numbers of a run: too large for JSON parsers, lines dropped, or set by this machine.
 //!
-//! If the driver takes frames late, the hardware is idle while the ring holds frames. If more was offered than
-//! delivered, that time reduced the rate. If everything offered was delivered on time, the rate was kept, and the
-//! lateness only lengthened the packets' sojourn.
+//! The machine sets a result if the driver takes frames late: the hardware is idle while the ring holds frames. If more
+//! was offered than delivered, that time reduced the rate. If everything offered was delivered on time, the rate was
+//! kept, and the lateness only lengthened the packets' sojourn.
 
-use super::{AppReport, RunReport, Warning, WarningCode, human};
+use super::human;
 use crate::ledger::DropReason;
+use crate::report::{AppReport, RunReport, Warning, WarningCode};
 use crate::ring::Depth;
 
 /// A larger loss of rate than this share gets a warning.
@@ -19,6 +20,39 @@ const WORKING: f64 = 0.9;
 
 /// Kinds of apps without a schedule: they would have sent more on a faster machine.
 const CLOSED_LOOPS: [&str; 2] = ["bulk", "reqresp"];
+
+impl RunReport {
+    /// A warning for each number that is too large for most JSON parsers.
+    pub fn beyond_64_bits(&self) -> Vec<Warning> {
+        let ring = &self.ring;
+        let sums = [
+            ("blocked.total_ns", self.blocked.total_ns),
+            ("ring.occupancy_ns", ring.occupancy_ns),
+            ("ring.held_ns", ring.held_ns),
+        ];
+        let waits = self.blocked.stages.values().map(|stage| stage.waits_ns.count);
+        let most = waits.chain([self.sojourn_ns.count, self.latency_ns.count]).max();
+        let wide = sums.into_iter().filter(|(_, sum)| *sum > u64::MAX.into()).map(|(key, sum)| {
+            format!("{key} is {sum}, which is above 2^64 - 1: read it with a program whose integers have 128 bits")
+        });
+        let full = most.filter(|count| *count == u64::MAX).map(|_| {
+            "more times were measured than 64 bits can count: no quantile is to be trusted; shorten the run".to_owned()
+        });
+        wide.chain(full).map(|text| Warning::new(WarningCode::Beyond64Bits, text)).collect()
+    }
+
+    /// A warning if interval lines were dropped.
+    pub fn dropped_lines(&self) -> Option<Warning> {
+        let text = || {
+            format!(
+                "{} interval lines were dropped, because their reader stopped reading: take them from the series in \
+                 the JSON report, or use a longer --interval, or --quiet",
+                human::count(self.lines_dropped)
+            )
+        };
+        (self.lines_dropped > 0).then(|| Warning::new(WarningCode::LinesDropped, text()))
+    }
+}
 
 /// A warning if the machine set the rate or the sojourn of `report`, which must be complete except for its warnings.
 pub fn machine_warning(report: &RunReport) -> Option<Warning> {

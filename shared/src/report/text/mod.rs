@@ -1,0 +1,41 @@
+//! Reports as text: rendered from the same values as the JSON, and from nothing else.
+//!
+//! Here is what all texts share: a labelled line, a table, and text of others without control characters.
+
+pub mod human;
+mod interval;
+mod run;
+mod theory;
+mod warnings;
+
+use std::fmt::{Display, Result, Write as _};
+
+pub use interval::{IntervalLines, STALLED, interval_header, interval_line};
+pub use warnings::machine_warning;
+
+fn line(out: &mut String, label: &str, what: impl Display) -> Result {
+    writeln!(out, "{}", format!("{label:<11} {what}").trim_end())
+}
+
+/// Writes a table: columns as wide as their widest cell, the first one left-aligned, the others right-aligned.
+fn table(out: &mut String, rows: &[Vec<String>]) -> Result {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            let width = width(column);
+            if column == 0 { write!(out, "{cell:<width$}")? } else { write!(out, "  {cell:>width$}")? }
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// One line without control characters: names and reasons may come from the peer, and must not send control
+/// sequences to the terminal.
+fn plain(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+    text.chars().map(escape).collect()
+}
