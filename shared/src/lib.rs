@@ -8,7 +8,10 @@
 
 pub mod control;
 pub mod cpu;
+pub mod credits;
+pub mod depth;
 pub mod exec;
+pub mod frame;
 pub mod ledger;
 pub mod liveness;
 pub mod process;

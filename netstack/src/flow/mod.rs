@@ -24,9 +24,9 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
+use shared::credits::Credits;
 use shared::exec::Signal;
 use shared::ledger::{Counters, DropReason, Histogram, RefuseReason};
-use shared::ring::Credits;
 use shared::units::Nanos;
 
 /// One app's account.

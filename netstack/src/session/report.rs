@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use shared::ledger::{Counters, DropReason, Histogram, Imbalance, RefuseReason};
+use shared::ledger::{Counters, Doorbells, DropReason, Histogram, Imbalance, RefuseReason};
 use shared::report::{
-    AppReport, BlockedReport, ConfigReport, Doorbells, DriverReport, Ending, HostReport, LedgerReport, ProcessReport,
-    RUN_SCHEMA, RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport, WakeupsReport, Warning,
-    WarningCode, machine_warning,
+    AppReport, BlockedReport, ConfigReport, DriverReport, Ending, HostReport, LedgerReport, ProcessReport, RUN_SCHEMA,
+    RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport, WakeupsReport, Warning, WarningCode,
+    machine_warning,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;

@@ -11,8 +11,8 @@ use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
+use shared::credits::Acquire;
 use shared::exec::Sleep;
-use shared::ring::Acquire;
 
 use super::device::Room;
 use super::ethernet::Resolve;

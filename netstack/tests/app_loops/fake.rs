@@ -7,9 +7,10 @@ use std::rc::Rc;
 use netstack::app::{AppSpec, Ended, Horizon, ResolvedApp, Run, resolve_all, run_app};
 use netstack::flow::{Activity, Flow, Timeline};
 use netstack::stack::{Burst, Datagrams, SendError, Stamp};
+use shared::credits::Credits;
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::ledger::Counters;
-use shared::ring::{Credits, HEADROOM};
+use shared::ring::HEADROOM;
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
 /// How the socket behaves.

@@ -202,7 +202,7 @@ impl Rig {
             polls: polls.get(),
             waits: Stage::ALL.map(|stage| flow.blocked(stage).count()),
             blocked_ns: flow.blocked_ns(),
-            budget: flow.budget().map(shared::ring::Credits::available),
+            budget: flow.budget().map(shared::credits::Credits::available),
         });
         let ring = self.device.ring();
         Seen {

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use shared::ring::{Acquire, Credits};
+use shared::credits::{Acquire, Credits};
 
 use crate::ring::Ring;
 use crate::work::encapsulate;
@@ -91,7 +91,7 @@ impl Leaf for Waits {
     }
 
     fn try_room(ring: &Ring) -> bool {
-        ring.credits().try_acquire(1).map(shared::ring::Grant::spend).is_some()
+        ring.credits().try_acquire(1).map(shared::credits::Grant::spend).is_some()
     }
 
     fn poll_room<'a>(ring: &'a Ring, place: &mut Place<'a>, cx: &mut Context<'_>) -> Poll<Permit<'a>> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use shared::ring::Credits;
+use shared::credits::Credits;
 
 /// A ring without free slots: each slot that becomes free goes to the call that has waited longest. The wait queue is
 /// the one of the product.

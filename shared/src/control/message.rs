@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::depth::WakePoint;
 use crate::report::DriverReport;
-use crate::ring::WakePoint;
 
 /// A control message, either way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

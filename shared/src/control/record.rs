@@ -13,7 +13,7 @@
 use bincode::Options;
 
 use super::Control;
-use crate::ring::{Completion, Descriptor, MAX_FRAME, Status};
+use crate::frame::{Completion, Descriptor, MAX_FRAME, Status};
 use crate::units::Nanos;
 
 /// Bytes in front of a frame.
@@ -208,7 +208,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::control::{Hello, TransportKind};
-    use crate::ring::WakePoint;
+    use crate::depth::WakePoint;
     use proptest::prelude::*;
 
     #[test]

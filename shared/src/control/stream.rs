@@ -74,7 +74,7 @@ pub async fn read_control(from: &mut (impl AsyncRead + Unpin)) -> Result<Control
 mod tests {
     use super::*;
     use crate::control::{Hello, MAX_CONTROL, Refuse, RefuseCode, TransportKind, VERSION, preamble};
-    use crate::ring::WakePoint;
+    use crate::depth::WakePoint;
     use futures_util::FutureExt;
 
     fn hello() -> Control {

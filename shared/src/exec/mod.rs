@@ -18,7 +18,7 @@ mod timers;
 pub use clock::{Clock, NextTurn, Sleep};
 pub use park::{Park, Source, Virtual};
 pub use pool::Tasks;
-pub use real::{IdleMode, IdleStats, RealPark, monotonic_now, process_cpu_time};
+pub use real::{IdleMode, RealPark, monotonic_now, process_cpu_time};
 pub use run::{Halted, run};
 pub use signal::Signal;
 pub use stop::{Interrupt, StopHandle};

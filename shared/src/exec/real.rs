@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pool::any_ready;
 use super::{Interrupt, Park, Source};
+use crate::ledger::IdleStats;
 use crate::units::Nanos;
 
 /// CLOCK_MONOTONIC, which all processes of the machine share, so that times can be compared
@@ -47,17 +48,6 @@ pub enum IdleMode {
     Hybrid,
     /// Sleeps at once.
     Sleep,
-}
-
-/// Where the time went while no task could move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct IdleStats {
-    /// Time spent spinning.
-    pub spin_ns: u64,
-    /// Time spent asleep.
-    pub sleep_ns: u64,
-    /// How often the process went to sleep.
-    pub sleeps: u64,
 }
 
 /// The longest sleep. Nothing depends on it: whatever there is to be woken for rings. It is there so

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Warning;
-use crate::exec::IdleStats;
+use crate::ledger::{Doorbells, IdleStats};
 
 /// Schema of the file that `driver --json` writes.
 pub const DRIVER_SCHEMA: &str = "pushback.driver/1";
@@ -88,21 +88,6 @@ pub struct ProcessReport {
     /// Doorbells to the other process.
     #[serde(default)]
     pub doorbells: Doorbells,
-}
-
-/// Doorbells of both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Doorbells {
-    /// Doorbells sent to a sleeping peer: for the socket transport, writes to the socket.
-    pub rung: u64,
-    /// Batches published without a doorbell, because the peer was awake or waits for a later count.
-    pub suppressed: u64,
-    /// Doorbells received although the peer had published nothing.
-    #[serde(default)]
-    pub spurious: u64,
-    /// Doorbells that were due and did not come, so that the longest sleep ended instead: must be 0.
-    #[serde(default)]
-    pub missed: u64,
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod theory;
 mod warning;
 
 pub use budget::{BudgetReport, PACKET_ALLOWANCE, ProcessBudget, RoomBudget};
-pub use driver::{DRIVER_SCHEMA, Doorbells, DriverFile, DriverReport, HardwareReport, ProcessReport};
+pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
 pub use host::HostReport;
 pub use run::{
     AppReport, BlockedReport, ConfigReport, Ending, LedgerReport, OLD_RUN_SCHEMA, RUN_SCHEMA, RateReport, RingReport,

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BudgetReport, Doorbells, DriverReport, EstimateReport, HardwareReport, HostReport, ProcessReport, SteadyReport,
-    Summary, TheoryReport, Warning, WarningCode,
+    BudgetReport, DriverReport, EstimateReport, HardwareReport, HostReport, ProcessReport, SteadyReport, Summary,
+    TheoryReport, Warning, WarningCode,
 };
+use crate::ledger::Doorbells;
 
 /// Schema of a run's report.
 pub const RUN_SCHEMA: &str = "pushback.run/2";

@@ -17,7 +17,7 @@ pub trait Frames {
 
     /// The next frame, if it has the length of the last one and nearly the same headers; otherwise `None`. `headroom`
     /// holds the headers of the last frame (or of an earlier one like it), so only the differences are written.
-    fn next_alike<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>>;
+    fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>>;
 }
 
 /// A frame that is ready to be submitted.

@@ -137,8 +137,8 @@ impl ProducerPort for LoopbackProducer {
         self.0.completions.borrow_mut().pop_front()
     }
 
-    fn take_alike(&self, first: &Completion) -> u32 {
-        first.take_alike(&mut self.0.completions.borrow_mut())
+    fn take_run(&self, first: &Completion) -> u32 {
+        first.take_run(&mut self.0.completions.borrow_mut())
     }
 }
 

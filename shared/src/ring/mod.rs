@@ -5,13 +5,10 @@
 //! So the frames in the ring, in the consumer and in its hardware together never exceed the depth, the ring
 //! never drops, and senders that find no credit wait in FIFO order.
 //!
-//! The index arithmetic does no I/O ([`ProducerIndex`], [`ConsumerIndex`], [`Credits`]). A port
+//! The index arithmetic does no I/O ([`ProducerIndex`], [`ConsumerIndex`], [`Credits`](crate::credits::Credits)). A port
 //! ([`ProducerPort`], [`ConsumerPort`]) is one end of the transport that carries frames and completions.
 
 pub mod channel;
-mod credits;
-mod depth;
-mod frame;
 mod frames;
 mod index;
 pub mod loopback;
@@ -21,14 +18,11 @@ mod producer;
 mod reason;
 pub mod shm;
 pub mod socket;
-mod wake;
 
-pub use credits::{Acquire, Credits, Grant};
-pub use depth::{Depth, DepthError};
-pub use frame::{Completion, Descriptor, MAX_FRAME, MIN_FRAME, Status};
+pub use crate::depth::{Depth, DepthError, WakePoint, WakePointError};
+pub use crate::frame::{Completion, Descriptor, MAX_FRAME, MIN_FRAME, Status};
 pub use frames::{Frame, Frames, HEADROOM, Headroom};
 pub use index::{ConsumerIndex, IndexError, ProducerIndex};
 pub use occupancy::Occupancy;
 pub use port::{CloseReason, ConsumerPort, Need, Port, ProducerPort};
 pub use producer::{Permit, Producer, Reserve, RingStats};
-pub use wake::{WakePoint, WakePointError};

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Completion, Descriptor, Frame, Frames, HEADROOM, IndexError};
 use crate::control::{Control, WireError};
 use crate::exec::Signal;
-use crate::report::Doorbells;
+use crate::ledger::Doorbells;
 use crate::units::Nanos;
 
 /// Why a session is closed.
@@ -112,7 +112,7 @@ pub trait ProducerPort: Port {
             self.submit(frame);
             submitted += 1;
             while submitted < most
-                && let Some(frame) = frames.next_alike(&mut headroom)
+                && let Some(frame) = frames.next_same_length(&mut headroom)
             {
                 self.submit(frame);
                 submitted += 1;
@@ -126,7 +126,7 @@ pub trait ProducerPort: Port {
 
     /// Takes the completions that follow `first`, the last one taken, as long as they have its status and time.
     /// Returns how many.
-    fn take_alike(&self, first: &Completion) -> u32;
+    fn take_run(&self, first: &Completion) -> u32;
 
     /// Sets the function that returns, before this side sleeps, the completion it must be woken for. A transport
     /// whose peer signals every completion ignores it.
@@ -234,8 +234,8 @@ impl<T: ProducerPort> ProducerPort for Rc<T> {
     }
 
     #[inline(always)]
-    fn take_alike(&self, first: &Completion) -> u32 {
-        (**self).take_alike(first)
+    fn take_run(&self, first: &Completion) -> u32 {
+        (**self).take_run(first)
     }
 
     #[inline(always)]

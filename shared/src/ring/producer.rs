@@ -5,10 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{
-    Acquire, CloseReason, Completion, Credits, Depth, Descriptor, Frame, Frames, Grant, Occupancy, ProducerIndex,
-    ProducerPort,
-};
+use super::{CloseReason, Completion, Depth, Descriptor, Frame, Frames, Occupancy, ProducerIndex, ProducerPort};
+use crate::credits::{Acquire, Credits, Grant};
 use crate::exec::Clock;
 use crate::units::Nanos;
 
@@ -174,7 +172,7 @@ impl<P: ProducerPort> Producer<P> {
         // When the hardware completed the frame whose slot lets the head of the wait queue be served.
         let mut room_at = None;
         while let Some(first) = self.port.next_completion() {
-            let frames = 1 + self.port.take_alike(&first);
+            let frames = 1 + self.port.take_run(&first);
             if !self.free(&mut slots, &first, frames) {
                 break;
             }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use shared::exec::IdleStats;
+use shared::ledger::{Doorbells, IdleStats};
 use shared::report::{
-    AppReport, BlockedReport, BudgetReport, ConfigReport, Doorbells, DriverReport, Ending, EstimateReport,
-    FigureReport, HardwareReport, HostReport, JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport,
-    RUN_SCHEMA, RateReport, RingReport, RoomBudget, RunReport, Sample, StageReport, SteadyReport, Summary,
-    TheoryReport, Totals, Verdict, WakesReport, WakeupsReport, Warning, WarningCode,
+    AppReport, BlockedReport, BudgetReport, ConfigReport, DriverReport, Ending, EstimateReport, FigureReport,
+    HardwareReport, HostReport, JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport, RUN_SCHEMA,
+    RateReport, RingReport, RoomBudget, RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
+    Verdict, WakesReport, WakeupsReport, Warning, WarningCode,
 };
 use shared::units::Nanos;
 

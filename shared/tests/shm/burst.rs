@@ -48,7 +48,7 @@ impl Frames for Lengths {
         Some(self.frame(headroom))
     }
 
-    fn next_alike<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
+    fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
         let len = *self.lengths.get(self.taken)?;
         if len != self.lengths[self.taken - 1] {
             return None;

@@ -54,7 +54,7 @@ fn completions_with_equal_status_and_time_are_taken_together() {
         }
         consumer.exchange();
         producer.exchange();
-        let runs = std::iter::from_fn(|| producer.next_completion().map(|first| (first, producer.take_alike(&first))));
+        let runs = std::iter::from_fn(|| producer.next_completion().map(|first| (first, producer.take_run(&first))));
         let runs: Vec<_> = runs.map(|(first, more)| (first.position - base, first.status, more)).collect();
         let expected = [(0, Status::Sent, 1), (2, Status::BadLength, 0), (3, Status::Sent, 0), (4, Status::Sent, 0)];
         assert_eq!(runs, expected);

@@ -340,7 +340,7 @@ impl<B: Burst> Frames for BurstFrames<'_, B> {
     }
 
     #[inline(always)]
-    fn next_alike<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
+    fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
         let packet = self.burst.next_alike(headroom)?;
         debug_assert!(self.run.each.is_like(&Pending::of(&packet, self.now)), "a burst is of one app, for one time");
         self.run.packets += 1;

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
+use shared::credits::{Acquire, Grant};
 use shared::exec::Sleep;
-use shared::ring::{Acquire, Grant};
 
 use super::pending::Pending;
 

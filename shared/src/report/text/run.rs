@@ -6,7 +6,8 @@ use std::fmt::{Display, Formatter, Result, Write as _};
 use serde_json::Value;
 
 use super::{human, line, plain, table};
-use crate::report::{Doorbells, Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary};
+use crate::ledger::Doorbells;
+use crate::report::{Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary};
 
 /// Lines of text, without a line feed after the last.
 impl Display for RunReport {

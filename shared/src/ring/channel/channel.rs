@@ -15,7 +15,7 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use crate::control::{Control, Parsed, WireError, encode_control};
 use crate::exec::{Signal, Source};
-use crate::report::Doorbells;
+use crate::ledger::Doorbells;
 use crate::ring::{CloseReason, Port};
 
 /// How many unread control messages a peer may cause; one more closes the session. An honest peer needs two.

@@ -1,6 +1,6 @@
 //! The counters of a channel.
 
-use crate::report::Doorbells;
+use crate::ledger::Doorbells;
 
 /// The traffic between one end and the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,7 +1,7 @@
 //! Doorbells: the records that the socket carries besides control messages, and their counters.
 
 use crate::control::{Parsed, WireError};
-use crate::report::Doorbells;
+use crate::ledger::Doorbells;
 use crate::ring::CloseReason;
 use crate::ring::channel::{ChannelStats, Side};
 

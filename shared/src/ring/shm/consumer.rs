@@ -10,7 +10,7 @@ use super::slot::{decode, pack};
 use super::{AWAKE, Head, SharedMemory, ShmStats, plan};
 use crate::control::Control;
 use crate::exec::{Signal, Source};
-use crate::report::Doorbells;
+use crate::ledger::Doorbells;
 use crate::ring::{CloseReason, Completion, ConsumerPort, Descriptor, Port};
 
 /// The consumer's end of a ring in shared memory.

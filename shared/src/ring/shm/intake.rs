@@ -88,7 +88,7 @@ impl<'a> Intake<'a> {
     fn put_alike(&self, mut headers: Headroom, most: u32, frames: &mut impl Frames) -> u32 {
         let mut submitted = 0;
         while submitted < most
-            && let Some(frame) = frames.next_alike(&mut headers)
+            && let Some(frame) = frames.next_same_length(&mut headers)
         {
             self.put(frame);
             submitted += 1;

@@ -13,7 +13,7 @@ use super::staging::Staging;
 use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
 use crate::control::Control;
 use crate::exec::{Signal, Source};
-use crate::report::Doorbells;
+use crate::ledger::Doorbells;
 use crate::ring::{CloseReason, Completion, Frame, Frames, Need, Port, ProducerPort};
 
 /// The producer's end of a ring in shared memory.
@@ -138,7 +138,7 @@ impl ProducerPort for ShmProducer {
     }
 
     #[inline]
-    fn take_alike(&self, first: &Completion) -> u32 {
+    fn take_run(&self, first: &Completion) -> u32 {
         let word = pack(first);
         self.core.skip_while(|memory, slot| memory.completion(slot).load(Relaxed) == word)
     }

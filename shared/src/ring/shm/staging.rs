@@ -98,7 +98,7 @@ impl Place {
     pub(super) fn fill_alike(&mut self, headers: &Headroom, frames: &mut impl Frames) -> bool {
         let Some((headroom, body)) = self.parts() else { return false };
         *headroom = *headers;
-        let Some(Frame { descriptor, headers, payload }) = frames.next_alike(headroom) else { return false };
+        let Some(Frame { descriptor, headers, payload }) = frames.next_same_length(headroom) else { return false };
         copy(&mut body[..payload.len()], payload);
         let (headers, payload) = (headers.len(), payload.len());
         self.finish(descriptor, headers, payload);

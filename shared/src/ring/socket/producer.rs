@@ -69,7 +69,7 @@ impl ProducerPort for SocketProducer {
         self.with(|state| state.side.completions.pop_front())
     }
 
-    fn take_alike(&self, first: &Completion) -> u32 {
-        self.with(|state| first.take_alike(&mut state.side.completions))
+    fn take_run(&self, first: &Completion) -> u32 {
+        self.with(|state| first.take_run(&mut state.side.completions))
     }
 }

@@ -76,13 +76,13 @@ impl Credits {
 
     /// Like [`Credits::try_acquire`] followed by [`Grant::spend`]. Returns whether the credits were taken.
     #[inline(always)]
-    pub(super) fn try_spend(&self, need: u64) -> bool {
+    pub(crate) fn try_spend(&self, need: u64) -> bool {
         self.state.borrow_mut().take(need)
     }
 
     /// Like [`Credits::try_spend`] for as many credits as are free, up to `most`. Returns how many. Getting fewer
     /// than `most` is not counted as a stop; the caller's next attempt for a single credit is.
-    pub(super) fn try_spend_up_to(&self, most: u64) -> u64 {
+    pub(crate) fn try_spend_up_to(&self, most: u64) -> u64 {
         let mut state = self.state.borrow_mut();
         let amount = if state.queue.is_empty() { most.min(state.available) } else { 0 };
         state.available -= amount;
@@ -100,7 +100,7 @@ impl Credits {
     }
 
     /// Turns an owned grant of this pool into one that borrows the pool.
-    pub(super) fn adopt(&self, grant: Grant) -> Grant<&Self> {
+    pub(crate) fn adopt(&self, grant: Grant) -> Grant<&Self> {
         assert!(Rc::ptr_eq(&self.state, &grant.pool.state), "a credit is good for its own pool");
         let amount = grant.amount;
         grant.spend();
