@@ -16,7 +16,7 @@ use shared::process::flags::{as_given, exclude};
 use shared::process::settings::recorded_seed;
 use shared::report::RunReport;
 
-use crate::cli::Sides;
+use crate::settings::RunSettings;
 
 /// A setting and the arguments that set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,8 +109,8 @@ fn arguments_for(arg: &Arg, long: &str, value: &Value) -> Option<Vec<OsString>> 
 /// The settings of both programs in `run` that differ from their defaults, as flags. A setting that this version has
 /// no flag for is shown as `name=value`.
 pub(crate) fn in_force(run: &RunReport) -> Vec<String> {
-    let defaults = Sides::defaults();
-    let mut flags = changed(&StackArgs::command(), &run.config.netstack, &defaults.stack);
+    let defaults = RunSettings::defaults();
+    let mut flags = changed(&StackArgs::command(), &run.config.netstack, &defaults.netstack);
     let driver = changed(&DriverArgs::command(), &run.config.driver, &defaults.driver);
     // A flag that both programs have is listed once.
     let only: Vec<_> = driver.into_iter().filter(|flag| !flags.contains(flag)).collect();

@@ -11,8 +11,6 @@ use clap::{Arg, Command, CommandFactory, ValueHint};
 use driver::settings::Settings as DriverArgs;
 use netstack::process::Args as StackArgs;
 
-use crate::cli::Cli;
-
 /// An environment variable that asks for a file that this command does not write.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {command} has no {flag}, which is a flag of {owners}; unset the variable")]
@@ -32,12 +30,13 @@ struct Named {
     command: Command,
 }
 
-/// For an unknown flag: the commands that have it, and a similar flag of this command if there is one.
-pub(crate) fn tip(error: &clap::Error) -> Option<String> {
+/// For an unknown flag: the commands that have it, and a similar flag of this command if there is one. `lab` is the lab's
+/// own command line.
+pub(crate) fn tip(lab: &Command, error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return None };
     let long = unknown.strip_prefix("--").filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
     let long = long.split('=').next()?;
-    let owners = owners(long)?;
+    let owners = owners(lab, long)?;
     let similar = match error.get(ContextKind::SuggestedArg) {
         Some(ContextValue::String(similar)) => similar.as_str(),
         _ => "",
@@ -54,8 +53,12 @@ pub(crate) fn tip(error: &clap::Error) -> Option<String> {
 ///
 /// # Errors
 /// [`ForeignVariable`] if one of them asks for a file that the command does not write.
-pub(crate) fn variables(words: &str, set: impl Fn(&str) -> bool) -> Result<Vec<String>, ForeignVariable> {
-    let all = all();
+pub(crate) fn variables(
+    lab: &Command,
+    words: &str,
+    set: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, ForeignVariable> {
+    let all = all(lab);
     let twins = |command: &Command| -> BTreeSet<String> { command.get_arguments().filter_map(twin).collect() };
     let own = all.iter().find(|other| other.words == words).map(|own| twins(&own.command)).unwrap_or_default();
     if own.is_empty() {
@@ -66,7 +69,7 @@ pub(crate) fn variables(words: &str, set: impl Fn(&str) -> bool) -> Result<Vec<S
     for arg in all.iter().flat_map(|other| other.command.get_arguments()) {
         let Some(variable) = twin(arg).filter(|variable| !own.contains(variable) && set(variable)) else { continue };
         let long = arg.get_long().unwrap_or_default();
-        let (flag, owners) = (format!("--{long}"), owners(long).unwrap_or_default());
+        let (flag, owners) = (format!("--{long}"), owners(lab, long).unwrap_or_default());
         if arg.get_value_hint() == ValueHint::FilePath {
             return Err(ForeignVariable { variable, command: words.to_owned(), flag, owners });
         }
@@ -81,9 +84,9 @@ fn twin(arg: &Arg) -> Option<String> {
 }
 
 /// The commands that have the flag `--long`, as in `lab run and driver`.
-fn owners(long: &str) -> Option<String> {
+fn owners(lab: &Command, long: &str) -> Option<String> {
     let have = |named: &Named| named.command.get_arguments().any(|arg| arg.get_long() == Some(long));
-    let owners: Vec<_> = all().into_iter().filter(have).map(|named| named.words).collect();
+    let owners: Vec<_> = all(lab).into_iter().filter(have).map(|named| named.words).collect();
     match owners.split_last()? {
         (last, []) => Some(last.clone()),
         (last, others) => Some(format!("{} and {last}", others.join(", "))),
@@ -91,9 +94,9 @@ fn owners(long: &str) -> Option<String> {
 }
 
 /// Every command of the lab that is not hidden, and both programs.
-fn all() -> Vec<Named> {
+fn all(lab: &Command) -> Vec<Named> {
     let mut all = Vec::new();
-    below("lab", Cli::command(), &mut all);
+    below("lab", lab.clone(), &mut all);
     let programs = [StackArgs::command(), DriverArgs::command()];
     all.extend(programs.map(|command| Named { words: command.get_name().to_owned(), command }));
     all
@@ -112,11 +115,16 @@ mod tests {
     use shared::process::flags::VARIABLES;
 
     use super::*;
+    use crate::commands::Cli;
+
+    fn lab() -> Command {
+        Cli::command()
+    }
 
     fn tip_for(arguments: &[&str]) -> String {
         let error = Cli::try_parse_from([&["lab"], arguments].concat()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownArgument, "{arguments:?}: {error}");
-        tip(&error).unwrap_or_default()
+        tip(&lab(), &error).unwrap_or_default()
     }
 
     #[test]
@@ -145,21 +153,21 @@ mod tests {
     #[test]
     fn a_variable_of_another_command_is_ignored_with_a_warning_unless_it_asks_for_a_file() {
         let among = |variables: &'static [&str]| move |name: &str| variables.contains(&name);
-        let warnings = variables("lab simulate", among(&["PUSHBACK_IDLE", "PUSHBACK_DEPTH"])).unwrap();
+        let warnings = variables(&lab(), "lab simulate", among(&["PUSHBACK_IDLE", "PUSHBACK_DEPTH"])).unwrap();
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].starts_with("PUSHBACK_IDLE is ignored: lab simulate has no --idle"), "{warnings:?}");
         for command in ["lab compare", "lab simulate"] {
-            let refused = variables(command, among(&["PUSHBACK_PCAP"])).unwrap_err().to_string();
+            let refused = variables(&lab(), command, among(&["PUSHBACK_PCAP"])).unwrap_err().to_string();
             assert!(refused.contains("PUSHBACK_PCAP") && refused.contains("lab run and driver"), "{refused}");
         }
-        assert_eq!(variables("lab run", among(&["PUSHBACK_PCAP"])), Ok(Vec::new()));
-        assert_eq!(variables("lab report", |_| true), Ok(Vec::new()), "it reads no variables");
+        assert_eq!(variables(&lab(), "lab run", among(&["PUSHBACK_PCAP"])), Ok(Vec::new()));
+        assert_eq!(variables(&lab(), "lab report", |_| true), Ok(Vec::new()), "it reads no variables");
     }
 
     #[test]
     fn the_list_of_variables_holds_every_variable_that_a_program_reads() {
         let mut twins: BTreeSet<String> =
-            all().iter().flat_map(|named| named.command.get_arguments()).filter_map(twin).collect();
+            all(&lab()).iter().flat_map(|named| named.command.get_arguments()).filter_map(twin).collect();
         twins.insert("PUSHBACK_BIN_DIR".to_owned());
         let known: BTreeSet<String> = VARIABLES.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(known, twins, "keep shared::process::flags::VARIABLES");
@@ -168,7 +176,7 @@ mod tests {
     #[test]
     fn no_command_offers_a_flag_that_it_does_not_have() {
         let flags = |command: &str| -> BTreeSet<String> {
-            let all = all();
+            let all = all(&lab());
             let named = all.iter().find(|named| named.words == command).unwrap();
             named.command.get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect()
         };
@@ -183,7 +191,7 @@ mod tests {
         ] {
             assert!(!flags(command).iter().any(|flag| absent.contains(&&**flag)), "{command}");
         }
-        let hidden = all()
+        let hidden = all(&lab())
             .iter()
             .flat_map(|named| named.command.get_arguments().map(Arg::is_hide_set).collect::<Vec<_>>())
             .any(|hidden| hidden);

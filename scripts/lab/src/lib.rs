@@ -1,6 +1,29 @@
-//! The parts of the lab that start no process: queueing theory, and a simulation of the whole system in virtual
-//! time.
+//! The laboratory: runs both processes of Pushback or simulates them, and merges, compares and renders the reports.
+//!
+//! [`settings`] describe a run, [`runner`] makes it, and [`theory`] predicts its figures. All else belongs to the
+//! commands of the program `lab`.
 #![forbid(unsafe_code)]
 
-pub mod simulate;
+mod bench;
+mod chart;
+mod commands;
+mod count;
+mod dispatch;
+mod figures;
+#[cfg(test)]
+mod fixture;
+mod flags;
+mod foreign;
+mod launch;
+mod predict;
+mod profile;
+mod progress;
+mod render;
+mod replay;
+pub mod runner;
+pub mod settings;
+mod story;
+mod stress;
 pub mod theory;
+
+pub use commands::main;

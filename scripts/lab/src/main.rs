@@ -1,33 +1,15 @@
-//! Runs both processes of Pushback, and merges, compares and renders their reports.
+//! The program `lab`. Its commands are in the library.
 #![forbid(unsafe_code)]
 
-mod bench;
-mod chart;
-mod cli;
-mod commands;
-mod dispatch;
-mod figures;
-#[cfg(test)]
-mod fixture;
-mod flags;
-mod foreign;
-mod instructions;
-mod launch;
-mod merge;
-mod predict;
-mod profile;
-mod progress;
-mod render;
-mod replay;
-mod story;
-mod stress;
-mod verdict;
-
+use std::alloc::System;
 use std::process::ExitCode;
 
-use commands::{Failure, dispatch};
-use shared::process::start::run_main;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// Counts allocations, for `lab dispatch`.
+#[global_allocator]
+static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> ExitCode {
-    run_main("lab", dispatch, Failure::status, foreign::tip)
+    lab::main()
 }

@@ -119,9 +119,9 @@ mod tests {
     fn a_list_shows_the_settings_and_warnings_of_its_runs() {
         let setting = |depth: u32, interval: &str| {
             let mut run = run("drop-newest", 100, 3);
-            let sides = crate::cli::Sides::defaults();
-            run.config.netstack = serde_json::to_value(&sides.stack).unwrap();
-            run.config.driver = serde_json::to_value(&sides.driver).unwrap();
+            let settings = crate::settings::RunSettings::defaults();
+            run.config.netstack = serde_json::to_value(&settings.netstack).unwrap();
+            run.config.driver = serde_json::to_value(&settings.driver).unwrap();
             run.config.netstack["policy"] = "drop-newest".into();
             run.config.netstack["apps"] = serde_json::json!(["cbr:load=0.8", "bulk"]);
             run.config.netstack["interval"] = interval.into();

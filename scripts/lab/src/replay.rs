@@ -5,14 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches};
-use lab::simulate::Only;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::process::flags::one_line;
 use shared::report::{OLD_RUN_SCHEMA, RUN_SCHEMA, RunReport};
 
-use crate::cli::Sides;
 use crate::flags::{FlagError, Given, read};
+use crate::settings::RunSettings;
 
 /// Schema of the file that `lab compare --json` writes.
 pub(crate) const COMPARE_SCHEMA: &str = "pushback.compare/1";
@@ -94,17 +93,18 @@ fn parse(text: &str) -> Result<Vec<RunReport>, FileProblem> {
     }
 }
 
-/// The settings of both processes for repeating the run in `file`, with the flags in `given` replacing recorded ones,
-/// and the settings that only a simulation has, if the run was simulated.
+/// The settings for repeating the run in `file`, with the flags in `given` replacing recorded ones. Those that only a
+/// simulation has are the defaults if the run was in real time.
 ///
 /// # Errors
 /// If the file does not hold exactly one run that can be repeated.
-pub(crate) fn replay(file: &Path, given: &Given) -> Result<(Sides, Option<Only>), FileError> {
+pub(crate) fn replay(file: &Path, given: &Given) -> Result<RunSettings, FileError> {
     let repeat = || {
         let runs = load(file)?;
         let [run] = &runs[..] else { return Err(FileProblem::Several(runs.len())) };
-        let sides = Sides { stack: side(&run.config.netstack, given)?, driver: side(&run.config.driver, given)? };
-        Ok((sides, run.config.simulate.clone().map(serde_json::from_value).transpose()?))
+        let (netstack, driver) = (side(&run.config.netstack, given)?, side(&run.config.driver, given)?);
+        let simulation = run.config.simulate.clone().map(serde_json::from_value).transpose()?;
+        Ok(RunSettings { netstack, driver, simulation: simulation.unwrap_or_default() })
     };
     repeat().map_err(|problem| FileError { file: file.to_owned(), problem })
 }

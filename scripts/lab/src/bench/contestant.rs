@@ -1,14 +1,22 @@
-//! The contestants of a benchmark, and why one cannot be measured.
+//! The contestants of a benchmark, what is the same for all of them, and why one cannot be measured.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use driver::session::Dma;
 use netstack::app::MOST_IN_A_TURN;
 use shared::control::TransportKind;
+use shared::process::exit::Status;
 use shared::ring::Depth;
+use shared::units::{Bytes, Nanos};
 
-use super::memif::MOST_SLOTS;
+use crate::launch::{Binaries, CpuPair, FolderError};
+use crate::runner::full_rate::MeasureError;
+use crate::settings::RunSettings;
+
+/// The largest number of slots of a memif ring.
+const MOST_SLOTS: u32 = 1 << 14;
 
 /// A program that is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +62,56 @@ pub(crate) enum LeftOut {
     OneCpu,
     #[error("memif is left out: its rings have a power of two of slots, at most {MOST_SLOTS}, and --depth is {0}")]
     Depth(Depth),
+}
+
+/// What is the same for all contestants.
+#[derive(Debug, Clone)]
+pub(crate) struct Trial<'a> {
+    /// The programs of this project.
+    pub(crate) binaries: &'a Binaries,
+    /// The settings of the stack and the driver, except those that a contestant sets.
+    pub(crate) settings: &'a RunSettings,
+    /// Slots of each ring.
+    pub(crate) depth: Depth,
+    /// Bytes of the Ethernet frame without its check sequence.
+    pub(crate) size: Bytes,
+    /// How long each contestant sends.
+    pub(crate) time: Nanos,
+    /// One CPU for each process, if there are two.
+    pub(crate) cpus: Option<CpuPair>,
+}
+
+/// Why there is no benchmark.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    /// A run of the stack and the driver is no measurement, or a signal ended the benchmark.
+    #[error(transparent)]
+    Run(#[from] MeasureError),
+    /// Another contestant failed.
+    #[error("no benchmark: {name} {problem}")]
+    Peer {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong, and the remedy.
+        problem: String,
+    },
+    /// There is no folder for the files of a contestant.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The system has no resources left for the measurement.
+    #[error("out of system resources: {0}")]
+    System(#[from] io::Error),
+}
+
+impl BenchError {
+    /// The exit status of the lab.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Run(error) => error.status(),
+            Self::Folder(_) => Status::Usage,
+            Self::Peer { .. } | Self::System(_) => Status::Failed,
+        }
+    }
 }
 
 impl Contestant {

@@ -14,12 +14,9 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 use tokio::time::{Instant, timeout_at};
 
+use super::contestant::{BenchError, Trial};
 use super::testpmd::{Reader, Window};
-use super::{BenchError, Trial};
 use crate::launch::{Cpu, PrivateFolder, Process};
-
-/// The largest number of slots of a memif ring.
-pub(super) const MOST_SLOTS: u32 = 1 << 14;
 
 /// How long both processes may take to start: long, because a busy machine starts them slowly.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -143,11 +140,11 @@ fn failed(folder: &Path) -> BenchError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::Pair;
+    use crate::launch::CpuPair;
 
     #[test]
     fn both_sides_get_the_same_ring_and_a_cpu_each() {
-        let Some(cpus) = Pair::here() else { return };
+        let Some(cpus) = CpuPair::here() else { return };
         let joined = |role, cpu| {
             let arguments = arguments(role, cpu, 1024, 64, Path::new("/private"));
             arguments.into_iter().map(|word| word.into_string().unwrap()).collect::<Vec<_>>().join(" ")

@@ -2,21 +2,57 @@
 
 use std::env;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use bench::{Tally, ring_peer, udp, unix_stream};
+use clap::{Args, Subcommand};
 use shared::process::exit::Status;
 use shared::process::parent::bound;
-use shared::units::Bytes;
+use shared::ring::Depth;
+use shared::units::{Bytes, Nanos};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
-use super::{BenchError, HEADERS, Peer, Trial};
-use crate::commands::{PeerArgs, PeerRole};
-use crate::launch::{Cpu, PrivateFolder, Process};
-use crate::verdict::Ended;
+use super::contestant::{BenchError, Peer, Trial};
+use crate::launch::{ChildExit, Cpu, PrivateFolder, Process};
+use crate::runner::full_rate::HEADERS;
+
+/// The flags of the hidden command `lab peer`.
+#[derive(Debug, Args)]
+pub(crate) struct PeerArgs {
+    /// Which program.
+    #[arg(value_enum)]
+    peer: Peer,
+    /// Bytes of the Ethernet frame without its check sequence.
+    #[arg(long)]
+    size: Bytes,
+    /// Slots of the ring, if the program has one.
+    #[arg(long)]
+    depth: Depth,
+    #[command(subcommand)]
+    role: PeerRole,
+}
+
+#[derive(Debug, Subcommand)]
+enum PeerRole {
+    /// Prints the address for the source, and counts what arrives.
+    Sink {
+        /// A private folder for its socket.
+        #[arg(long)]
+        folder: PathBuf,
+    },
+    /// Sends as fast as it can.
+    Source {
+        /// The address that the sink printed.
+        #[arg(long)]
+        to: String,
+        /// How long to send.
+        #[arg(long)]
+        time: Nanos,
+    },
+}
 
 /// Runs one of the two processes until it is done.
 ///
@@ -60,14 +96,14 @@ pub(super) async fn rate(peer: Peer, trial: &Trial<'_>) -> Result<f64, BenchErro
     let mut source = start(peer, trial, trial.cpus.map(|cpus| cpus.producer), |command| {
         command.arg("source").args(["--to", place.trim(), "--time", &trial.time.to_string()]);
     })?;
-    let sent = source.ended().await?;
-    if sent != Ended::Said(Status::Fine) {
+    let sent = source.exited().await?;
+    if sent != ChildExit::Status(Status::Fine) {
         sink.reap().await;
         return Err(failed("could not send, for the reason above"));
     }
     let mut counted = String::new();
     lines.read_to_string(&mut counted).await?;
-    sink.ended().await?;
+    sink.exited().await?;
     let rate = Tally::read(&counted).and_then(|tally| tally.rate());
     rate.ok_or_else(|| failed("delivered nothing; this machine may not allow what it needs"))
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use shared::report::HostReport;
 use shared::report::median::Median;
 
-use super::Peer;
-use crate::instructions::Count;
+use super::contestant::Peer;
+use crate::count::Count;
 
 /// Schema of the file that `lab bench --json` writes.
 pub(crate) const BENCH_SCHEMA: &str = "pushback.bench/1";

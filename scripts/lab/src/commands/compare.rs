@@ -3,7 +3,7 @@
 use clap::Args;
 use driver::settings::DriverSettings;
 use netstack::settings::{
-    DEFAULT_TXQUEUE, LayerSettings, LengthSettings, LineSettings, SendSettings, SessionSettings, StackSettings,
+    DEFAULT_TXQUEUE, LayerSettings, LengthSettings, SendSettings, SessionSettings, StackSettings,
 };
 use netstack::stack::Policy;
 use serde::Serialize;
@@ -14,15 +14,14 @@ use shared::process::settings::{Common, Output, Waiting};
 use shared::process::signals::Signals;
 use shared::report::RunReport;
 
-use super::{Failure, runtime};
-use crate::cli::Sides;
-use crate::launch::{Binaries, Voice, launch};
-use crate::merge::{Merged, merge};
+use super::common::{Failure, runtime};
+use crate::launch::Binaries;
 use crate::progress::Progress;
 use crate::render::compared;
 use crate::replay::COMPARE_SCHEMA;
+use crate::runner::real::{StackOutput, run};
+use crate::settings::RunSettings;
 use crate::story::story;
-use crate::verdict::worst;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
@@ -55,7 +54,7 @@ pub(crate) struct CompareArgs {
 
 impl CompareArgs {
     /// The settings of both processes under `policy`.
-    fn sides(&self, policy: Policy) -> Sides {
+    fn settings(&self, policy: Policy) -> RunSettings {
         // A policy without a transmit queue must not record a size for one.
         let txqueue = if policy.has_queue() { self.layers.txqueue } else { DEFAULT_TXQUEUE };
         let stack = StackSettings {
@@ -64,12 +63,11 @@ impl CompareArgs {
             length: self.length.clone(),
             layers: LayerSettings { txqueue, ..self.layers.clone() },
         };
-        let mut sides = Sides::new(&self.common, stack, &self.driver);
-        sides.stack.waiting = self.waiting.clone();
-        sides.driver.waiting = self.waiting.clone();
-        sides.stack.session = self.session.clone();
-        sides.stack.lines = LineSettings { quiet: true };
-        sides
+        let mut settings = RunSettings::new(&self.common, stack, &self.driver);
+        settings.set_waiting(&self.waiting);
+        settings.netstack.session = self.session.clone();
+        settings.set_quiet();
+        settings
     }
 }
 
@@ -106,31 +104,30 @@ pub(crate) fn main(args: &CompareArgs) -> Result<Status, Failure> {
 async fn all(args: &CompareArgs, binaries: &Binaries) -> Result<(Vec<RunReport>, Status), Failure> {
     let mut signals = Signals::new()?;
     let progress = Progress::new();
-    let (mut runs, mut statuses) = (Vec::new(), Vec::new());
+    let (mut runs, mut worst) = (Vec::new(), Status::Fine);
     for (policy, number) in args.policies.iter().zip(1..) {
         progress.now(&format!("{policy} ({number} of {}) ...", args.policies.len()));
-        let remains = match launch(binaries, &args.sides(*policy), Voice::Mute, &mut signals).await {
-            Ok(remains) => remains,
+        let run = match run(binaries, &args.settings(*policy), StackOutput::Discard, &mut signals).await {
+            Ok(run) => run,
             Err(error) if runs.is_empty() => return Err(error.into()),
             // The runs before this one are valid: report them.
             Err(error) => {
                 complain(format_args!("lab: {policy}: {error}"));
-                statuses.push(error.status());
+                worst = worst.or_worse(error.status());
                 break;
             }
         };
-        let ends = remains.ends;
-        ends.complain();
-        let (mut status, mut reported) = (ends.status(true), false);
-        if let Merged::Run { report, .. } = merge(remains.report, remains.file) {
-            status = ends.status(report.ledger.balanced);
+        run.exits.complain();
+        let status = run.status();
+        let report = run.into_report();
+        let reported = report.is_some();
+        if let Some(report) = report {
             for violation in &report.ledger.violations {
                 complain(format_args!("lab: {policy}: the ledger does not balance: {violation}"));
             }
             runs.push(*report);
-            reported = true;
         }
-        statuses.push(status);
+        worst = worst.or_worse(status);
         // A policy under which no packet is delivered is a result. Any other failure would repeat with the next
         // policy, and an interrupt ends the whole comparison.
         let result = matches!(status, Status::Fine | Status::Unbalanced | Status::Failed) && reported;
@@ -138,7 +135,7 @@ async fn all(args: &CompareArgs, binaries: &Binaries) -> Result<(Vec<RunReport>,
             break;
         }
     }
-    Ok((runs, worst(statuses)))
+    Ok((runs, worst))
 }
 
 /// Checks that all runs had the same arrivals; otherwise they cannot be compared.

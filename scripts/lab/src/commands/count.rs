@@ -10,29 +10,29 @@ use shared::process::output::complain;
 use shared::process::signals::Signals;
 use shared::units::Bytes;
 
-use super::{Failure, runtime};
-use crate::cli::{Sides, frame_size};
-use crate::instructions::{Ceilings, count, table};
+use super::common::{Failure, frame_size, runtime};
+use crate::count::{Ceilings, count, table};
 use crate::launch::Binaries;
 use crate::progress::Progress;
+use crate::settings::RunSettings;
 
 #[derive(Debug, Args)]
 pub(crate) struct CountArgs {
     /// Ethernet frames without check sequence, 64B to 1514B.
     #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
-    pub(crate) sizes: Vec<Bytes>,
+    sizes: Vec<Bytes>,
 
     /// Fail if a count is above the ceiling in this file.
     #[arg(long, value_name = "FILE")]
-    pub(crate) ceilings: Option<PathBuf>,
+    ceilings: Option<PathBuf>,
 
     /// Write these counts to the file of --ceilings as the new ceilings.
     #[arg(long, requires = "ceilings")]
-    pub(crate) accept: bool,
+    accept: bool,
 
     /// Write the counts as JSON to this file, or to standard output if it is `-`.
     #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
-    pub(crate) json: Option<JsonTarget>,
+    json: Option<JsonTarget>,
 }
 
 /// Counts and compares; returns the exit status.
@@ -49,8 +49,8 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     let held_against = args.ceilings.as_deref().filter(|_| !args.accept).map(Ceilings::read).transpose()?;
     let progress = Progress::new();
     progress.now("counting instructions ...");
-    let counts =
-        runtime()?.block_on(async { count(&binaries, &Sides::defaults(), &args.sizes, &mut Signals::new()?).await })?;
+    let counts = runtime()?
+        .block_on(async { count(&binaries, &RunSettings::defaults(), &args.sizes, &mut Signals::new()?).await })?;
     drop(progress);
     sink.map_or(Ok(()), |sink| sink.write(&counts))?;
     say(json, table(&counts));

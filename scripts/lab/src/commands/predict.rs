@@ -6,22 +6,21 @@ use std::fmt::Write;
 use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
-use lab::simulate::{Only, Scenario, simulate};
 use serde::Serialize;
 use shared::process::exit::Status;
 use shared::process::json::{JsonTarget, say};
 use shared::process::settings::Output;
 use shared::process::signals::Signals;
-use shared::report::RunReport;
 use shared::units::LinkRate;
 
-use super::{Failure, runtime};
-use crate::launch::{Binaries, LaunchError, Voice, launch};
-use crate::merge::{Merged, merge};
+use super::common::{Failure, runtime};
+use crate::launch::Binaries;
 use crate::predict::grid::{Grid, Point};
 use crate::predict::judge::{Compared, Verdict, compare, judge};
 use crate::progress::Progress;
 use crate::render::table;
+use crate::runner::real::{LaunchError, StackOutput, run};
+use crate::runner::simulate;
 
 /// Schema of the file that `--json` writes.
 const PREDICT_SCHEMA: &str = "pushback.predict/1";
@@ -116,21 +115,21 @@ async fn confirm(
     binaries: &Binaries,
     mut signals: Signals,
 ) -> Result<Option<Judged>, Failure> {
-    let sides = grid.sides(point).map_err(|error| Failure::Load(error.to_string()))?;
-    let scenario = Scenario { stack: sides.stack.clone(), driver: sides.driver.clone(), only: Only::default() };
-    let predicted = simulate(&scenario)?;
+    let settings = grid.settings(point).map_err(|error| Failure::Load(error.to_string()))?;
+    let predicted = simulate(&settings)?;
     let judged =
         |verdict, figures, failure| Some(Judged { flags: point.to_string(), point: *point, verdict, failure, figures });
-    let remains = match launch(binaries, &sides, Voice::Mute, &mut signals).await {
+    let run = match run(binaries, &settings, StackOutput::Discard, &mut signals).await {
         Err(LaunchError::Interrupted) => return Ok(None),
         Err(error) => return Ok(judged(Verdict::Failed, Vec::new(), Some(error.to_string()))),
-        Ok(remains) => remains,
+        Ok(run) => run,
     };
-    let report = match merge(remains.report, remains.file) {
-        Merged::Run { report, .. } => Some(*report),
-        Merged::DriverOnly(_) | Merged::Nothing => None,
-    };
-    let status = remains.ends.status(report.as_ref().is_some_and(|report: &RunReport| report.ledger.balanced));
+    let mut status = run.status();
+    let report = run.into_report();
+    if report.is_none() {
+        // Without a report there is no ledger that could balance.
+        status = status.or_worse(Status::Unbalanced);
+    }
     if status == Status::Interrupted {
         return Ok(None);
     }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use shared::process::exit::Status;
 use shared::process::json::say;
 
-use super::Failure;
+use super::common::Failure;
 use crate::render::{csv, listed};
 use crate::replay::runs_in;
 
@@ -14,11 +14,11 @@ use crate::replay::runs_in;
 pub(crate) struct ReportArgs {
     /// Reports of `lab run` or `lab compare`; - reads one from standard input.
     #[arg(required = true, value_name = "FILE|-")]
-    pub(crate) files: Vec<PathBuf>,
+    files: Vec<PathBuf>,
 
     /// The format of the output.
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    format: Format,
 }
 
 /// The format of the output.

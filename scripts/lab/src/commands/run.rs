@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use driver::settings::{CaptureSettings, DriverSettings};
-use lab::simulate::{Only, theory_of};
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::Serialize;
 use shared::process::exit::Status;
@@ -14,14 +13,14 @@ use shared::process::settings::{Common, Output, Waiting};
 use shared::process::signals::Signals;
 use shared::report::{DriverFile, RunReport, Warning, WarningCode};
 
-use super::{Failure, runtime};
-use crate::cli::Sides;
+use super::common::{Failure, runtime};
 use crate::flags::Given;
-use crate::launch::{Binaries, LaunchError, Remains, Voice, launch_profiled};
-use crate::merge::{Merged, merge};
+use crate::launch::{Binaries, ChildExit};
 use crate::profile::Profiler;
 use crate::replay::replay;
-use crate::verdict::{Ended, Ends};
+use crate::runner::real::{Exits, Merged, StackOutput, run_profiled};
+use crate::settings::{RunSettings, SimulationSettings};
+use crate::theory::theory_of;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -57,15 +56,14 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Gives each process what it takes. What both take, both get.
-    fn sides(&self) -> Sides {
-        let mut sides = Sides::new(&self.common, self.stack.clone(), &self.driver);
-        sides.stack.waiting = self.waiting.clone();
-        sides.driver.waiting = self.waiting.clone();
-        sides.stack.session = self.session.clone();
-        sides.stack.lines = self.lines.clone();
-        sides.driver.capture = self.capture.clone();
-        sides
+    /// The settings of both processes. A flag that both have is set in both.
+    fn settings(&self) -> RunSettings {
+        let mut settings = RunSettings::new(&self.common, self.stack.clone(), &self.driver);
+        settings.set_waiting(&self.waiting);
+        settings.netstack.session = self.session.clone();
+        settings.netstack.lines = self.lines.clone();
+        settings.driver.capture = self.capture.clone();
+        settings
     }
 }
 
@@ -75,19 +73,20 @@ impl RunArgs {
 /// If there was no run.
 pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     let json = args.output.json.as_ref();
-    let (sides, dropped) = match &args.from {
+    let (settings, dropped) = match &args.from {
         Some(file) => repeated(args, file, given)?,
-        None => (args.sides(), None),
+        None => (args.settings(), None),
     };
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?;
-    let voice = if json == Some(&JsonTarget::Stdout) { Voice::Aside } else { Voice::Aloud };
+    let output = if json == Some(&JsonTarget::Stdout) { StackOutput::StandardError } else { StackOutput::Inherit };
     let mut signals = Signals::new()?;
     let mut profiler = args.profile.then(|| Profiler::prepare(&binaries)).transpose()?;
-    let remains = runtime()?.block_on(run(&binaries, &sides, voice, &mut signals, profiler.as_mut()))?;
-    let ends = remains.ends;
-    ends.complain();
-    match merge(remains.report, remains.file) {
+    let run = run_profiled(&binaries, &settings, output, &mut signals, profiler.as_mut());
+    let run = runtime()?.block_on(run)?;
+    run.exits.complain();
+    let (exits, status) = (run.exits, run.status());
+    match run.merged {
         Merged::Run { mut report, changed } => {
             report.theory = theory_of(&report);
             report.warnings.extend(dropped);
@@ -102,22 +101,22 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
                 let budget = report.budget.iter().map(ToString::to_string);
                 theory.chain(budget).for_each(|more| say(json, more.trim_end()));
             }
-            Ok(ends.status(report.ledger.balanced).after("lab", written, Failure::status))
+            Ok(status.after("lab", written, Failure::status))
         }
         // A stack that gave up by itself has said why, and the driver saw nothing of interest.
-        Merged::DriverOnly(_) if matches!(ends.stack, Ended::Said(_)) => Ok(without_report(ends)),
+        Merged::DriverOnly(_) if matches!(exits.stack, ChildExit::Status(_)) => Ok(without_report(exits)),
         Merged::DriverOnly(file) => {
             let written = write(sink, &file);
             say(json, driver_only(&file));
-            Ok(ends.status(true).after("lab", written, Failure::status))
+            Ok(status.after("lab", written, Failure::status))
         }
-        Merged::Nothing => Ok(without_report(ends)),
+        Merged::Nothing => Ok(without_report(exits)),
     }
 }
 
 /// The status of a run that left no report. A process that a signal ended before it received signals has said nothing.
-fn without_report(ends: Ends) -> Status {
-    let status = ends.status(true);
+fn without_report(exits: Exits) -> Status {
+    let status = exits.status();
     if status == Status::Interrupted {
         complain("lab: interrupted before the run began");
     }
@@ -126,11 +125,12 @@ fn without_report(ends: Ends) -> Status {
 
 /// What each process is started with to repeat the run in `file`, and a warning if that was a simulation with
 /// settings that mean nothing in real time.
-fn repeated(args: &RunArgs, file: &Path, given: &Given) -> Result<(Sides, Option<Warning>), Failure> {
-    let (mut sides, only) = replay(file, given).map_err(Failure::From)?;
+fn repeated(args: &RunArgs, file: &Path, given: &Given) -> Result<(RunSettings, Option<Warning>), Failure> {
+    let mut settings = replay(file, given).map_err(Failure::From)?;
     // Where to write is no part of a report.
-    sides.driver.capture = args.capture.clone();
-    let dropped = only.map(|only| changed(&only)).filter(|dropped| !dropped.is_empty()).map(|dropped| {
+    settings.driver.capture = args.capture.clone();
+    let dropped = changed(&settings.simulation);
+    let dropped = (!dropped.is_empty()).then(|| {
         let text = format!(
             "{} simulated with {}, which mean nothing in real time and are left out: expect other figures",
             file.display(),
@@ -139,36 +139,22 @@ fn repeated(args: &RunArgs, file: &Path, given: &Given) -> Result<(Sides, Option
         Warning::new(WarningCode::SettingsLeftOut, text)
     });
     dropped.iter().for_each(|warning| complain(format_args!("lab: warning: {warning}")));
-    Ok((sides, dropped))
+    Ok((settings, dropped))
 }
 
-/// The settings in `only` that are not the defaults, as flags.
-fn changed(only: &Only) -> Vec<String> {
-    let fields = |only: &Only| match serde_json::to_value(only) {
+/// The settings of a simulation that are not the defaults, as flags.
+fn changed(simulation: &SimulationSettings) -> Vec<String> {
+    let fields = |simulation: &SimulationSettings| match serde_json::to_value(simulation) {
         Ok(serde_json::Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
-    let defaults = fields(&Only::default());
-    let changed = fields(only).into_iter().filter(|(name, value)| defaults.get(name) != Some(value));
+    let defaults = fields(&SimulationSettings::default());
+    let changed = fields(simulation).into_iter().filter(|(name, value)| defaults.get(name) != Some(value));
     changed
         .map(|(name, value)| {
             format!("--{} {}", name.replace('_', "-"), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         })
         .collect()
-}
-
-async fn run(
-    binaries: &Binaries,
-    sides: &Sides,
-    voice: Voice,
-    signals: &mut Signals,
-    mut profiler: Option<&mut Profiler>,
-) -> Result<Remains, LaunchError> {
-    let remains = launch_profiled(binaries, sides, voice, signals, profiler.as_deref_mut()).await;
-    if let Some(profiler) = profiler {
-        profiler.finish().await;
-    }
-    remains
 }
 
 /// A run that could not be sampled is a run all the same.

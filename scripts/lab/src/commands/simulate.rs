@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use driver::settings::DriverSettings;
-use lab::simulate::{DEFAULT_PRECISION, Only, Repeat, Scenario, replicate_while, simulate_on, theory_of};
 use netstack::settings::StackSettings;
 use shared::process::exit::Status;
 use shared::process::json::{JsonTarget, say};
@@ -13,11 +12,14 @@ use shared::process::signals::Signals;
 use shared::report::{Ending, RunReport, Verdict};
 use shared::units::{Nanos, Percent};
 
-use super::Failure;
-use crate::cli::Sides;
+use super::common::Failure;
 use crate::flags::Given;
 use crate::progress::Progress;
 use crate::replay::replay;
+use crate::runner::{DEFAULT_PRECISION, Repeat, clock, replicate_while, simulate_on};
+use crate::settings::{RunSettings, SimulationSettings};
+use crate::theory::applies::fit;
+use crate::theory::theory_of;
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
@@ -88,9 +90,9 @@ impl SimulateArgs {
 /// If there was nothing to simulate.
 pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure> {
     let json = args.output.json.as_ref();
-    let scenario = scenario(args, given)?;
+    let settings = settings(args, given)?;
     if args.assert_theory {
-        scenario.fit()?;
+        fit(&settings)?;
     }
     let sink = json.map(JsonTarget::open).transpose()?;
     let (stop, progress) = (Signals::new()?.stop(), Progress::new());
@@ -98,11 +100,11 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
         Some(repeat) => {
             progress.now("simulating ...");
             let run = |done, at_most| progress.now(&format!("simulated {done} of at most {at_most} runs ..."));
-            replicate_while(&scenario, repeat, Some(&stop), run)?.report
+            replicate_while(&settings, repeat, Some(&stop), run)?.report
         }
         None => {
             progress.now("simulating ...");
-            let mut report = simulate_on(&scenario, scenario.park().until(&stop))?;
+            let mut report = simulate_on(&settings, clock(&settings).until(&stop))?;
             report.theory = theory_of(&report);
             report
         }
@@ -126,17 +128,17 @@ fn status(report: &RunReport, assert_theory: bool) -> Status {
     }
 }
 
-fn scenario(args: &SimulateArgs, given: &Given) -> Result<Scenario, Failure> {
-    let (Sides { stack, driver }, recorded) = match &args.from {
+fn settings(args: &SimulateArgs, given: &Given) -> Result<RunSettings, Failure> {
+    let settings = match &args.from {
         Some(file) => replay(file, given).map_err(Failure::From)?,
         // What only real time has keeps its default, so that a report can be repeated in real time.
-        None => (Sides::new(&args.common, args.stack.clone(), &args.driver), None),
+        None => RunSettings::new(&args.common, args.stack.clone(), &args.driver),
     };
-    let recorded = recorded.unwrap_or_default();
-    let only = Only {
+    let recorded = settings.simulation;
+    let simulation = SimulationSettings {
         stack_cost: args.stack_cost.unwrap_or(recorded.stack_cost),
         warmup: args.warmup.or(recorded.warmup),
         wake_latency: args.wake_latency.unwrap_or(recorded.wake_latency),
     };
-    Ok(Scenario { stack, driver, only })
+    Ok(RunSettings { simulation, ..settings })
 }

@@ -7,7 +7,7 @@ use shared::process::exit::Status;
 use shared::process::settings::seed;
 use shared::ring::Depth;
 
-use super::Failure;
+use super::common::Failure;
 use crate::launch::Binaries;
 use crate::stress::{crowd, kills, starts};
 

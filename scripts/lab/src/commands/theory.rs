@@ -2,9 +2,6 @@
 
 use clap::{Args, Subcommand};
 use driver::settings::HardwareSettings;
-use lab::theory::applies::fit;
-use lab::theory::token_bucket::{Server, TokenBucket, bound};
-use lab::theory::{Model, Pace, Prediction};
 use netstack::settings::SendSettings;
 use netstack::stack::Policy;
 use shared::process::exit::Status;
@@ -13,8 +10,11 @@ use shared::report::human;
 use shared::ring::Depth;
 use shared::units::Nanos;
 
-use super::Failure;
-use crate::cli::Sides;
+use super::common::Failure;
+use crate::settings::RunSettings;
+use crate::theory::applies::fit;
+use crate::theory::token_bucket::{Server, TokenBucket, bound};
+use crate::theory::{Model, Pace, Prediction};
 
 #[derive(Debug, Args)]
 pub(crate) struct TheoryArgs {
@@ -119,12 +119,13 @@ struct ForArgs {
 
 impl ForArgs {
     /// The settings of a run with these flags. Settings that no model has keep their defaults.
-    fn sides(&self) -> Sides {
-        let Sides { mut stack, mut driver } = Sides::defaults();
-        (stack.common.depth, driver.common.depth) = (self.depth, self.depth);
-        (stack.stack.policy, stack.stack.sending) = (self.policy, self.sending.clone());
-        driver.driver.hardware = self.hardware.clone();
-        Sides { stack, driver }
+    fn settings(&self) -> RunSettings {
+        let mut settings = RunSettings::defaults();
+        settings.set_depth(self.depth);
+        let stack = &mut settings.netstack.stack;
+        (stack.policy, stack.sending) = (self.policy, self.sending.clone());
+        settings.driver.driver.hardware = self.hardware.clone();
+        settings
     }
 }
 
@@ -150,8 +151,7 @@ pub(crate) fn main(args: &TheoryArgs) -> Result<Status, Failure> {
             return Ok(Status::Fine);
         }
         ModelArgs::For(ref run) => {
-            let sides = run.sides();
-            let fit = fit(&sides.stack, &sides.driver, Nanos::ZERO, Nanos::ZERO)?;
+            let fit = fit(&run.settings())?;
             (fit.model, Some(fit.service_mean_ns))
         }
     };

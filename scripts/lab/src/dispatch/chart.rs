@@ -4,16 +4,21 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::report::{DispatchReport, Way};
-use crate::chart::{Area, BAR, BLUE, BOTTOM, ChartError, Drawn, GREY, PANEL_TITLE, ROW, SvgFile, TITLE, svg, text};
+use crate::chart::{Area, BAR, BLUE, BOTTOM, Drawn, GREY, PANEL_TITLE, ROW, TITLE, svg, text};
 
 /// Where bars begin, in pixels: right of the longest name.
 const LEFT: i32 = 90;
 /// Where the longest bar ends, in pixels: left of its figures.
 const RIGHT: i32 = 610;
 
+/// Returns the figure as SVG, or why it cannot be drawn.
+pub(crate) fn figure(report: &DispatchReport) -> Result<String, String> {
+    Chart::of(report).svg()
+}
+
 /// A report to be drawn.
 #[derive(Debug)]
-pub(crate) struct Chart<'a> {
+struct Chart<'a> {
     report: &'a DispatchReport,
     panels: Vec<Panel<'a>>,
 }
@@ -35,7 +40,7 @@ struct Bar<'a> {
 }
 
 impl<'a> Chart<'a> {
-    pub(crate) fn of(report: &'a DispatchReport) -> Self {
+    fn of(report: &'a DispatchReport) -> Self {
         let bars = |of: &dyn Fn(&Way) -> Option<(f64, f64)>| {
             let bar = |way| of(way).map(|(whole, layers)| Bar { way, whole, layers });
             report.ways.iter().filter_map(bar).collect()
@@ -51,14 +56,6 @@ impl<'a> Chart<'a> {
             bars: bars(&|way| way.instructions_per_packet.zip(report.layers_instructions(way))),
         });
         Self { report, panels: [Some(time), instructions].into_iter().flatten().collect() }
-    }
-
-    /// Writes the figure to `file`.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub(crate) fn write(&self, file: SvgFile) -> Result<(), ChartError> {
-        file.write(self.svg())
     }
 
     fn svg(&self) -> Result<String, String> {
@@ -113,6 +110,6 @@ mod tests {
 
     #[test]
     fn the_figure_has_both_parts_of_every_bar_to_scale() {
-        insta::assert_snapshot!(Chart::of(&DispatchReport::made_up()).svg().unwrap());
+        insta::assert_snapshot!(figure(&DispatchReport::made_up()).unwrap());
     }
 }

@@ -2,33 +2,35 @@
 //!
 //! The speed of a machine drifts within an hour, so each repetition runs every way once, and times are compared within
 //! one repetition. Counts of instructions and allocations do not drift.
+//!
+//! The processes that are timed count no allocations; their layers are the same code as in a simulation. There the link
+//! has 1 Gbit/s, so that nearly every packet waits for room: waiting must cost no allocation either.
 
-mod allocations;
 mod chart;
 mod report;
-mod sentences;
-mod table;
+mod text;
 
 use netstack::dispatch::Dispatch;
-use shared::exec::IdleMode;
+use shared::exec::Virtual;
 use shared::process::signals::Signals;
-use shared::units::{Bytes, Nanos};
+use shared::units::{BitRate, Bytes, LinkRate, Nanos};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region};
 
-use crate::bench::{BenchError, bulk, measured};
-use crate::cli::Sides;
-use crate::launch::{Binaries, Pair};
+use crate::launch::{Binaries, CpuPair};
+use crate::runner::full_rate::{MeasureError, bulk, timed};
+use crate::runner::{SimulateError, simulate_figures};
+use crate::settings::RunSettings;
 
-pub(crate) use allocations::allocations_per_packet;
-pub(crate) use chart::Chart;
+pub(crate) use chart::figure;
 pub(crate) use report::{AtSize, DISPATCH_SCHEMA, DispatchReport, Repetition, Way};
-pub(crate) use table::table;
+pub(crate) use text::text;
 
 /// All ways, the last of them a run without layers.
 pub(crate) const WAYS: [Dispatch; 6] =
     [Dispatch::Static, Dispatch::Boxed, Dispatch::Inline, Dispatch::Poll, Dispatch::Sync, Dispatch::None];
 
 /// The name in reports, which is the value of `--dispatch`.
-pub(crate) const fn name(way: Dispatch) -> &'static str {
+pub(crate) const fn way_name(way: Dispatch) -> &'static str {
     match way {
         Dispatch::Static => "static",
         Dispatch::Boxed => "boxed",
@@ -39,36 +41,61 @@ pub(crate) const fn name(way: Dispatch) -> &'static str {
     }
 }
 
-/// `sides` with bulk traffic of frames of `size`, dispatched in `way`.
-pub(crate) fn called(sides: &Sides, way: Dispatch, size: Bytes) -> Sides {
+/// `settings` with bulk traffic of frames of `size`, whose layers are called in `way`.
+pub(crate) fn in_way(settings: &RunSettings, way: Dispatch, size: Bytes) -> RunSettings {
     // A burst of 1: the cost of a call is compared, so each call sends one packet.
-    let mut sides = bulk(sides, size, 1);
-    sides.stack.stack.sending.dispatch = way;
-    sides
+    let mut settings = bulk(settings, size, 1);
+    settings.netstack.stack.sending.dispatch = way;
+    settings
 }
 
-/// Runs both processes for `time` at their highest rate.
+/// Runs both processes for `duration` at their highest rate.
 ///
 /// # Errors
-/// If the run cannot be used.
-pub(crate) async fn time(
+/// If the run is no measurement.
+pub(crate) async fn time_per_packet(
     binaries: &Binaries,
-    sides: &Sides,
-    time: Nanos,
+    settings: RunSettings,
+    duration: Nanos,
     signals: &mut Signals,
-) -> Result<Repetition, BenchError> {
-    let mut sides = sides.clone();
-    let cpus = Pair::here();
-    sides.stack.stack.length.duration = Some(time);
-    // A process that may use one CPU only takes the machine for one with a single CPU, where hybrid never spins.
-    let idle = if cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid };
-    (sides.stack.waiting.idle, sides.driver.waiting.idle) = (idle, idle);
-    let report = measured(&binaries.on(cpus), &sides, signals).await?;
+) -> Result<Repetition, MeasureError> {
+    let report = timed(binaries, settings, duration, CpuPair::here(), signals).await?;
     // On a busy machine the system may take the CPU from a process. Neither that time nor spinning counts as busy: so
     // take the smaller of the time not idle and the CPU time.
     let idle = report.process.idle;
     let at_work = report.elapsed_ns.saturating_sub(idle.spin_ns + idle.sleep_ns);
     let busy = at_work.min(report.process.cpu_ns);
-    let rate = report.rate.packets_per_second.filter(|rate| *rate > 0.0).ok_or(BenchError::Lost)?;
+    let rate = report.rate.packets_per_second.filter(|rate| *rate > 0.0).ok_or(MeasureError::Lost)?;
     Ok(Repetition { ns_per_packet: 1e9 / rate, stack_ns_per_packet: busy as f64 / report.totals.delivered as f64 })
+}
+
+/// Packets of the shorter and of the longer run. Their difference excludes what a run allocates once.
+const SHORT: u64 = 5_000;
+const LONG: u64 = 25_000;
+
+/// Counts the allocations for each additional delivered packet, with the dispatch of `settings`.
+///
+/// # Errors
+/// If the run cannot be simulated.
+pub(crate) fn allocations_per_packet(settings: &RunSettings) -> Result<f64, SimulateError> {
+    let (short, long) = (counted(settings, SHORT)?, counted(settings, LONG)?);
+    let packets = long.delivered.saturating_sub(short.delivered).max(1);
+    Ok(long.allocations.saturating_sub(short.allocations) as f64 / packets as f64)
+}
+
+struct Counted {
+    allocations: u64,
+    delivered: u64,
+}
+
+fn counted(settings: &RunSettings, packets: u64) -> Result<Counted, SimulateError> {
+    let mut settings = settings.clone();
+    settings.set_packets(packets);
+    // On an unlimited link virtual time would not advance.
+    settings.set_link(LinkRate::Limited(BitRate(1_000_000_000)));
+    // The program `lab` makes this its allocator.
+    let region = Region::new(&INSTRUMENTED_SYSTEM);
+    let report = simulate_figures(&settings, Virtual::default())?;
+    let allocations = region.change().allocations as u64;
+    Ok(Counted { allocations, delivered: report.totals.delivered })
 }

@@ -18,8 +18,8 @@ use shared::process::leftovers::{Leftover, Registered, lock_opened, register};
 use shared::process::limits::remedy;
 use tempfile::TempDir;
 
-/// What must be free where temporary files are: reports and samples are written there.
-const ROOM: usize = 256 * 1024;
+/// Bytes that must be free where temporary files are: reports and samples are written there.
+const SPACE: usize = 256 * 1024;
 
 /// How the names of these folders begin, and no other's: the driver has its socket in `/tmp/pushback-UID`.
 const PREFIX: &str = "pushback-lab-";
@@ -61,16 +61,16 @@ pub(crate) struct FolderError {
 }
 
 fn advice(error: &io::Error) -> String {
-    let folder = format!("set TMPDIR to a folder that you may write to, with {} KiB to spare", ROOM / 1024);
+    let folder = format!("set TMPDIR to a folder that you may write to, with {} KiB to spare", SPACE / 1024);
     match error.kind() {
-        // TMPDIR is the place to name, or to make room in.
+        // TMPDIR is the place to name, or the one to free space in.
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => folder,
         _ => remedy(error, &folder).to_owned(),
     }
 }
 
 impl PrivateFolder {
-    /// A folder where TMPDIR says, with room for what is written there.
+    /// A folder where TMPDIR says, with space for what is written there.
     ///
     /// # Errors
     /// [`FolderError`] with the remedy.
@@ -89,16 +89,16 @@ impl PrivateFolder {
                 Ok::<_, io::Error>(((folder, lock), Leftover::Folder(path)))
             })?;
             let made = Self { folder, _lock: lock, _registered: registered };
-            made.try_room()?;
+            made.check_space()?;
             Ok(made)
         };
         make().map_err(|source| FolderError { parent: parent.to_owned(), source })
     }
 
     /// A folder can be made on a full disk too, but nothing can be written to it.
-    fn try_room(&self) -> io::Result<()> {
-        let path = self.path().join("room");
-        File::create(&path)?.write_all(&[0; ROOM])?;
+    fn check_space(&self) -> io::Result<()> {
+        let path = self.path().join("space");
+        File::create(&path)?.write_all(&[0; SPACE])?;
         fs::remove_file(path)
     }
 

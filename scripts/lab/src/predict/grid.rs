@@ -10,7 +10,7 @@ use shared::process::settings::{MAX_EXACT, seed};
 use shared::ring::{Depth, WakePoint};
 use shared::units::LinkRate;
 
-use crate::cli::Sides;
+use crate::settings::RunSettings;
 
 /// The settings that vary, and those that all points share.
 #[derive(Debug, Clone, clap::Args)]
@@ -102,20 +102,18 @@ impl Grid {
     ///
     /// # Errors
     /// [`SpecError`] if the load is invalid.
-    pub(crate) fn sides(&self, point: &Point) -> Result<Sides, SpecError> {
-        let mut sides = Sides::defaults();
-        let (stack, driver) = (&mut sides.stack, &mut sides.driver);
-        for common in [&mut stack.common, &mut driver.common] {
-            (common.depth, common.seed) = (point.depth, self.seed);
-        }
-        stack.stack.policy = point.policy;
-        stack.stack.sending.apps = vec![point.app()?];
-        stack.stack.sending.wake = Some(point.wake);
-        stack.stack.length.packets = Some(self.packets);
-        stack.session.transport = point.transport;
-        stack.lines.quiet = true;
-        driver.driver.hardware.link = self.link;
-        Ok(sides)
+    pub(crate) fn settings(&self, point: &Point) -> Result<RunSettings, SpecError> {
+        let mut settings = RunSettings::defaults();
+        settings.set_depth(point.depth);
+        settings.set_seed(self.seed);
+        settings.set_packets(self.packets);
+        settings.set_link(self.link);
+        settings.set_quiet();
+        settings.netstack.session.transport = point.transport;
+        let stack = &mut settings.netstack.stack;
+        stack.policy = point.policy;
+        (stack.sending.apps, stack.sending.wake) = (vec![point.app()?], Some(point.wake));
+        Ok(settings)
     }
 }
 
@@ -174,11 +172,11 @@ mod tests {
     #[test]
     fn the_settings_of_a_point_reach_both_processes() {
         let point = grid().points()[9];
-        let sides = grid().sides(&point).unwrap();
-        assert_eq!(sides.stack.stack.sending.apps, [point.app().unwrap()]);
-        assert_eq!((sides.stack.common.depth, sides.driver.common.depth), (point.depth, point.depth));
-        assert_eq!((sides.stack.common.seed, sides.driver.common.seed), (7, 7));
-        assert_eq!(sides.stack.stack.sending.wake, Some(WakePoint::Half));
-        assert!(grid().sides(&Point { load: -1.0, ..point }).is_err());
+        let settings = grid().settings(&point).unwrap();
+        assert_eq!(settings.apps(), [point.app().unwrap()]);
+        let sides = [&settings.netstack.common, &settings.driver.common];
+        assert_eq!(sides.map(|common| (common.depth, common.seed)), [(point.depth, 7); 2]);
+        assert_eq!(settings.stack().sending.wake, Some(WakePoint::Half));
+        assert!(grid().settings(&Point { load: -1.0, ..point }).is_err());
     }
 }

@@ -18,8 +18,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::samples::{FIELDS, Sample, read};
-use crate::launch::{FolderError, PrivateFolder, Process};
-use crate::verdict::Ended;
+use crate::launch::{ChildExit, FolderError, PrivateFolder, Process};
 
 /// Samples per second of CPU time: enough for a run of a few seconds, and prime, so that it does not lock to anything
 /// periodic in the program.
@@ -56,7 +55,7 @@ pub(crate) enum NoSamples {
     Attach(String),
     /// perf ended before the run did.
     #[error("perf ended before the run did ({0})")]
-    Ended(Ended),
+    Ended(ChildExit),
     /// perf cannot print its samples.
     #[error("perf cannot read its own samples ({0})")]
     Script(String),
@@ -110,7 +109,7 @@ impl Perf {
                 Ok(read) => read.map_err(failed)?,
                 Err(_) => return Err(NoSamples::Attach("it did not answer in time".to_owned())),
             },
-            _ = perf.ended() => return Err(NoSamples::Attach(first_words(&self.error_output()))),
+            _ = perf.exited() => return Err(NoSamples::Attach(first_words(&self.error_output()))),
         };
         self.running = Some(perf);
         Ok(())
@@ -121,14 +120,14 @@ impl Perf {
         let Some(mut perf) = self.running.take() else { return Ok(()) };
         // perf may have ended already, together with the processes that it sampled; then there is nothing to signal.
         perf.signal(Signal::INT);
-        let ended = match timeout(PERF_TIMEOUT, perf.ended()).await {
+        let ended = match timeout(PERF_TIMEOUT, perf.exited()).await {
             Ok(ended) => ended.map_err(|error| NoSamples::Script(error.to_string()))?,
-            Err(_) => Ended::Killed(Signal::KILL.as_raw()),
+            Err(_) => ChildExit::Killed(Signal::KILL.as_raw()),
         };
         perf.reap().await;
         // On SIGINT perf writes its samples, and then ends as if the signal had killed it.
         match ended {
-            Ended::Said(Status::Fine | Status::Interrupted) => Ok(()),
+            ChildExit::Status(Status::Fine | Status::Interrupted) => Ok(()),
             ended => Err(NoSamples::Ended(ended)),
         }
     }

@@ -191,7 +191,7 @@ mod tests {
             "/rustc/0123/library/core/src/ptr/mod.rs",
             "/home/x/.cargo/registry/src/index/some-1.0.0/driver/src/hardware/mod.rs",
             "/x/mydriver/src/session/mod.rs",
-            "/x/shared/src/process/exit.rs.old",
+            "/x/shared/src/lib.rs.old",
         ] {
             assert_eq!(place(foreign), None, "{foreign}");
         }

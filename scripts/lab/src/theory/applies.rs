@@ -15,14 +15,15 @@
 //! time, this is the unbounded queue, at any depth.
 
 use driver::hardware::Service;
-use driver::settings::{DriverSettings, Settings as DriverArgs};
+use driver::settings::HardwareSettings;
 use netstack::app::{AppSpec, Pace as AppPace, Period, Process, Shape, Traffic, WhenBlocked};
-use netstack::process::Args as StackArgs;
 use netstack::settings::StackSettings;
 use netstack::stack::Policy;
 use shared::units::{Bytes, LinkRate, Nanos};
 
-use super::{Model, Pace};
+use super::model::Model;
+use super::pace::Pace;
+use crate::settings::RunSettings;
 
 /// A model, and how the figures of a run correspond to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +64,7 @@ pub struct NoFit(&'static str);
 /// The settings that decide which model fits.
 struct Setting<'a> {
     stack: &'a StackSettings,
-    driver: &'a DriverSettings,
+    hardware: &'a HardwareSettings,
     depth: u32,
 }
 
@@ -71,24 +72,24 @@ struct Setting<'a> {
 ///
 /// # Errors
 /// [`NoFit`] with the first condition that is not met.
-pub fn fit(stack: &StackArgs, driver: &DriverArgs, stack_cost: Nanos, wake_latency: Nanos) -> Result<Fit, NoFit> {
-    let depth = stack.common.depth.min(driver.common.depth);
-    let setting = Setting { stack: &stack.stack, driver: &driver.driver, depth: depth.get() };
-    let holds_slots_back = stack.stack.policy == Policy::Wait && stack.stack.wake_point(depth) != Ok(1);
-    let apps = &setting.stack.sending.apps;
+pub fn fit(settings: &RunSettings) -> Result<Fit, NoFit> {
+    let (stack, depth, simulation) = (settings.stack(), settings.depth(), settings.simulation);
+    let setting = Setting { stack, hardware: settings.hardware(), depth: depth.get() };
+    let holds_slots_back = stack.policy == Policy::Wait && stack.wake_point(depth) != Ok(1);
+    let apps = settings.apps();
     let unmet = [
-        (stack_cost > Nanos::ZERO, "--stack-cost puts another server before the ring; leave it out"),
-        (wake_latency > Nanos::ZERO, "--wake-latency lets the server idle; leave it out"),
+        (simulation.stack_cost > Nanos::ZERO, "--stack-cost puts another server before the ring; leave it out"),
+        (simulation.wake_latency > Nanos::ZERO, "--wake-latency lets the server idle; leave it out"),
         (holds_slots_back, "under --policy wait use --wake each: no model keeps free slots from waiters"),
-        (setting.driver.hardware.stall.is_some(), "--stall is in no model; leave it out"),
-        (setting.driver.hardware.coalesce.frames() > 1, "--coalesce delays completions; leave it out"),
+        (setting.hardware.stall.is_some(), "--stall is in no model; leave it out"),
+        (setting.hardware.coalesce.frames() > 1, "--coalesce delays completions; leave it out"),
         (!setting.stack.sending.dispatch.waits(), "--dispatch sync refuses what would wait; leave it out"),
         (apps.iter().any(|app| app.budget().is_some()), "budget is a second bound; leave it out"),
     ];
     if let Some((_, why)) = unmet.into_iter().find(|(unmet, _)| *unmet) {
         return Err(NoFit(why));
     }
-    match apps.as_slice() {
+    match apps {
         [app] if matches!(app.traffic(), Traffic::Open { .. }) => setting.open(app),
         apps if apps.iter().all(|app| matches!(app.traffic(), Traffic::ReqResp { .. })) => setting.closed(apps),
         _ => Err(NoFit("use one app of kind cbr or poisson, or only apps of kind reqresp")),
@@ -100,7 +101,7 @@ impl Setting<'_> {
         let Traffic::Open { process, pace, when_blocked } = app.traffic() else {
             return Err(NoFit("the app is not an open loop"));
         };
-        let period = app.resolve(0, self.driver.hardware.link, Bytes(u64::MAX)).ok().and_then(|app| app.period());
+        let period = app.resolve(0, self.hardware.link, Bytes(u64::MAX)).ok().and_then(|app| app.period());
         let period = period.ok_or(NoFit("the app cannot run on this link"))?;
         let loss = match (self.stack.policy, when_blocked) {
             (Policy::DropNewest, _) => Some(Loss::Dropped),
@@ -109,12 +110,12 @@ impl Setting<'_> {
             _ => return Err(NoFit("use --policy drop-newest or wait")),
         };
         let Some(loss) = loss else { return self.unbounded(app, process, pace, period) };
-        if self.driver.hardware.link == LinkRate::Unlimited {
+        if self.hardware.link == LinkRate::Unlimited {
             return self.erlang_b(process, period, loss);
         }
         let service = self.service(app)?;
         let load = load(pace, period, service);
-        let model = match (process, self.driver.hardware.service) {
+        let model = match (process, self.hardware.service) {
             (Process::Poisson, Service::Exponential) => Model::Mm1k { load, places: self.depth },
             (Process::Poisson, Service::Fixed) => Model::Md1k { load, places: self.depth },
             (Process::Cbr, Service::Fixed) => self.constant(period, service)?,
@@ -136,7 +137,7 @@ impl Setting<'_> {
     fn unbounded(&self, app: &AppSpec, process: Process, pace: AppPace, period: Period) -> Result<Fit, NoFit> {
         let service = self.service(app)?;
         let load = load(pace, period, service);
-        let model = match (process, self.driver.hardware.service) {
+        let model = match (process, self.hardware.service) {
             _ if load >= 1.0 => {
                 return Err(NoFit(
                     "a load of 1 or more without losses has no steady state: its queue grows without end",
@@ -152,11 +153,11 @@ impl Setting<'_> {
 
     /// On an unlimited link each slot is a server with a fixed latency, if the hardware queue is as deep as the ring.
     fn erlang_b(&self, process: Process, period: Period, loss: Loss) -> Result<Fit, NoFit> {
-        let latency = self.driver.hardware.latency.0 as f64;
+        let latency = self.hardware.latency.0 as f64;
         if process != Process::Poisson || latency == 0.0 {
             return Err(NoFit("with an unlimited link, use poisson and --latency"));
         }
-        if self.driver.hardware.hw_queue.get() < self.depth {
+        if self.hardware.hw_queue.get() < self.depth {
             return Err(NoFit("with an unlimited link, use a --hw-queue of at least --depth"));
         }
         let model = Model::ErlangB { offered: latency / period.as_nanos_f64(), servers: self.depth };
@@ -172,10 +173,7 @@ impl Setting<'_> {
             _ => return Err(NoFit("use apps with equal settings, with distribution=exponential")),
         };
         let sources = u32::try_from(apps.len()).unwrap_or(u32::MAX);
-        if self.stack.policy != Policy::Wait
-            || self.driver.hardware.service != Service::Exponential
-            || self.depth < sources
-        {
+        if self.stack.policy != Policy::Wait || self.hardware.service != Service::Exponential || self.depth < sources {
             return Err(NoFit("with reqresp, use --policy wait, --service exponential and a slot for each app"));
         }
         let service_mean_ns = self.service(app)?.as_nanos_f64();
@@ -185,10 +183,10 @@ impl Setting<'_> {
 
     /// The mean service time on the link, as an exact fraction.
     fn service(&self, app: &AppSpec) -> Result<Period, NoFit> {
-        if self.driver.hardware.latency > Nanos::ZERO {
+        if self.hardware.latency > Nanos::ZERO {
             return Err(NoFit("--latency after the link is in no model; leave it out"));
         }
-        let LinkRate::Limited(rate) = self.driver.hardware.link else {
+        let LinkRate::Limited(rate) = self.hardware.link else {
             return Err(NoFit("use a limited --link"));
         };
         let work = u128::from(app.wire_bits()) * 1_000_000_000;
@@ -207,17 +205,20 @@ fn load(pace: AppPace, period: Period, service: Period) -> f64 {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use driver::settings::Settings as DriverArgs;
+    use netstack::process::Args as StackArgs;
 
     use super::*;
+    use crate::settings::SimulationSettings;
 
     /// The fit of a run with these flags, given without dashes; the driver's flags start with an asterisk.
     fn fits(flags: &str) -> Result<Fit, NoFit> {
         let (driver, stack): (Vec<_>, Vec<_>) = flags.split(' ').partition(|flag| flag.starts_with('*'));
         let driver: Vec<_> = driver.iter().map(|flag| flag.replace('*', "--")).collect();
         let stack: Vec<_> = stack.iter().map(|flag| format!("--{flag}")).collect();
-        let stack = StackArgs::try_parse_from([&["netstack".to_owned()], &stack[..]].concat()).unwrap();
+        let netstack = StackArgs::try_parse_from([&["netstack".to_owned()], &stack[..]].concat()).unwrap();
         let driver = DriverArgs::try_parse_from([&["driver".to_owned()], &driver[..]].concat()).unwrap();
-        fit(&stack, &driver, Nanos::ZERO, Nanos::ZERO)
+        fit(&RunSettings { netstack, driver, simulation: SimulationSettings::default() })
     }
 
     fn named(flags: &str) -> String {

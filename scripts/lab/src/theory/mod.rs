@@ -34,6 +34,7 @@ pub mod erlang_b;
 mod error;
 pub mod estimate;
 pub mod finite_source;
+pub(crate) mod judge;
 pub mod lindley;
 pub mod little;
 pub mod md1k;
@@ -49,6 +50,7 @@ pub mod unbounded;
 mod testing;
 
 pub use error::{MAX_PLACES, ParameterError};
+pub use judge::theory_of;
 pub use model::Model;
 pub use pace::Pace;
 pub use prediction::Prediction;

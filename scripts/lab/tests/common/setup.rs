@@ -1,19 +1,19 @@
-//! Builds scenarios from flags.
+//! Builds the settings of a run from flags.
 
 use clap::{CommandFactory, FromArgMatches};
 use driver::settings::Settings as DriverArgs;
-use lab::simulate::{Only, Scenario};
+use lab::settings::{RunSettings, SimulationSettings};
 use netstack::process::Args as StackArgs;
 use shared::units::Nanos;
 
-/// The scenario of `flags`, such as `depth=8`; each process gets those that it has.
-pub(crate) fn scenario(flags: &[impl AsRef<str>], stack_cost: Nanos) -> Scenario {
+/// The settings that `flags` set, such as `depth=8`; each process gets those that it has.
+pub(crate) fn settings_of(flags: &[impl AsRef<str>], stack_cost: Nanos) -> RunSettings {
     let flags: Vec<&str> = flags.iter().map(AsRef::as_ref).collect();
-    let only = Only { stack_cost, warmup: Some(Nanos::ZERO), ..Only::default() };
-    let scenario = Scenario { stack: side::<StackArgs>(&flags), driver: side::<DriverArgs>(&flags), only };
+    let simulation = SimulationSettings { stack_cost, warmup: Some(Nanos::ZERO), ..SimulationSettings::default() };
+    let settings = RunSettings { netstack: side::<StackArgs>(&flags), driver: side::<DriverArgs>(&flags), simulation };
     let known = |flag: &&str| [StackArgs::command(), DriverArgs::command()].iter().any(|side| has_flag(side, flag));
     assert!(flags.iter().all(known), "{flags:?}");
-    scenario
+    settings
 }
 
 fn side<S: CommandFactory + FromArgMatches>(flags: &[&str]) -> S {

@@ -10,12 +10,12 @@
 #[path = "../common/setup.rs"]
 mod setup;
 
-use lab::simulate::{Repeat, replicate};
+use lab::runner::{Repeat, replicate};
 use lab::theory::Model;
 use shared::report::FigureReport;
 use shared::units::Nanos;
 
-use setup::scenario;
+use setup::settings_of;
 
 /// The time of a frame with 1 B of payload at 10 Mbit/s.
 const SERVICE_NS: f64 = 67_200.0;
@@ -26,13 +26,13 @@ fn held(estimates: u64, load: f64, places: u32, packets: u64, repeat: Repeat) ->
     let app = format!("app=poisson:size=1B,load={load}");
     let (depth, packets) = (format!("depth={places}"), format!("packets={packets}"));
     let flags = [&app, "link=10Mbit", "dma=none", "service=exponential", "policy=drop-newest", &depth, &packets];
-    let mut setting = scenario(&flags, Nanos::ZERO);
-    setting.only.warmup = None;
+    let mut setting = settings_of(&flags, Nanos::ZERO);
+    setting.simulation.warmup = None;
     let truth = Model::Mm1k { load, places }.predict().unwrap();
     let mut held = [0.0; 3];
     for estimate in 0..estimates {
         let seed = 1 + estimate * repeat.at_most;
-        let estimate = replicate(&setting.seeded(seed), repeat).unwrap().report.estimate.unwrap();
+        let estimate = replicate(&setting.with_seed(seed), repeat).unwrap().report.estimate.unwrap();
         assert!(estimate.last_seed < seed + repeat.at_most, "two estimates share a seed");
         let pairs = [
             (estimate.loss_ratio, truth.loss_ratio),

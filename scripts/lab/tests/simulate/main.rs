@@ -6,7 +6,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use clap::Parser;
-use lab::simulate::{Repeat, replicate_while};
+use lab::runner::{Repeat, replicate_while};
 use serde_json::Value;
 use shared::exec::StopHandle;
 use shared::report::{Ending, RunReport, WarningCode};
@@ -427,15 +427,15 @@ fn settings_that_can_never_take_effect_are_warned_of() {
 
 #[test]
 fn an_interrupt_ends_repetitions_with_an_estimate_of_those_that_are_complete() {
-    let scenario = lab::simulate::Scenario {
-        stack: netstack::process::Args::parse_from([
+    let settings = lab::settings::RunSettings {
+        netstack: netstack::process::Args::parse_from([
             "netstack",
             "--app=poisson:load=1",
             "--packets=300",
             "--policy=drop-newest",
         ]),
         driver: driver::settings::Settings::parse_from(["driver", "--depth=4"]),
-        only: Default::default(),
+        simulation: Default::default(),
     };
     let repeat = Repeat { level: 0.95, precision: Some(1e-6), runs: None, at_most: 1_000_000 };
     for after in [1, 3, 17] {
@@ -445,7 +445,7 @@ fn an_interrupt_ends_repetitions_with_an_estimate_of_those_that_are_complete() {
                 stop.stop()
             }
         };
-        let replicated = replicate_while(&scenario, repeat, Some(&stop), ask).unwrap();
+        let replicated = replicate_while(&settings, repeat, Some(&stop), ask).unwrap();
         let report = replicated.report;
         assert!(!replicated.precise && report.ledger.balanced);
         assert_eq!((report.ending, report.totals.offered), (Ending::Interrupted, 300), "the first run is complete");
@@ -460,7 +460,7 @@ fn an_interrupt_ends_repetitions_with_an_estimate_of_those_that_are_complete() {
     }
     let stop = StopHandle::new().unwrap();
     stop.stop();
-    let report = replicate_while(&scenario, repeat, Some(&stop), |_, _| {}).unwrap().report;
+    let report = replicate_while(&settings, repeat, Some(&stop), |_, _| {}).unwrap().report;
     assert_eq!((report.ending, report.estimate), (Ending::Interrupted, None));
     assert!(report.ledger.balanced && report.totals.offered < 300, "{:?}", report.totals);
 }

@@ -11,13 +11,13 @@
 #[path = "../common/setup.rs"]
 mod setup;
 
-use lab::simulate::{Repeat, replicate, simulate, theory_of};
+use lab::runner::{Repeat, replicate, simulate};
 use lab::theory::estimate::bonferroni;
-use lab::theory::{Model, Prediction};
+use lab::theory::{Model, Prediction, theory_of};
 use shared::report::{EstimateReport, FigureReport, Verdict};
 use shared::units::Nanos;
 
-use setup::scenario;
+use setup::settings_of;
 
 /// The number of rows in this file, including the short ones.
 const ROWS: u32 = 17;
@@ -35,10 +35,10 @@ const SERVICE_NS: f64 = 67_200.0;
 /// Repeats `flags` until the means are precise; returns them with the model that the run reports.
 fn estimate(flags: &[&str]) -> (EstimateReport, String) {
     let link: &[&str] = if flags.contains(&"link=unlimited") { &["wake=each", "dma=none"] } else { &LINK };
-    let mut scenario = scenario(&[link, flags].concat(), Nanos::ZERO);
-    scenario.only.warmup = None;
+    let mut settings = settings_of(&[link, flags].concat(), Nanos::ZERO);
+    settings.simulation.warmup = None;
     let repeat = Repeat { level: level(), precision: Some(0.01), runs: None, at_most: 2_000 };
-    let replicated = replicate(&scenario, repeat).unwrap();
+    let replicated = replicate(&settings, repeat).unwrap();
     assert!(replicated.precise && replicated.report.ledger.balanced, "{:?}", replicated.report.warnings);
     let estimate = replicated.report.estimate.unwrap();
     let theory = replicated.report.theory.unwrap();
@@ -204,7 +204,7 @@ fn a_constant_rate_is_exact() {
             let skip = if blocked == "hw-queue=1" { ",when-blocked=skip" } else { "" };
             let app = format!("app=cbr:size=1B,load={load}{skip}");
             let flags = [&app, blocked, &format!("depth={depth}"), "packets=10007", LINK[0], LINK[1]];
-            let report = simulate(&scenario(&flags, Nanos::ZERO)).unwrap();
+            let report = simulate(&settings_of(&flags, Nanos::ZERO)).unwrap();
             let theory = theory_of(&report).unwrap();
             assert!(theory.model.starts_with("D/D/1/"), "{}", theory.model);
             assert!(theory.admitted.is_some() || depth == 1, "{load} {depth}");

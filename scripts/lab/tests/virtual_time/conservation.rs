@@ -3,7 +3,8 @@
 //! The occupancy is integrated over events, and the times are summed packet by packet, both in whole nanoseconds:
 //! between two moments at which the system is empty they are the same number.
 
-use lab::simulate::{Scenario, measure};
+use lab::runner::simulate_figures;
+use lab::settings::RunSettings;
 use proptest::prelude::*;
 use proptest::sample::select;
 use shared::exec::Virtual;
@@ -11,7 +12,7 @@ use shared::process::settings::MAX_EXACT;
 use shared::report::{Ending, RunReport, Sample, Totals};
 use shared::units::Nanos;
 
-use super::setup::scenario;
+use super::setup::settings_of;
 
 #[derive(Debug, Clone)]
 struct Setting {
@@ -107,7 +108,7 @@ fn series(report: &RunReport) -> Result<(), TestCaseError> {
 }
 
 /// The properties of every run that starts and ends empty.
-fn check(scenario: &Scenario, report: &RunReport) -> Result<(), TestCaseError> {
+fn check(settings: &RunSettings, report: &RunReport) -> Result<(), TestCaseError> {
     let totals = &report.totals;
     prop_assert!(report.ledger.balanced, "{:?}", report.ledger.violations);
     prop_assert_eq!(&report.ending, &Ending::Finished);
@@ -120,12 +121,12 @@ fn check(scenario: &Scenario, report: &RunReport) -> Result<(), TestCaseError> {
     prop_assert_eq!(sum(report.drops.values().copied()), totals.dropped);
     prop_assert_eq!(sum(report.refusals.values().copied()), totals.refused);
     prop_assert_eq!(report.driver.as_ref().map(|driver| driver.sent), Some(totals.delivered));
-    prop_assert!(report.ring.occupancy_max <= scenario.depth().get());
+    prop_assert!(report.ring.occupancy_max <= settings.depth().get());
     prop_assert_eq!(report.ring.occupancy_ns, report.ring.held_ns);
     series(report)?;
     prop_assert!(report.blocked.stops.abs_diff(report.blocked.wakes) <= 1);
-    let settings = &scenario.stack.stack;
-    if !settings.policy.has_queue() && !settings.policy.to_string().starts_with("deadline") {
+    let policy = settings.stack().policy;
+    if !policy.has_queue() && !policy.to_string().starts_with("deadline") {
         // Here packets are submitted when they are accepted, so the sojourns are a third measure of the same time.
         let sojourns = (report.sojourn_ns.mean * report.sojourn_ns.count as f64).round() as u64;
         prop_assert_eq!(u128::from(sojourns), report.ring.held_ns);
@@ -138,9 +139,9 @@ proptest! {
 
     #[test]
     fn packets_and_nanoseconds_are_conserved(setting in setting()) {
-        let scenario = scenario(&setting.flags, setting.stack_cost);
-        let report = measure(&scenario, Virtual::default());
+        let settings = settings_of(&setting.flags, setting.stack_cost);
+        let report = simulate_figures(&settings, Virtual::default());
         let report = report.map_err(|error| TestCaseError::fail(error.to_string()))?;
-        check(&scenario, &report)?;
+        check(&settings, &report)?;
     }
 }

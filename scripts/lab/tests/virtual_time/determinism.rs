@@ -2,21 +2,23 @@
 
 use std::thread;
 
-use lab::simulate::{Scenario, simulate, theory_of};
+use lab::runner::simulate;
+use lab::settings::RunSettings;
+use lab::theory::theory_of;
 use shared::report::HostReport;
 use shared::units::Nanos;
 
-use super::setup::scenario;
+use super::setup::settings_of;
 
 /// The report without the host.
-fn json(scenario: &Scenario) -> String {
-    let mut report = simulate(scenario).unwrap();
+fn json(settings: &RunSettings) -> String {
+    let mut report = simulate(settings).unwrap();
     report.host = HostReport::default();
     report.theory = theory_of(&report);
     serde_json::to_string(&report).unwrap()
 }
 
-fn scenarios() -> Vec<Scenario> {
+fn all_settings() -> Vec<RunSettings> {
     let plain: [&[&str]; 5] = [
         &["app=bulk", "packets=3000", "depth=16"],
         &["app=poisson:load=1.1", "packets=3000", "depth=8", "policy=drop-newest", "service=exponential"],
@@ -33,28 +35,28 @@ fn scenarios() -> Vec<Scenario> {
             "verify",
         ],
     ];
-    let mut scenarios: Vec<_> = plain.into_iter().map(|flags| scenario(flags, Nanos::ZERO)).collect();
-    scenarios.push(scenario(&["app=bulk", "policy=drop-newest", "duration=20ms", "depth=3"], Nanos(4_000)));
-    scenarios
+    let mut all_settings: Vec<_> = plain.into_iter().map(|flags| settings_of(flags, Nanos::ZERO)).collect();
+    all_settings.push(settings_of(&["app=bulk", "policy=drop-newest", "duration=20ms", "depth=3"], Nanos(4_000)));
+    all_settings
 }
 
 #[test]
 fn ten_runs_give_the_same_report() {
-    for scenario in scenarios() {
-        let first = json(&scenario);
-        (1..10).for_each(|_| assert_eq!(json(&scenario), first));
+    for settings in all_settings() {
+        let first = json(&settings);
+        (1..10).for_each(|_| assert_eq!(json(&settings), first));
     }
 }
 
 /// More threads than processors, each with a run of its own: a run must not depend on when its thread is scheduled.
 #[test]
 fn a_loaded_machine_changes_nothing() {
-    let scenarios = scenarios();
-    let alone: Vec<_> = scenarios.iter().map(json).collect();
+    let all_settings = all_settings();
+    let alone: Vec<_> = all_settings.iter().map(json).collect();
     thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| {
-                scenarios.iter().zip(&alone).for_each(|(scenario, alone)| assert_eq!(&json(scenario), alone))
+                all_settings.iter().zip(&alone).for_each(|(settings, alone)| assert_eq!(&json(settings), alone))
             });
         }
     });
@@ -62,6 +64,6 @@ fn a_loaded_machine_changes_nothing() {
 
 #[test]
 fn another_seed_is_another_run() {
-    let scenario = scenario(&["app=poisson:load=1.1", "packets=1000", "depth=8"], Nanos::ZERO);
-    assert_ne!(json(&scenario), json(&scenario.seeded(2)));
+    let settings = settings_of(&["app=poisson:load=1.1", "packets=1000", "depth=8"], Nanos::ZERO);
+    assert_ne!(json(&settings), json(&settings.with_seed(2)));
 }

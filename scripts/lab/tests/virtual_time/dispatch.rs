@@ -1,17 +1,18 @@
 //! The report of a run is the same with each dispatch and with bursts of any size, to the byte.
 
-use lab::simulate::{Only, Scenario, SimulateError, simulate};
+use lab::runner::{SimulateError, simulate};
+use lab::settings::{RunSettings, SimulationSettings};
 use netstack::dispatch::Dispatch;
 use serde_json::Value;
 use shared::units::Nanos;
 
-use super::setup::scenario;
+use super::setup::settings_of;
 
 /// The report without the host and the settings.
-fn report(scenario: &Scenario, way: Dispatch) -> Value {
-    let mut scenario = scenario.clone();
-    scenario.stack.stack.sending.dispatch = way;
-    let report = simulate(&scenario).unwrap();
+fn report(settings: &RunSettings, way: Dispatch) -> Value {
+    let mut settings = settings.clone();
+    settings.netstack.stack.sending.dispatch = way;
+    let report = simulate(&settings).unwrap();
     assert!(report.ledger.balanced, "{way:?}: {:?}", report.ledger.violations);
     let mut value = serde_json::to_value(report).unwrap();
     for key in ["host", "config"] {
@@ -24,11 +25,11 @@ fn report(scenario: &Scenario, way: Dispatch) -> Value {
 }
 
 fn same(flags: &[&str], stack_cost: Nanos, ways: &[Dispatch]) {
-    let scenario = scenario(flags, stack_cost);
-    let first = report(&scenario, Dispatch::Static);
+    let settings = settings_of(flags, stack_cost);
+    let first = report(&settings, Dispatch::Static);
     assert!(first["totals"]["delivered"].as_u64() > Some(100), "{flags:?}");
     for way in ways {
-        assert_eq!(report(&scenario, *way), first, "{way:?}, {flags:?}");
+        assert_eq!(report(&settings, *way), first, "{way:?}, {flags:?}");
     }
 }
 
@@ -57,7 +58,7 @@ fn the_number_of_packets_in_a_call_changes_nothing() {
                 ["size=64B", "size=1000B,budget=5000B"].map(|of| format!("app=bulk:{of},burst={burst}"));
             let (policy, depth) = (format!("policy={policy}"), format!("depth={depth}"));
             let flags = [&small, &large, "app=cbr:load=0.2", &policy, &depth, "packets=1000"];
-            report(&scenario(&flags, Nanos::ZERO), Dispatch::Static)
+            report(&settings_of(&flags, Nanos::ZERO), Dispatch::Static)
         };
         let one_by_one = run(1);
         assert!(one_by_one["totals"]["delivered"].as_u64() > Some(100), "{policy} {depth}");
@@ -76,12 +77,12 @@ fn runs_that_never_wait_are_the_same_with_sync() {
 
 #[test]
 fn a_closed_loop_with_sync_is_refused_and_continues() {
-    let mut scenario = scenario(&["app=bulk", "duration=20ms", "depth=8"], Nanos::ZERO);
-    scenario.stack.stack.sending.dispatch = Dispatch::Sync;
-    let report = simulate(&scenario).unwrap();
+    let mut settings = settings_of(&["app=bulk", "duration=20ms", "depth=8"], Nanos::ZERO);
+    settings.netstack.stack.sending.dispatch = Dispatch::Sync;
+    let report = simulate(&settings).unwrap();
     assert!(report.totals.refused > 0 && report.ledger.balanced);
     // 20 ms of a gigabit, plus the frames in the ring at the end.
     assert!((1620..1640).contains(&report.totals.delivered), "{}", report.totals.delivered);
-    scenario.only = Only { stack_cost: Nanos(4_000), ..scenario.only };
-    assert!(matches!(simulate(&scenario), Err(SimulateError::Timeless(_))));
+    settings.simulation = SimulationSettings { stack_cost: Nanos(4_000), ..settings.simulation };
+    assert!(matches!(simulate(&settings), Err(SimulateError::Timeless(_))));
 }

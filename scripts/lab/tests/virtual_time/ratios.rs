@@ -1,15 +1,15 @@
 //! The cost of dropping, exact to the packet, because virtual time does not depend on the machine.
 
-use lab::simulate::simulate;
+use lab::runner::simulate;
 use shared::report::RunReport;
 use shared::units::Nanos;
 
-use super::setup::scenario;
+use super::setup::settings_of;
 
 /// A run with `drop-newest`, 64 slots, and 16 places in the hardware queue.
 fn dropping(flags: [&str; 3]) -> RunReport {
     let all = [&["policy=drop-newest", "depth=64", "hw-queue=16"][..], &flags].concat();
-    let run = simulate(&scenario(&all, Nanos::ZERO)).unwrap();
+    let run = simulate(&settings_of(&all, Nanos::ZERO)).unwrap();
     assert!(run.ledger.balanced, "{:?}", run.ledger);
     assert_eq!((run.totals.refused, run.totals.in_flight, run.totals.lost), (0, 0, 0), "{:?}", run.totals);
     run

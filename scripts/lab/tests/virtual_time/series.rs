@@ -2,15 +2,15 @@
 
 use std::iter::Sum;
 
-use lab::simulate::measure;
+use lab::runner::simulate_figures;
 use shared::exec::Virtual;
 use shared::report::{RunReport, Sample};
 use shared::units::Nanos;
 
-use super::setup::scenario;
+use super::setup::settings_of;
 
 fn run(flags: &[&str]) -> RunReport {
-    measure(&scenario(flags, Nanos::ZERO), Virtual::default()).unwrap()
+    simulate_figures(&settings_of(flags, Nanos::ZERO), Virtual::default()).unwrap()
 }
 
 fn each<T>(report: &RunReport, of: fn(&Sample) -> T) -> Vec<T> {

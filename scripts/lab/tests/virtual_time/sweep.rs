@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use lab::simulate::measure;
+use lab::runner::simulate_figures;
 use shared::exec::Virtual;
 use shared::report::human;
 use shared::units::Nanos;
 
-use super::setup::scenario;
+use super::setup::settings_of;
 
 const POLICIES: [&str; 5] =
     ["policy=wait", "policy=wait,skip", "policy=drop-newest", "policy=drop-oldest", "policy=deadline=100us"];
@@ -56,7 +56,7 @@ fn row(policy: &str, depth: u32, load: &str, seed: u64) -> String {
         "service=exponential".to_owned(),
         "dma=none".to_owned(),
     ];
-    let report = measure(&scenario(&flags, Nanos::ZERO), Virtual::default()).unwrap();
+    let report = simulate_figures(&settings_of(&flags, Nanos::ZERO), Virtual::default()).unwrap();
     assert!(report.ledger.balanced && report.ring.occupancy_ns == report.ring.held_ns);
     let name = policy.trim_start_matches("policy=");
     let name = if blocked == "skip" { "wait, skip" } else { name };

@@ -1,14 +1,15 @@
 //! The prediction of theory beside the measurement of a run, with the same names and units.
 
-use netstack::process::Args as StackArgs;
 use shared::report::{JudgedReport, MeasuredReport, RunReport, TheoryReport, Verdict};
-use shared::units::Nanos;
 
-use super::Only;
-use crate::theory::agreement::{Comparison, Evidence, Finding, compare};
-use crate::theory::applies::{Entry, Fit, Loss, fit};
-use crate::theory::estimate::{Replications, bonferroni};
-use crate::theory::{Model, ParameterError, Prediction, dd1k};
+use super::agreement::{Comparison, Evidence, Finding, compare};
+use super::applies::{Entry, Fit, Loss, fit};
+use super::dd1k;
+use super::error::ParameterError;
+use super::estimate::{Replications, bonferroni};
+use super::model::Model;
+use super::prediction::Prediction;
+use crate::settings::{RunSettings, SimulationSettings};
 
 /// The bias allowed beside chance (half a percent): packets in flight when counting starts or ends are counted on one
 /// side only, and times are whole nanoseconds.
@@ -16,18 +17,18 @@ const SLACK: f64 = 0.005;
 
 /// The three figures that models predict, of one run or as means over several.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Figures {
+pub(crate) struct Figures {
     /// The number of packets of which the loss is a share.
-    pub(super) packets: u64,
-    pub(super) loss_ratio: f64,
-    pub(super) sojourn_mean_ns: f64,
+    pub(crate) packets: u64,
+    pub(crate) loss_ratio: f64,
+    pub(crate) sojourn_mean_ns: f64,
     /// `None` if too few packets were delivered for a rate.
-    pub(super) packets_per_second: Option<f64>,
+    pub(crate) packets_per_second: Option<f64>,
 }
 
 impl Figures {
     /// The figures of `report`; of its steady state if it has one.
-    pub(super) fn of(report: &RunReport, loss: Loss, entry: Entry) -> Self {
+    pub(crate) fn of(report: &RunReport, loss: Loss, entry: Entry) -> Self {
         let (totals, whole) = (&report.totals, report.steady.is_none());
         let steady = report.steady.unwrap_or_default();
         let pick = |all: u64, since: u64| if whole { all } else { since };
@@ -52,20 +53,23 @@ impl Figures {
 ///
 /// A run in real time gets no verdict: a single run has no interval, and no model contains a busy machine.
 pub fn theory_of(report: &RunReport) -> Option<TheoryReport> {
-    let stack: StackArgs = serde_json::from_value(report.config.netstack.clone()).ok()?;
-    let driver = serde_json::from_value(report.config.driver.clone()).ok()?;
-    let only: Only = match &report.config.simulate {
-        Some(only) => serde_json::from_value(only.clone()).ok()?,
-        None => Only { stack_cost: Nanos::ZERO, ..Only::default() },
+    let config = &report.config;
+    let settings = RunSettings {
+        netstack: serde_json::from_value(config.netstack.clone()).ok()?,
+        driver: serde_json::from_value(config.driver.clone()).ok()?,
+        simulation: match &config.simulate {
+            Some(simulation) => serde_json::from_value(simulation.clone()).ok()?,
+            None => SimulationSettings::default(),
+        },
     };
-    let fit = fit(&stack, &driver, only.stack_cost, only.wake_latency).ok()?;
+    let fit = fit(&settings).ok()?;
     let prediction = fit.model.predict().ok()?;
     let figures = Figures::of(report, fit.loss, fit.entry);
     Some(beside(&fit, &prediction, figures, report))
 }
 
 /// The prediction beside the measurement.
-pub(super) fn beside(fit: &Fit, prediction: &Prediction, figures: Figures, report: &RunReport) -> TheoryReport {
+pub(crate) fn beside(fit: &Fit, prediction: &Prediction, figures: Figures, report: &RunReport) -> TheoryReport {
     let (loss_is, lost) = match fit.loss {
         Loss::Dropped => ("dropped / accepted", report.totals.dropped),
         Loss::Refused => ("refused / offered", report.totals.refused),
@@ -112,30 +116,30 @@ fn admitted(fit: &Fit, offered: u64) -> Option<u64> {
 
 /// The values of one figure in all runs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sample<'a> {
-    pub(super) name: &'static str,
-    pub(super) runs: &'a Replications,
+pub(crate) struct Sample<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) runs: &'a Replications,
     /// If it is a share: the number of packets in all runs together.
-    pub(super) share_of: Option<u64>,
+    pub(crate) share_of: Option<u64>,
 }
 
 /// The settings of the judgement.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Terms {
+pub(crate) struct Terms {
     /// Whether anything in the run is random.
-    pub(super) random: bool,
+    pub(crate) random: bool,
     /// The joint confidence level of all figures.
-    pub(super) level: f64,
+    pub(crate) level: f64,
     /// The half-width, relative to the mean, at which a mean is precise enough to support a prediction. It applies to
     /// the interval at `level` for one figure alone, which is the one that the estimate prints.
-    pub(super) precision: f64,
+    pub(crate) precision: f64,
 }
 
 /// Compares `theory` with the three figures of the runs, and writes the findings and the verdict into it.
 ///
 /// # Errors
 /// [`ParameterError`] if the level is not between 0 and 1.
-pub(super) fn judge(
+pub(crate) fn judge(
     theory: &mut TheoryReport,
     model: &'static str,
     samples: [Sample<'_>; 3],

@@ -1,9 +1,11 @@
 //! Instructions per packet of each process, counted by valgrind. A busy machine does not change them.
 
-mod callgrind;
-mod ceiling;
+mod ceilings;
 
+use std::ffi::OsString;
+use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -13,12 +15,11 @@ use shared::exec::IdleMode;
 use shared::process::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
-use crate::bench::{BenchError, bulk, measured};
-use crate::cli::Sides;
-use crate::launch::{Binaries, FolderError, Pair};
-use callgrind::Callgrind;
+use crate::launch::{Binaries, CpuPair, FolderError, PrivateFolder, find_tool};
+use crate::runner::full_rate::{MeasureError, bulk, measured};
+use crate::settings::RunSettings;
 
-pub(crate) use ceiling::{Ceilings, CeilingsError};
+pub(crate) use ceilings::{Ceilings, CeilingsError};
 
 /// Packets of the shorter and of the longer run. Their difference excludes what a process does once.
 const SHORT: u64 = 20_000;
@@ -53,7 +54,7 @@ pub(crate) enum CountError {
     NoValgrind,
     /// A run failed.
     #[error(transparent)]
-    Run(#[from] BenchError),
+    Run(#[from] MeasureError),
     /// valgrind wrote no count.
     #[error("valgrind wrote no count of the instructions of {0}; check that it can run target/release/{0}")]
     NoFigure(&'static str),
@@ -65,26 +66,26 @@ pub(crate) enum CountError {
     Read(#[from] io::Error),
 }
 
-/// Counts the instructions for bulk traffic of each of `sizes`; `sides` sets everything else.
+/// Counts the instructions for bulk traffic of each of `sizes`; `settings` sets everything else.
 ///
 /// # Errors
 /// [`CountError`] if one size cannot be counted.
 pub(crate) async fn count(
     binaries: &Binaries,
-    sides: &Sides,
+    settings: &RunSettings,
     sizes: &[Bytes],
     signals: &mut Signals,
 ) -> Result<Vec<Count>, CountError> {
     let mut counts = Vec::new();
     for size in sizes {
         let PerPacket { stack, driver } =
-            instructions_per_packet(binaries, &bulk(sides, *size, MOST_IN_A_TURN), signals).await?;
+            instructions_per_packet(binaries, &bulk(settings, *size, MOST_IN_A_TURN), signals).await?;
         counts.push(Count { size_bytes: size.0, stack, driver });
     }
     Ok(counts)
 }
 
-/// Counts the instructions that each process takes per additional packet. `sides` sets apps, policy, transport and
+/// Counts the instructions that each process takes per additional packet. `settings` sets apps, policy, transport and
 /// dispatch.
 ///
 /// Two settings make the count repeatable: both processes sleep when idle, because the machine decides how long a
@@ -95,24 +96,24 @@ pub(crate) async fn count(
 /// [`CountError`] if they cannot be counted.
 pub(crate) async fn instructions_per_packet(
     binaries: &Binaries,
-    sides: &Sides,
+    settings: &RunSettings,
     signals: &mut Signals,
 ) -> Result<PerPacket, CountError> {
-    let mut sides = sides.clone();
-    (sides.stack.waiting.idle, sides.driver.waiting.idle) = (IdleMode::Sleep, IdleMode::Sleep);
-    let stack = &mut sides.stack;
-    (stack.stack.length.duration, stack.lines.quiet) = (None, true);
-    (stack.session.connect_timeout, stack.stack.layers.drain_timeout) = (VALGRIND_TIMEOUT, VALGRIND_TIMEOUT);
-    let binaries = binaries.on(Pair::shared());
+    let mut settings = settings.clone();
+    settings.set_idle(IdleMode::Sleep);
+    settings.set_quiet();
+    settings.netstack.session.connect_timeout = VALGRIND_TIMEOUT;
+    settings.netstack.stack.layers.drain_timeout = VALGRIND_TIMEOUT;
+    let binaries = binaries.on(CpuPair::shared());
     let mut totals = [PerPacket { stack: 0.0, driver: 0.0 }; 2];
     for (packets, total) in [SHORT, LONG].into_iter().zip(&mut totals) {
         let callgrind = Callgrind::find()?;
-        sides.stack.stack.length.packets = Some(packets);
-        measured(&binaries.under(&callgrind.command()), &sides, signals).await?;
+        settings.set_packets(packets);
+        measured(&binaries.under(&callgrind.command()), &settings, signals).await?;
         let of = |program| callgrind.instructions(program).map(|count| count as f64);
         *total = PerPacket { stack: of("netstack")?, driver: of("driver")? };
     }
-    let apps = sides.stack.stack.sending.apps.len().max(1) as u64;
+    let apps = settings.apps().len().max(1) as u64;
     let more = ((LONG - SHORT) * apps) as f64;
     let [short, long] = totals;
     Ok(PerPacket { stack: (long.stack - short.stack) / more, driver: (long.driver - short.driver) / more })
@@ -131,4 +132,61 @@ pub(crate) fn table(counts: &[Count]) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.to_string()
+}
+
+/// The path of valgrind, and a folder for its output.
+#[derive(Debug)]
+struct Callgrind {
+    valgrind: PathBuf,
+    folder: PrivateFolder,
+}
+
+impl Callgrind {
+    /// Finds valgrind on the PATH.
+    ///
+    /// # Errors
+    /// If it is not there.
+    fn find() -> Result<Self, CountError> {
+        let valgrind = find_tool("valgrind").ok_or(CountError::NoValgrind)?;
+        Ok(Self { valgrind, folder: PrivateFolder::new()? })
+    }
+
+    /// The command to run a program under.
+    fn command(&self) -> [OsString; 5] {
+        let mut file = OsString::from("--callgrind-out-file=");
+        file.push(self.folder.path().join("%p"));
+        [self.valgrind.clone().into(), "--tool=callgrind".into(), "--quiet".into(), "--vgdb=no".into(), file]
+    }
+
+    /// The instructions that the program named `program` took; it must have ended.
+    ///
+    /// # Errors
+    /// If callgrind wrote no count for it.
+    fn instructions(&self, program: &'static str) -> Result<u64, CountError> {
+        let files = fs::read_dir(self.folder.path())?.flatten();
+        let texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+        let count = texts.filter_map(|text| total(&text, program)).next();
+        count.ok_or(CountError::NoFigure(program))
+    }
+}
+
+/// The total in the text of a callgrind file, if the file is of `program`.
+fn total(text: &str, program: &str) -> Option<u64> {
+    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    let path = value("cmd:")?.split(' ').next()?;
+    if Path::new(path).file_name()? == program { value("summary:")?.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_read_from_the_file_of_the_program() {
+        let text = "# callgrind format\nversion: 1\npid: 7\ncmd:  /bin/netstack --socket /tmp/driver\n\n\
+                    positions: line\nevents: Ir\nsummary: 375026888\n\n\nfn=(1) main\n10 5\n\ntotals: 375026888\n";
+        assert_eq!(total(text, "netstack"), Some(375_026_888));
+        assert_eq!(total(text, "driver"), None);
+        assert_eq!(total("cmd: /bin/driver\n", "driver"), None);
+    }
 }

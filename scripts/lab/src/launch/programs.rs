@@ -1,11 +1,12 @@
-//! Where the programs of both processes are.
+//! Where programs are: those of both processes, and the tools of others, which may or may not be installed.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::cpu::{Cpu, Pair};
+use super::process::{Cpu, CpuPair};
 
 /// Names the folder of the programs, if they are not beside the lab's own.
 const FOLDER: &str = "PUSHBACK_BIN_DIR";
@@ -30,7 +31,7 @@ pub(crate) struct Program {
 /// A program that is not there.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BinariesError {
-    /// Not found.
+    /// It is not in the folder.
     #[error(
         "there is no program {name} in {}; build it with `cargo build --release`, or name its folder in {FOLDER}",
         folder.display()
@@ -38,10 +39,10 @@ pub(crate) enum BinariesError {
     Missing {
         /// The program.
         name: &'static str,
-        /// Where we looked.
+        /// The folder that was searched.
         folder: PathBuf,
     },
-    /// We do not even know where we are.
+    /// The path of the lab's own program cannot be read.
     #[error("the lab cannot find its own program ({0}); set {FOLDER} to the folder of the other programs")]
     Nowhere(#[from] io::Error),
 }
@@ -75,7 +76,7 @@ impl Binaries {
     }
 
     /// The same programs, each kept on its CPU, if it has one.
-    pub(crate) fn on(&self, cpus: Option<Pair>) -> Self {
+    pub(crate) fn on(&self, cpus: Option<CpuPair>) -> Self {
         let program = |program: &Program, cpu| Program { cpu, ..program.clone() };
         Self {
             driver: program(&self.driver, cpus.map(|pair| pair.consumer)),
@@ -84,17 +85,44 @@ impl Binaries {
     }
 }
 
+/// Where the program `name` is on the PATH.
+pub(crate) fn find_tool(name: &str) -> Option<PathBuf> {
+    in_folders(&env::var_os("PATH")?, name)
+}
+
+fn in_folders(folders: &OsStr, name: &str) -> Option<PathBuf> {
+    env::split_paths(folders).map(|folder| folder.join(name)).find(|path| runs(path))
+}
+
+fn runs(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn a_program_that_is_missing_is_named_with_the_remedy() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("driver"), "").unwrap();
+        fs::write(folder.path().join("driver"), "").unwrap();
         let said = Binaries::in_folder(folder.path()).unwrap_err().to_string();
         assert!(said.contains("no program netstack") && said.contains("cargo build --release"), "{said}");
-        std::fs::write(folder.path().join("netstack"), "").unwrap();
+        fs::write(folder.path().join("netstack"), "").unwrap();
         assert!(Binaries::in_folder(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn only_what_can_be_run_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tool");
+        let find = || in_folders(&env::join_paths([Path::new("/missing"), folder.path()]).unwrap(), "tool");
+        assert_eq!(find(), None);
+        fs::write(&path, "").unwrap();
+        assert_eq!(find(), None);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(find(), Some(path));
     }
 }

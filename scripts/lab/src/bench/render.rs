@@ -1,24 +1,81 @@
-//! Draws a benchmark as a figure: a panel for each frame size, a bar for each contestant.
+//! Renders a benchmark: as tables for people, which are also Markdown, and as a figure.
 //!
-//! The length of a bar is its packets per second, from zero on, so that twice the length is twice as fast.
+//! The figure has a panel for each frame size and a bar for each contestant. The length of a bar is its packets per
+//! second, from zero on, so that twice the length is twice as fast.
 
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 use shared::report::human;
 
-use super::{BenchReport, Row};
-use crate::chart::{
-    Area, BAR, BLUE, BOTTOM, ChartError, Drawn, GREY, INK, PANEL_TITLE, ROW, SvgFile, TITLE, svg, text,
-};
+use super::rows::{BenchReport, Row};
+use crate::chart::{Area, BAR, BLUE, BOTTOM, Drawn, GREY, INK, PANEL_TITLE, ROW, TITLE, svg, text};
+use crate::count;
 
 /// Where bars begin, in pixels: right of the longest name.
 const LEFT: i32 = 180;
 /// Where the longest bar ends, in pixels: left of its figures.
 const RIGHT: i32 = 650;
 
+/// The table of contestants, the table of instructions, and a line for each thing that is missing.
+pub(crate) fn table(report: &BenchReport) -> String {
+    let mut parts = vec![contestants(&report.rows)];
+    if !report.instructions.is_empty() {
+        parts.push(count::table(&report.instructions));
+    }
+    parts.extend(report.left_out.iter().cloned());
+    parts.join("\n\n")
+}
+
+fn contestants(rows: &[Row]) -> String {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        "frame",
+        "contestant",
+        "delivered",
+        "ns/packet",
+        "of frames",
+        "spread",
+        "of memif",
+        "times bare ring",
+        "times udp",
+    ]);
+    for row in rows {
+        let (least, most) = row.spread();
+        let ratio = |value: Option<f64>, interval: Option<(f64, f64)>, digits| match (value, interval) {
+            (Some(value), Some((low, high))) => format!("{value:.digits$} ({low:.digits$} to {high:.digits$})"),
+            (Some(value), None) => format!("{value:.digits$}"),
+            (None, _) => String::new(),
+        };
+        let (ratios, intervals) = (row.ratios, row.intervals);
+        table.add_row([
+            format!("{} B", row.size_bytes),
+            row.name.clone(),
+            human::packet_rate(row.packets_per_second),
+            format!("{:.1}", row.ns_per_packet),
+            human::bit_rate(row.bits_per_second),
+            format!("{} .. {}", human::packet_rate(least), human::packet_rate(most)),
+            ratio(ratios.of_memif, intervals.of_memif, 2),
+            ratio(ratios.times_bare_ring, intervals.times_bare_ring, 2),
+            ratio(ratios.times_udp_loopback, intervals.times_udp_loopback, 1),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+/// Returns the figure as SVG, or why it cannot be drawn.
+pub(crate) fn figure(report: &BenchReport) -> Result<String, String> {
+    Chart::of(report).svg()
+}
+
 /// A report to be drawn.
 #[derive(Debug)]
-pub(crate) struct Chart<'a> {
+struct Chart<'a> {
     report: &'a BenchReport,
     sizes: Vec<u64>,
     /// Packets per second of the fastest run of each size: the length of the longest bar.
@@ -26,7 +83,7 @@ pub(crate) struct Chart<'a> {
 }
 
 impl<'a> Chart<'a> {
-    pub(crate) fn of(report: &'a BenchReport) -> Self {
+    fn of(report: &'a BenchReport) -> Self {
         let mut sizes: Vec<u64> = report.rows.iter().map(|row| row.size_bytes).collect();
         sizes.dedup();
         let most = |size: &u64| {
@@ -35,14 +92,6 @@ impl<'a> Chart<'a> {
         };
         let most = sizes.iter().map(most).collect();
         Self { report, sizes, most }
-    }
-
-    /// Writes the figure to `file`.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub(crate) fn write(&self, file: SvgFile) -> Result<(), ChartError> {
-        file.write(self.svg())
     }
 
     fn svg(&self) -> Result<String, String> {
@@ -97,8 +146,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_tables_have_a_line_for_each_contestant_and_for_what_is_missing() {
+        insta::assert_snapshot!(table(&BenchReport::made_up()));
+    }
+
+    #[test]
     fn the_figure_has_every_bar_to_scale() {
         let report = BenchReport::made_up();
-        insta::assert_snapshot!(Chart::of(&report).svg().unwrap());
+        insta::assert_snapshot!(figure(&report).unwrap());
     }
 }

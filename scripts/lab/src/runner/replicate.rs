@@ -1,4 +1,4 @@
-//! Replications: simulates one scenario with consecutive seeds until its means are precise enough.
+//! Replications: simulates one run with consecutive seeds until its means are precise enough.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -8,11 +8,12 @@ use shared::exec::{StopHandle, Virtual};
 use shared::process::settings::MAX_EXACT;
 use shared::report::{Ending, EstimateReport, FigureReport, RunReport, TheoryReport, Warning, WarningCode, human};
 
-use super::judge::{Figures, Sample, Terms, beside, judge};
-use super::{Scenario, SimulateError, measure, simulate_on, theory_of};
-use crate::theory::applies::{Entry, Fit, Loss};
+use super::virtual_time::{SimulateError, clock, simulate_figures, simulate_on};
+use crate::settings::RunSettings;
+use crate::theory::applies::{Entry, Fit, Loss, fit};
 use crate::theory::estimate::{Replications, Stopping, Verdict, never_in};
-use crate::theory::{ParameterError, Prediction};
+use crate::theory::judge::{Figures, Sample, Terms, beside, judge};
+use crate::theory::{ParameterError, Prediction, theory_of};
 
 /// The fewest runs: two or three that agree by chance would stop the procedure too early.
 const MIN_RUNS: u64 = 10;
@@ -51,13 +52,13 @@ struct Runs {
     packets_per_second: Replications,
 }
 
-/// Simulates `scenario` with its own seed and the seeds after it, as many times as `repeat` requires. No seed is left
-/// out. If nothing in the scenario is random, it is simulated once.
+/// Simulates `settings` with their own seed and the seeds after it, as many times as `repeat` requires. No seed is left
+/// out. If nothing in the run is random, it is simulated once.
 ///
 /// # Errors
-/// [`SimulateError`] if it cannot be simulated, or if `repeat` is invalid.
-pub fn replicate(scenario: &Scenario, repeat: Repeat) -> Result<Replicated, SimulateError> {
-    replicate_while(scenario, repeat, None, |_, _| {})
+/// [`SimulateError`] if they cannot be simulated, or if `repeat` is invalid.
+pub fn replicate(settings: &RunSettings, repeat: Repeat) -> Result<Replicated, SimulateError> {
+    replicate_while(settings, repeat, None, |_, _| {})
 }
 
 /// The same as [`replicate`], but `stop` ends it: then the estimate is of the runs that are complete. `progress` is
@@ -66,17 +67,17 @@ pub fn replicate(scenario: &Scenario, repeat: Repeat) -> Result<Replicated, Simu
 /// # Errors
 /// As [`replicate`].
 pub fn replicate_while(
-    scenario: &Scenario,
+    settings: &RunSettings,
     repeat: Repeat,
     stop: Option<&StopHandle>,
     progress: impl Fn(u64, u64),
 ) -> Result<Replicated, SimulateError> {
-    let rule = Rule::new(repeat, scenario.is_random())?;
-    let first_seed = scenario.stack.common.seed;
+    let rule = Rule::new(repeat, settings.is_random())?;
+    let first_seed = settings.seed();
     rule.check_seeds(first_seed)?;
-    let named = scenario.fit().ok();
+    let named = fit(settings).ok();
     let (loss, entry) = named.map_or((Loss::Dropped, Entry::Accepted), |fit| (fit.loss, fit.entry));
-    let mut report = simulate_on(scenario, park(scenario, stop))?;
+    let mut report = simulate_on(settings, park(settings, stop))?;
     if report.ending == Ending::Interrupted {
         report.theory = theory_of(&report);
         return Ok(Replicated { report, precise: false });
@@ -88,7 +89,7 @@ pub fn replicate_while(
     while !rule.is_satisfied(&runs)? {
         progress(runs.count(), rule.at_most());
         if ahead.is_empty() {
-            ahead = batch(scenario, last_seed, rule.at_most() - runs.count(), stop);
+            ahead = batch(settings, last_seed, rule.at_most() - runs.count(), stop);
         }
         if let Some(next) = ahead.pop_front() {
             let next = next?;
@@ -125,13 +126,13 @@ pub fn replicate_while(
 /// Simulates up to `most` runs with the seeds after `seed`, one per CPU, and returns them in the order of their seeds,
 /// so that the result does not depend on the number of CPUs. The caller ignores those that it does not need.
 fn batch(
-    scenario: &Scenario,
+    settings: &RunSettings,
     seed: u64,
     most: u64,
     stop: Option<&StopHandle>,
 ) -> VecDeque<Result<RunReport, SimulateError>> {
     let cpus = thread::available_parallelism().map_or(1, NonZero::get) as u64;
-    let run = |ahead| measure(&scenario.seeded(seed + ahead), park(scenario, stop));
+    let run = |ahead| simulate_figures(&settings.with_seed(seed + ahead), park(settings, stop));
     thread::scope(|scope| {
         let others: Vec<_> = (2..=cpus.min(most)).map(|ahead| scope.spawn(move || run(ahead))).collect();
         let mine = run(1);
@@ -140,11 +141,11 @@ fn batch(
     })
 }
 
-/// The virtual clock of `scenario`; `stop` ends it.
-fn park(scenario: &Scenario, stop: Option<&StopHandle>) -> Virtual {
+/// The virtual clock of `settings`; `stop` ends it.
+fn park(settings: &RunSettings, stop: Option<&StopHandle>) -> Virtual {
     match stop {
-        Some(stop) => scenario.park().until(stop),
-        None => scenario.park(),
+        Some(stop) => clock(settings).until(stop),
+        None => clock(settings),
     }
 }
 

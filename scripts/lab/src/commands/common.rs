@@ -1,0 +1,136 @@
+//! What several commands share: why a command has no result, and the parsing of a frame size.
+
+use std::io;
+
+use shared::exec::Halted;
+use shared::process::exit::Status;
+use shared::process::json::JsonError;
+use shared::process::output::is_unread;
+use shared::process::parent::BoundError;
+use shared::units::{Bytes, parse_accepted};
+
+use crate::bench::BenchError;
+use crate::chart::ChartError;
+use crate::count::{CeilingsError, CountError};
+use crate::foreign::ForeignVariable;
+use crate::launch::BinariesError;
+use crate::profile::ProfileError;
+use crate::replay::FileError;
+use crate::runner::SimulateError;
+use crate::runner::real::LaunchError;
+use crate::stress::StressError;
+use crate::theory::ParameterError;
+use crate::theory::applies::NoFit;
+
+/// Why a subcommand has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// A report cannot be shown.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A run cannot be repeated.
+    #[error("--from {0}")]
+    From(#[source] FileError),
+    /// A file for JSON cannot be written.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The programs were not found.
+    #[error(transparent)]
+    Binaries(#[from] BinariesError),
+    /// A run cannot be profiled.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A run did not start.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// A run cannot be simulated.
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
+    /// No model fits the settings of the run.
+    #[error(transparent)]
+    NoFit(#[from] NoFit),
+    /// A parameter of a model is invalid.
+    #[error(transparent)]
+    Theory(#[from] ParameterError),
+    /// A flag is missing or does not apply.
+    #[error("--{flag}: {remedy}; see lab --help")]
+    Flag {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+    /// A variable asks for a file that the command does not write.
+    #[error(transparent)]
+    Variable(#[from] ForeignVariable),
+    /// A load is invalid.
+    #[error("--loads: {0}")]
+    Load(String),
+    /// The runs had different arrivals, so they cannot be compared.
+    #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
+    Arrivals(String),
+    /// A benchmark failed.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    /// A figure cannot be drawn or written.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+    /// Instructions cannot be counted.
+    #[error(transparent)]
+    Count(#[from] CountError),
+    /// A file of ceilings cannot be used.
+    #[error(transparent)]
+    Ceilings(#[from] CeilingsError),
+    /// Another program cannot be started.
+    #[error(transparent)]
+    Bound(#[from] BoundError),
+    /// A stress test cannot run.
+    #[error(transparent)]
+    Stress(#[from] StressError),
+    /// The system has no resources left.
+    #[error("out of system resources: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Failure {
+    /// The exit status of the lab.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::File(_)
+            | Self::From(_)
+            | Self::Json(JsonError::Open { .. })
+            | Self::Flag { .. }
+            | Self::Variable(_)
+            | Self::Load(_)
+            | Self::Chart(ChartError::Open { .. })
+            | Self::Count(CountError::Folder(_))
+            | Self::Profile(_) => Status::Usage,
+            Self::Simulate(SimulateError::Halted(Halted::Stalled) | SimulateError::Memory(_)) => Status::Failed,
+            Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
+            Self::Launch(error) => error.status(),
+            Self::Bench(error) => error.status(),
+            Self::Count(CountError::Run(error)) => error.status(),
+            Self::Ceilings(_) => Status::Usage,
+            Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
+            Self::Chart(ChartError::Write { source, .. }) if is_unread(source) => Status::Interrupted,
+            Self::Json(JsonError::Write { .. })
+            | Self::Binaries(_)
+            | Self::Arrivals(_)
+            | Self::Chart(_)
+            | Self::Count(_)
+            | Self::Bound(_)
+            | Self::Stress(_)
+            | Self::System(_) => Status::Failed,
+        }
+    }
+}
+
+/// A tokio runtime on this thread, for sockets, signals and child processes.
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Parses the size of a frame that holds at least one byte of payload.
+pub(super) fn frame_size(text: &str) -> Result<Bytes, String> {
+    parse_accepted(text, |size: &Bytes| (64..=1514).contains(&size.0), "use a frame of 64B to 1514B")
+}

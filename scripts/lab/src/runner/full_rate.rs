@@ -1,0 +1,94 @@
+//! Runs of stack and driver at their highest rate, whose reports count as measurements.
+
+use shared::exec::IdleMode;
+use shared::process::exit::Status;
+use shared::process::signals::Signals;
+use shared::report::RunReport;
+use shared::units::{Bytes, LinkRate, Nanos};
+
+use super::real::{LaunchError, Merged, StackOutput, run};
+use crate::launch::{Binaries, CpuPair};
+use crate::settings::RunSettings;
+
+/// Bytes of the Ethernet, IPv4 and UDP headers: frame size minus payload size.
+pub(crate) const HEADERS: u64 = 42;
+
+/// Why a run is no measurement.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MeasureError {
+    /// A signal ended it.
+    #[error("interrupted before all contestants were measured; there are no figures")]
+    Interrupted,
+    /// The processes cannot be started.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The run lost packets, or did not end well.
+    #[error("no benchmark: a run of the stack lost packets or did not end well")]
+    Lost,
+}
+
+impl MeasureError {
+    /// The exit status of the lab.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Interrupted => Status::Interrupted,
+            Self::Launch(error) => error.status(),
+            Self::Lost => Status::Failed,
+        }
+    }
+}
+
+/// Returns `settings` with one bulk app that sends frames of `size`, up to `burst` per call, over an unlimited link.
+pub(crate) fn bulk(settings: &RunSettings, size: Bytes, burst: u32) -> RunSettings {
+    let mut settings = settings.clone();
+    let app = format!("bulk:size={},burst={burst}", Bytes(size.0.saturating_sub(HEADERS)));
+    // Parsing cannot fail: frames of 64 to 1514 bytes have a valid payload size.
+    settings.netstack.stack.sending.apps = app.parse().into_iter().collect();
+    settings.set_quiet();
+    settings.set_link(LinkRate::Unlimited);
+    settings
+}
+
+/// Makes one run of this `duration`, in which each process has one of `cpus` and spins.
+///
+/// # Errors
+/// If it is no measurement.
+pub(crate) async fn timed(
+    binaries: &Binaries,
+    mut settings: RunSettings,
+    duration: Nanos,
+    cpus: Option<CpuPair>,
+    signals: &mut Signals,
+) -> Result<Box<RunReport>, MeasureError> {
+    settings.set_duration(duration);
+    // A process that may use only one CPU takes the machine for one with a single CPU, where hybrid never spins. So it
+    // is set to spin.
+    settings.set_idle(if cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid });
+    measured(&binaries.on(cpus), &settings, signals).await
+}
+
+/// Makes one run, and returns its report if it is a measurement: the ledger balances, and all accepted packets were
+/// delivered.
+///
+/// # Errors
+/// If it is no measurement.
+pub(crate) async fn measured(
+    binaries: &Binaries,
+    settings: &RunSettings,
+    signals: &mut Signals,
+) -> Result<Box<RunReport>, MeasureError> {
+    let run = match run(binaries, settings, StackOutput::Discard, signals).await {
+        Err(LaunchError::Interrupted) => return Err(MeasureError::Interrupted),
+        run => run?,
+    };
+    if run.exits.status() == Status::Interrupted {
+        return Err(MeasureError::Interrupted);
+    }
+    run.exits.complain();
+    match run.merged {
+        Merged::Run { report, .. } if report.ledger.balanced && report.totals.delivered == report.totals.accepted => {
+            Ok(report)
+        }
+        _ => Err(MeasureError::Lost),
+    }
+}

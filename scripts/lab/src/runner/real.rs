@@ -1,0 +1,414 @@
+//! One run in real time: a new driver, and a new stack that connects to it on a private socket.
+//!
+//! Both processes have ended when [`run`] returns. Every wait has a timeout except that for the end of the run itself,
+//! which a signal ends.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde::de::DeserializeOwned;
+use shared::process::exit::Status;
+use shared::process::output::{Stream, complain, harmless, text};
+use shared::process::parent::pipe_until_our_end;
+use shared::process::signals::Signals;
+use shared::report::RunReport;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+pub(crate) use super::merge::Merged;
+use super::merge::merge;
+use crate::flags::{FlagError, spell};
+use crate::launch::{Binaries, ChildExit, FolderError, PrivateFolder, Process, Program};
+use crate::profile::Profiler;
+use crate::settings::RunSettings;
+
+/// How long a driver may take to listen.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a process may take to end after a signal asked it to, or after its peer has ended.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a driver without a stack may take to end by itself before it gets a signal: a signal may have ended it
+/// already, so that the stack found no driver.
+const UNMET_DRIVER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The longest path of a Unix socket.
+const LONGEST_PATH: usize = 107;
+
+/// Where the stack's text for people goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StackOutput {
+    /// To the lab's standard output.
+    Inherit,
+    /// To the lab's standard error, because its standard output is for JSON.
+    StandardError,
+    /// Nowhere.
+    Discard,
+}
+
+/// The result of a run.
+#[derive(Debug)]
+pub(crate) struct RealRun {
+    /// The exits of both processes.
+    pub(crate) exits: Exits,
+    /// The report of both.
+    pub(crate) merged: Merged,
+}
+
+/// The exits of both processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exits {
+    /// That of the stack.
+    pub(crate) stack: ChildExit,
+    /// That of the driver; `None` if it ended only because the lab ended it: no stack connected.
+    pub(crate) driver: Option<ChildExit>,
+    /// Whether a signal interrupted the lab.
+    pub(crate) interrupted: bool,
+}
+
+/// Why there was no run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaunchError {
+    /// There is no folder for the socket and the reports.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The path of the private folder is too long.
+    #[error("{}: too long a path for a socket; set TMPDIR to a folder with a shorter path", .0.display())]
+    LongPath(PathBuf),
+    /// A program does not start.
+    #[error("{} does not start: {source}", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The driver ended before it listened.
+    #[error("the driver ended before it was ready ({exit}): {said}")]
+    DriverEnded {
+        /// Its exit.
+        exit: ChildExit,
+        /// What it wrote to standard error.
+        said: String,
+    },
+    /// The driver did not listen in time.
+    #[error("the driver was not ready within {} s", READY_TIMEOUT.as_secs())]
+    NotReady,
+    /// The lab was interrupted before there was a run.
+    #[error("interrupted before the run began")]
+    Interrupted,
+    /// A setting has no flag, which is a fault of this program.
+    #[error(transparent)]
+    Flags(#[from] FlagError),
+    /// A process cannot be observed.
+    #[error("a child process cannot be observed: {0}")]
+    System(#[from] io::Error),
+}
+
+impl LaunchError {
+    /// The exit status of the lab.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Folder(_) | Self::LongPath(_) => Status::Usage,
+            Self::DriverEnded { exit, .. } => exit.status(),
+            Self::NotReady => Status::PeerFailed,
+            Self::Interrupted => Status::Interrupted,
+            Self::Start { .. } | Self::Flags(_) | Self::System(_) => Status::Failed,
+        }
+    }
+}
+
+impl RealRun {
+    /// The exit status of the lab: the worst of both processes, of an interrupt and of the merged ledger.
+    pub(crate) fn status(&self) -> Status {
+        match &self.merged {
+            Merged::Run { report, .. } if !report.ledger.balanced => self.exits.status().or_worse(Status::Unbalanced),
+            Merged::Run { .. } | Merged::DriverOnly(_) | Merged::Nothing => self.exits.status(),
+        }
+    }
+
+    /// The report, if the stack wrote one.
+    pub(crate) fn into_report(self) -> Option<Box<RunReport>> {
+        match self.merged {
+            Merged::Run { report, .. } => Some(report),
+            Merged::DriverOnly(_) | Merged::Nothing => None,
+        }
+    }
+}
+
+impl Exits {
+    /// The worst status of both processes and of an interrupt.
+    pub(crate) fn status(self) -> Status {
+        let own = if self.interrupted { Status::Interrupted } else { Status::Fine };
+        let children = [Some(self.stack), self.driver].into_iter().flatten();
+        children.map(ChildExit::status).fold(own, Status::or_worse)
+    }
+
+    /// Reports the exit of a process that could not report it itself.
+    pub(crate) fn complain(self) {
+        for (name, exit) in [("netstack", Some(self.stack)), ("driver", self.driver)] {
+            if let Some(exit @ (ChildExit::Unknown(_) | ChildExit::Killed(_))) = exit {
+                complain(format_args!("lab: {name}: {exit}"));
+            }
+        }
+    }
+}
+
+/// Runs both programs once with `settings`, and waits for their end.
+///
+/// # Errors
+/// [`LaunchError`] if there was no run. A run that failed has a result.
+pub(crate) async fn run(
+    binaries: &Binaries,
+    settings: &RunSettings,
+    output: StackOutput,
+    signals: &mut Signals,
+) -> Result<RealRun, LaunchError> {
+    run_profiled(binaries, settings, output, signals, None).await
+}
+
+/// The same, with a profiler that samples both processes from the first packet on.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn run_profiled(
+    binaries: &Binaries,
+    settings: &RunSettings,
+    output: StackOutput,
+    signals: &mut Signals,
+    mut profiler: Option<&mut Profiler>,
+) -> Result<RealRun, LaunchError> {
+    let run = both(binaries, settings, output, signals, profiler.as_deref_mut()).await;
+    if let Some(profiler) = profiler {
+        profiler.finish().await;
+    }
+    run
+}
+
+/// The files of a run: the socket, both reports, and the driver's standard error. Removed when this is dropped.
+struct RunFolder(PrivateFolder);
+
+impl RunFolder {
+    fn new() -> Result<Self, LaunchError> {
+        // Only this user may enter the folder, so no other user reaches the socket in it.
+        let folder = Self(PrivateFolder::new()?);
+        let socket = folder.path("socket");
+        if socket.as_os_str().len() > LONGEST_PATH { Err(LaunchError::LongPath(socket)) } else { Ok(folder) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// `--flag=PATH`.
+    fn flag(&self, flag: &str, name: &str) -> OsString {
+        path_flag(flag, &self.path(name))
+    }
+
+    /// A report, if there is a complete one.
+    fn report<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.path(name)).ok()?).ok()
+    }
+}
+
+fn path_flag(flag: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(flag);
+    argument.push("=");
+    argument.push(path);
+    argument
+}
+
+async fn both(
+    binaries: &Binaries,
+    settings: &RunSettings,
+    output: StackOutput,
+    signals: &mut Signals,
+    profiler: Option<&mut Profiler>,
+) -> Result<RealRun, LaunchError> {
+    let folder = RunFolder::new()?;
+    let mut arguments = spell(&settings.driver)?;
+    arguments.extend([folder.flag("--socket", "socket"), folder.flag("--json", "driver.json"), "--once".into()]);
+    arguments.extend(settings.driver.capture.pcap.as_deref().map(|path| path_flag("--pcap", path)));
+    let errors = File::create(folder.path("driver.err"))?;
+    let mut driver = start(&binaries.driver, &arguments, Stdio::piped(), errors.into())?;
+    let mut run = beside_driver(&mut driver, binaries, settings, output, signals, &folder, profiler).await;
+    driver.reap().await;
+    let said = fs::read_to_string(folder.path("driver.err")).unwrap_or_default();
+    match &mut run {
+        Err(LaunchError::DriverEnded { said: text, .. }) => *text = said.trim().to_owned(),
+        Err(_) => {}
+        // After a run without trouble, the report has all that the driver wrote.
+        Ok(run) => {
+            let trouble = run.exits.driver.is_some_and(|exit| exit.status() != Status::Fine);
+            let lines = said.lines().filter(|_| trouble).map(|line| harmless(line) + "\n");
+            text(Stream::Err, lines.collect::<String>());
+        }
+    }
+    run
+}
+
+fn start(program: &Program, arguments: &[OsString], out: Stdio, err: Stdio) -> Result<Process, LaunchError> {
+    let failed = |source| LaunchError::Start { program: program.path.clone(), source };
+    let mut words = program.under.iter().map(OsString::as_os_str).chain([program.path.as_os_str()]);
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).args(arguments).arg("--end-with-stdin").stdout(out).stderr(err);
+    let process = pipe_until_our_end().and_then(|stdin| Process::start(command, stdin)).map_err(failed)?;
+    program.cpu.map_or(Ok(()), |cpu| process.keep_on(cpu)).map_err(failed)?;
+    Ok(process)
+}
+
+/// The part of a run in which there is a driver.
+#[expect(clippy::disallowed_methods, reason = "the stream is handed to a child, and nothing is written to it")]
+async fn beside_driver(
+    driver: &mut Process,
+    binaries: &Binaries,
+    settings: &RunSettings,
+    output: StackOutput,
+    signals: &mut Signals,
+    folder: &RunFolder,
+    profiler: Option<&mut Profiler>,
+) -> Result<RealRun, LaunchError> {
+    ready(driver, signals).await?;
+    let mut arguments = spell(&settings.netstack)?;
+    arguments.extend([folder.flag("--socket", "socket"), folder.flag("--json", "run.json")]);
+    let out = match output {
+        StackOutput::Inherit => Stdio::inherit(),
+        StackOutput::StandardError => Stdio::from(io::stderr().as_fd().try_clone_to_owned()?),
+        StackOutput::Discard => Stdio::null(),
+    };
+    let mut stack = start(&binaries.netstack, &arguments, out, Stdio::inherit())?;
+    if let Some(profiler) = profiler {
+        // Halted meanwhile, it is sampled from its first packet on.
+        stack.signal(Signal::STOP);
+        profiler.attach(stack.id(), driver.id()).await;
+        stack.signal(Signal::CONT);
+    }
+    let exit = wait_for_stack(&mut stack, signals, folder).await;
+    stack.reap().await;
+    let stack = exit?;
+    let report = folder.report("run.json");
+    // A stack without a report may never have connected to the driver, which would then wait for ever.
+    let timeout = match (&report, stack.status()) {
+        (Some(_), _) => END_TIMEOUT,
+        (None, Status::PeerFailed) => UNMET_DRIVER_TIMEOUT,
+        (None, _) => Duration::ZERO,
+    };
+    let driver = wait_for_driver(driver, timeout).await?;
+    let driver = if report.is_some() { driver } else { without_a_run(stack, driver)? };
+    let exits = Exits { stack, driver, interrupted: signals.have_come() };
+    Ok(RealRun { exits, merged: merge(report, folder.report("driver.json")) })
+}
+
+/// The exit of the driver to report after a stack that left no report. A process that ends before there is a run sends no
+/// farewell, so the other one can only report that its peer failed.
+fn without_a_run(stack: ChildExit, driver: Option<ChildExit>) -> Result<Option<ChildExit>, LaunchError> {
+    let (interrupted, failed) = (ChildExit::Status(Status::Interrupted), ChildExit::Status(Status::PeerFailed));
+    match (stack, driver) {
+        (stack, Some(driver)) if (stack, driver) == (failed, interrupted) => Err(LaunchError::Interrupted),
+        (_, Some(driver)) if driver == failed => Ok(None),
+        (_, driver) => Ok(driver),
+    }
+}
+
+/// Waits for the driver's line that it listens.
+async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), LaunchError> {
+    let Some(out) = driver.stdout() else { return Err(LaunchError::NotReady) };
+    let mut line = String::new();
+    let mut out = BufReader::new(out);
+    tokio::select! {
+        read = timeout(READY_TIMEOUT, out.read_line(&mut line)) => read.map_err(|_| LaunchError::NotReady)??,
+        () = signals.next() => return Err(LaunchError::Interrupted),
+    };
+    if line.starts_with("driver: ready on ") {
+        return Ok(());
+    }
+    // Its output has ended, so the driver ends too.
+    match timeout(END_TIMEOUT, driver.exited()).await {
+        Ok(exit) => match exit? {
+            ChildExit::Status(Status::Interrupted) => Err(LaunchError::Interrupted),
+            exit => Err(LaunchError::DriverEnded { exit, said: String::new() }),
+        },
+        Err(_) => Err(LaunchError::NotReady),
+    }
+}
+
+/// Waits for the end of the stack, and passes the first signal on to it; the stack informs the driver. A stack that does
+/// not end then is killed.
+async fn wait_for_stack(
+    stack: &mut Process,
+    signals: &mut Signals,
+    folder: &RunFolder,
+) -> Result<ChildExit, LaunchError> {
+    let mut deadline: Option<Instant> = None;
+    loop {
+        let late = async {
+            match deadline {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = stack.exited() => return Ok(exit?),
+            () = signals.next() => {
+                stack.signal(Signal::INT);
+                deadline = Some(Instant::now() + END_TIMEOUT);
+            }
+            () = late => {
+                // A stack that has written its report only waits for the reader of its text.
+                if !folder.path("run.json").exists() {
+                    stack.signal(Signal::KILL);
+                }
+                deadline = Some(Instant::now() + END_TIMEOUT);
+            }
+        }
+    }
+}
+
+/// Waits for the end of the driver, and interrupts it if it does not end by itself within `timeout`. Returns `None` if it
+/// ended only because the lab ended it.
+async fn wait_for_driver(driver: &mut Process, timeout: Duration) -> Result<Option<ChildExit>, LaunchError> {
+    let (mut interrupted, mut killed) = (false, false);
+    let mut deadline = Instant::now() + timeout;
+    loop {
+        let Ok(exit) = timeout_at(deadline, driver.exited()).await else {
+            driver.signal(if interrupted { Signal::KILL } else { Signal::INT });
+            (killed, interrupted, deadline) = (interrupted, true, Instant::now() + END_TIMEOUT);
+            continue;
+        };
+        let exit = exit?;
+        // It may notice the end of the stack just before the signal arrives.
+        let expected = matches!(exit, ChildExit::Status(Status::Interrupted | Status::PeerFailed));
+        let obeyed = killed || (interrupted && expected);
+        return Ok((!obeyed).then_some(exit));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_of_either_process_before_the_run_is_an_interrupt() {
+        let status = ChildExit::Status;
+        let (interrupted, failed) = (status(Status::Interrupted), status(Status::PeerFailed));
+        assert!(matches!(without_a_run(failed, Some(interrupted)), Err(LaunchError::Interrupted)));
+        for stack in [interrupted, failed, status(Status::Usage), ChildExit::Killed(9)] {
+            assert_eq!(without_a_run(stack, Some(failed)).unwrap(), None, "{stack}");
+        }
+        for (stack, driver) in [
+            (failed, None),
+            (failed, Some(ChildExit::Killed(9))),
+            (status(Status::Usage), Some(interrupted)),
+            (interrupted, Some(status(Status::Unbalanced))),
+        ] {
+            assert_eq!(without_a_run(stack, driver).unwrap(), driver, "{stack} {driver:?}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The settings of one run, in real or in virtual time: what the flags of a command come to.
+
+use clap::Parser;
+use driver::settings::{CaptureSettings, DriverSettings, HardwareSettings, Settings as DriverArgs};
+use netstack::app::{AppSpec, SpecError};
+use netstack::process::Args as StackArgs;
+use netstack::settings::{LineSettings, SessionSettings, StackSettings};
+use serde::{Deserialize, Serialize};
+use shared::exec::IdleMode;
+use shared::process::parent::Lifetime;
+use shared::process::settings::{Common, Meeting, Output, Waiting};
+use shared::report::ConfigReport;
+use shared::ring::Depth;
+use shared::units::{LinkRate, Nanos};
+
+/// The settings of both processes, and those that only a simulation has.
+///
+/// A setting that both processes have is set in both, by one of the methods.
+///
+/// ```
+/// use lab::settings::RunSettings;
+/// use shared::ring::Depth;
+///
+/// let mut settings = RunSettings::defaults();
+/// settings.set_depth(Depth::new(16).unwrap());
+/// settings.set_apps(&["poisson:load=0.9", "bulk"])?;
+/// assert_eq!((settings.depth().get(), settings.apps().len()), (16, 2));
+/// # Ok::<_, netstack::app::SpecError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// The settings of the stack's process.
+    pub netstack: StackArgs,
+    /// The settings of the driver's process.
+    pub driver: DriverArgs,
+    /// The settings that only a simulation has.
+    pub simulation: SimulationSettings,
+}
+
+/// The settings that only a simulation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SimulationSettings {
+    /// CPU time that the stack takes for each packet.
+    pub stack_cost: Nanos,
+    /// The time after which steady-state counting starts; by default a tenth of the expected length.
+    pub warmup: Option<Nanos>,
+    /// How late each sleep ends: the time that the machine takes to wake a CPU.
+    pub wake_latency: Nanos,
+}
+
+impl RunSettings {
+    /// The settings that shape a run in either clock. Those that exist only in real time, and those of one start only,
+    /// keep their defaults.
+    pub fn new(common: &Common, stack: StackSettings, driver: &DriverSettings) -> Self {
+        Self {
+            netstack: StackArgs {
+                meeting: Meeting::default(),
+                lifetime: Lifetime::default(),
+                common: common.clone(),
+                waiting: Waiting::default(),
+                stack,
+                session: SessionSettings::default(),
+                lines: LineSettings::default(),
+                output: Output::default(),
+            },
+            driver: DriverArgs {
+                meeting: Meeting::default(),
+                lifetime: Lifetime::default(),
+                common: common.clone(),
+                waiting: Waiting::default(),
+                driver: driver.clone(),
+                capture: CaptureSettings::default(),
+                once: true,
+                output: Output::default(),
+            },
+            simulation: SimulationSettings::default(),
+        }
+    }
+
+    /// The default settings. The environment is ignored.
+    pub fn defaults() -> Self {
+        fn without_flags<A: Parser>() -> A {
+            let command = A::command().mut_args(|arg| arg.env(None::<&str>));
+            A::from_arg_matches(&command.get_matches_from([""])).unwrap_or_else(|error| error.exit())
+        }
+        Self { netstack: without_flags(), driver: without_flags(), simulation: SimulationSettings::default() }
+    }
+
+    /// The ring's depth in force: the smaller of the depths that both processes ask for.
+    pub fn depth(&self) -> Depth {
+        self.netstack.common.depth.min(self.driver.common.depth)
+    }
+
+    /// The seed of the arrivals.
+    pub fn seed(&self) -> u64 {
+        self.netstack.common.seed
+    }
+
+    /// The apps.
+    pub fn apps(&self) -> &[AppSpec] {
+        &self.stack().sending.apps
+    }
+
+    /// The stack's settings that shape a run in either clock.
+    pub fn stack(&self) -> &StackSettings {
+        &self.netstack.stack
+    }
+
+    /// The settings of the hardware model.
+    pub fn hardware(&self) -> &HardwareSettings {
+        &self.driver.driver.hardware
+    }
+
+    /// Whether anything in the run depends on the seed.
+    pub fn is_random(&self) -> bool {
+        self.apps().iter().any(AppSpec::is_random) || self.hardware().service.is_random()
+    }
+
+    /// The same settings with another seed.
+    #[must_use]
+    pub fn with_seed(&self, seed: u64) -> Self {
+        let mut other = self.clone();
+        other.set_seed(seed);
+        other
+    }
+
+    /// Sets the seed of both processes.
+    pub fn set_seed(&mut self, seed: u64) {
+        (self.netstack.common.seed, self.driver.common.seed) = (seed, seed);
+    }
+
+    /// Sets the depth that both processes ask for.
+    pub fn set_depth(&mut self, depth: Depth) {
+        (self.netstack.common.depth, self.driver.common.depth) = (depth, depth);
+    }
+
+    /// Sets how both processes wait.
+    pub fn set_waiting(&mut self, waiting: &Waiting) {
+        self.netstack.waiting.clone_from(waiting);
+        self.driver.waiting.clone_from(waiting);
+    }
+
+    /// Sets how both processes wait when there is nothing to do.
+    pub fn set_idle(&mut self, idle: IdleMode) {
+        (self.netstack.waiting.idle, self.driver.waiting.idle) = (idle, idle);
+    }
+
+    /// Sets the apps, each spelled as `--app` takes it.
+    ///
+    /// # Errors
+    /// [`SpecError`] if one of them is not an app.
+    pub fn set_apps(&mut self, apps: &[impl AsRef<str>]) -> Result<(), SpecError> {
+        self.netstack.stack.sending.apps = apps.iter().map(|app| app.as_ref().parse()).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Lets the apps offer packets for `duration`.
+    pub fn set_duration(&mut self, duration: Nanos) {
+        let length = &mut self.netstack.stack.length;
+        (length.duration, length.packets) = (Some(duration), None);
+    }
+
+    /// Lets each app offer this many packets.
+    pub fn set_packets(&mut self, packets: u64) {
+        let length = &mut self.netstack.stack.length;
+        (length.duration, length.packets) = (None, Some(packets));
+    }
+
+    /// Sets the rate of the link.
+    pub fn set_link(&mut self, link: LinkRate) {
+        self.driver.driver.hardware.link = link;
+    }
+
+    /// Lets the stack print no line for each interval.
+    pub fn set_quiet(&mut self) {
+        self.netstack.lines = LineSettings { quiet: true };
+    }
+
+    /// The settings as a report of a simulation holds them.
+    pub(crate) fn in_report(&self) -> ConfigReport {
+        ConfigReport {
+            netstack: serde_json::to_value(&self.netstack).unwrap_or_default(),
+            driver: serde_json::to_value(&self.driver).unwrap_or_default(),
+            simulate: serde_json::to_value(self.simulation).ok(),
+        }
+    }
+}
