@@ -2,10 +2,14 @@
 //! the driver.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod app;
+pub mod device;
 pub mod dispatch;
-pub mod flow;
+pub mod error;
+pub mod layer;
+pub mod layers;
+pub mod packet;
 pub mod process;
 pub mod session;
 pub mod settings;
-pub mod stack;

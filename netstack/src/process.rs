@@ -32,8 +32,8 @@ use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
 use crate::session::{
-    ConnectError, Context, Grant, Greeted, Plan, PlanError, Request, Terms, Watch, assemble, connect, memory_of_a_run,
-    run_stack,
+    ConnectError, Context, Grant, Greeted, Plan, PlanError, Request, StackRun, Terms, Watch, assemble, connect,
+    memory_of_a_run,
 };
 use crate::settings::{LineSettings, SessionSettings, StackSettings};
 
@@ -218,7 +218,7 @@ fn run_on(
     let alive = watch(Rc::clone(&port), clock.clone(), liveness);
     let outcome = run_tasks(&clock, park, |tasks| {
         tasks.spawn(alive);
-        run_stack(tasks, tasks_clock, ring, tasks_plan, interrupt, lines)
+        StackRun::new(ring, tasks_plan).interrupted_by(interrupt).watched_by(lines).run(tasks, tasks_clock)
     })?;
     let context = Context {
         config: ConfigReport {

@@ -13,8 +13,9 @@ use shared::ring::{Depth, WakePoint, WakePointError};
 use shared::units::{Nanos, parse_accepted};
 
 use crate::app::{AppSpec, Traffic};
+use crate::device::Policy;
 use crate::dispatch::Dispatch;
-use crate::stack::{MacAddr, Policy};
+use crate::layers::MacAddr;
 
 /// Settings of the stack in real and in virtual time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]

@@ -42,8 +42,8 @@ fn lines_equal_the_series_under_every_policy_and_transport() {
             assert_eq!(lines.len() as u64, elapsed.div_ceil(7_000_000));
 
             let mut total = Counters::default();
-            outcome.flows.iter().for_each(|flow| total += &flow.counters());
-            let blocked = outcome.flows.iter().map(|flow| flow.blocked_ns()).sum::<u128>();
+            outcome.accounts().for_each(|account| total += &account.counters());
+            let blocked = outcome.accounts().map(|account| account.blocked_ns()).sum::<u128>();
             let sum = |of: fn(&Sample) -> u64| lines.iter().map(of).sum::<u64>();
             assert_eq!(sum(|line| line.delivered), total.delivered);
             assert_eq!(sum(|line| line.delivered_bytes), total.delivered_bytes);

@@ -5,8 +5,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use netstack::flow::{Flow, Flows, Stage, Timeline};
-use netstack::stack::{Burst, Device, Packet, Policy, RingDevice, SendError, Stamp};
+use netstack::account::{Account, Accounts, Stage, Timeline};
+use netstack::device::{Policy, RingDevice};
+use netstack::error::SendError;
+use netstack::layer::Egress;
+use netstack::packet::{Batch, Packet, Stamp};
 use shared::exec::{Clock, Virtual, run};
 use shared::ledger::DropReason;
 use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
@@ -17,7 +20,7 @@ struct Bench {
     clock: Clock,
     device: Rc<RingDevice<LoopbackProducer>>,
     consumer: LoopbackConsumer,
-    flow: Rc<Flow>,
+    account: Rc<Account>,
     taken: RefCell<Vec<u64>>,
 }
 
@@ -26,7 +29,7 @@ impl Bench {
         let (device, clock) = (Rc::clone(&self.device), self.clock.clone());
         async move {
             let stamp = Stamp { flow: 0, sequence, intended: clock.now() };
-            device.send(&Packet::new(&mut [0; HEADROOM], b"frame", stamp)).await
+            device.send(&mut Packet::new(&mut [0; HEADROOM], b"frame", stamp), &()).await
         }
     }
 
@@ -37,11 +40,11 @@ impl Bench {
     }
 }
 
-/// A burst of packets with these numbers. Numbers that are multiples of 4 come by `next`, the others also by
-/// `next_alike`.
+/// A batch of packets with these numbers. Numbers that are multiples of 4 come by `next`, the others also by
+/// `next_same_length`.
 struct Numbers(std::ops::Range<u64>);
 
-impl Burst for Numbers {
+impl Batch for Numbers {
     fn most(&self) -> u64 {
         self.0.end - self.0.start
     }
@@ -51,15 +54,15 @@ impl Burst for Numbers {
         Some(Packet::new(headroom, b"frame", Stamp { sequence, ..Stamp::default() }))
     }
 
-    fn next_alike<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>> {
+    fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Packet<'a>> {
         if self.0.start.is_multiple_of(4) { None } else { self.next(headroom) }
     }
 }
 
-/// A burst with fewer packets than its `most`.
+/// A batch with fewer packets than its `most`.
 struct Short(Numbers);
 
-impl Burst for Short {
+impl Batch for Short {
     fn most(&self) -> u64 {
         u64::MAX
     }
@@ -83,13 +86,13 @@ fn bench_waking_at<F: Future<Output = ()> + 'static>(
 ) {
     let clock = Clock::default();
     let depth = Depth::new(depth).unwrap();
-    let flow = Flow::new(0, "test", None, &Timeline::new(&clock, Nanos::from_secs(1)));
-    let flows = Rc::new(Flows::default());
-    flows.add(Rc::clone(&flow));
+    let account = Account::new(0, "test", None, &Timeline::new(&clock, Nanos::from_secs(1)));
+    let accounts = Rc::new(Accounts::default());
+    accounts.add(Rc::clone(&account));
     let (port, consumer) = pair(depth);
     let ring = Producer::with_wake_point(port, depth, wake_point, clock.clone());
-    let device = Rc::new(RingDevice::new(ring, policy, 2, flows, clock.clone()));
-    let bench = Rc::new(Bench { clock: clock.clone(), device, consumer, flow, taken: RefCell::default() });
+    let device = Rc::new(RingDevice::new(ring, policy, 2, accounts, clock.clone()));
+    let bench = Rc::new(Bench { clock: clock.clone(), device, consumer, account, taken: RefCell::default() });
     let ended = run(&clock, Virtual::default(), |tasks| {
         let (completions, queue) = (Rc::clone(&bench.device), Rc::clone(&bench.device));
         tasks.spawn(async move { completions.run_completions().await });
@@ -112,8 +115,8 @@ fn wait_waits_for_a_completion_and_counts_the_time() {
         };
         let (sent, ()) = futures_util::future::join(bench.send(1), completion).await;
         assert_eq!((sent, bench.clock.now()), (Ok(()), Nanos(500)));
-        assert_eq!(bench.flow.blocked(Stage::Room).sum(), 500);
-        let counters = bench.flow.counters();
+        assert_eq!(bench.account.blocked(Stage::Room).sum(), 500);
+        let counters = bench.account.counters();
         assert_eq!((counters.accepted, counters.delivered, counters.dropped()), (2, 1, 0));
         assert_eq!((bench.device.ring().stats().stops, bench.device.ring().stats().wakes), (1, 1));
     });
@@ -170,7 +173,7 @@ fn a_waiter_for_its_budget_or_for_the_end_does_not_wait_for_the_wake_point() {
             driver.complete_one(0, Status::Sent);
         };
         let settled = async {
-            bench.flow.settled(1).await;
+            bench.account.settled(1).await;
             bench.clock.now()
         };
         assert_eq!(futures_util::future::join(settled, hardware).await.0, Nanos(70));
@@ -181,26 +184,30 @@ fn a_waiter_for_its_budget_or_for_the_end_does_not_wait_for_the_wake_point() {
 }
 
 #[test]
-fn a_burst_uses_the_free_slots_and_does_not_overtake_waiting_sends() {
+fn a_batch_uses_the_free_slots_and_does_not_overtake_waiting_sends() {
     for policy in [Policy::Wait, Policy::Deadline(Nanos(900))] {
         bench(policy, 3, |bench| async move {
-            assert_eq!(bench.device.try_send_burst(Numbers(0..2)), 2);
-            assert_eq!(bench.device.try_send_burst(Numbers(2..9)), 1);
-            assert_eq!(bench.device.try_send_burst(Numbers(3..9)), 0);
-            assert_eq!((bench.flow.counters().accepted, bench.device.ring().stats().stops), (3, 0));
+            assert_eq!(bench.device.try_send_batch(Numbers(0..2), &()), 2);
+            assert_eq!(bench.device.try_send_batch(Numbers(2..9), &()), 1);
+            assert_eq!(bench.device.try_send_batch(Numbers(3..9), &()), 0);
+            assert_eq!((bench.account.counters().accepted, bench.device.ring().stats().stops), (3, 0));
             let (later, driver) = (Rc::clone(&bench), Rc::clone(&bench));
-            let burst = async move {
+            let batch = async move {
                 bench.clock.sleep_until(Nanos(100)).await;
                 driver.complete_one(0, Status::Sent);
                 assert_eq!(
-                    driver.device.try_send_burst(Numbers(4..9)),
+                    driver.device.try_send_batch(Numbers(4..9), &()),
                     0,
                     "a completion is not room before it is seen"
                 );
                 driver.clock.next_turn().await;
-                assert_eq!(driver.device.try_send_burst(Numbers(4..9)), 0, "the room is granted to the waiting send");
+                assert_eq!(
+                    driver.device.try_send_batch(Numbers(4..9), &()),
+                    0,
+                    "the room is granted to the waiting send"
+                );
             };
-            let (sent, ()) = futures_util::future::join(later.send(3), burst).await;
+            let (sent, ()) = futures_util::future::join(later.send(3), batch).await;
             assert_eq!(sent, Ok(()));
             (1..4).for_each(|position| later.complete_one(position, Status::Sent));
             assert_eq!(*later.taken.borrow(), [0, 1, 2, 3]);
@@ -209,14 +216,14 @@ fn a_burst_uses_the_free_slots_and_does_not_overtake_waiting_sends() {
 }
 
 #[test]
-fn a_burst_that_ends_early_leaves_the_rest_of_the_room() {
+fn a_batch_that_ends_early_leaves_the_rest_of_the_room() {
     bench(Policy::Wait, 3, |bench| async move {
-        assert_eq!(bench.device.try_send_burst(Short(Numbers(0..0))), 0);
+        assert_eq!(bench.device.try_send_batch(Short(Numbers(0..0)), &()), 0);
         assert_eq!(bench.device.ring().room(), 3);
-        assert_eq!(bench.device.try_send_burst(Short(Numbers(0..2))), 2);
+        assert_eq!(bench.device.try_send_batch(Short(Numbers(0..2)), &()), 2);
         assert_eq!((bench.device.ring().room(), bench.device.ring().outstanding()), (1, 2));
-        assert_eq!(bench.device.try_send_burst(Numbers(2..9)), 1);
-        assert_eq!(bench.flow.counters().accepted, 3);
+        assert_eq!(bench.device.try_send_batch(Numbers(2..9), &()), 1);
+        assert_eq!(bench.account.counters().accepted, 3);
         (0..3).for_each(|position| bench.complete_one(position, Status::Sent));
         assert_eq!(*bench.taken.borrow(), [0, 1, 2]);
     });
@@ -225,18 +232,18 @@ fn a_burst_that_ends_early_leaves_the_rest_of_the_room() {
 #[test]
 fn packets_of_one_run_keep_their_own_numbers() {
     bench(Policy::Wait, 20, |bench| async move {
-        assert_eq!(bench.device.try_send_burst(Numbers(2..15)), 13);
+        assert_eq!(bench.device.try_send_batch(Numbers(2..15), &()), 13);
         (0..13).for_each(|position| bench.complete_one(position, Status::Sent));
         assert!(bench.taken.borrow().iter().copied().eq(2..15));
     });
 }
 
 #[test]
-fn policies_that_drop_take_no_bursts() {
+fn policies_that_drop_take_no_batchs() {
     for policy in [Policy::DropNewest, Policy::DropOldest] {
         bench(policy, 3, |bench| async move {
-            assert_eq!(bench.device.try_send_burst(Numbers(0..2)), 0);
-            assert_eq!(bench.flow.counters().accepted, 0);
+            assert_eq!(bench.device.try_send_batch(Numbers(0..2), &()), 0);
+            assert_eq!(bench.account.counters().accepted, 0);
         });
     }
 }
@@ -247,7 +254,7 @@ fn drop_newest_drops_the_packet_that_finds_no_room() {
         for sequence in 0..5 {
             assert_eq!(bench.send(sequence).await, Ok(()), "the send succeeds although the packet is dropped");
         }
-        let counters = bench.flow.counters();
+        let counters = bench.account.counters();
         assert_eq!((counters.accepted, counters.dropped_for(DropReason::DeviceRingFull)), (5, 3));
         assert_eq!(bench.consumer.take(None).map(|(frame, _)| frame.sequence), Some(0), "the oldest stays");
     });
@@ -264,7 +271,7 @@ fn drop_oldest_drops_from_the_head_of_its_queue() {
             bench.clock.sleep_until(bench.clock.now() + Nanos(10)).await;
         }
         assert_eq!(*bench.taken.borrow(), [0, 4, 5], "ring, then the two newest");
-        let counters = bench.flow.counters();
+        let counters = bench.account.counters();
         assert_eq!((counters.delivered, counters.dropped_for(DropReason::DeviceQueueFull)), (3, 3));
     });
 }
@@ -279,7 +286,7 @@ fn a_sealed_device_moves_no_queued_frames_into_the_ring() {
         bench.clock.sleep_until(Nanos(500)).await;
         assert_eq!((bench.device.ring().stats().submitted, bench.device.queued()), (1, 1));
         bench.device.close_accounts();
-        let counters = bench.flow.counters();
+        let counters = bench.account.counters();
         assert_eq!((counters.accepted, counters.delivered, counters.in_flight), (2, 1, 1));
     });
 }
@@ -290,10 +297,10 @@ fn deadline_waits_until_the_deadline_and_then_drops() {
         assert_eq!(bench.send(0).await, Ok(()));
         assert_eq!(bench.send(1).await, Ok(()));
         assert_eq!(bench.clock.now(), Nanos(100));
-        assert_eq!(bench.flow.counters().dropped_for(DropReason::DeviceDeadline), 1);
+        assert_eq!(bench.account.counters().dropped_for(DropReason::DeviceDeadline), 1);
         bench.complete_one(0, Status::Sent);
         assert_eq!(bench.send(2).await, Ok(()));
-        assert_eq!((bench.flow.counters().accepted, bench.clock.now()), (3, Nanos(100)));
+        assert_eq!((bench.account.counters().accepted, bench.clock.now()), (3, Nanos(100)));
     });
 }
 
@@ -305,7 +312,7 @@ fn a_cancelled_send_was_never_accepted() {
             let waiting = Box::pin(bench.send(1));
             let timer = bench.clock.sleep_until(Nanos(50));
             drop(futures_util::future::select(waiting, timer).await);
-            assert_eq!(bench.flow.counters().accepted, 1);
+            assert_eq!(bench.account.counters().accepted, 1);
             bench.complete_one(0, Status::Sent);
             assert_eq!(bench.send(2).await, Ok(()), "its position in the wait queue is gone too");
         });
@@ -320,7 +327,7 @@ fn a_frame_that_the_driver_rejects_is_dropped_under_its_own_reason() {
             bench.complete_one(position as u64, status);
         }
         bench.device.drained().await;
-        let counters = bench.flow.counters();
+        let counters = bench.account.counters();
         assert_eq!((counters.delivered, counters.dropped()), (0, 3));
         assert_eq!(counters.dropped_for(DropReason::DriverBadHeader), 1);
     });
@@ -333,12 +340,12 @@ fn a_driver_that_dies_leaves_lost_packets_and_a_closed_device() {
             assert_eq!(bench.send(sequence).await, Ok(()));
         }
         let bench = Rc::try_unwrap(bench).map_err(drop).unwrap();
-        let Bench { consumer, device, flow, .. } = bench;
+        let Bench { consumer, device, account, .. } = bench;
         drop(consumer);
         device.drained().await;
         device.close_accounts();
-        assert_eq!((flow.counters().accepted, flow.counters().lost), (3, 3));
-        let after = device.send(&Packet::new(&mut [0; HEADROOM], b"frame", Stamp::default())).await;
+        assert_eq!((account.counters().accepted, account.counters().lost), (3, 3));
+        let after = device.send(&mut Packet::new(&mut [0; HEADROOM], b"frame", Stamp::default()), &()).await;
         assert_eq!(after, Err(SendError::Closed));
     });
 }

@@ -208,7 +208,7 @@ pub(super) enum Draws {
 }
 
 impl ResolvedApp {
-    /// Its number in the run, which is also the number of its flow.
+    /// Its number in the run, which is also the number of its account.
     pub fn index(&self) -> u32 {
         self.index
     }

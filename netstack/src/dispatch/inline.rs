@@ -1,116 +1,59 @@
 //! `inline`: a trait object at each level, and a future for each send in space that the caller provides.
 //!
 //! The object reports the size of its future, and constructs it in the caller's space; nothing is allocated. The future
-//! of a level contains the space for the level below, so the space grows from level to level.
+//! of a level contains the space for the level below, so the space grows from level to level. The future of a layer of
+//! your own may need more space than is reserved here: it is then allocated.
 
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
 
 use dynify::{Dynify, dynify};
-use etherparse::IpNumber;
 
-use super::{Parts, Start, start};
-use crate::stack::{
-    Datagrams, Device, Ip, Link, Network, Packet, Place, Route, SendError, Stamp, Transport, Tries, Udp, UdpSocket,
-};
+use crate::error::SendError;
+use crate::layer::{Egress, Tries};
+use crate::packet::{Batch, Packet, Wait};
 
-/// The layers on `device`.
-pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
-    let device: Box<dyn InlineDevice> = Box::new(device);
-    let link: Box<dyn InlineLink> = Box::new(parts.ethernet(device));
-    let network: Box<dyn InlineNetwork> = Box::new(Ip::new(link, parts.routes));
-    let transport: Box<dyn InlineTransport> = Box::new(Udp::new(network));
-    start(transport, |socket: UdpSocket<_>| -> Box<dyn InlineDatagrams> { Box::new(socket) })
-}
+/// Upper bound for one wait: its future contains a [`Wait`], and less than 512 bytes besides.
+const WAIT: usize = size_of::<Wait>() + 512;
 
-/// Space for the future of a level, left uninitialised: clearing it would cost time for each packet.
-type Space<const BYTES: usize> = MaybeUninit<[u8; BYTES]>;
+// Space at each level: that of the level below, and what its own waits (two at most) or headers need. With too little
+// space each send allocates, which a test of this way shows.
+pub(super) const DEVICE: usize = 2 * WAIT;
+pub(super) const LINK: usize = DEVICE + 2 * WAIT;
+pub(super) const NETWORK: usize = LINK + 256;
+pub(super) const TRANSPORT: usize = NETWORK + 256;
+pub(super) const SOCKET: usize = TRANSPORT + 2 * WAIT;
 
-/// Upper bound for one wait: its future contains a `Place`, as the caller keeps none, and less than 512 bytes besides.
-const WAIT: usize = size_of::<Place>() + 512;
+/// A layer behind a trait object, with `SPACE` bytes for its future in the future of its caller.
+pub(super) struct Inline<To, const SPACE: usize>(Box<dyn InlineEgress<To>>);
 
-// Space at each level: that of the level below, and what its own waits (two at most) or headers need. Too little space
-// makes `init` panic, which every test of this way would show.
-const DEVICE: usize = 2 * WAIT;
-const LINK: usize = DEVICE + 2 * WAIT;
-const NETWORK: usize = LINK + 256;
-const TRANSPORT: usize = NETWORK + 256;
-const DATAGRAMS: usize = TRANSPORT + 2 * WAIT;
-
-#[dynify(remote = "crate::stack::Device")]
-trait InlineDevice {
-    fn max_frame(&self) -> usize;
-    async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError>;
-}
-
-impl Device for Box<dyn InlineDevice> {
-    fn max_frame(&self) -> usize {
-        (**self).max_frame()
-    }
-
-    async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
-        let mut space = Space::<DEVICE>::uninit();
-        (**self).send(packet).init(&mut space).await
+impl<To, const SPACE: usize> Inline<To, SPACE> {
+    pub(super) fn new(layer: impl Egress<To> + 'static) -> Self {
+        Self(Box::new(layer))
     }
 }
 
-#[dynify(remote = "crate::stack::Link")]
-trait InlineLink {
-    fn mtu(&self) -> usize;
-    async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError>;
+#[dynify(remote = "Egress")]
+trait InlineEgress<To> {
+    async fn send(&self, packet: &mut Packet<'_>, to: &To) -> Result<(), SendError>;
+    fn try_send(&self, packet: &mut Packet<'_>, to: &To) -> Result<(), SendError>;
 }
 
-impl Link for Box<dyn InlineLink> {
-    fn mtu(&self) -> usize {
-        (**self).mtu()
-    }
-
-    async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
-        let mut space = Space::<LINK>::uninit();
-        (**self).send(packet, next_hop).init(&mut space).await
-    }
-}
-
-#[dynify(remote = "crate::stack::Network")]
-trait InlineNetwork {
-    fn route(&self, to: IpAddr) -> Result<Rc<Route>, SendError>;
-    async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError>;
-}
-
-impl Network for Box<dyn InlineNetwork> {
-    fn route(&self, to: IpAddr) -> Result<Rc<Route>, SendError> {
-        (**self).route(to)
-    }
-
-    async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
-        let mut space = Space::<NETWORK>::uninit();
-        (**self).send(packet, protocol, route).init(&mut space).await
-    }
-}
-
-#[dynify(remote = "crate::stack::Transport")]
-trait InlineTransport {
-    async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError>;
-}
-
-impl Transport for Box<dyn InlineTransport> {
-    async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
-        let mut space = Space::<TRANSPORT>::uninit();
-        (**self).send(packet, source_port, to).init(&mut space).await
-    }
-}
-
-#[dynify(remote = "crate::stack::Datagrams")]
-trait InlineDatagrams {
-    async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError>;
-}
-
-impl Datagrams for Box<dyn InlineDatagrams> {
+impl<To, const SPACE: usize> Egress<To> for Inline<To, SPACE> {
     const TRIES: Tries = Tries::IfItMustNotWait;
 
-    async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
-        let mut space = Space::<DATAGRAMS>::uninit();
-        (**self).send(payload, to, stamp).init(&mut space).await
+    async fn send(&self, packet: &mut Packet<'_>, to: &To) -> Result<(), SendError> {
+        // Left uninitialised: clearing it would cost time for each packet.
+        let mut space = MaybeUninit::<[u8; SPACE]>::uninit();
+        let mut heap = Vec::<MaybeUninit<u8>>::new();
+        self.0.send(packet, to).init2(&mut space, &mut heap).await
+    }
+
+    fn try_send(&self, packet: &mut Packet<'_>, to: &To) -> Result<(), SendError> {
+        self.0.try_send(packet, to)
+    }
+
+    /// None: between trait objects each packet is a call.
+    fn try_send_batch(&self, _: impl Batch, _: &To) -> u64 {
+        0
     }
 }

@@ -1,39 +1,41 @@
 //! The ways to call the layers, from generics to trait objects.
 //!
-//! What a layer does is written once, in `crate::stack`. A way is a thin adapter between neighbours, which only decides
-//! how a layer calls `send` of the layer below. So frames, policies, ledger and waits are the same under every way.
+//! What a layer does is written once, in [`crate::layers`] and [`crate::device`]. A way only decides how a layer calls
+//! the layer below: directly, or through an adapter that is again an [`Egress`]. So frames, policies, ledger and waits
+//! are the same under every way.
 //!
 //! | way | between layers | state of a pending send |
 //! | --- | --- | --- |
 //! | `static` | generics | in the future of the app; a non-blocking try comes first |
 //! | `boxed` | `dyn`, `async_trait` | in five boxes, which a send that need not wait allocates too |
 //! | `inline` | `dyn`, `dynify` | in space that the caller at each level provides; no try first, as under `boxed` |
-//! | `poll` | `dyn` | in its [`Place`]; a non-blocking try comes first |
+//! | `poll` | `dyn` | in its [`PendingSend`](crate::packet::PendingSend); a non-blocking try comes first |
 //! | `sync` | generics | none: a send that would have to wait is refused |
 //!
-//! With generics the layers also pass bursts: a `bulk` app makes one call for many packets. Between trait objects each
+//! With generics the layers also pass batches: a `bulk` app makes one call for many packets. Between trait objects each
 //! packet is a call.
-//!
-//! [`Place`]: crate::stack::Place
 
 mod boxed;
-mod fixed;
 mod inline;
 mod none;
 mod poll;
 mod sync;
 
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use clap::ValueEnum;
-use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 use shared::exec::Clock;
 
-use crate::app::{ResolvedApp, Run, run_app};
-use crate::flow::{Flow, Flows};
-use crate::stack::{Datagrams, Device, Ethernet, MacAddr, Neighbours, Routes, Transport, UdpSocket};
+use self::boxed::Boxed;
+use self::inline::Inline;
+use self::none::Bare;
+pub use self::poll::Polled;
+use self::sync::Refusing;
+use crate::account::{Account, Accounts};
+use crate::layer::Egress;
+use crate::layers::{Ethernet, Ip, MTU, MacAddr, Neighbours, Router, Routes, Udp, UdpSocket, UdpTo, Via};
 
 /// How the layers call each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -55,9 +57,6 @@ pub enum Dispatch {
     None,
 }
 
-/// Starts an app on a socket of its own, given the app, its flow, its source port and the parameters of the run.
-pub type Start = Box<dyn Fn(ResolvedApp, Rc<Flow>, u16, Run) -> LocalBoxFuture<'static, ()>>;
-
 /// What the layers need besides a device.
 #[derive(Debug, Clone)]
 pub struct Parts {
@@ -68,15 +67,47 @@ pub struct Parts {
     /// The routing table.
     pub routes: Routes,
     /// The accounts of the apps.
-    pub flows: Rc<Flows>,
+    pub accounts: Rc<Accounts>,
     /// The clock of the run.
     pub clock: Clock,
 }
 
 impl Parts {
-    fn ethernet<D: Device>(&self, device: D) -> Ethernet<D> {
-        Ethernet::new(device, self.mac, Rc::clone(&self.neighbours), Rc::clone(&self.flows), self.clock.clone())
+    fn ethernet<D: Egress<()>>(&self, device: D) -> Ethernet<D> {
+        let (neighbours, accounts) = (Rc::clone(&self.neighbours), Rc::clone(&self.accounts));
+        Ethernet::new(device, self.mac, neighbours, accounts, self.clock.clone())
     }
+
+    fn udp<N: Egress<Via>>(&self, network: N) -> Udp<N> {
+        Udp::new(network, Router::new(self.routes.clone(), MTU))
+    }
+
+    fn layers<D: Egress<()>>(&self, device: D) -> Udp<Ip<Ethernet<D>>> {
+        self.udp(Ip::new(self.ethernet(device)))
+    }
+}
+
+/// The layers on one device, as sockets see them.
+pub struct Stack<D>(Way<D>);
+
+/// The transport layer below the sockets, by the way in which the layers call each other.
+enum Way<D> {
+    Static(Rc<Udp<Ip<Ethernet<D>>>>),
+    Boxed(Rc<Boxed<UdpTo>>),
+    Inline(Rc<Inline<UdpTo, { inline::TRANSPORT }>>),
+    Poll(Rc<Polled<UdpTo>>),
+    Sync(Rc<Udp<Ip<Ethernet<D>>>>),
+    None { device: Rc<D>, headers: none::Layers },
+}
+
+/// A use of a socket. The type of a socket depends on the way in which the layers call each other, so this is a generic
+/// method and not a closure.
+pub trait UseSocket {
+    /// What the use returns.
+    type Output;
+
+    /// Uses `socket`.
+    fn with(self, socket: impl Egress<SocketAddr> + 'static) -> Self::Output;
 }
 
 impl Dispatch {
@@ -86,27 +117,48 @@ impl Dispatch {
     }
 
     /// Builds the layers on `device`, which call each other in this way.
-    pub fn stack(self, device: impl Device + 'static, parts: Parts) -> Start {
-        match self {
-            Self::Static => fixed::stack(device, parts),
-            Self::Boxed => boxed::stack(device, parts),
-            Self::Inline => inline::stack(device, parts),
-            Self::Poll => poll::stack(device, parts),
-            Self::Sync => sync::stack(device, parts),
-            Self::None => none::stack(device, parts),
-        }
+    pub fn stack<D: Egress<()> + 'static>(self, device: D, parts: &Parts) -> Stack<D> {
+        Stack(match self {
+            Self::Static => Way::Static(Rc::new(parts.layers(device))),
+            Self::Boxed => {
+                let link: Boxed<IpAddr> = Box::new(parts.ethernet::<Boxed<()>>(Box::new(device)));
+                let network: Boxed<Via> = Box::new(Ip::new(link));
+                Way::Boxed(Rc::new(Box::new(parts.udp(network))))
+            }
+            Self::Inline => {
+                let link =
+                    Inline::<_, { inline::LINK }>::new(parts.ethernet(Inline::<_, { inline::DEVICE }>::new(device)));
+                let network = Inline::<_, { inline::NETWORK }>::new(Ip::new(link));
+                Way::Inline(Rc::new(Inline::new(parts.udp(network))))
+            }
+            Self::Poll => {
+                let link = Polled::new(parts.ethernet(Polled::new(device)));
+                let network = Polled::new(Ip::new(link));
+                Way::Poll(Rc::new(Polled::new(parts.udp(network))))
+            }
+            Self::Sync => Way::Sync(Rc::new(parts.layers(device))),
+            Self::None => Way::None { device: Rc::new(device), headers: none::Layers::new(parts) },
+        })
     }
 }
 
-/// Returns a [`Start`] that runs apps on sockets of `transport`. `adapt` wraps each socket for the way.
-fn start<T, S>(transport: T, adapt: impl Fn(UdpSocket<T>) -> S + 'static) -> Start
-where
-    T: Transport + 'static,
-    S: Datagrams + 'static,
-{
-    let transport = Rc::new(transport);
-    Box::new(move |app, flow, port, run| {
-        let socket = UdpSocket::new(Rc::clone(&transport), Rc::clone(&flow), port);
-        run_app(app, flow, adapt(socket), run).boxed_local()
-    })
+impl<D: Egress<()> + 'static> Stack<D> {
+    /// Opens a socket on `port`, whose packets are counted in `account`, for `user`.
+    pub fn open<U: UseSocket>(&self, account: &Rc<Account>, port: u16, user: U) -> U::Output {
+        let account = Rc::clone(account);
+        match &self.0 {
+            Way::Static(below) => user.with(UdpSocket::new(Rc::clone(below), account, port)),
+            Way::Boxed(below) => {
+                let socket: Boxed<SocketAddr> = Box::new(UdpSocket::new(Rc::clone(below), account, port));
+                user.with(socket)
+            }
+            Way::Inline(below) => {
+                let socket = UdpSocket::new(Rc::clone(below), account, port);
+                user.with(Inline::<SocketAddr, { inline::SOCKET }>::new(socket))
+            }
+            Way::Poll(below) => user.with(Polled::new(UdpSocket::new(Rc::clone(below), account, port))),
+            Way::Sync(below) => user.with(Refusing(UdpSocket::new(Rc::clone(below), account, port))),
+            Way::None { device, headers } => user.with(Bare::new(Rc::clone(device), headers.socket(account, port))),
+        }
+    }
 }

@@ -1,32 +1,26 @@
 //! `sync`: no futures. A send that would have to wait is refused. This is the baseline for the other ways.
 
-use std::net::SocketAddr;
+use crate::error::SendError;
+use crate::layer::{Egress, Tries};
+use crate::packet::{Batch, Packet};
 
-use super::{Parts, Start, start};
-use crate::stack::{Burst, Datagrams, Device, Ip, SendError, Stamp, Tries, Udp};
+/// A layer whose `send` refuses instead of waiting.
+pub(super) struct Refusing<L>(pub(super) L);
 
-/// The layers on `device`.
-pub(super) fn stack(device: impl Device + 'static, parts: Parts) -> Start {
-    start(Udp::new(Ip::new(parts.ethernet(device), parts.routes)), Refusing)
-}
-
-/// A socket whose `send` refuses instead of waiting.
-struct Refusing<D>(D);
-
-impl<D: Datagrams> Datagrams for Refusing<D> {
+impl<To, L: Egress<To>> Egress<To> for Refusing<L> {
     const TRIES: Tries = Tries::Always;
 
-    async fn send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
-        self.try_send(payload, to, stamp)
+    async fn send(&self, packet: &mut Packet<'_>, to: &To) -> Result<(), SendError> {
+        self.try_send(packet, to)
     }
 
     #[inline(always)]
-    fn try_send(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
-        self.0.try_send(payload, to, stamp)
+    fn try_send(&self, packet: &mut Packet<'_>, to: &To) -> Result<(), SendError> {
+        self.0.try_send(packet, to)
     }
 
     #[inline(always)]
-    fn try_send_burst(&self, burst: impl Burst, to: SocketAddr) -> u64 {
-        self.0.try_send_burst(burst, to)
+    fn try_send_batch(&self, batch: impl Batch, to: &To) -> u64 {
+        self.0.try_send_batch(batch, to)
     }
 }

@@ -22,8 +22,8 @@ pub(super) struct Known<'a> {
     pub(super) submitted: u64,
     /// Whether the driver left first. Frames that were on their way when it said farewell never reached it.
     pub(super) left_first: bool,
-    /// Bytes of the frames that were delivered.
-    pub(super) frame_bytes: u64,
+    /// Bytes of the frames that were delivered; nothing if they are not known for each app.
+    pub(super) frame_bytes: Option<u64>,
 }
 
 /// What in the farewell, which counts `frames` and has the `report`, cannot be true; in words.
@@ -49,7 +49,10 @@ pub(super) fn contradictions(frames: u64, report: &DriverReport, known: &Known<'
         (("received", report.received), ("submitted by the stack", submitted)),
         (("received", report.received), ("sent + bad + discarded", fates)),
         (("sent", report.sent), ("delivered", known.total.delivered)),
-        (("bytes sent", report.sent_bytes), ("bytes of delivered frames", known.frame_bytes)),
+        (
+            ("bytes sent", report.sent_bytes),
+            ("bytes of delivered frames", known.frame_bytes.unwrap_or(report.sent_bytes)),
+        ),
         (("bad length", report.bad_length), dropped(DropReason::DriverBadLength)),
         (("bad header", report.bad_header), dropped(DropReason::DriverBadHeader)),
         (("bad checksum", report.bad_checksum), dropped(DropReason::DriverBadChecksum)),
@@ -77,7 +80,7 @@ mod tests {
     }
 
     fn known(total: &Counters) -> Known<'_> {
-        let frame_bytes = 1_000 + 10 * 42;
+        let frame_bytes = Some(1_000 + 10 * 42);
         Known {
             generation: Some(3),
             lasted: Some(Nanos(1_000)),

@@ -7,7 +7,8 @@ use shared::report::{DriverReport, Ending, Sample};
 use shared::ring::RingStats;
 use shared::units::Nanos;
 
-use crate::flow::Flow;
+use super::apps::Joined;
+use crate::account::Account;
 
 /// The result of a run.
 #[derive(Debug)]
@@ -18,8 +19,9 @@ pub struct Outcome {
     pub began: Nanos,
     /// When the drain was over.
     pub ended: Nanos,
-    /// The accounts of the apps, closed: every accepted packet is delivered, dropped, in flight or lost.
-    pub flows: Vec<Rc<Flow>>,
+    /// All apps that have joined. Their accounts are closed: every accepted packet is delivered, dropped, in flight or
+    /// lost.
+    pub apps: Vec<Joined>,
     /// The ring's counters.
     pub ring: RingStats,
     /// Slots held over time.
@@ -30,7 +32,7 @@ pub struct Outcome {
     pub held_ns: u128,
     /// Packets in flight, counted by the ring and the transmit queue (not by the ledger, which is checked against
     /// this).
-    pub under_way: u64,
+    pub in_flight: u64,
     /// Packets that were lost because their permit was submitted after the session had closed.
     pub lost_at_submit: u64,
     /// The accounts as they stood at the end of the warm-up, if there was one.
@@ -49,6 +51,13 @@ pub struct Outcome {
     pub claimed_frames: u64,
 }
 
+impl Outcome {
+    /// The accounts of all apps.
+    pub fn accounts(&self) -> impl Iterator<Item = &Rc<Account>> {
+        self.apps.iter().map(|app| &app.account)
+    }
+}
+
 /// The sums of all accounts at one time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Snapshot {
@@ -63,13 +72,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The current sums of `flows`, labelled with the time `at`.
-    pub fn of(flows: &[Rc<Flow>], at: Nanos) -> Self {
+    /// The current sums of `accounts`, labelled with the time `at`.
+    pub fn of<'a>(accounts: impl IntoIterator<Item = &'a Rc<Account>>, at: Nanos) -> Self {
         let mut all = Self { at, ..Self::default() };
-        for flow in flows {
-            all.counters += &flow.counters();
-            all.sojourn_ns += flow.sojourn_sum();
-            all.latency_ns += flow.latency_sum();
+        for account in accounts {
+            all.counters += &account.counters();
+            all.sojourn_ns += account.sojourn_sum();
+            all.latency_ns += account.latency_sum();
         }
         all
     }

@@ -6,9 +6,10 @@ use shared::ring::{Depth, MAX_FRAME, WakePointError};
 use shared::units::{Bytes, LinkRate, Nanos};
 
 use crate::app::{Horizon, ResolveError, ResolvedApp, Traffic, WhenBlocked, check_all, resolve_all};
+use crate::device::Policy;
 use crate::dispatch::Dispatch;
+use crate::layers::{MTU, MacAddr, Routes};
 use crate::settings::{DEFAULT_TXQUEUE, Neighbour, StackSettings};
-use crate::stack::{MacAddr, Policy, Routes};
 
 /// The plan of a run.
 #[derive(Debug, Clone)]
@@ -23,8 +24,10 @@ pub struct Plan {
     pub txqueue: u32,
     /// The seed of all randomness.
     pub seed: u64,
-    /// The apps.
+    /// The apps with which the run starts.
     pub apps: Vec<ResolvedApp>,
+    /// The rate of the link, for apps that join later.
+    pub link: LinkRate,
     /// How much they offer.
     pub length: Length,
     /// Modelled CPU time of the stack per packet in virtual time; zero in real time.
@@ -83,11 +86,8 @@ pub enum PlanError {
 /// random apps may offer more than their average.
 const MOST_OFFERED: f64 = (1_u64 << 63) as f64;
 
-/// The MTU of Ethernet, in bytes of IP packet.
-const MTU: usize = 1500;
-
-/// Largest UDP payload over IPv4 in that MTU: 1500 - 20 - 8.
-const PAYLOAD_LIMIT: Bytes = Bytes(1472);
+/// Largest UDP payload over IPv4 in the MTU of Ethernet: 1500 - 20 - 8.
+pub(super) const PAYLOAD_LIMIT: Bytes = Bytes(1472);
 
 /// Duration of a run without `--duration` and `--packets`.
 const DEFAULT_DURATION: Nanos = Nanos::from_secs(5);
@@ -123,6 +123,7 @@ impl Plan {
             txqueue: settings.layers.txqueue,
             seed,
             apps,
+            link,
             length,
             stack_cost: Nanos::ZERO,
             warmup: Nanos::ZERO,
@@ -230,7 +231,7 @@ fn check_apps(settings: &StackSettings) -> Result<Routes, PlanError> {
 fn routes(settings: &StackSettings) -> Routes {
     let mut routes = Routes::default();
     for network in &settings.layers.address {
-        routes = routes.on_link(network.address, network.prefix);
+        routes = routes.network(network.address, network.prefix);
     }
     for gateway in &settings.layers.gateway {
         let of_family = settings.layers.address.iter().find(|own| own.address.is_ipv4() == gateway.is_ipv4());

@@ -11,10 +11,11 @@ use shared::report::{
 use shared::ring::Depth;
 use shared::units::Nanos;
 
+use super::apps::Joined;
 use super::claims::{Known, contradictions};
 use super::outcome::{Outcome, Snapshot};
 use super::plan::Plan;
-use crate::flow::{Activity, Flow, Stage};
+use crate::account::{Activity, Stage};
 
 /// The parts of a report that are known before or beside the run itself.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +45,9 @@ pub struct Grant {
     pub asked: Nanos,
 }
 
+/// The settings of an app that sends on a socket which an extension opened.
+const OWN_SOCKET: &str = "socket";
+
 /// What a farewell that cannot be true is called in reports.
 const MISCOUNTED: &str = "MISCOUNTED";
 
@@ -51,13 +55,13 @@ const MISCOUNTED: &str = "MISCOUNTED";
 pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -> RunReport {
     let mut total = Counters::default();
     let (mut sojourn, mut latency) = (Histogram::default(), Histogram::default());
-    for flow in &outcome.flows {
-        total += &flow.counters();
-        sojourn.add(&flow.sojourn());
-        latency.add(&flow.latency());
+    for account in outcome.accounts() {
+        total += &account.counters();
+        sojourn.add(&account.sojourn());
+        latency.add(&account.latency());
     }
     let ledger = ledger(&outcome, &total, depth);
-    let contradicted = contradicted(&outcome, plan, &total, depth, context.grant);
+    let contradicted = contradicted(&outcome, &total, depth, context.grant);
     let doorbells = both(context.process.doorbells, outcome.driver.as_ref().map(|driver| driver.process.doorbells));
     let hardware = outcome.driver.as_ref().map(|driver| driver.hardware.clone()).unwrap_or_default();
     let mut report = RunReport {
@@ -72,7 +76,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         ledger,
         drops: by_reason(DropReason::ALL, DropReason::name, |reason| total.dropped_for(reason)),
         refusals: by_reason(RefuseReason::ALL, RefuseReason::name, |reason| total.refused_for(reason)),
-        rate: activity(&outcome.flows).rate(total.delivered, total.delivered_bytes),
+        rate: activity(&outcome).rate(total.delivered, total.delivered_bytes),
         sojourn_ns: (&sojourn).into(),
         latency_ns: (&latency).into(),
         steady: outcome.warm.and_then(|warm| steady(&warm, &outcome)),
@@ -86,12 +90,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         wakes: wakes(&context.process, outcome.driver.as_ref(), total.delivered),
         wakeups: WakeupsReport { late_ns: (&outcome.late).into() },
         violation: outcome.violation.or((!contradicted.is_empty()).then_some(MISCOUNTED)).map(str::to_owned),
-        apps: outcome
-            .flows
-            .iter()
-            .zip(&plan.apps)
-            .map(|(flow, app)| app_report(flow, app.spec().to_string()))
-            .collect(),
+        apps: outcome.apps.iter().map(app_report).collect(),
         process: context.process,
         lines_dropped: context.lines_dropped,
         warnings: warnings(&outcome, plan, &total, doorbells.missed),
@@ -143,11 +142,11 @@ fn totals(counters: &Counters) -> Totals {
 /// Holds the apps' accounts against the ring's own count.
 fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
     let mut violations = total.check("totals");
-    for flow in &outcome.flows {
-        violations.extend(flow.counters().check(flow.name()));
+    for account in outcome.accounts() {
+        violations.extend(account.counters().check(account.name()));
     }
     let unsettled = ("in flight + lost", total.in_flight + total.lost);
-    let counted = ("under way by the ring's count", outcome.under_way + outcome.lost_at_submit);
+    let counted = ("under way by the ring's count", outcome.in_flight + outcome.lost_at_submit);
     violations.extend(Imbalance::between("ring", unsettled, counted));
     let mut violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
     let held = outcome.occupancy.most;
@@ -158,11 +157,11 @@ fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
 }
 
 /// What the driver's farewell claims and cannot be.
-fn contradicted(outcome: &Outcome, plan: &Plan, total: &Counters, depth: Depth, grant: Option<Grant>) -> Vec<String> {
+fn contradicted(outcome: &Outcome, total: &Counters, depth: Depth, grant: Option<Grant>) -> Vec<String> {
     let Some(driver) = &outcome.driver else { return Vec::new() };
-    let frame_bytes = outcome.flows.iter().zip(&plan.apps).map(|(flow, app)| {
-        let counters = flow.counters();
-        counters.delivered_bytes + counters.delivered * app.spec().headers() as u64
+    let frame_bytes = outcome.apps.iter().map(|Joined { account, app, .. }| {
+        let counters = account.counters();
+        Some(counters.delivered_bytes + counters.delivered * app.as_ref()?.spec().headers() as u64)
     });
     let known = Known {
         generation: grant.map(|grant| grant.generation),
@@ -195,13 +194,13 @@ fn by_reason<R: Copy, const N: usize>(
     all.into_iter().map(|reason| (name(reason).to_owned(), count(reason))).filter(|(_, count)| *count > 0).collect()
 }
 
-fn activity(flows: &[impl AsRef<Flow>]) -> Activity {
-    flows.iter().map(|flow| flow.as_ref().activity()).fold(Activity::default(), Activity::and)
+fn activity(outcome: &Outcome) -> Activity {
+    outcome.accounts().map(|account| account.activity()).fold(Activity::default(), Activity::and)
 }
 
 /// What happened since the warm-up; nothing if nothing was delivered since.
 fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
-    let all = Snapshot::of(&outcome.flows, outcome.ended);
+    let all = Snapshot::of(outcome.accounts(), outcome.ended);
     let delivered = all.counters.delivered - warm.counters.delivered;
     let bytes = all.counters.delivered_bytes - warm.counters.delivered_bytes;
     if delivered == 0 {
@@ -219,7 +218,7 @@ fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
         loss_ratio: if accepted == 0 { 0.0 } else { dropped as f64 / accepted as f64 },
         sojourn_mean_ns: (all.sojourn_ns - warm.sojourn_ns) as f64 / delivered as f64,
         latency_mean_ns: (all.latency_ns - warm.latency_ns) as f64 / delivered as f64,
-        packets_per_second: activity(&outcome.flows).since(warm.at).rate(delivered, bytes).packets_per_second,
+        packets_per_second: activity(outcome).since(warm.at).rate(delivered, bytes).packets_per_second,
     })
 }
 
@@ -227,10 +226,10 @@ fn blocked(outcome: &Outcome) -> BlockedReport {
     let mut stages = BTreeMap::new();
     for stage in Stage::ALL {
         let mut all = Histogram::default();
-        outcome.flows.iter().for_each(|flow| all.add(&flow.blocked(stage)));
+        outcome.accounts().for_each(|account| all.add(&account.blocked(stage)));
         stages.insert(stage.name().to_owned(), stage_report(&all));
     }
-    let total_ns = outcome.flows.iter().map(|flow| flow.blocked_ns()).sum();
+    let total_ns = outcome.accounts().map(|account| account.blocked_ns()).sum();
     BlockedReport { stops: outcome.ring.stops, wakes: outcome.ring.wakes, total_ns, stages }
 }
 
@@ -254,16 +253,16 @@ fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
     }
 }
 
-fn app_report(flow: &Flow, spec: String) -> AppReport {
-    let counters = flow.counters();
-    let waits = |stage: Stage| (stage.name().to_owned(), stage_report(&flow.blocked(stage)));
+fn app_report(Joined { account, app, .. }: &Joined) -> AppReport {
+    let counters = account.counters();
+    let waits = |stage: Stage| (stage.name().to_owned(), stage_report(&account.blocked(stage)));
     AppReport {
-        name: flow.name().to_owned(),
-        spec,
+        name: account.name().to_owned(),
+        spec: app.as_ref().map_or_else(|| OWN_SOCKET.to_owned(), |app| app.spec().to_string()),
         totals: totals(&counters),
-        rate: flow.activity().rate(counters.delivered, counters.delivered_bytes),
-        sojourn_ns: (&flow.sojourn()).into(),
-        latency_ns: (&flow.latency()).into(),
+        rate: account.activity().rate(counters.delivered, counters.delivered_bytes),
+        sojourn_ns: (&account.sojourn()).into(),
+        latency_ns: (&account.latency()).into(),
         blocked: Stage::ALL.into_iter().map(waits).collect(),
     }
 }
@@ -290,16 +289,17 @@ fn warnings(outcome: &Outcome, plan: &Plan, total: &Counters, missed: u64) -> Ve
         );
         warn(WarningCode::DrainTimedOut, text);
     }
-    for (flow, app) in outcome.flows.iter().zip(&plan.apps) {
-        let counters = flow.counters();
+    for Joined { account, app, .. } in &outcome.apps {
+        let counters = account.counters();
         if counters.offered > 0
             && counters.accepted == 0
+            && let Some(app) = app
             && let Some(hop) = plan.unknown_hop(app)
         {
             let text = format!(
                 "{}: the Ethernet address of {hop} is not known, so nothing could be sent to {}; add it, as in \
                  --neighbour {hop}=02:00:00:00:00:02, or send to another address",
-                flow.name(),
+                account.name(),
                 app.spec().to().ip()
             );
             warn(WarningCode::NeighbourUnknown, text);

@@ -10,25 +10,24 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, OptionFuture, pending, select, select_all};
 use shared::control::{Bye, ByeReason, Control};
-use shared::exec::{Clock, Interrupt, Signal, Tasks};
+use shared::exec::{Clock, Interrupt, Tasks};
 use shared::ledger::Histogram;
 use shared::report::{Ending, STALLED};
 use shared::ring::{CloseReason, Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 
+use super::apps::{Apps, Joined};
+use super::extension::Extension;
 use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
 use super::sampler::{Sampler, Watch};
-use crate::app::{Ended, Run};
-use crate::dispatch::{Parts, Start};
-use crate::flow::{Flow, Flows, Timeline};
-use crate::stack::{Costly, Neighbours, Policy, RingDevice};
+use crate::account::{Accounts, Timeline};
+use crate::device::{Costly, Policy, RingDevice};
+use crate::dispatch::Parts;
+use crate::layers::Neighbours;
 
 /// How long a driver may take to send its farewell.
 const FAREWELL_TIMEOUT: Nanos = Nanos::from_secs(2);
-
-/// The first of our source ports (RFC 6335: dynamic ports).
-const FIRST_PORT: u16 = 49_152;
 
 /// Why one phase of the run came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,50 +42,81 @@ enum Turn {
     Peer,
 }
 
-/// Runs `plan` on `ring`. `watch` sees the line of each interval.
-pub async fn run_stack<P: ProducerPort + 'static>(
-    tasks: Tasks,
-    clock: Clock,
+/// A run that is about to begin: a plan, on one end of a ring.
+pub struct StackRun<P, X = ()> {
     ring: Producer<P>,
     plan: Plan,
     interrupt: Rc<Interrupt>,
     watch: Option<Watch>,
-) -> Outcome {
-    let began = clock.now();
-    let stack = Stack::new(&clock, ring, &plan);
-    let late = Rc::clone(&stack.late);
-    clock.on_late_wakeup(move |span| late.borrow_mut().record(span.0, 1));
-    stack.spawn_device(&tasks);
-    let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
-    let sampler = watch.map(|watch| stack.spawn_sampler(&tasks, watch));
-    let apps = stack.spawn_apps(&tasks, &plan);
+    extension: X,
+}
 
-    let time_up = match plan.length {
-        Length::Duration(duration) => Some(began + duration),
-        Length::Packets(_) => None,
-    };
-    let offering = stack.until(apps.all_done(), time_up, &interrupt).await;
-    apps.ended.end(clock.now());
-    // They drop what they were doing by their next turn, and count what they did not get to in no time.
-    apps.all_done().await;
-    clock.next_turn().await;
-    if matches!(offering, Turn::Done | Turn::TimeUp) {
-        let drain = stack.until(stack.device.drained(), Some(clock.now() + plan.drain_timeout), &interrupt).await;
-        stack.note(drain);
+impl<P: ProducerPort + 'static> StackRun<P> {
+    /// A run of `plan` on `ring`.
+    pub fn new(ring: Producer<P>, plan: Plan) -> Self {
+        Self { ring, plan, interrupt: Rc::default(), watch: None, extension: () }
     }
-    stack.note(offering);
-    stack.say_farewell().await;
-    stack.close(began, warm.get(), sampler)
+
+    /// The same, with layers and apps of your own.
+    pub fn extended_by<X: Extension>(self, extension: X) -> StackRun<P, X> {
+        let Self { ring, plan, interrupt, watch, .. } = self;
+        StackRun { ring, plan, interrupt, watch, extension }
+    }
+}
+
+impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
+    /// The same, ended early by `interrupt`.
+    #[must_use]
+    pub fn interrupted_by(self, interrupt: Rc<Interrupt>) -> Self {
+        Self { interrupt, ..self }
+    }
+
+    /// The same; `watch` sees the line of each interval.
+    #[must_use]
+    pub fn watched_by(self, watch: Option<Watch>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// Runs it as tasks of the executor whose time is `clock`: apps, drain, farewell.
+    pub async fn run(self, tasks: Tasks, clock: Clock) -> Outcome {
+        let Self { ring, plan, interrupt, watch, extension } = self;
+        let began = clock.now();
+        let (stack, apps) = Stack::new(&tasks, &clock, ring, &plan, &extension);
+        let late = Rc::clone(&stack.late);
+        clock.on_late_wakeup(move |span| late.borrow_mut().record(span.0, 1));
+        stack.spawn_device(&tasks);
+        let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
+        let sampler = watch.map(|watch| stack.spawn_sampler(&tasks, watch));
+        for app in &plan.apps {
+            apps.start(app.clone());
+        }
+        apps.extend(extension.run(apps.clone()));
+
+        let time_up = match plan.length {
+            Length::Duration(duration) => Some(began + duration),
+            Length::Packets(_) => None,
+        };
+        let offering = stack.until(apps.all_done(), time_up, &interrupt).await;
+        apps.end(clock.now());
+        // They drop what they were doing by their next turn, and count what they did not get to in no time.
+        apps.all_done().await;
+        clock.next_turn().await;
+        if matches!(offering, Turn::Done | Turn::TimeUp) {
+            let drain = stack.until(stack.device.drained(), Some(clock.now() + plan.drain_timeout), &interrupt).await;
+            stack.note(drain);
+        }
+        stack.note(offering);
+        stack.say_farewell().await;
+        stack.close(began, warm.get(), sampler, apps.joined())
+    }
 }
 
 /// Everything of a run that its phases share.
 struct Stack<P> {
     clock: Clock,
     timeline: Rc<Timeline>,
-    flows: Rc<Flows>,
+    accounts: Rc<Accounts>,
     device: Rc<RingDevice<P>>,
-    /// Starts an app on the layers above the device.
-    start: Start,
     /// How late each wake-up was.
     late: Rc<RefCell<Histogram>>,
     interrupted: Cell<bool>,
@@ -98,48 +128,33 @@ struct Stack<P> {
     left_first: Cell<bool>,
 }
 
-/// The running apps.
-struct Apps {
-    running: Rc<Cell<usize>>,
-    changed: Rc<Signal>,
-    ended: Rc<Ended>,
-}
-
-impl Apps {
-    async fn all_done(&self) {
-        self.changed.wait_for(|| (self.running.get() == 0).then_some(())).await;
-    }
-}
-
 impl<P: ProducerPort + 'static> Stack<P> {
-    fn new(clock: &Clock, ring: Producer<P>, plan: &Plan) -> Self {
+    /// The device with the layers above it, and the apps on those, none of which has joined yet.
+    fn new(tasks: &Tasks, clock: &Clock, ring: Producer<P>, plan: &Plan, extension: &impl Extension) -> (Self, Apps) {
         let timeline = Timeline::new(clock, plan.interval);
-        let flows = Rc::new(Flows::default());
-        for app in &plan.apps {
-            let budget = app.spec().budget().map(|bytes| bytes.0);
-            flows.add(Flow::new(app.index(), app.name(), budget, &timeline));
-        }
+        let accounts = Rc::new(Accounts::default());
         let neighbours = Rc::new(Neighbours::default());
         plan.neighbours.iter().for_each(|known| neighbours.set(known.ip, known.mac));
         let places = plan.txqueue as usize;
-        let device = Rc::new(RingDevice::new(ring, plan.policy, places, Rc::clone(&flows), clock.clone()));
+        let device = Rc::new(RingDevice::new(ring, plan.policy, places, Rc::clone(&accounts), clock.clone()));
         device.answer_before_sleep();
-        let device_of_layers = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
+        let behind_cpu = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
         let routes = plan.routes.clone();
-        let parts = Parts { mac: plan.mac, neighbours, routes, flows: Rc::clone(&flows), clock: clock.clone() };
-        let start = plan.dispatch.stack(device_of_layers, parts);
-        Self {
+        let parts = Parts { mac: plan.mac, neighbours, routes, accounts: Rc::clone(&accounts), clock: clock.clone() };
+        let layers = plan.dispatch.stack(extension.layers(behind_cpu, clock), &parts);
+        let apps = Apps::new(tasks, clock, layers, &accounts, &timeline, plan);
+        let stack = Self {
             clock: clock.clone(),
             timeline,
-            flows,
+            accounts,
             device,
-            start,
             late: Rc::default(),
             interrupted: Cell::default(),
             said: Cell::default(),
             bye: RefCell::default(),
             left_first: Cell::default(),
-        }
+        };
+        (stack, apps)
     }
 
     fn spawn_device(&self, tasks: &Tasks) {
@@ -173,32 +188,13 @@ impl<P: ProducerPort + 'static> Stack<P> {
     fn spawn_warmup(&self, tasks: &Tasks, began: Nanos, warmup: Nanos) -> Rc<Cell<Option<Snapshot>>> {
         let warm = Rc::new(Cell::new(None));
         if warmup > Nanos::ZERO {
-            let (slot, clock, flows) = (Rc::clone(&warm), self.clock.clone(), Rc::clone(&self.flows));
+            let (slot, clock, accounts) = (Rc::clone(&warm), self.clock.clone(), Rc::clone(&self.accounts));
             tasks.spawn(async move {
                 clock.sleep_until(began + warmup).await;
-                slot.set(Some(Snapshot::of(&flows.all(), clock.now())));
+                slot.set(Some(Snapshot::of(&accounts.all(), clock.now())));
             });
         }
         warm
-    }
-
-    fn spawn_apps(&self, tasks: &Tasks, plan: &Plan) -> Apps {
-        let apps = Apps { running: Rc::new(Cell::new(plan.apps.len())), changed: Rc::default(), ended: Rc::default() };
-        for app in plan.apps.clone() {
-            let flow = self.flows.get(app.index());
-            // More apps than ports share them: nothing ever answers.
-            let port = FIRST_PORT | (app.index() as u16 & !FIRST_PORT);
-            let (clock, ended) = (self.clock.clone(), Rc::clone(&apps.ended));
-            let run = Run { seed: plan.seed, clock, horizon: plan.horizon(), ended };
-            let (running, changed) = (Rc::clone(&apps.running), Rc::clone(&apps.changed));
-            let app = (self.start)(app, flow, port, run);
-            tasks.spawn(async move {
-                app.await;
-                running.set(running.get() - 1);
-                changed.notify();
-            });
-        }
-        apps
     }
 
     /// Waits for `phase`, for its time to be up if it has one, for an interrupt, or for the driver to end it all.
@@ -284,10 +280,16 @@ impl<P: ProducerPort + 'static> Stack<P> {
         }
     }
 
-    fn close(&self, began: Nanos, warm: Option<Snapshot>, sampler: Option<Rc<RefCell<Sampler>>>) -> Outcome {
+    fn close(
+        &self,
+        began: Nanos,
+        warm: Option<Snapshot>,
+        sampler: Option<Rc<RefCell<Sampler>>>,
+        apps: Vec<Joined>,
+    ) -> Outcome {
         let ring = self.device.ring();
         let ended = self.clock.now();
-        let under_way = u64::from(ring.outstanding()) + self.device.queued() as u64;
+        let in_flight = u64::from(ring.outstanding()) + self.device.queued() as u64;
         let ending = self.ending();
         let bye = self.bye.take();
         self.device.close_accounts();
@@ -299,12 +301,12 @@ impl<P: ProducerPort + 'static> Stack<P> {
             ending,
             began,
             ended,
-            flows: self.flows.all(),
+            apps,
             ring: ring.stats(),
             occupancy: ring.with_occupancy(figures),
             late: self.late.borrow().clone(),
             held_ns: self.device.held_ns(),
-            under_way,
+            in_flight,
             lost_at_submit: ring.lost(),
             violation: ring.port().closed().filter(CloseReason::is_violation).map(|reason| reason.name()),
             left_first: self.left_first.get(),

@@ -10,8 +10,8 @@ use shared::report::Sample;
 use shared::ring::ProducerPort;
 use shared::units::Nanos;
 
-use crate::flow::Timeline;
-use crate::stack::RingDevice;
+use crate::account::Timeline;
+use crate::device::RingDevice;
 
 /// Sees the line of each interval, in order; the last may be of a shorter one.
 pub type Watch = Box<dyn FnMut(&Sample)>;

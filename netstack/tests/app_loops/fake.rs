@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use netstack::app::{AppSpec, Ended, Horizon, ResolvedApp, Run, resolve_all, run_app};
-use netstack::flow::{Activity, Flow, Timeline};
-use netstack::stack::{Burst, Datagrams, SendError, Stamp};
+use netstack::account::{Account, Activity, Timeline};
+use netstack::app::{AppContext, AppSpec, CancelToken, Horizon, ResolvedApp, resolve_all, run_app};
+use netstack::error::SendError;
+use netstack::layer::Egress;
+use netstack::packet::{Batch, Packet, Stamp};
 use shared::credits::Credits;
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::ledger::Counters;
@@ -26,7 +28,7 @@ pub(crate) enum Behaviour {
     Refuses(SendError),
     /// Sends fail from this time on.
     ClosesAt(Nanos),
-    /// Of each burst this many packets are sent, and the next one is pulled but not sent.
+    /// Of each batch this many packets are sent, and the next one is pulled but not sent.
     SendsOf(u64),
 }
 
@@ -44,7 +46,7 @@ struct Fake {
     behaviour: Behaviour,
     clock: Clock,
     tasks: Tasks,
-    flow: Rc<Flow>,
+    account: Rc<Account>,
     room: Rc<Credits>,
     sent: Rc<RefCell<Vec<Sent>>>,
 }
@@ -62,23 +64,23 @@ impl Fake {
         let at = self.clock.now();
         let ends = [payload[0], payload[payload.len() - 1]];
         self.sent.borrow_mut().push(Sent { at, stamp, ends });
-        self.flow.accept(1);
+        self.account.accept(1);
         let bytes = payload.len() as u64;
         let Behaviour::Serves(time) = self.behaviour else {
-            self.flow.deliver(1, bytes, stamp.intended, at, at);
+            self.account.deliver(1, bytes, stamp.intended, at, at);
             return;
         };
         let fake = self.clone();
         self.tasks.spawn(async move {
             fake.clock.sleep_until(at + time).await;
-            fake.flow.deliver(1, bytes, stamp.intended, at, at + time);
+            fake.account.deliver(1, bytes, stamp.intended, at, at + time);
             fake.room.release(1);
         });
     }
 }
 
-impl Datagrams for Fake {
-    async fn send(&self, payload: &[u8], _: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+impl Egress<SocketAddr> for Fake {
+    async fn send(&self, packet: &mut Packet<'_>, _: &SocketAddr) -> Result<(), SendError> {
         self.refusal()?;
         match self.behaviour {
             Behaviour::BlocksUntil(at) => self.clock.sleep_until(at).await,
@@ -86,27 +88,27 @@ impl Datagrams for Fake {
             _ => {}
         }
         self.refusal()?;
-        self.accept(payload, stamp);
+        self.accept(packet.payload(), packet.stamp());
         Ok(())
     }
 
-    fn try_send(&self, payload: &[u8], _: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+    fn try_send(&self, packet: &mut Packet<'_>, _: &SocketAddr) -> Result<(), SendError> {
         self.refusal()?;
         match self.behaviour {
             Behaviour::BlocksUntil(at) if self.clock.now() < at => return Err(SendError::WouldBlock),
             Behaviour::Serves(_) => self.room.try_acquire(1).ok_or(SendError::WouldBlock)?.spend(),
             _ => {}
         }
-        self.accept(payload, stamp);
+        self.accept(packet.payload(), packet.stamp());
         Ok(())
     }
 
-    fn try_send_burst(&self, mut burst: impl Burst, _: SocketAddr) -> u64 {
+    fn try_send_batch(&self, mut batch: impl Batch, _: &SocketAddr) -> u64 {
         let Behaviour::SendsOf(fit) = self.behaviour else { return 0 };
-        let most = burst.most();
+        let most = batch.most();
         let (mut sent, mut headroom) = (0, [0; HEADROOM]);
         while sent < most
-            && let Some(packet) = burst.next(&mut headroom).filter(|_| sent < fit)
+            && let Some(packet) = batch.next(&mut headroom).filter(|_| sent < fit)
         {
             self.accept(packet.payload(), packet.stamp());
             sent += 1;
@@ -137,30 +139,30 @@ pub(crate) fn simulate(spec: &str, behaviour: Behaviour, horizon: Horizon, end: 
     let (app, inner) = (resolve(spec), clock.clone());
     run(&clock, Virtual::default(), |tasks| async move {
         let clock = inner;
-        let flow = Flow::new(0, app.name(), None, &Timeline::new(&clock, Nanos::from_secs(1)));
+        let account = Account::new(0, app.name(), None, &Timeline::new(&clock, Nanos::from_secs(1)));
         let sent = Rc::default();
         let fake = Fake {
             behaviour: behaviour.after_start(),
             clock: clock.clone(),
             tasks: tasks.clone(),
-            flow: Rc::clone(&flow),
+            account: Rc::clone(&account),
             room: Rc::new(Credits::new(1)),
             sent: Rc::clone(&sent),
         };
-        let ended = Rc::new(Ended::default());
-        let run = Run { seed: 1, clock: clock.clone(), horizon, ended: Rc::clone(&ended) };
+        let cancel = Rc::new(CancelToken::default());
+        let context = AppContext { seed: 1, clock: clock.clone(), horizon, cancel: Rc::clone(&cancel) };
         let timer = clock.clone();
         tasks.spawn(async move {
             timer.sleep_until(START + end).await;
-            ended.end(timer.now());
+            cancel.cancel(timer.now());
         });
-        run_app(app, Rc::clone(&flow), fake, run).await;
+        run_app(app, Rc::clone(&account), fake, context).await;
         let done = clock.now().since(START);
         // Let all accepted packets complete, so that both equations of the ledger can be checked.
-        while flow.counters().delivered < flow.counters().accepted {
+        while account.counters().delivered < account.counters().accepted {
             clock.sleep_until(clock.now() + Nanos(1000)).await;
         }
-        Outcome { counters: flow.counters(), activity: flow.activity(), sent: sent.take(), done }
+        Outcome { counters: account.counters(), activity: account.activity(), sent: sent.take(), done }
     })
     .unwrap()
 }

@@ -8,7 +8,7 @@ mod fake;
 use std::net::{IpAddr, Ipv4Addr};
 
 use netstack::app::{Horizon, arrivals_digest};
-use netstack::stack::SendError;
+use netstack::error::SendError;
 use proptest::prelude::*;
 use shared::ledger::RefuseReason;
 use shared::units::Nanos;

@@ -4,8 +4,8 @@
 
 mod rig;
 
+use netstack::account::Stage;
 use netstack::dispatch::Dispatch;
-use netstack::flow::Stage;
 use shared::ledger::RefuseReason;
 use shared::units::Nanos;
 

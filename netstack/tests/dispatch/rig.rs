@@ -1,15 +1,18 @@
 //! A stack in virtual time, with hardware that has a fixed service time and keeps all frames.
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 
-use futures_util::future::poll_fn;
-use netstack::app::{AppSpec, Ended, Horizon, Run, resolve_all};
-use netstack::dispatch::{Dispatch, Parts};
-use netstack::flow::{Flow, Flows, Stage, Timeline};
-use netstack::stack::{MacAddr, Neighbours, Policy, RingDevice, Routes};
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, poll_fn};
+use netstack::account::{Account, Accounts, Stage, Timeline};
+use netstack::app::{AppContext, AppSpec, CancelToken, Horizon, ResolvedApp, resolve_all, run_app};
+use netstack::device::{Policy, RingDevice};
+use netstack::dispatch::{Dispatch, Parts, UseSocket};
+use netstack::layer::Egress;
+use netstack::layers::{MacAddr, Neighbours, Routes};
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::ledger::Counters;
 use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
@@ -74,7 +77,7 @@ struct Rig {
     device: Rc<RingDevice<LoopbackProducer>>,
     hardware: LoopbackConsumer,
     neighbours: Rc<Neighbours>,
-    flows: Rc<Flows>,
+    accounts: Rc<Accounts>,
     /// All frames that the hardware received, if it keeps them.
     frames: Option<RefCell<Vec<Vec<u8>>>>,
 }
@@ -84,16 +87,16 @@ pub(crate) fn play(way: Dispatch, scene: Scene<'_>) -> Seen {
     let clock = Clock::default();
     let depth = Depth::new(scene.depth).unwrap();
     let (port, hardware) = pair(depth);
-    let flows = Rc::new(Flows::default());
+    let accounts = Rc::new(Accounts::default());
     let ring = Producer::new(port, depth, clock.clone());
     let policy: Policy = scene.policy.parse().unwrap();
-    let device = Rc::new(RingDevice::new(ring, policy, 3, Rc::clone(&flows), clock.clone()));
+    let device = Rc::new(RingDevice::new(ring, policy, 3, Rc::clone(&accounts), clock.clone()));
     let rig = Rc::new(Rig {
         clock: clock.clone(),
         device,
         hardware,
         neighbours: Rc::default(),
-        flows,
+        accounts,
         frames: scene.keep_frames.then(RefCell::default),
     });
     let specs: Vec<AppSpec> = scene.apps.iter().map(|app| app.parse().unwrap()).collect();
@@ -105,6 +108,17 @@ pub(crate) fn play(way: Dispatch, scene: Scene<'_>) -> Seen {
         rig.seen(&polls)
     };
     run(&clock, Virtual::default(), main).unwrap()
+}
+
+/// Runs an app on a socket.
+struct RunApp(ResolvedApp, Rc<Account>, AppContext);
+
+impl UseSocket for RunApp {
+    type Output = LocalBoxFuture<'static, ()>;
+
+    fn with(self, socket: impl Egress<SocketAddr> + 'static) -> Self::Output {
+        run_app(self.0, self.1, socket, self.2).boxed_local()
+    }
 }
 
 impl Rig {
@@ -159,21 +173,22 @@ impl Rig {
         let parts = Parts {
             mac: MacAddr([2, 0, 0, 0, 0, 1]),
             neighbours: Rc::clone(&self.neighbours),
-            routes: Routes::default().on_link(ip("10.0.0.1"), 24).on_link(ip("fd00::1"), 64),
-            flows: Rc::clone(&self.flows),
+            routes: Routes::default().network(ip("10.0.0.1"), 24).network(ip("fd00::1"), 64),
+            accounts: Rc::clone(&self.accounts),
             clock: self.clock.clone(),
         };
-        let start = way.stack(Rc::clone(&self.device), parts);
-        let (ended, left) = (Rc::new(Ended::default()), Rc::new(Cell::new(specs.len())));
+        let stack = way.stack(Rc::clone(&self.device), &parts);
+        let (cancel, left) = (Rc::new(CancelToken::default()), Rc::new(Cell::new(specs.len())));
         let (all_done, mut polls) = (Rc::new(shared::exec::Signal::default()), Vec::new());
         for app in resolve_all(specs, LinkRate::Limited(BitRate(1_000_000_000)), Bytes(1472)).unwrap() {
             let budget = app.spec().budget().map(|bytes| bytes.0);
-            let flow = Flow::new(app.index(), app.name(), budget, &Timeline::new(&self.clock, Nanos::from_secs(1)));
-            self.flows.add(Rc::clone(&flow));
+            let account =
+                Account::new(app.index(), app.name(), budget, &Timeline::new(&self.clock, Nanos::from_secs(1)));
+            self.accounts.add(Rc::clone(&account));
             let horizon = Horizon::Packets(packets);
-            let run = Run { seed: 7, clock: self.clock.clone(), horizon, ended: Rc::clone(&ended) };
+            let context = AppContext { seed: 7, clock: self.clock.clone(), horizon, cancel: Rc::clone(&cancel) };
             let port = 49_152 + app.index() as u16;
-            let app = start(app, flow, port, run);
+            let app = stack.open(&Rc::clone(&account), port, RunApp(app, account, context));
             let (count, left, done) = (Rc::new(Cell::new(0)), Rc::clone(&left), Rc::clone(&all_done));
             polls.push(Rc::clone(&count));
             tasks.spawn(async move {
@@ -190,19 +205,19 @@ impl Rig {
         let time_up = self.clock.clone();
         tasks.spawn(async move {
             time_up.sleep_until(end).await;
-            ended.end(end);
+            cancel.cancel(end);
         });
         all_done.wait_for(|| (left.get() == 0).then_some(())).await;
         polls
     }
 
     fn seen(&self, polls: &[Rc<Cell<u64>>]) -> Seen {
-        let apps = self.flows.all().into_iter().zip(polls).map(|(flow, polls)| App {
-            counters: flow.counters(),
+        let apps = self.accounts.all().into_iter().zip(polls).map(|(account, polls)| App {
+            counters: account.counters(),
             polls: polls.get(),
-            waits: Stage::ALL.map(|stage| flow.blocked(stage).count()),
-            blocked_ns: flow.blocked_ns(),
-            budget: flow.budget().map(shared::credits::Credits::available),
+            waits: Stage::ALL.map(|stage| account.blocked(stage).count()),
+            blocked_ns: account.blocked_ns(),
+            budget: account.budget().map(shared::credits::Credits::available),
         });
         let ring = self.device.ring();
         Seen {

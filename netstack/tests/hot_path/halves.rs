@@ -9,8 +9,8 @@ use driver::backend::Output;
 use driver::session::{Setup, serve};
 use driver::settings::Settings;
 use netstack::process::Args;
-use netstack::session::{Outcome, Plan, Watch, run_stack};
-use shared::exec::{Clock, Interrupt, Park, Source, Virtual, monotonic_now, run};
+use netstack::session::{Outcome, Plan, StackRun, Watch};
+use shared::exec::{Clock, Park, Source, Virtual, monotonic_now, run};
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
 use shared::ring::socket::{SocketConsumer, SocketProducer, Tables};
 use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
@@ -100,7 +100,7 @@ impl Halves {
         let (served, stack_clock) = (serve(Rc::clone(consumer), clock.clone(), setup), clock.clone());
         run(&clock, park, |tasks| {
             tasks.spawn(async { drop(served.await) });
-            run_stack(tasks, stack_clock, ring, plan, Rc::new(Interrupt::never()), watch)
+            StackRun::new(ring, plan).watched_by(watch).run(tasks, stack_clock)
         })
         .unwrap()
     }

@@ -3,16 +3,24 @@
 //! After a send that is refused with `WouldBlock`, the loop waits a short time and goes on with the next packet. Any
 //! other error (no route, no neighbour, too large, closed) would repeat with each packet, so the loop ends.
 
+use std::net::SocketAddr;
+
 use shared::units::Nanos;
 
 use super::Horizon;
 use super::outlet::Outlet;
 use crate::app::schedule::ThinkTimes;
-use crate::stack::{Datagrams, SendError};
+use crate::error::SendError;
+use crate::layer::Egress;
 
 /// Sends as fast as the stack accepts: up to `burst` packets in one non-blocking call, and when none of them found
 /// room, one packet that waits.
-pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, burst: u32, horizon: Horizon, start: Nanos) {
+pub(super) async fn bulk<D: Egress<SocketAddr>>(
+    outlet: &mut Outlet<'_, D>,
+    burst: u32,
+    horizon: Horizon,
+    start: Nanos,
+) {
     let until = horizon.until(start);
     let mut left = horizon.packets();
     while left > 0 {
@@ -46,7 +54,7 @@ pub(super) async fn bulk<D: Datagrams>(outlet: &mut Outlet<'_, D>, burst: u32, h
 
 /// Sends a request, waits until it has settled (a request that is dropped or lost is not repeated), and then waits for
 /// the think time.
-pub(super) async fn reqresp<D: Datagrams>(
+pub(super) async fn reqresp<D: Egress<SocketAddr>>(
     outlet: &mut Outlet<'_, D>,
     mut think: ThinkTimes,
     horizon: Horizon,
@@ -63,7 +71,7 @@ pub(super) async fn reqresp<D: Datagrams>(
         match outlet.send(intended).await {
             Ok(()) => {
                 sent += 1;
-                outlet.flow().settled(sent).await;
+                outlet.account().settled(sent).await;
                 intended = outlet.now() + think.draw();
             }
             Err(SendError::WouldBlock) => {

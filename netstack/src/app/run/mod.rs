@@ -9,18 +9,19 @@ mod open;
 mod outlet;
 mod payloads;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use shared::exec::Clock;
 use shared::units::Nanos;
 
-use self::open::Plan;
+use self::open::Unsent;
 use self::outlet::Outlet;
-use super::ended::Ended;
+use super::cancel::CancelToken;
 use super::resolve::{Draws, ResolvedApp};
 use super::spec::WhenBlocked;
-use crate::flow::Flow;
-use crate::stack::Datagrams;
+use crate::account::Account;
+use crate::layer::Egress;
 
 /// How much an app offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,41 +49,42 @@ impl Horizon {
     }
 }
 
-/// The parameters of a run that all its apps share.
+/// What an app needs besides its settings, its account and its socket.
 #[derive(Debug, Clone)]
-pub struct Run {
+pub struct AppContext {
     /// The seed of all draws.
     pub seed: u64,
     /// The clock of the run.
     pub clock: Clock,
     /// How much to offer.
     pub horizon: Horizon,
-    /// The end of the run. The caller must also set it at the end of [`Horizon::Until`], because a blocked app does not
+    /// Ends the app. The caller must also cancel it at the end of [`Horizon::Until`], because a blocked app does not
     /// check its horizon.
-    pub ended: Rc<Ended>,
+    pub cancel: Rc<CancelToken>,
 }
 
 /// Runs `app` on `socket`. It starts when it is first polled, and is ready when every packet is offered and either
-/// accepted or refused, at the latest in the first poll after the end of the run.
-pub async fn run_app<D: Datagrams>(app: ResolvedApp, flow: Rc<Flow>, socket: D, run: Run) {
-    let start = run.clock.now();
-    let mut outlet = Outlet::new(&app, &flow, socket, &run.clock);
-    match app.draws(run.seed) {
+/// accepted or refused, at the latest in the first poll after it is cancelled.
+pub async fn run_app(app: ResolvedApp, account: Rc<Account>, socket: impl Egress<SocketAddr>, context: AppContext) {
+    let AppContext { seed, clock, horizon, cancel } = context;
+    let start = clock.now();
+    let mut outlet = Outlet::new(&app, &account, socket, &clock);
+    match app.draws(seed) {
         Draws::None { burst } => {
-            run.ended.interrupt(closed::bulk(&mut outlet, burst, run.horizon, start)).await;
+            cancel.run_until(closed::bulk(&mut outlet, burst, horizon, start)).await;
         }
         Draws::Think(think) => {
-            run.ended.interrupt(closed::reqresp(&mut outlet, think, run.horizon, start)).await;
+            cancel.run_until(closed::reqresp(&mut outlet, think, horizon, start)).await;
         }
         Draws::Arrivals(arrivals, when_blocked) => {
-            let mut plan = Plan::new(arrivals, run.horizon, start);
+            let mut unsent = Unsent::new(arrivals, horizon, start);
             match when_blocked {
-                WhenBlocked::Wait => run.ended.interrupt(open::wait(&mut outlet, &mut plan)).await,
-                WhenBlocked::Skip => run.ended.interrupt(open::skip(&mut outlet, &mut plan)).await,
+                WhenBlocked::Wait => cancel.run_until(open::wait(&mut outlet, &mut unsent)).await,
+                WhenBlocked::Skip => cancel.run_until(open::skip(&mut outlet, &mut unsent)).await,
             };
-            let end = run.ended.at().unwrap_or(run.clock.now());
-            flow.schedule_over(plan.first(), plan.end(end));
-            flow.not_reached(plan.overdue(end), end);
+            let end = cancel.at().unwrap_or(clock.now());
+            account.schedule_over(unsent.first(), unsent.end(end));
+            account.not_reached(unsent.overdue(end), end);
         }
     }
 }

@@ -1,15 +1,18 @@
 //! Open loops: packets have the intended times of a schedule, whether or not the app can send them then.
 
+use std::net::SocketAddr;
+
 use shared::units::Nanos;
 
 use super::Horizon;
 use super::outlet::Outlet;
 use crate::app::schedule::Arrivals;
-use crate::stack::{Datagrams, SendError};
+use crate::error::SendError;
+use crate::layer::Egress;
 
 /// The part of a schedule that is not offered yet.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct Unsent {
     arrivals: Arrivals,
     start: Nanos,
     /// When offering ends; `None` if a number of packets ends it.
@@ -22,7 +25,7 @@ pub(super) struct Plan {
     next: Nanos,
 }
 
-impl Plan {
+impl Unsent {
     pub(super) fn new(mut arrivals: Arrivals, horizon: Horizon, start: Nanos) -> Self {
         let first = start + arrivals.draw();
         Self { arrivals, start, until: horizon.until(start), left: horizon.packets(), first, next: first }
@@ -70,10 +73,10 @@ impl Plan {
 }
 
 /// Sends each packet at its intended time, or as soon after it as the stack accepts it (`when-blocked=wait`).
-pub(super) async fn wait<D: Datagrams>(outlet: &mut Outlet<'_, D>, plan: &mut Plan) {
-    while let Some(intended) = plan.next() {
+pub(super) async fn wait<D: Egress<SocketAddr>>(outlet: &mut Outlet<'_, D>, unsent: &mut Unsent) {
+    while let Some(intended) = unsent.next() {
         outlet.rest_until(intended).await;
-        plan.advance();
+        unsent.advance();
         if outlet.send(intended).await == Err(SendError::Closed) {
             return;
         }
@@ -81,10 +84,10 @@ pub(super) async fn wait<D: Datagrams>(outlet: &mut Outlet<'_, D>, plan: &mut Pl
 }
 
 /// Sends each packet at its intended time without waiting, or not at all (`when-blocked=skip`).
-pub(super) async fn skip<D: Datagrams>(outlet: &mut Outlet<'_, D>, plan: &mut Plan) {
-    while let Some(intended) = plan.next() {
+pub(super) async fn skip<D: Egress<SocketAddr>>(outlet: &mut Outlet<'_, D>, unsent: &mut Unsent) {
+    while let Some(intended) = unsent.next() {
         outlet.rest_until(intended).await;
-        plan.advance();
+        unsent.advance();
         if outlet.try_send(intended) == Err(SendError::Closed) {
             return;
         }

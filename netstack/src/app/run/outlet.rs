@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 
 use shared::exec::Clock;
-use shared::ring::Headroom;
+use shared::ring::{HEADROOM, Headroom};
 use shared::units::Nanos;
 
 use super::payloads::Payloads;
+use crate::account::{Account, Offer};
 use crate::app::{MOST_IN_A_TURN, ResolvedApp};
-use crate::flow::{Flow, Offer};
-use crate::stack::{Burst, Datagrams, Packet, SendError, Stamp, Tries};
+use crate::error::SendError;
+use crate::layer::{Egress, Tries};
+use crate::packet::{Batch, Packet, Stamp};
 
 /// How long a closed loop waits after a refused send (`WouldBlock`). A send that does not wait registers no waker, so
 /// only polling finds room; 10 us is less than the time of a full-size frame at 1 Gbit/s (12.3 us).
@@ -18,7 +20,7 @@ const RETRY_INTERVAL: Nanos = Nanos::from_micros(10);
 /// Sends the packets of one app.
 pub(super) struct Outlet<'a, D> {
     socket: D,
-    flow: &'a Flow,
+    account: &'a Account,
     clock: &'a Clock,
     to: SocketAddr,
     /// Allocated once for the whole run.
@@ -27,16 +29,16 @@ pub(super) struct Outlet<'a, D> {
     sent: u32,
 }
 
-impl<'a, D: Datagrams> Outlet<'a, D> {
-    pub(super) fn new(app: &ResolvedApp, flow: &'a Flow, socket: D, clock: &'a Clock) -> Self {
+impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
+    pub(super) fn new(app: &ResolvedApp, account: &'a Account, socket: D, clock: &'a Clock) -> Self {
         let spec = app.spec();
         // The cast cannot truncate: a resolved app's payload fits into the MTU.
         let payloads = Payloads::new(spec.size().0 as usize);
-        Self { socket, flow, clock, to: spec.to(), payloads, sent: 0 }
+        Self { socket, account, clock, to: spec.to(), payloads, sent: 0 }
     }
 
-    pub(super) fn flow(&self) -> &'a Flow {
-        self.flow
+    pub(super) fn account(&self) -> &'a Account {
+        self.account
     }
 
     pub(super) fn now(&self) -> Nanos {
@@ -82,8 +84,8 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     #[inline(always)]
     pub(super) fn try_send(&mut self, intended: Nanos) -> Result<(), SendError> {
         let stamp = self.next(intended);
-        let offer = self.flow.offer();
-        offer.close(self.socket.try_send(self.payloads.last(), self.to, stamp))
+        let offer = self.account.offer();
+        offer.close(self.socket.try_send(&mut Packet::new(&mut [0; HEADROOM], self.payloads.last(), stamp), &self.to))
     }
 
     /// Sends up to `most` packets, as many as need not wait and as the turn allows, in one call. Returns how many.
@@ -92,15 +94,15 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
         let turn = u64::from(MOST_IN_A_TURN - self.sent);
         let before = self.payloads.taken();
         let (payloads, most) = (&mut self.payloads, most.min(turn));
-        let numbered = Numbered { payloads, flow: self.flow.id(), intended, most };
-        let sent = self.socket.try_send_burst(numbered, self.to);
+        let numbered = Numbered { payloads, flow: self.account.id(), intended, most };
+        let sent = self.socket.try_send_batch(numbered, &self.to);
         // The stack may have pulled one packet more than it sent, such as one that is too long for the MTU.
         if self.payloads.taken() > before + sent {
             self.payloads.give_back();
         }
         // The cast cannot truncate: at most `turn`, which came from a `u32`.
         self.sent += sent as u32;
-        self.flow.offer_accepted(sent);
+        self.account.offer_accepted(sent);
         sent
     }
 
@@ -112,11 +114,11 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     #[inline(always)]
     pub(super) fn begin(&mut self, intended: Nanos) -> Result<Result<(), SendError>, Blocked<'a>> {
         let stamp = self.next(intended);
-        let offer = self.flow.offer();
+        let offer = self.account.offer();
         if D::TRIES == Tries::IfItMustNotWait {
             return Err(Blocked { offer, stamp });
         }
-        match self.socket.try_send(self.payloads.last(), self.to, stamp) {
+        match self.socket.try_send(&mut Packet::new(&mut [0; HEADROOM], self.payloads.last(), stamp), &self.to) {
             Err(SendError::WouldBlock) if D::TRIES == Tries::First => Err(Blocked { offer, stamp }),
             sent => Ok(offer.close(sent)),
         }
@@ -124,7 +126,9 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
 
     /// Completes a send that [`Outlet::begin`] left open, waiting as long as it takes.
     pub(super) async fn finish(&self, blocked: Blocked<'a>) -> Result<(), SendError> {
-        let sent = self.socket.send(self.payloads.last(), self.to, blocked.stamp).await;
+        let mut headroom = [0; HEADROOM];
+        let mut packet = Packet::new(&mut headroom, self.payloads.last(), blocked.stamp);
+        let sent = self.socket.send(&mut packet, &self.to).await;
         blocked.offer.close(sent)
     }
 
@@ -133,11 +137,11 @@ impl<'a, D: Datagrams> Outlet<'a, D> {
     fn next(&mut self, intended: Nanos) -> Stamp {
         self.sent += 1;
         let (sequence, _) = self.payloads.next();
-        Stamp { flow: self.flow.id(), sequence, intended }
+        Stamp { flow: self.account.id(), sequence, intended }
     }
 }
 
-/// The next packets of an app, as a burst.
+/// The next packets of an app, as a batch.
 struct Numbered<'a> {
     payloads: &'a mut Payloads,
     flow: u32,
@@ -145,7 +149,7 @@ struct Numbered<'a> {
     most: u64,
 }
 
-impl Burst for Numbered<'_> {
+impl Batch for Numbered<'_> {
     #[inline(always)]
     fn most(&self) -> u64 {
         self.most
@@ -159,7 +163,7 @@ impl Burst for Numbered<'_> {
 
     /// All packets of an app have the same length.
     #[inline(always)]
-    fn next_alike<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
+    fn next_same_length<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
         self.next(headroom)
     }
 }

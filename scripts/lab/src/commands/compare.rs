@@ -2,10 +2,10 @@
 
 use clap::Args;
 use driver::settings::DriverSettings;
+use netstack::device::Policy;
 use netstack::settings::{
     DEFAULT_TXQUEUE, LayerSettings, LengthSettings, SendSettings, SessionSettings, StackSettings,
 };
-use netstack::stack::Policy;
 use serde::Serialize;
 use shared::process::exit::Status;
 use shared::process::json::{JsonTarget, say};

@@ -216,7 +216,7 @@ fn apart(judged: &Judged) -> Vec<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use netstack::stack::Policy;
+    use netstack::device::Policy;
     use shared::control::TransportKind;
     use shared::ring::Depth;
 

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use driver::settings::HardwareSettings;
+use netstack::device::Policy;
 use netstack::settings::SendSettings;
-use netstack::stack::Policy;
 use shared::process::exit::Status;
 use shared::process::json::say;
 use shared::report::human;

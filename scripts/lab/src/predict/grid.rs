@@ -3,7 +3,7 @@
 use std::fmt;
 
 use netstack::app::{AppSpec, SpecError};
-use netstack::stack::Policy;
+use netstack::device::Policy;
 use serde::Serialize;
 use shared::control::TransportKind;
 use shared::process::settings::{MAX_EXACT, seed};

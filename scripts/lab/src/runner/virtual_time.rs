@@ -7,7 +7,7 @@ use driver::backend::Output;
 use driver::session::{Setup, serve};
 use driver::settings::SettingsError;
 use netstack::app::{AppSpec, Traffic, WhenBlocked, arrivals_digest};
-use netstack::session::{Context, Length, Plan, PlanError, assemble, memory_of_a_run, run_stack};
+use netstack::session::{Context, Length, Plan, PlanError, StackRun, assemble, memory_of_a_run};
 use shared::exec::{Clock, Halted, Interrupt, Park, Tasks, Virtual, run};
 use shared::process::limits::Ballast;
 use shared::report::{HostReport, RunReport};
@@ -203,7 +203,7 @@ async fn both(
     // Only the report of the stack is used; it contains what the driver sent in its farewell.
     tasks.spawn(async move { drop(serve(consumer, driver_clock, setup).await) });
     let ring = Producer::with_wake_point(producer, depth, plan.wake_point, clock.clone());
-    run_stack(tasks, clock, ring, plan, interrupt, None).await
+    StackRun::new(ring, plan).interrupted_by(interrupt).run(tasks, clock).await
 }
 
 /// Checks that a run with `settings` can be simulated.

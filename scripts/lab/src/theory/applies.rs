@@ -17,8 +17,8 @@
 use driver::hardware::Service;
 use driver::settings::HardwareSettings;
 use netstack::app::{AppSpec, Pace as AppPace, Period, Process, Shape, Traffic, WhenBlocked};
+use netstack::device::Policy;
 use netstack::settings::StackSettings;
-use netstack::stack::Policy;
 use shared::units::{Bytes, LinkRate, Nanos};
 
 use super::model::Model;

@@ -1,6 +1,6 @@
 //! Invariants of flow control, checked each time that no task can proceed: at each event of a run, not only at its end.
 //!
-//! The park is called at each of these moments. The one here also has access to the stack's device, the flows and the
+//! The park is called at each of these moments. The one here also has access to the stack's device, the accounts and the
 //! driver's end of the ring, which are assembled as a session assembles them.
 
 use std::cell::Cell;
@@ -10,9 +10,10 @@ use std::rc::Rc;
 use driver::backend::Output;
 use driver::hardware;
 use driver::session::{Dma, Setup, serve};
-use netstack::app::{AppSpec, Ended, Horizon, Run, resolve_all, run_app};
-use netstack::flow::{Flow, Flows, Timeline};
-use netstack::stack::{Ethernet, Ip, MacAddr, Neighbours, Policy, RingDevice, Routes, Udp, UdpSocket};
+use netstack::account::{Account, Accounts, Timeline};
+use netstack::app::{AppContext, AppSpec, CancelToken, Horizon, resolve_all, run_app};
+use netstack::device::{Policy, RingDevice};
+use netstack::layers::{Ethernet, Ip, MTU, MacAddr, Neighbours, Router, Routes, Udp, UdpSocket};
 use shared::exec::{Clock, Park, Signal, Tasks, Virtual, run};
 use shared::ledger::Counters;
 use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
@@ -24,7 +25,7 @@ const LINK: LinkRate = LinkRate::Limited(BitRate(1_000_000_000));
 /// The assembled system, and what the checks need of it.
 struct System {
     clock: Clock,
-    flows: Rc<Flows>,
+    accounts: Rc<Accounts>,
     device: Rc<RingDevice<LoopbackProducer>>,
     driver: Rc<LoopbackConsumer>,
     queue: u64,
@@ -37,16 +38,16 @@ struct System {
 
 impl System {
     fn new(depth: u32, queue: u32, wake: WakePoint, policy: &str) -> Self {
-        let (clock, flows, depth) = (Clock::default(), Rc::new(Flows::default()), Depth::new(depth).unwrap());
+        let (clock, accounts, depth) = (Clock::default(), Rc::new(Accounts::default()), Depth::new(depth).unwrap());
         let (port, driver) = pair(depth);
         let wake_point = wake.slots(depth).unwrap();
         let ring = Producer::with_wake_point(port, depth, wake_point, clock.clone());
         let policy: Policy = policy.parse().unwrap();
-        let device = Rc::new(RingDevice::new(ring, policy, 3, Rc::clone(&flows), clock.clone()));
+        let device = Rc::new(RingDevice::new(ring, policy, 3, Rc::clone(&accounts), clock.clone()));
         let (running, changed) = (Cell::new(0), Signal::default());
         Self {
             clock,
-            flows,
+            accounts,
             device,
             driver: Rc::new(driver),
             queue: queue.into(),
@@ -58,7 +59,7 @@ impl System {
 
     fn total(&self) -> Counters {
         let mut total = Counters::default();
-        self.flows.all().iter().for_each(|flow| total += &flow.counters());
+        self.accounts.all().iter().for_each(|account| total += &account.counters());
         total
     }
 
@@ -156,24 +157,25 @@ async fn both(tasks: Tasks, system: Rc<System>, specs: Vec<AppSpec>) {
     neighbours.set(IpAddr::from([10, 0, 0, 2]), MacAddr([2, 0, 0, 0, 0, 2]));
     let mac = MacAddr([2, 0, 0, 0, 0, 1]);
     let ethernet =
-        Ethernet::new(Rc::clone(&system.device), mac, neighbours, Rc::clone(&system.flows), system.clock.clone());
-    let udp = Rc::new(Udp::new(Ip::new(ethernet, Routes::default().on_link(IpAddr::from([10, 0, 0, 1]), 24))));
+        Ethernet::new(Rc::clone(&system.device), mac, neighbours, Rc::clone(&system.accounts), system.clock.clone());
+    let routes = Routes::default().network(IpAddr::from([10, 0, 0, 1]), 24);
+    let udp = Rc::new(Udp::new(Ip::new(ethernet), Router::new(routes, MTU)));
     let apps = resolve_all(&specs, LINK, Bytes(1472)).unwrap();
     system.running.set(apps.len());
     for app in apps {
-        let flow = Flow::new(
+        let account = Account::new(
             app.index(),
             app.name(),
             app.spec().budget().map(|bytes| bytes.0),
             &Timeline::new(&system.clock, Nanos::from_secs(1)),
         );
-        system.flows.add(Rc::clone(&flow));
-        let socket = UdpSocket::new(Rc::clone(&udp), Rc::clone(&flow), 49_152);
-        let ended = Rc::new(Ended::default());
-        let run = Run { seed: 7, clock: system.clock.clone(), horizon: Horizon::Packets(300), ended };
+        system.accounts.add(Rc::clone(&account));
+        let socket = UdpSocket::new(Rc::clone(&udp), Rc::clone(&account), 49_152);
+        let cancel = Rc::new(CancelToken::default());
+        let context = AppContext { seed: 7, clock: system.clock.clone(), horizon: Horizon::Packets(300), cancel };
         let system = Rc::clone(&system);
         tasks.spawn(async move {
-            run_app(app, flow, socket, run).await;
+            run_app(app, account, socket, context).await;
             system.running.set(system.running.get() - 1);
             system.changed.notify();
         });

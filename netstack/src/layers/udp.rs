@@ -7,64 +7,59 @@ use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpNumber, UdpHeader};
 
 use super::checksum::condense;
-use super::{Addresses, Burst, Encapsulate, Network, Packet, Route, SendError, now};
+use super::{Addresses, Route, Router, Via};
+use crate::error::SendError;
+use crate::layer::Egress;
+use crate::packet::{Batch, Encapsulate, Packet};
 
-/// A transport layer: what sockets sit on.
-#[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
-pub trait Transport {
-    /// Sends `packet`, which holds a payload only.
-    ///
-    /// # Errors
-    /// [`SendError`] if it cannot be sent; the payload is still the caller's.
-    async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError>;
-
-    /// Sends `packet` without waiting.
-    ///
-    /// # Errors
-    /// [`SendError::WouldBlock`] if [`Transport::send`] would wait; otherwise the same errors.
-    fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
-        now(self.send(packet, source_port, to))
-    }
-
-    /// Sends packets of `burst` in order until one would have to wait, with the same result as calling
-    /// [`Transport::try_send`] for each. Returns how many were sent; always 0 if this layer does not support bursts.
-    fn try_send_burst(&self, _burst: impl Burst, _source_port: u16, _to: SocketAddr) -> u64 {
-        0
-    }
+/// Where a datagram goes, and where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UdpTo {
+    /// The sender's port.
+    pub source_port: u16,
+    /// The receiver.
+    pub to: SocketAddr,
 }
 
-/// The UDP layer.
+/// The UDP layer. It looks up the route, because the checksum covers the addresses of both sides.
 #[derive(Debug)]
 pub struct Udp<N> {
     below: N,
+    router: Router,
 }
 
-impl<N: Network> Udp<N> {
-    /// UDP on top of `below`.
-    pub fn new(below: N) -> Self {
-        Self { below }
-    }
-}
-
-impl<N: Network> Transport for Udp<N> {
-    async fn send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
-        let route = self.below.route(to.ip())?;
-        Headers::new(&route, source_port, to.port()).encapsulate(packet)?;
-        self.below.send(packet, IpNumber::UDP, &route).await
+impl<N> Udp<N> {
+    /// UDP on top of `below`, which receives the routes of `router`.
+    pub fn new(below: N, router: Router) -> Self {
+        Self { below, router }
     }
 
     #[inline(always)]
-    fn try_send(&self, packet: &mut Packet<'_>, source_port: u16, to: SocketAddr) -> Result<(), SendError> {
-        let route = self.below.route(to.ip())?;
-        Headers::new(&route, source_port, to.port()).encapsulate(packet)?;
-        self.below.try_send(packet, IpNumber::UDP, &route)
+    fn via(&self, to: &UdpTo) -> Result<Via, SendError> {
+        Ok(Via { protocol: IpNumber::UDP, route: self.router.find(to.to.ip())? })
+    }
+}
+
+impl<N: Egress<Via>> Egress<UdpTo> for Udp<N> {
+    const RESUMES: bool = N::RESUMES;
+
+    async fn send(&self, packet: &mut Packet<'_>, to: &UdpTo) -> Result<(), SendError> {
+        let via = self.via(to)?;
+        Headers::new(&via.route, to).encapsulate(packet)?;
+        self.below.send(packet, &via).await
     }
 
     #[inline(always)]
-    fn try_send_burst(&self, burst: impl Burst, source_port: u16, to: SocketAddr) -> u64 {
-        let Ok(route) = self.below.route(to.ip()) else { return 0 };
-        let headers = Headers::new(&route, source_port, to.port());
-        self.below.try_send_burst(burst.through(headers), IpNumber::UDP, &route)
+    fn try_send(&self, packet: &mut Packet<'_>, to: &UdpTo) -> Result<(), SendError> {
+        let via = self.via(to)?;
+        Headers::new(&via.route, to).encapsulate(packet)?;
+        self.below.try_send(packet, &via)
+    }
+
+    #[inline(always)]
+    fn try_send_batch(&self, batch: impl Batch, to: &UdpTo) -> u64 {
+        let Ok(via) = self.via(to) else { return 0 };
+        self.below.try_send_batch(batch.through(Headers::new(&via.route, to)), &via)
     }
 }
 
@@ -81,8 +76,8 @@ struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     #[inline(always)]
-    fn new(route: &'a Route, source_port: u16, destination_port: u16) -> Self {
-        Self { route, ports: (source_port, destination_port), sum: Sum16BitWords::new() }
+    fn new(route: &'a Route, to: &UdpTo) -> Self {
+        Self { route, ports: (to.source_port, to.to.port()), sum: Sum16BitWords::new() }
     }
 
     #[inline(always)]
@@ -106,7 +101,7 @@ impl Encapsulate for Headers<'_> {
     }
 
     #[inline(always)]
-    fn encapsulate_alike(&mut self, packet: &mut Packet<'_>) {
+    fn encapsulate_same_length(&mut self, packet: &mut Packet<'_>) {
         let checksum = self.checksum(packet.payload());
         packet.renew(UdpHeader::LEN)[CHECKSUM].copy_from_slice(&checksum);
     }
@@ -133,39 +128,41 @@ fn pseudo_header(addresses: &Addresses, length: u16) -> Sum16BitWords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::Stamp;
+    use crate::layers::Routes;
+    use crate::packet::Stamp;
     use futures_util::FutureExt;
     use shared::ring::HEADROOM;
     use smoltcp::phy::ChecksumCapabilities;
     use smoltcp::wire::{IpAddress, UdpPacket, UdpRepr};
     use std::cell::RefCell;
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-    use std::rc::Rc;
 
-    /// Has one route to every destination and keeps each packet that it receives.
+    /// Keeps each packet that it receives.
     #[derive(Default)]
     struct Fake(RefCell<Vec<Vec<u8>>>);
 
-    impl Network for Fake {
-        fn route(&self, to: IpAddr) -> Result<Rc<Route>, SendError> {
-            let addresses = match to {
-                IpAddr::V4(destination) => Addresses::V4 { source: Ipv4Addr::new(10, 0, 0, 1), destination },
-                IpAddr::V6(destination) => Addresses::V6 { source: Ipv6Addr::LOCALHOST, destination },
-            };
-            Ok(Rc::new(Route { addresses, next_hop: to, mtu: 1500 }))
+    impl Egress<Via> for Fake {
+        async fn send(&self, packet: &mut Packet<'_>, via: &Via) -> Result<(), SendError> {
+            self.try_send(packet, via)
         }
 
-        async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, _: &Route) -> Result<(), SendError> {
-            assert_eq!(protocol, IpNumber::UDP);
+        fn try_send(&self, packet: &mut Packet<'_>, via: &Via) -> Result<(), SendError> {
+            assert_eq!(via.protocol, IpNumber::UDP);
             self.0.borrow_mut().push([packet.headers(), packet.payload()].concat());
             Ok(())
         }
     }
 
+    fn udp() -> Udp<Fake> {
+        let routes = Routes::default().network("10.0.0.1".parse().unwrap(), 24).network("::1".parse().unwrap(), 64);
+        Udp::new(Fake::default(), Router::new(routes, 1500))
+    }
+
     fn check(to: &str, source: IpAddress, payload: &[u8]) {
-        let udp = Udp::new(Fake::default());
+        let udp = udp();
         let to: SocketAddr = to.parse().unwrap();
-        let sent = udp.send(&mut Packet::new(&mut [0; HEADROOM], payload, Stamp::default()), 4000, to).now_or_never();
+        let sent = udp
+            .send(&mut Packet::new(&mut [0; HEADROOM], payload, Stamp::default()), &UdpTo { source_port: 4000, to })
+            .now_or_never();
         assert_eq!(sent, Some(Ok(())));
         let bytes = udp.below.0.borrow().first().unwrap().clone();
         let read = UdpPacket::new_checked(&bytes[..]).unwrap();
@@ -184,10 +181,12 @@ mod tests {
 
     #[test]
     fn a_payload_beyond_the_length_field_is_refused() {
-        let udp = Udp::new(Fake::default());
+        let udp = udp();
         let payload = vec![0; 65_528];
         let to = SocketAddr::from(([10, 0, 0, 2], 9));
-        let sent = udp.send(&mut Packet::new(&mut [0; HEADROOM], &payload, Stamp::default()), 1, to).now_or_never();
+        let sent = udp
+            .send(&mut Packet::new(&mut [0; HEADROOM], &payload, Stamp::default()), &UdpTo { source_port: 1, to })
+            .now_or_never();
         assert_eq!(sent, Some(Err(SendError::TooLarge { len: 65_536, mtu: 1500 })));
     }
 }

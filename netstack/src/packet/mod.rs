@@ -1,16 +1,23 @@
 //! A packet on its way down: a borrowed payload, and headers prepended in a small fixed headroom.
 
-use shared::ring::{HEADROOM, Headroom};
+mod batch;
+mod pending;
+
+pub use batch::{Batch, Encapsulate, Through};
+pub use pending::PendingSend;
+pub(crate) use pending::{Wait, WaitFor, Waited};
+
+use shared::ring::{HEADROOM, Headroom, MAX_FRAME};
 use shared::units::Nanos;
 
-use super::Place;
+use crate::error::SendError;
 
-/// Which flow a packet belongs to, its number there, and its intended time.
+/// Which account a packet belongs to, its number there, and its intended time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stamp {
-    /// The app's flow.
+    /// The app's account.
     pub flow: u32,
-    /// Number of the packet within the flow, counted over all packets that the app offers.
+    /// Number of the packet within the account, counted over all packets that the app offers.
     pub sequence: u64,
     /// Intended time: when the app's schedule sends it.
     pub intended: Nanos,
@@ -24,20 +31,21 @@ pub struct Packet<'a> {
     start: usize,
     payload: &'a [u8],
     stamp: Stamp,
-    /// State of the pending send; `None` if a layer that waits keeps that state in its own future.
-    place: Option<&'a Place>,
+    /// The waits of this send, if the caller keeps them; otherwise a layer that waits keeps its own.
+    pending: Option<&'a PendingSend>,
 }
 
 impl<'a> Packet<'a> {
     /// A packet without headers.
     #[inline(always)]
     pub fn new(headroom: &'a mut Headroom, payload: &'a [u8], stamp: Stamp) -> Self {
-        Self { headroom, start: HEADROOM, payload, stamp, place: None }
+        Self { headroom, start: HEADROOM, payload, stamp, pending: None }
     }
 
-    /// Makes the layers keep the waits of this send in `place`.
-    pub fn wait_in(&mut self, place: &'a Place) {
-        self.place = Some(place);
+    /// The same packet, for which the layers keep their waits in `pending`.
+    pub(crate) fn waiting_in<'b>(&'b mut self, pending: &'b PendingSend) -> Packet<'b> {
+        let Self { ref mut headroom, start, payload, stamp, .. } = *self;
+        Packet { headroom, start, payload, stamp, pending: Some(pending) }
     }
 
     /// Puts `header` in front of everything so far.
@@ -58,11 +66,6 @@ impl<'a> Packet<'a> {
         let end = self.start;
         self.start -= len;
         &mut self.headroom[self.start..end]
-    }
-
-    /// Removes headers until only the innermost `len` bytes are left; no effect if there are fewer.
-    pub(crate) fn strip_to(&mut self, len: usize) {
-        self.start = self.start.max(HEADROOM - len);
     }
 
     /// The headers so far, outermost first.
@@ -94,15 +97,43 @@ impl<'a> Packet<'a> {
         self.len() == 0
     }
 
-    /// State of the pending send, if the caller keeps it.
-    pub(super) fn place(&self) -> Option<&'a Place> {
-        self.place
+    /// The waits of this send, if the caller keeps them.
+    pub(crate) fn pending(&self) -> Option<&'a PendingSend> {
+        self.pending
     }
 
-    /// Flow, sequence number and intended time.
+    /// Account, sequence number and intended time.
     #[inline(always)]
     pub fn stamp(&self) -> Stamp {
         self.stamp
+    }
+}
+
+/// A copy of a packet with its bytes, for a send that outlives the caller's packet.
+pub(crate) struct OwnedPacket {
+    headroom: Headroom,
+    start: usize,
+    payload: [u8; MAX_FRAME],
+    len: usize,
+    stamp: Stamp,
+}
+
+impl OwnedPacket {
+    /// A copy of `packet`.
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`] if its payload is longer than any frame.
+    pub(crate) fn copy(packet: &Packet<'_>) -> Result<Self, SendError> {
+        let Packet { ref headroom, start, payload, stamp, .. } = *packet;
+        let mut copy = Self { headroom: **headroom, start, payload: [0; MAX_FRAME], len: payload.len(), stamp };
+        let too_large = SendError::TooLarge { len: payload.len(), mtu: MAX_FRAME };
+        copy.payload.get_mut(..copy.len).ok_or(too_large)?.copy_from_slice(payload);
+        Ok(copy)
+    }
+
+    pub(crate) fn as_packet(&mut self) -> Packet<'_> {
+        let Self { headroom, start, payload, len, stamp } = self;
+        Packet { headroom, start: *start, payload: &payload[..*len], stamp: *stamp, pending: None }
     }
 }
 

@@ -5,7 +5,9 @@ use std::cell::Cell;
 use shared::exec::Clock;
 use shared::units::Nanos;
 
-use super::{Burst, Device, Packet, Place, SendError};
+use crate::error::SendError;
+use crate::layer::Egress;
+use crate::packet::{Batch, Packet, PendingSend, Wait, WaitFor};
 
 /// A device behind a CPU that takes `cost` for each packet, one packet after the other.
 ///
@@ -20,14 +22,12 @@ pub struct Costly<D> {
     free_at: Cell<Nanos>,
 }
 
-impl<D: Device> Costly<D> {
+impl<D> Costly<D> {
     /// `below`, behind a CPU that takes `cost` for each packet.
     pub fn new(below: D, cost: Nanos, clock: Clock) -> Self {
         Self { below, cost, clock, free_at: Cell::new(Nanos::ZERO) }
     }
-}
 
-impl<D> Costly<D> {
     /// Queues one packet on the CPU, and returns when the CPU will have finished it.
     fn occupy(&self) -> Nanos {
         let done = self.free_at.get().max(self.clock.now()) + self.cost;
@@ -36,37 +36,37 @@ impl<D> Costly<D> {
     }
 }
 
-impl<D: Device> Device for Costly<D> {
-    fn max_frame(&self) -> usize {
-        self.below.max_frame()
-    }
+impl<D: Egress<()>> Egress<()> for Costly<D> {
+    const RESUMES: bool = D::RESUMES;
 
-    async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+    async fn send(&self, packet: &mut Packet<'_>, to: &()) -> Result<(), SendError> {
         if self.cost > Nanos::ZERO {
-            let own = Place::default();
-            // The result stays in the place: if the send waits for room afterwards and is polled again, this wait is
+            let own = Wait::default();
+            // The result stays in the wait: if the send waits for room afterwards and is polled again, this wait is
             // already over, and the packet does not occupy the CPU twice.
-            packet.place().unwrap_or(&own).cpu().wait(|| self.clock.sleep_until(self.occupy())).await;
+            let wait = packet.pending().map_or(&own, PendingSend::cpu);
+            let done = || WaitFor { expiry: Some(self.clock.sleep_until(self.occupy())), ..WaitFor::default() };
+            wait.wait(done, || None).await;
         }
-        self.below.send(packet).await
+        self.below.send(packet, to).await
     }
 
     /// With a cost, every packet has to wait for the CPU.
     #[inline(always)]
-    fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
-        if self.cost > Nanos::ZERO { Err(SendError::WouldBlock) } else { self.below.try_send(packet) }
+    fn try_send(&self, packet: &mut Packet<'_>, to: &()) -> Result<(), SendError> {
+        if self.cost > Nanos::ZERO { Err(SendError::WouldBlock) } else { self.below.try_send(packet, to) }
     }
 
     #[inline(always)]
-    fn try_send_burst(&self, burst: impl Burst) -> u64 {
-        if self.cost > Nanos::ZERO { 0 } else { self.below.try_send_burst(burst) }
+    fn try_send_batch(&self, batch: impl Batch, to: &()) -> u64 {
+        if self.cost > Nanos::ZERO { 0 } else { self.below.try_send_batch(batch, to) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::Stamp;
+    use crate::packet::Stamp;
     use futures_util::future::join;
     use shared::exec::{Virtual, run};
     use shared::ring::HEADROOM;
@@ -75,12 +75,12 @@ mod tests {
     /// Records when it receives a packet.
     struct Fake(Clock, RefCell<Vec<u64>>);
 
-    impl Device for Fake {
-        fn max_frame(&self) -> usize {
-            1514
+    impl Egress<()> for Fake {
+        async fn send(&self, packet: &mut Packet<'_>, to: &()) -> Result<(), SendError> {
+            self.try_send(packet, to)
         }
 
-        async fn send(&self, _: &Packet<'_>) -> Result<(), SendError> {
+        fn try_send(&self, _: &mut Packet<'_>, (): &()) -> Result<(), SendError> {
             self.1.borrow_mut().push(self.0.now().0);
             Ok(())
         }
@@ -92,11 +92,10 @@ mod tests {
         let inner = clock.clone();
         let times = run(&clock, Virtual::default(), |_| async move {
             let device = Costly::new(Fake(inner.clone(), RefCell::default()), Nanos(10), inner.clone());
-            let mut headroom = [0; HEADROOM];
-            let packet = Packet::new(&mut headroom, b"", Stamp::default());
-            assert_eq!(join(device.send(&packet), device.send(&packet)).await, (Ok(()), Ok(())));
+            let send = async || device.send(&mut Packet::new(&mut [0; HEADROOM], b"", Stamp::default()), &()).await;
+            assert_eq!(join(send(), send()).await, (Ok(()), Ok(())));
             inner.sleep_until(Nanos(100)).await;
-            assert_eq!(device.send(&packet).await, Ok(()));
+            assert_eq!(send().await, Ok(()));
             device.below.1.take()
         });
         assert_eq!(times, Ok(vec![10, 20, 110]));

@@ -5,28 +5,28 @@ use std::rc::Rc;
 
 use shared::exec::{Clock, Signal};
 use shared::ledger::DropReason;
-use shared::ring::{Completion, Frame, Frames, Headroom, MAX_FRAME, Need, Permit, Producer, ProducerPort, Status};
+use shared::ring::{Completion, Frame, Frames, Headroom, Need, Permit, Producer, ProducerPort, Status};
 use shared::units::Nanos;
 
-use super::pending::Pending;
-use super::queue::TxQueue;
-use super::room::{Room, Waited};
-use super::under_way::{InFlight, Run};
-use super::{Device, Policy};
-use crate::flow::{Flows, Stage};
-use crate::stack::{Burst, Packet, Place, SendError};
+use super::Policy;
+use super::in_flight::{FrameRun, InFlight, PacketRecord};
+use super::transmit_queue::TransmitQueue;
+use crate::account::{Accounts, Stage};
+use crate::error::SendError;
+use crate::layer::Egress;
+use crate::packet::{Batch, Packet, PendingSend, Wait, WaitFor, Waited};
 
 /// Sends frames through the ring, and applies its policy when there is no room.
 #[derive(Debug)]
 pub struct RingDevice<P> {
     ring: Producer<P>,
     policy: Policy,
-    flows: Rc<Flows>,
+    accounts: Rc<Accounts>,
     clock: Clock,
     /// The in-flight table: what occupies the slots of the ring.
     in_flight: RefCell<InFlight>,
     /// The transmit queue in front of the ring; always empty except under [`Policy::DropOldest`].
-    queue: RefCell<TxQueue>,
+    queue: RefCell<TransmitQueue>,
     /// Notified when a frame enters the transmit queue.
     queued: Signal,
     /// Whether frames may no longer move from the transmit queue into the ring.
@@ -44,11 +44,11 @@ pub struct RingDevice<P> {
 impl<P: ProducerPort> RingDevice<P> {
     /// A device on `ring`. `txqueue` is the number of frames that the transmit queue holds under
     /// [`Policy::DropOldest`], at least one; the other policies have no queue.
-    pub fn new(ring: Producer<P>, policy: Policy, txqueue: usize, flows: Rc<Flows>, clock: Clock) -> Self {
+    pub fn new(ring: Producer<P>, policy: Policy, txqueue: usize, accounts: Rc<Accounts>, clock: Clock) -> Self {
         let places = if policy == Policy::DropOldest { txqueue.max(1) } else { 0 };
         Self {
             in_flight: RefCell::new(InFlight::new(ring.depth().as_usize())),
-            queue: RefCell::new(TxQueue::new(places)),
+            queue: RefCell::new(TransmitQueue::new(places)),
             queued: Signal::default(),
             sealed: Cell::default(),
             drained: Signal::default(),
@@ -57,7 +57,7 @@ impl<P: ProducerPort> RingDevice<P> {
             held_ns: Cell::new(0),
             ring,
             policy,
-            flows,
+            accounts,
             clock,
         }
     }
@@ -80,7 +80,9 @@ impl<P: ProducerPort> RingDevice<P> {
     /// budget, a response or the end of the run may end with any completion.
     fn need(&self) -> Need {
         match self.ring.shortfall() {
-            _ if self.flows.are_awaited() || self.drained.is_awaited() || self.settled.is_awaited() => Need::Completion,
+            _ if self.accounts.are_awaited() || self.drained.is_awaited() || self.settled.is_awaited() => {
+                Need::Completion
+            }
             Some(frames) => Need::Room(frames),
             None => Need::Nothing,
         }
@@ -159,16 +161,16 @@ impl<P: ProducerPort> RingDevice<P> {
     }
 
     /// Records the completion of `run`, whose frames were delivered or dropped, depending on `status`.
-    fn settle(&self, run: &Run, status: Status, completed: Nanos) {
-        let &Run { each: Pending { flow, intended, accepted, submitted, .. }, packets } = run;
+    fn settle(&self, run: &FrameRun, status: Status, completed: Nanos) {
+        let &FrameRun { each: PacketRecord { flow, intended, accepted, submitted, .. }, packets } = run;
         let held = u128::from(completed.since(submitted).0) * u128::from(packets);
         self.held_ns.set(self.held_ns.get() + held);
         self.last_settled.set(completed);
-        self.flows.with(flow, |flow| {
-            flow.timeline().hold_slots(packets, submitted, Some(completed));
+        self.accounts.with(flow, |account| {
+            account.timeline().hold_slots(packets, submitted, Some(completed));
             match DropReason::of_status(status) {
-                None => flow.deliver(packets, run.bytes(), intended, accepted, completed),
-                Some(reason) => flow.drop_packets(packets, run.bytes(), reason, completed),
+                None => account.deliver(packets, run.bytes(), intended, accepted, completed),
+                Some(reason) => account.drop_packets(packets, run.bytes(), reason, completed),
             }
         });
     }
@@ -190,7 +192,7 @@ impl<P: ProducerPort> RingDevice<P> {
                 break;
             }
             let mut queue = self.queue.borrow_mut();
-            queue.pop_with(|pending, frame| self.submit(permit, pending, frame, &[]));
+            queue.pop_with(|record, frame| self.submit(permit, record, frame, &[]));
         }
     }
 
@@ -208,43 +210,48 @@ impl<P: ProducerPort> RingDevice<P> {
     /// if it has closed.
     pub fn close_accounts(&self) {
         let alive = !self.ring.port().is_closed();
-        let close = |run: Run| {
-            let flow = self.flows.get(run.each.flow);
-            if alive { flow.leave_in_flight(run.packets) } else { flow.lose(run.packets, run.bytes()) }
+        let close = |run: FrameRun| {
+            let account = self.accounts.get(run.each.flow);
+            if alive { account.leave_in_flight(run.packets) } else { account.lose(run.packets, run.bytes()) }
         };
         let mut in_flight = self.in_flight.borrow_mut();
         while let Some(run) = in_flight.pop(u64::MAX) {
-            self.flows.with(run.each.flow, |flow| flow.timeline().hold_slots(run.packets, run.each.submitted, None));
+            self.accounts
+                .with(run.each.flow, |account| account.timeline().hold_slots(run.packets, run.each.submitted, None));
             close(run);
         }
         let mut queue = self.queue.borrow_mut();
-        while queue.pop_with(|each, _| close(Run::of(each))).is_some() {}
+        while queue.pop_with(|each, _| close(FrameRun::of(each))).is_some() {}
     }
 
     /// Submits `packet` if there is room now: the fast path of the policies that wait.
     #[inline(always)]
     fn send_now(&self, packet: &Packet<'_>) -> Result<(), SendError> {
-        let pending = Pending::of(packet, self.clock.now());
-        if !self.ring.try_submit(pending.descriptor(packet.len()), packet.headers(), packet.payload()) {
+        let record = PacketRecord::of(packet, self.clock.now());
+        if !self.ring.try_submit(record.descriptor(packet.len()), packet.headers(), packet.payload()) {
             return Err(if self.ring.port().is_closed() { SendError::Closed } else { SendError::WouldBlock });
         }
-        self.in_flight.borrow_mut().push(Run::of(pending));
-        self.flows.with(pending.flow, |flow| flow.accept(1));
+        self.in_flight.borrow_mut().push(FrameRun::of(record));
+        self.accounts.with(record.flow, |account| account.accept(1));
         Ok(())
     }
 
-    /// Submits packets of `burst` until there is no room, with the same result as calling [`RingDevice::send_now`] for
+    /// Submits packets of `batch` until there is no room, with the same result as calling [`RingDevice::send_now`] for
     /// each. Returns how many were submitted.
     #[inline(always)]
-    fn send_burst_now(&self, burst: impl Burst) -> u64 {
-        let most = burst.most();
-        let mut frames =
-            BurstFrames { burst, now: self.clock.now(), run: Run::default(), in_flight: self.in_flight.borrow_mut() };
+    fn send_batch_now(&self, batch: impl Batch) -> u64 {
+        let most = batch.most();
+        let mut frames = BatchFrames {
+            batch,
+            now: self.clock.now(),
+            run: FrameRun::default(),
+            in_flight: self.in_flight.borrow_mut(),
+        };
         let sent = self.ring.try_submit_burst(most, &mut frames);
-        // The last run is still open; an empty burst leaves an empty run, which the table ignores.
+        // The last run is still open; an empty batch leaves an empty run, which the table ignores.
         frames.in_flight.push(frames.run);
         if sent > 0 {
-            self.flows.with(frames.run.each.flow, |flow| flow.accept(sent));
+            self.accounts.with(frames.run.each.flow, |account| account.accept(sent));
         }
         sent
     }
@@ -253,55 +260,60 @@ impl<P: ProducerPort> RingDevice<P> {
     ///
     /// The packet is counted as accepted only at the end of the wait: an app that cancels the send before still has the
     /// payload, and its packet counts as refused.
-    async fn send_waiting(&self, packet: &Packet<'_>, timeout: Option<Nanos>) {
-        let own = Place::default();
-        let kept = packet.place().unwrap_or(&own).room();
+    async fn send_waiting(&self, packet: &Packet<'_>, wait: &Wait, timeout: Option<Nanos>) {
         let begin = || {
-            let pending = Pending::of(packet, self.clock.now());
-            let expiry = timeout.map(|timeout| self.clock.sleep_until(pending.accepted + timeout));
-            let room = Room { pending, credit: self.ring.reserve_credit(), expiry };
-            self.flows.get(pending.flow).timed(Stage::Room, room)
+            let began = self.clock.now();
+            let expiry = timeout.map(|timeout| self.clock.sleep_until(began + timeout));
+            WaitFor { credit: Some(self.ring.reserve_credit()), expiry, began }
         };
-        kept.wait(begin).await;
-        let Some(Waited { mut pending, credit }) = kept.take() else { return };
-        let flow = self.flows.get(pending.flow);
-        flow.accept(1);
-        match credit {
-            Some(credit) => {
-                // Under `wait` a packet is accepted when it gets its permit (now); under `deadline`, when it reached
-                // the device.
-                pending.accepted = if timeout.is_none() { self.clock.now() } else { pending.accepted };
-                self.submit(self.ring.redeem(credit), pending, packet.headers(), packet.payload());
+        let flow = packet.stamp().flow;
+        wait.wait(begin, || Some(self.accounts.get(flow).begin_wait(Stage::Room))).await;
+        let Some((waited, began)) = wait.take() else { return };
+        let account = self.accounts.get(flow);
+        account.accept(1);
+        // Under `wait` a packet is accepted when it gets its permit (now); under `deadline`, when it reached the device.
+        let accepted = if timeout.is_none() { self.clock.now() } else { began };
+        let record = PacketRecord::of(packet, accepted);
+        match waited {
+            Waited::Granted(credit) => {
+                self.submit(self.ring.redeem(credit), record, packet.headers(), packet.payload());
             }
-            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceDeadline, self.clock.now()),
+            Waited::Met | Waited::Expired => {
+                account.drop_packets(1, record.bytes(), DropReason::DeviceDeadline, self.clock.now());
+            }
         }
     }
 
     /// Tail drop: submits `packet`, or drops it if there is no room.
     fn send_or_drop(&self, packet: &Packet<'_>) {
-        let flow = self.flows.get(packet.stamp().flow);
-        flow.accept(1);
-        let pending = Pending::of(packet, self.clock.now());
+        let account = self.accounts.get(packet.stamp().flow);
+        account.accept(1);
+        let record = PacketRecord::of(packet, self.clock.now());
         match self.ring.try_reserve() {
-            Some(permit) => self.submit(permit, pending, packet.headers(), packet.payload()),
-            None => flow.drop_packets(1, pending.bytes(), DropReason::DeviceRingFull, pending.accepted),
+            Some(permit) => self.submit(permit, record, packet.headers(), packet.payload()),
+            None => account.drop_packets(1, record.bytes(), DropReason::DeviceRingFull, record.accepted),
         }
     }
 
     /// Head drop: submits `packet`, or appends it to the transmit queue, which drops its oldest frame if it is full.
     fn send_or_queue(&self, packet: &Packet<'_>) {
-        let flow = self.flows.get(packet.stamp().flow);
-        flow.accept(1);
-        let pending = Pending::of(packet, self.clock.now());
+        let account = self.accounts.get(packet.stamp().flow);
+        account.accept(1);
+        let record = PacketRecord::of(packet, self.clock.now());
         let mut queue = self.queue.borrow_mut();
         // Only past an empty queue: otherwise the packet would overtake those in it.
         if queue.is_empty()
             && let Some(permit) = self.ring.try_reserve()
         {
-            return self.submit(permit, pending, packet.headers(), packet.payload());
+            return self.submit(permit, record, packet.headers(), packet.payload());
         }
-        if let Some(oldest) = queue.push(packet, pending) {
-            self.flows.get(oldest.flow).drop_packets(1, oldest.bytes(), DropReason::DeviceQueueFull, pending.accepted);
+        if let Some(oldest) = queue.push(packet, record) {
+            self.accounts.get(oldest.flow).drop_packets(
+                1,
+                oldest.bytes(),
+                DropReason::DeviceQueueFull,
+                record.accepted,
+            );
         }
         self.queued.notify();
     }
@@ -309,52 +321,68 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Submits one frame with `permit` and records it in the in-flight table; on a closed session it counts as lost.
     /// Nothing waits between permit and submit.
     #[inline(always)]
-    fn submit(&self, permit: Permit<'_, P>, mut pending: Pending, headers: &[u8], payload: &[u8]) {
-        pending.submitted = self.clock.now();
-        let descriptor = pending.descriptor(headers.len() + payload.len());
+    fn submit(&self, permit: Permit<'_, P>, mut record: PacketRecord, headers: &[u8], payload: &[u8]) {
+        record.submitted = self.clock.now();
+        let descriptor = record.descriptor(headers.len() + payload.len());
         if permit.submit(descriptor, headers, payload) {
-            self.in_flight.borrow_mut().push(Run::of(pending));
+            self.in_flight.borrow_mut().push(FrameRun::of(record));
         } else {
-            self.flows.get(pending.flow).lose(1, pending.bytes());
+            self.accounts.get(record.flow).lose(1, record.bytes());
         }
     }
 }
 
-/// The frames of a burst, recorded in the in-flight table as the ring pulls them.
-struct BurstFrames<'a, B> {
-    burst: B,
-    /// Time of acceptance and submission, read once for the whole burst.
+/// The frames of a batch, recorded in the in-flight table as the ring pulls them.
+struct BatchFrames<'a, B> {
+    batch: B,
+    /// Time of acceptance and submission, read once for the whole batch.
     now: Nanos,
     /// The open run: the last packets that were pulled, not yet in the table.
-    run: Run,
+    run: FrameRun,
     in_flight: RefMut<'a, InFlight>,
 }
 
-impl<B: Burst> Frames for BurstFrames<'_, B> {
+impl<B: Batch> Frames for BatchFrames<'_, B> {
     #[inline(always)]
     fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
-        let packet = self.burst.next(headroom)?;
-        let next = Run::of(Pending::of(&packet, self.now));
+        let packet = self.batch.next(headroom)?;
+        let next = FrameRun::of(PacketRecord::of(&packet, self.now));
         self.in_flight.push(std::mem::replace(&mut self.run, next));
         Some(next.frame(packet))
     }
 
     #[inline(always)]
     fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
-        let packet = self.burst.next_alike(headroom)?;
-        debug_assert!(self.run.each.is_like(&Pending::of(&packet, self.now)), "a burst is of one app, for one time");
+        let packet = self.batch.next_same_length(headroom)?;
+        debug_assert!(
+            self.run.each.differs_only_in_sequence_from(&PacketRecord::of(&packet, self.now)),
+            "a batch is of one app, for one time"
+        );
         self.run.packets += 1;
         Some(self.run.frame(packet))
     }
 }
 
-impl<P: ProducerPort> Device for Rc<RingDevice<P>> {
-    fn max_frame(&self) -> usize {
-        MAX_FRAME
+impl<P: ProducerPort> Egress<()> for Rc<RingDevice<P>> {
+    const RESUMES: bool = true;
+
+    async fn send(&self, packet: &mut Packet<'_>, to: &()) -> Result<(), SendError> {
+        let own = Wait::default();
+        let wait = packet.pending().map_or(&own, PendingSend::room);
+        // A send that is already queued for a credit is being polled again: skip the fast path, or it would overtake
+        // itself and leave its position in the wait queue behind.
+        if wait.is_idle() {
+            match self.try_send(packet, to) {
+                Err(SendError::WouldBlock) => {}
+                sent => return sent,
+            }
+        }
+        self.send_waiting(packet, wait, self.policy.room_timeout()).await;
+        Ok(())
     }
 
     #[inline(always)]
-    fn try_send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
+    fn try_send(&self, packet: &mut Packet<'_>, (): &()) -> Result<(), SendError> {
         match self.policy {
             Policy::Wait | Policy::Deadline(_) => self.send_now(packet),
             _ if self.ring.port().is_closed() => Err(SendError::Closed),
@@ -370,23 +398,11 @@ impl<P: ProducerPort> Device for Rc<RingDevice<P>> {
     }
 
     #[inline(always)]
-    fn try_send_burst(&self, burst: impl Burst) -> u64 {
+    fn try_send_batch(&self, batch: impl Batch, (): &()) -> u64 {
         match self.policy {
-            Policy::Wait | Policy::Deadline(_) => self.send_burst_now(burst),
+            Policy::Wait | Policy::Deadline(_) => self.send_batch_now(batch),
+            // Each packet is counted, and dropped or submitted, on its own.
             Policy::DropNewest | Policy::DropOldest => 0,
         }
-    }
-
-    async fn send(&self, packet: &Packet<'_>) -> Result<(), SendError> {
-        // A send that is already queued for a credit is being polled again: skip the fast path, or it would overtake
-        // itself and leave its position in the wait queue behind.
-        if !packet.place().is_some_and(Place::waits_for_room) {
-            match self.try_send(packet) {
-                Err(SendError::WouldBlock) => {}
-                sent => return sent,
-            }
-        }
-        self.send_waiting(packet, self.policy.room_timeout()).await;
-        Ok(())
     }
 }

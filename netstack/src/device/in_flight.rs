@@ -9,26 +9,66 @@ use std::collections::VecDeque;
 use shared::ring::{Descriptor, Frame};
 use shared::units::Nanos;
 
-use super::pending::Pending;
-use crate::stack::Packet;
+use crate::packet::{Packet, Stamp};
+
+/// The private record of a packet, for settling it later. It is never read back from the ring, which the driver can
+/// write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct PacketRecord {
+    pub(super) flow: u32,
+    /// Bytes of payload. A `u32` is enough for any frame.
+    bytes: u32,
+    sequence: u64,
+    pub(super) intended: Nanos,
+    pub(super) accepted: Nanos,
+    /// When it was submitted to the ring and so occupies a slot; equal to `accepted` until then.
+    pub(super) submitted: Nanos,
+}
+
+impl PacketRecord {
+    #[inline(always)]
+    pub(super) fn of(packet: &Packet<'_>, accepted: Nanos) -> Self {
+        let Stamp { flow, sequence, intended } = packet.stamp();
+        // The cast cannot truncate: the IP layer limits a packet to the MTU.
+        Self { flow, bytes: packet.payload().len() as u32, sequence, intended, accepted, submitted: accepted }
+    }
+
+    /// Bytes of payload.
+    #[inline(always)]
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.into()
+    }
+
+    /// Merge key: whether `other` differs in the sequence number only, so both may be kept in one run.
+    #[inline(always)]
+    pub(super) fn differs_only_in_sequence_from(&self, other: &Self) -> bool {
+        Self { sequence: other.sequence, ..*self } == *other
+    }
+
+    /// The descriptor that the driver receives with a frame of `len` bytes (at most [`shared::ring::MAX_FRAME`]).
+    #[inline(always)]
+    pub(super) fn descriptor(&self, len: usize) -> Descriptor {
+        Descriptor { len: len as u32, flow: self.flow, sequence: self.sequence, submitted: self.submitted }
+    }
+}
 
 /// Runs of packets that occupy slots, oldest first.
 #[derive(Debug)]
-pub(super) struct InFlight(VecDeque<Run>);
+pub(super) struct InFlight(VecDeque<FrameRun>);
 
 /// Consecutive packets whose records differ in the sequence number only; may be empty.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Run {
+pub(super) struct FrameRun {
     /// The record of the first packet.
-    pub(super) each: Pending,
+    pub(super) each: PacketRecord,
     /// How many packets there are.
     pub(super) packets: u64,
 }
 
-impl Run {
+impl FrameRun {
     /// A run of one packet.
     #[inline(always)]
-    pub(super) fn of(each: Pending) -> Self {
+    pub(super) fn of(each: PacketRecord) -> Self {
         Self { each, packets: 1 }
     }
 
@@ -55,19 +95,19 @@ impl InFlight {
 
     /// Appends `run`: its packets occupy the next slots. Packets like the last ones extend the last run.
     #[inline(always)]
-    pub(super) fn push(&mut self, run: Run) {
+    pub(super) fn push(&mut self, run: FrameRun) {
         match self.0.back_mut() {
-            Some(last) if last.each.is_like(&run.each) => last.packets += run.packets,
+            Some(last) if last.each.differs_only_in_sequence_from(&run.each) => last.packets += run.packets,
             _ if run.packets > 0 => self.0.push_back(run),
             _ => {}
         }
     }
 
     /// Removes and returns packets of the oldest run, `most` at most; their slots are free afterwards.
-    pub(super) fn pop(&mut self, most: u64) -> Option<Run> {
+    pub(super) fn pop(&mut self, most: u64) -> Option<FrameRun> {
         let oldest = self.0.front_mut()?;
         let packets = oldest.packets.min(most);
-        let run = Run { packets, ..*oldest };
+        let run = FrameRun { packets, ..*oldest };
         oldest.packets -= packets;
         if oldest.packets == 0 {
             self.0.pop_front();
@@ -90,13 +130,15 @@ impl InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::{Packet, Stamp};
     use proptest::prelude::*;
     use shared::ring::HEADROOM;
 
-    fn pending(flow: u32, bytes: usize, accepted: u64) -> Pending {
+    fn record(flow: u32, bytes: usize, accepted: u64) -> PacketRecord {
         let payload = vec![0; bytes];
-        Pending::of(&Packet::new(&mut [0; HEADROOM], &payload, Stamp { flow, ..Stamp::default() }), Nanos(accepted))
+        PacketRecord::of(
+            &Packet::new(&mut [0; HEADROOM], &payload, Stamp { flow, ..Stamp::default() }),
+            Nanos(accepted),
+        )
     }
 
     proptest! {
@@ -105,7 +147,7 @@ mod tests {
         fn runs_keep_every_packet_in_order(moves in proptest::collection::vec((0u32..2, 1usize..3, 0u64..2, 0u64..4), 0..100)) {
             let (mut runs, mut plain) = (InFlight::new(4), VecDeque::new());
             for (flow, bytes, accepted, most) in moves {
-                runs.push(Run::of(pending(flow, bytes, accepted)));
+                runs.push(FrameRun::of(record(flow, bytes, accepted)));
                 plain.push_back((flow, bytes as u64, accepted));
                 let mut left = most;
                 while left > 0 && let Some(run) = runs.pop(left) {
@@ -125,7 +167,7 @@ mod tests {
     fn packets_that_differ_in_sequence_only_are_one_run() {
         let mut runs = InFlight::new(4);
         for (flow, bytes) in [(1, 10), (1, 10), (1, 20), (2, 20)] {
-            runs.push(Run::of(pending(flow, bytes, 5)));
+            runs.push(FrameRun::of(record(flow, bytes, 5)));
         }
         let popped: Vec<_> = std::iter::from_fn(|| runs.pop(9)).map(|run| (run.packets, run.bytes())).collect();
         assert_eq!(popped, [(2, 20), (1, 20), (1, 20)]);

@@ -1,8 +1,10 @@
 //! Routes: source address, next hop and MTU for a destination.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
 
-use super::SendError;
+use crate::error::SendError;
 
 /// Source and destination of a packet, of one family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,7 @@ struct Entry {
 impl Routes {
     /// Adds a network: destinations that share the first `prefix` bits with `source` are neighbours.
     #[must_use]
-    pub fn on_link(self, source: IpAddr, prefix: u8) -> Self {
+    pub fn network(self, source: IpAddr, prefix: u8) -> Self {
         self.with(Entry { network: source, prefix, source, gateway: None })
     }
 
@@ -67,7 +69,7 @@ impl Routes {
         self
     }
 
-    /// The route to `to`, over a link that carries IP packets of up to `mtu` bytes.
+    /// The route to `to`, over an interface that carries IP packets of up to `mtu` bytes.
     ///
     /// # Errors
     /// [`SendError::NoRoute`].
@@ -81,6 +83,36 @@ impl Routes {
             _ => return Err(SendError::NoRoute(to)),
         };
         Ok(Route { addresses, next_hop: entry.gateway.unwrap_or(to), mtu })
+    }
+}
+
+/// Finds routes, and caches the last one, because consecutive packets mostly go to one destination.
+#[derive(Debug)]
+pub struct Router {
+    routes: Routes,
+    mtu: usize,
+    last: RefCell<Option<(IpAddr, Rc<Route>)>>,
+}
+
+impl Router {
+    /// Finds routes in `routes`, over an interface that carries IP packets of up to `mtu` bytes.
+    pub fn new(routes: Routes, mtu: usize) -> Self {
+        Self { routes, mtu, last: RefCell::default() }
+    }
+
+    /// The route to `to`.
+    ///
+    /// # Errors
+    /// [`SendError::NoRoute`].
+    #[inline(always)]
+    pub fn find(&self, to: IpAddr) -> Result<Rc<Route>, SendError> {
+        let mut last = self.last.borrow_mut();
+        if let Some((_, route)) = last.as_ref().filter(|(known, _)| *known == to) {
+            return Ok(Rc::clone(route));
+        }
+        let route = Rc::new(self.routes.find(to, self.mtu)?);
+        *last = Some((to, Rc::clone(&route)));
+        Ok(route)
     }
 }
 
@@ -105,8 +137,8 @@ mod tests {
     fn routes() -> Routes {
         Routes::default()
             .default_via(ip("10.0.0.254"), ip("10.0.0.1"))
-            .on_link(ip("10.0.0.1"), 24)
-            .on_link(ip("fd00::1"), 64)
+            .network(ip("10.0.0.1"), 24)
+            .network(ip("fd00::1"), 64)
     }
 
     #[test]
@@ -120,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_host_route_covers_one_host() {
-        let routes = Routes::default().on_link(ip("10.0.0.1"), 32);
+        let routes = Routes::default().network(ip("10.0.0.1"), 32);
         assert!(routes.find(ip("10.0.0.1"), 1500).is_ok());
         assert!(routes.find(ip("10.0.0.0"), 1500).is_err());
     }

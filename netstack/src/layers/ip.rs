@@ -6,60 +6,39 @@ use std::rc::Rc;
 
 use etherparse::{IpNumber, Ipv4Header, Ipv6Header};
 
-use super::{Addresses, Burst, Encapsulate, Link, Packet, Route, Routes, SendError, now};
+use super::{Addresses, Route};
+use crate::error::SendError;
+use crate::layer::Egress;
+use crate::packet::{Batch, Encapsulate, Packet};
 
-/// A network layer: what UDP sits on.
-#[allow(async_fn_in_trait, reason = "one thread: no future has to be Send")]
-pub trait Network {
-    /// The route to `to`. The layer above needs it first, because its checksum covers the addresses.
-    ///
-    /// # Errors
-    /// [`SendError::NoRoute`].
-    fn route(&self, to: IpAddr) -> Result<Rc<Route>, SendError>;
-
-    /// Sends `packet`, which holds a `protocol` header and a payload, along `route`.
-    ///
-    /// # Errors
-    /// [`SendError`] if it cannot be sent; the payload is still the caller's.
-    async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError>;
-
-    /// Sends `packet` without waiting.
-    ///
-    /// # Errors
-    /// [`SendError::WouldBlock`] if [`Network::send`] would wait; otherwise the same errors.
-    fn try_send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
-        now(self.send(packet, protocol, route))
-    }
-
-    /// Sends packets of `burst` in order until one would have to wait, with the same result as calling
-    /// [`Network::try_send`] for each. Returns how many were sent; always 0 if this layer does not support bursts.
-    fn try_send_burst(&self, _burst: impl Burst, _protocol: IpNumber, _route: &Route) -> u64 {
-        0
-    }
+/// Where an IP packet goes, and what it contains.
+#[derive(Debug, Clone)]
+pub struct Via {
+    /// The protocol of the packet's payload.
+    pub protocol: IpNumber,
+    /// The route to its destination.
+    pub route: Rc<Route>,
 }
 
 /// The IP layer.
 #[derive(Debug)]
 pub struct Ip<L> {
     below: L,
-    routes: Routes,
-    /// Cache: destination and route of the last packet, because consecutive packets mostly share them.
-    last: RefCell<Option<(IpAddr, Rc<Route>)>>,
-    /// Cache: the header of the last v4 packet, for the same reason.
+    /// Cache: the header of the last v4 packet, because consecutive packets mostly share it.
     template: RefCell<Template>,
 }
 
 /// A v4 header with identification 0, and its checksum.
 #[derive(Debug)]
 struct Template {
-    of: Ends,
+    key: HeaderKey,
     bytes: [u8; Ipv4Header::MIN_LEN],
     checksum: u16,
 }
 
 /// The fields in which v4 headers differ, besides identification and checksum: the key of the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ends {
+struct HeaderKey {
     source: Ipv4Addr,
     destination: Ipv4Addr,
     /// Bytes behind the header.
@@ -70,68 +49,56 @@ struct Ends {
 /// TTL and hop limit (64 is the default that RFC 1700 recommends).
 const HOPS: u8 = 64;
 
-impl<L: Link> Ip<L> {
+impl<L> Ip<L> {
     /// IP on top of `below`.
-    pub fn new(below: L, routes: Routes) -> Self {
-        let nowhere =
-            Ends { source: Ipv4Addr::UNSPECIFIED, destination: Ipv4Addr::UNSPECIFIED, len: 0, protocol: IpNumber::UDP };
-        let template = RefCell::new(Template::new(nowhere));
-        Self { below, routes, last: RefCell::default(), template }
-    }
-}
-
-impl<L: Link> Network for Ip<L> {
-    #[inline(always)]
-    fn route(&self, to: IpAddr) -> Result<Rc<Route>, SendError> {
-        let mut last = self.last.borrow_mut();
-        if let Some((_, route)) = last.as_ref().filter(|(known, _)| *known == to) {
-            return Ok(Rc::clone(route));
-        }
-        let route = Rc::new(self.routes.find(to, self.below.mtu())?);
-        *last = Some((to, Rc::clone(&route)));
-        Ok(route)
-    }
-
-    async fn send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
-        self.encapsulate(packet, protocol, route)?;
-        self.below.send(packet, route.next_hop).await
+    pub fn new(below: L) -> Self {
+        let (source, destination) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
+        let nowhere = HeaderKey { source, destination, len: 0, protocol: IpNumber::UDP };
+        Self { below, template: RefCell::new(Template::new(nowhere)) }
     }
 
     #[inline(always)]
-    fn try_send(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
-        self.encapsulate(packet, protocol, route)?;
-        self.below.try_send(packet, route.next_hop)
-    }
-
-    /// One call per IP version: each is compiled with a constant header length, which makes its loop faster.
-    #[inline(always)]
-    fn try_send_burst(&self, burst: impl Burst, protocol: IpNumber, route: &Route) -> u64 {
-        let mtu = route.mtu;
-        match route.addresses {
-            Addresses::V4 { source, destination } => {
-                let template = &mut *self.template.borrow_mut();
-                let burst = burst.through(HeadersV4 { template, source, destination, protocol, mtu });
-                self.below.try_send_burst(burst, route.next_hop)
-            }
-            Addresses::V6 { source, destination } => {
-                let burst = burst.through(HeadersV6 { source, destination, protocol, mtu });
-                self.below.try_send_burst(burst, route.next_hop)
-            }
-        }
-    }
-}
-
-impl<L: Link> Ip<L> {
-    #[inline(always)]
-    fn encapsulate(&self, packet: &mut Packet<'_>, protocol: IpNumber, route: &Route) -> Result<(), SendError> {
-        let mtu = route.mtu;
-        match route.addresses {
+    fn encapsulate(&self, packet: &mut Packet<'_>, via: &Via) -> Result<(), SendError> {
+        let (protocol, mtu) = (via.protocol, via.route.mtu);
+        match via.route.addresses {
             Addresses::V4 { source, destination } => {
                 let template = &mut *self.template.borrow_mut();
                 HeadersV4 { template, source, destination, protocol, mtu }.encapsulate(packet)
             }
             Addresses::V6 { source, destination } => {
                 HeadersV6 { source, destination, protocol, mtu }.encapsulate(packet)
+            }
+        }
+    }
+}
+
+impl<L: Egress<IpAddr>> Egress<Via> for Ip<L> {
+    const RESUMES: bool = L::RESUMES;
+
+    async fn send(&self, packet: &mut Packet<'_>, via: &Via) -> Result<(), SendError> {
+        self.encapsulate(packet, via)?;
+        self.below.send(packet, &via.route.next_hop).await
+    }
+
+    #[inline(always)]
+    fn try_send(&self, packet: &mut Packet<'_>, via: &Via) -> Result<(), SendError> {
+        self.encapsulate(packet, via)?;
+        self.below.try_send(packet, &via.route.next_hop)
+    }
+
+    /// One call per IP version: each is compiled with a constant header length, which makes its loop faster.
+    #[inline(always)]
+    fn try_send_batch(&self, batch: impl Batch, via: &Via) -> u64 {
+        let (protocol, mtu, next_hop) = (via.protocol, via.route.mtu, &via.route.next_hop);
+        match via.route.addresses {
+            Addresses::V4 { source, destination } => {
+                let template = &mut *self.template.borrow_mut();
+                let batch = batch.through(HeadersV4 { template, source, destination, protocol, mtu });
+                self.below.try_send_batch(batch, next_hop)
+            }
+            Addresses::V6 { source, destination } => {
+                let batch = batch.through(HeadersV6 { source, destination, protocol, mtu });
+                self.below.try_send_batch(batch, next_hop)
             }
         }
     }
@@ -150,9 +117,9 @@ impl Encapsulate for HeadersV4<'_> {
     #[inline(always)]
     fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
         let Self { source, destination, protocol, mtu, .. } = *self;
-        let ends = Ends { source, destination, len: fitting(packet.len(), Ipv4Header::MIN_LEN, mtu)?, protocol };
-        if self.template.of != ends {
-            *self.template = Template::new(ends);
+        let key = HeaderKey { source, destination, len: fitting(packet.len(), Ipv4Header::MIN_LEN, mtu)?, protocol };
+        if self.template.key != key {
+            *self.template = Template::new(key);
         }
         let mut header = self.template.bytes;
         self.template.identify(&mut header, identification(packet));
@@ -161,7 +128,7 @@ impl Encapsulate for HeadersV4<'_> {
     }
 
     #[inline(always)]
-    fn encapsulate_alike(&mut self, packet: &mut Packet<'_>) {
+    fn encapsulate_same_length(&mut self, packet: &mut Packet<'_>) {
         let identification = identification(packet);
         self.template.identify(packet.renew(Ipv4Header::MIN_LEN), identification);
     }
@@ -185,7 +152,7 @@ impl Encapsulate for HeadersV6 {
 
     /// The header is the same for every packet of this length.
     #[inline(always)]
-    fn encapsulate_alike(&mut self, packet: &mut Packet<'_>) {
+    fn encapsulate_same_length(&mut self, packet: &mut Packet<'_>) {
         packet.renew(Ipv6Header::LEN);
     }
 }
@@ -210,20 +177,20 @@ fn fitting(inner: usize, header: usize, mtu: usize) -> Result<u16, SendError> {
 
 impl Template {
     #[cold]
-    fn new(of: Ends) -> Self {
+    fn new(key: HeaderKey) -> Self {
         let header = Ipv4Header {
-            total_len: of.len + Ipv4Header::MIN_LEN_U16,
+            total_len: key.len + Ipv4Header::MIN_LEN_U16,
             dont_fragment: true,
             time_to_live: HOPS,
-            protocol: of.protocol,
-            source: of.source.octets(),
-            destination: of.destination.octets(),
+            protocol: key.protocol,
+            source: key.source.octets(),
+            destination: key.destination.octets(),
             ..Ipv4Header::default()
         };
         let checksum = header.calc_header_checksum();
         let mut bytes = [0; Ipv4Header::MIN_LEN];
         bytes.copy_from_slice(&header.to_bytes());
-        Self { of, bytes, checksum }
+        Self { key, bytes, checksum }
     }
 
     /// Writes the identification (bytes 4 and 5) into a copy of this header, and the matching checksum (bytes 10 and
@@ -254,22 +221,22 @@ fn encapsulate_v6(len: u16, protocol: IpNumber, source: Ipv6Addr, destination: I
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::Stamp;
+    use crate::layers::{Router, Routes};
+    use crate::packet::Stamp;
     use futures_util::FutureExt;
     use shared::ring::HEADROOM;
     use smoltcp::wire::{Ipv4Packet, Ipv6Packet};
-    use std::cell::RefCell;
 
     #[derive(Default)]
     struct Fake(RefCell<Vec<(Vec<u8>, IpAddr)>>);
 
-    impl Link for Fake {
-        fn mtu(&self) -> usize {
-            100
+    impl Egress<IpAddr> for Fake {
+        async fn send(&self, packet: &mut Packet<'_>, next_hop: &IpAddr) -> Result<(), SendError> {
+            self.try_send(packet, next_hop)
         }
 
-        async fn send(&self, packet: &mut Packet<'_>, next_hop: IpAddr) -> Result<(), SendError> {
-            self.0.borrow_mut().push(([packet.headers(), packet.payload()].concat(), next_hop));
+        fn try_send(&self, packet: &mut Packet<'_>, next_hop: &IpAddr) -> Result<(), SendError> {
+            self.0.borrow_mut().push(([packet.headers(), packet.payload()].concat(), *next_hop));
             Ok(())
         }
     }
@@ -279,13 +246,14 @@ mod tests {
     }
 
     fn send(to: &str, payload: &[u8]) -> Result<Vec<(Vec<u8>, IpAddr)>, SendError> {
-        let routes = Routes::default().on_link(ip("10.0.0.1"), 24).on_link(ip("fd00::1"), 64);
-        let layer = Ip::new(Fake::default(), routes.default_via(ip("10.0.0.254"), ip("10.0.0.1")));
+        let routes = Routes::default().network(ip("10.0.0.1"), 24).network(ip("fd00::1"), 64);
+        let router = Router::new(routes.default_via(ip("10.0.0.254"), ip("10.0.0.1")), 100);
+        let layer = Ip::new(Fake::default());
         for sequence in 0..2 {
-            let route = layer.route(ip(to))?;
+            let via = Via { protocol: IpNumber::UDP, route: router.find(ip(to))? };
             let mut headroom = [0; HEADROOM];
             let mut packet = Packet::new(&mut headroom, payload, Stamp { sequence, ..Stamp::default() });
-            let sent = layer.send(&mut packet, IpNumber::UDP, &route).now_or_never();
+            let sent = layer.send(&mut packet, &via).now_or_never();
             assert!(sent.is_some(), "IP never waits");
             sent.unwrap_or(Ok(()))?;
         }
@@ -306,7 +274,7 @@ mod tests {
         let (source, destination) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(255, 254, 253, 252));
         // Lengths for which adding the identification carries early, late, and almost never.
         for len in [0, 1, 7_000, 0x7fff, 65_000] {
-            let template = Template::new(Ends { source, destination, len, protocol: IpNumber::UDP });
+            let template = Template::new(HeaderKey { source, destination, len, protocol: IpNumber::UDP });
             for identification in 0..=u16::MAX {
                 let mut header = template.bytes;
                 template.identify(&mut header, identification);

@@ -1,27 +1,20 @@
 //! One app's account: its ledger, its send budget, its times.
 //!
 //! The app counts the packets that it offers and that are refused; the device counts those that it accepts, and how
-//! they settle. Both hold the same [`Flow`].
+//! they settle. Both hold the same [`Account`].
 //!
 //! An accepted packet *settles* when it is delivered, dropped or lost; its bytes of the send budget then return.
 
 mod activity;
 mod blocked;
-mod flows;
-mod offer;
 mod series;
-mod stage;
 mod timeline;
 
 pub use activity::Activity;
-pub use blocked::Timed;
-pub use flows::Flows;
-pub use offer::Offer;
-pub use stage::Stage;
+pub use blocked::{Blocked, Stage};
 pub use timeline::Timeline;
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::rc::Rc;
 
 use shared::credits::Credits;
@@ -29,9 +22,11 @@ use shared::exec::Signal;
 use shared::ledger::{Counters, DropReason, Histogram, RefuseReason};
 use shared::units::Nanos;
 
+use crate::error::SendError;
+
 /// One app's account.
 #[derive(Debug)]
-pub struct Flow {
+pub struct Account {
     id: u32,
     name: String,
     /// The interval samples; shared by all accounts of a run.
@@ -52,7 +47,7 @@ pub struct Flow {
     settled: Signal,
 }
 
-impl Flow {
+impl Account {
     /// An empty account. `budget` is in bytes of payload.
     pub fn new(id: u32, name: &str, budget: Option<u64>, timeline: &Rc<Timeline>) -> Rc<Self> {
         Rc::new(Self {
@@ -71,7 +66,7 @@ impl Flow {
         })
     }
 
-    /// Number of the flow, as in the descriptors of its frames.
+    /// Number of the account, as in the descriptors of its frames.
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -172,9 +167,9 @@ impl Flow {
         self.settled.notify();
     }
 
-    /// Wraps `wait`, and adds the time that it takes to the blocked time of `stage`.
-    pub fn timed<W: Future + Unpin>(self: &Rc<Self>, stage: Stage, wait: W) -> Timed<W> {
-        Timed::new(Rc::clone(self), stage, wait)
+    /// A send of this app begins to wait at `stage`, until the returned value is dropped.
+    pub fn begin_wait(self: &Rc<Self>, stage: Stage) -> Blocked {
+        Blocked::begin(Rc::clone(self), stage)
     }
 
     /// Ready once `packets` of the accepted packets have settled.
@@ -217,12 +212,12 @@ impl Flow {
         self.latency.borrow().clone()
     }
 
-    /// The sum of [`Flow::sojourn`].
+    /// The sum of [`Account::sojourn`].
     pub fn sojourn_sum(&self) -> u128 {
         self.sojourn.borrow().sum()
     }
 
-    /// The sum of [`Flow::latency`].
+    /// The sum of [`Account::latency`].
     pub fn latency_sum(&self) -> u128 {
         self.latency.borrow().sum()
     }
@@ -238,38 +233,119 @@ impl Flow {
     }
 }
 
+/// A packet that was offered, and is neither accepted nor refused yet. Dropping it counts as cancelled by the app.
+#[derive(Debug)]
+#[must_use = "an offer that is dropped counts as cancelled by the app"]
+pub struct Offer<'a> {
+    account: &'a Account,
+    open: bool,
+}
+
+impl<'a> Offer<'a> {
+    fn open(account: &'a Account) -> Self {
+        Self { account, open: true }
+    }
+}
+
+impl Offer<'_> {
+    /// Closes the offer with the result of the send, and returns that. The device has counted an accepted packet; a
+    /// failed send is counted here as refused.
+    #[inline(always)]
+    pub fn close(mut self, sent: Result<(), SendError>) -> Result<(), SendError> {
+        match sent {
+            Ok(()) => self.open = false,
+            Err(error) => self.refused(error.reason()),
+        }
+        sent
+    }
+
+    /// Closes the offer as refused for `reason`.
+    pub fn refused(mut self, reason: RefuseReason) {
+        self.open = false;
+        self.account.refuse(reason, 1, self.account.timeline.now());
+    }
+}
+
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.account.refuse(RefuseReason::GaveUp, 1, self.account.timeline.now());
+        }
+    }
+}
+
+/// All accounts of a run, by account number.
+#[derive(Debug, Default)]
+pub struct Accounts(RefCell<Vec<Rc<Account>>>);
+
+impl Accounts {
+    /// Adds an account. Accounts are numbered in the order in which they are added.
+    pub fn add(&self, account: Rc<Account>) {
+        self.0.borrow_mut().push(account);
+    }
+
+    /// How many accounts there are, which is the number of the next one.
+    pub fn count(&self) -> u32 {
+        // The cast cannot truncate: an account takes far more than a byte, so there are fewer than 2^32.
+        self.0.borrow().len() as u32
+    }
+
+    /// Account number `id`, which must have been added.
+    pub fn get(&self, id: u32) -> Rc<Account> {
+        Rc::clone(&self.0.borrow()[id as usize])
+    }
+
+    /// Calls `act` with account number `id`, which must have been added. Unlike [`Accounts::get`] it does not count a
+    /// reference.
+    #[inline(always)]
+    pub fn with<T>(&self, id: u32, act: impl FnOnce(&Account) -> T) -> T {
+        act(&self.0.borrow()[id as usize])
+    }
+
+    /// Whether a task waits for the next packet of any of them to settle.
+    pub fn are_awaited(&self) -> bool {
+        self.0.borrow().iter().any(|account| account.is_awaited())
+    }
+
+    /// All accounts, in order.
+    pub fn all(&self) -> Vec<Rc<Account>> {
+        self.0.borrow().clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use shared::exec::Clock;
 
-    fn flow(budget: Option<u64>) -> Rc<Flow> {
-        Flow::new(0, "test", budget, &Timeline::new(&Clock::default(), Nanos(1)))
+    fn account(budget: Option<u64>) -> Rc<Account> {
+        Account::new(0, "test", budget, &Timeline::new(&Clock::default(), Nanos(1)))
     }
 
     #[test]
     fn an_offer_that_is_dropped_counts_as_cancelled() {
-        let flow = flow(None);
-        drop(flow.offer());
-        flow.offer().refused(RefuseReason::WouldBlock);
-        flow.not_reached(2, Nanos(9));
-        let counters = flow.counters();
+        let account = account(None);
+        drop(account.offer());
+        account.offer().refused(RefuseReason::WouldBlock);
+        account.not_reached(2, Nanos(9));
+        let counters = account.counters();
         assert_eq!((counters.offered, counters.refused_for(RefuseReason::GaveUp), counters.refused()), (4, 1, 4));
     }
 
     #[test]
     fn blocked_time_is_counted_even_if_the_wait_is_cancelled() {
-        use futures_util::FutureExt;
         use shared::exec::{Virtual, run};
 
         let clock = Clock::default();
-        let account = Flow::new(0, "test", None, &Timeline::new(&clock, Nanos(1)));
-        let (flow, timer) = (Rc::clone(&account), clock.clone());
+        let account = Account::new(0, "test", None, &Timeline::new(&clock, Nanos(1)));
+        let (shared, timer) = (Rc::clone(&account), clock.clone());
         let done = run(&clock, Virtual::default(), |_| async move {
-            flow.timed(Stage::Room, timer.sleep_until(Nanos(30))).await;
-            let wait = flow.timed(Stage::Room, std::future::pending::<()>());
-            futures_util::future::select(wait, timer.sleep_until(Nanos(40))).await;
-            assert_eq!(flow.timed(Stage::Budget, std::future::pending::<()>()).now_or_never(), None);
+            for end in [30, 40] {
+                let wait = shared.begin_wait(Stage::Room);
+                timer.sleep_until(Nanos(end)).await;
+                drop(wait);
+            }
+            drop(shared.begin_wait(Stage::Budget));
         });
         assert_eq!(done, Ok(()));
         assert_eq!((account.blocked(Stage::Room).count(), account.blocked_ns()), (2, 40));
@@ -278,16 +354,16 @@ mod tests {
 
     #[test]
     fn the_budget_returns_when_a_packet_is_delivered_dropped_or_lost() {
-        let flow = flow(Some(30));
-        let budget = flow.budget().unwrap();
+        let account = account(Some(30));
+        let budget = account.budget().unwrap();
         for _ in 0..3 {
             budget.try_acquire(10).unwrap().spend();
-            flow.accept(1);
+            account.accept(1);
         }
-        flow.deliver(1, 10, Nanos(0), Nanos(1), Nanos(2));
-        flow.drop_packets(1, 10, DropReason::DeviceDeadline, Nanos(2));
-        flow.lose(1, 10);
+        account.deliver(1, 10, Nanos(0), Nanos(1), Nanos(2));
+        account.drop_packets(1, 10, DropReason::DeviceDeadline, Nanos(2));
+        account.lose(1, 10);
         assert_eq!(budget.available(), 30);
-        assert_eq!(flow.counters().check("test").len(), 1, "nothing was offered");
+        assert_eq!(account.counters().check("test").len(), 1, "nothing was offered");
     }
 }

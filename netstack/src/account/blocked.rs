@@ -1,0 +1,60 @@
+//! Blocked time: where a send waits, and for how long.
+
+use std::rc::Rc;
+
+use shared::units::Nanos;
+
+use super::Account;
+
+/// A stage at which a send can wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// For the socket's send budget.
+    Budget,
+    /// For the Ethernet address of the next hop.
+    Neighbour,
+    /// For room in the ring.
+    Room,
+}
+
+impl Stage {
+    /// Every stage, in the order in which a packet passes them.
+    pub const ALL: [Self; 3] = [Self::Budget, Self::Neighbour, Self::Room];
+
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Neighbour => "neighbour",
+            Self::Room => "room",
+        }
+    }
+}
+
+/// A wait that has begun. Dropping it adds the time since then to the account, whether the wait became ready or was
+/// cancelled.
+#[derive(Debug)]
+#[must_use = "the wait ends when this is dropped"]
+pub struct Blocked {
+    account: Rc<Account>,
+    stage: Stage,
+    since: Nanos,
+}
+
+impl Blocked {
+    pub(super) fn begin(account: Rc<Account>, stage: Stage) -> Self {
+        account.timeline.wait_begins();
+        Self { since: account.timeline.now(), account, stage }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        self.account.timeline.wait_ends();
+        let span = self.account.timeline.now().since(self.since);
+        // A send that is polled once and dropped at the same time has not waited.
+        if span > Nanos::ZERO {
+            self.account.blocked.borrow_mut()[self.stage as usize].record(span.0, 1);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Ethernet: the neighbour's address and the frame header (IEEE 802.3, RFC 894, RFC 2464).
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use etherparse::{EtherType, Ethernet2Header};
+use shared::exec::Clock;
+use shared::ring::MAX_FRAME;
+use shared::units::Nanos;
+
+use super::{MacAddr, Neighbours};
+use crate::account::{Accounts, Stage};
+use crate::error::SendError;
+use crate::layer::Egress;
+use crate::packet::{Batch, Encapsulate, Packet, PendingSend, Wait, WaitFor};
+
+/// The largest IP packet that a frame carries, in bytes.
+pub const MTU: usize = MAX_FRAME - Ethernet2Header::LEN;
+
+/// How long a packet waits for the Ethernet address of its neighbour. RFC 1122, section 2.3.2.2, asks that it waits
+/// (a host saves the packet); 1 s is the interval between two requests for one address there (section 2.3.2.1).
+const NEIGHBOUR_TIMEOUT: Nanos = Nanos::from_secs(1);
+
+/// The Ethernet layer.
+#[derive(Debug)]
+pub struct Ethernet<D> {
+    below: D,
+    address: MacAddr,
+    neighbours: Rc<Neighbours>,
+    accounts: Rc<Accounts>,
+    clock: Clock,
+}
+
+impl<D> Ethernet<D> {
+    /// Ethernet on top of `below`, sending from `address`.
+    pub fn new(below: D, address: MacAddr, neighbours: Rc<Neighbours>, accounts: Rc<Accounts>, clock: Clock) -> Self {
+        Self { below, address, neighbours, accounts, clock }
+    }
+
+    /// The Ethernet address of `next_hop`: from the table, or after waiting for it.
+    async fn resolve(&self, packet: &Packet<'_>, next_hop: IpAddr) -> Result<MacAddr, SendError> {
+        let own = Wait::default();
+        let wait = packet.pending().map_or(&own, PendingSend::neighbour);
+        // A pending send that already waits must complete that wait instead, so that its blocked time ends here.
+        if wait.is_idle()
+            && let Some(known) = self.neighbours.get(next_hop)
+        {
+            return Ok(known);
+        }
+        let timeout = || self.clock.sleep_until(self.clock.now() + NEIGHBOUR_TIMEOUT);
+        let begin = || WaitFor { expiry: Some(timeout()), ..WaitFor::default() };
+        let blocked = || Some(self.accounts.get(packet.stamp().flow).begin_wait(Stage::Neighbour));
+        wait.wait_until(begin, blocked, |cx| self.neighbours.poll_resolve(cx, next_hop).map(drop)).await;
+        wait.take();
+        self.neighbours.get(next_hop).ok_or(SendError::NoNeighbour(next_hop))
+    }
+
+    #[inline(always)]
+    fn headers(&self, neighbour: MacAddr, next_hop: &IpAddr) -> Headers {
+        Headers::new(self.address, neighbour, *next_hop)
+    }
+}
+
+impl<D: Egress<()>> Egress<IpAddr> for Ethernet<D> {
+    const RESUMES: bool = D::RESUMES;
+
+    async fn send(&self, packet: &mut Packet<'_>, next_hop: &IpAddr) -> Result<(), SendError> {
+        let neighbour = self.resolve(packet, *next_hop).await?;
+        self.headers(neighbour, next_hop).encapsulate(packet)?;
+        self.below.send(packet, &()).await
+    }
+
+    #[inline(always)]
+    fn try_send(&self, packet: &mut Packet<'_>, next_hop: &IpAddr) -> Result<(), SendError> {
+        let neighbour = self.neighbours.get(*next_hop).ok_or(SendError::WouldBlock)?;
+        self.headers(neighbour, next_hop).encapsulate(packet)?;
+        self.below.try_send(packet, &())
+    }
+
+    #[inline(always)]
+    fn try_send_batch(&self, batch: impl Batch, next_hop: &IpAddr) -> u64 {
+        let Some(neighbour) = self.neighbours.get(*next_hop) else { return 0 };
+        self.below.try_send_batch(batch.through(self.headers(neighbour, next_hop)), &())
+    }
+}
+
+/// The 14-byte header of frames to one neighbour, as three words in memory order: the compiler would copy a byte array
+/// byte by byte.
+struct Headers(u64, u32, u16);
+
+impl Headers {
+    /// The header in front of IP packets for `next_hop`.
+    #[inline(always)]
+    fn new(source: MacAddr, destination: MacAddr, next_hop: IpAddr) -> Self {
+        let ether_type = if next_hop.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
+        let header = Ethernet2Header { source: source.0, destination: destination.0, ether_type };
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = header.to_bytes();
+        let words = (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u32::from_ne_bytes([i, j, k, l]));
+        Self(words.0, words.1, u16::from_ne_bytes([m, n]))
+    }
+}
+
+impl Encapsulate for Headers {
+    #[inline(always)]
+    fn encapsulate(&mut self, packet: &mut Packet<'_>) -> Result<(), SendError> {
+        packet.prepend(&self.2.to_ne_bytes());
+        packet.prepend(&self.1.to_ne_bytes());
+        packet.prepend(&self.0.to_ne_bytes());
+        Ok(())
+    }
+
+    /// The header is the same for every packet.
+    #[inline(always)]
+    fn encapsulate_same_length(&mut self, packet: &mut Packet<'_>) {
+        packet.renew(Ethernet2Header::LEN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Account, Timeline};
+    use crate::packet::Stamp;
+    use futures_util::FutureExt;
+    use shared::ring::HEADROOM;
+    use smoltcp::wire::{EthernetFrame, EthernetProtocol};
+    use std::cell::RefCell;
+
+    #[derive(Default)]
+    struct Fake(RefCell<Vec<Vec<u8>>>);
+
+    impl Egress<()> for Fake {
+        async fn send(&self, packet: &mut Packet<'_>, to: &()) -> Result<(), SendError> {
+            self.try_send(packet, to)
+        }
+
+        fn try_send(&self, packet: &mut Packet<'_>, (): &()) -> Result<(), SendError> {
+            self.0.borrow_mut().push([packet.headers(), packet.payload()].concat());
+            Ok(())
+        }
+    }
+
+    fn layer() -> Ethernet<Fake> {
+        let accounts = Rc::new(Accounts::default());
+        accounts.add(Account::new(0, "test", None, &Timeline::new(&Clock::default(), Nanos::from_secs(1))));
+        Ethernet::new(Fake::default(), MacAddr([2, 0, 0, 0, 0, 1]), Rc::default(), accounts, Clock::default())
+    }
+
+    #[test]
+    fn an_independent_reader_accepts_the_frame() {
+        let layer = layer();
+        for (hop, protocol) in [("10.0.0.2", EthernetProtocol::Ipv4), ("fd00::2", EthernetProtocol::Ipv6)] {
+            let hop = hop.parse().unwrap();
+            layer.neighbours.set(hop, MacAddr([2, 0, 0, 0, 0, 2]));
+            assert_eq!(
+                layer.send(&mut Packet::new(&mut [0; HEADROOM], b"ip", Stamp::default()), &hop).now_or_never(),
+                Some(Ok(()))
+            );
+            let bytes = layer.below.0.borrow_mut().pop().unwrap();
+            let frame = EthernetFrame::new_checked(&bytes[..]).unwrap();
+            assert_eq!((frame.ethertype(), frame.payload()), (protocol, &b"ip"[..]));
+            assert_eq!((frame.src_addr().0[5], frame.dst_addr().0[5]), (1, 2));
+        }
+        assert_eq!(MTU, 1500);
+    }
+
+    #[test]
+    fn a_send_stops_waiting_for_a_neighbour_after_the_timeout() {
+        use shared::exec::{Virtual, run};
+
+        let clock = Clock::default();
+        let (accounts, inner) = (Rc::new(Accounts::default()), clock.clone());
+        accounts.add(Account::new(0, "test", None, &Timeline::new(&clock, Nanos::from_secs(1))));
+        let layer = Ethernet::new(Fake::default(), MacAddr([2, 0, 0, 0, 0, 1]), Rc::default(), accounts, clock.clone());
+        let hop = IpAddr::from([10, 0, 0, 2]);
+        let sent = run(&clock, Virtual::default(), |_| async move {
+            let sent = layer.send(&mut Packet::new(&mut [0; HEADROOM], b"ip", Stamp::default()), &hop).await;
+            (sent, inner.now())
+        });
+        assert_eq!(sent, Ok((Err(SendError::NoNeighbour(hop)), NEIGHBOUR_TIMEOUT)));
+    }
+
+    #[test]
+    fn a_send_that_waits_for_its_neighbour_has_not_reached_the_device() {
+        let (layer, hop) = (layer(), IpAddr::from([10, 0, 0, 2]));
+        let mut headroom = [0; HEADROOM];
+        let mut packet = Packet::new(&mut headroom, b"ip", Stamp::default());
+        let mut send = Box::pin(layer.send(&mut packet, &hop));
+        assert_eq!((&mut send).now_or_never(), None);
+        assert!(layer.below.0.borrow().is_empty(), "the packet has not reached the device");
+        layer.neighbours.set(hop, MacAddr([2, 0, 0, 0, 0, 2]));
+        assert_eq!(send.now_or_never(), Some(Ok(())));
+    }
+}

@@ -1,0 +1,288 @@
+//! The apps of a run. They may join and leave while it goes on.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use shared::exec::{Clock, Signal, Tasks};
+use shared::ring::HEADROOM;
+use shared::units::{LinkRate, Nanos};
+
+use super::plan::{PAYLOAD_LIMIT, Plan};
+use crate::account::{Account, Accounts, Timeline};
+use crate::app::{AppContext, AppSpec, CancelToken, Horizon, ResolveError, ResolvedApp, run_app};
+use crate::dispatch::{Polled, Stack, UseSocket};
+use crate::error::SendError;
+use crate::layer::Egress;
+use crate::packet::{Packet, Stamp};
+
+/// The first of our source ports (RFC 6335: dynamic ports).
+const FIRST_PORT: u16 = 49_152;
+
+/// The apps of a run. A clone refers to the same apps.
+#[derive(Clone)]
+pub struct Apps(Rc<Shared>);
+
+struct Shared {
+    tasks: Tasks,
+    clock: Clock,
+    sockets: Box<dyn Sockets>,
+    accounts: Rc<Accounts>,
+    timeline: Rc<Timeline>,
+    seed: u64,
+    link: LinkRate,
+    horizon: Horizon,
+    /// In the order of their accounts.
+    joined: RefCell<Vec<Joined>>,
+    /// Ends the extension.
+    extension: Rc<CancelToken>,
+    /// Loops that have not ended: of apps, and of the extension.
+    running: Cell<usize>,
+    changed: Signal,
+    /// When the run ended; no app joins from then on.
+    ended: Cell<Option<Nanos>>,
+}
+
+/// An app that has joined a run.
+#[derive(Debug, Clone)]
+pub struct Joined {
+    /// Its account, which stays open after the app has left: packets may be in flight.
+    pub account: Rc<Account>,
+    /// Its settings; `None` for a socket that was opened directly.
+    pub app: Option<ResolvedApp>,
+    cancel: Rc<CancelToken>,
+}
+
+/// Why an app cannot join a run.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum JoinError {
+    /// It cannot run on this link, or its name is taken.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The run has ended.
+    #[error("the run has ended; add apps before its duration is over")]
+    Ended,
+}
+
+impl Apps {
+    /// Apps on the sockets of `stack`, in a run of `plan`.
+    pub(super) fn new<D: Egress<()> + 'static>(
+        tasks: &Tasks,
+        clock: &Clock,
+        stack: Stack<D>,
+        accounts: &Rc<Accounts>,
+        timeline: &Rc<Timeline>,
+        plan: &Plan,
+    ) -> Self {
+        Self(Rc::new(Shared {
+            tasks: tasks.clone(),
+            clock: clock.clone(),
+            sockets: Box::new(stack),
+            accounts: Rc::clone(accounts),
+            timeline: Rc::clone(timeline),
+            seed: plan.seed,
+            link: plan.link,
+            horizon: plan.horizon(),
+            joined: RefCell::default(),
+            extension: Rc::default(),
+            running: Cell::default(),
+            changed: Signal::default(),
+            ended: Cell::default(),
+        }))
+    }
+
+    /// Starts an app, as a further `--app` would. Returns the number of its account. A horizon in time counts from now,
+    /// but ends with the run.
+    ///
+    /// # Errors
+    /// [`JoinError`] if it cannot run on the link, if its name is taken, or if the run has ended.
+    pub fn add(&self, spec: &AppSpec) -> Result<u32, JoinError> {
+        if self.0.ended.get().is_some() {
+            return Err(JoinError::Ended);
+        }
+        let app = spec.resolve(self.0.accounts.count(), self.0.link, PAYLOAD_LIMIT)?;
+        if self.0.joined.borrow().iter().any(|other| other.account.name() == app.name()) {
+            let (spec, name) = (Box::new(spec.clone()), app.name().to_owned());
+            return Err(ResolveError::NameTaken { spec, name }.into());
+        }
+        Ok(self.start(app))
+    }
+
+    /// Starts `app`, whose number must be that of the next account.
+    pub(super) fn start(&self, app: ResolvedApp) -> u32 {
+        let budget = app.spec().budget().map(|bytes| bytes.0);
+        let Joined { account, cancel, .. } = self.join(app.name(), budget, Some(app.clone()));
+        let id = account.id();
+        let context = AppContext { seed: self.0.seed, clock: self.0.clock.clone(), horizon: self.0.horizon, cancel };
+        self.spawn(self.0.sockets.start(app, account, context));
+        id
+    }
+
+    /// Opens a socket for an app of your own, which is counted in an account named `name`. `budget` is its send budget
+    /// in bytes of payload.
+    pub fn socket(&self, name: &str, budget: Option<u64>) -> Socket {
+        let Joined { account, .. } = self.join(name, budget, None);
+        let sender = self.0.sockets.open(&account);
+        Socket { sender, account, clock: self.0.clock.clone(), next: Cell::default() }
+    }
+
+    fn join(&self, name: &str, budget: Option<u64>, app: Option<ResolvedApp>) -> Joined {
+        let account = Account::new(self.0.accounts.count(), name, budget, &self.0.timeline);
+        self.0.accounts.add(Rc::clone(&account));
+        let joined = Joined { account, app, cancel: Rc::default() };
+        self.0.joined.borrow_mut().push(joined.clone());
+        joined
+    }
+
+    /// Ends the app of account `id`: it drops what it is doing. Its account stays, and its packets in flight settle.
+    /// Returns `false` if there is no such account.
+    pub fn remove(&self, id: u32) -> bool {
+        let joined = self.0.joined.borrow();
+        let app = joined.get(id as usize);
+        app.inspect(|app| app.cancel.cancel(self.0.clock.now())).is_some()
+    }
+
+    /// Runs `extension` beside the apps, until it is ready or the run ends.
+    pub(super) fn extend(&self, extension: impl Future<Output = ()> + 'static) {
+        let token = Rc::clone(&self.0.extension);
+        self.spawn(async move {
+            token.run_until(extension).await;
+        });
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let shared = Rc::clone(&self.0);
+        shared.running.set(shared.running.get() + 1);
+        self.0.tasks.spawn(async move {
+            task.await;
+            shared.running.set(shared.running.get() - 1);
+            shared.changed.notify();
+        });
+    }
+
+    /// Ready once no app runs any more, and the extension has ended.
+    pub(super) async fn all_done(&self) {
+        self.0.changed.wait_for(|| (self.0.running.get() == 0).then_some(())).await;
+    }
+
+    /// Ends all apps and the extension at `at`.
+    pub(super) fn end(&self, at: Nanos) {
+        self.0.ended.set(Some(at));
+        self.0.extension.cancel(at);
+        self.0.joined.borrow().iter().for_each(|app| app.cancel.cancel(at));
+    }
+
+    /// All apps that have joined so far, in the order of their accounts.
+    pub(super) fn joined(&self) -> Vec<Joined> {
+        self.0.joined.borrow().clone()
+    }
+}
+
+/// The socket of an app of your own.
+pub struct Socket {
+    sender: Polled<SocketAddr>,
+    account: Rc<Account>,
+    clock: Clock,
+    /// Number of the next packet.
+    next: Cell<u64>,
+}
+
+impl Socket {
+    /// Sends one datagram, and waits as long as the stack has to wait. Dropping the future cancels the send, and counts
+    /// the packet as refused.
+    ///
+    /// # Errors
+    /// [`SendError`] if it cannot be sent at all; it is counted as refused.
+    pub async fn send(&self, payload: &[u8], to: SocketAddr) -> Result<(), SendError> {
+        self.send_intended(payload, to, self.clock.now()).await
+    }
+
+    /// The same, for a datagram that the app's schedule sends at `intended`. Its latency counts from then.
+    ///
+    /// # Errors
+    /// As [`Socket::send`].
+    pub async fn send_intended(&self, payload: &[u8], to: SocketAddr, intended: Nanos) -> Result<(), SendError> {
+        let offer = self.account.offer();
+        let (mut headroom, stamp) = ([0; HEADROOM], self.stamp(intended));
+        let mut packet = Packet::new(&mut headroom, payload, stamp);
+        let sent = match self.sender.try_send(&mut packet, &to) {
+            Err(SendError::WouldBlock) => {
+                self.sender.send(&mut Packet::new(&mut [0; HEADROOM], payload, stamp), &to).await
+            }
+            sent => sent,
+        };
+        offer.close(sent)
+    }
+
+    /// Sends one datagram without waiting.
+    ///
+    /// # Errors
+    /// [`SendError::WouldBlock`] if [`Socket::send`] would wait; otherwise the same errors. It is counted as refused.
+    pub fn try_send(&self, payload: &[u8], to: SocketAddr) -> Result<(), SendError> {
+        let offer = self.account.offer();
+        let stamp = self.stamp(self.clock.now());
+        offer.close(self.sender.try_send(&mut Packet::new(&mut [0; HEADROOM], payload, stamp), &to))
+    }
+
+    fn stamp(&self, intended: Nanos) -> Stamp {
+        let sequence = self.next.replace(self.next.get() + 1);
+        Stamp { flow: self.account.id(), sequence, intended }
+    }
+
+    /// Its account.
+    pub fn account(&self) -> &Rc<Account> {
+        &self.account
+    }
+
+    /// The clock of the run.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+/// A stack whose type is erased.
+trait Sockets {
+    /// The loop of `app` on a socket of its own.
+    fn start(&self, app: ResolvedApp, account: Rc<Account>, context: AppContext) -> LocalBoxFuture<'static, ()>;
+
+    /// A socket behind a trait object.
+    fn open(&self, account: &Rc<Account>) -> Polled<SocketAddr>;
+}
+
+impl<D: Egress<()> + 'static> Sockets for Stack<D> {
+    fn start(&self, app: ResolvedApp, account: Rc<Account>, context: AppContext) -> LocalBoxFuture<'static, ()> {
+        struct Start(ResolvedApp, Rc<Account>, AppContext);
+
+        impl UseSocket for Start {
+            type Output = LocalBoxFuture<'static, ()>;
+
+            fn with(self, socket: impl Egress<SocketAddr> + 'static) -> Self::Output {
+                run_app(self.0, self.1, socket, self.2).boxed_local()
+            }
+        }
+
+        self.open(&Rc::clone(&account), port(&account), Start(app, account, context))
+    }
+
+    fn open(&self, account: &Rc<Account>) -> Polled<SocketAddr> {
+        struct Erase;
+
+        impl UseSocket for Erase {
+            type Output = Polled<SocketAddr>;
+
+            fn with(self, socket: impl Egress<SocketAddr> + 'static) -> Self::Output {
+                Polled::new(socket)
+            }
+        }
+
+        Stack::open(self, account, port(account), Erase)
+    }
+}
+
+/// The source port of an app. More apps than ports share them: nothing ever answers.
+fn port(account: &Account) -> u16 {
+    // The low bits of the number, on purpose.
+    FIRST_PORT | (account.id() as u16 & !FIRST_PORT)
+}
