@@ -9,5 +9,5 @@ pub mod leaf;
 pub mod measure;
 pub mod report;
 pub mod ring;
-mod table;
+pub mod table;
 pub mod work;

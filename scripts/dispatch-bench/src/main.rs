@@ -13,6 +13,7 @@ use dispatch_bench::measure::{
     Callgrind, Cell, Checks, MeasureError, Mode, PASSES, one_cell, read_allocations, wall_clock,
 };
 use dispatch_bench::report::Report;
+use dispatch_bench::table::render;
 use dispatch_bench::work::VARIANTS;
 use shared::process::exit::Status;
 use shared::process::json::{JsonError, JsonTarget, say};
@@ -144,7 +145,7 @@ fn bench(flags: &Flags) -> Result<(), Failure> {
     let counted = instructions(flags, &mut checks)?;
     let report = Report::new(timed, counted, &allocated, &checks);
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
-    say(json, report.for_people());
+    say(json, render(&report));
     Ok(written?)
 }
 

@@ -7,7 +7,6 @@ use shared::report::median::Median;
 use crate::arms::Arm;
 use crate::leaf::LeafKind;
 use crate::measure::{Allocated, Checks, Checksum, Mode, PASS, PASSES, Timed};
-use crate::table;
 use crate::work::LEVELS;
 
 /// Schema of the file that `--json` writes.
@@ -159,11 +158,6 @@ impl Report {
     pub(crate) fn row(&self, arm: Arm, mode: Mode, leaf: LeafKind) -> Option<&Row> {
         find(&self.rows, arm, mode, leaf)
     }
-
-    /// Renders the report as Markdown.
-    pub fn for_people(&self) -> String {
-        table::render(self)
-    }
 }
 
 fn find(rows: &[Row], arm: Arm, mode: Mode, leaf: LeafKind) -> Option<&Row> {
@@ -195,9 +189,24 @@ fn ratio(rows: &[Row], story: usize, above: Arm, below: Arm) -> Option<Ratio> {
 }
 
 #[cfg(test)]
+impl Report {
+    /// A report with invented figures that can be distinguished: hundreds for the arm, 50 for cold, units for the leaf.
+    pub(crate) fn made_up(counted: Result<Vec<f64>, &str>) -> Self {
+        let timed = crate::measure::Cell::all().map(|cell| {
+            let (arm, leaf) = (cell.arm as u32 * 100, cell.leaf as u32);
+            let ns = f64::from(100 + arm + leaf + if cell.mode == Mode::Cold { 50 } else { 0 });
+            Timed { cell, repetitions: vec![ns, ns - 1.0, ns + 9.0], space: cell.arm as usize * 16 }
+        });
+        let allocated = Allocated { allocations: 5.0, bytes: 240.0, checksum: Checksum(7) };
+        let mut report = Self::new(timed.collect(), counted, &[allocated; 72], &Checks::default());
+        (report.variants, report.calls) = (512, 16_384);
+        report
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Cell;
 
     #[test]
     fn one_outlier_changes_only_the_maximum() {
@@ -207,33 +216,9 @@ mod tests {
         assert_eq!(Spread::of(&[]).median, 0.0);
     }
 
-    /// Invented figures that can be distinguished: hundreds for the arm, 50 for cold, units for the leaf.
-    fn made_up(counted: Result<Vec<f64>, &str>) -> Report {
-        let timed = Cell::all().map(|cell| {
-            let (arm, leaf) = (cell.arm as u32 * 100, cell.leaf as u32);
-            let ns = f64::from(100 + arm + leaf + if cell.mode == Mode::Cold { 50 } else { 0 });
-            Timed { cell, repetitions: vec![ns, ns - 1.0, ns + 9.0], space: cell.arm as usize * 16 }
-        });
-        let allocated = Allocated { allocations: 5.0, bytes: 240.0, checksum: Checksum(7) };
-        let mut report = Report::new(timed.collect(), counted, &[allocated; 72], &Checks::default());
-        (report.variants, report.calls) = (512, 16_384);
-        report
-    }
-
-    #[test]
-    fn the_table_has_an_arm_a_line_and_a_leaf_a_table() {
-        insta::assert_snapshot!(made_up(Ok((0..72).map(|at| f64::from(at) + 0.5).collect())).for_people());
-    }
-
-    #[test]
-    fn without_counts_the_report_states_the_reason_in_one_line() {
-        let text = made_up(Err("valgrind is not installed")).for_people();
-        assert_eq!(text.lines().filter(|line| line.contains("valgrind is not installed")).count(), 1, "{text}");
-    }
-
     #[test]
     fn the_report_is_read_back_as_it_was_written() {
-        let report = made_up(Err("valgrind is not installed"));
+        let report = Report::made_up(Err("valgrind is not installed"));
         let text = serde_json::to_string(&report).unwrap();
         assert!(text.starts_with("{\"schema\":\"pushback.dispatch-bench/1\""), "{text}");
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);

@@ -12,7 +12,8 @@ use crate::report::{Report, Row, times};
 /// The cell of a figure that was not measured.
 const NOTHING: &str = "-";
 
-pub(crate) fn render(report: &Report) -> String {
+/// Renders `report` as Markdown.
+pub fn render(report: &Report) -> String {
     let mut parts = vec![about(report)];
     parts.extend(report.not_counted.iter().map(|why| format!("Instructions were not counted: {why}.")));
     for leaf in LeafKind::ALL {
@@ -124,4 +125,20 @@ fn empty<const N: usize>(header: [&str; N]) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_an_arm_a_line_and_a_leaf_a_table() {
+        insta::assert_snapshot!(render(&Report::made_up(Ok((0..72).map(|at| f64::from(at) + 0.5).collect()))));
+    }
+
+    #[test]
+    fn without_counts_the_report_states_the_reason_in_one_line() {
+        let text = render(&Report::made_up(Err("valgrind is not installed")));
+        assert_eq!(text.lines().filter(|line| line.contains("valgrind is not installed")).count(), 1, "{text}");
+    }
 }

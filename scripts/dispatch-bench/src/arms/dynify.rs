@@ -6,8 +6,7 @@ use std::pin::pin;
 
 use dynify::{Dynify, PinConstruct};
 
-use super::spaces::space;
-use super::{Call, End, Level, Maker};
+use super::{Call, End, Level, Maker, space};
 use crate::leaf::Leaf;
 use crate::ring::Ring;
 use crate::work::{LEVELS, down, key, up};

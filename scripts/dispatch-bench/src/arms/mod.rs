@@ -5,11 +5,9 @@ mod boxed;
 mod dynify;
 mod dynosaur;
 mod native;
-mod one_thread;
 mod poll;
 mod slot;
 mod smallbox;
-mod spaces;
 mod stackfuture;
 mod sync;
 mod variants;
@@ -189,6 +187,20 @@ pub(crate) type Chain<const V: u64, L> = Level<V, 4, Level<V, 3, Level<V, 2, Lev
 /// Builds a [`Chain`].
 fn chain<const V: u64, L: Leaf>(ring: &'static Ring) -> Chain<V, L> {
     Level::above(Level::above(Level::above(Level::above(End::of(ring)))))
+}
+
+/// Bytes for the future of `level`, whose type the caller does not know; level 0 is the leaf.
+///
+/// The future of a level contains the space of the level below, so the space grows with each level. It is part of the
+/// traits, so it must be enough for every leaf. The leaf that waits needs it to within two words. Too little space
+/// shows: dynify panics, stackfuture does not build, smallbox allocates.
+const fn space(level: usize) -> usize {
+    80 + level * 48
+}
+
+/// The same in machine words.
+const fn words(level: usize) -> usize {
+    space(level).div_ceil(size_of::<usize>())
 }
 
 /// The address of a future's poll function: what a trait object of it points to.

@@ -6,8 +6,7 @@ use std::pin::pin;
 
 use smallbox::{SmallBox, smallbox};
 
-use super::spaces::words;
-use super::{Call, End, Level, Maker};
+use super::{Call, End, Level, Maker, words};
 use crate::leaf::Leaf;
 use crate::ring::Ring;
 use crate::work::{LEVELS, down, key, up};

@@ -1,16 +1,37 @@
 //! `stackfuture`: futures of any type in space of a fixed size, which is part of the trait.
 
+use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use stackfuture::StackFuture;
 
-use super::one_thread::OneThread;
-use super::spaces::space;
-use super::{Call, End, Level, Maker};
+use super::{Call, End, Level, Maker, space};
 use crate::leaf::Leaf;
 use crate::ring::Ring;
 use crate::work::{LEVELS, down, key, up};
+
+/// A future that claims to be `Send`. It costs nothing at run time.
+struct OneThread<F>(F);
+
+#[expect(
+    unsafe_code,
+    reason = "stackfuture requires `Send`, but the wait queue for room belongs to one thread, like the whole stack"
+)]
+// SAFETY: no arm passes a future to another thread: each is built, polled and dropped within one call.
+unsafe impl<F> Send for OneThread<F> {}
+
+impl<F: Future> Future for OneThread<F> {
+    type Output = F::Output;
+
+    #[expect(unsafe_code, reason = "a pin of the field, by hand")]
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: the field is pinned whenever its owner is: it is never moved out, and there is no `Drop`.
+        unsafe { self.map_unchecked_mut(|this| &mut this.0) }.poll(cx)
+    }
+}
 
 /// A level that may wait, in `SPACE` bytes.
 pub(super) trait Stacked<const SPACE: usize> {
