@@ -120,8 +120,8 @@ fn run(cli: &Cli) -> Result<Status, Failure> {
     Ok(Status::Fine)
 }
 
-/// Prints directly, without the thread of [`shared::process::output`]: the instructions of that thread vary, and the count must
-/// repeat exactly.
+/// Prints directly, without the thread of [`shared::process::output`]: the instructions of that thread vary, and the
+/// count must repeat exactly.
 #[expect(clippy::disallowed_methods, reason = "the program that counts reads the pipe")]
 fn print(checksum: impl Display) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{checksum}")

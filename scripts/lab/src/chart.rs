@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use shared::process::atomic_file::AtomicFile;
 use shared::process::limits::remedy;
-use shared::process::whole::WholeFile;
 
 const WIDTH: u32 = 860;
 pub(crate) const TITLE: i32 = 44;
@@ -73,7 +73,7 @@ pub(crate) fn svg(height: i32, draw: impl for<'s> FnOnce(&Area<'s>) -> Drawn<'s>
 #[derive(Debug)]
 pub(crate) struct SvgFile {
     path: PathBuf,
-    file: WholeFile,
+    file: AtomicFile,
 }
 
 impl SvgFile {
@@ -82,7 +82,7 @@ impl SvgFile {
     /// # Errors
     /// If it cannot be opened.
     pub(crate) fn open(path: &Path) -> Result<Self, ChartError> {
-        let file = WholeFile::open(path).map_err(|source| ChartError::Open { path: path.to_owned(), source })?;
+        let file = AtomicFile::open(path).map_err(|source| ChartError::Open { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), file })
     }
 

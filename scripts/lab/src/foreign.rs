@@ -30,8 +30,8 @@ struct Named {
     command: Command,
 }
 
-/// For an unknown flag: the commands that have it, and a similar flag of this command if there is one. `lab` is the lab's
-/// own command line.
+/// For an unknown flag: the commands that have it, and a similar flag of this command if there is one. `lab` is the
+/// lab's own command line.
 pub(crate) fn tip(lab: &Command, error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return None };
     let long = unknown.strip_prefix("--").filter(|_| error.kind() == ErrorKind::UnknownArgument)?;

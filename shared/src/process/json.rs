@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::process::atomic_file::AtomicFile;
 use crate::process::limits::remedy;
-use crate::process::output::{self, Stream, is_unread, whole};
-use crate::process::whole::WholeFile;
+use crate::process::output::{self, Stream, is_unread, write_whole};
 
 /// What `--json` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,52 +19,52 @@ pub enum JsonTarget {
     File(PathBuf),
 }
 
-/// A target that was found to be writable, before the run.
+/// A target that can be written, as was checked before the run.
 #[derive(Debug)]
 pub struct JsonSink {
     target: JsonTarget,
     /// `None` is standard output.
-    file: Option<WholeFile>,
+    file: Option<AtomicFile>,
 }
 
 /// A report that cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
-    /// Found before the run.
+    /// It cannot be opened; found before the run.
     #[error(
         "--json {target}: cannot be written ({source}); {}",
         remedy(source, "name a file in a folder that exists and is writable, or -")
     )]
     Open {
-        /// What was asked for.
+        /// The target.
         target: JsonTarget,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Found after it.
+    /// It could not be written after the run.
     #[error(
         "--json {target}: the report could not be written ({source}); a file that was there is unchanged; {} and run again",
         remedy(source, "name another file")
     )]
     Write {
-        /// What was asked for.
+        /// The target.
         target: JsonTarget,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Given up after a signal.
+    /// Its reader took nothing more after a signal.
     #[error("--json {target}: the report was not read to its end: {source}")]
     Unread {
-        /// What was asked for.
+        /// The target.
         target: JsonTarget,
-        /// What the wait for the reader came to.
+        /// The result of the wait for the reader.
         source: io::Error,
     },
 }
 
 impl From<PathBuf> for JsonTarget {
     fn from(path: PathBuf) -> Self {
-        // By its other name it would be a file, which text for people is written to as well.
+        // Both names mean standard output, to which text for people must then not be written.
         if path == Path::new("-") || path == Path::new("/dev/stdout") { Self::Stdout } else { Self::File(path) }
     }
 }
@@ -79,8 +79,8 @@ impl Display for JsonTarget {
 }
 
 impl JsonTarget {
-    /// Makes sure that the report can be written later, before a run is wasted. A file that exists keeps
-    /// its content until then, and one that does not is not made.
+    /// Checks before a run that the report can be written after it. A file that exists keeps its content until then,
+    /// and no file is created.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -88,7 +88,7 @@ impl JsonTarget {
         let target = self.clone();
         let file = match self {
             Self::Stdout => None,
-            Self::File(path) => match WholeFile::open(path) {
+            Self::File(path) => match AtomicFile::open(path) {
                 Ok(file) => Some(file),
                 Err(source) => return Err(JsonError::Open { target, source }),
             },
@@ -100,19 +100,19 @@ impl JsonTarget {
 impl JsonSink {
     /// Whether a report can be written several times, each in the place of the one before.
     pub fn can_be_replaced(&self) -> bool {
-        self.file.as_ref().is_some_and(WholeFile::can_be_replaced)
+        self.file.as_ref().is_some_and(AtomicFile::can_be_replaced)
     }
 
     /// Writes `report`, indented, and a line feed. Standard output, a pipe or a device waits for its reader, until a
     /// signal comes and the reader takes nothing more.
     ///
     /// # Errors
-    /// If not all of it could be written. Then a file is as it was before.
+    /// If not all of it could be written. Then a file is unchanged.
     pub fn write(&self, report: &impl Serialize) -> Result<(), JsonError> {
         let written = match &self.file {
             None => {
                 let mut bytes = Vec::new();
-                write_to(&mut bytes, report).and_then(|()| whole(Stream::Out, bytes))
+                write_to(&mut bytes, report).and_then(|()| write_whole(Stream::Out, bytes))
             }
             Some(file) => file.write(|out| write_to(out, report)),
         };
@@ -129,13 +129,13 @@ fn write_to(mut out: impl Write, report: &impl Serialize) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Says `text`, a result, to people: on standard output, or on standard error if `json` has the other to itself.
-/// It is never dropped, and the process waits for its reader at the end.
+/// Prints `text`, a result for people: on standard output, or on standard error if standard output is for `json`. It is
+/// never dropped, and the process waits for its reader at the end.
 pub fn say(json: Option<&JsonTarget>, text: impl Display) {
     output::text(beside(json), format!("{text}\n"));
 }
 
-/// Says in the same place how something goes on. The line is dropped if the reader lets too many wait.
+/// Prints a line about progress on the same stream. It is dropped if too many lines are queued.
 pub fn say_line(json: Option<&JsonTarget>, line: impl Display) {
     output::line(beside(json), format!("{line}\n"));
 }

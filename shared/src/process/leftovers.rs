@@ -25,14 +25,14 @@ pub enum Leftover {
     File(PathBuf),
     /// The name of a socket.
     Name(Name),
-    /// A folder with all that is in it.
+    /// A folder and its content.
     Folder(PathBuf),
-    /// A child process, by a descriptor: its number may belong to another process by now.
+    /// A child process, by a descriptor, because its process id may be reused.
     Child(OwnedFd),
 }
 
-/// The name of a file in a folder where other processes may remove it and give the same name to a file of theirs,
-/// as drivers do with the socket that a dead driver left behind.
+/// A path in a folder where other processes may remove the file and create another one under the same path, as drivers
+/// do with the socket that a dead driver left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     path: PathBuf,
@@ -41,7 +41,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// The name `path` of the file that has it now. Links are not followed.
+    /// The path `path`, with the identity of the file that is there now. Links are not followed.
     ///
     /// # Errors
     /// If there is no such file.
@@ -50,13 +50,13 @@ impl Name {
         Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino() })
     }
 
-    /// Removes the name, unless it belongs to another file by now.
+    /// Removes the file, unless another one is at the path now.
     ///
     /// # Errors
-    /// If it belongs to no file any more, or cannot be removed.
+    /// If there is no file at the path any more, or it cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
-        // Between the look and the removal, no other process that takes the lock may change the name. A process that
-        // holds the lock for long does not get on with it, and must not keep this one from ending.
+        // Under the lock, no other process changes the path between the check and the removal. A process that holds the
+        // lock for long is stuck, and must not keep this one from ending.
         let _lock = NameLock::take(&self.path, SHORT_WAIT);
         if Self::of(&self.path)? == *self { fs::remove_file(&self.path) } else { Ok(()) }
     }
@@ -68,7 +68,7 @@ pub const LONG_WAIT: Duration = Duration::from_secs(2);
 /// How long a process that ends may wait for it.
 const SHORT_WAIT: Duration = Duration::from_millis(100);
 
-/// A lock on a name, held until it is dropped. Only processes that take it too are kept out.
+/// An advisory lock on a path, held until it is dropped.
 #[derive(Debug)]
 pub struct NameLock {
     path: PathBuf,
@@ -76,10 +76,10 @@ pub struct NameLock {
 }
 
 impl NameLock {
-    /// Locks the name `path`, by a file beside it that is there only while the lock is held.
+    /// Locks `path`, by a file beside it that exists only while the lock is held.
     ///
     /// # Errors
-    /// If no file can be made there, or the name stays locked for as long as `wait`.
+    /// If no file can be created there, or the path stays locked for as long as `wait`.
     pub fn take(path: &Path, wait: Duration) -> io::Result<Self> {
         let mut name = OsString::from(".");
         name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
@@ -103,7 +103,7 @@ impl NameLock {
         let file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)?);
         match lock_opened(&file, path) {
             Ok(()) => Ok(Self { path: path.to_owned(), _file: file }),
-            // The process that held the lock has removed the file after it was opened here: there is another to make.
+            // The process that held the lock removed the file after it was opened here: create another one.
             Err(Errno::NOENT) => Err(Errno::WOULDBLOCK),
             Err(error) => Err(error),
         }
@@ -113,8 +113,8 @@ impl NameLock {
 /// Locks `opened`, the file or folder at `path`.
 ///
 /// # Errors
-/// `WOULDBLOCK` if another process holds the lock, and `NOENT` if `path` no longer leads to `opened`: a lock on
-/// something that another process has removed keeps no process out.
+/// `WOULDBLOCK` if another process holds the lock, and `NOENT` if `path` no longer leads to `opened`: a lock on a
+/// removed file excludes no other process.
 pub fn lock_opened(opened: &File, path: &Path) -> Result<(), Errno> {
     flock(opened, FlockOperation::NonBlockingLockExclusive)?;
     let (locked, there) = (fstat(opened)?, lstat(path).map_err(|_| Errno::NOENT)?);
@@ -124,12 +124,12 @@ pub fn lock_opened(opened: &File, path: &Path) -> Result<(), Errno> {
 
 impl Drop for NameLock {
     fn drop(&mut self) {
-        // Before the lock is given up, as the next process to hold it may have made the file.
+        // Before the lock is released: after that, the next process may have created the file.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// A registered leftover; dropped, it is forgotten.
+/// A registered leftover. Dropping this removes it from the registry.
 #[derive(Debug)]
 pub struct Registered(u64);
 
@@ -141,8 +141,8 @@ struct Registry {
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { next: 0, leftovers: Vec::new() });
 
-/// Makes something and registers it. Both happen under a lock, so that a process that ends at once between
-/// the two leaves nothing behind.
+/// Calls `make` and registers the leftover that it creates. Both happen under a lock, so that a process that ends at
+/// once between the two leaves nothing behind.
 ///
 /// # Errors
 /// That of `make`.
@@ -162,7 +162,7 @@ impl Drop for Registered {
     }
 }
 
-/// Kills and removes everything that is registered. While the result lives, nothing new is made.
+/// Kills and removes everything that is registered. While the result lives, nothing can be registered.
 pub(crate) fn remove_all() -> impl Sized {
     let registry = lock_soon();
     let leftovers = registry.as_ref().map_or(&[][..], |registry| &registry.leftovers);
@@ -175,10 +175,10 @@ pub(crate) fn remove_all() -> impl Sized {
         // One that has ended needs no signal.
         let _ = pidfd_send_signal(child, Signal::KILL);
     }
-    // A dying child may still write into a folder that is removed below.
-    let patience = Timespec { tv_sec: 1, tv_nsec: 0 };
+    // Wait for it: a dying child may still write into a folder that is removed below.
+    let timeout = Timespec { tv_sec: 1, tv_nsec: 0 };
     for child in children() {
-        let _ = poll(&mut [PollFd::new(child, PollFlags::IN)], Some(&patience));
+        let _ = poll(&mut [PollFd::new(child, PollFlags::IN)], Some(&timeout));
     }
     for (_, leftover) in leftovers {
         // It may be gone already.
@@ -192,7 +192,7 @@ pub(crate) fn remove_all() -> impl Sized {
     registry
 }
 
-/// The registry, or nothing if another thread holds it for long: it is stuck while it makes something.
+/// The registry, or `None` if another thread holds it for long because it is stuck in [`register`].
 fn lock_soon() -> Option<MutexGuard<'static, Registry>> {
     for _ in 0..100 {
         match REGISTRY.try_lock() {

@@ -40,7 +40,7 @@ pub(crate) enum LimitError {
     Memory(#[from] TryReserveError),
 }
 
-/// Makes sure that there is as much of everything as each program needs.
+/// Checks that this process may open the descriptors and use the address space that each program needs.
 ///
 /// # Errors
 /// [`LimitError`], with the remedy.
@@ -61,19 +61,19 @@ fn check_descriptors(mut open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result
     Ok(())
 }
 
-/// Memory that a program needs for what is small and grows while it works: messages, text, the runtime's own. It is
-/// asked for in advance, as a program that finds none in the middle of its work can only abort.
+/// Memory that a program needs for small things that grow while it runs: messages, text, the runtime's own. It is
+/// requested in advance, because a program that runs out of memory later can only abort.
 const HEADROOM: usize = 4 << 20;
 
-/// Memory that is held for later use, and given back just before that.
+/// Memory that is reserved for later use, and released just before that.
 #[derive(Debug)]
 pub struct Ballast(#[allow(dead_code, reason = "it is held, and never looked at")] Vec<u8>);
 
 impl Ballast {
-    /// Holds `bytes` and `HEADROOM`. None of it is touched, so it takes address space alone.
+    /// Reserves `bytes` and `HEADROOM`. No page is touched, so this takes only address space.
     ///
     /// # Errors
-    /// If there is not so much.
+    /// If there is not that much memory.
     pub fn new(bytes: usize) -> Result<Self, TryReserveError> {
         let mut held = Vec::new();
         held.try_reserve_exact(bytes.saturating_add(HEADROOM))?;
@@ -87,8 +87,8 @@ impl Ballast {
 /// # Errors
 /// If there is not so much memory.
 pub fn zeroed(len: usize) -> Result<Vec<u8>, TryReserveError> {
-    // The library has no way to ask for zeroed memory that can fail, and filling it would commit all pages. So the
-    // same amount is asked for first, and given back.
+    // The standard library has no fallible allocation of zeroed memory, and filling it would commit all pages. So the
+    // same amount is allocated first, and freed.
     let mut asked = Vec::<u8>::new();
     asked.try_reserve_exact(len)?;
     // A compiler may leave out an allocation that is never used.

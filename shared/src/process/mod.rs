@@ -1,5 +1,6 @@
 //! What both programs and the lab do as processes: flags, settings, signals, output, files, limits, exit status.
 
+pub mod atomic_file;
 pub mod exit;
 pub mod flags;
 pub mod json;
@@ -11,4 +12,3 @@ pub mod peers;
 pub mod settings;
 pub mod signals;
 pub mod start;
-pub mod whole;

@@ -1,8 +1,8 @@
 //! What a process writes to its standard streams. A reader that stops reading stops nothing else.
 //!
-//! Each stream has a queue and a thread that writes. A *line* tells how something goes on (an interval line, a log
-//! line); it is dropped, and counted, when [`MOST_LINES`] lines are queued. A *text* is a result; it is kept, behind
-//! the lines that are queued. Neither blocks its caller. The process waits for its readers once, with [`finish`] at
+//! Each stream has a queue and a thread that writes. A *line* shows progress (an interval line, a log line); it is
+//! dropped, and counted, when [`MOST_LINES`] lines are queued. A *text* is a result; it is always queued, behind the
+//! lines before it. Neither blocks its caller. The process waits for its readers once, with [`finish`] at
 //! its end. Before a signal, it waits for the reader of a text without limit. After a signal, or if only lines are
 //! queued, it gives up when the reader takes nothing for 2 s.
 //!
@@ -36,11 +36,11 @@ use crate::units::Nanos;
 /// Lines that may be queued for one stream. The producer of a line bounds its length.
 pub const MOST_LINES: usize = 1024;
 
-/// How long a reader may take nothing before a limited wait gives up.
-const PATIENCE: Nanos = Nanos::from_secs(2);
+/// How long a reader may take nothing before a limited wait ends.
+const READER_TIMEOUT: Nanos = Nanos::from_secs(2);
 
-/// How often a wait looks at signals and at what the reader has taken.
-const BEAT: Duration = Duration::from_millis(20);
+/// How often a wait checks for signals and for progress of the reader.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Bytes of one write: a terminal of 9600 baud takes them in about a second, so that its progress is seen.
 const CHUNK: usize = 1024;
@@ -56,7 +56,7 @@ pub enum Stream {
 
 /// A text that was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a signal came, and the reader took nothing for {PATIENCE}")]
+#[error("a signal came, and the reader took nothing for {READER_TIMEOUT}")]
 struct Unread;
 
 /// Whether `error` says that the text was given up after a signal, because its reader took nothing more.
@@ -66,13 +66,13 @@ pub fn is_unread(error: &io::Error) -> bool {
 
 /// Queues `bytes`, with their line feed, or drops and counts them if [`MOST_LINES`] lines are queued.
 pub fn line(stream: Stream, bytes: impl Into<Vec<u8>>) {
-    // After a text was given up, lines are of no use.
-    let _ = speaker(stream).push(Kind::Line, bytes.into());
+    // Once a text was given up, the reader gets nothing more, so a line is dropped too.
+    let _ = writer(stream).push(Kind::Line, bytes.into());
 }
 
 /// Queues `bytes`, which are not dropped. [`finish`] waits for their reader.
 pub fn text(stream: Stream, bytes: impl Into<Vec<u8>>) {
-    if !speaker(stream).push(Kind::Text, bytes.into()) {
+    if !writer(stream).push(Kind::Text, bytes.into()) {
         UNREAD.store(true, Ordering::Relaxed);
     }
 }
@@ -80,38 +80,38 @@ pub fn text(stream: Stream, bytes: impl Into<Vec<u8>>) {
 /// Writes `bytes` behind all that is queued, and waits until the reader has taken them.
 ///
 /// # Errors
-/// That of the stream, or one of which [`is_unread`] holds.
-pub fn whole(stream: Stream, bytes: Vec<u8>) -> io::Result<()> {
-    speaker(stream).whole(bytes, signals::one_has_come)
+/// The error of the stream, or one for which [`is_unread`] is true.
+pub fn write_whole(stream: Stream, bytes: Vec<u8>) -> io::Result<()> {
+    writer(stream).write_whole(bytes, signals::one_has_come)
 }
 
-/// The same for `file`, which is no regular one: a pipe or a device, whose reader may sleep.
+/// The same for `file`, a pipe or a device, whose reader may sleep.
 ///
 /// # Errors
-/// As [`whole`].
-pub(crate) fn pour(file: File, bytes: Vec<u8>) -> io::Result<()> {
-    Speaker::new(file, false).whole(bytes, signals::one_has_come)
+/// As [`write_whole`].
+pub(crate) fn write_to_reader(file: File, bytes: Vec<u8>) -> io::Result<()> {
+    QueuedWriter::new(file, false).write_whole(bytes, signals::one_has_come)
 }
 
-/// Says one line of trouble on standard error. It is dropped if the reader lets too many wait.
+/// Queues one line about a problem for standard error. It is dropped if [`MOST_LINES`] lines are queued.
 pub fn complain(trouble: impl Display) {
     line(Stream::Err, harmless(&trouble.to_string()) + "\n");
 }
 
-/// Says why the process fails: in one line, which the process waits for at the end.
+/// Queues the reason why the process fails for standard error: one line, whose reader the process waits for at the end.
 pub(crate) fn fail(why: impl Display) {
     text(Stream::Err, harmless(&why.to_string()) + "\n");
 }
 
-/// One line without control characters: part of it may come from a peer.
+/// Replaces control characters and line feeds of `line` by blanks: part of it may come from a peer.
 pub fn harmless(line: &str) -> String {
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Waits for the readers of both streams, and gives up what a reader does not take in time.
+/// Waits for the readers of both streams, and drops what a reader does not take in time.
 pub fn finish() {
     for stream in [Stream::Out, Stream::Err] {
-        if speaker(stream).settle(signals::one_has_come).is_err() {
+        if writer(stream).settle(signals::one_has_come).is_err() {
             UNREAD.store(true, Ordering::Relaxed);
         }
     }
@@ -124,18 +124,17 @@ pub(crate) fn gave_up() -> bool {
 
 static UNREAD: AtomicBool = AtomicBool::new(false);
 
-/// Why a text could not be written: the device is full, or failed. A reader that has left is no failure: it has
-/// seen enough.
+/// Why a text could not be written: the device is full, or failed. A reader that closed its end is no failure.
 pub(crate) fn unwritten() -> Option<String> {
     [Stream::Out, Stream::Err].into_iter().find_map(|stream| {
-        let state = speaker(stream).lock();
+        let state = writer(stream).lock();
         state.failure.as_ref().filter(|error| error.kind() != ErrorKind::BrokenPipe).map(io::Error::to_string)
     })
 }
 
-/// Lines that were dropped so far, on both streams: no place was free for them, or the device was full.
+/// Lines that were dropped so far on both streams, because the queue or the device was full.
 pub fn lines_dropped() -> u64 {
-    [Stream::Out, Stream::Err].into_iter().map(|stream| speaker(stream).lock().queue.dropped).sum()
+    [Stream::Out, Stream::Err].into_iter().map(|stream| writer(stream).lock().queue.dropped).sum()
 }
 
 /// Whether `stream` is a terminal.
@@ -147,11 +146,11 @@ pub fn is_terminal(stream: Stream) -> bool {
     }
 }
 
-/// The one for `stream`.
+/// The writer of `stream`.
 #[expect(clippy::disallowed_methods, reason = "this is the place for it")]
-fn speaker(stream: Stream) -> &'static Arc<Speaker> {
-    static OUT: LazyLock<Arc<Speaker>> = LazyLock::new(|| Speaker::new(io::stdout(), true));
-    static ERR: LazyLock<Arc<Speaker>> = LazyLock::new(|| Speaker::new(io::stderr(), true));
+fn writer(stream: Stream) -> &'static Arc<QueuedWriter> {
+    static OUT: LazyLock<Arc<QueuedWriter>> = LazyLock::new(|| QueuedWriter::new(io::stdout(), true));
+    static ERR: LazyLock<Arc<QueuedWriter>> = LazyLock::new(|| QueuedWriter::new(io::stderr(), true));
     match stream {
         Stream::Out => &OUT,
         Stream::Err => &ERR,
@@ -164,13 +163,13 @@ enum Kind {
     Text,
 }
 
-/// What waits for its reader, and the rule of what is dropped.
+/// Lines and texts that are not written yet, and the rule of which are dropped.
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<(Kind, Vec<u8>)>,
     /// Lines that are queued or being written.
     lines: usize,
-    /// Texts, likewise.
+    /// Texts that are queued or being written.
     texts: usize,
     dropped: u64,
 }
@@ -185,12 +184,12 @@ impl Queue {
         self.waiting.push_back((kind, bytes));
     }
 
-    /// The next to be written. It counts as queued until [`Queue::settle`].
+    /// Takes the next to write. It counts as queued until [`Queue::settle`].
     fn next(&mut self) -> Option<(Kind, Vec<u8>)> {
         self.waiting.pop_front()
     }
 
-    /// One of this `kind` is over; `lost` if the device did not take it.
+    /// Counts one of this `kind` as written, or as dropped if the device did not take it (`lost`).
     fn settle(&mut self, kind: Kind, lost: bool) {
         match kind {
             Kind::Line => {
@@ -201,7 +200,7 @@ impl Queue {
         }
     }
 
-    /// Drops all but the one that is being written.
+    /// Drops everything except what is being written.
     fn give_up(&mut self) {
         let lines = self.waiting.iter().filter(|(kind, _)| *kind == Kind::Line).count();
         (self.lines, self.texts) = (self.lines - lines, self.texts - (self.waiting.len() - lines));
@@ -214,30 +213,30 @@ impl Queue {
     }
 }
 
-/// How long to wait for a reader.
+/// The wait for a reader, limited or not.
 #[derive(Debug, Default)]
-struct Patience<P> {
-    /// Of the reader, when it was last looked at.
+struct ReaderWait<P> {
+    /// The progress of the reader at the last check.
     progress: Option<P>,
-    /// Since when there was none, within a limited wait.
+    /// Since when a limited wait has seen no progress.
     since: Nanos,
 }
 
-impl<P: PartialEq> Patience<P> {
-    /// Whether to wait longer at `now`, when the reader has come to `progress`: always if the wait is not `limited`.
-    fn lasts(&mut self, now: Nanos, progress: P, limited: bool) -> bool {
+impl<P: PartialEq> ReaderWait<P> {
+    /// Whether the wait goes on at `now`, given the `progress` of the reader: always if the wait is not `limited`.
+    fn goes_on(&mut self, now: Nanos, progress: P, limited: bool) -> bool {
         let progress = Some(progress);
         if !limited || self.progress != progress {
             (self.progress, self.since) = (progress, now);
         }
-        now.since(self.since) < PATIENCE
+        now.since(self.since) < READER_TIMEOUT
     }
 }
 
-/// A descriptor, what is queued for it, and the thread that writes.
-struct Speaker {
+/// A descriptor, its queue, and the thread that writes to it.
+struct QueuedWriter {
     descriptor: Box<dyn AsFd + Send + Sync>,
-    /// Whether the thread waits for more when all is written.
+    /// Whether the thread waits for more when the queue is empty.
     lasting: bool,
     state: Mutex<State>,
     changed: Condvar,
@@ -249,13 +248,13 @@ struct Speaker {
 struct State {
     queue: Queue,
     has_thread: bool,
-    /// From here on, nothing is queued: the reader takes nothing.
+    /// Whether a text was given up. Nothing is queued after that.
     given_up: bool,
-    /// Of the first text that could not be written.
+    /// The error of the first text that could not be written.
     failure: Option<io::Error>,
 }
 
-impl Speaker {
+impl QueuedWriter {
     fn new(descriptor: impl AsFd + Send + Sync + 'static, lasting: bool) -> Arc<Self> {
         Arc::new(Self {
             descriptor: Box::new(descriptor),
@@ -270,7 +269,7 @@ impl Speaker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues `bytes`. Returns whether they may still be written: once a text was given up, nothing is.
+    /// Queues `bytes`. Returns `false` if a text was given up before, so that nothing is written any more.
     fn push(self: &Arc<Self>, kind: Kind, bytes: Vec<u8>) -> bool {
         let mut state = self.lock();
         if state.given_up {
@@ -278,16 +277,16 @@ impl Speaker {
         }
         state.queue.push(kind, bytes);
         if !state.has_thread {
-            let speaker = Arc::clone(self);
-            let work = move || while speaker.write_next(speaker.lasting) {};
-            // Where the system has no thread left, lines stay queued until `settle` writes them.
+            let writer = Arc::clone(self);
+            let work = move || while writer.write_next(writer.lasting) {};
+            // If the system has no thread left, lines stay queued until `settle` writes them.
             state.has_thread = thread::Builder::new().name("output".to_owned()).spawn(work).is_ok();
         }
         self.changed.notify_all();
         true
     }
 
-    /// Writes what is next; if nothing is, returns `false`, or waits for it if `lasting`.
+    /// Writes the next in the queue. If it is empty, waits for more if `lasting`, and returns `false` otherwise.
     fn write_next(&self, lasting: bool) -> bool {
         let mut state = self.lock();
         let (kind, bytes) = loop {
@@ -301,7 +300,7 @@ impl Speaker {
             }
         };
         drop(state);
-        // It may block for as long as the reader sleeps: without the lock.
+        // Without the lock, because a write blocks for as long as the reader sleeps.
         let written = self.write(&bytes);
         let mut state = self.lock();
         let left = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
@@ -334,35 +333,35 @@ impl Speaker {
         Ok(())
     }
 
-    fn whole(self: &Arc<Self>, bytes: Vec<u8>, hurry: impl Fn() -> bool) -> io::Result<()> {
+    fn write_whole(self: &Arc<Self>, bytes: Vec<u8>, hurry: impl Fn() -> bool) -> io::Result<()> {
         let settled = if self.push(Kind::Text, bytes) { self.settle(hurry) } else { Err(Unread) };
         settled.map_err(|unread| io::Error::new(ErrorKind::TimedOut, unread))?;
         self.lock().failure.take().map_or(Ok(()), Err)
     }
 
-    /// Waits until nothing is queued; once `hurry` holds, only while the reader takes something.
+    /// Waits until the queue is empty; once `hurry` returns true, only while the reader makes progress.
     fn settle(&self, hurry: impl Fn() -> bool) -> Result<(), Unread> {
         if !self.lock().has_thread {
-            // Nothing but a second signal ends a write of this thread, which is better than no text at all.
+            // Only a second signal ends a write of this thread, which is better than no text at all.
             while self.write_next(false) {}
         }
-        let mut patience = Patience::default();
+        let mut wait = ReaderWait::default();
         let mut state = self.lock();
         while !state.queue.is_empty() && !state.given_up {
             let limited = state.queue.texts == 0 || hurry();
-            if !patience.lasts(monotonic_now(), self.progress(), limited) {
-                // A line alone is no reason to give up a text that may come.
+            if !wait.goes_on(monotonic_now(), self.progress(), limited) {
+                // If only lines are dropped, a later text may still be queued.
                 state.given_up = state.queue.texts > 0;
                 state.queue.give_up();
                 return if state.given_up { Err(Unread) } else { Ok(()) };
             }
-            state = self.changed.wait_timeout(state, BEAT).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.changed.wait_timeout(state, CHECK_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
         }
         Ok(())
     }
 
-    /// Changes when the reader takes something. A pipe takes the next write only after its reader has emptied a whole
-    /// page, so what lies in it counts as well.
+    /// A value that changes when the reader takes something. A pipe takes the next write only after its reader has
+    /// emptied a whole page, so the bytes in the pipe count as well.
     fn progress(&self) -> (u64, Option<u64>) {
         let descriptor = self.descriptor.as_fd();
         let pipe = fstat(descriptor).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
@@ -394,7 +393,7 @@ mod tests {
         queue.push(Line, "late".into());
         assert_eq!((queue.waiting.len(), queue.dropped), (MOST_LINES + 1, 4));
         assert_eq!(queue.next(), Some((Line, "0".into())));
-        // The one that is being written has its place still.
+        // The one that is being written still counts.
         queue.push(Line, "late".into());
         assert_eq!(queue.dropped, 5);
         queue.settle(Line, false);
@@ -433,42 +432,42 @@ mod tests {
     fn a_limited_wait_lasts_as_long_as_the_reader_takes_something() {
         let at = |millis: u64, progress: u64, limited: bool| (Nanos::from_millis(millis), progress, limited);
         let lasts = |looks: &[(Nanos, u64, bool)]| {
-            let mut patience = Patience::default();
-            looks.iter().map(|(now, progress, limited)| patience.lasts(*now, *progress, *limited)).collect::<Vec<_>>()
+            let mut wait = ReaderWait::default();
+            looks.iter().map(|(now, progress, limited)| wait.goes_on(*now, *progress, *limited)).collect::<Vec<_>>()
         };
         assert_eq!(lasts(&[at(5000, 0, true), at(6999, 0, true), at(7000, 0, true)]), [true, true, false]);
         assert_eq!(lasts(&[at(5000, 0, true), at(6999, 1, true), at(8998, 1, true)]), [true; 3]);
-        // A day without a signal, and from the signal on the same as everybody else.
+        // A day without a signal, and the same limit from the signal on.
         let day = 86_400_000;
         assert_eq!(lasts(&[at(0, 7, false), at(day, 7, false), at(day + 1999, 7, true)]), [true; 3]);
         assert_eq!(lasts(&[at(0, 7, false), at(day, 7, false), at(day + 2000, 7, true)]), [true, true, false]);
     }
 
-    /// A speaker on a pipe that is full.
-    fn stuck() -> (PipeReader, Arc<Speaker>) {
-        let (reader, writer) = io::pipe().unwrap();
-        let mut writer = File::from(OwnedFd::from(writer));
-        let size = rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
-        writer.write_all(&vec![b'.'; size]).unwrap();
-        (reader, Speaker::new(writer, false))
+    /// A writer whose pipe is full.
+    fn stuck() -> (PipeReader, Arc<QueuedWriter>) {
+        let (reader, end) = io::pipe().unwrap();
+        let mut end = File::from(OwnedFd::from(end));
+        let size = rustix::pipe::fcntl_setpipe_size(&end, 4096).unwrap();
+        end.write_all(&vec![b'.'; size]).unwrap();
+        (reader, QueuedWriter::new(end, false))
     }
 
     #[test]
     fn a_reader_that_sleeps_blocks_no_line_and_gets_the_whole_text_behind_those_that_were_kept() {
-        let (mut reader, speaker) = stuck();
+        let (mut reader, writer) = stuck();
         for number in 0..2000 {
-            speaker.push(Line, format!("{number}\n").into());
+            writer.push(Line, format!("{number}\n").into());
         }
         let long = "report ".repeat(10_000);
-        speaker.push(Text, long.clone().into());
+        writer.push(Text, long.clone().into());
         let reading = thread::spawn(move || {
             let mut read = String::new();
             reader.read_to_string(&mut read).map(|_| read)
         });
-        assert_eq!(speaker.settle(|| false), Ok(()));
-        let dropped = speaker.lock().queue.dropped;
-        // The thread ends when all is written, and closes the pipe.
-        drop(speaker);
+        assert_eq!(writer.settle(|| false), Ok(()));
+        let dropped = writer.lock().queue.dropped;
+        // The thread ends when the queue is empty, and closes the pipe.
+        drop(writer);
         let read = reading.join().unwrap().unwrap();
         let kept: String = (0..MOST_LINES).map(|number| format!("{number}\n")).collect();
         assert!(read.trim_start_matches('.') == kept + &long, "{read}");
@@ -477,51 +476,51 @@ mod tests {
 
     #[test]
     fn a_signal_ends_the_wait_for_a_reader_that_takes_nothing() {
-        let (_reader, speaker) = stuck();
-        speaker.push(Line, "line\n".into());
+        let (_reader, writer) = stuck();
+        writer.push(Line, "line\n".into());
         let looks = AtomicUsize::new(0);
         // The signal comes during the wait.
-        let given_up = speaker.whole("report\n".into(), || looks.fetch_add(1, Ordering::Relaxed) > 3).unwrap_err();
+        let given_up = writer.write_whole("report\n".into(), || looks.fetch_add(1, Ordering::Relaxed) > 3).unwrap_err();
         assert!(is_unread(&given_up) && given_up.to_string().contains("2s"), "{given_up}");
-        // What comes later has no reader either, and is not waited for.
-        speaker.push(Text, "error\n".into());
-        assert_eq!(speaker.settle(|| false), Ok(()));
+        // What is queued later has no reader either, and nothing waits for it.
+        writer.push(Text, "error\n".into());
+        assert_eq!(writer.settle(|| false), Ok(()));
     }
 
     #[test]
     fn lines_alone_are_given_up_without_a_signal() {
-        let (_reader, speaker) = stuck();
-        (0..5).for_each(|_| assert!(speaker.push(Line, "line\n".into())));
-        assert_eq!(speaker.settle(|| false), Ok(()));
-        let dropped = speaker.lock().queue.dropped;
+        let (_reader, writer) = stuck();
+        (0..5).for_each(|_| assert!(writer.push(Line, "line\n".into())));
+        assert_eq!(writer.settle(|| false), Ok(()));
+        let dropped = writer.lock().queue.dropped;
         assert!((4..=5).contains(&dropped), "{dropped} are dropped; one may be in the hands of the thread");
     }
 
     #[test]
     fn a_reader_that_left_is_no_loss_and_a_full_device_is_one() {
-        let (reader, writer) = io::pipe().unwrap();
+        let (reader, end) = io::pipe().unwrap();
         drop(reader);
         let full = File::options().write(true).open("/dev/full").unwrap();
-        for (speaker, kind, dropped) in [
-            (Speaker::new(writer, false), ErrorKind::BrokenPipe, 0),
-            (Speaker::new(full, false), ErrorKind::StorageFull, 1),
+        for (writer, kind, dropped) in [
+            (QueuedWriter::new(end, false), ErrorKind::BrokenPipe, 0),
+            (QueuedWriter::new(full, false), ErrorKind::StorageFull, 1),
         ] {
-            speaker.push(Line, "line\n".into());
-            assert_eq!(speaker.whole("report\n".into(), || false).unwrap_err().kind(), kind);
-            assert_eq!(speaker.lock().queue.dropped, dropped);
+            writer.push(Line, "line\n".into());
+            assert_eq!(writer.write_whole("report\n".into(), || false).unwrap_err().kind(), kind);
+            assert_eq!(writer.lock().queue.dropped, dropped);
         }
     }
 
     #[test]
     fn without_a_thread_the_one_that_waits_writes() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let speaker = Speaker::new(writer, false);
-        let mut state = speaker.lock();
+        let (mut reader, end) = io::pipe().unwrap();
+        let writer = QueuedWriter::new(end, false);
+        let mut state = writer.lock();
         state.queue.push(Line, "line\n".into());
         state.queue.push(Text, "report\n".into());
         drop(state);
-        assert_eq!(speaker.settle(|| false), Ok(()));
-        drop(speaker);
+        assert_eq!(writer.settle(|| false), Ok(()));
+        drop(writer);
         let mut read = String::new();
         reader.read_to_string(&mut read).unwrap();
         assert_eq!(read, "line\nreport\n");

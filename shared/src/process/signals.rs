@@ -1,7 +1,7 @@
 //! The signals that end a process: in good order first, and then at once.
 //!
-//! They are received on a thread of their own, so that a process that is stuck in a write, in a wait for a
-//! child or in a loop still ends when it is asked for the second time.
+//! A thread of its own receives them, so that a process that is stuck in a write, in a wait for a child or in a loop
+//! still ends at the second signal.
 
 use std::fs;
 use std::future::{Future, pending, poll_fn};
@@ -32,13 +32,13 @@ pub const SAME_REQUEST: Nanos = Nanos::from_secs(1);
 pub enum Request {
     /// To end in good order, with partial results.
     End,
-    /// What the first signal asked for already.
+    /// The same as the first signal.
     Same,
     /// To end at once.
     AtOnce,
 }
 
-/// Tells what each signal asks for, by the times at which they come.
+/// Decides what each signal asks for, from the times at which they arrive.
 ///
 /// ```
 /// use shared::process::signals::{Request, Requests};
@@ -55,7 +55,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// What the signal that comes at `at` asks for.
+    /// What the signal that arrives at `at` asks for.
     pub fn next(&mut self, at: Nanos) -> Request {
         match self.first {
             None => {
@@ -70,38 +70,38 @@ impl Requests {
 
 /// Blocks the signals that would stop or kill this process where the system call can return an error instead.
 ///
-/// A write beyond `ulimit -f` fails then (SIGXFSZ), one to a terminal under `stty tostop` succeeds in the
-/// background too (SIGTTOU, which a handler would not help against: the kernel repeats the write and the
-/// signal). SIGUSR1 and SIGUSR2 mean nothing here. Threads and children inherit it.
+/// A write beyond `ulimit -f` then fails (SIGXFSZ), and a write to a terminal under `stty tostop` succeeds in the
+/// background too (SIGTTOU; a handler would not help, because the kernel repeats the write and the signal). SIGUSR1 and
+/// SIGUSR2 have no meaning here. Threads and children inherit the mask.
 pub(crate) fn block_needless() -> io::Result<()> {
     let needless: SigSet = [Number::SIGXFSZ, Number::SIGTTOU, Number::SIGUSR1, Number::SIGUSR2].into_iter().collect();
     Ok(needless.thread_block()?)
 }
 
-/// Whether the first signal has come, for code that no [`Signals`] are handed to.
+/// Whether the first signal has arrived, for code that has no [`Signals`].
 static COME: AtomicBool = AtomicBool::new(false);
 
-/// Whether a signal has come that asks this process to end.
+/// Whether a signal has asked this process to end.
 pub(crate) fn one_has_come() -> bool {
     COME.load(Ordering::Relaxed)
 }
 
-/// The requests of others that this process ends.
+/// The signals that ask this process to end.
 #[derive(Debug, Clone)]
 pub struct Signals {
-    /// Whether the first has come, for tasks of the runtime.
+    /// Whether the first has arrived, for tasks of the runtime.
     asked: watch::Receiver<bool>,
     /// The same for an executor, and for code that computes.
     stop: StopHandle,
 }
 
 impl Signals {
-    /// From here on, the first signal is passed on and does not kill, and the first one that is more than
-    /// [`SAME_REQUEST`] later ends the process at once, with status 130: children are killed and temporary
-    /// files are removed, and nothing else happens. SIGQUIT always does that.
+    /// Starts to receive signals. The first one is only reported; the first that arrives more than [`SAME_REQUEST`]
+    /// later ends the process at once, with status 130: children are killed, temporary files are removed, and no
+    /// destructor runs. SIGQUIT always does that.
     ///
     /// # Errors
-    /// If the system does not let signals be received.
+    /// If the system has no resources for it.
     pub fn new() -> io::Result<Self> {
         Self::of(Lifetime::default())
     }
@@ -124,12 +124,12 @@ impl Signals {
         Ok(Self { asked, stop })
     }
 
-    /// A handle that is asked to stop when the first signal comes.
+    /// A handle that is asked to stop when the first signal arrives.
     pub fn stop(&self) -> StopHandle {
         self.stop.clone()
     }
 
-    /// Ready when the first signal comes, once. Dropped before it is ready, it loses none.
+    /// Waits for the first signal; later calls wait for ever. A call that is dropped before it returns loses no signal.
     pub async fn next(&mut self) {
         if self.asked.changed().await.is_err() {
             // The thread lives as long as the process.
@@ -159,7 +159,7 @@ fn listen(runtime: &Runtime, mut received: Received, tell: &watch::Sender<bool>,
             }
             Request::Same => {}
             Request::AtOnce => {
-                // Kept until the end, so that no other thread makes something meanwhile.
+                // Held until the exit, so that no other thread creates a leftover meanwhile.
                 let _removed = leftovers::remove_all();
                 process::exit(i32::from(Status::Interrupted as u8));
             }
@@ -172,7 +172,7 @@ enum Kind {
     EndsAtOnce,
 }
 
-/// Signals that end a process that does not receive them, and leave its socket behind: Ctrl-C, a request of another
+/// Signals that would kill a process without a handler, and leave its socket behind: Ctrl-C, a request of another
 /// process, timers of the process that started it, and the end of the CPU time that `ulimit -t` grants.
 const ENDING: [Number; 7] = [
     Number::SIGINT,
@@ -189,7 +189,7 @@ const ENDING: [Number; 7] = [
 struct Received {
     ending: Vec<Signal>,
     quit: Signal,
-    /// The end of standard input, which comes once.
+    /// The end of standard input, if it counts as a signal.
     stdin: Option<oneshot::Receiver<()>>,
 }
 
@@ -198,7 +198,7 @@ impl Received {
         let stream = |number: Number| signal(SignalKind::from_raw(number as i32));
         let mut ending = ENDING.into_iter().map(stream).collect::<io::Result<Vec<_>>>()?;
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        // Under `nohup`, the process goes on when its terminal ends.
+        // Under `nohup`, the process must survive the end of its terminal.
         if !ignores_hangup(&status) {
             ending.push(stream(Number::SIGHUP)?);
         }
@@ -215,7 +215,7 @@ impl Received {
                 *stdin = None;
                 return Poll::Ready(Kind::Ends);
             }
-            // Each that is not ready has kept the waker.
+            // Each stream that is not ready has registered the waker.
             let ends = ending.iter_mut().any(|stream| stream.poll_recv(cx).is_ready());
             if ends { Poll::Ready(Kind::Ends) } else { Poll::Pending }
         })

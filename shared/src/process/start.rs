@@ -15,15 +15,15 @@ use crate::process::output::{self, Stream, complain, fail};
 use crate::process::signals::block_needless;
 use crate::process::{flags, limits};
 
-/// Parses the flags of the binary `name`, runs it, and turns what comes out into a status. An error
-/// is one line on standard error; `tip` may add to what is wrong with the flags.
+/// Parses the flags of the program `name`, calls `run`, and returns the exit status. An error is one line on standard
+/// error; `tip` may add to the error about a flag.
 pub fn run_main<A: Parser, E: Display>(
     name: &str,
     run: impl FnOnce(&A) -> Result<Status, E>,
     status_of: impl FnOnce(&E) -> Status,
     tip: impl FnOnce(&clap::Error) -> Option<String>,
 ) -> ExitCode {
-    // Setting a mask of known signals cannot fail; if it could, the process would work all the same.
+    // Setting a mask of known signals cannot fail; without the mask the process would work too.
     let _ = block_needless();
     let arguments: Vec<_> = env::args_os().collect();
     let status = match flags::parse::<A>(arguments.iter().cloned()) {
@@ -37,7 +37,7 @@ pub fn run_main<A: Parser, E: Display>(
                 status
             })
         }
-        // Help and version are no errors, and are printed as they are.
+        // Help and version are not errors.
         Err(error) if !error.use_stderr() => {
             output::text(Stream::Out, rendered(&error));
             Status::Fine
@@ -45,7 +45,7 @@ pub fn run_main<A: Parser, E: Display>(
         Err(error) => {
             warn_of_variables(name);
             let complaint = flags::complaint::<A>(&error, &arguments);
-            // A flag that is known elsewhere was not meant for one that looks like it.
+            // A flag of another program is not a misspelled flag of this one, so the tip replaces that of clap.
             let complaint = match (tip(&error), complaint.split_once(" tip: ")) {
                 (Some(tip), Some((complaint, _))) => format!("{complaint}; {tip}"),
                 (Some(tip), None) => format!("{complaint}; {tip}"),
@@ -58,7 +58,7 @@ pub fn run_main<A: Parser, E: Display>(
     heard(name, status).into()
 }
 
-/// Waits for the readers of all text. Returns `status`, or that of a text that was not read if it is worse.
+/// Waits for the readers of all text. Returns `status`, or the status of a text that was not read if that is worse.
 fn heard(name: &str, mut status: Status) -> Status {
     output::finish();
     if let Some(why) = output::unwritten() {
@@ -73,7 +73,7 @@ fn heard(name: &str, mut status: Status) -> Status {
     status
 }
 
-/// The text of clap that is no error (help, version), in colours on a terminal, as clap itself prints it.
+/// Help or version, in colours on a terminal, as clap itself prints it.
 fn rendered(said: &clap::Error) -> String {
     let set = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");

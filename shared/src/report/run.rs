@@ -166,8 +166,8 @@ pub struct LedgerReport {
 
 /// Delivered packets and bits per second. An app with a schedule is active from its first intended time to the later of
 /// its last completion and the intended time of the packet that would have come next (with a duration: the end of
-/// offering); a closed loop from its first acceptance to its last completion; several apps from the earliest beginning to
-/// the latest end. Null where that is undefined: for a single packet of a closed loop, and where no time passed.
+/// offering); a closed loop from its first acceptance to its last completion; several apps from the earliest beginning
+/// to the latest end. Null where that is undefined: for a single packet of a closed loop, and where no time passed.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct RateReport {
     /// Packets per second.

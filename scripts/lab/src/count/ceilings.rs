@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use shared::cpu;
-use shared::process::whole::WholeFile;
+use shared::process::atomic_file::AtomicFile;
 
 use super::Count;
 
@@ -88,15 +88,15 @@ impl Ceilings {
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub(crate) fn place(path: &Path) -> Result<WholeFile, CeilingsError> {
-        WholeFile::open(path).map_err(|source| CeilingsError::Write { path: path.to_owned(), source })
+    pub(crate) fn place(path: &Path) -> Result<AtomicFile, CeilingsError> {
+        AtomicFile::open(path).map_err(|source| CeilingsError::Write { path: path.to_owned(), source })
     }
 
     /// Writes the ceilings to `file`, which is at `path`.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(crate) fn write(&self, file: WholeFile, path: &Path) -> Result<(), CeilingsError> {
+    pub(crate) fn write(&self, file: AtomicFile, path: &Path) -> Result<(), CeilingsError> {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         let written = file.write(|out| out.write_all(text.as_bytes()));

@@ -29,8 +29,8 @@ pub(crate) fn without_settings(command: &mut std::process::Command) {
 }
 
 impl Process {
-    /// Starts `command`. The child gets all settings by its arguments, and none from the environment of the lab. It must
-    /// end when the lab is killed, because of `stdin` or by itself: see [`shared::process::parent`].
+    /// Starts `command`. The child gets all settings by its arguments, and none from the environment of the lab. It
+    /// must end when the lab is killed, because of `stdin` or by itself: see [`shared::process::parent`].
     ///
     /// The child has its own process group: Ctrl-C at the terminal reaches only the lab, which passes it on, so that no
     /// child receives it twice.

@@ -306,8 +306,8 @@ async fn beside_driver(
     Ok(RealRun { exits, merged: merge(report, folder.report("driver.json")) })
 }
 
-/// The exit of the driver to report after a stack that left no report. A process that ends before there is a run sends no
-/// farewell, so the other one can only report that its peer failed.
+/// The exit of the driver to report after a stack that left no report. A process that ends before there is a run sends
+/// no farewell, so the other one can only report that its peer failed.
 fn without_a_run(stack: ChildExit, driver: Option<ChildExit>) -> Result<Option<ChildExit>, LaunchError> {
     let (interrupted, failed) = (ChildExit::Status(Status::Interrupted), ChildExit::Status(Status::PeerFailed));
     match (stack, driver) {
@@ -339,8 +339,8 @@ async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), Launch
     }
 }
 
-/// Waits for the end of the stack, and passes the first signal on to it; the stack informs the driver. A stack that does
-/// not end then is killed.
+/// Waits for the end of the stack, and passes the first signal on to it; the stack informs the driver. A stack that
+/// does not end then is killed.
 async fn wait_for_stack(
     stack: &mut Process,
     signals: &mut Signals,
@@ -371,8 +371,8 @@ async fn wait_for_stack(
     }
 }
 
-/// Waits for the end of the driver, and interrupts it if it does not end by itself within `timeout`. Returns `None` if it
-/// ended only because the lab ended it.
+/// Waits for the end of the driver, and interrupts it if it does not end by itself within `timeout`. Returns `None` if
+/// it ended only because the lab ended it.
 async fn wait_for_driver(driver: &mut Process, timeout: Duration) -> Result<Option<ChildExit>, LaunchError> {
     let (mut interrupted, mut killed) = (false, false);
     let mut deadline = Instant::now() + timeout;

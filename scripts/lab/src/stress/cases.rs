@@ -132,8 +132,8 @@ pub(super) fn may_end(case: &Case, who: Who, status: ExitStatus, finished: bool)
     }
 }
 
-/// Returns whether a process that outlives its lab may end with `status`: it ends as on SIGTERM, or because its peer has
-/// ended first.
+/// Returns whether a process that outlives its lab may end with `status`: it ends as on SIGTERM, or because its peer
+/// has ended first.
 pub(super) fn orphan_may_end(case: &Case, status: ExitStatus) -> bool {
     let alone = case.setting == Setting::Lab && case.target == Who::Lab && case.action != Action::Halt;
     // On SIGQUIT the lab kills its children.

@@ -89,8 +89,9 @@ fn timed(stage: &Stage, name: &str, starts: u32, signals: &Signals) -> Result<Se
     Ok(served)
 }
 
-/// Starts `clients` threads, each of which connects to `socket`, sends nothing, and connects again when the driver closes
-/// the connection. Returns how many are connected once that number no longer grows. They run until this process ends.
+/// Starts `clients` threads, each of which connects to `socket`, sends nothing, and connects again when the driver
+/// closes the connection. Returns how many are connected once that number no longer grows. They run until this process
+/// ends.
 fn gather(socket: PathBuf, clients: u32) -> Result<usize, StressError> {
     let (socket, connected) = (Arc::new(socket), Arc::new(AtomicUsize::new(0)));
     for _ in 0..clients {

@@ -36,8 +36,8 @@ const LOOK: Duration = Duration::from_micros(200);
 /// Reports of the run and of the driver.
 const REPORTS: [&str; 2] = ["run.json", "driver.json"];
 
-/// Sends a signal during each of `count` runs, whose cases are numbered from `first` on. Prints each violation and a table,
-/// and returns whether there was no violation.
+/// Sends a signal during each of `count` runs, whose cases are numbered from `first` on. Prints each violation and a
+/// table, and returns whether there was no violation.
 ///
 /// # Errors
 /// [`StressError`] if a case cannot be run.

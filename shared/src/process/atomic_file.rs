@@ -1,9 +1,8 @@
-//! Files that are written as a whole: beside their place, and then put there.
+//! Atomic writes of files: a new file is written beside the old one, and then takes its name.
 //!
-//! So a disk that is full, or a process that dies, leaves the old file as it was, or no file if there was
-//! none. Until all of it is written it has no name, where the file system allows that: then a process that is
-//! killed leaves nothing else either. What is no regular file, such as a pipe or a device, is written directly, and
-//! waits for its reader.
+//! So a full disk, or a process that dies, leaves the old file unchanged, or no file if there was none. Until it is
+//! complete, the new file has no name, if the file system allows that: then a process that is killed leaves nothing
+//! behind. A pipe or a device is written directly, and the write waits for its reader.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -16,27 +15,27 @@ use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use crate::process::leftovers::{Leftover, Registered, register};
-use crate::process::output::pour;
+use crate::process::output::write_to_reader;
 
-/// What a plain create asks for; the process's mask takes its part of it.
-const NEW: u32 = 0o666;
+/// The mode that a plain create asks for, before the process's umask.
+const NEW_FILE_MODE: u32 = 0o666;
 
-/// Links to links that are followed, as the system does.
+/// The longest chain of links that is followed: the system's own limit.
 const MOST_LINKS: usize = 40;
 
-/// A file that can be written, and is not written yet.
+/// A path that can be written, and is not written yet.
 #[derive(Debug)]
-pub struct WholeFile(Place);
+pub struct AtomicFile(Target);
 
 #[derive(Debug)]
-enum Place {
-    /// A regular file, or none yet, with links resolved: the link itself stays.
+enum Target {
+    /// A regular file that exists or not, with links resolved: the link itself stays.
     Aside(PathBuf),
-    /// Something that has no beginning to go back to.
+    /// A pipe or a device.
     Direct(File),
 }
 
-impl WholeFile {
+impl AtomicFile {
     /// Makes sure that `path` can be written later, and changes nothing.
     ///
     /// # Errors
@@ -45,36 +44,36 @@ impl WholeFile {
         let Some(path) = resolve(path)? else { return direct(path) };
         match fs::metadata(&path) {
             Ok(found) if !found.is_file() => return direct(&path),
-            // Its folder may be ours and the file not: then it is not ours to replace either.
+            // The user may own the folder but not the file, which must then not be replaced either.
             Ok(_) => drop(File::options().write(true).open(&path)?),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         if unnamed(&path).is_none() {
-            // Which also says what is wrong, if something is.
+            // Fails with the reason if no file can be created there.
             aside(&path)?;
         }
-        Ok(Self(Place::Aside(path)))
+        Ok(Self(Target::Aside(path)))
     }
 
-    /// Whether a second write replaces the first one: what is no regular file has no beginning to go back to.
+    /// Whether a second write replaces the first one: not if the path is a pipe or a device.
     pub fn can_be_replaced(&self) -> bool {
-        matches!(self.0, Place::Aside(_))
+        matches!(self.0, Target::Aside(_))
     }
 
-    /// Writes what `write` does, and puts it in its place if all of it could be written.
+    /// Calls `write` on the new file, which then replaces the old one if all of it could be written.
     ///
     /// # Errors
-    /// If not; then a regular file is as it was before. What is no regular file may have a reader that takes nothing
-    /// more after a signal: see [`is_unread`](crate::process::output::is_unread).
+    /// If not; then a regular file is unchanged. The reader of a pipe may take nothing more after a signal: see
+    /// [`is_unread`](crate::process::output::is_unread).
     pub fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         match &self.0 {
-            Place::Direct(file) => {
+            Target::Direct(file) => {
                 let mut bytes = Vec::new();
                 write(&mut bytes)?;
-                pour(file.try_clone()?, bytes)
+                write_to_reader(file.try_clone()?, bytes)
             }
-            Place::Aside(path) => {
+            Target::Aside(path) => {
                 if let Some(file) = unnamed(path) {
                     fill(&file, path, write)?;
                     return place(&file, path);
@@ -87,8 +86,8 @@ impl WholeFile {
     }
 }
 
-/// The file that `path` names at the end of all links. Nothing if a link is one of the kernel's own, as
-/// `/dev/stdout` is: it leads to an open file, and not to a name.
+/// The path at the end of all links of `path`; `None` if one of them is a link of the kernel, such as `/dev/stdout`,
+/// which leads to an open file and not to a path.
 fn resolve(path: &Path) -> io::Result<Option<PathBuf>> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -106,16 +105,16 @@ fn resolve(path: &Path) -> io::Result<Option<PathBuf>> {
     Err(io::Error::other("its links lead in a circle"))
 }
 
-fn direct(path: &Path) -> io::Result<WholeFile> {
-    Ok(WholeFile(Place::Direct(File::options().append(true).open(path)?)))
+fn direct(path: &Path) -> io::Result<AtomicFile> {
+    Ok(AtomicFile(Target::Direct(File::options().append(true).open(path)?)))
 }
 
-/// An empty file without a name in the folder of `path`; nothing where there is no such thing.
+/// An empty file without a name in the folder of `path`; `None` if the file system has no such files.
 fn unnamed(path: &Path) -> Option<File> {
     path.file_name()?;
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = File::from(open(folder_of(path), flags, Mode::from_raw_mode(NEW)).ok()?);
-    // Needed to give it a name.
+    let file = File::from(open(folder_of(path), flags, Mode::from_raw_mode(NEW_FILE_MODE)).ok()?);
+    // `linkat` needs /proc to give the file a name.
     fs::metadata(in_proc(&file)).is_ok().then_some(file)
 }
 
@@ -130,17 +129,17 @@ fn place(file: &File, path: &Path) -> io::Result<()> {
         Err(Errno::EXIST) => {}
         linked => return Ok(linked?),
     }
-    // Only what has a name can take the place of another file: it has one for this moment.
+    // `rename` replaces a file only by one that has a name, so this one gets a temporary name for a moment.
     let (named, _registered) = beside(path, |made, folder| made.make_in(folder, |name| Ok(link(name)?)))?;
     named.persist(path).map_err(|failed| failed.error).map(drop)
 }
 
-/// An empty file in the folder of `path`, which goes when it is dropped.
+/// An empty file in the folder of `path`, which is removed when it is dropped.
 fn aside(path: &Path) -> io::Result<(NamedTempFile, Registered)> {
     beside(path, |made, folder| made.tempfile_in(folder))
 }
 
-/// What `make` makes in the folder of `path`, with a name of its own.
+/// Calls `make` with a temporary name in the folder of `path`.
 fn beside<F>(
     path: &Path,
     make: impl FnOnce(&tempfile::Builder<'_, '_>, &Path) -> io::Result<NamedTempFile<F>>,
@@ -149,7 +148,7 @@ fn beside<F>(
     prefix.push(path.file_name().ok_or(ErrorKind::IsADirectory)?);
     register(|| {
         let mut made = tempfile::Builder::new();
-        made.prefix(&prefix).suffix(".new").permissions(fs::Permissions::from_mode(NEW));
+        made.prefix(&prefix).suffix(".new").permissions(fs::Permissions::from_mode(NEW_FILE_MODE));
         let made = make(&made, folder_of(path))?;
         let leftover = Leftover::File(made.path().to_owned());
         Ok((made, leftover))
@@ -160,17 +159,17 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Gives `file` the owner and the permissions of the `old` one, as if that had been written.
+/// Gives `file` the owner and the permissions of the `old` file.
 fn take_after(file: &File, old: &Metadata) -> io::Result<()> {
     let new = file.metadata()?;
     if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        // Only root may give a file away; others own what they write.
+        // Only root may change the owner; the files of other users are their own.
         let _ = fchown(file, Some(old.uid()), Some(old.gid()));
     }
     if new.mode() == old.mode() { Ok(()) } else { file.set_permissions(old.permissions()) }
 }
 
-/// Writes what `write` does to `file`, which is to take the place of what is at `path`.
+/// Calls `write` on `file`, which will replace the file at `path`.
 fn fill(file: &File, path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::new(file);
     write(&mut out)?;
@@ -192,7 +191,7 @@ mod tests {
     }
 
     fn put(path: &Path, text: &str) -> io::Result<()> {
-        WholeFile::open(path)?.write(|out| out.write_all(text.as_bytes()))
+        AtomicFile::open(path)?.write(|out| out.write_all(text.as_bytes()))
     }
 
     #[test]
@@ -201,7 +200,7 @@ mod tests {
         let (old, new) = (folder.path().join("old"), folder.path().join("new"));
         fs::write(&old, "as it was").unwrap();
         for path in [&old, &new] {
-            let written = WholeFile::open(path).unwrap().write(|out| {
+            let written = AtomicFile::open(path).unwrap().write(|out| {
                 out.write_all(&[b'x'; 100_000])?;
                 Err(ErrorKind::StorageFull.into())
             });
@@ -214,7 +213,7 @@ mod tests {
     fn nothing_is_there_before_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let file = WholeFile::open(&path).unwrap();
+        let file = AtomicFile::open(&path).unwrap();
         assert!(names(folder.path()).is_empty());
         file.write(|out| {
             assert!(!path.exists());
@@ -227,7 +226,7 @@ mod tests {
         );
     }
 
-    /// Also where there is an old one: a process that is killed while it writes leaves no part of a file.
+    /// A process that is killed while it writes leaves no part of a file, whether or not there is an old one.
     #[test]
     fn what_is_not_complete_has_no_name() {
         let folder = tempfile::tempdir().unwrap();
@@ -236,7 +235,7 @@ mod tests {
             return crate::testing::skipped("this file system has no files without a name");
         }
         let complete = |before: &[&str], text: &str| {
-            let written = WholeFile::open(&path).unwrap().write(|out| {
+            let written = AtomicFile::open(&path).unwrap().write(|out| {
                 out.write_all(text.as_bytes())?;
                 assert_eq!(names(folder.path()), before);
                 Ok(())
@@ -301,7 +300,7 @@ mod tests {
         let mut read = String::new();
         io::Read::read_to_string(&mut reader, &mut read).unwrap();
         assert_eq!(read, "through a pipe");
-        // An open file keeps what is in it: others write there too.
+        // An open file keeps its content: other processes write there too.
         let open = tempfile::NamedTempFile::new().unwrap();
         fs::write(open.path(), "before ").unwrap();
         let descriptor = std::os::fd::AsRawFd::as_raw_fd(open.as_file());
@@ -317,7 +316,7 @@ mod tests {
             (folder.path().to_owned(), ErrorKind::IsADirectory),
             ("/proc/none".into(), ErrorKind::NotFound),
         ] {
-            assert_eq!(WholeFile::open(&path).unwrap_err().kind(), kind, "{}", path.display());
+            assert_eq!(AtomicFile::open(&path).unwrap_err().kind(), kind, "{}", path.display());
         }
         assert!(names(folder.path()).is_empty());
     }
