@@ -128,7 +128,7 @@ fn report(way: Dispatch) -> Result<(RunReport, u64), Box<dyn Error>> {
     Ok((assemble(outcome, &plan, depth, Context::default()), frames.get()))
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     for way in [Dispatch::Static, Dispatch::Boxed, Dispatch::Inline, Dispatch::Poll] {
         let (report, frames) = report(way)?;
         println!("{way:?}: {frames} frames passed the tap, the run took {}", Nanos(report.elapsed_ns));

@@ -24,6 +24,14 @@ pub enum SendError {
         /// The longest IP packet that fits.
         mtu: usize,
     },
+    /// The payload exceeds the whole send budget, so it could never be sent.
+    #[error("{len} B of payload exceed the send budget of {budget} B; send less at a time, or raise the budget")]
+    OverBudget {
+        /// Length of the payload.
+        len: usize,
+        /// The socket's send budget, in bytes.
+        budget: u64,
+    },
     /// The session with the driver has ended.
     #[error("the session with the driver has ended")]
     Closed,
@@ -36,7 +44,7 @@ impl SendError {
             Self::WouldBlock => RefuseReason::WouldBlock,
             Self::NoRoute(_) => RefuseReason::NoRoute,
             Self::NoNeighbour(_) => RefuseReason::NoNeighbour,
-            Self::TooLarge { .. } => RefuseReason::TooLarge,
+            Self::TooLarge { .. } | Self::OverBudget { .. } => RefuseReason::TooLarge,
             Self::Closed => RefuseReason::Closed,
         }
     }

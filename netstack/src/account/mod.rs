@@ -33,6 +33,8 @@ pub struct Account {
     timeline: Rc<Timeline>,
     /// Send budget: bytes of payload that may be accepted and not settled; `None` is unlimited.
     budget: Option<Credits>,
+    /// All bytes of the send budget.
+    budget_bytes: u64,
     counters: RefCell<Counters>,
     /// First intended time and end of the app's schedule, set once it is over; a closed loop has none.
     schedule: Cell<Option<(Nanos, Nanos)>>,
@@ -55,6 +57,7 @@ impl Account {
             name: name.to_owned(),
             timeline: Rc::clone(timeline),
             budget: budget.map(Credits::new),
+            budget_bytes: budget.unwrap_or(u64::MAX),
             counters: RefCell::default(),
             schedule: Cell::default(),
             first_accepted: Cell::default(),
@@ -85,6 +88,14 @@ impl Account {
     /// The send budget, if there is one.
     pub fn budget(&self) -> Option<&Credits> {
         self.budget.as_ref()
+    }
+
+    /// Why `len` bytes of payload cannot be sent now, if the budget has not that many left.
+    pub(crate) fn over_budget(&self, len: usize) -> SendError {
+        match self.budget_bytes {
+            budget if (len as u64) > budget => SendError::OverBudget { len, budget },
+            _ => SendError::WouldBlock,
+        }
     }
 
     /// Counts one packet as offered. The caller closes the returned offer with the result of the send; an offer that

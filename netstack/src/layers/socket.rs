@@ -37,7 +37,11 @@ impl<T: Egress<UdpTo>> Egress<SocketAddr> for UdpSocket<T> {
         };
         let own = Wait::default();
         let wait = packet.pending().map_or(&own, PendingSend::budget);
-        let need = packet.payload().len() as u64;
+        let len = packet.payload().len();
+        if let error @ SendError::OverBudget { .. } = self.account.over_budget(len) {
+            return Err(error);
+        }
+        let need = len as u64;
         let bytes = || WaitFor { credit: Some(budget.acquire_owned(need)), ..WaitFor::default() };
         wait.wait(bytes, || Some(self.account.begin_wait(Stage::Budget))).await;
         self.below.send(packet, &self.address(to)).await?;
@@ -52,7 +56,10 @@ impl<T: Egress<UdpTo>> Egress<SocketAddr> for UdpSocket<T> {
     #[inline(always)]
     fn try_send(&self, packet: &mut Packet<'_>, to: &SocketAddr) -> Result<(), SendError> {
         let grant = match self.account.budget() {
-            Some(budget) => Some(budget.try_acquire(packet.payload().len() as u64).ok_or(SendError::WouldBlock)?),
+            Some(budget) => {
+                let len = packet.payload().len();
+                Some(budget.try_acquire(len as u64).ok_or_else(|| self.account.over_budget(len))?)
+            }
             None => None,
         };
         self.below.try_send(packet, &self.address(to))?;
@@ -74,6 +81,7 @@ mod tests {
     use super::*;
     use crate::account::Timeline;
     use crate::packet::Stamp;
+    use futures_util::FutureExt;
     use shared::exec::Clock;
     use shared::ring::HEADROOM;
     use shared::units::Nanos;
@@ -125,8 +133,19 @@ mod tests {
     #[test]
     fn a_try_that_would_block_counts_no_blocked_time_and_keeps_no_budget() {
         let socket = socket(4, Ok(()));
-        assert_eq!(try_send(&socket, b"12345"), Err(SendError::WouldBlock));
+        assert_eq!(try_send(&socket, b"123"), Ok(()));
+        assert_eq!(try_send(&socket, b"12"), Err(SendError::WouldBlock));
         assert_eq!(socket.account.blocked(Stage::Budget).count(), 0);
-        assert_eq!(try_send(&socket, b"1234"), Ok(()));
+        assert_eq!(try_send(&socket, b"1"), Ok(()));
+    }
+
+    #[test]
+    fn a_payload_above_the_whole_budget_is_an_error_and_not_a_wait() {
+        let socket = socket(4, Ok(()));
+        let error = Err(SendError::OverBudget { len: 5, budget: 4 });
+        assert_eq!(try_send(&socket, b"12345"), error);
+        let (mut headroom, to) = ([0; HEADROOM], to());
+        let mut packet = Packet::new(&mut headroom, b"12345", Stamp::default());
+        assert_eq!(socket.send(&mut packet, &to).now_or_never(), Some(error));
     }
 }

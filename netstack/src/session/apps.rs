@@ -93,6 +93,11 @@ impl Apps {
         }))
     }
 
+    /// The clock of the run.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// Starts an app, as a further `--app` would. Returns the number of its account. A horizon in time counts from now,
     /// but ends with the run.
     ///
