@@ -1,6 +1,6 @@
 //! The in-flight table: the stack's private record of the frames in the ring, in ring order.
 //!
-//! Packets of one burst share their times, and often their size: they are recorded as one run, and those that complete
+//! Packets of one batch share their times, and often their size: they are recorded as one run, and those that complete
 //! together are settled together. Frames complete in the order in which they were submitted, so a FIFO is enough to
 //! find the packet of a slot.
 

@@ -19,7 +19,6 @@ mod boxed;
 mod inline;
 mod none;
 mod poll;
-mod sync;
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -32,10 +31,11 @@ use self::boxed::Boxed;
 use self::inline::Inline;
 use self::none::Bare;
 pub use self::poll::Polled;
-use self::sync::Refusing;
 use crate::account::{Account, Accounts};
-use crate::layer::Egress;
+use crate::error::SendError;
+use crate::layer::{Egress, Tries};
 use crate::layers::{Ethernet, Ip, MTU, MacAddr, Neighbours, Router, Routes, Udp, UdpSocket, UdpTo, Via};
+use crate::packet::{Batch, Packet};
 
 /// How the layers call each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -88,7 +88,7 @@ impl Parts {
 }
 
 /// The layers on one device, as sockets see them.
-pub struct Stack<D>(Way<D>);
+pub struct Layers<D>(Way<D>);
 
 /// The transport layer below the sockets, by the way in which the layers call each other.
 enum Way<D> {
@@ -97,7 +97,7 @@ enum Way<D> {
     Inline(Rc<Inline<UdpTo, { inline::TRANSPORT }>>),
     Poll(Rc<Polled<UdpTo>>),
     Sync(Rc<Udp<Ip<Ethernet<D>>>>),
-    None { device: Rc<D>, headers: none::Layers },
+    None { device: Rc<D>, headers: none::HeaderSource },
 }
 
 /// A use of a socket. The type of a socket depends on the way in which the layers call each other, so this is a generic
@@ -117,8 +117,8 @@ impl Dispatch {
     }
 
     /// Builds the layers on `device`, which call each other in this way.
-    pub fn stack<D: Egress<()> + 'static>(self, device: D, parts: &Parts) -> Stack<D> {
-        Stack(match self {
+    pub fn layers<D: Egress<()> + 'static>(self, device: D, parts: &Parts) -> Layers<D> {
+        Layers(match self {
             Self::Static => Way::Static(Rc::new(parts.layers(device))),
             Self::Boxed => {
                 let link: Boxed<IpAddr> = Box::new(parts.ethernet::<Boxed<()>>(Box::new(device)));
@@ -137,12 +137,12 @@ impl Dispatch {
                 Way::Poll(Rc::new(Polled::new(parts.udp(network))))
             }
             Self::Sync => Way::Sync(Rc::new(parts.layers(device))),
-            Self::None => Way::None { device: Rc::new(device), headers: none::Layers::new(parts) },
+            Self::None => Way::None { device: Rc::new(device), headers: none::HeaderSource::new(parts) },
         })
     }
 }
 
-impl<D: Egress<()> + 'static> Stack<D> {
+impl<D: Egress<()> + 'static> Layers<D> {
     /// Opens a socket on `port`, whose packets are counted in `account`, for `user`.
     pub fn open<U: UseSocket>(&self, account: &Rc<Account>, port: u16, user: U) -> U::Output {
         let account = Rc::clone(account);
@@ -160,5 +160,26 @@ impl<D: Egress<()> + 'static> Stack<D> {
             Way::Sync(below) => user.with(Refusing(UdpSocket::new(Rc::clone(below), account, port))),
             Way::None { device, headers } => user.with(Bare::new(Rc::clone(device), headers.socket(account, port))),
         }
+    }
+}
+
+/// `sync`: a layer whose `send` refuses instead of waiting. This is the baseline for the other ways.
+struct Refusing<L>(L);
+
+impl<To, L: Egress<To>> Egress<To> for Refusing<L> {
+    const TRIES: Tries = Tries::Always;
+
+    async fn send(&self, packet: &mut Packet<'_>, to: &To) -> Result<(), SendError> {
+        self.try_send(packet, to)
+    }
+
+    #[inline(always)]
+    fn try_send(&self, packet: &mut Packet<'_>, to: &To) -> Result<(), SendError> {
+        self.0.try_send(packet, to)
+    }
+
+    #[inline(always)]
+    fn try_send_batch(&self, batch: impl Batch, to: &To) -> u64 {
+        self.0.try_send_batch(batch, to)
     }
 }

@@ -32,12 +32,12 @@ impl Egress<()> for Model {
 }
 
 /// Layers that run once for each app, to produce the headers of all its frames.
-pub(super) struct Layers {
+pub(super) struct HeaderSource {
     layers: Rc<Udp<Ip<Ethernet<Model>>>>,
     model: Model,
 }
 
-impl Layers {
+impl HeaderSource {
     pub(super) fn new(parts: &Parts) -> Self {
         let model = Model::default();
         Self { layers: Rc::new(parts.layers(model.clone())), model }

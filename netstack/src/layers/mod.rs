@@ -3,7 +3,6 @@
 //! What a layer does to a packet is a pure function (see [`crate::packet::Encapsulate`]); how layers call each other is
 //! the contract [`crate::layer`]. [`crate::dispatch`] contains the ways to call them.
 
-mod checksum;
 mod ethernet;
 mod ip;
 mod neighbours;

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn each_layer_prepends_its_header_and_a_packet_that_is_too_long_ends_the_burst() {
+    fn each_layer_prepends_its_header_and_a_packet_that_is_too_long_ends_the_batch() {
         let mut batch = Growing(0).through(Layer(b"inner", 9)).through(Layer(b"outer", 7));
         let mut seen = Vec::new();
         while let Some(packet) = batch.next(&mut [0; HEADROOM]) {

@@ -13,7 +13,7 @@ use shared::units::{LinkRate, Nanos};
 use super::plan::{PAYLOAD_LIMIT, Plan};
 use crate::account::{Account, Accounts, Timeline};
 use crate::app::{AppContext, AppSpec, CancelToken, Horizon, ResolveError, ResolvedApp, run_app};
-use crate::dispatch::{Polled, Stack, UseSocket};
+use crate::dispatch::{Layers, Polled, UseSocket};
 use crate::error::SendError;
 use crate::layer::Egress;
 use crate::packet::{Packet, Stamp};
@@ -67,11 +67,11 @@ pub enum JoinError {
 }
 
 impl Apps {
-    /// Apps on the sockets of `stack`, in a run of `plan`.
+    /// Apps on the sockets of `layers`, in a run of `plan`.
     pub(super) fn new<D: Egress<()> + 'static>(
         tasks: &Tasks,
         clock: &Clock,
-        stack: Stack<D>,
+        layers: Layers<D>,
         accounts: &Rc<Accounts>,
         timeline: &Rc<Timeline>,
         plan: &Plan,
@@ -79,7 +79,7 @@ impl Apps {
         Self(Rc::new(Shared {
             tasks: tasks.clone(),
             clock: clock.clone(),
-            sockets: Box::new(stack),
+            sockets: Box::new(layers),
             accounts: Rc::clone(accounts),
             timeline: Rc::clone(timeline),
             seed: plan.seed,
@@ -247,7 +247,7 @@ impl Socket {
     }
 }
 
-/// A stack whose type is erased.
+/// Layers whose type is erased.
 trait Sockets {
     /// The loop of `app` on a socket of its own.
     fn start(&self, app: ResolvedApp, account: Rc<Account>, context: AppContext) -> LocalBoxFuture<'static, ()>;
@@ -256,7 +256,7 @@ trait Sockets {
     fn open(&self, account: &Rc<Account>) -> Polled<SocketAddr>;
 }
 
-impl<D: Egress<()> + 'static> Sockets for Stack<D> {
+impl<D: Egress<()> + 'static> Sockets for Layers<D> {
     fn start(&self, app: ResolvedApp, account: Rc<Account>, context: AppContext) -> LocalBoxFuture<'static, ()> {
         struct Start(ResolvedApp, Rc<Account>, AppContext);
 
@@ -282,7 +282,7 @@ impl<D: Egress<()> + 'static> Sockets for Stack<D> {
             }
         }
 
-        Stack::open(self, account, port(account), Erase)
+        Layers::open(self, account, port(account), Erase)
     }
 }
 

@@ -81,7 +81,7 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
     pub async fn run(self, tasks: Tasks, clock: Clock) -> Outcome {
         let Self { ring, plan, interrupt, watch, extension } = self;
         let began = clock.now();
-        let (stack, apps) = Stack::new(&tasks, &clock, ring, &plan, &extension);
+        let (stack, apps) = RunState::new(&tasks, &clock, ring, &plan, &extension);
         let late = Rc::clone(&stack.late);
         clock.on_late_wakeup(move |span| late.borrow_mut().record(span.0, 1));
         stack.spawn_device(&tasks);
@@ -112,7 +112,7 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
 }
 
 /// Everything of a run that its phases share.
-struct Stack<P> {
+struct RunState<P> {
     clock: Clock,
     timeline: Rc<Timeline>,
     accounts: Rc<Accounts>,
@@ -128,7 +128,7 @@ struct Stack<P> {
     left_first: Cell<bool>,
 }
 
-impl<P: ProducerPort + 'static> Stack<P> {
+impl<P: ProducerPort + 'static> RunState<P> {
     /// The device with the layers above it, and the apps on those, none of which has joined yet.
     fn new(tasks: &Tasks, clock: &Clock, ring: Producer<P>, plan: &Plan, extension: &impl Extension) -> (Self, Apps) {
         let timeline = Timeline::new(clock, plan.interval);
@@ -141,7 +141,7 @@ impl<P: ProducerPort + 'static> Stack<P> {
         let behind_cpu = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
         let routes = plan.routes.clone();
         let parts = Parts { mac: plan.mac, neighbours, routes, accounts: Rc::clone(&accounts), clock: clock.clone() };
-        let layers = plan.dispatch.stack(extension.layers(behind_cpu, clock), &parts);
+        let layers = plan.dispatch.layers(extension.layers(behind_cpu, clock), &parts);
         let apps = Apps::new(tasks, clock, layers, &accounts, &timeline, plan);
         let stack = Self {
             clock: clock.clone(),

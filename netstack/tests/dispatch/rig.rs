@@ -177,7 +177,7 @@ impl Rig {
             accounts: Rc::clone(&self.accounts),
             clock: self.clock.clone(),
         };
-        let stack = way.stack(Rc::clone(&self.device), &parts);
+        let layers = way.layers(Rc::clone(&self.device), &parts);
         let (cancel, left) = (Rc::new(CancelToken::default()), Rc::new(Cell::new(specs.len())));
         let (all_done, mut polls) = (Rc::new(shared::exec::Signal::default()), Vec::new());
         for app in resolve_all(specs, LinkRate::Limited(BitRate(1_000_000_000)), Bytes(1472)).unwrap() {
@@ -188,7 +188,7 @@ impl Rig {
             let horizon = Horizon::Packets(packets);
             let context = AppContext { seed: 7, clock: self.clock.clone(), horizon, cancel: Rc::clone(&cancel) };
             let port = 49_152 + app.index() as u16;
-            let app = stack.open(&Rc::clone(&account), port, RunApp(app, account, context));
+            let app = layers.open(&Rc::clone(&account), port, RunApp(app, account, context));
             let (count, left, done) = (Rc::new(Cell::new(0)), Rc::clone(&left), Rc::clone(&all_done));
             polls.push(Rc::clone(&count));
             tasks.spawn(async move {

@@ -4,8 +4,7 @@
 //! until it has offered all its packets or the run has ended. A schedule is then closed: packets that the app did not
 //! get to are counted as offered and refused.
 
-mod closed;
-mod open;
+mod loops;
 mod outlet;
 mod payloads;
 
@@ -15,7 +14,7 @@ use std::rc::Rc;
 use shared::exec::Clock;
 use shared::units::Nanos;
 
-use self::open::Unsent;
+use self::loops::Unsent;
 use self::outlet::Outlet;
 use super::cancel::CancelToken;
 use super::resolve::{Draws, ResolvedApp};
@@ -71,16 +70,16 @@ pub async fn run_app(app: ResolvedApp, account: Rc<Account>, socket: impl Egress
     let mut outlet = Outlet::new(&app, &account, socket, &clock);
     match app.draws(seed) {
         Draws::None { burst } => {
-            cancel.run_until(closed::bulk(&mut outlet, burst, horizon, start)).await;
+            cancel.run_until(loops::bulk(&mut outlet, burst, horizon, start)).await;
         }
         Draws::Think(think) => {
-            cancel.run_until(closed::reqresp(&mut outlet, think, horizon, start)).await;
+            cancel.run_until(loops::reqresp(&mut outlet, think, horizon, start)).await;
         }
         Draws::Arrivals(arrivals, when_blocked) => {
             let mut unsent = Unsent::new(arrivals, horizon, start);
             match when_blocked {
-                WhenBlocked::Wait => cancel.run_until(open::wait(&mut outlet, &mut unsent)).await,
-                WhenBlocked::Skip => cancel.run_until(open::skip(&mut outlet, &mut unsent)).await,
+                WhenBlocked::Wait => cancel.run_until(loops::wait(&mut outlet, &mut unsent)).await,
+                WhenBlocked::Skip => cancel.run_until(loops::skip(&mut outlet, &mut unsent)).await,
             };
             let end = cancel.at().unwrap_or(clock.now());
             account.schedule_over(unsent.first(), unsent.end(end));

@@ -93,7 +93,6 @@ const PLACES: &[(&str, Place)] = &[
     ("netstack/src/dispatch/", Place::Component(Component::Socket)),
     ("netstack/src/error.rs", Place::Helper),
     ("netstack/src/layer.rs", Place::Helper),
-    ("netstack/src/layers/checksum.rs", Place::Component(Component::Udp)),
     ("netstack/src/layers/ethernet.rs", Place::Component(Component::Ethernet)),
     ("netstack/src/layers/ip.rs", Place::Component(Component::Ip)),
     ("netstack/src/layers/mod.rs", Place::Helper),
