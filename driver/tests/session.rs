@@ -7,14 +7,15 @@ use std::rc::Rc;
 
 use driver::backend::Backend;
 use driver::hardware::{self, Service};
-use driver::session::{Dma, Ended, Served, Setup, Tables, serve};
+use driver::session::{Dma, Served, SessionEnd, Setup, Tables, serve};
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
 use proptest::sample::select;
+use shared::connection::CloseReason;
 use shared::control::{Bye, ByeReason, Control, Hello, TransportKind};
 use shared::exec::{Clock, Interrupt, Signal, StopHandle, Tasks, Virtual, run};
 use shared::ring::loopback::{LoopbackProducer, pair};
-use shared::ring::{CloseReason, Completion, Depth, Descriptor, Port, Producer, Status, WakePoint};
+use shared::ring::{Completion, Depth, Descriptor, Producer, Status, WakePoint};
 use shared::units::Nanos;
 
 /// 1514 B at 1 Gbit/s, on the wire.
@@ -56,12 +57,12 @@ impl Stack {
 
     async fn bye(&self, reason: ByeReason) -> Bye {
         let frames = self.ring.stats().submitted;
-        self.ring.port().send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
+        self.ring.connection().send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
         self.hear_bye().await
     }
 
     async fn hear_bye(&self) -> Bye {
-        let heard = self.ring.port().arrived().wait_for(|| self.ring.port().next_control()).await;
+        let heard = self.ring.connection().arrived().wait_for(|| self.ring.connection().next_control()).await;
         match heard {
             Control::Bye(bye) => *bye,
             other => panic!("not a farewell: {other:?}"),
@@ -76,9 +77,9 @@ impl Stack {
 /// Takes completions as they come. It holds the stack only until the session is over.
 async fn pump(stack: Rc<Stack>) {
     loop {
-        let port = stack.ring.port();
-        let next = || stack.ring.next_completion().map(Some).or_else(|| port.closed().map(|_| None));
-        let Some(completion) = port.arrived().wait_for(next).await else { return };
+        let connection = stack.ring.connection();
+        let next = || stack.ring.next_completion().map(Some).or_else(|| connection.closed().map(|_| None));
+        let Some(completion) = connection.arrived().wait_for(next).await else { return };
         stack.completions.borrow_mut().push(completion);
         stack.completed.notify();
         assert!(stack.ring.outstanding() <= stack.ring.depth().get());
@@ -120,7 +121,7 @@ fn session<T: 'static, F: Future<Output = T> + 'static>(
         tasks.spawn(async move {
             let value = play(Rc::clone(&stack)).await;
             slot.replace(Some(value));
-            stack.ring.port().close(CloseReason::PeerGone);
+            stack.ring.connection().close(CloseReason::PeerGone);
         });
         let served = serve(consumer, inner, setup).await;
         (served, played)
@@ -179,7 +180,7 @@ fn an_unlimited_link_completes_at_once() {
         stack.times()
     });
     assert_eq!(times, [0; 100]);
-    assert_eq!((served.report.sent, served.ended), (100, Ended::Finished));
+    assert_eq!((served.report.sent, served.ended), (100, SessionEnd::Finished));
 }
 
 #[test]
@@ -258,7 +259,7 @@ fn a_farewell_is_answered_with_a_report_of_everything() {
         stack.bye(ByeReason::Interrupted).await
     });
     assert_eq!((served.report.sent, served.report.discarded, served.report.received), (3, 5, 8));
-    assert_eq!(served.ended, Ended::StackInterrupted);
+    assert_eq!(served.ended, SessionEnd::StackInterrupted);
     assert_eq!((bye.frames, bye.report), (8, Some(served.report)));
 }
 
@@ -270,7 +271,7 @@ fn a_stack_that_vanishes_ends_the_session() {
         }
         stack.clock.sleep_until(Nanos(FULL_NS)).await;
     });
-    assert_eq!(served.ended, Ended::Failed(CloseReason::PeerGone));
+    assert_eq!(served.ended, SessionEnd::Failed(CloseReason::PeerGone));
     assert!(served.ended.peer_failed());
     assert_eq!((served.report.sent, served.report.received), (1, 8));
 }
@@ -286,7 +287,7 @@ fn an_interrupt_is_told_to_the_stack() {
         assert!(stack.interrupt.notice(), "as the real executor does in each turn");
         stack.hear_bye().await
     });
-    assert_eq!((served.ended, bye.reason), (Ended::Interrupted, ByeReason::Interrupted));
+    assert_eq!((served.ended, bye.reason), (SessionEnd::Interrupted, ByeReason::Interrupted));
     assert_eq!(bye.report.map(|report| report.discarded), Some(1));
 }
 
@@ -295,7 +296,7 @@ fn a_message_that_does_not_belong_is_a_violation() {
     let (served, bye) = session(setup(hardware(2, "1Gbit"), 8), |stack| async move {
         let hello =
             Hello { transport: TransportKind::Socket, rings: Vec::new(), wake: WakePoint::Each, idle_timeout_ns: 1 };
-        stack.ring.port().send_control(&Control::Hello(hello));
+        stack.ring.connection().send_control(&Control::Hello(hello));
         stack.hear_bye().await
     });
     assert!(served.ended.peer_failed());
@@ -309,7 +310,7 @@ fn a_stack_that_never_hangs_up_does_not_keep_the_driver() {
         stack.bye(ByeReason::Finished).await;
         stack.clock.sleep_until(Nanos::from_secs(1)).await;
     });
-    assert_eq!(served.ended, Ended::Finished);
+    assert_eq!(served.ended, SessionEnd::Finished);
 }
 
 proptest! {

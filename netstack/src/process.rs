@@ -5,16 +5,13 @@
 
 use std::collections::TryReserveError;
 use std::io;
-use std::rc::Rc;
 use std::thread;
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 use shared::control::TransportKind;
-use shared::exec::{
-    Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run as run_tasks,
-};
-use shared::liveness::{Liveness, watch};
+use shared::exec::{Halted, StopHandle};
+use shared::process::data_path::DataPath;
 use shared::process::exit::Status;
 use shared::process::json::{JsonError, JsonSink, JsonTarget, say, say_line};
 use shared::process::limits::Ballast;
@@ -23,7 +20,7 @@ use shared::process::parent::Lifetime;
 use shared::process::peers::AllowedUsers;
 use shared::process::settings::{Common, Meeting, Output, Waiting};
 use shared::process::signals::Signals;
-use shared::report::{ConfigReport, Ending, HostReport, IntervalLines, ProcessReport, RunReport, Sample};
+use shared::report::{ConfigReport, Ending, HostReport, IntervalLines, RunReport, Sample};
 use shared::ring::shm::{SharedMemory, ShmProducer};
 use shared::ring::socket::{SocketProducer, Tables};
 use shared::ring::{Producer, ProducerPort};
@@ -200,26 +197,19 @@ fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -
 }
 
 fn run_on(
-    port: impl ProducerPort + Source + 'static,
+    port: impl ProducerPort + 'static,
     args: &Args,
     terms: &Terms,
     plan: Plan,
     stop: StopHandle,
 ) -> Result<RunReport, RunError> {
     let Terms { depth, accept, asked } = terms;
-    let port = Rc::new(port);
-    let interrupt = Rc::new(Interrupt::by(stop));
-    let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), args.waiting.idle);
-    let (idle, cpu_before) = (park.stats(), process_cpu_time());
-    let clock = Clock::starting_at(monotonic_now());
-    let ring = Producer::with_wake_point(Rc::clone(&port), *depth, plan.wake_point, clock.clone());
-    let (tasks_clock, tasks_plan, lines) = (clock.clone(), plan.clone(), watcher(args));
-    let liveness = Liveness::new(args.waiting.idle_timeout, Nanos(accept.idle_timeout_ns), clock.now());
-    let alive = watch(Rc::clone(&port), clock.clone(), liveness);
-    let outcome = run_tasks(&clock, park, |tasks| {
-        tasks.spawn(alive);
-        StackRun::new(ring, tasks_plan).interrupted_by(interrupt).watched_by(lines).run(tasks, tasks_clock)
-    })?;
+    let data_path = DataPath::new(port.connection(), &args.waiting, Nanos(accept.idle_timeout_ns), stop);
+    let (clock, interrupt, usage) = (data_path.clock(), data_path.interrupt(), data_path.usage());
+    let ring = Producer::with_wake_point(port, *depth, plan.wake_point, clock.clone());
+    let (tasks_plan, lines) = (plan.clone(), watcher(args));
+    let outcome = data_path
+        .run(|tasks| StackRun::new(ring, tasks_plan).interrupted_by(interrupt).watched_by(lines).run(tasks, clock))?;
     let context = Context {
         config: ConfigReport {
             netstack: serde_json::to_value(args).unwrap_or_default(),
@@ -229,11 +219,7 @@ fn run_on(
         clock: "real".to_owned(),
         host: HostReport::read(),
         arrivals_digest: arrivals_digest(plan.seed, &plan.apps),
-        process: ProcessReport {
-            cpu_ns: process_cpu_time().since(cpu_before).0,
-            idle: idle.get(),
-            doorbells: port.doorbells(),
-        },
+        process: usage(),
         lines_dropped: lines_dropped(),
         grant: Some(Grant { generation: accept.generation, asked: *asked }),
     };

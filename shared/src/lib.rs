@@ -6,6 +6,7 @@
 //! run, and what both programs do as a [`process`]. [`cpu`] contains SIMD and prefetch instructions.
 #![warn(missing_docs)]
 
+pub mod connection;
 pub mod control;
 pub mod cpu;
 pub mod credits;

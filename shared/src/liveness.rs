@@ -7,8 +7,10 @@
 //! With timeouts below 8 s, ALIVE comes more often than the watchdog over lost wake-ups looks (see
 //! [`RealPark`](crate::exec::RealPark)), and a process may be woken by it where a doorbell was missing.
 
+use std::rc::Rc;
+
+use crate::connection::{CloseReason, Connection};
 use crate::exec::{Clock, Order};
-use crate::ring::{CloseReason, Port};
 use crate::units::Nanos;
 
 /// After how long a silent peer is given up, unless a flag says otherwise.
@@ -43,8 +45,8 @@ pub struct Liveness {
     /// Time between two looks, at most.
     every: Nanos,
     looked: Nanos,
-    /// What had been heard of the peer, and when that was last seen to have grown.
-    heard: (u64, Nanos),
+    /// What had been received from the peer, and when that was last seen to have grown.
+    received: (u64, Nanos),
     /// What had been sent at the last look.
     sent: u64,
 }
@@ -62,24 +64,24 @@ impl Liveness {
     /// A session that begins at `began`, whose sides give each other up after `timeout` and `peer_timeout`.
     pub fn new(timeout: Nanos, peer_timeout: Nanos, began: Nanos) -> Self {
         let every = Nanos(timeout.min(peer_timeout).0 / 4);
-        Self { timeout, every, looked: began, heard: (0, began), sent: 0 }
+        Self { timeout, every, looked: began, received: (0, began), sent: 0 }
     }
 
     /// When to look next.
     pub fn next_look(&self) -> Nanos {
-        (self.looked + self.every).min(self.heard.1 + self.timeout)
+        (self.looked + self.every).min(self.received.1 + self.timeout)
     }
 
-    /// Looks at `now`. `heard` grows with whatever comes from the peer, `sent` with whatever it can see of this side.
-    pub fn look(&mut self, now: Nanos, heard: u64, sent: u64) -> Verdict {
+    /// Looks at `now`. `received` grows with whatever comes from the peer, `sent` with whatever it can see of this side.
+    pub fn look(&mut self, now: Nanos, received: u64, sent: u64) -> Verdict {
         // This side did not run for a while, so that it cannot know what the peer did meanwhile. Both may have been
         // stopped together, as by Ctrl-Z.
         let stopped = now.since(self.next_look() + self.every);
-        self.heard.1 += stopped;
-        if heard != self.heard.0 {
-            self.heard = (heard, now);
+        self.received.1 += stopped;
+        if received != self.received.0 {
+            self.received = (received, now);
         }
-        let verdict = Verdict { speak: sent == self.sent, peer_is_silent: now.since(self.heard.1) >= self.timeout };
+        let verdict = Verdict { speak: sent == self.sent, peer_is_silent: now.since(self.received.1) >= self.timeout };
         (self.looked, self.sent) = (now, sent);
         verdict
     }
@@ -90,22 +92,22 @@ impl Liveness {
     }
 }
 
-/// Lets the peer of `port` see that this side lives, and closes the session once the peer has been silent for too
+/// Lets the peer of `connection` see that this side lives, and closes the connection once the peer has been silent for too
 /// long. Ends with the session, or with the farewell of either side, which has time limits of its own.
-pub async fn watch(port: impl Port, clock: Clock, mut liveness: Liveness) {
+pub async fn watch(connection: Rc<Connection>, clock: Clock, mut liveness: Liveness) {
     loop {
         // Not counted among the wake-ups of the stack, whose lateness is reported: it belongs to no packet.
         clock.sleep_until_as(Order::Completion, liveness.next_look()).await;
-        if port.is_closed() || port.is_leaving() {
+        if connection.is_closed() || connection.is_leaving() {
             return;
         }
-        let verdict = liveness.look(clock.now(), port.heard(), port.sent());
+        let verdict = liveness.look(clock.now(), connection.received(), connection.sent());
         if verdict.speak {
-            port.send_alive();
-            liveness.spoke(port.sent());
+            connection.send_alive();
+            liveness.spoke(connection.sent());
         }
         if verdict.peer_is_silent {
-            port.close(CloseReason::PeerSilent(liveness.timeout));
+            connection.close(CloseReason::PeerSilent(liveness.timeout));
         }
     }
 }

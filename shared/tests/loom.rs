@@ -63,10 +63,12 @@ fn completions() -> (Writer, Reader) {
 /// Sleeps until the count is at least `wake_at`, as an end does.
 fn follow(ring: &Ring, reader: &mut Reader, wake_at: u64, most: u64, bell: &Notify) {
     while reader.seen() < wake_at {
-        if !reader.look(ring, most).unwrap() && reader.announce(ring, wake_at, most).unwrap() {
+        if !reader.look(ring, most).unwrap()
+            && let Some(announcement) = reader.announce(ring, wake_at, most).unwrap()
+        {
             bell.wait();
+            announcement.withdraw(ring);
         }
-        reader.awake(ring);
     }
 }
 
@@ -150,12 +152,14 @@ fn plans_too_late(fences: bool) {
     let ((_, mut take), (_, mut settle)) = (frames(), completions());
     let consumer = thread::spawn(move || {
         plan(ring, 2);
-        assert!(take.announce(ring, 1, 2).unwrap(), "no frame comes in this model");
+        let announcement = take.announce(ring, 1, 2).unwrap();
+        assert!(announcement.is_some(), "no frame comes in this model");
         if sleeps_until(ring, Head::ProducerEvent, 0).is_none_or(|at| at >= 2) {
             ring.consumer_bell.wait();
         }
     });
-    assert!(settle.announce(ring, 1, 2).unwrap(), "no completion comes either");
+    let announcement = settle.announce(ring, 1, 2).unwrap();
+    assert!(announcement.is_some(), "no completion comes either");
     if planned_beyond(ring, 1) {
         ring.consumer_bell.notify();
     }
@@ -177,11 +181,12 @@ fn without_the_fence_a_consumer_that_plans_too_late_sleeps_on() {
 fn watched(fences: bool) {
     let ring = Ring::new(fences);
     let (mut writer, mut reader) = frames();
-    let sleeper = thread::spawn(move || (reader.announce(ring, 1, 1).unwrap(), reader));
+    let sleeper = thread::spawn(move || reader.announce(ring, 1, 1).unwrap());
     let rung = writer.publish(ring, 1);
-    let (sleeps, reader) = sleeper.join().unwrap();
-    assert!(reader.is_owed(ring), "it was published");
-    assert!(rung || !sleeps, "no doorbell, and the watchdog sees it");
+    // A side that found the item before it slept is owed nothing.
+    let Some(asleep) = sleeper.join().unwrap() else { return };
+    assert!(asleep.doorbell_due(ring), "it was published");
+    assert!(rung, "no doorbell, and the watchdog sees it");
 }
 
 #[test]

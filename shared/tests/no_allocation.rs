@@ -21,14 +21,14 @@ fn traffic(ring: &Producer<ShmProducer>, consumer: &ShmConsumer, position: &mut 
     let end = *position + frames;
     while *position < end {
         while ring.try_submit(Descriptor::default(), &[1; 42], &[2; 1000]) {}
-        ring.port().exchange();
-        consumer.exchange();
+        ring.connection().exchange();
+        consumer.connection().exchange();
         while consumer.take(Some(&mut buffer)).is_some() {
             consumer.complete(Completion { position: *position, status: Status::Sent, at: Nanos(*position) });
             *position += 1;
         }
-        consumer.exchange();
-        ring.port().exchange();
+        consumer.connection().exchange();
+        ring.connection().exchange();
         while ring.next_completion().is_some() {}
     }
 }

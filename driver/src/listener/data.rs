@@ -6,19 +6,17 @@
 use std::collections::TryReserveError;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use shared::control::TransportKind;
-use shared::exec::{Clock, Halted, Interrupt, RealPark, Source, StopHandle, monotonic_now, process_cpu_time, run};
-use shared::liveness::{Liveness, watch};
+use shared::exec::{Halted, StopHandle};
+use shared::process::data_path::DataPath;
 use shared::process::limits::{Ballast, remedy};
 use shared::process::settings::Waiting;
-use shared::report::ProcessReport;
 use shared::ring::shm::{MemoryError, SharedMemory, ShmConsumer};
-use shared::ring::socket::{self, ConsumerSide, SocketConsumer};
+use shared::ring::socket::{self, ConsumerEnd, SocketConsumer};
 use shared::ring::{ConsumerPort, Depth};
 use shared::units::Nanos;
 use tokio::sync::oneshot;
@@ -28,7 +26,7 @@ use crate::hardware::Config;
 use crate::session::{Dma, Served, Setup, Tables, serve};
 
 /// What a session needs to know, in a form that crosses threads.
-pub(super) struct Plan {
+pub(super) struct SessionPlan {
     pub(super) generation: u64,
     pub(super) depth: Depth,
     /// Slots that the stack waits for once its ring was full.
@@ -82,7 +80,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Starts the thread of a session, and waits until it has all that the session needs.
-    pub(super) async fn new(plan: Plan) -> Result<Self, NoResources> {
+    pub(super) async fn new(plan: SessionPlan) -> Result<Self, NoResources> {
         let (send_ready, ready) = oneshot::channel();
         let (begin, begun) = oneshot::channel();
         let (send_served, served) = oneshot::channel();
@@ -127,12 +125,12 @@ struct Resources {
 
 enum Ring {
     Shm(SharedMemory),
-    Socket(socket::Tables<ConsumerSide>),
+    Socket(socket::Tables<ConsumerEnd>),
 }
 
 impl Resources {
     /// Returns the descriptor of the ring's memory too, if it has any.
-    fn obtain(plan: &Plan) -> Result<(Self, Option<OwnedFd>), NoResources> {
+    fn obtain(plan: &SessionPlan) -> Result<(Self, Option<OwnedFd>), NoResources> {
         let (ring, memory) = match plan.transport {
             TransportKind::Shm => {
                 let (ring, memory) = SharedMemory::create(plan.depth, plan.generation).map_err(NoResources::Ring)?;
@@ -144,7 +142,7 @@ impl Resources {
         Ok((Self { ring, tables, ballast: Ballast::new(0)? }, memory))
     }
 
-    fn serve(self, plan: Plan, stream: OwnedFd, output: Output) -> Result<Served<Output>, SessionError> {
+    fn serve(self, plan: SessionPlan, stream: OwnedFd, output: Output) -> Result<Served<Output>, SessionError> {
         drop(self.ballast);
         match self.ring {
             Ring::Shm(memory) => {
@@ -160,37 +158,23 @@ impl Resources {
 }
 
 fn serve_on(
-    port: impl ConsumerPort + Source + 'static,
-    plan: Plan,
+    port: impl ConsumerPort + 'static,
+    plan: SessionPlan,
     tables: Tables,
     output: Output,
 ) -> Result<Served<Output>, SessionError> {
-    let port = Rc::new(port);
-    let interrupt = Rc::new(Interrupt::by(plan.stop));
-    let park = RealPark::new(Rc::clone(&port), Rc::clone(&interrupt), plan.waiting.idle);
-    let (idle, began) = (park.stats(), process_cpu_time());
-    let counted = Rc::clone(&port);
-    let usage = move || ProcessReport {
-        cpu_ns: process_cpu_time().since(began).0,
-        idle: idle.get(),
-        doorbells: counted.doorbells(),
-    };
+    let data_path = DataPath::new(port.connection(), &plan.waiting, plan.peer_timeout, plan.stop);
     let setup = Setup {
         generation: plan.generation,
         depth: plan.depth,
         hardware: plan.hardware,
         verify: plan.verify,
         backend: output,
-        interrupt,
-        usage: Box::new(usage),
+        interrupt: data_path.interrupt(),
+        usage: Box::new(data_path.usage()),
         closing: Box::new(move || plan.closing.store(true, Ordering::Release)),
         tables,
     };
-    let clock = Clock::starting_at(monotonic_now());
-    let liveness = Liveness::new(plan.waiting.idle_timeout, plan.peer_timeout, clock.now());
-    let (inner, alive) = (clock.clone(), watch(Rc::clone(&port), clock.clone(), liveness));
-    Ok(run(&clock, park, |tasks| {
-        tasks.spawn(alive);
-        serve(port, inner, setup)
-    })?)
+    let clock = data_path.clock();
+    Ok(data_path.run(|_| serve(port, clock, setup))?)
 }

@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::RunError;
 use super::address::{Address, listen};
-use super::data::{NoResources, Plan, Prepared, SessionError};
+use super::data::{NoResources, Prepared, SessionError, SessionPlan};
 use super::greeting::{ANSWER, Visit, grant};
 use super::log::Log;
 use super::visits::{Crowding, Visits};
@@ -271,7 +271,7 @@ impl<'a> Desk<'a> {
             idle_timeout_ns: self.settings.waiting.idle_timeout.0,
         };
         let closing = Arc::new(AtomicBool::new(false));
-        let plan = Plan {
+        let plan = SessionPlan {
             generation: self.generation,
             depth,
             // A stack that waits for more slots than there are refuses itself, once it knows the depth in force.
@@ -351,7 +351,7 @@ fn has_hung_up(connection: &impl std::os::fd::AsFd) -> bool {
 async fn converse(
     mut stream: Stream,
     accept: Accept,
-    plan: Plan,
+    plan: SessionPlan,
     output: Output,
 ) -> Result<Conversation, SessionError> {
     let mut prepared = match Prepared::new(plan).await {

@@ -18,7 +18,7 @@ use shared::units::Nanos;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use crate::session::Ended;
+use crate::session::SessionEnd;
 use crate::settings::Settings;
 
 /// Reports that are kept; a driver that serves more sessions forgets the oldest.
@@ -66,7 +66,7 @@ impl Log {
     }
 
     /// Keeps what a session left behind.
-    pub(super) fn file(&mut self, report: DriverReport, ended: &Ended) {
+    pub(super) fn file(&mut self, report: DriverReport, ended: &SessionEnd) {
         let bad = report.bad_length + report.bad_header + report.bad_checksum;
         self.note(format_args!(
             "session {}: {ended}; {} frames received, {} sent, {bad} bad, {} discarded",

@@ -1,11 +1,11 @@
 //! How a session ends.
 
+use shared::connection::CloseReason;
 use shared::control::{Bye, ByeReason, Control};
-use shared::ring::CloseReason;
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum SessionEnd {
     /// The stack said farewell.
     Finished,
     /// The stack was interrupted, as its farewell says.
@@ -29,7 +29,7 @@ pub enum Ended {
     Fault(String),
 }
 
-impl Ended {
+impl SessionEnd {
     /// What the stack's farewell means, if `received` frames came out of the ring in all.
     pub(super) fn by_stack(bye: Bye, received: u64) -> Self {
         match bye.reason {
@@ -80,7 +80,7 @@ impl Ended {
     }
 }
 
-impl std::fmt::Display for Ended {
+impl std::fmt::Display for SessionEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Finished => f.write_str("finished"),

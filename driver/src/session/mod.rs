@@ -10,7 +10,7 @@ mod dma;
 mod ended;
 mod farewell;
 
-pub use ended::Ended;
+pub use ended::SessionEnd;
 
 use std::collections::{TryReserveError, VecDeque};
 use std::future::poll_fn;
@@ -19,10 +19,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use serde::{Deserialize, Serialize};
+use shared::connection::{CloseReason, Connection};
 use shared::control::{Control, WireError};
 use shared::exec::{Clock, Interrupt, Order, Signal, Sleep};
 use shared::report::{DriverReport, ProcessReport, Warning, WarningCode};
-use shared::ring::{CloseReason, Completion, ConsumerPort, Depth, Descriptor, Status};
+use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Status};
 use shared::units::Nanos;
 
 use crate::backend::Backend;
@@ -120,7 +121,7 @@ pub struct Served<B> {
     /// Its counters.
     pub report: DriverReport,
     /// How it ended.
-    pub ended: Ended,
+    pub ended: SessionEnd,
     /// Given back, for the next session.
     pub backend: B,
 }
@@ -133,7 +134,7 @@ pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Se
     session.discard_rest();
     session.setup.backend.flush();
     let report = session.report(&ended);
-    say_goodbye(&session.port, &session.clock, &ended, &report).await;
+    say_goodbye(session.connection(), &session.clock, &ended, &report).await;
     Served { report, ended, backend: session.setup.backend }
 }
 
@@ -188,7 +189,11 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         }
     }
 
-    async fn run(&mut self) -> Ended {
+    fn connection(&self) -> &Rc<Connection> {
+        self.port.connection()
+    }
+
+    async fn run(&mut self) -> SessionEnd {
         loop {
             let now = self.clock.now();
             let held = self.note_held();
@@ -292,55 +297,55 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     }
 
     /// A bound that must hold, and does not.
-    fn fault(&self, held: u64) -> Option<Ended> {
+    fn fault(&self, held: u64) -> Option<SessionEnd> {
         let (depth, queue) = (self.setup.depth, self.setup.hardware.queue);
         if held > u64::from(depth.get()) {
-            return Some(Ended::Fault(format!("{held} frames held in a ring of {depth}")));
+            return Some(SessionEnd::Fault(format!("{held} frames held in a ring of {depth}")));
         }
         let in_hardware = self.hardware.held();
         (in_hardware > queue.as_usize())
-            .then(|| Ended::Fault(format!("{in_hardware} frames in a hardware queue of {queue}")))
+            .then(|| SessionEnd::Fault(format!("{in_hardware} frames in a hardware queue of {queue}")))
     }
 
-    fn ending(&self) -> Option<Ended> {
-        match self.port.next_control() {
+    fn ending(&self) -> Option<SessionEnd> {
+        match self.connection().next_control() {
             // Whatever comes behind a farewell, its sender is no stack.
-            Some(Control::Bye(_)) if self.port.next_control().is_some() => {
-                self.port.close(WireError::Unexpected("message behind the farewell").into());
+            Some(Control::Bye(_)) if self.connection().next_control().is_some() => {
+                self.connection().close(WireError::Unexpected("message behind the farewell").into());
             }
             Some(Control::Bye(bye)) => {
-                if let Some(reason) = self.port.closed().filter(CloseReason::is_violation) {
-                    return Some(Ended::Failed(reason));
+                if let Some(reason) = self.connection().closed().filter(CloseReason::is_violation) {
+                    return Some(SessionEnd::Failed(reason));
                 }
                 let received = self.taken + u64::from(self.port.waiting());
-                return Some(Ended::by_stack(*bye, received));
+                return Some(SessionEnd::by_stack(*bye, received));
             }
-            Some(other) => self.port.close(WireError::Unexpected(name_of(&other)).into()),
+            Some(other) => self.connection().close(WireError::Unexpected(name_of(&other)).into()),
             None => {}
         }
-        if self.port.is_closed()
-            && let Some(reason) = self.port.closed()
+        if self.connection().is_closed()
+            && let Some(reason) = self.connection().closed()
         {
-            return Some(Ended::Failed(reason));
+            return Some(SessionEnd::Failed(reason));
         }
-        self.setup.interrupt.is_asked().then_some(Ended::Interrupted)
+        self.setup.interrupt.is_asked().then_some(SessionEnd::Interrupted)
     }
 
     /// Waits until something may have changed: the port, the wish to stop, or the hardware.
     async fn wait(&mut self) {
-        let at = self.hardware.completion_of(self.patience());
+        let at = self.hardware.completion_of(self.batch_limit());
         if at != self.due.as_ref().map(Sleep::at) {
             self.due = at.map(|at| self.clock.sleep_until_as(Order::Completion, at));
         }
-        let due = &mut self.due;
+        let (due, connection) = (&mut self.due, self.port.connection());
         // All of it was checked in this same poll, so no notification between the check and this wait can be lost.
-        let mut arrived = pin!(next(self.port.arrived()));
-        let mut told = pin!(next(self.port.told()));
+        let mut arrived = pin!(next(connection.arrived()));
+        let mut control = pin!(next(connection.control_arrived()));
         let mut stopped = pin!(self.setup.interrupt.asked());
         poll_fn(|cx| {
             let timer = due.as_mut().is_some_and(|due| Pin::new(due).poll(cx).is_ready());
             let moved = arrived.as_mut().poll(cx).is_ready();
-            let notified = told.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
+            let notified = control.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
             if timer || moved || notified { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -348,13 +353,13 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
 
     /// How many completions may pass before it is time to look again: the hardware must not run dry
     /// while frames wait for it, and the completions that the stack waits for must be published in time.
-    fn patience(&self) -> usize {
+    fn batch_limit(&self) -> usize {
         let held = self.hardware.held();
         let most = if self.port.waiting() > 0 { self.hardware.reserve().clamp(1, held.max(1)) } else { held };
         // Refused frames are completed behind sent ones, and are not counted among them.
         let most = if self.refused.is_empty() { most } else { most.min(1) };
         // Never above the queue's depth, which fits.
-        self.port.patience(most as u32) as usize
+        self.port.batch_limit(most as u32) as usize
     }
 
     /// What was not completed never will be.
@@ -370,7 +375,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         found.chain(self.setup.backend.warning()).collect()
     }
 
-    fn report(&self, ended: &Ended) -> DriverReport {
+    fn report(&self, ended: &SessionEnd) -> DriverReport {
         DriverReport {
             ended: ended.to_string(),
             hardware: self.hardware.report(),

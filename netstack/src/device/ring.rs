@@ -111,10 +111,10 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Settles frames as they complete, until the session closes. Runs as a task of its own, so that completions are
     /// handled even if no app sends.
     pub async fn run_completions(&self) {
-        let port = self.ring.port();
+        let connection = self.ring.connection();
         // The order matters: completions that arrived before the session closed are settled first.
-        let next = || if self.settle_completions() { Some(true) } else { port.is_closed().then_some(false) };
-        while port.arrived().wait_for(next).await {
+        let next = || if self.settle_completions() { Some(true) } else { connection.is_closed().then_some(false) };
+        while connection.arrived().wait_for(next).await {
             self.settled.notify();
             if self.is_drained() {
                 self.drained.notify();
@@ -132,7 +132,7 @@ impl<P: ProducerPort> RingDevice<P> {
             // that none is missing.
             let oldest = self.in_flight.borrow().oldest();
             let none_left = oldest.is_none_or(|submitted| submitted > time);
-            (none_left || self.last_settled.get() > time || self.ring.port().is_closed()).then_some(())
+            (none_left || self.last_settled.get() > time || self.ring.connection().is_closed()).then_some(())
         };
         self.settled.wait_for(known).await;
     }
@@ -184,7 +184,7 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Moves frames from the transmit queue into the ring, until the session closes or the device is sealed. Runs as a
     /// task of its own.
     pub async fn run_queue(&self) {
-        while !self.ring.port().is_closed() {
+        while !self.ring.connection().is_closed() {
             self.queued.wait_for(|| (!self.queue.borrow().is_empty()).then_some(())).await;
             let permit = self.ring.reserve().await;
             // The device may have been sealed during that wait; dropping the permit returns its credit.
@@ -198,7 +198,7 @@ impl<P: ProducerPort> RingDevice<P> {
 
     /// Ready when ring and transmit queue are empty, or the session has closed.
     pub async fn drained(&self) {
-        let done = || (self.is_drained() || self.ring.port().is_closed()).then_some(());
+        let done = || (self.is_drained() || self.ring.connection().is_closed()).then_some(());
         self.drained.wait_for(done).await;
     }
 
@@ -209,7 +209,7 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Counts every frame that is still in the ring or the transmit queue: as in flight if the session is open, as lost
     /// if it has closed.
     pub fn close_accounts(&self) {
-        let alive = !self.ring.port().is_closed();
+        let alive = !self.ring.connection().is_closed();
         let close = |run: FrameRun| {
             let account = self.accounts.get(run.each.flow);
             if alive { account.leave_in_flight(run.packets) } else { account.lose(run.packets, run.bytes()) }
@@ -229,7 +229,7 @@ impl<P: ProducerPort> RingDevice<P> {
     fn send_now(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         let record = PacketRecord::of(packet, self.clock.now());
         if !self.ring.try_submit(record.descriptor(packet.len()), packet.headers(), packet.payload()) {
-            return Err(if self.ring.port().is_closed() { SendError::Closed } else { SendError::WouldBlock });
+            return Err(if self.ring.connection().is_closed() { SendError::Closed } else { SendError::WouldBlock });
         }
         self.in_flight.borrow_mut().push(FrameRun::of(record));
         self.accounts.with(record.flow, |account| account.accept(1));
@@ -385,7 +385,7 @@ impl<P: ProducerPort> Egress<()> for Rc<RingDevice<P>> {
     fn try_send(&self, packet: &mut Packet<'_>, (): &()) -> Result<(), SendError> {
         match self.policy {
             Policy::Wait | Policy::Deadline(_) => self.send_now(packet),
-            _ if self.ring.port().is_closed() => Err(SendError::Closed),
+            _ if self.ring.connection().is_closed() => Err(SendError::Closed),
             Policy::DropNewest => {
                 self.send_or_drop(packet);
                 Ok(())

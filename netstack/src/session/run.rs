@@ -9,11 +9,12 @@ use std::rc::Rc;
 
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, OptionFuture, pending, select, select_all};
+use shared::connection::CloseReason;
 use shared::control::{Bye, ByeReason, Control};
 use shared::exec::{Clock, Interrupt, Tasks};
 use shared::ledger::Histogram;
 use shared::report::{Ending, STALLED};
-use shared::ring::{CloseReason, Occupancy, Producer, ProducerPort};
+use shared::ring::{Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 
 use super::apps::{Apps, Joined};
@@ -217,32 +218,32 @@ impl<P: ProducerPort + 'static> RunState<P> {
 
     /// Ready when the driver's farewell has come, or the session has closed.
     async fn peer_ends(&self) {
-        let port = self.device.ring().port();
-        let heard = || {
-            while let Some(message) = port.next_control() {
-                self.hear(message);
+        let connection = self.device.ring().connection();
+        let control = || {
+            while let Some(message) = connection.next_control() {
+                self.receive(message);
             }
-            (self.bye.borrow().is_some() || port.closed().is_some()).then_some(())
+            (self.bye.borrow().is_some() || connection.closed().is_some()).then_some(())
         };
-        port.told().wait_for(heard).await;
+        connection.control_arrived().wait_for(control).await;
     }
 
-    fn hear(&self, message: Control) {
+    fn receive(&self, message: Control) {
         match message {
             Control::Bye(_) if self.bye.borrow().is_some() => {
                 let error = shared::control::WireError::Unexpected("message behind the farewell");
-                self.device.ring().port().close(error.into());
+                self.device.ring().connection().close(error.into());
             }
             Control::Bye(bye) => {
                 // Only "finished" answers; a driver that was interrupted may do so at any time.
                 self.left_first.set(!self.said.get() || bye.reason != ByeReason::Finished);
                 self.bye.replace(Some(*bye));
             }
-            // The port has seen to it.
+            // The connection has counted it.
             Control::Alive => {}
             Control::Hello(_) | Control::Accept(_) | Control::Refuse(_) => {
                 let error = shared::control::WireError::Unexpected("greeting in the middle of a session");
-                self.device.ring().port().close(error.into());
+                self.device.ring().connection().close(error.into());
             }
         }
     }
@@ -261,9 +262,9 @@ impl<P: ProducerPort + 'static> RunState<P> {
         if self.bye.borrow().is_none() {
             let reason = self.reason();
             let frames = self.device.ring().stats().submitted;
-            let port = self.device.ring().port();
+            let connection = self.device.ring().connection();
             self.said.set(true);
-            port.send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
+            connection.send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
             let patience = self.clock.sleep_until(self.clock.now() + FAREWELL_TIMEOUT);
             select(self.peer_ends().boxed_local(), patience).await;
         }
@@ -273,7 +274,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
 
     /// The reason in this side's farewell.
     fn reason(&self) -> ByeReason {
-        match self.device.ring().port().closed() {
+        match self.device.ring().connection().closed() {
             _ if self.interrupted.get() => ByeReason::Interrupted,
             None | Some(CloseReason::PeerGone | CloseReason::Io(_)) => ByeReason::Finished,
             Some(broken) => ByeReason::Violation(broken.to_string()),
@@ -308,7 +309,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
             held_ns: self.device.held_ns(),
             in_flight,
             lost_at_submit: ring.lost(),
-            violation: ring.port().closed().filter(CloseReason::is_violation).map(|reason| reason.name()),
+            violation: ring.connection().closed().filter(CloseReason::is_violation).map(|reason| reason.name()),
             left_first: self.left_first.get(),
             warm,
             series,
@@ -319,7 +320,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
     }
 
     fn ending(&self) -> Ending {
-        match (self.bye.borrow().as_ref(), self.device.ring().port().closed()) {
+        match (self.bye.borrow().as_ref(), self.device.ring().connection().closed()) {
             _ if self.interrupted.get() => Ending::Interrupted,
             (_, Some(reason)) if reason.is_violation() => Ending::PeerFailed(reason.to_string()),
             (Some(bye), _) if self.left_first.get() => left(&bye.reason),

@@ -16,7 +16,7 @@ use netstack::layers::{MacAddr, Neighbours, Routes};
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::ledger::Counters;
 use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
-use shared::ring::{Completion, ConsumerPort, Depth, MAX_FRAME, Port, Producer, Status};
+use shared::ring::{Completion, ConsumerPort, Depth, MAX_FRAME, Producer, Status};
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 
 /// Service time of a frame.
@@ -150,7 +150,7 @@ impl Rig {
     async fn serve(&self) {
         let mut buffer = vec![0; MAX_FRAME];
         for position in 0.. {
-            self.hardware.arrived().wait_for(|| (self.hardware.waiting() > 0).then_some(())).await;
+            self.hardware.connection().arrived().wait_for(|| (self.hardware.waiting() > 0).then_some(())).await;
             let frame = self.hardware.take(Some(&mut buffer));
             if let Some(frames) = &self.frames {
                 frames.borrow_mut().extend(frame.map(|(_, bytes)| bytes.to_vec()));

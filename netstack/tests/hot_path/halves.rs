@@ -10,27 +10,27 @@ use driver::session::{Setup, serve};
 use driver::settings::Settings;
 use netstack::process::Args;
 use netstack::session::{Outcome, Plan, StackRun, Watch};
-use shared::exec::{Clock, Park, Source, Virtual, monotonic_now, run};
+use shared::connection::Connection;
+use shared::exec::{Announced, Clock, Park, Source, Virtual, Wait, monotonic_now, run};
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
 use shared::ring::socket::{SocketConsumer, SocketProducer, Tables};
 use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
 use shared::units::Nanos;
 
-/// A park that exchanges the bytes of both ends. It never sleeps: virtual time jumps to the next deadline, and in real
-/// time it polls.
-struct Both<P, C> {
-    producer: Rc<P>,
-    consumer: Rc<C>,
+/// A park that exchanges the bytes of both connections. It never sleeps: virtual time jumps to the next deadline, and in
+/// real time it polls.
+struct Both {
+    connections: [Rc<dyn Source>; 2],
     jumps: Option<Virtual>,
 }
 
-impl<P: Source, C: Source> Park for Both<P, C> {
+impl Park for Both {
     fn now(&mut self) -> Nanos {
         self.jumps.as_mut().map_or_else(monotonic_now, Virtual::now)
     }
 
     fn exchange(&mut self) -> bool {
-        self.producer.exchange() | self.consumer.exchange()
+        self.connections.iter().fold(false, |moved, connection| connection.exchange() | moved)
     }
 
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
@@ -38,8 +38,7 @@ impl<P: Source, C: Source> Park for Both<P, C> {
             return true;
         }
         // Act as after a sleep: read the socket too, which a busy side does only now and then.
-        self.producer.after_sleep();
-        self.consumer.after_sleep();
+        drop(Announced::new(&self.connections, Wait::Sleep));
         self.exchange() || self.jumps.as_mut().is_some_and(|jumps| jumps.park(deadline))
     }
 }
@@ -56,30 +55,32 @@ pub(crate) struct Halves {
 }
 
 impl Halves {
-    /// Runs over shared memory. Returns the result of the run, and both ends.
-    pub(crate) fn over_shm(&self, watch: Option<Watch>) -> (Outcome, Rc<ShmProducer>, Rc<ShmConsumer>) {
+    /// Runs over shared memory. Returns the result of the run, and both sides of the connection: the stack's, the
+    /// driver's.
+    pub(crate) fn over_shm(&self, watch: Option<Watch>) -> (Outcome, [Rc<Connection>; 2]) {
         let (left, right) = UnixStream::pair().unwrap();
         let depth = Depth::new(self.depth).unwrap();
         let (ours, file) = SharedMemory::create(depth, 1).unwrap();
         let theirs = SharedMemory::open(file, depth, 1).unwrap();
-        let producer = Rc::new(ShmProducer::new(left.into(), theirs).unwrap());
-        let consumer = Rc::new(ShmConsumer::new(right.into(), ours).unwrap());
-        (self.run(&producer, &consumer, watch), producer, consumer)
+        let producer = ShmProducer::new(left.into(), theirs).unwrap();
+        let consumer = ShmConsumer::new(right.into(), ours).unwrap();
+        let connections = [producer.connection(), consumer.connection()].map(Rc::clone);
+        (self.run(producer, consumer, watch), connections)
     }
 
     /// Runs over the socket.
     pub(crate) fn over_the_socket(&self, watch: Option<Watch>) -> Outcome {
         let (left, right) = UnixStream::pair().unwrap();
         let depth = Depth::new(self.depth).unwrap();
-        let producer = Rc::new(SocketProducer::new(left.into(), Tables::producer(depth).unwrap()).unwrap());
-        let consumer = Rc::new(SocketConsumer::new(right.into(), Tables::consumer(depth, 1).unwrap()).unwrap());
-        self.run(&producer, &consumer, watch)
+        let producer = SocketProducer::new(left.into(), Tables::producer(depth).unwrap()).unwrap();
+        let consumer = SocketConsumer::new(right.into(), Tables::consumer(depth, 1).unwrap()).unwrap();
+        self.run(producer, consumer, watch)
     }
 
-    fn run<P, C>(&self, producer: &Rc<P>, consumer: &Rc<C>, watch: Option<Watch>) -> Outcome
+    fn run<P, C>(&self, producer: P, consumer: C, watch: Option<Watch>) -> Outcome
     where
-        P: ProducerPort + Source + 'static,
-        C: ConsumerPort + Source + 'static,
+        P: ProducerPort + 'static,
+        C: ConsumerPort + 'static,
     {
         let depth = Depth::new(self.depth).unwrap();
         let named = |name: &str, flags: &[String]| [&[name.to_owned()], flags].concat();
@@ -95,9 +96,10 @@ impl Halves {
             true => (Clock::default(), Some(Virtual::default())),
             false => (Clock::starting_at(monotonic_now()), None),
         };
-        let park = Both { producer: Rc::clone(producer), consumer: Rc::clone(consumer), jumps };
-        let ring = Producer::with_wake_point(Rc::clone(producer), depth, plan.wake_point, clock.clone());
-        let (served, stack_clock) = (serve(Rc::clone(consumer), clock.clone(), setup), clock.clone());
+        let connections = [producer.connection(), consumer.connection()].map(|connection| Rc::clone(connection) as _);
+        let park = Both { connections, jumps };
+        let ring = Producer::with_wake_point(producer, depth, plan.wake_point, clock.clone());
+        let (served, stack_clock) = (serve(consumer, clock.clone(), setup), clock.clone());
         run(&clock, park, |tasks| {
             tasks.spawn(async { drop(served.await) });
             StackRun::new(ring, plan).watched_by(watch).run(tasks, stack_clock)

@@ -97,10 +97,10 @@ fn two_busy_sides_make_hardly_any_system_calls() {
         let stack = flags(&["--app=bulk:size=64B", "--packets=200000", "--interval=10s"]);
         let driver = flags(&["--link=unlimited"]);
         let halves = Halves { stack, driver, depth, in_virtual_time: false };
-        let (outcome, producer, consumer) = halves.over_shm(None);
+        let (outcome, connections) = halves.over_shm(None);
         assert_eq!((&outcome.ending, outcome.ring.completed), (&Ending::Finished, 200_000));
-        let (stack, driver) = (producer.stats(), consumer.stats());
-        let calls = stack.channel.calls + driver.channel.calls;
+        let calls: u64 = connections.iter().map(|connection| connection.socket_stats().calls).sum();
+        let [stack, driver] = connections.map(|connection| connection.doorbells());
         assert!(calls > 0 && calls < 200_000 / 32, "{calls} system calls at depth {depth}");
         assert_eq!((stack.rung, driver.rung, stack.missed + driver.missed), (0, 0, 0));
     }

@@ -5,10 +5,11 @@
 //! closed it stays closed.
 
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
-use shared::exec::{Clock, Source};
+use shared::exec::{Announced, Clock, Source, Wait};
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
-use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, MAX_FRAME, Port, Producer, Status};
+use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, MAX_FRAME, Producer, Status};
 use shared::testing::{HEAD, RawRing};
 use shared::units::Nanos;
 
@@ -75,10 +76,10 @@ fn consume(end: &ShmConsumer, peer: &RawRing, depth: Depth, mut script: Script<'
     let (mut taken, mut completed) = (0u64, 0u64);
     let mut buffer = [0; MAX_FRAME];
     while let Some(step) = script.byte() {
-        let closed = end.is_closed();
+        let closed = end.connection().is_closed();
         match step % 6 {
             0 | 1 => drop(script.scribble(peer)),
-            2 => drop(end.exchange()),
+            2 => drop(end.connection().exchange()),
             3 => {
                 if let Some((frame, bytes)) = end.take(Some(&mut buffer)) {
                     assert!((1..=MAX_FRAME).contains(&bytes.len()));
@@ -93,34 +94,32 @@ fn consume(end: &ShmConsumer, peer: &RawRing, depth: Depth, mut script: Script<'
                 completed += frames;
             }
             _ => {
-                assert!(end.patience(5) <= 5);
-                end.before_sleep();
-                end.after_sleep();
+                assert!(end.batch_limit(5) <= 5);
+                drop(Announced::new(&[Rc::clone(end.connection()) as _], Wait::Sleep));
             }
         }
         assert!(taken - completed + u64::from(end.waiting()) <= u64::from(depth.get()), "more than the ring holds");
-        assert!(end.is_closed() || !closed, "closed is closed");
+        assert!(end.connection().is_closed() || !closed, "closed is closed");
     }
 }
 
 fn produce(end: ShmProducer, peer: &RawRing, depth: Depth, mut script: Script<'_>) {
     let ring = Producer::new(end, depth, Clock::default());
     while let Some(step) = script.byte() {
-        let (closed, before) = (ring.port().is_closed(), ring.stats());
+        let (closed, before) = (ring.connection().is_closed(), ring.stats());
         match step % 6 {
             0 | 1 => drop(script.scribble(peer)),
-            2 => drop(ring.port().exchange()),
+            2 => drop(ring.connection().exchange()),
             3 => drop(ring.try_reserve().map(|permit| permit.submit(Descriptor::default(), &[1; 42], &[2]))),
             4 if step / 6 % 2 == 0 => drop(ring.next_completion()),
             4 => drop(ring.take_completions(|_, frames| assert!((1..=u64::from(depth.get())).contains(&frames)))),
             _ => {
-                ring.port().before_sleep();
-                ring.port().after_sleep();
+                drop(Announced::new(&[Rc::clone(ring.connection()) as _], Wait::Sleep));
             }
         }
         let after = ring.stats();
         assert!(ring.outstanding() <= depth.get(), "more than the ring holds");
         assert!(after.completed <= after.submitted && after.completed >= before.completed);
-        assert!(ring.port().is_closed() || !closed, "closed is closed");
+        assert!(ring.connection().is_closed() || !closed, "closed is closed");
     }
 }

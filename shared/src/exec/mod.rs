@@ -16,7 +16,7 @@ mod stop;
 mod timers;
 
 pub use clock::{Clock, NextTurn, Sleep};
-pub use park::{Park, Source, Virtual};
+pub use park::{Announced, Announcer, Park, Source, Virtual, Wait};
 pub use pool::Tasks;
 pub use real::{IdleMode, RealPark, monotonic_now, process_cpu_time};
 pub use run::{Halted, run};

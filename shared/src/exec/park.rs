@@ -1,5 +1,6 @@
 //! What the executor does when no task can make progress.
 
+use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
@@ -26,40 +27,95 @@ pub trait Park {
     }
 }
 
-/// Something outside the executor that tasks wait for: one end of a transport.
+/// How a side waits for its sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It looks again and again. A source announces what it waits for only if its wake-ups may be batched: otherwise
+    /// the peer would take this side for busy and publish each completion while it spins, and neither side would ever
+    /// sleep.
+    Spin,
+    /// It sleeps until a descriptor is ready, or until a timer.
+    Sleep,
+}
+
+/// Something outside the executor that tasks wait for: a connection.
+///
+/// The methods that take an [`Announcer`] can be called only through [`Announced`], which keeps their order.
 pub trait Source {
     /// Sends and receives what it can without waiting, and wakes the tasks concerned. Returns whether
     /// anything arrived.
     fn exchange(&self) -> bool;
 
-    /// Announces to the peer, before this side spins, what it waits for, if its wake-ups may be batched. Otherwise the
-    /// peer would take this side for busy and publish each completion while it spins, and neither side would ever
-    /// sleep. Returns `false` if something arrived already: it was taken in, so a spin would not find it.
-    fn before_spin(&self) -> bool {
-        true
-    }
+    /// Announces to the peer what this side waits for, in place of an earlier announcement. Returns `false` if
+    /// something arrived already: it was taken in, nothing is announced, and the peer would not wake this side.
+    fn announce(&self, wait: Wait, _: Announcer) -> bool;
 
-    /// Withdraws the announcement of [`Source::before_spin`], because the spin found something.
-    fn after_spin(&self) {}
-
-    /// Announces that this side is about to sleep. Returns `false` if something arrived already, for which the peer
-    /// would not wake it.
-    fn before_sleep(&self) -> bool;
-
-    /// Whether the event that this side announced has happened, so that the peer has rung or is about to. Called when
-    /// a sleep ended by its timeout, before the announcement is withdrawn.
-    fn is_owed(&self) -> bool {
+    /// Whether the event that this side announced has happened, so that the peer has rung or is about to.
+    fn doorbell_due(&self, _: Announcer) -> bool {
         false
     }
 
     /// Records a lost wake-up: the event has happened, and the peer did not ring.
-    fn missed(&self) {}
+    fn doorbell_missed(&self, _: Announcer) {}
 
-    /// Withdraws the announcement of [`Source::before_sleep`].
-    fn after_sleep(&self);
+    /// Withdraws the announcement, if there is one.
+    fn withdraw(&self, _: Announcer);
 
     /// What to sleep on: a descriptor to read, and whether to wait until it is writable as well.
     fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)>;
+}
+
+/// Proof that [`Announced`] calls: nothing else can make one.
+#[derive(Debug)]
+pub struct Announcer(());
+
+/// The announcement that this side waits for `sources`. It holds until this value is dropped.
+///
+/// It exists only while there is a reason to wait, so a wait cannot be forgotten to be announced or withdrawn, and only
+/// a side that waits can ask whether a doorbell is due.
+pub struct Announced<'a> {
+    sources: &'a [Rc<dyn Source>],
+}
+
+impl<'a> Announced<'a> {
+    /// Announces to the peers of all `sources`. `None` if something arrived already: do not wait.
+    pub fn new(sources: &'a [Rc<dyn Source>], wait: Wait) -> Option<Self> {
+        // Dropped, and thereby withdrawn, if one of them has something.
+        let announced = Self { sources };
+        sources.iter().all(|source| source.announce(wait, Announcer(()))).then_some(announced)
+    }
+
+    /// Announces another kind of wait, which replaces this one: the peer sees no gap between them. `None` as in
+    /// [`Announced::new`].
+    pub fn and_then(self, wait: Wait) -> Option<Self> {
+        self.sources.iter().all(|source| source.announce(wait, Announcer(()))).then_some(self)
+    }
+
+    /// The sources whose peers have a doorbell due.
+    pub fn doorbells_due(&self) -> impl Iterator<Item = &'a Rc<dyn Source>> {
+        self.sources.iter().filter(|source| source.doorbell_due(Announcer(())))
+    }
+
+    /// Records a lost wake-up of `source`, if its doorbell is still due. Returns whether it is.
+    pub fn note_missed(&self, source: &dyn Source) -> bool {
+        let missed = source.doorbell_due(Announcer(()));
+        if missed {
+            source.doorbell_missed(Announcer(()));
+        }
+        missed
+    }
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.sources.iter().for_each(|source| source.withdraw(Announcer(())));
+    }
+}
+
+impl fmt::Debug for Announced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Announced").field("sources", &self.sources.len()).finish()
+    }
 }
 
 /// Virtual time: jumps to the next timer.

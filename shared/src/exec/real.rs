@@ -1,6 +1,7 @@
 //! Real time: the monotonic clock, a bounded spin, then sleep.
 
 use std::cell::Cell;
+use std::fmt;
 use std::num::NonZeroU64;
 use std::rc::Rc;
 
@@ -10,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::pool::any_ready;
-use super::{Interrupt, Park, Source};
+use super::{Announced, Interrupt, Park, Source, Wait};
 use crate::ledger::IdleStats;
 use crate::units::Nanos;
 
@@ -55,33 +56,32 @@ pub enum IdleMode {
 const LONGEST_SLEEP: Nanos = Nanos::from_secs(1);
 
 /// How long a peer may take from publishing to ringing: it may lose its CPU in between.
-const GRACE: Nanos = Nanos::from_secs(1);
+const DOORBELL_TIMEOUT: Nanos = Nanos::from_secs(1);
 
 /// Shorter sleeps that their timer ended raise no question: the doorbell may be on its way, and to wait for it
 /// would hold up what the timer is for.
-const SUSPICIOUS: Nanos = Nanos::from_millis(10);
+const SHORTEST_CHECKED_SLEEP: Nanos = Nanos::from_millis(10);
 
-/// Waits in real time on one [`Source`].
+/// Waits in real time on a set of [`Source`]s.
 ///
 /// It is also the watchdog over lost wake-ups. When a sleep ends by its time and what was announced is
 /// there, the peer is given a while to ring; if it does not, the wake-up was lost.
-#[derive(Debug)]
-pub struct RealPark<S> {
-    source: Rc<S>,
+pub struct RealPark {
+    sources: Vec<Rc<dyn Source>>,
     interrupt: Rc<Interrupt>,
     spin: SpinBudget,
     stats: Rc<Cell<IdleStats>>,
-    /// Whether a wake-up was lost before: then the next missing doorbell is counted without a grace period.
+    /// Whether a wake-up was lost before: then the next missing doorbell is counted at once.
     distrusts: Cell<bool>,
 }
 
-impl<S: Source> RealPark<S> {
-    /// Waits on `source` and on `interrupt`, on this thread, whose timers are exact from here on.
-    pub fn new(source: Rc<S>, interrupt: Rc<Interrupt>, mode: IdleMode) -> Self {
+impl RealPark {
+    /// Waits on `sources` and on `interrupt`, on this thread, whose timers are exact from here on.
+    pub fn new(sources: Vec<Rc<dyn Source>>, interrupt: Rc<Interrupt>, mode: IdleMode) -> Self {
         wake_on_time();
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let spin = SpinBudget::new(mode, cpus);
-        Self { source, interrupt, spin, stats: Rc::default(), distrusts: Cell::new(false) }
+        Self { sources, interrupt, spin, stats: Rc::default(), distrusts: Cell::new(false) }
     }
 
     /// The counters, which go on counting while the park is in use.
@@ -89,13 +89,19 @@ impl<S: Source> RealPark<S> {
         Rc::clone(&self.stats)
     }
 
+    fn exchange_all(&self) -> bool {
+        // Not `any`, which would stop at the first source that has something.
+        let moved = |moved, source: &Rc<dyn Source>| source.exchange() | moved;
+        self.sources.iter().fold(self.interrupt.notice(), moved)
+    }
+
     /// Spins until something moved, the deadline came or the budget is used up. Returns whether
     /// there is something to do, and how long this thread spun.
-    fn spin(&mut self, began: Nanos, deadline: Nanos) -> (bool, Spun) {
+    fn spin(&self, began: Nanos, deadline: Nanos) -> (bool, Spun) {
         let give_up = began + self.spin.budget;
         let mut spun = Spun::since(began);
         loop {
-            let moved = self.exchange();
+            let moved = self.exchange_all();
             let now = monotonic_now();
             spun.goes_on_at(now);
             if moved || now >= deadline {
@@ -108,42 +114,32 @@ impl<S: Source> RealPark<S> {
         }
     }
 
-    fn sleep(&self, deadline: Option<Nanos>) {
-        if !self.source.before_sleep() {
-            return;
-        }
+    fn sleep(&self, announced: &Announced<'_>, deadline: Option<Nanos>) {
         debug_assert!(!any_ready(), "who sleeps over a task that could run has lost its wake-up");
-        let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
-        let source = self.source.descriptor().map(|(fd, writable)| {
+        let sources = self.sources.iter().filter_map(|source| source.descriptor()).map(|(fd, writable)| {
             let also = if writable { PollFlags::OUT } else { PollFlags::empty() };
             PollFd::from_borrowed_fd(fd, PollFlags::IN | also)
         });
-        let mut watched: [Option<PollFd<'_>>; 2] = [source, self.interrupt.descriptor().map(readable)];
+        let stop = self.interrupt.descriptor().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let mut watched: Vec<_> = sources.chain(stop).collect();
         let span = deadline.map_or(LONGEST_SLEEP, |at| at.since(monotonic_now()).min(LONGEST_SLEEP));
-        let timeout = Some(timespec(span));
         // An interrupted sleep is a short sleep: the loop looks at everything again.
-        let woken = match &mut watched {
-            [Some(source), Some(stop)] => poll(&mut [source.clone(), stop.clone()], timeout.as_ref()),
-            [Some(one), None] | [None, Some(one)] => poll(std::slice::from_mut(one), timeout.as_ref()),
-            [None, None] => poll(&mut [], timeout.as_ref()),
-        };
-        if woken == Ok(0) && span >= SUSPICIOUS && self.source.is_owed() {
-            self.await_doorbell();
+        let woken = poll(&mut watched, Some(&timespec(span)));
+        if woken == Ok(0) && span >= SHORTEST_CHECKED_SLEEP {
+            announced.doorbells_due().for_each(|source| self.await_doorbell(announced, &**source));
         }
-        self.source.after_sleep();
     }
 
-    /// The peer published, and has still to ring.
-    fn await_doorbell(&self) {
-        let grace = if self.distrusts.get() { Nanos::ZERO } else { GRACE };
-        let rung = self.source.descriptor().is_none_or(|(fd, _)| {
+    /// The peer of `source` published, and has still to ring.
+    fn await_doorbell(&self, announced: &Announced<'_>, source: &dyn Source) {
+        let timeout = if self.distrusts.get() { Nanos::ZERO } else { DOORBELL_TIMEOUT };
+        let rung = source.descriptor().is_none_or(|(fd, _)| {
             let mut bell = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
             // Interrupted, it is not known.
-            poll(&mut bell, Some(&timespec(grace))) != Ok(0)
+            poll(&mut bell, Some(&timespec(timeout))) != Ok(0)
         });
-        if !rung && self.source.is_owed() {
+        if !rung && announced.note_missed(source) {
             self.distrusts.set(true);
-            self.source.missed();
         }
     }
 
@@ -152,42 +148,58 @@ impl<S: Source> RealPark<S> {
         add(&mut stats);
         self.stats.set(stats);
     }
-}
 
-impl<S: Source> Park for RealPark<S> {
-    fn now(&mut self) -> Nanos {
-        monotonic_now()
-    }
-
-    fn exchange(&mut self) -> bool {
-        let interrupted = self.interrupt.notice();
-        self.source.exchange() || interrupted
-    }
-
-    fn park(&mut self, deadline: Option<Nanos>) -> bool {
-        let began = monotonic_now();
+    /// Spins, then sleeps. Returns how long the wait took, for the budget of the next spin.
+    fn wait(&self, began: Nanos, deadline: Option<Nanos>) -> Nanos {
+        let mut announced = None;
         if self.spin.budget > Nanos::ZERO {
-            let (found, spun) = match self.source.before_spin() {
-                true => self.spin(began, deadline.unwrap_or(Nanos::MAX)),
-                false => (true, Spun::since(began)),
+            announced = Announced::new(&self.sources, Wait::Spin);
+            let (found, spun) = match announced {
+                Some(_) => self.spin(began, deadline.unwrap_or(Nanos::MAX)),
+                None => (true, Spun::since(began)),
             };
             self.count(|stats| stats.spin_ns += spun.total.0);
             if found {
-                self.source.after_spin();
-                self.spin.learn(spun.last.since(began));
-                return true;
+                return spun.last.since(began);
             }
         }
         let fell_asleep = monotonic_now();
-        self.sleep(deadline);
+        let announced = match announced {
+            Some(spinning) => spinning.and_then(Wait::Sleep),
+            None => Announced::new(&self.sources, Wait::Sleep),
+        };
+        if let Some(announced) = announced {
+            self.sleep(&announced, deadline);
+        }
         let awoke = monotonic_now();
-        self.spin.learn(awoke.since(began));
         self.count(|stats| {
             stats.sleep_ns += awoke.since(fell_asleep).0;
             stats.sleeps += 1;
         });
         // What came while this side slept comes before the timers that are due by now.
-        self.exchange();
+        self.exchange_all();
+        awoke.since(began)
+    }
+}
+
+impl fmt::Debug for RealPark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RealPark").field("spin", &self.spin).field("stats", &self.stats).finish_non_exhaustive()
+    }
+}
+
+impl Park for RealPark {
+    fn now(&mut self) -> Nanos {
+        monotonic_now()
+    }
+
+    fn exchange(&mut self) -> bool {
+        self.exchange_all()
+    }
+
+    fn park(&mut self, deadline: Option<Nanos>) -> bool {
+        let waited = self.wait(monotonic_now(), deadline);
+        self.spin.learn(waited);
         true
     }
 }
@@ -260,6 +272,7 @@ impl SpinBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::Announcer;
     use std::os::fd::BorrowedFd;
 
     /// Finds something when it announces what it waits for, and counts who looks for more.
@@ -272,15 +285,11 @@ mod tests {
             true
         }
 
-        fn before_spin(&self) -> bool {
+        fn announce(&self, _: Wait, _: Announcer) -> bool {
             false
         }
 
-        fn before_sleep(&self) -> bool {
-            self.exchange()
-        }
-
-        fn after_sleep(&self) {}
+        fn withdraw(&self, _: Announcer) {}
 
         fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
             None
@@ -290,7 +299,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_more_than_what_was_found_before_the_spin() {
         let source = Rc::new(Found::default());
-        let mut park = RealPark::new(Rc::clone(&source), Rc::new(Interrupt::never()), IdleMode::Spin);
+        let mut park = RealPark::new(vec![Rc::clone(&source) as _], Rc::new(Interrupt::never()), IdleMode::Spin);
         assert!(park.park(None));
         assert_eq!(source.0.get(), 0, "the tasks have to see first what there is");
     }
@@ -298,7 +307,7 @@ mod tests {
     #[test]
     fn the_thread_that_waits_has_no_timer_slack() {
         let slack = std::thread::spawn(|| {
-            RealPark::new(Rc::new(Found::default()), Rc::new(Interrupt::never()), IdleMode::Sleep);
+            RealPark::new(Vec::new(), Rc::new(Interrupt::never()), IdleMode::Sleep);
             rustix::thread::current_timer_slack().unwrap()
         });
         assert_eq!(slack.join().unwrap(), 1);

@@ -1,6 +1,7 @@
 //! What both programs and the lab do as processes: flags, settings, signals, output, files, limits, exit status.
 
 pub mod atomic_file;
+pub mod data_path;
 pub mod exit;
 pub mod flags;
 pub mod json;

@@ -1,7 +1,7 @@
 //! The source of a batch of frames. Each frame is built in the buffer from which it is copied into its slot.
 
-use super::{Descriptor, MAX_FRAME};
 use crate::control::WireError;
+use crate::frame::{Descriptor, MAX_FRAME};
 
 /// Bytes for the headers of all layers: Ethernet (14), IPv6 (40) and UDP (8), and 34 for a user's own layers.
 pub const HEADROOM: usize = 96;

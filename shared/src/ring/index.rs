@@ -1,37 +1,7 @@
 //! The ring's index arithmetic: which side holds which slot, and the checks of the peer's counts.
 
-use super::Depth;
-
-/// A count or position from the peer that is impossible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum IndexError {
-    /// More frames were submitted than slots are free.
-    #[error("the peer submitted more frames than the ring of {depth} has slots")]
-    Overrun {
-        /// Slots of the ring.
-        depth: u32,
-    },
-    /// A completion for a frame that is not the oldest one outstanding.
-    #[error("the peer completed position {got}, but {expected} is next of {submitted} submitted")]
-    OutOfOrder {
-        /// The position in the completion.
-        got: u64,
-        /// The position of the oldest outstanding frame.
-        expected: u64,
-        /// How many frames were submitted so far.
-        submitted: u64,
-    },
-    /// The peer's count in shared memory went back, or above its bound.
-    #[error("the peer moved its index from {from} to {to}; it never goes back, and {most} is the most it can be")]
-    Jumped {
-        /// The count seen last.
-        from: u64,
-        /// The count now.
-        to: u64,
-        /// The highest valid count.
-        most: u64,
-    },
-}
+use crate::connection::IndexError;
+use crate::depth::Depth;
 
 /// The producer's private view of the ring: how many frames were submitted, and how many completed.
 #[derive(Debug, Clone)]

@@ -4,29 +4,37 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::{
-    CloseReason, Completion, ConsumerIndex, ConsumerPort, Depth, Descriptor, Frame, MAX_FRAME, Port, ProducerPort,
-};
-use crate::control::Control;
-use crate::exec::Signal;
+use super::{ConsumerIndex, ConsumerPort, Frame, ProducerPort};
+use crate::connection::{CloseReason, Connection};
+use crate::depth::Depth;
+use crate::frame::{Completion, Descriptor, MAX_FRAME};
 
-/// A connected pair of ends with a ring of `depth` slots between them.
+/// A connection within this process, and its ring of `depth` slots from one side to the other.
 pub fn pair(depth: Depth) -> (LoopbackProducer, LoopbackConsumer) {
-    let shared = Rc::new(Shared {
+    let (left, right) = Connection::in_process();
+    ring(&left, &right, depth)
+}
+
+/// One of the rings between both sides of a connection within this process: `depth` slots, from `producer` to
+/// `consumer`.
+pub fn ring(
+    producer: &Rc<Connection>,
+    consumer: &Rc<Connection>,
+    depth: Depth,
+) -> (LoopbackProducer, LoopbackConsumer) {
+    let ring = Rc::new(Ring {
         index: RefCell::new(ConsumerIndex::new(depth)),
         descriptors: RefCell::new(vec![Descriptor::default(); depth.as_usize()]),
         frames: RefCell::new(vec![0; depth.as_usize() * MAX_FRAME]),
         completions: RefCell::default(),
-        closed: RefCell::default(),
-        to_producer: Mailbox::default(),
-        to_consumer: Mailbox::default(),
     });
-    (LoopbackProducer(Rc::clone(&shared)), LoopbackConsumer(shared))
+    let producer = LoopbackProducer { connection: Rc::clone(producer), ring: Rc::clone(&ring) };
+    (producer, LoopbackConsumer { connection: Rc::clone(consumer), ring })
 }
 
 /// The state of a ring, which both ends share.
 #[derive(Debug)]
-struct Shared {
+struct Ring {
     index: RefCell<ConsumerIndex>,
     /// The descriptor in each slot.
     descriptors: RefCell<Vec<Descriptor>>,
@@ -34,35 +42,9 @@ struct Shared {
     frames: RefCell<Vec<u8>>,
     /// Completions that the producer has not taken yet.
     completions: RefCell<VecDeque<Completion>>,
-    closed: RefCell<Option<CloseReason>>,
-    to_producer: Mailbox,
-    to_consumer: Mailbox,
 }
 
-/// Control messages to one end that it has not read yet, and the signals that notify it.
-#[derive(Debug, Default)]
-struct Mailbox {
-    control: RefCell<VecDeque<Control>>,
-    arrived: Signal,
-    control_arrived: Signal,
-}
-
-impl Mailbox {
-    fn post(&self, message: &Control) {
-        self.control.borrow_mut().push_back(message.clone());
-        self.control_arrived.notify();
-    }
-}
-
-impl Shared {
-    fn close(&self, reason: CloseReason) {
-        self.closed.borrow_mut().get_or_insert(reason);
-        for end in [&self.to_producer, &self.to_consumer] {
-            end.arrived.notify();
-            end.control_arrived.notify();
-        }
-    }
-
+impl Ring {
     /// Where the first `len` bytes of `slot` lie in `frames`.
     fn bytes_of(slot: u32, len: usize) -> std::ops::Range<usize> {
         let start = slot as usize * MAX_FRAME;
@@ -72,96 +54,73 @@ impl Shared {
 
 /// The producer's end.
 #[derive(Debug)]
-pub struct LoopbackProducer(Rc<Shared>);
-
-/// The consumer's end.
-#[derive(Debug)]
-pub struct LoopbackConsumer(Rc<Shared>);
-
-macro_rules! port {
-    ($end:ident, $inbox:ident, $outbox:ident) => {
-        impl Port for $end {
-            fn arrived(&self) -> &Signal {
-                &self.0.$inbox.arrived
-            }
-            fn told(&self) -> &Signal {
-                &self.0.$inbox.control_arrived
-            }
-            fn send_control(&self, message: &Control) {
-                self.0.$outbox.post(message);
-            }
-            fn next_control(&self) -> Option<Control> {
-                self.0.$inbox.control.borrow_mut().pop_front()
-            }
-            fn closed(&self) -> Option<CloseReason> {
-                self.0.closed.borrow().clone()
-            }
-            fn is_closed(&self) -> bool {
-                self.0.closed.borrow().is_some()
-            }
-            fn close(&self, reason: CloseReason) {
-                self.0.close(reason);
-            }
-        }
-
-        /// Dropping an end closes the session, as the end of its process would.
-        impl Drop for $end {
-            fn drop(&mut self) {
-                self.0.close(CloseReason::PeerGone);
-            }
-        }
-    };
+pub struct LoopbackProducer {
+    connection: Rc<Connection>,
+    ring: Rc<Ring>,
 }
 
-port!(LoopbackProducer, to_producer, to_consumer);
-port!(LoopbackConsumer, to_consumer, to_producer);
+/// The consumer's end. Its clones are the same end, so that a test can look at it while a session serves it.
+#[derive(Debug, Clone)]
+pub struct LoopbackConsumer {
+    connection: Rc<Connection>,
+    ring: Rc<Ring>,
+}
 
 impl ProducerPort for LoopbackProducer {
+    #[inline(always)]
+    fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
     fn submit(&self, Frame { descriptor, headers, payload }: Frame<'_>) {
-        let shared = &self.0;
-        let arrived = shared.index.borrow_mut().arrive();
+        let arrived = self.ring.index.borrow_mut().arrive();
         let slot = match arrived {
             Ok(slot) => slot,
-            Err(error) => return shared.close(CloseReason::Index(error)),
+            Err(error) => return self.connection.close(CloseReason::Index(error)),
         };
-        let mut frames = shared.frames.borrow_mut();
-        let room = &mut frames[Shared::bytes_of(slot, headers.len() + payload.len())];
+        let mut frames = self.ring.frames.borrow_mut();
+        let room = &mut frames[Ring::bytes_of(slot, headers.len() + payload.len())];
         let (head, body) = room.split_at_mut(headers.len());
         head.copy_from_slice(headers);
         body.copy_from_slice(payload);
-        shared.descriptors.borrow_mut()[slot as usize] = descriptor;
-        shared.to_consumer.arrived.notify();
+        self.ring.descriptors.borrow_mut()[slot as usize] = descriptor;
+        self.connection.notify_peer();
     }
 
     fn next_completion(&self) -> Option<Completion> {
-        self.0.completions.borrow_mut().pop_front()
+        self.ring.completions.borrow_mut().pop_front()
     }
 
     fn take_run(&self, first: &Completion) -> u32 {
-        first.take_run(&mut self.0.completions.borrow_mut())
+        first.take_run(&mut self.ring.completions.borrow_mut())
     }
 }
 
 impl ConsumerPort for LoopbackConsumer {
+    #[inline(always)]
+    fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
     fn waiting(&self) -> u32 {
-        self.0.index.borrow().waiting()
+        self.ring.index.borrow().waiting()
     }
 
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
-        let slot = self.0.index.borrow_mut().take()?;
-        let descriptor = self.0.descriptors.borrow()[slot as usize];
+        let slot = self.ring.index.borrow_mut().take()?;
+        let descriptor = self.ring.descriptors.borrow()[slot as usize];
         let Some(buffer) = into else { return Some((descriptor, &[])) };
         let len = (descriptor.len as usize).min(MAX_FRAME).min(buffer.len());
         let copy = &mut buffer[..len];
-        copy.copy_from_slice(&self.0.frames.borrow()[Shared::bytes_of(slot, len)]);
+        copy.copy_from_slice(&self.ring.frames.borrow()[Ring::bytes_of(slot, len)]);
         Some((descriptor, copy))
     }
 
     fn complete_run(&self, first: Completion, frames: u32) {
         for completion in first.run(frames) {
-            if self.0.index.borrow_mut().complete().is_some() {
-                self.0.completions.borrow_mut().push_back(completion);
-                self.0.to_producer.arrived.notify();
+            if self.ring.index.borrow_mut().complete().is_some() {
+                self.ring.completions.borrow_mut().push_back(completion);
+                self.connection.notify_peer();
             }
         }
     }
@@ -213,6 +172,6 @@ mod tests {
         consumer.take(None);
         consumer.complete(Completion { position: 7, status: Status::Sent, at: Nanos(3) });
         assert_eq!(ring.next_completion(), None);
-        assert!(matches!(ring.port().closed(), Some(CloseReason::Index(_))));
+        assert!(matches!(ring.connection().closed(), Some(CloseReason::Index(_))));
     }
 }

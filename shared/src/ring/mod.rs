@@ -8,21 +8,19 @@
 //! The index arithmetic does no I/O ([`ProducerIndex`], [`ConsumerIndex`], [`Credits`](crate::credits::Credits)). A port
 //! ([`ProducerPort`], [`ConsumerPort`]) is one end of the transport that carries frames and completions.
 
-pub mod channel;
 mod frames;
 mod index;
 pub mod loopback;
 mod occupancy;
 mod port;
 mod producer;
-mod reason;
 pub mod shm;
 pub mod socket;
 
 pub use crate::depth::{Depth, DepthError, WakePoint, WakePointError};
 pub use crate::frame::{Completion, Descriptor, MAX_FRAME, MIN_FRAME, Status};
 pub use frames::{Frame, Frames, HEADROOM, Headroom};
-pub use index::{ConsumerIndex, IndexError, ProducerIndex};
+pub use index::{ConsumerIndex, ProducerIndex};
 pub use occupancy::Occupancy;
-pub use port::{CloseReason, ConsumerPort, Need, Port, ProducerPort};
+pub use port::{ConsumerPort, Need, ProducerPort};
 pub use producer::{Permit, Producer, Reserve, RingStats};

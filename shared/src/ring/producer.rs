@@ -3,11 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::{CloseReason, Completion, Depth, Descriptor, Frame, Frames, Occupancy, ProducerIndex, ProducerPort};
+use super::{Frame, Frames, Occupancy, ProducerIndex, ProducerPort};
+use crate::connection::{CloseReason, Connection};
 use crate::credits::{Acquire, Credits, Grant};
+use crate::depth::Depth;
 use crate::exec::Clock;
+use crate::frame::{Completion, Descriptor};
 use crate::units::Nanos;
 
 /// Reserves slots, submits frames, and takes completions back.
@@ -19,7 +23,7 @@ pub struct Producer<P> {
     /// One credit per slot. A credit is spent on submission and released on completion.
     credits: Credits,
     slots: RefCell<Slots>,
-    /// Permits that were submitted on a dead session.
+    /// Permits that were submitted on a dead connection.
     lost: Cell<u64>,
 }
 
@@ -76,6 +80,12 @@ impl<P: ProducerPort> Producer<P> {
         &self.port
     }
 
+    /// The connection to which this ring belongs.
+    #[inline(always)]
+    pub fn connection(&self) -> &Rc<Connection> {
+        self.port.connection()
+    }
+
     /// How many slots there are.
     pub fn depth(&self) -> Depth {
         self.depth
@@ -88,11 +98,11 @@ impl<P: ProducerPort> Producer<P> {
         Some(self.permit(credit))
     }
 
-    /// Submits a frame if a slot is free and the session is open; returns whether it did. Reserves and submits in
+    /// Submits a frame if a slot is free and the connection is open; returns whether it did. Reserves and submits in
     /// one call, for a caller that does nothing in between.
     #[inline(always)]
     pub fn try_submit(&self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
-        !self.port.is_closed() && self.credits.try_spend(1) && self.submit(descriptor, headers, payload)
+        !self.connection().is_closed() && self.credits.try_spend(1) && self.submit(descriptor, headers, payload)
     }
 
     /// Submits a frame whose credit is spent already.
@@ -110,10 +120,10 @@ impl<P: ProducerPort> Producer<P> {
         taken
     }
 
-    /// Submits up to `most` of `frames`, as far as slots are free. Returns how many; 0 if the session is closed.
+    /// Submits up to `most` of `frames`, as far as slots are free. Returns how many; 0 if the connection is closed.
     #[inline(always)]
     pub fn try_submit_burst(&self, most: u64, frames: &mut impl Frames) -> u64 {
-        if self.port.is_closed() {
+        if self.connection().is_closed() {
             return 0;
         }
         let slots = &mut *self.slots.borrow_mut();
@@ -153,7 +163,7 @@ impl<P: ProducerPort> Producer<P> {
     }
 
     /// Takes the next completion, frees its slot and serves the wait queue. A completion that is not that of the
-    /// oldest outstanding frame closes the session.
+    /// oldest outstanding frame closes the connection.
     pub fn next_completion(&self) -> Option<Completion> {
         let completion = self.port.next_completion()?;
         let free = self.free(&mut self.slots.borrow_mut(), &completion, 1);
@@ -193,14 +203,14 @@ impl<P: ProducerPort> Producer<P> {
     }
 
     /// Frees the slots of `frames` frames; `completion` is that of the first. Returns `false`, and closes the
-    /// session, if they are not the oldest outstanding ones.
+    /// connection, if they are not the oldest outstanding ones.
     fn free(&self, slots: &mut Slots, completion: &Completion, frames: u32) -> bool {
         let freed = slots.index.complete_run(completion.position, frames);
         match freed {
             // Recorded at the hardware's completion time, not at the time this side noticed it (it may have slept).
             // A time in the future would be false: the peer writes it.
             Ok(()) => slots.note(completion.at.min(self.clock.now())),
-            Err(error) => self.port.close(CloseReason::Index(error)),
+            Err(error) => self.connection().close(CloseReason::Index(error)),
         }
         freed.is_ok()
     }
@@ -232,7 +242,7 @@ impl<P: ProducerPort> Producer<P> {
         read(&slots.occupancy)
     }
 
-    /// Frames that were submitted after the session closed.
+    /// Frames that were submitted after the connection closed.
     pub fn lost(&self) -> u64 {
         self.lost.get()
     }
@@ -254,12 +264,12 @@ pub struct Permit<'a, P: ProducerPort> {
 }
 
 impl<P: ProducerPort> Permit<'_, P> {
-    /// Submits the frame, which occupies a slot until its completion. Returns whether the session is open: if it
+    /// Submits the frame, which occupies a slot until its completion. Returns whether the connection is open: if it
     /// closed since the permit was granted, the frame counts as lost.
     #[inline(always)]
     pub fn submit(self, descriptor: Descriptor, headers: &[u8], payload: &[u8]) -> bool {
         let Self { producer, credit } = self;
-        if producer.port.is_closed() {
+        if producer.connection().is_closed() {
             producer.lost.set(producer.lost.get() + 1);
             // Do not return the credit: it would be granted to the next waiter, whose packet would be lost as well.
             credit.spend();

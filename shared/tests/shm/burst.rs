@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use shared::exec::Source;
-use shared::ring::{ConsumerPort, Frame, Frames, HEADROOM, Headroom, Port, ProducerPort};
+use shared::ring::{ConsumerPort, Frame, Frames, HEADROOM, Headroom, ProducerPort};
 
 use super::*;
 
@@ -68,8 +68,8 @@ fn cross(slots: u32, most: u32, frames: &mut Lengths) -> Result<(), TestCaseErro
         let submitted = producer.submit_burst(most.min(slots), frames);
         prop_assert_eq!(submitted as usize, frames.taken - before);
         prop_assert_eq!(frames.taken, (before + most.min(slots) as usize).min(frames.lengths.len()));
-        producer.exchange();
-        consumer.exchange();
+        producer.connection().exchange();
+        consumer.connection().exchange();
         for _ in 0..submitted {
             let seen = consumer.take(Some(&mut buffer)).map(|(frame, bytes)| (frame.sequence, frame.len, bytes));
             let expected = frames.seen(taken);
@@ -78,11 +78,11 @@ fn cross(slots: u32, most: u32, frames: &mut Lengths) -> Result<(), TestCaseErro
             taken += 1;
         }
         prop_assert!(consumer.take(Some(&mut buffer)).is_none());
-        consumer.exchange();
-        producer.exchange();
+        consumer.connection().exchange();
+        producer.connection().exchange();
         while producer.next_completion().is_some() {}
     }
-    prop_assert_eq!((producer.closed(), consumer.closed()), (None, None));
+    prop_assert_eq!((producer.connection().closed(), consumer.connection().closed()), (None, None));
     Ok(())
 }
 

@@ -42,8 +42,8 @@ fn both_sides_of_a_handover_have_the_same_ring() {
     let producer = ShmProducer::new(theirs.into(), opened).unwrap();
     let consumer = ShmConsumer::new(ours.into(), made).unwrap();
     submit(&producer, 0);
-    producer.exchange();
-    assert!(consumer.exchange());
+    producer.connection().exchange();
+    assert!(consumer.connection().exchange());
 }
 
 #[test]

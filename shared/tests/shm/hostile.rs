@@ -1,7 +1,8 @@
 //! Violations by the peer: each closes the session with its own reason, and has no other effect.
 
+use shared::connection::{CloseReason, IndexError};
 use shared::control::{Bye, ByeReason, Control, WireError};
-use shared::ring::{CloseReason, ConsumerPort, IndexError, Port, ProducerPort};
+use shared::ring::{ConsumerPort, ProducerPort};
 use shared::testing::{COMPLETED, CONSUMER_EVENT, CONSUMER_PLAN, PRODUCED, PRODUCER_EVENT, STRIDE, Scribbler};
 
 use super::*;
@@ -15,9 +16,9 @@ fn a_count_of_frames_above_the_depth_closes_the_session() {
     for claim in [9, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 32) + 1, u64::MAX] {
         let (consumer, peer) = consumer_and_peer(8);
         peer.ring.word(PRODUCED, claim);
-        assert!(consumer.exchange(), "waiting tasks are notified");
-        assert_eq!((consumer.closed(), consumer.waiting()), (jumped(0, claim, 8), 0));
-        assert!(!consumer.exchange(), "only once");
+        assert!(consumer.connection().exchange(), "waiting tasks are notified");
+        assert_eq!((consumer.connection().closed(), consumer.waiting()), (jumped(0, claim, 8), 0));
+        assert!(!consumer.connection().exchange(), "only once");
     }
 }
 
@@ -26,10 +27,10 @@ fn a_count_that_goes_back_closes_the_session() {
     let (consumer, peer) = consumer_and_peer(8);
     (0..5).for_each(|slot| peer.ring.slot(slot, 60));
     peer.ring.word(PRODUCED, 5);
-    consumer.exchange();
+    consumer.connection().exchange();
     peer.ring.word(PRODUCED, 4);
-    consumer.exchange();
-    assert_eq!(consumer.closed(), jumped(5, 4, 8));
+    consumer.connection().exchange();
+    assert_eq!(consumer.connection().closed(), jumped(5, 4, 8));
 }
 
 #[test]
@@ -37,11 +38,11 @@ fn a_slot_that_was_taken_but_not_completed_cannot_be_used_again() {
     let (consumer, peer) = consumer_and_peer(2);
     (0..2).for_each(|slot| peer.ring.slot(slot, 60));
     peer.ring.word(PRODUCED, 2);
-    consumer.exchange();
+    consumer.connection().exchange();
     (0..2).for_each(|_| assert!(consumer.take(None).is_some()));
     peer.ring.word(PRODUCED, 3);
-    consumer.exchange();
-    assert_eq!(consumer.closed(), jumped(2, 3, 2), "taken is not completed");
+    consumer.connection().exchange();
+    assert_eq!(consumer.connection().closed(), jumped(2, 3, 2), "taken is not completed");
 }
 
 #[test]
@@ -49,10 +50,10 @@ fn completions_of_frames_that_were_not_submitted_close_the_session() {
     for (submitted, claim) in [(0, 1), (3, 4), (3, u64::MAX), (3, 1 << 32)] {
         let (producer, peer) = producer_and_peer(8);
         (0..submitted).for_each(|number| submit(&producer, number));
-        producer.exchange();
+        producer.connection().exchange();
         peer.ring.word(COMPLETED, claim);
-        producer.exchange();
-        assert_eq!((producer.closed(), producer.next_completion()), (jumped(0, claim, submitted), None));
+        producer.connection().exchange();
+        assert_eq!((producer.connection().closed(), producer.next_completion()), (jumped(0, claim, submitted), None));
     }
 }
 
@@ -60,25 +61,25 @@ fn completions_of_frames_that_were_not_submitted_close_the_session() {
 fn a_replayed_completion_is_a_count_that_goes_back() {
     let (producer, peer) = producer_and_peer(8);
     (0..3).for_each(|number| submit(&producer, number));
-    producer.exchange();
+    producer.connection().exchange();
     peer.ring.word(COMPLETED, 2);
-    producer.exchange();
+    producer.connection().exchange();
     assert!(producer.next_completion().is_some() && producer.next_completion().is_some());
     peer.ring.word(COMPLETED, 1);
-    producer.exchange();
-    assert_eq!(producer.closed(), jumped(2, 1, 3));
+    producer.connection().exchange();
+    assert_eq!(producer.connection().closed(), jumped(2, 1, 3));
 }
 
 #[test]
 fn an_unknown_status_closes_the_session() {
     let (producer, peer) = producer_and_peer(8);
     submit(&producer, 0);
-    producer.exchange();
+    producer.connection().exchange();
     peer.ring.completion(0, 9);
     peer.ring.word(COMPLETED, 1);
-    producer.exchange();
+    producer.connection().exchange();
     assert_eq!(producer.next_completion(), None);
-    assert_eq!(producer.closed(), Some(WireError::UnknownStatus(9).into()));
+    assert_eq!(producer.connection().closed(), Some(WireError::UnknownStatus(9).into()));
 }
 
 #[test]
@@ -87,11 +88,11 @@ fn an_invalid_frame_length_closes_the_session() {
         let (consumer, peer) = consumer_and_peer(8);
         peer.ring.slot(0, len);
         peer.ring.word(PRODUCED, 1);
-        consumer.exchange();
+        consumer.connection().exchange();
         let mut buffer = [1; MAX_FRAME];
         for _ in 0..2 {
             assert_eq!(consumer.take(Some(&mut buffer)), None);
-            assert_eq!((consumer.closed(), consumer.waiting()), (Some(CloseReason::SlotLength(len)), 1));
+            assert_eq!((consumer.connection().closed(), consumer.waiting()), (Some(CloseReason::SlotLength(len)), 1));
         }
         assert_eq!(buffer, [1; MAX_FRAME]);
     }
@@ -102,13 +103,13 @@ fn a_storm_of_doorbells_closes_the_session_without_waiting_for_its_end() {
     let (producer, mut peer) = producer_and_peer(8);
     for _ in 0..100 {
         peer.wire.doorbells(100);
-        settle(&producer);
-        if producer.is_closed() {
+        settle(producer.connection());
+        if producer.connection().is_closed() {
             break;
         }
     }
-    assert!(matches!(producer.closed(), Some(CloseReason::DoorbellStorm(_))));
-    assert!(producer.descriptor().is_none(), "a closed session has nothing to sleep on");
+    assert!(matches!(producer.connection().closed(), Some(CloseReason::DoorbellStorm(_))));
+    assert!(producer.connection().descriptor().is_none(), "a closed session has nothing to sleep on");
 }
 
 #[test]
@@ -116,15 +117,16 @@ fn doorbells_for_published_frames_are_no_storm() {
     let (consumer, mut peer) = consumer_and_peer(8);
     for count in 1..10_000u64 {
         let slot = ((count - 1) % 8) as u32;
+        let asleep = fall_asleep(consumer.connection()).unwrap();
         peer.ring.slot(slot, 60);
         peer.ring.word(PRODUCED, count);
         peer.wire.doorbells(1);
-        consumer.after_sleep();
-        consumer.exchange();
+        drop(asleep);
+        consumer.connection().exchange();
         consumer.take(None);
         consumer.complete(completion(count - 1));
     }
-    assert_eq!(consumer.closed(), None);
+    assert_eq!(consumer.connection().closed(), None);
 }
 
 /// A stack that drains a deep ring sleeps, and rings, for one completion after the other.
@@ -133,14 +135,15 @@ fn doorbells_that_each_follow_a_completion_are_no_storm() {
     let (consumer, mut peer) = consumer_and_peer(8_192);
     (0..8_192).for_each(|slot| peer.ring.slot(slot, 60));
     peer.ring.word(PRODUCED, 8_192);
-    settle(&consumer);
+    settle(consumer.connection());
     for position in 0..8_192 {
         consumer.take(None);
         consumer.complete(completion(position));
+        let asleep = fall_asleep(consumer.connection()).unwrap();
         peer.wire.doorbells(1);
-        consumer.after_sleep();
-        consumer.exchange();
-        assert_eq!(consumer.closed(), None, "after {position} completions");
+        drop(asleep);
+        consumer.connection().exchange();
+        assert_eq!(consumer.connection().closed(), None, "after {position} completions");
     }
 }
 
@@ -152,15 +155,14 @@ fn false_event_words_only_cause_needless_doorbells() {
         peer.ring.word(CONSUMER_PLAN, lie);
         for number in 0..8 {
             submit(&producer, number);
-            producer.exchange();
-            producer.before_sleep();
-            producer.after_sleep();
+            producer.connection().exchange();
+            drop(fall_asleep(producer.connection()));
         }
-        assert!(producer.stats().rung <= 16, "once for a batch and once for a sleep");
+        assert!(producer.connection().doorbells().rung <= 16, "once for a batch and once for a sleep");
         let (consumer, peer) = consumer_and_peer(8);
         peer.ring.word(PRODUCER_EVENT, lie);
-        assert!(consumer.patience(5) <= 5);
-        assert_eq!((producer.closed(), consumer.closed()), (None, None));
+        assert!(consumer.batch_limit(5) <= 5);
+        assert_eq!((producer.connection().closed(), consumer.connection().closed()), (None, None));
     }
 }
 
@@ -174,8 +176,8 @@ fn frames_and_completions_on_the_socket_close_the_session() {
         record[1] = 0;
         let (producer, mut peer) = producer_and_peer(8);
         peer.wire.say(&record);
-        settle(&producer);
-        assert_eq!(producer.closed(), Some(WireError::Unexpected(name).into()));
+        settle(producer.connection());
+        assert_eq!(producer.connection().closed(), Some(WireError::Unexpected(name).into()));
     }
 }
 
@@ -184,9 +186,12 @@ fn two_farewells_are_received_as_two_messages() {
     let (consumer, mut peer) = consumer_and_peer(8);
     let bye = Control::Bye(Box::new(Bye { reason: ByeReason::Finished, frames: 0, report: None }));
     peer.wire.tell_twice(&bye);
-    settle(&consumer);
-    assert_eq!((consumer.next_control(), consumer.next_control()), (Some(bye.clone()), Some(bye)));
-    assert_eq!((consumer.next_control(), consumer.closed()), (None, None));
+    settle(consumer.connection());
+    assert_eq!(
+        (consumer.connection().next_control(), consumer.connection().next_control()),
+        (Some(bye.clone()), Some(bye))
+    );
+    assert_eq!((consumer.connection().next_control(), consumer.connection().closed()), (None, None));
 }
 
 /// Overwrites all shared words with random values during traffic: the session must soon close with a known reason.
@@ -201,7 +206,7 @@ fn random_writes_to_shared_memory_close_the_session_with_a_reason() {
             let ends = (ShmProducer::new(left.into(), theirs).unwrap(), ShmConsumer::new(right.into(), ours).unwrap());
             scribble(&raw, seed, ends)
         };
-        let reasons = [producer.closed(), consumer.closed()];
+        let reasons = [producer.connection().closed(), consumer.connection().closed()];
         assert!(reasons.iter().any(Option::is_some), "a random count is never valid");
         for reason in reasons.into_iter().flatten() {
             let known = matches!(reason, CloseReason::Index(_) | CloseReason::SlotLength(_) | CloseReason::Wire(_))
@@ -213,17 +218,18 @@ fn random_writes_to_shared_memory_close_the_session_with_a_reason() {
 
 fn scribble(memory: &RawRing, seed: u64, ends: (ShmProducer, ShmConsumer)) -> (ShmProducer, ShmConsumer) {
     let (producer, consumer) = ends;
+    let connections = [producer.connection(), consumer.connection()].map(|connection| Rc::clone(connection) as _);
     let scribbler = Scribbler::start(memory, seed);
     let (mut submitted, mut completed, mut back, mut turns) = (0u64, 0u64, 0u64, 0u32);
     let mut buffer = [0; MAX_FRAME];
-    while !producer.is_closed() && !consumer.is_closed() && turns < 1_000_000 {
+    while !producer.connection().is_closed() && !consumer.connection().is_closed() && turns < 1_000_000 {
         turns += 1;
         if submitted - back < 16 {
             submit(&producer, submitted);
             submitted += 1;
         }
-        producer.exchange();
-        consumer.exchange();
+        producer.connection().exchange();
+        consumer.connection().exchange();
         while let Some((frame, bytes)) = consumer.take(Some(&mut buffer)) {
             assert_eq!(frame.len as usize, bytes.len());
             consumer.complete(completion(completed));
@@ -232,9 +238,8 @@ fn scribble(memory: &RawRing, seed: u64, ends: (ShmProducer, ShmConsumer)) -> (S
         while producer.next_completion().is_some() {
             back += 1;
         }
-        if turns % 7 == 0 && producer.before_sleep() && consumer.before_sleep() {
-            producer.after_sleep();
-            consumer.after_sleep();
+        if turns % 7 == 0 {
+            drop(Announced::new(&connections, Wait::Sleep));
         }
     }
     drop(scribbler);
@@ -245,17 +250,17 @@ fn scribble(memory: &RawRing, seed: u64, ends: (ShmProducer, ShmConsumer)) -> (S
 fn frames_that_a_peer_published_before_it_closed_are_received() {
     let (producer, consumer) = pair(8);
     submit(&producer, 0);
-    producer.exchange();
+    producer.connection().exchange();
     drop(producer);
-    settle(&consumer);
-    assert_eq!((consumer.closed(), consumer.waiting()), (Some(CloseReason::PeerGone), 1));
+    settle(consumer.connection());
+    assert_eq!((consumer.connection().closed(), consumer.waiting()), (Some(CloseReason::PeerGone), 1));
 }
 
 #[test]
 fn the_memory_has_the_specified_layout() {
     let (producer, peer) = producer_and_peer(3);
     (0..3).for_each(|number| submit(&producer, number));
-    producer.exchange();
+    producer.connection().exchange();
     assert_eq!([0, 8, 16, 24].map(|at| peer.ring.read(at)), [u64::from_le_bytes(*b"PBKRING1"), GENERATION, 3, STRIDE]);
     assert_eq!((peer.ring.read(PRODUCED), peer.ring.read(COMPLETED)), (3, 0));
     let slot = peer.ring.slot_at(2);

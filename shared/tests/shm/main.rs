@@ -12,10 +12,12 @@ mod traffic;
 mod watchdog;
 
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
-use shared::exec::Source;
+use shared::connection::Connection;
+use shared::exec::{Announced, Source, Wait};
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
-use shared::ring::{Completion, Depth, Descriptor, Frame, MAX_FRAME, ProducerPort, Status};
+use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Frame, MAX_FRAME, ProducerPort, Status};
 use shared::testing::{Peer, RawRing, Wire};
 use shared::units::Nanos;
 
@@ -69,9 +71,19 @@ fn completion(position: u64) -> Completion {
     Completion { position, status: Status::Sent, at: Nanos(position * 7) }
 }
 
-/// Calls `exchange` often enough that the end has read the socket as well as the ring.
-fn settle(end: &impl Source) {
+/// Calls `exchange` often enough that the connection has read the socket as well as the rings.
+fn settle(connection: &Connection) {
     for _ in 0..200 {
-        end.exchange();
+        connection.exchange();
     }
+}
+
+/// Announces that this side waits, as its park does. `None` if something arrived already. Leaks the connection.
+fn announce(connection: &Rc<Connection>, wait: Wait) -> Option<Announced<'static>> {
+    Announced::new(Box::leak(Box::new([Rc::clone(connection) as _])), wait)
+}
+
+/// Announces that this side sleeps.
+fn fall_asleep(connection: &Rc<Connection>) -> Option<Announced<'static>> {
+    announce(connection, Wait::Sleep)
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use shared::exec::{Clock, IdleMode, Interrupt, RealPark, monotonic_now, run};
 use shared::ring::shm::{hand_over, receive};
-use shared::ring::{ConsumerPort, MAX_FRAME, Port, Producer};
+use shared::ring::{ConsumerPort, MAX_FRAME, Producer};
 
 use super::*;
 
@@ -27,15 +27,16 @@ fn the_other_process() {
     };
     let slots = depth(slots.parse().unwrap());
     let memory = SharedMemory::open(file, slots, GENERATION).unwrap();
-    let port = Rc::new(ShmProducer::new(stream.into(), memory).unwrap());
+    let port = ShmProducer::new(stream.into(), memory).unwrap();
+    let connection = Rc::clone(port.connection());
     let clock = Clock::starting_at(monotonic_now());
-    let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Sleep);
-    let ring = Rc::new(Producer::new(Rc::clone(&port), slots, clock.clone()));
+    let park = RealPark::new(vec![Rc::clone(&connection) as _], Rc::new(Interrupt::never()), IdleMode::Sleep);
+    let ring = Rc::new(Producer::new(port, slots, clock.clone()));
     run(&clock, park, |tasks| async move {
         let settling = Rc::clone(&ring);
         tasks.spawn(async move {
             loop {
-                settling.port().arrived().wait_for(|| settling.next_completion()).await;
+                settling.connection().arrived().wait_for(|| settling.next_completion()).await;
             }
         });
         for number in 0..total(slots.get()) {
@@ -43,7 +44,7 @@ fn the_other_process() {
             let permit = ring.reserve().await;
             assert!(permit.submit(descriptor(number), &bytes, b""));
         }
-        port.told().wait_for(|| port.closed()).await
+        connection.control_arrived().wait_for(|| connection.closed()).await
     })
     .unwrap();
 }
@@ -67,18 +68,21 @@ fn every_frame_arrives_at_any_depth_although_both_sides_sleep() {
         let (stream, _) = listener.accept().unwrap();
         let (memory, file) = SharedMemory::create(depth(slots), GENERATION).unwrap();
         hand_over(&stream, &file).unwrap();
-        let port = Rc::new(ShmConsumer::new(stream.into(), memory).unwrap());
+        let port = ShmConsumer::new(stream.into(), memory).unwrap();
         let clock = Clock::starting_at(monotonic_now());
-        let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Sleep);
+        let park = RealPark::new(vec![Rc::clone(port.connection()) as _], Rc::new(Interrupt::never()), IdleMode::Sleep);
         let closed = run(&clock, park, |_| async move {
             let mut buffer = [0; MAX_FRAME];
             for number in 0..total(slots) {
-                port.arrived().wait_for(|| (port.waiting() > 0 || port.is_closed()).then_some(())).await;
+                port.connection()
+                    .arrived()
+                    .wait_for(|| (port.waiting() > 0 || port.connection().is_closed()).then_some(()))
+                    .await;
                 let seen = port.take(Some(&mut buffer));
-                assert_eq!(seen, Some((descriptor(number), &frame(number)[..])), "{:?}", port.closed());
+                assert_eq!(seen, Some((descriptor(number), &frame(number)[..])), "{:?}", port.connection().closed());
                 port.complete(completion(number));
             }
-            port.closed()
+            port.connection().closed()
         });
         assert_eq!(closed, Ok(None));
         assert!(other.wait().unwrap().success());

@@ -1,6 +1,6 @@
 //! When each side may sleep, and which events wake it.
 
-use shared::ring::{ConsumerPort, MAX_FRAME, Need, Port, ProducerPort};
+use shared::ring::{ConsumerPort, MAX_FRAME, Need, ProducerPort};
 
 use super::*;
 
@@ -10,41 +10,40 @@ fn complete(consumer: &ShmConsumer, from: u64, frames: u64) {
         assert!(consumer.take(Some(&mut [0; MAX_FRAME])).is_some());
         consumer.complete(completion(position));
     }
-    consumer.exchange();
+    consumer.connection().exchange();
 }
 
 fn fill(producer: &ShmProducer, consumer: &ShmConsumer, frames: u64) {
     (0..frames).for_each(|number| submit(producer, number));
-    producer.exchange();
-    settle(consumer);
+    producer.connection().exchange();
+    settle(consumer.connection());
 }
 
 #[test]
 fn a_sleeping_consumer_is_rung_once_and_one_that_is_awake_is_not() {
     let (producer, consumer) = pair(8);
-    assert!(consumer.before_sleep());
+    let asleep = fall_asleep(consumer.connection()).unwrap();
     submit(&producer, 0);
-    producer.exchange();
+    producer.connection().exchange();
     submit(&producer, 1);
-    producer.exchange();
-    assert_eq!((producer.stats().rung, producer.stats().suppressed), (1, 1));
-    consumer.after_sleep();
-    assert!(consumer.exchange());
+    producer.connection().exchange();
+    assert_eq!((producer.connection().doorbells().rung, producer.connection().doorbells().suppressed), (1, 1));
+    drop(asleep);
+    assert!(consumer.connection().exchange());
     submit(&producer, 2);
-    producer.exchange();
-    assert_eq!((producer.stats().rung, consumer.stats().spurious), (1, 0));
+    producer.connection().exchange();
+    assert_eq!((producer.connection().doorbells().rung, consumer.connection().doorbells().spurious), (1, 0));
 }
 
 #[test]
 fn a_side_does_not_sleep_if_something_has_arrived() {
     let (producer, consumer) = pair(8);
     submit(&producer, 0);
-    producer.exchange();
-    assert!(!consumer.before_sleep());
+    producer.connection().exchange();
+    assert!(fall_asleep(consumer.connection()).is_none());
     assert_eq!(consumer.waiting(), 1, "the second look took it in");
-    consumer.after_sleep();
     complete(&consumer, 0, 1);
-    assert!(!producer.before_sleep());
+    assert!(fall_asleep(producer.connection()).is_none());
 }
 
 #[test]
@@ -52,21 +51,23 @@ fn a_side_does_not_spin_if_something_has_arrived() {
     let (producer, consumer) = pair(1);
     producer.before_sleep_ask(Box::new(|| Need::Room(1)));
     fill(&producer, &consumer, 1);
-    assert!(producer.before_spin());
-    producer.after_spin();
-    assert!(!producer.exchange());
+    drop(announce(producer.connection(), Wait::Spin).unwrap());
+    assert!(!producer.connection().exchange());
     complete(&consumer, 0, 1);
-    assert_eq!(consumer.stats().rung, 0, "the producer was awake");
-    assert!(!producer.before_spin(), "the completion was taken in, so a spin would not find it");
+    assert_eq!(consumer.connection().doorbells().rung, 0, "the producer was awake");
+    assert!(
+        announce(producer.connection(), Wait::Spin).is_none(),
+        "the completion was taken in, so a spin would not find it"
+    );
 }
 
 #[test]
 fn submitted_frames_are_published_before_sleep() {
     let (producer, consumer) = pair(8);
-    assert!(consumer.before_sleep());
+    let _consumer = fall_asleep(consumer.connection()).unwrap();
     submit(&producer, 0);
-    assert!(producer.before_sleep());
-    assert_eq!(producer.stats().rung, 1);
+    let _producer = fall_asleep(producer.connection()).unwrap();
+    assert_eq!(producer.connection().doorbells().rung, 1);
 }
 
 #[test]
@@ -74,13 +75,13 @@ fn a_producer_that_waits_for_room_is_woken_by_the_completion_that_reaches_its_wa
     let (producer, consumer) = pair(8);
     producer.before_sleep_ask(Box::new(|| Need::Room(4)));
     fill(&producer, &consumer, 8);
-    assert!(producer.before_sleep());
+    let _asleep = fall_asleep(producer.connection()).unwrap();
     complete(&consumer, 0, 3);
-    assert_eq!(consumer.stats().rung, 0);
+    assert_eq!(consumer.connection().doorbells().rung, 0);
     complete(&consumer, 3, 1);
-    assert_eq!(consumer.stats().rung, 1);
+    assert_eq!(consumer.connection().doorbells().rung, 1);
     complete(&consumer, 4, 4);
-    assert_eq!(consumer.stats().rung, 1, "only once");
+    assert_eq!(consumer.connection().doorbells().rung, 1, "only once");
 }
 
 #[test]
@@ -88,9 +89,9 @@ fn a_producer_that_waits_for_a_completion_is_woken_by_the_next_although_slots_ar
     let (producer, consumer) = pair(8);
     producer.before_sleep_ask(Box::new(|| Need::Completion));
     fill(&producer, &consumer, 3);
-    assert!(producer.before_sleep());
+    let _asleep = fall_asleep(producer.connection()).unwrap();
     complete(&consumer, 0, 1);
-    assert_eq!(consumer.stats().rung, 1);
+    assert_eq!(consumer.connection().doorbells().rung, 1);
 }
 
 #[test]
@@ -99,9 +100,9 @@ fn a_producer_that_waits_for_more_room_than_frames_are_outstanding_is_woken_by_t
         let (producer, consumer) = pair(slots);
         producer.before_sleep_ask(Box::new(move || Need::Room(room)));
         fill(&producer, &consumer, frames);
-        assert!(producer.before_sleep());
+        let _asleep = fall_asleep(producer.connection()).unwrap();
         complete(&consumer, 0, frames);
-        assert_eq!(consumer.stats().rung, 1, "{slots} slots");
+        assert_eq!(consumer.connection().doorbells().rung, 1, "{slots} slots");
     }
 }
 
@@ -111,16 +112,16 @@ fn a_sleeping_consumer_that_plans_too_late_is_rung() {
     fill(&producer, &consumer, 8);
     (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
     // The producer waits for half of the ring, and the consumer plans to sleep until then.
-    sleep_for(&producer, Need::Room(4));
-    assert_eq!(consumer.patience(8), 4);
-    assert!(consumer.before_sleep());
-    producer.after_sleep();
-    sleep_for(&producer, Need::Completion);
-    assert_eq!(producer.stats().rung, 1);
-    consumer.after_sleep();
-    assert!(consumer.exchange(), "the doorbell is a reason to look again");
-    assert_eq!((consumer.patience(8), consumer.stats().spurious), (1, 0));
-    assert!(consumer.before_sleep(), "the plan is early enough now");
+    let producer_sleeps = sleep_for(&producer, Need::Room(4));
+    assert_eq!(consumer.batch_limit(8), 4);
+    let consumer_sleeps = fall_asleep(consumer.connection()).unwrap();
+    drop(producer_sleeps);
+    let _producer_sleeps = sleep_for(&producer, Need::Completion);
+    assert_eq!(producer.connection().doorbells().rung, 1);
+    drop(consumer_sleeps);
+    assert!(consumer.connection().exchange(), "the doorbell is a reason to look again");
+    assert_eq!((consumer.batch_limit(8), consumer.connection().doorbells().spurious), (1, 0));
+    assert!(fall_asleep(consumer.connection()).is_some(), "the plan is early enough now");
 }
 
 #[test]
@@ -128,29 +129,28 @@ fn a_consumer_that_plans_too_late_does_not_sleep() {
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 8);
     (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
-    sleep_for(&producer, Need::Room(4));
-    assert_eq!(consumer.patience(8), 4);
-    producer.after_sleep();
-    sleep_for(&producer, Need::Completion);
-    assert!(!consumer.before_sleep());
-    consumer.after_sleep();
-    assert_eq!(consumer.patience(8), 1);
+    let asleep = sleep_for(&producer, Need::Room(4));
+    assert_eq!(consumer.batch_limit(8), 4);
+    drop(asleep);
+    let _asleep = sleep_for(&producer, Need::Completion);
+    assert!(fall_asleep(consumer.connection()).is_none());
+    assert_eq!(consumer.batch_limit(8), 1);
 }
 
 #[test]
 fn for_a_producer_that_is_awake_or_wakes_by_its_timer_each_completion_is_published() {
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 8);
-    assert_eq!(consumer.patience(8), 1, "awake");
-    sleep_for(&producer, Need::Nothing);
-    assert_eq!(consumer.patience(8), 1, "asleep, and not to be woken");
+    assert_eq!(consumer.batch_limit(8), 1, "awake");
+    let _asleep = sleep_for(&producer, Need::Nothing);
+    assert_eq!(consumer.batch_limit(8), 1, "asleep, and not to be woken");
     complete(&consumer, 0, 8);
-    assert_eq!(consumer.stats().rung, 0);
+    assert_eq!(consumer.connection().doorbells().rung, 0);
 }
 
-fn sleep_for(producer: &ShmProducer, need: Need) {
+fn sleep_for(producer: &ShmProducer, need: Need) -> Announced<'static> {
     producer.before_sleep_ask(Box::new(move || need));
-    assert!(producer.before_sleep());
+    fall_asleep(producer.connection()).unwrap()
 }
 
 #[test]
@@ -158,19 +158,19 @@ fn a_consumer_with_frames_that_wait_for_the_hardware_is_not_woken_for_more() {
     let (producer, consumer) = pair(8);
     fill(&producer, &consumer, 2);
     assert_eq!(consumer.waiting(), 2);
-    consumer.patience(1);
-    assert!(consumer.before_sleep());
+    consumer.batch_limit(1);
+    let _asleep = fall_asleep(consumer.connection()).unwrap();
     submit(&producer, 2);
-    producer.exchange();
-    assert_eq!(producer.stats().rung, 0);
+    producer.connection().exchange();
+    assert_eq!(producer.connection().doorbells().rung, 0);
 }
 
 #[test]
 fn a_doorbell_without_reason_is_counted_as_spurious() {
     let (producer, mut peer) = producer_and_peer(8);
-    assert!(producer.before_sleep());
+    let asleep = fall_asleep(producer.connection()).unwrap();
     peer.wire.doorbells(1);
-    producer.after_sleep();
-    settle(&producer);
-    assert_eq!((producer.stats().spurious, producer.closed()), (1, None));
+    drop(asleep);
+    settle(producer.connection());
+    assert_eq!((producer.connection().doorbells().spurious, producer.connection().closed()), (1, None));
 }

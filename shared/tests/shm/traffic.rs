@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 use shared::control::{Bye, ByeReason, Control};
 use shared::exec::Source;
-use shared::ring::{ConsumerPort, MAX_FRAME, Port, ProducerPort};
+use shared::ring::{ConsumerPort, MAX_FRAME, ProducerPort};
 
 use super::*;
 
@@ -21,21 +21,21 @@ fn frames_go_one_way_and_completions_the_other_at_any_depth() {
                 submit(&producer, submitted);
                 submitted += 1;
             }
-            producer.exchange();
-            consumer.exchange();
+            producer.connection().exchange();
+            consumer.connection().exchange();
             while let Some(seen) = consumer.take(Some(&mut buffer)) {
                 assert_eq!(seen, (descriptor(taken), &frame(taken)[..]));
                 consumer.complete(completion(taken));
                 taken += 1;
             }
-            consumer.exchange();
-            producer.exchange();
+            consumer.connection().exchange();
+            producer.connection().exchange();
             while let Some(back) = producer.next_completion() {
                 assert_eq!(back, completion(completed));
                 completed += 1;
             }
         }
-        assert_eq!((producer.closed(), consumer.closed()), (None, None));
+        assert_eq!((producer.connection().closed(), consumer.connection().closed()), (None, None));
     }
 }
 
@@ -45,15 +45,15 @@ fn completions_with_equal_status_and_time_are_taken_together() {
     for round in 0..3 {
         let base = round * 5;
         (base..base + 5).for_each(|number| submit(&producer, number));
-        producer.exchange();
-        consumer.exchange();
+        producer.connection().exchange();
+        consumer.connection().exchange();
         let sent = [(Status::Sent, 7), (Status::Sent, 7), (Status::BadLength, 7), (Status::Sent, 7), (Status::Sent, 8)];
         for ((status, at), position) in sent.into_iter().zip(base..) {
             consumer.take(None);
             consumer.complete(Completion { position, status, at: Nanos(at) });
         }
-        consumer.exchange();
-        producer.exchange();
+        consumer.connection().exchange();
+        producer.connection().exchange();
         let runs = std::iter::from_fn(|| producer.next_completion().map(|first| (first, producer.take_run(&first))));
         let runs: Vec<_> = runs.map(|(first, more)| (first.position - base, first.status, more)).collect();
         let expected = [(0, Status::Sent, 1), (2, Status::BadLength, 0), (3, Status::Sent, 0), (4, Status::Sent, 0)];
@@ -72,19 +72,20 @@ fn two_busy_sides_ring_no_doorbells_and_write_nothing_to_the_socket() {
             submit(&producer, submitted);
             submitted += 1;
         }
-        producer.exchange();
-        consumer.exchange();
+        producer.connection().exchange();
+        consumer.connection().exchange();
         while consumer.take(Some(&mut buffer)).is_some() {
             consumer.complete(completion(completed));
             completed += 1;
         }
-        consumer.exchange();
-        producer.exchange();
+        consumer.connection().exchange();
+        producer.connection().exchange();
         while producer.next_completion().is_some() {}
     }
-    for stats in [producer.stats(), consumer.stats()] {
-        assert_eq!((stats.rung, stats.spurious, stats.channel.writes, stats.channel.reads), (0, 0, 0, 0));
-        assert!(stats.suppressed > 0);
+    for connection in [producer.connection(), consumer.connection()] {
+        let (doorbells, socket) = (connection.doorbells(), connection.socket_stats());
+        assert_eq!((doorbells.rung, doorbells.spurious, socket.writes, socket.reads), (0, 0, 0, 0));
+        assert!(doorbells.suppressed > 0);
     }
 }
 
@@ -93,20 +94,20 @@ fn a_farewell_is_received_after_everything_that_was_put() {
     let (producer, consumer) = pair(8);
     submit(&producer, 0);
     let bye = Control::Bye(Box::new(Bye { reason: ByeReason::Finished, frames: 1, report: None }));
-    producer.send_control(&bye);
+    producer.connection().send_control(&bye);
     drop(producer);
-    settle(&consumer);
-    assert_eq!((consumer.next_control(), consumer.waiting()), (Some(bye), 1));
-    assert!(consumer.is_closed());
+    settle(consumer.connection());
+    assert_eq!((consumer.connection().next_control(), consumer.waiting()), (Some(bye), 1));
+    assert!(consumer.connection().is_closed());
 }
 
 #[test]
 fn a_completion_without_a_frame_is_not_put() {
     let (producer, consumer) = pair(8);
     consumer.complete(completion(0));
-    settle(&consumer);
-    settle(&producer);
-    assert_eq!((producer.next_completion(), producer.closed()), (None, None));
+    settle(consumer.connection());
+    settle(producer.connection());
+    assert_eq!((producer.next_completion(), producer.connection().closed()), (None, None));
 }
 
 proptest! {
@@ -123,8 +124,8 @@ proptest! {
                     submit(&producer, submitted);
                     submitted += 1;
                 }
-                1 => { producer.exchange(); }
-                2 => { consumer.exchange(); }
+                1 => { producer.connection().exchange(); }
+                2 => { consumer.connection().exchange(); }
                 3 => if let Some(seen) = consumer.take(Some(&mut buffer)) {
                     prop_assert_eq!(seen, (descriptor(taken), &frame(taken)[..]));
                     held.push_back(taken);
@@ -140,7 +141,7 @@ proptest! {
                 },
             }
             prop_assert!(back <= completed && completed <= taken && taken <= submitted);
-            prop_assert_eq!((producer.closed(), consumer.closed()), (None, None));
+            prop_assert_eq!((producer.connection().closed(), consumer.connection().closed()), (None, None));
         }
     }
 }

@@ -2,18 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::BorrowedFd;
-use std::rc::Rc;
 
-use shared::exec::{Clock, IdleMode, Interrupt, RealPark, monotonic_now, run};
-use shared::ring::{ConsumerPort, Port};
+use shared::exec::{Announcer, Clock, IdleMode, Interrupt, RealPark, monotonic_now, run};
 use shared::testing::{PRODUCER_EVENT, Peer};
 
 use super::*;
 
-/// A consumer whose peer publishes a frame once the consumer sleeps, and does not ring, or rings only when the
-/// consumer has already noticed the frame.
+/// The connection of a consumer whose peer publishes a frame once the consumer sleeps, and does not ring, or rings only
+/// when the consumer has already noticed the frame.
 struct Unrung {
-    consumer: ShmConsumer,
+    connection: Rc<Connection>,
+    asleep: RefCell<Option<Announced<'static>>>,
     peer: RefCell<Peer>,
     published: Cell<bool>,
     rings_late: bool,
@@ -21,50 +20,62 @@ struct Unrung {
 
 impl Source for Unrung {
     fn exchange(&self) -> bool {
-        self.consumer.exchange()
+        self.connection.exchange()
     }
 
-    fn before_sleep(&self) -> bool {
-        let sleeps = self.consumer.before_sleep();
+    fn announce(&self, wait: Wait, _: Announcer) -> bool {
+        let asleep = announce(&self.connection, wait);
+        let sleeps = asleep.is_some();
+        self.asleep.replace(asleep);
         if sleeps && !self.published.replace(true) {
             self.peer.borrow().ring.publish(1);
         }
         sleeps
     }
 
-    fn is_owed(&self) -> bool {
-        let owed = self.consumer.is_owed();
-        if owed && self.rings_late {
+    fn doorbell_due(&self, _: Announcer) -> bool {
+        let due = self.asleep.borrow().as_ref().is_some_and(is_due);
+        if due && self.rings_late {
             self.peer.borrow_mut().wire.doorbells(1);
         }
-        owed
+        due
     }
 
-    fn missed(&self) {
-        self.consumer.missed();
+    fn doorbell_missed(&self, _: Announcer) {
+        self.asleep.borrow().as_ref().unwrap().note_missed(&*self.connection);
     }
 
-    fn after_sleep(&self) {
-        self.consumer.after_sleep();
+    fn withdraw(&self, _: Announcer) {
+        self.asleep.take();
     }
 
     fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
-        self.consumer.descriptor()
+        self.connection.descriptor()
     }
+}
+
+fn is_due(asleep: &Announced<'_>) -> bool {
+    asleep.doorbells_due().count() > 0
 }
 
 /// Waits for a frame for which the peer does not ring in time. Returns how many wake-ups were lost.
 fn wait_for_a_frame(rings_late: bool) -> u64 {
     let (consumer, peer) = consumer_and_peer(8);
-    let source = Rc::new(Unrung { consumer, peer: RefCell::new(peer), published: Cell::new(false), rings_late });
+    let connection = Rc::clone(consumer.connection());
+    let source = Unrung {
+        connection: Rc::clone(&connection),
+        asleep: RefCell::new(None),
+        peer: RefCell::new(peer),
+        published: Cell::new(false),
+        rings_late,
+    };
     let clock = Clock::starting_at(monotonic_now());
-    let park = RealPark::new(Rc::clone(&source), Rc::new(Interrupt::never()), IdleMode::Sleep);
-    let waiting = Rc::clone(&source);
+    let park = RealPark::new(vec![Rc::new(source)], Rc::new(Interrupt::never()), IdleMode::Sleep);
     let frame = run(&clock, park, |_| async move {
-        waiting.consumer.arrived().wait_for(|| waiting.consumer.take(None).map(|(frame, _)| frame.len)).await
+        consumer.connection().arrived().wait_for(|| consumer.take(None).map(|(frame, _)| frame.len)).await
     });
     assert_eq!(frame, Ok(60), "found without a doorbell");
-    source.consumer.stats().missed
+    connection.doorbells().missed
 }
 
 #[test]
@@ -78,26 +89,28 @@ fn a_late_doorbell_is_not_a_lost_wake_up() {
 }
 
 #[test]
-fn no_doorbell_is_due_to_a_side_that_is_awake_or_whose_announced_count_is_not_reached() {
+fn no_doorbell_is_due_to_a_side_whose_announced_count_is_not_reached() {
     let (consumer, peer) = consumer_and_peer(8);
-    assert!(!consumer.is_owed(), "nothing was announced");
-    assert!(consumer.before_sleep() && !consumer.is_owed(), "nothing is there");
+    let asleep = fall_asleep(consumer.connection()).unwrap();
+    assert!(!is_due(&asleep), "nothing is there");
     peer.ring.publish(1);
-    assert!(consumer.is_owed());
-    consumer.after_sleep();
-    consumer.exchange();
-    assert!(consumer.before_sleep() && !consumer.is_owed(), "frames that wait are no reason to be woken");
+    assert!(is_due(&asleep));
+    drop(asleep);
+    consumer.connection().exchange();
+    let asleep = fall_asleep(consumer.connection()).unwrap();
+    assert!(!is_due(&asleep), "frames that wait are no reason to be woken");
 }
 
 #[test]
-fn a_producer_that_waits_for_an_earlier_completion_than_the_plan_owes_a_doorbell() {
+fn a_producer_that_waits_for_an_earlier_completion_than_the_plan_has_a_doorbell_due() {
     let (consumer, peer) = consumer_and_peer(8);
     peer.ring.publish(8);
-    settle(&consumer);
+    settle(consumer.connection());
     (0..8).for_each(|_| assert!(consumer.take(None).is_some()));
     peer.ring.word(PRODUCER_EVENT, 4);
-    assert_eq!(consumer.patience(8), 4);
-    assert!(consumer.before_sleep() && !consumer.is_owed());
+    assert_eq!(consumer.batch_limit(8), 4);
+    let asleep = fall_asleep(consumer.connection()).unwrap();
+    assert!(!is_due(&asleep));
     peer.ring.word(PRODUCER_EVENT, 1);
-    assert!(consumer.is_owed());
+    assert!(is_due(&asleep));
 }

@@ -3,28 +3,29 @@
 
 use std::io::{Read, Write};
 
+use shared::connection::MAX_UNREAD_CONTROL;
+use shared::connection::{CloseReason, IndexError};
 use shared::control::{COMPLETION_LEN, MAX_CONTROL, WireError, encode_completion};
 use shared::exec::Source;
-use shared::ring::socket::MAX_UNREAD_CONTROL;
-use shared::ring::{CloseReason, ConsumerPort, IndexError, Port, ProducerPort};
+use shared::ring::{ConsumerPort, ProducerPort};
 
 use super::*;
 
 /// The reason for which a consumer of depth 2 closes when it receives `bytes`.
 fn consumer_closes(bytes: &[u8]) -> CloseReason {
     let (consumer, peer) = consumer_and_peer(2);
-    feed(&consumer, &peer, bytes);
-    assert!(consumer.descriptor().is_none(), "a closed session has nothing to sleep on");
-    consumer.closed().unwrap()
+    feed(consumer.connection(), &peer, bytes);
+    assert!(consumer.connection().descriptor().is_none(), "a closed session has nothing to sleep on");
+    consumer.connection().closed().unwrap()
 }
 
 /// The reason for which a producer of depth 2, which submitted one frame, closes when it receives `bytes`.
 fn producer_closes(bytes: &[u8]) -> CloseReason {
     let (producer, peer) = producer_and_peer(2);
     submit(&producer, 0);
-    producer.exchange();
-    feed(&producer, &peer, bytes);
-    producer.closed().unwrap()
+    producer.connection().exchange();
+    feed(producer.connection(), &peer, bytes);
+    producer.connection().closed().unwrap()
 }
 
 #[test]
@@ -59,18 +60,21 @@ fn more_frames_than_slots_close_the_session() {
 #[test]
 fn a_frame_that_was_taken_still_holds_its_slot() {
     let (consumer, peer) = consumer_and_peer(1);
-    feed(&consumer, &peer, &frame_record(0));
+    feed(consumer.connection(), &peer, &frame_record(0));
     assert!(consumer.take(None).is_some());
-    feed(&consumer, &peer, &frame_record(1));
-    assert_eq!(consumer.closed(), Some(IndexError::Overrun { depth: 1 }.into()));
+    feed(consumer.connection(), &peer, &frame_record(1));
+    assert_eq!(consumer.connection().closed(), Some(IndexError::Overrun { depth: 1 }.into()));
 }
 
 #[test]
 fn records_before_a_violation_are_delivered() {
     let (consumer, peer) = consumer_and_peer(2);
-    feed(&consumer, &peer, &[&frame_record(0)[..], &bye_record(1), b"\xff"].concat());
-    assert_eq!(consumer.closed(), Some(WireError::UnknownKind(255).into()));
-    assert_eq!((consumer.take(None), consumer.next_control()), (Some((descriptor(0), &[][..])), Some(bye(1))));
+    feed(consumer.connection(), &peer, &[&frame_record(0)[..], &bye_record(1), b"\xff"].concat());
+    assert_eq!(consumer.connection().closed(), Some(WireError::UnknownKind(255).into()));
+    assert_eq!(
+        (consumer.take(None), consumer.connection().next_control()),
+        (Some((descriptor(0), &[][..])), Some(bye(1)))
+    );
 }
 
 #[test]
@@ -83,9 +87,9 @@ fn completions_out_of_order_close_the_session() {
     assert_eq!(producer_closes(&[back(0), back(1)].concat()), wrong(1, 1));
 
     let (producer, peer) = producer_and_peer(2);
-    feed(&producer, &peer, &back(0));
+    feed(producer.connection(), &peer, &back(0));
     let expected = IndexError::OutOfOrder { got: 0, expected: 0, submitted: 0 };
-    assert_eq!((producer.closed(), producer.next_completion()), (Some(expected.into()), None));
+    assert_eq!((producer.connection().closed(), producer.next_completion()), (Some(expected.into()), None));
 }
 
 /// If such completions were accepted, they would return credits while the outbox grew without bound.
@@ -95,13 +99,13 @@ fn a_frame_cannot_be_completed_before_it_was_written() {
     for number in 0..64 {
         submit(&producer, number);
     }
-    producer.exchange();
+    producer.connection().exchange();
     let all: Vec<u8> = (0..64).flat_map(|number| encode_completion(&completion(number))).collect();
-    feed(&producer, &peer, &all);
+    feed(producer.connection(), &peer, &all);
     let left = std::iter::from_fn(|| producer.next_completion()).count() as u64;
     assert!(left > 0 && left < 64, "{left} of 64 had left");
     let expected = IndexError::OutOfOrder { got: left, expected: left, submitted: left };
-    assert_eq!(producer.closed(), Some(expected.into()));
+    assert_eq!(producer.connection().closed(), Some(expected.into()));
 }
 
 /// A peer that never reads completions cannot know of free slots: its frames are an overrun, and the
@@ -111,17 +115,17 @@ fn a_peer_that_never_reads_runs_out_of_slots() {
     let depth = 100;
     let (consumer, mut peer) = consumer_and_peer(depth);
     let mut completed = 0;
-    while consumer.closed().is_none() {
+    while consumer.connection().closed().is_none() {
         peer.write_all(&frame_record(completed)).unwrap();
-        settle(&consumer);
+        settle(consumer.connection());
         while consumer.take(None).is_some() {
             consumer.complete(completion(completed));
             completed += 1;
         }
-        assert!(consumer.unsent() <= depth as usize * COMPLETION_LEN);
+        assert!(consumer.connection().unsent() <= depth as usize * COMPLETION_LEN);
         assert!(completed < 100_000, "the peer was never stopped");
     }
-    assert_eq!(consumer.closed(), Some(IndexError::Overrun { depth }.into()));
+    assert_eq!(consumer.connection().closed(), Some(IndexError::Overrun { depth }.into()));
 }
 
 #[test]
@@ -129,23 +133,23 @@ fn too_many_unread_control_messages_close_the_session() {
     let (producer, peer) = producer_and_peer(1);
     let most = bye_record(0).repeat(MAX_UNREAD_CONTROL);
     for _ in 0..3 {
-        feed(&producer, &peer, &most);
-        while let Some(message) = producer.next_control() {
+        feed(producer.connection(), &peer, &most);
+        while let Some(message) = producer.connection().next_control() {
             assert_eq!(message, bye(0));
         }
-        assert_eq!(producer.closed(), None);
+        assert_eq!(producer.connection().closed(), None);
     }
-    feed(&producer, &peer, &[most, bye_record(0)].concat());
-    assert_eq!(producer.closed(), Some(WireError::Unexpected("control message").into()));
+    feed(producer.connection(), &peer, &[most, bye_record(0)].concat());
+    assert_eq!(producer.connection().closed(), Some(WireError::Unexpected("control message").into()));
 }
 
 #[test]
 fn the_reason_is_sent_to_a_peer_that_violated_the_protocol() {
     let (producer, mut peer) = producer_and_peer(1);
-    feed(&producer, &peer, b"\xff");
-    let reason = ByeReason::Violation(producer.closed().unwrap().to_string());
+    feed(producer.connection(), &peer, b"\xff");
+    let reason = ByeReason::Violation(producer.connection().closed().unwrap().to_string());
     let farewell = Control::Bye(Box::new(Bye { reason, frames: 0, report: None }));
-    producer.send_control(&farewell);
+    producer.connection().send_control(&farewell);
     drop(producer);
     let mut received = Vec::new();
     // The producer closed with bytes unread, so the read ends with a reset; everything was received before it.
@@ -157,8 +161,8 @@ fn the_reason_is_sent_to_a_peer_that_violated_the_protocol() {
 fn a_frame_that_is_too_long_is_not_sent() {
     let (producer, mut peer) = producer_and_peer(1);
     producer.submit(Frame { descriptor: Descriptor::default(), headers: &[0; 15], payload: &[0; MAX_FRAME - 14] });
-    assert_eq!(producer.closed(), Some(WireError::FrameTooLong(1515).into()));
-    producer.exchange();
+    assert_eq!(producer.connection().closed(), Some(WireError::FrameTooLong(1515).into()));
+    producer.connection().exchange();
     drop(producer);
     assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
 }

@@ -8,12 +8,14 @@ mod traffic;
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
 use rustix::net::sockopt::set_socket_send_buffer_size;
+use shared::connection::Connection;
 use shared::control::{Bye, ByeReason, Control, encode_control, encode_frame_header};
-use shared::exec::Source;
+use shared::exec::{Announced, Source, Wait};
 use shared::ring::socket::{SocketConsumer, SocketProducer, Tables};
-use shared::ring::{Completion, Depth, Descriptor, Frame, MAX_FRAME, ProducerPort, Status};
+use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Frame, MAX_FRAME, ProducerPort, Status};
 use shared::units::Nanos;
 
 /// Both ends, connected.
@@ -94,13 +96,18 @@ fn bye_record(frames: u64) -> Vec<u8> {
     encode_control(&bye(frames)).unwrap()
 }
 
-/// Writes bytes to the socket, and calls `exchange` on the end.
-fn feed(end: &impl Source, mut peer: &UnixStream, bytes: &[u8]) {
+/// Writes bytes to the socket, and calls `exchange` on the connection.
+fn feed(connection: &Connection, mut peer: &UnixStream, bytes: &[u8]) {
     peer.write_all(bytes).unwrap();
-    settle(end);
+    settle(connection);
 }
 
 /// Calls `exchange` until nothing more arrives.
-fn settle(end: &impl Source) {
-    while end.exchange() {}
+fn settle(connection: &Connection) {
+    while connection.exchange() {}
+}
+
+/// Announces that this side sleeps, as its park does. Returns whether it may. Withdraws the announcement.
+fn may_sleep(connection: &Rc<Connection>) -> bool {
+    Announced::new(&[Rc::clone(connection) as _], Wait::Sleep).is_some()
 }

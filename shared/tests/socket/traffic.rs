@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use shared::control::encode_completion;
 use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Source, run};
 use shared::ring::socket::{SocketConsumer, SocketProducer};
-use shared::ring::{ConsumerPort, Depth, MAX_FRAME, Port, Producer, ProducerPort};
+use shared::ring::{ConsumerPort, Depth, MAX_FRAME, Producer, ProducerPort};
 
 use super::*;
 
@@ -37,17 +37,17 @@ fn carry(producer: &SocketProducer, consumer: &SocketConsumer, depth: u64, total
             submit(producer, submitted);
             submitted += 1;
         }
-        producer.exchange();
-        consumer.exchange();
+        producer.connection().exchange();
+        consumer.connection().exchange();
         taken = serve(consumer, taken);
-        consumer.exchange();
-        producer.exchange();
+        consumer.connection().exchange();
+        producer.connection().exchange();
         while let Some(back) = producer.next_completion() {
             assert_eq!(back, completion(completed));
             completed += 1;
         }
     }
-    assert_eq!((producer.closed(), consumer.closed()), (None, None));
+    assert_eq!((producer.connection().closed(), consumer.connection().closed()), (None, None));
 }
 
 #[test]
@@ -64,21 +64,21 @@ fn partial_writes_lose_nothing() {
     for number in 0..64 {
         submit(&producer, number);
     }
-    assert!(!producer.exchange());
-    assert!(producer.unsent() > 0, "the kernel took everything, so this test checks nothing");
+    assert!(!producer.connection().exchange());
+    assert!(producer.connection().unsent() > 0, "the kernel took everything, so this test checks nothing");
     assert_eq!(
-        producer.descriptor().map(|(_, writable)| writable),
+        producer.connection().descriptor().map(|(_, writable)| writable),
         Some(true),
         "it sleeps until the socket is writable"
     );
     let mut taken = 0;
-    while producer.unsent() > 0 {
-        consumer.exchange();
-        producer.exchange();
+    while producer.connection().unsent() > 0 {
+        consumer.connection().exchange();
+        producer.connection().exchange();
         taken = serve(&consumer, taken);
     }
-    assert_eq!(producer.descriptor().map(|(_, writable)| writable), Some(false));
-    settle(&consumer);
+    assert_eq!(producer.connection().descriptor().map(|(_, writable)| writable), Some(false));
+    settle(consumer.connection());
     assert_eq!(serve(&consumer, taken), 64);
 }
 
@@ -93,10 +93,10 @@ fn records_may_be_split_at_any_byte() {
     let stream = [frame_record(0), bye_record(1), frame_record(1), frame_record(2)].concat();
     for cut in 1..stream.len() {
         let (consumer, peer) = consumer_and_peer(3);
-        feed(&consumer, &peer, &stream[..cut]);
-        feed(&consumer, &peer, &stream[cut..]);
+        feed(consumer.connection(), &peer, &stream[..cut]);
+        feed(consumer.connection(), &peer, &stream[cut..]);
         assert_eq!(serve(&consumer, 0), 3, "cut at {cut}");
-        assert_eq!((consumer.next_control(), consumer.closed()), (Some(bye(1)), None));
+        assert_eq!((consumer.connection().next_control(), consumer.connection().closed()), (Some(bye(1)), None));
     }
 }
 
@@ -105,14 +105,14 @@ fn completions_may_come_byte_by_byte() {
     let (producer, peer) = producer_and_peer(2);
     submit(&producer, 0);
     submit(&producer, 1);
-    producer.exchange();
+    producer.connection().exchange();
     let stream = [&encode_completion(&completion(0))[..], &bye_record(9), &encode_completion(&completion(1))].concat();
     for byte in &stream {
-        feed(&producer, &peer, &[*byte]);
+        feed(producer.connection(), &peer, &[*byte]);
     }
     assert_eq!(producer.next_completion(), Some(completion(0)));
     assert_eq!(producer.next_completion(), Some(completion(1)));
-    assert_eq!((producer.next_control(), producer.closed()), (Some(bye(9)), None));
+    assert_eq!((producer.connection().next_control(), producer.connection().closed()), (Some(bye(9)), None));
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn the_frames_of_a_turn_are_one_write() {
     for number in 0..20 {
         submit(&producer, number);
     }
-    producer.exchange();
-    let bells = producer.stats().doorbells();
+    producer.connection().exchange();
+    let bells = producer.connection().doorbells();
     assert_eq!((bells.rung, bells.suppressed), (1, 19));
-    settle(&consumer);
-    assert_eq!(consumer.stats().reads, 1);
-    assert_eq!(consumer.stats().read_bytes, producer.stats().written_bytes);
+    settle(consumer.connection());
+    assert_eq!(consumer.connection().socket_stats().reads, 1);
+    assert_eq!(consumer.connection().socket_stats().read_bytes, producer.connection().socket_stats().written_bytes);
 }
 
 #[test]
@@ -135,15 +135,15 @@ fn a_long_turn_writes_before_its_end() {
     for number in 0..1_000 {
         submit(&producer, number);
     }
-    assert!(consumer.exchange(), "nothing was written before the end of the turn");
+    assert!(consumer.connection().exchange(), "nothing was written before the end of the turn");
 }
 
 #[test]
 fn a_frame_can_be_taken_without_its_bytes() {
     let (producer, consumer) = pair(1);
     submit(&producer, 0);
-    producer.exchange();
-    consumer.exchange();
+    producer.connection().exchange();
+    consumer.connection().exchange();
     assert_eq!(consumer.take(None), Some((descriptor(0), &[][..])));
     assert_eq!((consumer.take(None), consumer.waiting()), (None, 0));
 }
@@ -153,8 +153,8 @@ fn the_length_of_a_frame_is_that_of_its_parts() {
     let (producer, consumer) = pair(1);
     let descriptor = Descriptor { len: 999, ..Descriptor::default() };
     producer.submit(Frame { descriptor, headers: b"four", payload: b"teen bytes" });
-    producer.exchange();
-    consumer.exchange();
+    producer.connection().exchange();
+    consumer.connection().exchange();
     let mut buffer = [0; 10];
     let taken = consumer.take(Some(&mut buffer)).map(|(found, bytes)| (found.len, bytes));
     assert_eq!(taken, Some((14, &b"fourteen b"[..])), "never more than there is room for");
@@ -163,10 +163,10 @@ fn the_length_of_a_frame_is_that_of_its_parts() {
 #[test]
 fn a_side_does_not_sleep_if_something_has_arrived() {
     let (producer, consumer) = pair(1);
-    assert!(consumer.before_sleep());
+    assert!(may_sleep(consumer.connection()));
     submit(&producer, 0);
-    assert!(producer.before_sleep(), "the queue was written, and nothing arrived");
-    assert!(!consumer.before_sleep());
+    assert!(may_sleep(producer.connection()), "the queue was written, and nothing arrived");
+    assert!(!may_sleep(consumer.connection()));
     assert_eq!(consumer.waiting(), 1);
 }
 
@@ -174,16 +174,16 @@ fn a_side_does_not_sleep_if_something_has_arrived() {
 fn frames_and_control_messages_have_separate_signals() {
     let (producer, consumer) = pair(2);
     let (packets, farewell) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
-    let mut arrived = pin!(consumer.arrived().wait_for(|| consumer.take(None)));
-    let mut control = pin!(consumer.told().wait_for(|| consumer.next_control()));
+    let mut arrived = pin!(consumer.connection().arrived().wait_for(|| consumer.take(None)));
+    let mut control = pin!(consumer.connection().control_arrived().wait_for(|| consumer.connection().next_control()));
     assert!(arrived.as_mut().poll(&mut Context::from_waker(&packets.clone().into())).is_pending());
     assert!(control.as_mut().poll(&mut Context::from_waker(&farewell.clone().into())).is_pending());
     submit(&producer, 0);
-    producer.exchange();
-    consumer.exchange();
+    producer.connection().exchange();
+    consumer.connection().exchange();
     assert!(packets.is_up() && !farewell.is_up());
-    producer.send_control(&bye(1));
-    consumer.exchange();
+    producer.connection().send_control(&bye(1));
+    consumer.connection().exchange();
     assert!(farewell.is_up());
 }
 
@@ -221,9 +221,9 @@ fn sleeping_ends_wake_each_other() {
 }
 
 fn produce_asleep(stream: UnixStream, depth: u32, total: u64) {
-    let port = Rc::new(producer_on(stream, depth));
-    let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Sleep);
-    let ring = Rc::new(Producer::new(Rc::clone(&port), Depth::new(depth).unwrap(), Clock::default()));
+    let port = producer_on(stream, depth);
+    let park = RealPark::new(vec![Rc::clone(port.connection()) as _], Rc::new(Interrupt::never()), IdleMode::Sleep);
+    let ring = Rc::new(Producer::new(port, Depth::new(depth).unwrap(), Clock::default()));
     run(&Clock::default(), park, |tasks| {
         let sender = Rc::clone(&ring);
         tasks.spawn(async move {
@@ -233,7 +233,7 @@ fn produce_asleep(stream: UnixStream, depth: u32, total: u64) {
         });
         async move {
             for _ in 0..total {
-                port.arrived().wait_for(|| ring.next_completion()).await;
+                ring.connection().arrived().wait_for(|| ring.next_completion()).await;
             }
         }
     })
@@ -241,15 +241,15 @@ fn produce_asleep(stream: UnixStream, depth: u32, total: u64) {
 }
 
 fn consume_asleep(stream: UnixStream, depth: u32) -> u64 {
-    let port = Rc::new(consumer_on(stream, depth));
-    let park = RealPark::new(Rc::clone(&port), Rc::new(Interrupt::never()), IdleMode::Sleep);
+    let port = consumer_on(stream, depth);
+    let park = RealPark::new(vec![Rc::clone(port.connection()) as _], Rc::new(Interrupt::never()), IdleMode::Sleep);
     run(&Clock::default(), park, |_| async move {
         let served = Cell::new(0);
         let done = || {
             served.set(serve(&port, served.get()));
-            port.closed()
+            port.connection().closed()
         };
-        port.arrived().wait_for(done).await;
+        port.connection().arrived().wait_for(done).await;
         served.get()
     })
     .unwrap()
@@ -267,7 +267,7 @@ proptest! {
         moves in proptest::collection::vec((0u8..6, 1usize..30), 0..200),
     ) {
         let (producer, consumer) = if is_narrow { narrow_pair(depth) } else { pair(depth) };
-        let ring = Producer::new(Rc::new(producer), Depth::new(depth).unwrap(), Clock::default());
+        let ring = Producer::new(producer, Depth::new(depth).unwrap(), Clock::default());
         let mut state = Interleaving { ring, consumer, submitted: 0, taken: 0, completed: 0, confirmed: 0, sent: VecDeque::new() };
         for (what, times) in moves {
             state.act(what, times)?;
@@ -279,12 +279,12 @@ proptest! {
             }
         }
         prop_assert_eq!(state.ring.room(), u64::from(depth));
-        prop_assert_eq!((state.ring.port().closed(), state.consumer.closed()), (None, None));
+        prop_assert_eq!((state.ring.connection().closed(), state.consumer.connection().closed()), (None, None));
     }
 }
 
 struct Interleaving {
-    ring: Producer<Rc<SocketProducer>>,
+    ring: Producer<SocketProducer>,
     consumer: SocketConsumer,
     submitted: u64,
     taken: u64,
@@ -302,7 +302,7 @@ impl Interleaving {
             2 => self.take(times)?,
             3 => self.complete(times),
             4 => {
-                self.consumer.exchange();
+                self.consumer.connection().exchange();
             }
             _ => self.confirm()?,
         }
@@ -322,7 +322,7 @@ impl Interleaving {
     fn send(&mut self) {
         // Fewer than MAX_UNREAD_CONTROL, or the session would close.
         if self.sent.len() < 10 {
-            self.consumer.send_control(&bye(self.taken));
+            self.consumer.connection().send_control(&bye(self.taken));
             self.sent.push_back(self.taken);
         }
     }
@@ -347,12 +347,12 @@ impl Interleaving {
     }
 
     fn confirm(&mut self) -> Result<(), TestCaseError> {
-        self.ring.port().exchange();
+        self.ring.connection().exchange();
         while let Some(back) = self.ring.next_completion() {
             prop_assert_eq!(back, completion(self.confirmed));
             self.confirmed += 1;
         }
-        while let Some(message) = self.ring.port().next_control() {
+        while let Some(message) = self.ring.connection().next_control() {
             prop_assert_eq!(Some(message), self.sent.pop_front().map(bye));
         }
         Ok(())
@@ -366,25 +366,25 @@ fn a_consumer_whose_ring_was_full_waits_for_the_wake_point_and_otherwise_for_eac
     let consumer = SocketConsumer::new(theirs.into(), Tables::consumer(Depth::new(8).unwrap(), 3).unwrap()).unwrap();
     let submit_up_to = |from: u64, to: u64| {
         (from..to).for_each(|number| submit(&producer, number));
-        settle(&producer);
-        settle(&consumer);
+        settle(producer.connection());
+        settle(consumer.connection());
         while consumer.take(None).is_some() {}
     };
     submit_up_to(0, 7);
-    assert_eq!(consumer.patience(8), 1, "a slot was free all the time");
+    assert_eq!(consumer.batch_limit(8), 1, "a slot was free all the time");
     submit_up_to(7, 8);
-    assert_eq!((consumer.patience(8), consumer.patience(2), consumer.patience(0)), (3, 2, 0));
+    assert_eq!((consumer.batch_limit(8), consumer.batch_limit(2), consumer.batch_limit(0)), (3, 2, 0));
     consumer.complete(completion(0));
-    assert_eq!(consumer.patience(8), 2, "the queued completion is written before this side sleeps");
-    settle(&consumer);
-    assert_eq!(consumer.patience(8), 2);
+    assert_eq!(consumer.batch_limit(8), 2, "the queued completion is written before this side sleeps");
+    settle(consumer.connection());
+    assert_eq!(consumer.batch_limit(8), 2);
     consumer.complete_run(completion(1), 2);
-    settle(&consumer);
-    assert_eq!(consumer.patience(8), 1, "the wake point is reached, so each free slot may be used");
-    settle(&producer);
+    settle(consumer.connection());
+    assert_eq!(consumer.batch_limit(8), 1, "the wake point is reached, so each free slot may be used");
+    settle(producer.connection());
     while producer.next_completion().is_some() {}
     submit_up_to(8, 10);
-    assert_eq!(consumer.patience(8), 1, "one slot is free");
+    assert_eq!(consumer.batch_limit(8), 1, "one slot is free");
     submit_up_to(10, 11);
-    assert_eq!(consumer.patience(8), 3);
+    assert_eq!(consumer.batch_limit(8), 3);
 }

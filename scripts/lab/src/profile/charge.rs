@@ -73,7 +73,7 @@ fn copies(name: &str) -> bool {
     name.contains("memcpy") || name.contains("memmove") || name == "copy" || name.starts_with("copy_")
 }
 
-/// The last part of a function's path: `spin` of `shared::exec::real::RealPark<S>::spin`, as symbols have it, and of
+/// The last part of a function's path: `spin` of `shared::exec::real::RealPark::spin`, as symbols have it, and of
 /// `spin<S>`, as line tables have it. For a closure it is the name of the function around it.
 fn last_name(path: &str) -> String {
     let mut depth = 0i32;
@@ -167,7 +167,7 @@ mod tests {
     fn names_are_found_behind_paths_and_before_generics() {
         for (path, name) in [
             ("spin<shared::ring::shm::ShmProducer>", "spin"),
-            ("shared::exec::real::RealPark<S>::spin", "spin"),
+            ("shared::exec::real::RealPark::spin", "spin"),
             ("<alloc::rc::Rc<T> as shared::ring::port::ProducerPort>::submit", "submit"),
             ("netstack::app::Outlet<D>::send::{{closure}}", "send"),
             ("core::ops::FnOnce<fn(u8) -> u8>::call_once", "call_once"),

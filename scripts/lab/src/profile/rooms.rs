@@ -116,6 +116,7 @@ const PLACES: &[(&str, Place)] = &[
     ("driver/src/main.rs", Place::Component(Component::Process)),
     ("driver/src/pairs.rs", Place::Component(Component::Process)),
     ("driver/src/settings.rs", Place::Component(Component::Process)),
+    ("shared/src/connection/", Place::Component(Component::Ring)),
     ("shared/src/control/", Place::Component(Component::Ring)),
     ("shared/src/cpu.rs", Place::Helper),
     ("shared/src/credits.rs", Place::Component(Component::Ring)),

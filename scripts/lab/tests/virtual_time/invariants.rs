@@ -27,7 +27,7 @@ struct System {
     clock: Clock,
     accounts: Rc<Accounts>,
     device: Rc<RingDevice<LoopbackProducer>>,
-    driver: Rc<LoopbackConsumer>,
+    driver: LoopbackConsumer,
     queue: u64,
     /// Slots that must be free before waiters are served.
     wake_point: u64,
@@ -45,16 +45,7 @@ impl System {
         let policy: Policy = policy.parse().unwrap();
         let device = Rc::new(RingDevice::new(ring, policy, 3, Rc::clone(&accounts), clock.clone()));
         let (running, changed) = (Cell::new(0), Signal::default());
-        Self {
-            clock,
-            accounts,
-            device,
-            driver: Rc::new(driver),
-            queue: queue.into(),
-            wake_point: wake_point.into(),
-            running,
-            changed,
-        }
+        Self { clock, accounts, device, driver, queue: queue.into(), wake_point: wake_point.into(), running, changed }
     }
 
     fn total(&self) -> Counters {
@@ -145,7 +136,7 @@ fn watched(system: System, apps: &[&str]) -> u64 {
 }
 
 async fn both(tasks: Tasks, system: Rc<System>, specs: Vec<AppSpec>) {
-    let (port, clock, setup) = (Rc::clone(&system.driver), system.clock.clone(), setup(&system));
+    let (port, clock, setup) = (system.driver.clone(), system.clock.clone(), setup(&system));
     tasks.spawn(async move { drop(serve(port, clock, setup).await) });
     let device = Rc::clone(&system.device);
     tasks.spawn(async move { device.run_completions().await });

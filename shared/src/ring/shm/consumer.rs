@@ -2,104 +2,130 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::end::{Core, Item, port};
+use super::end::{End, Item};
 use super::slot::{decode, pack};
-use super::{AWAKE, Head, SharedMemory, ShmStats, plan};
-use crate::control::Control;
-use crate::exec::{Signal, Source};
-use crate::ledger::Doorbells;
-use crate::ring::{CloseReason, Completion, ConsumerPort, Descriptor, Port};
+use super::{AWAKE, Head, SharedMemory, plan};
+use crate::connection::{Connection, Doorbell, IndexError, Look, MemoryRing};
+use crate::exec::Wait;
+use crate::frame::{Completion, Descriptor};
+use crate::ring::ConsumerPort;
 
 /// The consumer's end of a ring in shared memory.
 #[derive(Debug)]
 pub struct ShmConsumer {
-    core: Core,
+    connection: Rc<Connection>,
+    end: Rc<ConsumerEnd>,
+}
+
+/// The part that the connection holds as well.
+#[derive(Debug)]
+struct ConsumerEnd {
+    end: End,
     /// The count of completions at which this side wakes by its own timer; [`AWAKE`] if it waits only for frames.
     plan: Cell<u64>,
 }
 
 impl ShmConsumer {
-    /// A consumer on `memory`; the greeting on `stream` is complete.
+    /// A consumer on `memory`, the only ring of the connection over `stream`, on which the greeting is complete.
     ///
     /// # Errors
     /// If `stream` is no stream socket.
     pub fn new(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
-        Ok(Self { core: Core::consumer(stream, memory)?, plan: Cell::new(AWAKE) })
+        Self::on(&Connection::beside_memory(stream)?, memory)
     }
 
-    /// The counters so far.
-    pub fn stats(&self) -> ShmStats {
-        self.core.stats()
-    }
-
-    /// Does nothing: completions go into the ring directly, without staging. Called by `port!`.
-    fn unload(&self) {}
-
-    /// Whether the producer must be woken for an earlier completion than this side's plan.
-    fn plans_too_late(&self) -> bool {
-        self.core.peer_sleeps_until(Head::ProducerEvent).is_some_and(|at| at < self.plan.get())
+    /// A consumer on `memory`, one of the rings of `connection`.
+    ///
+    /// # Errors
+    /// If the rings of `connection` do not lie in shared memory.
+    pub fn on(connection: &Rc<Connection>, memory: SharedMemory) -> io::Result<Self> {
+        let end = Rc::new(ConsumerEnd { end: End::consumer(memory), plan: Cell::new(AWAKE) });
+        connection.add_memory_ring(Rc::clone(&end) as _)?;
+        Ok(Self { connection: Rc::clone(connection), end })
     }
 }
 
-impl Source for ShmConsumer {
+impl ConsumerEnd {
+    /// Whether the producer must be woken for an earlier completion than this side's plan.
+    fn plans_too_late(&self) -> bool {
+        self.plan.get() != AWAKE
+            && self.end.peer_sleeps_until(Head::ProducerEvent).is_some_and(|at| at < self.plan.get())
+    }
+
+    /// What to do after a look that found nothing: a producer that waits for an earlier completion than this side's plan
+    /// is a reason to make another plan.
+    fn or_hurried(&self, found: Look) -> Look {
+        if found == Look::Nothing && self.plans_too_late() { Look::Hurried } else { found }
+    }
+}
+
+impl MemoryRing for ConsumerEnd {
+    fn publish(&self, doorbell: &Doorbell) {
+        self.end.publish(doorbell);
+    }
+
     /// A consumer that spins is not rung, so it checks here whether the producer announced an earlier completion.
-    fn exchange(&self) -> bool {
-        let hurried = self.plan.get() != AWAKE && self.plans_too_late();
-        if hurried {
-            self.core.arrived().notify();
-        }
-        self.core.exchange() || hurried
+    fn look(&self) -> Result<Look, IndexError> {
+        let found = if self.end.look()? { Look::Arrived } else { Look::Nothing };
+        Ok(self.or_hurried(found))
+    }
+
+    /// A producer rings for a second reason: its event is earlier than the consumer's plan.
+    fn peer_may_hurry(&self) -> bool {
+        self.end.peer_sleeps_until(Head::ProducerEvent).is_some()
     }
 
     /// Announces the next frame, unless frames wait already: those wait for the hardware, and so would further ones.
-    fn before_sleep(&self) -> bool {
-        let (_, produced) = self.core.counts();
-        let wake_at = if self.core.waiting() == 0 { produced + 1 } else { AWAKE };
-        plan(&self.core.memory, self.plan.get());
-        if !self.core.announce(wake_at) {
-            return false;
+    /// A spin is not announced: until this side sleeps, it looks at the ring itself.
+    fn announce(&self, wait: Wait, doorbell: &Doorbell) -> Result<Look, IndexError> {
+        if wait == Wait::Spin {
+            return Ok(Look::Nothing);
         }
-        // This read comes after the fence in `announce`, and pairs with the one in `ShmProducer::announce`: a producer
-        // that read the plan too early to see this one wrote its event word before, and is seen here.
-        if self.plans_too_late() {
-            self.core.arrived().notify();
-            return false;
+        let (_, produced) = self.end.counts();
+        let wake_at = if self.end.waiting() == 0 { produced + 1 } else { AWAKE };
+        plan(&self.end.memory, self.plan.get());
+        // The plan is compared after the fence in `Reader::announce`, and pairs with the one of the producer's
+        // announcement: a producer that read the plan too early to see this one wrote its event word before, and is seen
+        // here.
+        let found = self.end.announce(wake_at, doorbell).map(|found| self.or_hurried(found));
+        if !matches!(found, Ok(Look::Nothing)) {
+            self.withdraw();
         }
-        true
+        found
     }
 
-    fn is_owed(&self) -> bool {
+    fn doorbell_due(&self) -> bool {
         // A producer that announced an earlier completion than this side's plan rings as well.
-        self.core.is_owed() || (!self.is_closed() && self.plan.get() != AWAKE && self.plans_too_late())
+        self.end.doorbell_due() || self.plans_too_late()
     }
 
-    fn missed(&self) {
-        self.core.missed();
+    fn withdraw(&self) -> bool {
+        plan(&self.end.memory, AWAKE);
+        self.end.withdraw()
     }
 
-    fn after_sleep(&self) {
-        plan(&self.core.memory, AWAKE);
-        self.core.awake();
-    }
-
-    fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
-        self.core.descriptor()
+    fn counts(&self) -> (u64, u64) {
+        self.end.published()
     }
 }
 
-port!(ShmConsumer);
-
 impl ConsumerPort for ShmConsumer {
+    #[inline(always)]
+    fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
     fn waiting(&self) -> u32 {
-        self.core.waiting()
+        self.end.end.waiting()
     }
 
     #[inline]
     fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
-        self.core.next(|memory, Item { slot, behind, .. }| {
+        self.end.end.next(&self.connection, |memory, Item { slot, behind, .. }| {
             let descriptor = decode(&memory.read_header(slot))?;
             let Some(buffer) = into else { return Ok((descriptor, &[][..])) };
             // Most frames have the length of the one before, so this length is the best guess for the next.
@@ -116,15 +142,20 @@ impl ConsumerPort for ShmConsumer {
     #[inline]
     fn complete_run(&self, first: Completion, frames: u32) {
         let word = pack(&first);
-        self.core.answer(first.position, frames, |memory, slot| memory.completion(slot).store(word, Relaxed));
+        let store = |memory: &SharedMemory, slot| memory.completion(slot).store(word, Relaxed);
+        if self.end.end.complete(first.position, frames, store)
+            && let Some(doorbell) = self.connection.doorbell()
+        {
+            self.end.end.publish(doorbell);
+        }
     }
 
-    fn patience(&self, most: u32) -> u32 {
-        let (completed, _) = self.core.counts();
+    fn batch_limit(&self, most: u32) -> u32 {
+        let (completed, _) = self.end.end.counts();
         // A producer that is awake, or wakes by its own timer, may look for credits at any time: publish each one.
-        let wanted = self.core.peer_sleeps_until(Head::ProducerEvent).map_or(1, |at| at - completed);
+        let wanted = self.end.end.peer_sleeps_until(Head::ProducerEvent).map_or(1, |at| at - completed);
         let wait = wanted.min(u64::from(most));
-        self.plan.set(if wait == 0 { AWAKE } else { completed + wait });
+        self.end.plan.set(if wait == 0 { AWAKE } else { completed + wait });
         // The cast cannot truncate: `wait` is at most `most`, which is a u32.
         wait as u32
     }

@@ -2,35 +2,24 @@
 //!
 //! An item is a frame or a completion: a producer puts frames and takes completions, a consumer the other way round.
 
-use std::cell::{Cell, RefCell};
-use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::cell::RefCell;
 
-use super::bells::{Bells, ShmStats};
-use super::{Head, Reader, SharedMemory, Writer, sleeps_until};
-use crate::control::{Control, DOORBELL_RECORD};
-use crate::exec::{Signal, Source};
-use crate::ring::channel::{Channel, Outbox};
+use super::{Announcement, Head, Reader, SharedMemory, Writer, sleeps_until};
+use crate::connection::{CloseReason, Connection, Doorbell, IndexError, Look};
+use crate::depth::Depth;
 use crate::ring::index::Cursor;
-use crate::ring::{CloseReason, Depth, IndexError, Port};
 
 /// Unpublished items at which a batch is published in the middle of a turn, so that the peer can work on them while
 /// this side puts more.
-const EARLY: u64 = 64;
-
-/// Turns between two reads of the socket while this side does not sleep: control messages are rare, and a system
-/// call in each turn is not free.
-const TURNS: u32 = 64;
+const EARLY_PUBLISH: u64 = 64;
 
 /// One end of a ring in shared memory.
 #[derive(Debug)]
-pub(super) struct Core {
-    pub(super) channel: Channel<Bells>,
+pub(super) struct End {
     pub(super) memory: SharedMemory,
     flow: RefCell<Flow>,
-    /// Turns left until the socket is read again.
-    turns: Cell<u32>,
-    stats: Cell<ShmStats>,
+    /// This side's announcement, while it waits.
+    announcement: RefCell<Option<Announcement>>,
 }
 
 /// This side's private view of the ring. Nothing in it is read back from shared memory unchecked.
@@ -60,43 +49,44 @@ pub(super) struct Item {
 }
 
 impl Flow {
+    #[inline(always)]
+    fn batch_is_due(&self) -> bool {
+        self.put.count - self.writer.published() >= EARLY_PUBLISH
+    }
+
     fn look(&mut self, memory: &SharedMemory) -> Result<bool, IndexError> {
         let most = self.writer.published() + self.ahead;
         self.reader.look(memory, most)
     }
 }
 
-impl Core {
+impl End {
     /// The producer's end.
-    pub(super) fn producer(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
+    pub(super) fn producer(memory: SharedMemory) -> Self {
         let frames = Writer::new(Head::Produced, Head::ConsumerEvent);
         let completions = Reader::new(Head::Completed, Head::ProducerEvent);
-        Self::new(stream, memory, frames, completions, 0)
+        Self::new(memory, frames, completions, 0)
     }
 
     /// The consumer's end.
-    pub(super) fn consumer(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
+    pub(super) fn consumer(memory: SharedMemory) -> Self {
         let completions = Writer::new(Head::Completed, Head::ProducerEvent);
         let frames = Reader::new(Head::Produced, Head::ConsumerEvent);
         let ahead = u64::from(memory.depth().get());
-        Self::new(stream, memory, completions, frames, ahead)
+        Self::new(memory, completions, frames, ahead)
     }
 
-    fn new(stream: OwnedFd, memory: SharedMemory, writer: Writer, reader: Reader, ahead: u64) -> io::Result<Self> {
+    fn new(memory: SharedMemory, writer: Writer, reader: Reader, ahead: u64) -> Self {
         let depth = memory.depth();
         let flow = Flow { depth, writer, reader, ahead, put: Cursor::default(), taken: Cursor::default() };
-        Ok(Self {
-            channel: Channel::with_side(stream, Bells::default(), Outbox::default())?,
-            memory,
-            flow: RefCell::new(flow),
-            turns: Cell::new(0),
-            stats: Cell::default(),
-        })
+        Self { memory, flow: RefCell::new(flow), announcement: RefCell::new(None) }
     }
 
-    /// Puts `items` into the next slots; `write` fills the slot of each.
+    /// Puts `items` into the next slots; `write` fills the slot of each. Returns whether a batch is due to be published,
+    /// in the middle of the turn.
     #[inline(always)]
-    pub(super) fn put<T>(&self, items: impl IntoIterator<Item = T>, write: impl Fn(&SharedMemory, u32, T)) {
+    #[must_use = "a batch that is due must be published"]
+    pub(super) fn put<T>(&self, items: impl IntoIterator<Item = T>, write: impl Fn(&SharedMemory, u32, T)) -> bool {
         let flow = &mut *self.flow.borrow_mut();
         // Local copies, so that they stay in registers: for all the compiler can tell, each volatile write to the ring
         // could change `flow`, and it would load the cursor again for each item.
@@ -105,54 +95,44 @@ impl Core {
             write(&self.memory, put.step(depth), item);
         }
         flow.put = put;
-        self.publish_early(flow);
-    }
-
-    #[inline(always)]
-    fn publish_early(&self, flow: &mut Flow) {
-        if flow.put.count - flow.writer.published() >= EARLY {
-            self.publish(flow);
-        }
+        flow.batch_is_due()
     }
 
     /// Publishes everything that was put, and rings if the peer sleeps until one of those items.
-    fn publish(&self, flow: &mut Flow) {
-        if flow.put.count == flow.writer.published() {
-            return;
-        }
-        // After each batch the peer may wake, sleep again, and ring once before it sleeps: not part of a storm.
-        self.channel.with(|state| state.side.progress());
-        if flow.writer.publish(&self.memory, flow.put.count) {
-            self.ring();
-        } else {
-            self.count(|stats| stats.suppressed += 1);
-        }
+    pub(super) fn publish(&self, doorbell: &Doorbell) {
+        self.publish_flow(&mut self.flow.borrow_mut(), doorbell);
     }
 
-    /// Sends a doorbell.
-    pub(super) fn ring(&self) {
-        self.count(|stats| stats.rung += 1);
-        self.channel.nudge(&DOORBELL_RECORD);
+    fn publish_flow(&self, flow: &mut Flow, doorbell: &Doorbell) {
+        if flow.put.count != flow.writer.published() {
+            doorbell.published(flow.writer.publish(&self.memory, flow.put.count));
+        }
     }
 
     /// Puts completions for the oldest `items` frames that were taken and not completed (or for as many as there
     /// are). Does nothing unless the first of them has `position`: another one would be out of order. `write` fills
-    /// the completion of each slot.
+    /// the completion of each slot. Returns whether a batch is due, as [`End::put`] does.
     #[inline(always)]
-    pub(super) fn answer(&self, position: u64, items: u32, write: impl Fn(&SharedMemory, u32)) {
+    #[must_use = "a batch that is due must be published"]
+    pub(super) fn complete(&self, position: u64, items: u32, write: impl Fn(&SharedMemory, u32)) -> bool {
         let flow = &mut *self.flow.borrow_mut();
-        if position == flow.put.count {
+        let in_order = position == flow.put.count;
+        if in_order {
             for _ in 0..u64::from(items).min(flow.taken.count - flow.put.count) {
                 write(&self.memory, flow.put.step(flow.depth));
             }
-            self.publish_early(flow);
         }
+        in_order && flow.batch_is_due()
     }
 
     /// Takes the next item, which `read` reads from its slot. If `read` fails, the item is not taken, and the session
     /// closes.
     #[inline(always)]
-    pub(super) fn next<T>(&self, read: impl FnOnce(&SharedMemory, Item) -> Result<T, CloseReason>) -> Option<T> {
+    pub(super) fn next<T>(
+        &self,
+        connection: &Connection,
+        read: impl FnOnce(&SharedMemory, Item) -> Result<T, CloseReason>,
+    ) -> Option<T> {
         let flow = &mut *self.flow.borrow_mut();
         let position = flow.taken.count;
         if position == flow.reader.seen() {
@@ -168,20 +148,20 @@ impl Core {
             }
             Err(reason) => {
                 // The item stays, so a later call fails on it again: close, and notify, only once.
-                if !self.channel.is_closed() {
-                    self.channel.close(reason);
+                if !connection.is_closed() {
+                    connection.close(reason);
                 }
                 None
             }
         }
     }
 
-    /// Takes items as long as `alike` returns true for their slots. Returns how many.
+    /// Takes items as long as `take` returns true for their slots. Returns how many.
     #[inline(always)]
-    pub(super) fn skip_while(&self, alike: impl Fn(&SharedMemory, u32) -> bool) -> u32 {
+    pub(super) fn take_while(&self, take: impl Fn(&SharedMemory, u32) -> bool) -> u32 {
         let flow = &mut *self.flow.borrow_mut();
         let (mut taken, depth, seen) = (flow.taken, flow.depth, flow.reader.seen());
-        while taken.count < seen && alike(&self.memory, taken.slot) {
+        while taken.count < seen && take(&self.memory, taken.slot) {
             taken.step(depth);
         }
         let before = std::mem::replace(&mut flow.taken, taken);
@@ -202,83 +182,33 @@ impl Core {
         (flow.put.count, flow.reader.seen())
     }
 
-    /// Publishes, reads the socket if it is due, and looks at the peer's count. Returns whether something arrived.
-    /// The order matters: the peer publishes before it sends a control message, so after the socket was read, this
-    /// look finds everything that the message came after.
-    pub(super) fn exchange(&self) -> bool {
-        self.publish(&mut self.flow.borrow_mut());
-        let turns = self.turns.get();
-        self.turns.set(turns.checked_sub(1).unwrap_or(TURNS));
-        let received = turns == 0 && self.channel.exchange();
-        let came = self.look();
-        if came {
-            self.channel.arrived().notify();
-        }
-        if received {
-            let rung = self.channel.with(|state| state.side.take_rung());
-            let hurried = self.is_consumer() && self.peer_sleeps_until(Head::ProducerEvent).is_some();
-            self.count(|stats| stats.spurious += u64::from(rung > 0 && !came && !hurried));
-        }
-        received || came
+    /// Looks at the peer's count. Returns whether it moved.
+    pub(super) fn look(&self) -> Result<bool, IndexError> {
+        self.flow.borrow_mut().look(&self.memory)
     }
 
-    /// Whether this is the consumer's end. Only a producer rings for a second reason, without having published: its
-    /// event is earlier than the consumer's plan. Such a doorbell is not spurious.
-    fn is_consumer(&self) -> bool {
-        self.flow.borrow().ahead > 0
-    }
-
-    /// Looks at the peer's count.
-    fn look(&self) -> bool {
-        let looked = self.flow.borrow_mut().look(&self.memory);
-        self.accept(looked)
-    }
-
-    /// Handles the result of a look: closes the session if the count was invalid. Returns whether something changed.
-    fn accept(&self, looked: Result<bool, IndexError>) -> bool {
-        match looked {
-            Ok(true) => {
-                self.channel.with(|state| state.side.progress());
-                true
-            }
-            Ok(false) => false,
-            // The invalid count is found again in each look: close, and notify, only once.
-            Err(_) if self.channel.is_closed() => false,
-            Err(error) => {
-                self.channel.close(CloseReason::Index(error));
-                true
-            }
-        }
-    }
-
-    /// Publishes, announces sleep until the peer's count is `wake_at` and looks once more. Returns
-    /// whether this side may sleep.
-    pub(super) fn announce(&self, wake_at: u64) -> bool {
+    /// Publishes, announces that this side waits until the peer's count is `wake_at`, and looks once more.
+    pub(super) fn announce(&self, wake_at: u64, doorbell: &Doorbell) -> Result<Look, IndexError> {
         let flow = &mut *self.flow.borrow_mut();
-        self.publish(flow);
+        self.publish_flow(flow, doorbell);
         let most = flow.writer.published() + flow.ahead;
-        let may_sleep = flow.reader.announce(&self.memory, wake_at, most);
-        let came = self.accept(may_sleep.map(|may| !may));
-        if came {
-            self.channel.arrived().notify();
-        }
-        !came
+        // An announcement that this one replaces is forgotten, not withdrawn: the peer would see a gap between them.
+        let announced = flow.reader.announce(&self.memory, wake_at, most);
+        let announcement = &mut *self.announcement.borrow_mut();
+        *announcement = None;
+        *announcement = announced?;
+        Ok(if announcement.is_some() { Look::Nothing } else { Look::Arrived })
     }
 
     /// Whether the peer has reached the count that this side announced, so that a doorbell is due.
-    pub(super) fn is_owed(&self) -> bool {
-        !self.channel.is_closed() && self.flow.borrow().reader.is_owed(&self.memory)
+    pub(super) fn doorbell_due(&self) -> bool {
+        self.announcement.borrow().as_ref().is_some_and(|announcement| announcement.doorbell_due(&self.memory))
     }
 
-    /// Counts a doorbell that was due and did not come.
-    pub(super) fn missed(&self) {
-        self.count(|stats| stats.missed += 1);
-    }
-
-    /// Withdraws the announcement. The next turn reads the socket, because a record on it may have ended the sleep.
-    pub(super) fn awake(&self) {
-        self.flow.borrow().reader.awake(&self.memory);
-        self.turns.set(0);
+    /// Withdraws the announcement, if there is one. Returns whether there was.
+    pub(super) fn withdraw(&self) -> bool {
+        let announcement = self.announcement.take();
+        announcement.map(|announcement| announcement.withdraw(&self.memory)).is_some()
     }
 
     /// The count at which the peer must be woken; `None` if it is awake, or the items put so far wake it.
@@ -286,83 +216,9 @@ impl Core {
         sleeps_until(&self.memory, event, self.flow.borrow().put.count)
     }
 
-    pub(super) fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
-        self.channel.descriptor()
-    }
-
-    /// Publishes first, so that a peer that reads the message finds everything that was put before it.
-    pub(super) fn send_control(&self, message: &Control) {
-        self.publish(&mut self.flow.borrow_mut());
-        self.channel.send_control(message);
-    }
-
-    pub(super) fn arrived(&self) -> &Signal {
-        self.channel.arrived()
-    }
-
-    /// Records received through the socket, plus items that the peer published.
-    pub(super) fn heard(&self) -> u64 {
-        self.channel.heard().wrapping_add(self.flow.borrow().reader.seen())
-    }
-
-    /// Bytes sent through the socket, plus items that this side published.
-    pub(super) fn sent(&self) -> u64 {
-        self.channel.sent().wrapping_add(self.flow.borrow().writer.published())
-    }
-
-    pub(super) fn stats(&self) -> ShmStats {
-        ShmStats { channel: self.channel.stats(), ..self.stats.get() }
-    }
-
-    fn count(&self, add: impl FnOnce(&mut ShmStats)) {
-        let mut stats = self.stats.get();
-        add(&mut stats);
-        self.stats.set(stats);
+    /// Items that the peer published (as of the last look), and items that this side published.
+    pub(super) fn published(&self) -> (u64, u64) {
+        let flow = self.flow.borrow();
+        (flow.reader.seen(), flow.writer.published())
     }
 }
-
-/// Implements [`Port`], which is the same for both ends.
-macro_rules! port {
-    ($end:ty) => {
-        impl Port for $end {
-            fn arrived(&self) -> &Signal {
-                self.core.channel.arrived()
-            }
-            fn told(&self) -> &Signal {
-                self.core.channel.told()
-            }
-            fn send_control(&self, message: &Control) {
-                self.unload();
-                self.core.send_control(message);
-            }
-            fn next_control(&self) -> Option<Control> {
-                self.core.channel.next_control()
-            }
-            fn closed(&self) -> Option<CloseReason> {
-                self.core.channel.closed()
-            }
-            fn is_closed(&self) -> bool {
-                self.core.channel.is_closed()
-            }
-            fn close(&self, reason: CloseReason) {
-                self.core.channel.close(reason);
-            }
-            fn heard(&self) -> u64 {
-                self.core.heard()
-            }
-            fn sent(&self) -> u64 {
-                self.core.sent()
-            }
-            fn is_leaving(&self) -> bool {
-                self.core.channel.is_leaving()
-            }
-            fn send_alive(&self) {
-                self.core.channel.send_alive();
-            }
-            fn doorbells(&self) -> Doorbells {
-                self.core.stats().doorbells()
-            }
-        }
-    };
-}
-pub(super) use port;

@@ -1,6 +1,7 @@
 //! The offsets of the layout that `ring::shm` specifies.
 
-use crate::ring::{Depth, MAX_FRAME};
+use crate::depth::Depth;
+use crate::frame::MAX_FRAME;
 
 /// The distance between two words with different writers: two cache lines of 64 bytes, because processors prefetch
 /// lines in pairs.

@@ -18,8 +18,8 @@ use super::layout::{
 use super::slot::Header;
 use super::{Head, Words};
 use crate::cpu::prefetch;
+use crate::depth::Depth;
 use crate::process::limits::{is_met, remedy};
-use crate::ring::Depth;
 
 /// With these, no process can shrink the memory under a mapping of it.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);

@@ -93,24 +93,22 @@
 //! | a doorbell without reason | this side looks at the ring; 4096 in a row close the session: `DoorbellStorm` |
 //! | flow, sequence, times, the frame | statistics are wrong, and so is the frame |
 
-mod bells;
 mod consumer;
 mod end;
 mod handover;
-mod intake;
 mod layout;
 mod memory;
 mod producer;
 mod protocol;
 mod slot;
 mod staging;
+mod submit;
 mod words;
 
-pub use bells::ShmStats;
 pub use consumer::ShmConsumer;
 pub use handover::{HandoverError, hand_over, receive};
 pub use layout::Head;
 pub use memory::{MemoryError, SharedMemory};
 pub use producer::ShmProducer;
-pub use protocol::{AWAKE, Reader, Writer, plan, planned_beyond, sleeps_until};
+pub use protocol::{AWAKE, Announcement, Reader, Writer, plan, planned_beyond, sleeps_until};
 pub use words::{Word, Words};

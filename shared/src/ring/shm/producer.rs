@@ -3,59 +3,75 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::end::{Core, port};
-use super::intake::Intake;
+use super::end::End;
 use super::slot::{pack, unpack};
 use super::staging::Staging;
-use super::{AWAKE, SharedMemory, ShmStats, planned_beyond};
-use crate::control::Control;
-use crate::exec::{Signal, Source};
-use crate::ledger::Doorbells;
-use crate::ring::{CloseReason, Completion, Frame, Frames, Need, Port, ProducerPort};
+use super::submit::{Submission, flush};
+use super::{AWAKE, SharedMemory, planned_beyond};
+use crate::connection::{Connection, Doorbell, IndexError, Look, MemoryRing};
+use crate::exec::Wait;
+use crate::frame::Completion;
+use crate::ring::{Frame, Frames, Need, ProducerPort};
 
 /// The producer's end of a ring in shared memory.
+#[derive(Debug)]
 pub struct ShmProducer {
-    core: Core,
+    connection: Rc<Connection>,
+    end: Rc<ProducerEnd>,
+}
+
+/// The part that the connection holds as well.
+struct ProducerEnd {
+    end: End,
     staging: RefCell<Staging>,
     /// Returns the completion that this side must be woken for. Called before each sleep.
     need: RefCell<Box<dyn Fn() -> Need>>,
 }
 
 impl ShmProducer {
-    /// A producer on `memory`; the greeting on `stream` is complete.
+    /// A producer on `memory`, the only ring of the connection over `stream`, on which the greeting is complete.
     ///
     /// # Errors
     /// If `stream` is no stream socket.
     pub fn new(stream: OwnedFd, memory: SharedMemory) -> io::Result<Self> {
-        Ok(Self {
-            core: Core::producer(stream, memory)?,
+        Self::on(&Connection::beside_memory(stream)?, memory)
+    }
+
+    /// A producer on `memory`, one of the rings of `connection`.
+    ///
+    /// # Errors
+    /// If the rings of `connection` do not lie in shared memory.
+    pub fn on(connection: &Rc<Connection>, memory: SharedMemory) -> io::Result<Self> {
+        let end = Rc::new(ProducerEnd {
+            end: End::producer(memory),
             staging: RefCell::new(Staging::new()),
             need: RefCell::new(Box::new(|| Need::Completion)),
-        })
+        });
+        connection.add_memory_ring(Rc::clone(&end) as _)?;
+        Ok(Self { connection: Rc::clone(connection), end })
     }
 
-    /// The counters so far.
-    pub fn stats(&self) -> ShmStats {
-        self.core.stats()
+    #[inline(always)]
+    fn submission(&self) -> Submission<'_> {
+        Submission::new(&self.connection, &self.end.end, self.end.staging.borrow_mut())
     }
+}
 
-    fn intake(&self) -> Intake<'_> {
-        Intake::new(&self.core, self.staging.borrow_mut())
-    }
-
-    /// Writes the staged frames into the ring.
-    fn unload(&self) {
-        self.intake().unload();
+impl ProducerEnd {
+    /// Writes the staged frames into the ring. The caller publishes.
+    fn flush(&self) {
+        let _due = flush(&self.end, &mut self.staging.borrow_mut());
     }
 
     /// The count of completions at which this side must be woken; [`AWAKE`] if none is outstanding, or none is needed.
-    fn wake_at(&self) -> u64 {
-        let (put, completed) = self.core.counts();
+    fn wake_at(&self, need: Need) -> u64 {
+        let (put, completed) = self.end.counts();
         let outstanding = put - completed;
-        match (self.need.borrow())() {
+        match need {
             _ if outstanding == 0 => AWAKE,
             Need::Nothing => AWAKE,
             Need::Completion => completed + 1,
@@ -64,86 +80,88 @@ impl ShmProducer {
             Need::Room(frames) => completed + frames.clamp(1, outstanding),
         }
     }
-
-    /// Announces the completion that this side waits for. Returns whether it has to wait, because none arrived yet.
-    fn announce(&self) -> bool {
-        self.unload();
-        let wake_at = self.wake_at();
-        let must_wait = self.core.announce(wake_at);
-        // Wake a consumer that plans to sleep past `wake_at`. The plan is read after the fence in `Core::announce`,
-        // which pairs with the fence between plan and event word in `ShmConsumer::before_sleep`.
-        if must_wait && planned_beyond(&self.core.memory, wake_at) {
-            self.core.ring();
-        }
-        must_wait
-    }
 }
 
-impl fmt::Debug for ShmProducer {
+impl fmt::Debug for ProducerEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShmProducer").field("core", &self.core).finish_non_exhaustive()
+        f.debug_struct("ProducerEnd").field("end", &self.end).finish_non_exhaustive()
     }
 }
 
-impl Source for ShmProducer {
-    fn exchange(&self) -> bool {
-        self.unload();
-        self.core.exchange()
+impl MemoryRing for ProducerEnd {
+    fn publish(&self, doorbell: &Doorbell) {
+        self.flush();
+        self.end.publish(doorbell);
     }
 
-    fn before_spin(&self) -> bool {
-        !matches!((self.need.borrow())(), Need::Room(_)) || self.announce()
+    fn look(&self) -> Result<Look, IndexError> {
+        Ok(if self.end.look()? { Look::Arrived } else { Look::Nothing })
     }
 
-    fn after_spin(&self) {
-        self.core.awake();
+    fn peer_may_hurry(&self) -> bool {
+        false
     }
 
-    fn before_sleep(&self) -> bool {
-        self.announce()
+    /// Announces the completion that this side waits for. A spin is announced only if senders wait for room: then
+    /// completions up to the wake point may be batched.
+    fn announce(&self, wait: Wait, doorbell: &Doorbell) -> Result<Look, IndexError> {
+        let need = (self.need.borrow())();
+        if wait == Wait::Spin && !matches!(need, Need::Room(_)) {
+            return Ok(Look::Nothing);
+        }
+        self.flush();
+        let wake_at = self.wake_at(need);
+        let found = self.end.announce(wake_at, doorbell)?;
+        // Wake a consumer that plans to sleep past `wake_at`. The plan is read after the fence in `Reader::announce`,
+        // which pairs with the fence between plan and event word of the consumer's announcement.
+        if found == Look::Nothing && planned_beyond(&self.end.memory, wake_at) {
+            doorbell.ring();
+        }
+        Ok(found)
     }
 
-    fn is_owed(&self) -> bool {
-        self.core.is_owed()
+    fn doorbell_due(&self) -> bool {
+        self.end.doorbell_due()
     }
 
-    fn missed(&self) {
-        self.core.missed();
+    fn withdraw(&self) -> bool {
+        self.end.withdraw()
     }
 
-    fn after_sleep(&self) {
-        self.core.awake();
-    }
-
-    fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
-        self.core.descriptor()
+    fn counts(&self) -> (u64, u64) {
+        self.end.published()
     }
 }
-
-port!(ShmProducer);
 
 impl ProducerPort for ShmProducer {
     #[inline(always)]
+    fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
+    #[inline(always)]
     fn submit(&self, frame: Frame<'_>) {
-        self.intake().submit(frame);
+        self.submission().submit(frame);
     }
 
     #[inline(always)]
     fn submit_burst(&self, most: u32, frames: &mut impl Frames) -> u32 {
-        self.intake().submit_burst(most, frames)
+        self.submission().submit_burst(most, frames)
     }
 
     fn next_completion(&self) -> Option<Completion> {
-        self.core.next(|memory, item| unpack(memory.completion(item.slot).load(Relaxed), item.position))
+        self.end
+            .end
+            .next(&self.connection, |memory, item| unpack(memory.completion(item.slot).load(Relaxed), item.position))
     }
 
     #[inline]
     fn take_run(&self, first: &Completion) -> u32 {
         let word = pack(first);
-        self.core.skip_while(|memory, slot| memory.completion(slot).load(Relaxed) == word)
+        self.end.end.take_while(|memory, slot| memory.completion(slot).load(Relaxed) == word)
     }
 
     fn before_sleep_ask(&self, need: Box<dyn Fn() -> Need>) {
-        *self.need.borrow_mut() = need;
+        *self.end.need.borrow_mut() = need;
     }
 }

@@ -1,24 +1,14 @@
 //! Publish, look, announce sleep, wake: how two sides follow each other's count without losing a
-//! wake-up.
+//! wake-up. [`ring::shm`](super) explains the protocol; here are its steps.
 //!
 //! Frames and completions work alike: one side increments a count ([`Writer`]), the other follows it
-//! ([`Reader`]). A reader that is about to sleep writes into its event word the count at which it must
-//! be woken, passes a fence and looks once more. A writer publishes its count, passes a
-//! fence and reads that event word. The side whose fence comes second sees what the other side wrote before its
-//! own, so either the reader sees the new count, or the writer sees that the reader sleeps.
-//!
-//! A consumer with frames in its hardware sleeps until a timer. Its plan is the count of completions that it will
-//! publish at that time. It writes the plan before it announces sleep, and reads the
-//! producer's event word behind the fence ([`sleeps_until`]); a producer reads the plan behind
-//! the fence of its own announcement ([`planned_beyond`]). So at least one of them notices if the producer
-//! waits for an earlier completion than the consumer plans.
-//!
-//! The functions are generic over the words and the fence, so that loom, a model checker, runs these very functions.
+//! ([`Reader`]). The functions are generic over the words and the fence, so that loom, a model checker, runs these very
+//! functions.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::{Head, Word, Words};
-use crate::ring::IndexError;
+use crate::connection::IndexError;
 
 /// The event word of a reader that is awake, and the plan of a consumer that has none. A writer rings only for an event
 /// above its old count, and no count is below 0, so this value never causes a doorbell.
@@ -66,14 +56,12 @@ pub struct Reader {
     event: Head,
     /// The count as of the last look.
     seen: u64,
-    /// The count announced last.
-    wake_at: u64,
 }
 
 impl Reader {
     /// Follows `index`, and announces sleep in `event`.
     pub fn new(index: Head, event: Head) -> Self {
-        Self { index, event, seen: 0, wake_at: AWAKE }
+        Self { index, event, seen: 0 }
     }
 
     /// The count as of the last look.
@@ -98,26 +86,50 @@ impl Reader {
         Ok(true)
     }
 
-    /// Announces that this side sleeps until the count is `wake_at`, and looks once more. Returns whether it may
-    /// sleep: if not, items arrived before the announcement, for which the writer may not ring.
+    /// Announces that this side sleeps until the count is `wake_at`, in place of an earlier announcement, and looks once
+    /// more. `None` if items arrived before the announcement, for which the writer may not ring: then it is withdrawn,
+    /// and this side must not sleep.
     ///
     /// # Errors
-    /// As [`Reader::look`].
-    pub fn announce(&mut self, words: &impl Words, wake_at: u64, most: u64) -> Result<bool, IndexError> {
-        self.wake_at = wake_at;
+    /// As [`Reader::look`]; the announcement is withdrawn.
+    pub fn announce(
+        &mut self,
+        words: &impl Words,
+        wake_at: u64,
+        most: u64,
+    ) -> Result<Option<Announcement>, IndexError> {
+        let announcement = Announcement { index: self.index, event: self.event, wake_at };
         words.word(self.event).store(wake_at, Relaxed);
         // Pairs with the fence in `Writer::publish`: orders this store before the load of the count.
         words.fence();
-        Ok(!self.look(words, most)?)
+        match self.look(words, most) {
+            Ok(false) => Ok(Some(announcement)),
+            found => {
+                announcement.withdraw(words);
+                found.map(|_| None)
+            }
+        }
     }
+}
 
+/// A reader's announcement that it sleeps.
+#[derive(Debug)]
+#[must_use = "an announcement that is not withdrawn lets the writer ring a reader that is awake"]
+pub struct Announcement {
+    index: Head,
+    event: Head,
+    /// The count that wakes the reader.
+    wake_at: u64,
+}
+
+impl Announcement {
     /// Whether the announced count is reached, so that the writer has rung or is about to.
-    pub fn is_owed(&self, words: &impl Words) -> bool {
+    pub fn doorbell_due(&self, words: &impl Words) -> bool {
         self.wake_at != AWAKE && words.word(self.index).load(Relaxed) >= self.wake_at
     }
 
-    /// Withdraws the announcement.
-    pub fn awake(&self, words: &impl Words) {
+    /// Withdraws it: the reader is awake.
+    pub fn withdraw(self, words: &impl Words) {
         words.word(self.event).store(AWAKE, Relaxed);
     }
 }

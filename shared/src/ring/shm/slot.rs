@@ -1,8 +1,9 @@
 //! Encoding and decoding of a slot's header and of a completion.
 
 use super::layout::SLOT_HEADER;
+use crate::connection::CloseReason;
 use crate::control::WireError;
-use crate::ring::{CloseReason, Completion, Descriptor, MAX_FRAME, Status};
+use crate::frame::{Completion, Descriptor, MAX_FRAME, Status};
 use crate::units::Nanos;
 
 /// The lowest bits of a completion hold its status; the others hold its time.

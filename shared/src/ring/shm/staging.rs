@@ -9,10 +9,11 @@
 
 use super::layout::SLOT_HEADER;
 use super::slot::{bytes, encode};
-use crate::ring::{Descriptor, Frame, Frames, HEADROOM, Headroom};
+use crate::frame::Descriptor;
+use crate::ring::{Frame, Frames, HEADROOM, Headroom};
 
 /// Frames in a batch: few enough that small frames stay in the first-level cache.
-pub(super) const PLACES: usize = 64;
+pub(super) const BUFFERS: usize = 64;
 
 /// The largest frame that is staged, in bytes.
 pub(super) const LARGEST: usize = 256;
@@ -25,14 +26,14 @@ const FRONT: usize = 64 + HEADROOM;
 /// Staged frames, each in the form that its slot holds, oldest first.
 #[derive(Debug)]
 pub(super) struct Staging {
-    places: Box<[Place; PLACES]>,
+    buffers: Box<[FrameBuffer; BUFFERS]>,
     used: usize,
 }
 
 /// Room for one frame, aligned to a cache line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-pub(super) struct Place {
+pub(super) struct FrameBuffer {
     bytes: [u8; FRONT + LARGEST],
     /// Where the slot's header starts in `bytes`.
     start: usize,
@@ -42,36 +43,36 @@ pub(super) struct Place {
 
 impl Staging {
     pub(super) fn new() -> Self {
-        let place = Place { start: FRONT, end: FRONT, bytes: [0; FRONT + LARGEST] };
-        Self { places: Box::new([place; PLACES]), used: 0 }
+        let buffer = FrameBuffer { start: FRONT, end: FRONT, bytes: [0; FRONT + LARGEST] };
+        Self { buffers: Box::new([buffer; BUFFERS]), used: 0 }
     }
 
-    /// The free places. There is at least one: the caller that fills the last one empties the buffer.
+    /// The free buffers. There is at least one: the caller that fills the last one empties them all.
     #[inline(always)]
-    pub(super) fn free(&mut self) -> &mut [Place] {
-        // `used` is never above PLACES; `min` lets the compiler see it and drop the check of the range.
-        &mut self.places[self.used.min(PLACES)..]
+    pub(super) fn free(&mut self) -> &mut [FrameBuffer] {
+        // `used` is never above BUFFERS; `min` lets the compiler see it and drop the check of the range.
+        &mut self.buffers[self.used.min(BUFFERS)..]
     }
 
-    /// Accepts the frames built in the first `places` free places. Returns whether the buffer is full now.
+    /// Accepts the frames built in the first `buffers` free buffers. Returns whether none is free now.
     #[inline(always)]
-    pub(super) fn keep(&mut self, places: usize) -> bool {
-        self.used += places;
-        self.used == PLACES
+    pub(super) fn keep(&mut self, buffers: usize) -> bool {
+        self.used += buffers;
+        self.used == BUFFERS
     }
 
     /// The staged frames.
-    pub(super) fn complete(&self) -> &[Place] {
-        &self.places[..self.used.min(PLACES)]
+    pub(super) fn complete(&self) -> &[FrameBuffer] {
+        &self.buffers[..self.used.min(BUFFERS)]
     }
 
-    /// Empties the buffer, once its frames are in the ring.
+    /// Empties the buffers, once its frames are in the ring.
     pub(super) fn clear(&mut self) {
         self.used = 0;
     }
 }
 
-impl Place {
+impl FrameBuffer {
     /// The room for headers, and the room for the payload behind them. Always `Some`: `FRONT` is above `HEADROOM`.
     #[inline(always)]
     fn parts(&mut self) -> Option<(&mut Headroom, &mut [u8])> {
@@ -92,10 +93,10 @@ impl Place {
 
     /// Builds the next of `frames` here, if it is like the frame with these `headers`. Returns whether it was.
     ///
-    /// `headers` come from the buffer in which the first frame of the batch was built. Those in the preceding place are
+    /// `headers` come from the buffer in which the first frame of the batch was built. Those in the preceding buffer are
     /// newer, but were just stored in pieces, so a load of them as a whole would wait for the store buffer.
     #[inline(always)]
-    pub(super) fn fill_alike(&mut self, headers: &Headroom, frames: &mut impl Frames) -> bool {
+    pub(super) fn fill_same_length(&mut self, headers: &Headroom, frames: &mut impl Frames) -> bool {
         let Some((headroom, body)) = self.parts() else { return false };
         *headroom = *headers;
         let Some(Frame { descriptor, headers, payload }) = frames.next_same_length(headroom) else { return false };

@@ -14,34 +14,33 @@
 //! | --- | --- |
 //! | producer | depth unsent frames, depth unread completions |
 //! | consumer | depth frames, depth unsent completions |
-//! | both | one inbox, [`MAX_UNREAD_CONTROL`] control messages, and the control messages it sends itself |
+//! | both | one inbox, [`MAX_UNREAD_CONTROL`](crate::connection::MAX_UNREAD_CONTROL) control messages, and the control messages it sends itself |
 
 use std::collections::TryReserveError;
 
-use super::channel::Outbox;
-use super::{Depth, MAX_FRAME};
+use crate::connection::Outbox;
 use crate::control::{COMPLETION_LEN, FRAME_HEADER_LEN};
+use crate::depth::Depth;
+use crate::frame::MAX_FRAME;
 
 mod consumer;
 mod producer;
 
-pub use super::channel::ChannelStats as SocketStats;
-pub use super::channel::MAX_UNREAD_CONTROL;
-pub use consumer::{ConsumerSide, SocketConsumer};
-pub use producer::{ProducerSide, SocketProducer};
+pub use consumer::{ConsumerEnd, SocketConsumer};
+pub use producer::{ProducerEnd, SocketProducer};
 
 /// The parts of an end whose size depends on the depth. They are allocated here, before the session starts; the end
 /// allocates nothing later, no matter what its peer sends.
 #[derive(Debug)]
-pub struct Tables<S> {
-    side: S,
+pub struct Tables<E> {
+    end: E,
     outbox: Outbox,
 }
 
 /// Bytes of the longest record of a frame.
 const FRAME_RECORD: usize = FRAME_HEADER_LEN + MAX_FRAME;
 
-impl Tables<ProducerSide> {
+impl Tables<ProducerEnd> {
     /// Bytes of frames for which a producer's end of a ring of `depth` slots has room: both halves of what is on its
     /// way into the socket may hold all of them.
     pub fn size(depth: Depth) -> usize {
@@ -54,11 +53,11 @@ impl Tables<ProducerSide> {
     /// If the memory cannot be allocated.
     pub fn producer(depth: Depth) -> Result<Self, TryReserveError> {
         let outbox = Outbox::obtain(depth.as_usize(), FRAME_RECORD)?;
-        Ok(Self { side: ProducerSide::new(depth)?, outbox })
+        Ok(Self { end: ProducerEnd::new(depth)?, outbox })
     }
 }
 
-impl Tables<ConsumerSide> {
+impl Tables<ConsumerEnd> {
     /// Allocates them for the consumer's end of a ring of `depth` slots. Once the ring was full, its producer uses
     /// free slots only when there are at least `wake_point`.
     ///
@@ -66,6 +65,6 @@ impl Tables<ConsumerSide> {
     /// If the memory cannot be allocated.
     pub fn consumer(depth: Depth, wake_point: u32) -> Result<Self, TryReserveError> {
         let outbox = Outbox::obtain(depth.as_usize(), COMPLETION_LEN)?;
-        Ok(Self { side: ConsumerSide::new(depth, wake_point)?, outbox })
+        Ok(Self { end: ConsumerEnd::new(depth, wake_point)?, outbox })
     }
 }

@@ -1,7 +1,7 @@
 //! The receive buffer: bytes read from the socket, until they form whole records.
 
+use super::CloseReason;
 use crate::control::{MAX_CONTROL, Parsed, parse};
-use crate::ring::CloseReason;
 
 /// A private copy of the bytes read last. It is larger than the largest record, so there is always room for the
 /// rest of an incomplete one.
@@ -27,7 +27,7 @@ impl Inbox {
     }
 
     /// Records that `len` bytes were read into the room.
-    pub(super) fn came(&mut self, len: usize) {
+    pub(super) fn add(&mut self, len: usize) {
         self.filled += len;
     }
 

@@ -2,22 +2,24 @@
 
 use std::cell::RefMut;
 
-use super::end::Core;
+use super::end::End;
 use super::slot::{bytes, encode};
 use super::staging::{LARGEST, Staging};
-use crate::ring::{Frame, Frames, HEADROOM, Headroom, Port};
+use crate::connection::Connection;
+use crate::ring::{Frame, Frames, HEADROOM, Headroom};
 
-/// Writes frames into the ring of `core`, for the duration of one call.
-pub(super) struct Intake<'a> {
-    core: &'a Core,
+/// Submits frames to the ring of `end`, for the duration of one call.
+pub(super) struct Submission<'a> {
+    connection: &'a Connection,
+    end: &'a End,
     staging: RefMut<'a, Staging>,
 }
 
-impl<'a> Intake<'a> {
+impl<'a> Submission<'a> {
     /// Borrows the staging buffer of an end.
     #[inline(always)]
-    pub(super) fn new(core: &'a Core, staging: RefMut<'a, Staging>) -> Self {
-        Self { core, staging }
+    pub(super) fn new(connection: &'a Connection, end: &'a End, staging: RefMut<'a, Staging>) -> Self {
+        Self { connection, end, staging }
     }
 
     /// Submits a frame. Returns whether it was staged.
@@ -25,10 +27,10 @@ impl<'a> Intake<'a> {
     pub(super) fn submit(&mut self, frame: Frame<'_>) -> bool {
         let staged = frame.len() <= LARGEST && frame.headers.len() <= HEADROOM;
         if !staged {
-            self.unload();
-            self.put(frame);
-        } else if let Some(place) = self.staging.free().first_mut() {
-            place.fill(frame);
+            self.flush();
+            self.write(frame);
+        } else if let Some(buffer) = self.staging.free().first_mut() {
+            buffer.fill(frame);
             self.keep(1);
         }
         staged
@@ -44,25 +46,35 @@ impl<'a> Intake<'a> {
             let staged = self.submit(frame);
             submitted += 1;
             let left = most - submitted;
-            submitted +=
-                if staged { self.stage_alike(&headroom, left, frames) } else { self.put_alike(headroom, left, frames) };
+            submitted += if staged {
+                self.stage_same_length(&headroom, left, frames)
+            } else {
+                self.write_same_length(headroom, left, frames)
+            };
         }
         submitted
     }
 
     /// Writes the staged frames into the ring.
-    pub(super) fn unload(&mut self) {
-        self.core.put(self.staging.complete(), |memory, slot, place| memory.write_slot(slot, &[place.bytes()]));
-        self.staging.clear();
+    fn flush(&mut self) {
+        let due = flush(self.end, &mut self.staging);
+        self.publish_if(due);
+    }
+
+    #[inline(always)]
+    fn publish_if(&self, due: bool) {
+        if due && let Some(doorbell) = self.connection.doorbell() {
+            self.end.publish(doorbell);
+        }
     }
 
     /// Stages up to `most` frames like the last one, which had these `headers` and was staged. Returns how many.
     #[inline(always)]
-    fn stage_alike(&mut self, headers: &Headroom, most: u32, frames: &mut impl Frames) -> u32 {
+    fn stage_same_length(&mut self, headers: &Headroom, most: u32, frames: &mut impl Frames) -> u32 {
         let mut submitted = 0;
         loop {
             let free = self.staging.free().iter_mut().take((most - submitted) as usize);
-            let staged = free.map_while(|place| place.fill_alike(headers, frames).then_some(())).count();
+            let staged = free.map_while(|buffer| buffer.fill_same_length(headers, frames).then_some(())).count();
             // The cast cannot truncate: `staged` is at most `most`, which is a u32.
             submitted += staged as u32;
             if !self.keep(staged) {
@@ -71,13 +83,13 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Accepts the frames built in the first `places` free places. If that makes the staging buffer full, writes it to
+    /// Accepts the frames built in the first `buffers` free buffers. If none is free now, writes the staged frames to
     /// the ring and returns `true`.
     #[inline(always)]
-    fn keep(&mut self, places: usize) -> bool {
-        let full = self.staging.keep(places);
+    fn keep(&mut self, buffers: usize) -> bool {
+        let full = self.staging.keep(buffers);
         if full {
-            self.unload();
+            self.flush();
         }
         full
     }
@@ -85,12 +97,12 @@ impl<'a> Intake<'a> {
     /// Writes up to `most` frames like the last one, which had these `headers` and was too long to be staged. Returns
     /// how many.
     #[inline(always)]
-    fn put_alike(&self, mut headers: Headroom, most: u32, frames: &mut impl Frames) -> u32 {
+    fn write_same_length(&self, mut headers: Headroom, most: u32, frames: &mut impl Frames) -> u32 {
         let mut submitted = 0;
         while submitted < most
             && let Some(frame) = frames.next_same_length(&mut headers)
         {
-            self.put(frame);
+            self.write(frame);
             submitted += 1;
         }
         submitted
@@ -98,13 +110,21 @@ impl<'a> Intake<'a> {
 
     /// Writes a frame into the ring directly. No frame may be staged, or this one would overtake it.
     #[inline(always)]
-    fn put(&self, frame: Frame<'_>) {
+    fn write(&self, frame: Frame<'_>) {
         match frame.described() {
             Ok(descriptor) => {
                 let parts = [&bytes(&encode(&descriptor)), frame.headers, frame.payload];
-                self.core.put([parts], |memory, slot, parts| memory.write_slot(slot, &parts));
+                let due = self.end.put([parts], |memory, slot, parts| memory.write_slot(slot, &parts));
+                self.publish_if(due);
             }
-            Err(error) => self.core.channel.close(error.into()),
+            Err(error) => self.connection.close(error.into()),
         }
     }
+}
+
+/// Writes the staged frames into the ring. Returns whether a batch is due to be published.
+pub(super) fn flush(end: &End, staging: &mut Staging) -> bool {
+    let due = end.put(staging.complete(), |memory, slot, frame| memory.write_slot(slot, &[frame.bytes()]));
+    staging.clear();
+    due
 }
