@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Row, Table};
 use shared::report::RunReport;
 
 use crate::figures::{COMPARED, DEPTH, EXACT, LISTED, POLICY, Value};
@@ -21,7 +21,7 @@ pub(crate) fn compared(runs: &[RunReport]) -> String {
     let rows = COMPARED.iter().map(|figure| row(figure.title, &|run| (figure.of)(run).for_people()));
     let equal = |row: &Vec<String>| row.len() > 2 && row[1..].iter().all(|cell| *cell == row[1]);
     let (same, different): (Vec<_>, Vec<_>) = rows.partition(equal);
-    let mut text = table(header, different);
+    let mut text = table(1, header, different);
     let measured = same.iter().filter(|row| row[1] != Value::None.for_people());
     let figures: Vec<_> = measured.map(|row| format!("{} {}", row[0], row[1])).collect();
     if !figures.is_empty() {
@@ -32,9 +32,9 @@ pub(crate) fn compared(runs: &[RunReport]) -> String {
 
 /// One line per run, then the settings that all runs have in common, then the warnings of the runs.
 pub(crate) fn listed(runs: &[RunReport]) -> String {
-    let header = LISTED.iter().map(|(heading, _)| (*heading).to_owned()).collect();
-    let rows = runs.iter().map(|run| LISTED.iter().map(|(_, figure)| (figure.of)(run).for_people()).collect());
-    let mut text = table(header, rows) + "\n\n" + &conditions(runs);
+    let header: Vec<_> = LISTED.iter().map(|(heading, _)| *heading).collect();
+    let row = |run| LISTED.iter().map(|(_, figure)| (figure.of)(run).for_people()).collect::<Vec<_>>();
+    let mut text = table(1, header, runs.iter().map(row)) + "\n\n" + &conditions(runs);
     let whose =
         |run: &RunReport| format!("{} at depth {}", (POLICY.of)(run).for_people(), (DEPTH.of)(run).for_people());
     for warning in warnings(runs, whose) {
@@ -66,12 +66,13 @@ fn conditions(runs: &[RunReport]) -> String {
     text
 }
 
-/// A table with names on the left and figures on the right, readable on a terminal and valid Markdown.
-pub(crate) fn table(header: Vec<String>, rows: impl IntoIterator<Item = Vec<String>>) -> String {
+/// A table whose first `names` columns are aligned to the left and whose figures are aligned to the right, readable on
+/// a terminal and valid Markdown.
+pub(crate) fn table<R: Into<Row>>(names: usize, header: impl Into<Row>, rows: impl IntoIterator<Item = R>) -> String {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header).add_rows(rows);
-    for column in table.column_iter_mut().skip(1) {
+    for column in table.column_iter_mut().skip(names) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.trim_fmt()

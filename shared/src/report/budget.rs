@@ -1,6 +1,6 @@
-//! The CPU time of a packet by module of the source tree, as found by sampling both processes.
+//! The CPU time of a packet by component of the source tree, as found by sampling both processes.
 //!
-//! The JSON key of a module is `room`.
+//! The JSON key of a component is `room`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +9,12 @@ use crate::units::Nanos;
 /// The CPU time that a packet may take in both processes together, on underpowered hardware that must hold 1 Gbit/s.
 pub const PACKET_ALLOWANCE: Nanos = Nanos::from_micros(4);
 
-/// CPU time per delivered packet, by module.
+/// CPU time per delivered packet, by component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BudgetReport {
     /// CPU time between two samples of a thread.
     pub period_ns: u64,
-    /// Whether time in the kernel was sampled. If not, it is spread over all other modules.
+    /// Whether time in the kernel was sampled. If not, it is spread over all other components.
     pub kernel_sampled: bool,
     /// Delivered packets, by which all times are divided.
     pub packets: u64,
@@ -38,16 +38,18 @@ pub struct ProcessBudget {
     /// CPU time per packet, without spinning.
     pub ns_per_packet: f64,
     /// CPU time per packet spent spinning without work: part of no sum, and of no other share.
-    pub spin: RoomBudget,
-    /// The rest, by module; modules without a sample are left out.
-    pub rooms: Vec<RoomBudget>,
+    pub spin: ComponentBudget,
+    /// The rest, by component; components without a sample are left out.
+    #[serde(rename = "rooms")]
+    pub components: Vec<ComponentBudget>,
 }
 
-/// The budget of one module of the source tree, or of code outside it (kernel, libraries).
+/// The budget of one component of the source tree, or of code outside it (kernel, libraries).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct RoomBudget {
+pub struct ComponentBudget {
     /// Its name.
-    pub room: String,
+    #[serde(rename = "room")]
+    pub name: String,
     /// Samples that fell into it.
     pub samples: u64,
     /// Share of the process's CPU time without spinning; for `spin`, of all its CPU time.
@@ -59,31 +61,31 @@ pub struct RoomBudget {
 }
 
 impl ProcessBudget {
-    /// Splits `cpu`, the CPU time of the process, among the modules in proportion to their samples. `None` without
+    /// Splits `cpu`, the CPU time of the process, among the components in proportion to their samples. `None` without
     /// samples or packets.
     ///
-    /// It does not multiply samples by the period, because the machine misses samples; it misses them in all modules
+    /// It does not multiply samples by the period, because the machine misses samples; it misses them in all components
     /// alike, so the proportions hold.
-    pub fn new(rooms: &[(&str, u64)], spin: u64, cpu: Nanos, packets: u64) -> Option<Self> {
-        let busy: u64 = rooms.iter().map(|(_, samples)| samples).sum();
+    pub fn new(components: &[(&str, u64)], spin: u64, cpu: Nanos, packets: u64) -> Option<Self> {
+        let busy: u64 = components.iter().map(|(_, samples)| samples).sum();
         let samples = busy + spin;
         if samples == 0 || packets == 0 {
             return None;
         }
         let per_sample = cpu.0 as f64 / packets as f64 / samples as f64;
-        let room = |room: &str, samples: u64, of: u64| RoomBudget {
-            room: room.to_owned(),
+        let component = |name: &str, samples: u64, of: u64| ComponentBudget {
+            name: name.to_owned(),
             samples,
             share: if of == 0 { 0.0 } else { samples as f64 / of as f64 },
             ns_per_packet: samples as f64 * per_sample,
             error_ns: (samples as f64).sqrt() * per_sample,
         };
-        let seen = rooms.iter().filter(|(_, samples)| *samples > 0);
+        let seen = components.iter().filter(|(_, samples)| *samples > 0);
         Some(Self {
             samples,
             ns_per_packet: busy as f64 * per_sample,
-            spin: room("spin", spin, samples),
-            rooms: seen.map(|(name, samples)| room(name, *samples, busy)).collect(),
+            spin: component("spin", spin, samples),
+            components: seen.map(|(name, samples)| component(name, *samples, busy)).collect(),
         })
     }
 }
@@ -118,12 +120,12 @@ mod tests {
     #[test]
     fn cpu_time_is_split_by_samples_and_spinning_is_not_part_of_the_sum() {
         // 1 000 samples of 10 us of CPU time per packet: 10 ns each.
-        let rooms = [("app", 400), ("udp", 0), ("ring", 100)];
-        let budget = ProcessBudget::new(&rooms, 500, Nanos::from_millis(10), 1_000).unwrap();
+        let components = [("app", 400), ("udp", 0), ("ring", 100)];
+        let budget = ProcessBudget::new(&components, 500, Nanos::from_millis(10), 1_000).unwrap();
         assert_eq!((budget.samples, budget.ns_per_packet), (1_000, 5_000.0));
-        let [app, ring] = &budget.rooms[..] else { panic!("{budget:?}") };
-        assert_eq!((app.room.as_str(), app.ns_per_packet, app.share, app.error_ns), ("app", 4_000.0, 0.8, 200.0));
-        assert_eq!((ring.room.as_str(), ring.ns_per_packet, ring.share, ring.error_ns), ("ring", 1_000.0, 0.2, 100.0));
+        let [app, ring] = &budget.components[..] else { panic!("{budget:?}") };
+        assert_eq!((app.name.as_str(), app.ns_per_packet, app.share, app.error_ns), ("app", 4_000.0, 0.8, 200.0));
+        assert_eq!((ring.name.as_str(), ring.ns_per_packet, ring.share, ring.error_ns), ("ring", 1_000.0, 0.2, 100.0));
         assert_eq!((budget.spin.ns_per_packet, budget.spin.share), (5_000.0, 0.5));
     }
 
@@ -139,6 +141,6 @@ mod tests {
         assert_eq!(ProcessBudget::new(&[("app", 3)], 4, Nanos(100), 0), None);
         assert_eq!(ProcessBudget::new(&[("app", 0)], 0, Nanos(100), 9), None);
         let idle = ProcessBudget::new(&[("app", 0)], 4, Nanos(100), 1).unwrap();
-        assert_eq!((idle.ns_per_packet, idle.rooms.len(), idle.spin.ns_per_packet), (0.0, 0, 100.0));
+        assert_eq!((idle.ns_per_packet, idle.components.len(), idle.spin.ns_per_packet), (0.0, 0, 100.0));
     }
 }

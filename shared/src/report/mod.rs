@@ -12,7 +12,7 @@ pub mod text;
 mod theory;
 mod warning;
 
-pub use budget::{BudgetReport, PACKET_ALLOWANCE, ProcessBudget, RoomBudget};
+pub use budget::{BudgetReport, ComponentBudget, PACKET_ALLOWANCE, ProcessBudget};
 pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
 pub use host::HostReport;
 pub use run::{

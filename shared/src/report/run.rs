@@ -60,7 +60,7 @@ pub struct RunReport {
     /// Means over several runs, if there were several; the rest of the report is that of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<EstimateReport>,
-    /// The CPU time per packet by module, if the run was profiled.
+    /// The CPU time per packet by component, if the run was profiled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetReport>,
     /// The time that apps spent waiting.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use shared::ledger::{Doorbells, IdleStats};
 use shared::report::{
-    AppReport, BlockedReport, BudgetReport, ConfigReport, DriverReport, Ending, EstimateReport, FigureReport,
-    HardwareReport, HostReport, JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport, RUN_SCHEMA,
-    RateReport, RingReport, RoomBudget, RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
+    AppReport, BlockedReport, BudgetReport, ComponentBudget, ConfigReport, DriverReport, Ending, EstimateReport,
+    FigureReport, HardwareReport, HostReport, JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport,
+    RUN_SCHEMA, RateReport, RingReport, RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
     Verdict, WakesReport, WakeupsReport, Warning, WarningCode,
 };
 use shared::units::Nanos;
@@ -168,8 +168,8 @@ pub(crate) fn estimated() -> RunReport {
 
 /// A run that was profiled, by a user who may not sample the kernel.
 pub(crate) fn profiled() -> RunReport {
-    let room = |room: &str, samples, share, ns_per_packet, error_ns| RoomBudget {
-        room: room.to_owned(),
+    let component = |name: &str, samples, share, ns_per_packet, error_ns| ComponentBudget {
+        name: name.to_owned(),
         samples,
         share,
         ns_per_packet,
@@ -178,14 +178,14 @@ pub(crate) fn profiled() -> RunReport {
     let netstack = ProcessBudget {
         samples: 11_851,
         ns_per_packet: 128.4,
-        spin: room("spin", 12, 0.001_012, 0.129, 0.037_4),
-        rooms: vec![room("udp", 2_522, 0.213, 27.23, 0.542), room("ring", 9_317, 0.787, 101.17, 1.041)],
+        spin: component("spin", 12, 0.001_012, 0.129, 0.037_4),
+        components: vec![component("udp", 2_522, 0.213, 27.23, 0.542), component("ring", 9_317, 0.787, 101.17, 1.041)],
     };
     let driver = ProcessBudget {
         samples: 11_825,
         ns_per_packet: 67.35,
-        spin: room("spin", 5_593, 0.473, 60.41, 0.808),
-        rooms: vec![room("copy", 6_232, 1.0, 67.35, 0.853)],
+        spin: component("spin", 5_593, 0.473, 60.41, 0.808),
+        components: vec![component("copy", 6_232, 1.0, 67.35, 0.853)],
     };
     RunReport { budget: Some(BudgetReport::new(Nanos(250_689), false, 406_370, netstack, driver)), ..finished() }
 }

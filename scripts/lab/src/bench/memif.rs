@@ -35,9 +35,9 @@ pub(super) async fn rate(testpmd: &Path, trial: &Trial<'_>) -> Result<f64, Bench
     let mut sender = None;
     let rate = received(&mut receiver, &mut sender, testpmd, trial, folder.path()).await;
     // Both have no report to wait for, and leave nothing behind outside the folder: end them.
-    receiver.reap().await;
+    receiver.kill().await;
     if let Some(mut sender) = sender {
-        sender.reap().await;
+        sender.kill().await;
     }
     rate
 }

@@ -98,7 +98,7 @@ pub(super) async fn rate(peer: Peer, trial: &Trial<'_>) -> Result<f64, BenchErro
     })?;
     let sent = source.exited().await?;
     if sent != ChildExit::Status(Status::Fine) {
-        sink.reap().await;
+        sink.kill().await;
         return Err(failed("could not send, for the reason above"));
     }
     let mut counted = String::new();
@@ -114,6 +114,6 @@ fn start(peer: Peer, trial: &Trial<'_>, cpu: Option<Cpu>, role: impl FnOnce(&mut
     command.args(["peer", peer.name(), "--size", &size, "--depth", &depth]).stdout(Stdio::piped());
     role(&mut command);
     let process = Process::start(command, Stdio::null())?;
-    cpu.map_or(Ok(()), |cpu| process.keep_on(cpu))?;
+    cpu.map_or(Ok(()), |cpu| process.pin_to(cpu))?;
     Ok(process)
 }

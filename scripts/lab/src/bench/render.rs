@@ -3,15 +3,13 @@
 //! The figure has a panel for each frame size and a bar for each contestant. The length of a bar is its packets per
 //! second, from zero on, so that twice the length is twice as fast.
 
-use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 use shared::report::human;
 
 use super::rows::{BenchReport, Row};
 use crate::chart::{Area, BAR, BLUE, BOTTOM, Drawn, GREY, INK, PANEL_TITLE, ROW, TITLE, svg, text};
-use crate::count;
+use crate::{count, render};
 
 /// Where bars begin, in pixels: right of the longest name.
 const LEFT: i32 = 180;
@@ -29,9 +27,7 @@ pub(crate) fn table(report: &BenchReport) -> String {
 }
 
 fn contestants(rows: &[Row]) -> String {
-    let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
+    let header = [
         "frame",
         "contestant",
         "delivered",
@@ -41,8 +37,8 @@ fn contestants(rows: &[Row]) -> String {
         "of memif",
         "times bare ring",
         "times udp",
-    ]);
-    for row in rows {
+    ];
+    let cells = |row: &Row| {
         let (least, most) = row.spread();
         let ratio = |value: Option<f64>, interval: Option<(f64, f64)>, digits| match (value, interval) {
             (Some(value), Some((low, high))) => format!("{value:.digits$} ({low:.digits$} to {high:.digits$})"),
@@ -50,7 +46,7 @@ fn contestants(rows: &[Row]) -> String {
             (None, _) => String::new(),
         };
         let (ratios, intervals) = (row.ratios, row.intervals);
-        table.add_row([
+        [
             format!("{} B", row.size_bytes),
             row.name.clone(),
             human::packet_rate(row.packets_per_second),
@@ -60,12 +56,9 @@ fn contestants(rows: &[Row]) -> String {
             ratio(ratios.of_memif, intervals.of_memif, 2),
             ratio(ratios.times_bare_ring, intervals.times_bare_ring, 2),
             ratio(ratios.times_udp_loopback, intervals.times_udp_loopback, 1),
-        ]);
-    }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.to_string()
+        ]
+    };
+    render::table(2, header, rows.iter().map(cells))
 }
 
 /// Returns the figure as SVG, or why it cannot be drawn.

@@ -166,10 +166,10 @@ fn text(points: &[Judged], grid: &Grid) -> String {
     }
     let _ = writeln!(text, "Each: --link {} --packets {} --seed {}\n", grid.link, grid.packets, grid.seed);
     text.push_str(&summary(points));
-    let header = ["point", "figure", "simulated", "measured", "allowed apart"].map(str::to_owned).to_vec();
+    let header = ["point", "figure", "simulated", "measured", "allowed apart"];
     let rows: Vec<_> = points.iter().filter(|point| point.verdict != Verdict::Agrees).flat_map(apart).collect();
     if !rows.is_empty() {
-        let _ = write!(text, "\n\nWhat does not agree:\n\n{}", table(header, rows));
+        let _ = write!(text, "\n\nWhat does not agree:\n\n{}", table(1, header, rows));
     }
     text
 }
@@ -193,7 +193,7 @@ fn summary(points: &[Judged]) -> String {
         vec![name, of(Verdict::Agrees), of(Verdict::Differs), of(Verdict::Excused), of(Verdict::Failed), worst]
     };
     let header = ["", "agree", "differ", "excused", "failed", "furthest apart, of what is allowed"];
-    table(header.map(str::to_owned).to_vec(), groups.into_iter().map(row))
+    table(1, header, groups.into_iter().map(row))
 }
 
 /// The rows of a point's figures that disagree.

@@ -7,8 +7,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 use netstack::app::MOST_IN_A_TURN;
 use serde::{Deserialize, Serialize};
 use shared::exec::IdleMode;
@@ -16,6 +14,7 @@ use shared::process::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
 use crate::launch::{Binaries, CpuPair, FolderError, PrivateFolder, find_tool};
+use crate::render;
 use crate::runner::full_rate::{MeasureError, bulk, measured};
 use crate::settings::RunSettings;
 
@@ -121,17 +120,10 @@ pub(crate) async fn instructions_per_packet(
 
 /// The counts as a table.
 pub(crate) fn table(counts: &[Count]) -> String {
-    let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["frame", "instructions per packet: stack", "driver"]);
-    for count in counts {
-        let Count { size_bytes, stack, driver } = count;
-        table.add_row([format!("{size_bytes} B"), format!("{stack:.0}"), format!("{driver:.0}")]);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.to_string()
+    let row = |count: &Count| {
+        [format!("{} B", count.size_bytes), format!("{:.0}", count.stack), format!("{:.0}", count.driver)]
+    };
+    render::table(1, ["frame", "instructions per packet: stack", "driver"], counts.iter().map(row))
 }
 
 /// The path of valgrind, and a folder for its output.

@@ -1,11 +1,10 @@
 //! Renders the ways for people: tables, which are also Markdown, and sentences that explain their figures.
 
-use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 use shared::report::human;
 use shared::report::median::{FEWEST, Median, Side};
 
 use super::report::{DispatchReport, Way};
+use crate::render::table;
 
 /// The text where an interval does not decide.
 const TOO_NOISY: &str = "too noisy to say";
@@ -19,19 +18,6 @@ pub(crate) fn text(report: &DispatchReport) -> String {
     }
     parts.extend(report.left_out.iter().cloned());
     parts.join("\n\n")
-}
-
-fn markdown(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
-    rows.for_each(|row| {
-        table.add_row(row);
-    });
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.to_string()
 }
 
 fn costs(report: &DispatchReport) -> String {
@@ -62,7 +48,7 @@ fn costs(report: &DispatchReport) -> String {
             format!("{}", way.allocations_per_packet),
         ]
     };
-    markdown(header.map(str::to_owned).into(), report.ways.iter().chain([&report.without_layers]).map(row))
+    table(1, header, report.ways.iter().chain([&report.without_layers]).map(row))
 }
 
 /// The time of the layers, with its interval if there is one.
@@ -78,7 +64,7 @@ fn slowed(report: &DispatchReport) -> String {
         .sizes
         .iter()
         .map(|at| format!("{} B ({} is a gigabit)", at.size_bytes, human::packet_rate(at.gigabit_packets_per_second)));
-    let header = [title].into_iter().chain(sizes).collect();
+    let header: Vec<_> = [title].into_iter().chain(sizes).collect();
     let row = |way: &Way| {
         let held = |holds| match holds {
             Some(true) => "yes",
@@ -89,9 +75,9 @@ fn slowed(report: &DispatchReport) -> String {
             .sizes
             .iter()
             .map(|at| format!("{}: {}", human::packet_rate(at.slowed_packets_per_second), held(at.holds_gigabit)));
-        [way.name.clone()].into_iter().chain(at).collect()
+        [way.name.clone()].into_iter().chain(at).collect::<Vec<_>>()
     };
-    markdown(header, report.ways.iter().map(row))
+    table(1, header, report.ways.iter().map(row))
 }
 
 /// A sentence for each comparison.

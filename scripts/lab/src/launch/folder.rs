@@ -1,7 +1,7 @@
-//! A private folder for sockets, and for what child processes write.
+//! A private folder for sockets, and for files that child processes write.
 //!
-//! A lab that is killed leaves its folders behind. It holds a lock on each while it lives, so the next lab knows
-//! the folders that have lost their lab, and removes them.
+//! A lab that is killed leaves its folders behind. A lab holds a lock on each of its folders while it runs, so the next
+//! lab finds the abandoned folders by their free locks, and removes them.
 
 use std::env;
 use std::fs::{self, File, Metadata, Permissions};
@@ -21,56 +21,56 @@ use tempfile::TempDir;
 /// Bytes that must be free where temporary files are: reports and samples are written there.
 const SPACE: usize = 256 * 1024;
 
-/// How the names of these folders begin, and no other's: the driver has its socket in `/tmp/pushback-UID`.
+/// The prefix of the names of these folders only: the driver has its socket in `/tmp/pushback-UID`.
 const PREFIX: &str = "pushback-lab-";
 
-/// The mode of these folders: for this user only, and with the sticky bit, which says nothing in a folder of one user.
-/// A folder that a person has made and named alike has it not, and is never removed.
+/// The mode of these folders: for this user only, and with the sticky bit, which has no effect in a folder of one user.
+/// A folder with such a name that a person created does not have it, and is never removed.
 const MODE: u32 = 0o1700;
 
-/// Folders of labs that were killed which one start removes: the next start goes on.
+/// The most abandoned folders that one start removes; the next start removes more.
 const MOST_REMOVED: usize = 64;
 
-/// How often a folder is made before another lab must have failed to see that it is in use.
+/// How many times a folder is created and lost to another lab before this lab gives up.
 const TRIES: usize = 100;
 
-/// A folder for this user only. It goes when this is dropped, and when the lab ends at once.
+/// A folder for this user only. It is removed when this is dropped, and when the lab ends at once.
 #[derive(Debug)]
 pub(crate) struct PrivateFolder {
     folder: TempDir,
-    /// Held while the folder is there. Children do not inherit it.
+    /// Held while the folder exists. Child processes do not inherit it.
     _lock: Option<Lock>,
     _registered: Registered,
 }
 
-/// The lock on a folder, held through a descriptor of it: it is free as soon as the process has ended.
+/// The lock on a folder, held through a descriptor of it: the system releases it when the process ends.
 #[derive(Debug)]
 struct Lock(File);
 
-/// Temporary files have no place.
+/// No temporary files can be written.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "no temporary files can be written to {} ({source}); {}",
     parent.display(), advice(source)
 )]
 pub(crate) struct FolderError {
-    /// Where the folder was to be.
+    /// The folder in which the private folder was to be created.
     parent: PathBuf,
-    /// What the system said.
+    /// The error of the system.
     source: io::Error,
 }
 
 fn advice(error: &io::Error) -> String {
     let folder = format!("set TMPDIR to a folder that you may write to, with {} KiB to spare", SPACE / 1024);
     match error.kind() {
-        // TMPDIR is the place to name, or the one to free space in.
+        // The remedy is another TMPDIR, or space in that folder.
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => folder,
         _ => remedy(error, &folder).to_owned(),
     }
 }
 
 impl PrivateFolder {
-    /// A folder where TMPDIR says, with space for what is written there.
+    /// Creates a folder in TMPDIR, and checks that there is space for the files of a run.
     ///
     /// # Errors
     /// [`FolderError`] with the remedy.
@@ -84,7 +84,7 @@ impl PrivateFolder {
     fn new_in(parent: &Path) -> Result<Self, FolderError> {
         let make = || {
             let ((folder, lock), registered) = register(|| {
-                let (folder, lock) = make_locked(parent)?;
+                let (folder, lock) = create_locked(parent)?;
                 let path = folder.path().to_owned();
                 Ok::<_, io::Error>(((folder, lock), Leftover::Folder(path)))
             })?;
@@ -95,24 +95,25 @@ impl PrivateFolder {
         make().map_err(|source| FolderError { parent: parent.to_owned(), source })
     }
 
-    /// A folder can be made on a full disk too, but nothing can be written to it.
+    /// Writes and removes a file: a folder can be created on a full disk too, but nothing can be written to it.
     fn check_space(&self) -> io::Result<()> {
         let path = self.path().join("space");
         File::create(&path)?.write_all(&[0; SPACE])?;
         fs::remove_file(path)
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// Makes a folder and takes its lock; there is none on a file system without locks, where none is ever found free.
+/// Creates a folder and takes its lock, or no lock on a file system without locks; there no folder is ever removed as
+/// abandoned.
 ///
-/// Before the lock is taken, another lab may find it free and remove the folder. It holds the lock meanwhile. So
-/// a folder that is still there once its lock is taken stays.
-fn make_locked(parent: &Path) -> io::Result<(TempDir, Option<Lock>)> {
+/// Before this lab takes the lock, another lab may take it and remove the folder. So a folder that still exists once
+/// its lock is taken is safe.
+fn create_locked(parent: &Path) -> io::Result<(TempDir, Option<Lock>)> {
     for _ in 0..TRIES {
         let mut folder = tempfile::Builder::new();
         folder.prefix(PREFIX).permissions(Permissions::from_mode(MODE));
@@ -131,7 +132,7 @@ impl Lock {
     /// Takes the lock on the folder at `path`.
     ///
     /// # Errors
-    /// `AGAIN` if another process holds it, `NOENT` if the folder is not there any more once the lock is taken.
+    /// `AGAIN` if another process holds it, `NOENT` if the folder no longer exists once the lock is taken.
     fn take(path: &Path) -> Result<Self, Errno> {
         let folder = open(path, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         let folder = File::from(folder);
@@ -140,19 +141,19 @@ impl Lock {
     }
 }
 
-/// Removes the folders in `parent` that a lab of this user has left behind when it was killed.
+/// Removes the folders in `parent` that killed labs of this user left behind.
 fn remove_abandoned(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()));
-    // The metadata of an entry is that of a link itself.
+    // `DirEntry::metadata` does not follow links, so a link is not taken for a folder.
     let is_ours = |found: Metadata| found.is_dir() && found.uid() == user() && found.mode() & 0o7777 == MODE;
     let ours = named.filter(|entry| entry.metadata().is_ok_and(is_ours));
     let paths = ours.map(|entry| entry.path());
     let abandoned = paths.filter_map(|path| Lock::take(&path).ok().map(|lock| (path, lock)));
     for (path, lock) in abandoned.take(MOST_REMOVED) {
-        // Between the two looks at it, its name may have come to lead to another user's.
+        // Another folder may have taken the name since the check above.
         if fstat(&lock.0).is_ok_and(|found| found.st_uid == user()) {
-            // What cannot be removed now is tried again at the next start.
+            // If a folder cannot be removed now, the next start tries again.
             let _ = fs::remove_dir_all(path);
         }
     }
@@ -254,7 +255,7 @@ mod tests {
                 }
             });
             for _ in 0..300 {
-                let (folder, lock) = make_locked(parent.path()).unwrap();
+                let (folder, lock) = create_locked(parent.path()).unwrap();
                 assert!(lock.is_some() && folder.path().exists());
                 fs::write(folder.path().join("report"), "").unwrap();
             }

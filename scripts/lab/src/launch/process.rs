@@ -13,11 +13,11 @@ use shared::process::exit::Status;
 use shared::process::leftovers::{Leftover, Registered, register};
 use tokio::process::{Child, ChildStdout, Command};
 
-/// A child process. Dropped while it runs, it is killed; [`Process::reap`] also waits for that.
+/// A child process. If this is dropped while it runs, it is killed; [`Process::kill`] also waits for its end.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    /// It is killed with a lab that ends at once.
+    /// A lab that ends at once kills it.
     _registered: Registered,
 }
 
@@ -39,27 +39,27 @@ impl Process {
         command.stdin(stdin).process_group(0).kill_on_drop(true);
         let (child, registered) = register(|| {
             let child = command.spawn()?;
-            // It has not been waited for, so its number is its own.
+            // The child has not been waited for, so its process id cannot be reused yet.
             let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).ok_or(Errno::SRCH)?;
             Ok::<_, io::Error>((child, Leftover::Child(pidfd_open(pid, PidfdFlags::empty())?)))
         })?;
         Ok(Self { child, _registered: registered })
     }
 
-    /// Its process number, unless it has ended and was waited for.
+    /// Its process id, unless it has ended and was waited for.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// Lets it run on `cpu` only. It has one thread, and that has hardly begun.
-    pub(crate) fn keep_on(&self, cpu: Cpu) -> io::Result<()> {
+    /// Restricts it to `cpu`. Call this right after the start, while it has only one thread.
+    pub(crate) fn pin_to(&self, cpu: Cpu) -> io::Result<()> {
         match self.pid() {
-            Some(pid) => cpu.keep(pid),
+            Some(pid) => cpu.pin(pid),
             None => Ok(()),
         }
     }
 
-    /// What it writes to standard output, if that was piped and is not taken yet.
+    /// Its standard output, if that was piped and is not taken yet.
     pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
@@ -72,7 +72,7 @@ impl Process {
     /// Sends `signal`, unless it has ended.
     pub(crate) fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid() {
-            // It may end at this very moment.
+            // An error means that it has just ended.
             let _ = kill_process(pid, signal);
         }
     }
@@ -82,18 +82,18 @@ impl Process {
         self.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
     }
 
-    /// Makes sure that it is gone.
-    pub(crate) async fn reap(&mut self) {
+    /// Kills it if it runs, and waits for its end.
+    pub(crate) async fn kill(&mut self) {
         // An error means that there is nothing to kill.
         let _ = self.child.kill().await;
     }
 }
 
-/// Signals that ask a process to end, as numbers of the system.
+/// The numbers of the signals that ask a process to end.
 const INTERRUPT: i32 = rustix::process::Signal::INT.as_raw();
 const TERMINATE: i32 = rustix::process::Signal::TERM.as_raw();
 
-/// How a child process ended.
+/// The exit of a child process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChildExit {
     /// With a status of its own choice.
@@ -105,7 +105,7 @@ pub(crate) enum ChildExit {
 }
 
 impl ChildExit {
-    /// What its end counts as. A process that did not choose how to end has failed its peer.
+    /// The status that it counts as: a process that crashed or was killed has failed its peer.
     pub(crate) fn status(self) -> Status {
         match self {
             Self::Status(status) => status,
@@ -159,8 +159,8 @@ impl CpuPair {
         Self::of(&sched_getaffinity(None).ok()?)
     }
 
-    /// One CPU for both, for what is counted and not timed: each then runs until it has to wait, and
-    /// how much it finds does not depend on which process was faster.
+    /// One CPU for both, for counts of instructions: each process then runs until it must wait, and the sizes of
+    /// batches do not depend on which process was faster.
     pub(crate) fn shared() -> Option<Self> {
         let cpu = *Self::allowed(&sched_getaffinity(None).ok()?).first()?;
         Some(Self { producer: cpu, consumer: cpu })
@@ -179,8 +179,8 @@ impl CpuPair {
 }
 
 impl Cpu {
-    /// Lets `process` run here only, unless it has ended.
-    pub(super) fn keep(self, process: Pid) -> io::Result<()> {
+    /// Restricts `process` to this CPU, unless it has ended.
+    pub(super) fn pin(self, process: Pid) -> io::Result<()> {
         let mut only = CpuSet::new();
         only.set(self.0);
         match sched_setaffinity(Some(process), &only) {

@@ -69,13 +69,13 @@ impl Binaries {
         Ok(Self { driver: find("driver")?, netstack: find("netstack")? })
     }
 
-    /// The same programs, both run by the tool with this command.
+    /// The same programs, both run by the tool that this command starts.
     pub(crate) fn under(&self, tool: &[OsString]) -> Self {
         let program = |program: &Program| Program { under: tool.to_vec(), ..program.clone() };
         Self { driver: program(&self.driver), netstack: program(&self.netstack) }
     }
 
-    /// The same programs, each kept on its CPU, if it has one.
+    /// The same programs, each restricted to its CPU of `cpus`.
     pub(crate) fn on(&self, cpus: Option<CpuPair>) -> Self {
         let program = |program: &Program, cpu| Program { cpu, ..program.clone() };
         Self {

@@ -124,7 +124,7 @@ impl Perf {
             Ok(ended) => ended.map_err(|error| NoSamples::Script(error.to_string()))?,
             Err(_) => ChildExit::Killed(Signal::KILL.as_raw()),
         };
-        perf.reap().await;
+        perf.kill().await;
         // On SIGINT perf writes its samples, and then ends as if the signal had killed it.
         match ended {
             ChildExit::Status(Status::Fine | Status::Interrupted) => Ok(()),

@@ -239,7 +239,7 @@ async fn both(
     let errors = File::create(folder.path("driver.err"))?;
     let mut driver = start(&binaries.driver, &arguments, Stdio::piped(), errors.into())?;
     let mut run = beside_driver(&mut driver, binaries, settings, output, signals, &folder, profiler).await;
-    driver.reap().await;
+    driver.kill().await;
     let said = fs::read_to_string(folder.path("driver.err")).unwrap_or_default();
     match &mut run {
         Err(LaunchError::DriverEnded { said: text, .. }) => *text = said.trim().to_owned(),
@@ -260,7 +260,7 @@ fn start(program: &Program, arguments: &[OsString], out: Stdio, err: Stdio) -> R
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words).args(arguments).arg("--end-with-stdin").stdout(out).stderr(err);
     let process = pipe_until_our_end().and_then(|stdin| Process::start(command, stdin)).map_err(failed)?;
-    program.cpu.map_or(Ok(()), |cpu| process.keep_on(cpu)).map_err(failed)?;
+    program.cpu.map_or(Ok(()), |cpu| process.pin_to(cpu)).map_err(failed)?;
     Ok(process)
 }
 
@@ -291,7 +291,7 @@ async fn beside_driver(
         stack.signal(Signal::CONT);
     }
     let exit = wait_for_stack(&mut stack, signals, folder).await;
-    stack.reap().await;
+    stack.kill().await;
     let stack = exit?;
     let report = folder.report("run.json");
     // A stack without a report may never have connected to the driver, which would then wait for ever.

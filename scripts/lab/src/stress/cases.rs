@@ -113,22 +113,22 @@ pub(super) fn may_end(case: &Case, who: Who, status: ExitStatus, finished: bool)
         // A process that has just started has no signal handlers yet, and there is none for SIGKILL.
         return who == case.target && case.action != Action::Halt && signal == case.action.signal().as_raw();
     }
-    let said = |allowed: &[Status]| allowed.iter().any(|allowed| status.code() == Some(i32::from(*allowed as u8)));
-    if said(&[Fine]) {
+    let one_of = |allowed: &[Status]| allowed.iter().any(|allowed| status.code() == Some(i32::from(*allowed as u8)));
+    if one_of(&[Fine]) {
         return finished;
     }
     match (case.action, case.setting, who == case.target) {
         (Action::Halt, ..) => false,
         // The lab reports how its child ended.
-        (Action::Kill, Setting::Lab, false) => who == Who::Lab && said(&[PeerFailed]),
-        (Action::Kill, Setting::Hand, false) => said(&[PeerFailed]),
+        (Action::Kill, Setting::Lab, false) => who == Who::Lab && one_of(&[PeerFailed]),
+        (Action::Kill, Setting::Hand, false) => one_of(&[PeerFailed]),
         (Action::Kill, _, true) => false,
-        (_, _, true) => said(&[Interrupted]),
+        (_, _, true) => one_of(&[Interrupted]),
         // After SIGQUIT there is no farewell, so the peer may count as failed.
-        (Action::Quit, ..) => said(&[Interrupted, PeerFailed]),
+        (Action::Quit, ..) => one_of(&[Interrupted, PeerFailed]),
         // A driver that is about to end refuses stacks.
-        (_, Setting::Hand, false) => said(&[Interrupted, PeerFailed]),
-        (_, Setting::Lab, false) => said(&[Interrupted]),
+        (_, Setting::Hand, false) => one_of(&[Interrupted, PeerFailed]),
+        (_, Setting::Lab, false) => one_of(&[Interrupted]),
     }
 }
 
@@ -138,8 +138,8 @@ pub(super) fn orphan_may_end(case: &Case, status: ExitStatus) -> bool {
     let alone = case.setting == Setting::Lab && case.target == Who::Lab && case.action != Action::Halt;
     // On SIGQUIT the lab kills its children.
     let killed = case.action == Action::Quit && status.signal() == Some(Signal::KILL.as_raw());
-    let said = [Status::Fine, Status::PeerFailed, Status::Interrupted];
-    alone && (killed || said.iter().any(|said| status.code() == Some(i32::from(*said as u8))))
+    let allowed = [Status::Fine, Status::PeerFailed, Status::Interrupted];
+    alone && (killed || allowed.iter().any(|allowed| status.code() == Some(i32::from(*allowed as u8))))
 }
 
 impl fmt::Display for Case {

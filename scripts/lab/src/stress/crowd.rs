@@ -12,8 +12,7 @@ use shared::process::exit::Status;
 use shared::process::json::say;
 use shared::process::signals::Signals;
 
-use super::tally::named;
-use super::{Stage, StressError, allow_descriptors};
+use super::{StressError, TestSetup, allow_descriptors, status_text};
 use crate::launch::Binaries;
 use crate::progress::Progress;
 
@@ -33,11 +32,11 @@ const SETTLED: Duration = Duration::from_millis(200);
 /// [`StressError`] if there cannot be so many clients here.
 pub(crate) fn crowd(binaries: &Binaries, clients: u32, starts: u32) -> Result<Status, StressError> {
     allow_descriptors(u64::from(clients) + OTHERS)?;
-    let (stage, signals) = (Stage::new(binaries)?, Signals::new()?);
-    let _driver = stage.driver(&["--link", "unlimited"])?;
-    let alone = timed(&stage, "alone", starts, &signals)?;
-    let connected = gather(stage.files().join("socket"), clients)?;
-    let beside = timed(&stage, "beside the crowd", starts, &signals)?;
+    let (setup, signals) = (TestSetup::new(binaries)?, Signals::new()?);
+    let _driver = setup.driver(&["--link", "unlimited"])?;
+    let alone = timed(&setup, "alone", starts, &signals)?;
+    let connected = gather(setup.files().join("socket"), clients)?;
+    let beside = timed(&setup, "beside the crowd", starts, &signals)?;
     for (name, Served { times, refused }) in [("alone", &alone), ("beside the silent clients", &beside)] {
         let ms =
             |time: Option<&Duration>| time.map_or("-".to_owned(), |time| format!("{:.1}", time.as_secs_f64() * 1e3));
@@ -65,7 +64,7 @@ struct Served {
     refused: u32,
 }
 
-fn timed(stage: &Stage, name: &str, starts: u32, signals: &Signals) -> Result<Served, StressError> {
+fn timed(setup: &TestSetup, name: &str, starts: u32, signals: &Signals) -> Result<Served, StressError> {
     let progress = Progress::new();
     let mut served = Served { times: Vec::new(), refused: 0 };
     for start in 0..starts {
@@ -74,14 +73,14 @@ fn timed(stage: &Stage, name: &str, starts: u32, signals: &Signals) -> Result<Se
         }
         progress.now(&format!("{start} of {starts} {name} ..."));
         let began = Instant::now();
-        let mut stack = stage.stack(&["--packets", "1", "--connect-timeout", "25s"])?;
+        let mut stack = setup.stack(&["--packets", "1", "--connect-timeout", "25s"])?;
         let ended = stack.end()?;
-        match ended.map(named) {
+        match ended.map(status_text) {
             Some(status) if status == "0" => served.times.push(began.elapsed()),
             how => {
                 served.refused += 1;
                 let how = how.map_or("hangs".to_owned(), |status| format!("ended with {status}"));
-                say(None, format_args!("VIOLATION: {name}, start {start}: the stack {how}: {}", stack.last_words()));
+                say(None, format_args!("VIOLATION: {name}, start {start}: the stack {how}: {}", stack.last_error()));
             }
         }
     }

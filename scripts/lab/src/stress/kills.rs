@@ -15,8 +15,7 @@ use shared::process::signals::Signals;
 use shared::report::{DriverFile, DriverReport, Ending, RunReport, Totals};
 
 use super::cases::{Action, Case, Setting, Who, may_end, orphan_may_end};
-use super::tally::{Tally, named};
-use super::{Stage, Started, StressError, children_of, ends_within, orphans};
+use super::{StressError, Tally, TestProcess, TestSetup, children_of, ends_within, orphans, status_text};
 use crate::launch::Binaries;
 use crate::progress::Progress;
 
@@ -31,7 +30,7 @@ const SHORT: [&str; 2] = ["--packets", "1"];
 const UNDISTURBED: usize = 5;
 
 /// Interval at which the children of the lab are listed.
-const LOOK: Duration = Duration::from_micros(200);
+const LIST_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Reports of the run and of the driver.
 const REPORTS: [&str; 2] = ["run.json", "driver.json"];
@@ -43,7 +42,7 @@ const REPORTS: [&str; 2] = ["run.json", "driver.json"];
 /// [`StressError`] if a case cannot be run.
 pub(crate) fn kills(binaries: &Binaries, seed: u64, first: u32, count: u32) -> Result<Status, StressError> {
     let (signals, progress) = (Signals::new()?, Progress::new());
-    let mut bench = Bench::new(binaries)?;
+    let mut test = KillTest::new(binaries)?;
     let began = Instant::now();
     say(None, format_args!("seed {seed}: {count} runs, from number {first} on"));
     let (mut violations, mut hit, mut tried) = (0, 0, 0);
@@ -53,7 +52,7 @@ pub(crate) fn kills(binaries: &Binaries, seed: u64, first: u32, count: u32) -> R
         }
         progress.now(&format!("{tried} of {count} runs, {violations} violations ..."));
         let case = Case::draw(seed, number);
-        let found = bench.run(&case)?;
+        let found = test.run(&case)?;
         for what in &found.violations {
             say(
                 None,
@@ -67,13 +66,13 @@ pub(crate) fn kills(binaries: &Binaries, seed: u64, first: u32, count: u32) -> R
         hit += u32::from(found.hit);
         tried += 1;
     }
-    for what in bench.close()? {
+    for what in test.close()? {
         say(None, format_args!("VIOLATION: after all runs: {what}; again with --seed {seed}"));
         violations += 1;
     }
     drop(progress);
     let seconds = began.elapsed().as_secs();
-    say(None, &bench.tally);
+    say(None, &test.tally);
     say(None, format_args!("{tried} runs, {hit} signals in time, {violations} violations, {seconds} s, seed {seed}"));
     Ok(match (violations, signals.have_come()) {
         (0, false) => Status::Fine,
@@ -84,7 +83,7 @@ pub(crate) fn kills(binaries: &Binaries, seed: u64, first: u32, count: u32) -> R
 
 /// The result of one case.
 #[derive(Default)]
-struct Found {
+struct CaseResult {
     violations: Vec<String>,
     /// From the start of the run to the signal.
     after: Duration,
@@ -92,41 +91,41 @@ struct Found {
     hit: bool,
 }
 
-struct Bench {
-    stage: Stage,
+struct KillTest {
+    setup: TestSetup,
     /// The driver of the runs by hand. It is replaced when a signal has ended it.
-    driver: Started,
+    driver: TestProcess,
     tally: Tally,
     /// Duration of an undisturbed run by the lab, and of one by hand.
-    spans: [Duration; 2],
+    durations: [Duration; 2],
 }
 
-impl Bench {
+impl KillTest {
     fn new(binaries: &Binaries) -> Result<Self, StressError> {
-        let stage = Stage::new(binaries)?;
-        let driver = long_lived(&stage)?;
-        let spans = [Duration::ZERO; 2];
-        let mut bench = Self { stage, driver, tally: Tally::default(), spans };
+        let setup = TestSetup::new(binaries)?;
+        let driver = long_lived(&setup)?;
+        let durations = [Duration::ZERO; 2];
+        let mut test = Self { setup, driver, tally: Tally::default(), durations };
         let undisturbed = Case { depth: 64, ..Case::draw(0, 0) };
         for (at, setting) in [Setting::Lab, Setting::Hand].into_iter().enumerate() {
             let mut times = Vec::new();
             for _ in 0..UNDISTURBED {
                 let began = Instant::now();
-                bench.start(&Case { setting, ..undisturbed.clone() })?.end()?;
+                test.start(&Case { setting, ..undisturbed.clone() })?.end()?;
                 times.push(began.elapsed());
             }
             times.sort_unstable();
-            bench.spans[at] = times[UNDISTURBED / 2];
+            test.durations[at] = times[UNDISTURBED / 2];
         }
-        Ok(bench)
+        Ok(test)
     }
 
     /// Runs `case` and checks exit statuses, reports, and what is left behind.
-    fn run(&mut self, case: &Case) -> Result<Found, StressError> {
+    fn run(&mut self, case: &Case) -> Result<CaseResult, StressError> {
         for report in REPORTS {
-            let _ = fs::remove_file(self.stage.files().join(report));
+            let _ = fs::remove_file(self.setup.files().join(report));
         }
-        let mut found = Found::default();
+        let mut found = CaseResult::default();
         let mut run = self.start(case)?;
         self.send_signal(case, &run, &mut found);
         let status = run.end()?;
@@ -143,25 +142,25 @@ impl Bench {
         Ok(found)
     }
 
-    fn start(&self, case: &Case) -> io::Result<Started> {
-        let json = format!("--json={}", self.stage.files().join(REPORTS[0]).display());
+    fn start(&self, case: &Case) -> io::Result<TestProcess> {
+        let json = format!("--json={}", self.setup.files().join(REPORTS[0]).display());
         let depth = case.depth.to_string();
         let flags = ["--depth", &depth, "--policy", case.policy, "--transport", case.transport, &json];
         match case.setting {
             Setting::Lab => self.lab(&[&LINK[..], &flags, &RUN].concat()),
-            Setting::Hand => self.stage.stack(&[&flags[..], &RUN].concat()),
+            Setting::Hand => self.setup.stack(&[&flags[..], &RUN].concat()),
         }
     }
 
-    fn lab(&self, flags: &[&str]) -> io::Result<Started> {
+    fn lab(&self, flags: &[&str]) -> io::Result<TestProcess> {
         let words = ["run", "--quiet"].iter().chain(flags).map(OsString::from);
-        self.stage.start(&env::current_exe()?, words, Stdio::null())
+        self.setup.start(&env::current_exe()?, words, Stdio::null())
     }
 
     /// Waits for the moment, then sends the signal to the target as soon as that runs.
-    fn send_signal(&self, case: &Case, run: &Started, found: &mut Found) {
+    fn send_signal(&self, case: &Case, run: &TestProcess, found: &mut CaseResult) {
         let began = Instant::now();
-        let span = self.spans[usize::from(case.setting == Setting::Hand)];
+        let span = self.durations[usize::from(case.setting == Setting::Hand)];
         sleep(span.mul_f64(case.moment));
         let end = match (case.setting, case.target) {
             (Setting::Lab, Who::Lab) | (Setting::Hand, Who::Stack) => run.end.try_clone().ok(),
@@ -172,7 +171,7 @@ impl Bench {
                 if let Some((child, _)) = child {
                     break pidfd_open(child, PidfdFlags::empty()).ok();
                 }
-                if ends_within(&run.end, LOOK) {
+                if ends_within(&run.end, LIST_INTERVAL) {
                     break None;
                 }
             },
@@ -193,7 +192,7 @@ impl Bench {
         who: Who,
         status: Option<ExitStatus>,
         finished: bool,
-        process: &Started,
+        process: &TestProcess,
         violations: &mut Vec<String>,
     ) {
         let kind = format!("{}: {} to the {}", case.setting, case.action, case.target);
@@ -202,12 +201,12 @@ impl Bench {
             violations.push(format!("the {who} hangs"));
             return;
         };
-        self.tally.add(kind, who, &named(status));
+        self.tally.add(kind, who, &status_text(status));
         if !may_end(case, who, status, finished) {
-            violations.push(format!("the {who} ended with {}: {}", named(status), process.last_words()));
+            violations.push(format!("the {who} ended with {}: {}", status_text(status), process.last_error()));
         }
         if process.panicked() {
-            violations.push(format!("the {who} panicked: {}", process.last_words()));
+            violations.push(format!("the {who} panicked: {}", process.last_error()));
         }
     }
 
@@ -215,7 +214,7 @@ impl Bench {
     fn after_lab(&mut self, case: &Case, violations: &mut Vec<String>) -> Result<(), StressError> {
         // The driver of the runs by hand is not an orphan.
         for orphan in orphans(&[self.driver.child.id()])? {
-            let how = orphan.status.map_or("hangs".to_owned(), named);
+            let how = orphan.status.map_or("hangs".to_owned(), status_text);
             self.tally.add(
                 format!("{}: {} to the {}", case.setting, case.action, case.target),
                 format_args!("orphaned {}", orphan.name),
@@ -227,16 +226,16 @@ impl Bench {
         }
         self.no_file_is_left(violations);
         let lab_died = case.target == Who::Lab && case.action != Action::Halt;
-        let before = self.stage.strays("temporary", &[]);
+        let before = self.setup.strays("temporary", &[]);
         if !lab_died && !before.is_empty() {
             violations.push(format!("{} is left among temporary files", before.join(", ")));
         }
         let mut next = self.lab(&SHORT)?;
         self.next(&mut next, violations)?;
-        let after = self.stage.strays("temporary", &[]);
+        let after = self.setup.strays("temporary", &[]);
         if !after.is_empty() {
             violations.push(format!("the next lab leaves {} among temporary files", after.join(", ")));
-            self.stage.clear("temporary")?;
+            self.setup.clear("temporary")?;
         }
         Ok(())
     }
@@ -249,51 +248,51 @@ impl Bench {
                 self.driver.kill()?;
             }
             self.driver_ended(case, status, violations);
-            self.driver = long_lived(&self.stage)?;
+            self.driver = long_lived(&self.setup)?;
         } else if let Some(status) = self.driver.child.try_wait()? {
-            violations.push(format!("the driver ended with {}: {}", named(status), self.driver.last_words()));
-            self.driver = long_lived(&self.stage)?;
+            violations.push(format!("the driver ended with {}: {}", status_text(status), self.driver.last_error()));
+            self.driver = long_lived(&self.setup)?;
         }
         self.no_file_is_left(violations);
-        let mut next = self.stage.stack(&SHORT)?;
+        let mut next = self.setup.stack(&SHORT)?;
         self.next(&mut next, violations)
     }
 
     fn no_file_is_left(&self, violations: &mut Vec<String>) {
-        for name in self.stage.strays("files", &[&REPORTS[..], &["socket"]].concat()) {
+        for name in self.setup.strays("files", &[&REPORTS[..], &["socket"]].concat()) {
             // The next case would find it again.
-            let _ = fs::remove_file(self.stage.files().join(&name));
+            let _ = fs::remove_file(self.setup.files().join(&name));
             violations.push(format!("the file {name} is left"));
         }
     }
 
     /// Checks that the next start works.
-    fn next(&self, next: &mut Started, violations: &mut Vec<String>) -> Result<(), StressError> {
+    fn next(&self, next: &mut TestProcess, violations: &mut Vec<String>) -> Result<(), StressError> {
         let status = next.end()?;
         if status.is_none() {
             next.kill()?;
         }
         if status.is_none_or(|status| status.code() != Some(0)) {
-            let how = status.map_or("hangs".to_owned(), |status| format!("ended with {}", named(status)));
-            violations.push(format!("the next {} {how}: {}", next.name, next.last_words()));
+            let how = status.map_or("hangs".to_owned(), |status| format!("ended with {}", status_text(status)));
+            violations.push(format!("the next {} {how}: {}", next.name, next.last_error()));
         }
         Ok(())
     }
 
     fn driver_ended(&mut self, case: &Case, status: Option<ExitStatus>, violations: &mut Vec<String>) {
         let kind = format!("{}: {} to the {}", case.setting, case.action, case.target);
-        self.tally.add(kind, Who::Driver, &status.map_or("hangs".to_owned(), named));
+        self.tally.add(kind, Who::Driver, &status.map_or("hangs".to_owned(), status_text));
         match status {
             None => violations.push("the driver hangs".to_owned()),
             Some(status) if !may_end(case, Who::Driver, status, false) => {
-                violations.push(format!("the driver ended with {}: {}", named(status), self.driver.last_words()));
+                violations.push(format!("the driver ended with {}: {}", status_text(status), self.driver.last_error()));
             }
             Some(_) => {}
         }
         if self.driver.panicked() {
-            violations.push(format!("the driver panicked: {}", self.driver.last_words()));
+            violations.push(format!("the driver panicked: {}", self.driver.last_error()));
         }
-        if case.action != Action::Kill && self.stage.files().join("socket").exists() {
+        if case.action != Action::Kill && self.setup.files().join("socket").exists() {
             violations.push("the driver left its socket".to_owned());
         }
         // After SIGQUIT there is no report.
@@ -304,7 +303,7 @@ impl Bench {
 
     /// Checks the report of the run, if there is one. Returns whether it says that the run finished.
     fn read_report(&self, violations: &mut Vec<String>) -> bool {
-        let Ok(text) = fs::read(self.stage.files().join(REPORTS[0])) else { return false };
+        let Ok(text) = fs::read(self.setup.files().join(REPORTS[0])) else { return false };
         if let Ok(run) = serde_json::from_slice::<RunReport>(&text) {
             violations.extend(wrong_totals(&run));
             violations.extend(run.driver.iter().filter_map(wrong_session));
@@ -318,7 +317,7 @@ impl Bench {
     }
 
     fn read_driver(&self, violations: &mut Vec<String>) {
-        match fs::read(self.stage.files().join(REPORTS[1])).map(|text| serde_json::from_slice::<DriverFile>(&text)) {
+        match fs::read(self.setup.files().join(REPORTS[1])).map(|text| serde_json::from_slice::<DriverFile>(&text)) {
             Ok(Ok(file)) => violations.extend(file.sessions.iter().filter_map(wrong_session)),
             Ok(Err(error)) => violations.push(format!("the driver's report is none: {error}")),
             Err(error) => violations.push(format!("the driver left no report: {error}")),
@@ -332,21 +331,21 @@ impl Bench {
         match self.driver.end()? {
             Some(status) if status.code() == Some(i32::from(Status::Interrupted as u8)) => {}
             status => {
-                let how = status.map_or("hangs".to_owned(), |status| format!("ended with {}", named(status)));
-                violations.push(format!("the driver {how}: {}", self.driver.last_words()));
+                let how = status.map_or("hangs".to_owned(), |status| format!("ended with {}", status_text(status)));
+                violations.push(format!("the driver {how}: {}", self.driver.last_error()));
             }
         }
         self.read_driver(&mut violations);
         violations
-            .extend(self.stage.strays("files", &REPORTS).into_iter().map(|name| format!("the file {name} is left")));
+            .extend(self.setup.strays("files", &REPORTS).into_iter().map(|name| format!("the file {name} is left")));
         Ok(violations)
     }
 }
 
 /// A driver that serves one stack after another.
-fn long_lived(stage: &Stage) -> Result<Started, StressError> {
-    let json = format!("--json={}", stage.files().join(REPORTS[1]).display());
-    stage.driver(&[LINK[0], LINK[1], &json])
+fn long_lived(setup: &TestSetup) -> Result<TestProcess, StressError> {
+    let json = format!("--json={}", setup.files().join(REPORTS[1]).display());
+    setup.driver(&[LINK[0], LINK[1], &json])
 }
 
 fn wrong_totals(run: &RunReport) -> Vec<String> {

@@ -7,9 +7,10 @@ mod cases;
 mod crowd;
 mod kills;
 mod starts;
-mod tally;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -26,13 +27,14 @@ use rustix::process::{
 use shared::process::parent::pipe_until_our_end;
 
 use crate::launch::{Binaries, FolderError, PrivateFolder, without_settings};
+use crate::render::table;
 
 pub(crate) use crowd::crowd;
 pub(crate) use kills::kills;
 pub(crate) use starts::starts;
 
 /// A process that takes longer than this to end hangs: longer than every timeout of the programs.
-const HANGS: Duration = Duration::from_secs(30);
+const HANG_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a stress test cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +49,7 @@ pub(crate) enum StressError {
     #[error("the driver is not ready: {0}")]
     NotReady(String),
     /// A process does not end after SIGKILL.
-    #[error("{what} does not end within {} s of being killed", HANGS.as_secs())]
+    #[error("{what} does not end within {} s of being killed", HANG_TIMEOUT.as_secs())]
     Immortal {
         /// Its name.
         what: String,
@@ -64,23 +66,24 @@ pub(crate) enum StressError {
     },
 }
 
-/// The folders of a test: for sockets and reports, for temporary files of the labs, and for standard error.
-struct Stage {
+/// The programs, and the folders of a test: for sockets and reports, for temporary files of the labs, and for standard
+/// error.
+struct TestSetup {
     folder: PrivateFolder,
     binaries: Binaries,
 }
 
-impl Stage {
+impl TestSetup {
     fn new(binaries: &Binaries) -> Result<Self, StressError> {
         // Processes whose parent dies become children of this one.
         set_child_subreaper(Some(Pid::INIT)).map_err(io::Error::from)?;
         // SIGQUIT would leave a core file in the current folder.
         setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(io::Error::from)?;
-        let stage = Self { folder: PrivateFolder::new()?, binaries: binaries.clone() };
-        for folder in ["files", "temporary", "said"] {
-            fs::create_dir(stage.path(folder))?;
+        let setup = Self { folder: PrivateFolder::new()?, binaries: binaries.clone() };
+        for folder in ["files", "temporary", "errors"] {
+            fs::create_dir(setup.path(folder))?;
         }
-        Ok(stage)
+        Ok(setup)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -93,20 +96,20 @@ impl Stage {
     }
 
     /// Starts `program` with standard output `out`.
-    fn start(&self, program: &Path, arguments: impl Iterator<Item = OsString>, out: Stdio) -> io::Result<Started> {
+    fn start(&self, program: &Path, arguments: impl Iterator<Item = OsString>, out: Stdio) -> io::Result<TestProcess> {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let said = self.path("said").join(&name);
+        let errors = self.path("errors").join(&name);
         let mut command = Command::new(program);
         command.args(arguments).env("TMPDIR", self.path("temporary"));
         without_settings(&mut command);
-        command.stdin(pipe_until_our_end()?).stdout(out).stderr(File::create(&said)?).process_group(0);
+        command.stdin(pipe_until_our_end()?).stdout(out).stderr(File::create(&errors)?).process_group(0);
         let child = command.spawn()?;
         let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
-        Ok(Started { name, child, end, said })
+        Ok(TestProcess { name, child, end, errors })
     }
 
     /// Starts a driver, and waits until it listens.
-    fn driver(&self, arguments: &[&str]) -> Result<Started, StressError> {
+    fn driver(&self, arguments: &[&str]) -> Result<TestProcess, StressError> {
         let arguments = self.meeting().chain(arguments.iter().map(OsString::from));
         let mut driver = self.start(&self.binaries.driver.path, arguments, Stdio::piped())?;
         let mut ready = [0; b"driver: ready on ".len()];
@@ -114,13 +117,13 @@ impl Stage {
             Some(Ok(())) => Ok(driver),
             _ => {
                 driver.kill()?;
-                Err(StressError::NotReady(driver.last_words()))
+                Err(StressError::NotReady(driver.last_error()))
             }
         }
     }
 
     /// Starts a stack that connects to that driver.
-    fn stack(&self, arguments: &[&str]) -> io::Result<Started> {
+    fn stack(&self, arguments: &[&str]) -> io::Result<TestProcess> {
         let arguments = self.meeting().chain(["--quiet"].iter().chain(arguments).map(OsString::from));
         self.start(&self.binaries.netstack.path, arguments, Stdio::null())
     }
@@ -146,23 +149,23 @@ impl Stage {
 }
 
 /// A child process. It is killed when this is dropped.
-struct Started {
+struct TestProcess {
     name: String,
     child: Child,
     end: OwnedFd,
     /// The file of its standard error.
-    said: PathBuf,
+    errors: PathBuf,
 }
 
-impl Started {
+impl TestProcess {
     /// Sends `signal`, unless the process has ended.
     fn signal(&self, signal: Signal) {
         let _ = pidfd_send_signal(&self.end, signal);
     }
 
-    /// Waits for its end; `None` if it does not end within [`HANGS`].
+    /// Waits for its end; `None` if it does not end within [`HANG_TIMEOUT`].
     fn end(&mut self) -> io::Result<Option<ExitStatus>> {
-        Ok(if ends_within(&self.end, HANGS) { Some(self.child.wait()?) } else { None })
+        Ok(if ends_within(&self.end, HANG_TIMEOUT) { Some(self.child.wait()?) } else { None })
     }
 
     fn kill(&mut self) -> io::Result<ExitStatus> {
@@ -170,18 +173,19 @@ impl Started {
         self.child.wait()
     }
 
-    fn last_words(&self) -> String {
-        let said = fs::read_to_string(&self.said).unwrap_or_default();
-        said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()
+    /// The last line of its standard error.
+    fn last_error(&self) -> String {
+        let errors = fs::read_to_string(&self.errors).unwrap_or_default();
+        errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it wrote nothing").to_owned()
     }
 
     /// Whether it panicked.
     fn panicked(&self) -> bool {
-        fs::read_to_string(&self.said).unwrap_or_default().contains("panicked at")
+        fs::read_to_string(&self.errors).unwrap_or_default().contains("panicked at")
     }
 }
 
-impl Drop for Started {
+impl Drop for TestProcess {
     fn drop(&mut self) {
         // Does nothing if it has been waited for.
         let _ = self.child.kill();
@@ -189,9 +193,9 @@ impl Drop for Started {
     }
 }
 
-fn ends_within(end: &OwnedFd, patience: Duration) -> bool {
-    let patience = Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: patience.subsec_nanos().into() };
-    poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&patience)).is_ok_and(|ready| ready > 0)
+fn ends_within(end: &OwnedFd, timeout: Duration) -> bool {
+    let timeout = Timespec { tv_sec: timeout.as_secs().cast_signed(), tv_nsec: timeout.subsec_nanos().into() };
+    poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&timeout)).is_ok_and(|ready| ready > 0)
 }
 
 /// A process whose parent has died.
@@ -208,10 +212,10 @@ fn orphans(own: &[u32]) -> Result<Vec<Orphan>, StressError> {
     let children = children_of(rustix::process::getpid());
     for (pid, name) in children.into_iter().filter(|(pid, _)| !own.contains(&pid.as_raw_pid().cast_unsigned())) {
         let Ok(end) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        let by_itself = ends_within(&end, HANGS);
+        let by_itself = ends_within(&end, HANG_TIMEOUT);
         if !by_itself {
             let _ = pidfd_send_signal(&end, Signal::KILL);
-            if !ends_within(&end, HANGS) {
+            if !ends_within(&end, HANG_TIMEOUT) {
                 return Err(StressError::Immortal { what: name });
             }
         }
@@ -246,4 +250,51 @@ fn allow_descriptors(wanted: u64) -> Result<(), StressError> {
     let current = limit.current.unwrap_or(u64::MAX).max(wanted);
     setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit }).map_err(io::Error::from)?;
     Ok(())
+}
+
+/// Counts of exit statuses, by kind of case and by process.
+#[derive(Debug, Default)]
+struct Tally(BTreeMap<(String, String), BTreeMap<String, u32>>);
+
+impl Tally {
+    fn add(&mut self, case: impl fmt::Display, who: impl fmt::Display, status: &str) {
+        let counts = self.0.entry((case.to_string(), who.to_string())).or_default();
+        *counts.entry(status.to_owned()).or_default() += 1;
+    }
+}
+
+/// An exit status as text: a number, or the signal.
+fn status_text(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code.to_string(),
+        (None, signal) => format!("signal {}", signal.unwrap_or_default()),
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.0.iter().map(|((case, who), counts)| {
+            let counts: Vec<_> = counts.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+            [case.clone(), who.clone(), counts.join(", ")]
+        });
+        let header = ["case", "process", "ended with"];
+        f.write_str(&table(header.len(), header, rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_counted_by_case_and_process() {
+        let mut tally = Tally::default();
+        for (who, status) in [("lab", 130 << 8), ("lab", 9), ("driver", 130 << 8), ("lab", 9)] {
+            tally.add("KILL to the lab", who, &status_text(ExitStatus::from_raw(status)));
+        }
+        let table = tally.to_string();
+        let rows: Vec<_> =
+            table.lines().skip(2).map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(rows, ["| KILL to the lab | driver | 130: 1 |", "| KILL to the lab | lab | 130: 1, signal 9: 2 |"]);
+    }
 }

@@ -2,18 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use comfy_table::Table;
-use comfy_table::presets::ASCII_MARKDOWN;
 use rustix::process::Signal;
 use shared::process::exit::Status;
 use shared::process::json::say;
 use shared::process::signals::Signals;
 use shared::ring::Depth;
 
-use super::tally::named;
-use super::{Stage, Started, StressError, orphans};
+use super::{StressError, TestProcess, TestSetup, orphans, status_text};
 use crate::launch::Binaries;
 use crate::progress::Progress;
+use crate::render::table;
 
 /// Starts `count` stacks at each of `depths`, with one driver for all of them, and with a driver for each. Prints each
 /// violation and a table, and returns whether there was no violation.
@@ -22,19 +20,11 @@ use crate::progress::Progress;
 /// [`StressError`] if processes cannot be started.
 pub(crate) fn starts(binaries: &Binaries, count: u32, depths: &[Depth]) -> Result<Status, StressError> {
     let signals = Signals::new()?;
-    let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_header([
-        "driver",
-        "depth",
-        "starts",
-        "refused as BUSY",
-        "violations",
-        "time, s",
-    ]);
+    let mut rows = Vec::new();
     let mut violations = 0;
     'all: for depth in depths {
         for (name, each) in [("one for all", false), ("one for each", true)] {
-            let mut series = Series { stage: Stage::new(binaries)?, depth: depth.to_string(), row: Row::default() };
+            let mut series = Series { setup: TestSetup::new(binaries)?, depth: depth.to_string(), row: Row::default() };
             if each {
                 series.pairs(count, &signals)?
             } else {
@@ -43,14 +33,15 @@ pub(crate) fn starts(binaries: &Binaries, count: u32, depths: &[Depth]) -> Resul
             series.look_for_leftovers()?;
             let Row { starts, busy, violations: wrong, time } = series.row;
             let cells = [starts.to_string(), busy.to_string(), wrong.to_string(), format!("{:.1}", time.as_secs_f64())];
-            table.add_row([name.to_owned(), depth.to_string()].into_iter().chain(cells));
+            rows.push([name.to_owned(), depth.to_string()].into_iter().chain(cells).collect::<Vec<_>>());
             violations += wrong;
             if signals.have_come() {
                 break 'all;
             }
         }
     }
-    say(None, table);
+    let header = ["driver", "depth", "starts", "refused as BUSY", "violations", "time, s"];
+    say(None, table(header.len(), header, rows));
     Ok(match (violations, signals.have_come()) {
         (0, false) => Status::Fine,
         (0, true) => Status::Interrupted,
@@ -68,7 +59,7 @@ struct Row {
 
 /// Starts of one kind: one row of the table.
 struct Series {
-    stage: Stage,
+    setup: TestSetup,
     depth: String,
     row: Row,
 }
@@ -76,7 +67,7 @@ struct Series {
 impl Series {
     fn one_driver(&mut self, count: u32, signals: &Signals) -> Result<(), StressError> {
         let progress = Progress::new();
-        let mut driver = self.stage.driver(&["--link", "unlimited", "--depth", &self.depth])?;
+        let mut driver = self.setup.driver(&["--link", "unlimited", "--depth", &self.depth])?;
         let began = Instant::now();
         while self.row.starts < count && !signals.have_come() {
             progress.now(&format!("{} of {count} at depth {}, one driver ...", self.row.starts, self.depth));
@@ -92,7 +83,7 @@ impl Series {
         let began = Instant::now();
         while self.row.starts < count && !signals.have_come() {
             progress.now(&format!("{} of {count} pairs at depth {} ...", self.row.starts, self.depth));
-            let mut driver = self.stage.driver(&["--link", "unlimited", "--once", "--depth", &self.depth])?;
+            let mut driver = self.setup.driver(&["--link", "unlimited", "--once", "--depth", &self.depth])?;
             if self.stack()? {
                 self.must_end(&mut driver, Status::Fine)?;
             } else {
@@ -106,22 +97,22 @@ impl Series {
     }
 
     fn stack(&mut self) -> Result<bool, StressError> {
-        let mut stack = self.stage.stack(&["--packets", "1", "--depth", &self.depth])?;
+        let mut stack = self.setup.stack(&["--packets", "1", "--depth", &self.depth])?;
         self.row.starts += 1;
         self.must_end(&mut stack, Status::Fine)
     }
 
     /// Returns whether `process` ends with `status`.
-    fn must_end(&mut self, process: &mut Started, status: Status) -> Result<bool, StressError> {
+    fn must_end(&mut self, process: &mut TestProcess, status: Status) -> Result<bool, StressError> {
         let ended = process.end()?;
         if ended.is_none() {
             process.kill()?;
         }
         let well = ended.and_then(|ended| ended.code()) == Some(i32::from(status as u8));
         if !well {
-            let how = ended.map_or("hangs".to_owned(), |ended| format!("ended with {}", named(ended)));
-            self.row.busy += u32::from(process.last_words().contains("BUSY"));
-            self.violation(&format!("{} {how}: {}", process.name, process.last_words()));
+            let how = ended.map_or("hangs".to_owned(), |ended| format!("ended with {}", status_text(ended)));
+            self.row.busy += u32::from(process.last_error().contains("BUSY"));
+            self.violation(&format!("{} {how}: {}", process.name, process.last_error()));
         }
         Ok(well)
     }
@@ -131,7 +122,7 @@ impl Series {
             self.violation(&format!("{} is left", orphan.name));
         }
         for folder in ["files", "temporary"] {
-            for name in self.stage.strays(folder, &[]) {
+            for name in self.setup.strays(folder, &[]) {
                 self.violation(&format!("the file {name} is left"));
             }
         }

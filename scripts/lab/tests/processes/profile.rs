@@ -21,8 +21,8 @@ fn can_sample() -> bool {
     tried.is_ok_and(|status| status.success())
 }
 
-fn rooms(process: &ProcessBudget) -> Vec<&str> {
-    process.rooms.iter().map(|room| room.room.as_str()).collect()
+fn components(process: &ProcessBudget) -> Vec<&str> {
+    process.components.iter().map(|component| component.name.as_str()).collect()
 }
 
 #[test]
@@ -40,14 +40,14 @@ fn the_budget_divides_the_nanoseconds_of_a_packet_among_components() {
     assert_eq!(budget.packets, 1_000_000);
     assert!(stderr.contains("Budget"), "{stderr}");
     for (process, expected) in [(&budget.netstack, ["udp", "ring"]), (&budget.driver, ["hardware", "ring"])] {
-        for room in expected {
-            assert!(rooms(process).contains(&room), "{room} is not in {process:?}");
+        for component in expected {
+            assert!(components(process).contains(&component), "{component} is not in {process:?}");
         }
-        let shares: f64 = process.rooms.iter().map(|room| room.share).sum();
-        let nanos: f64 = process.rooms.iter().map(|room| room.ns_per_packet).sum();
+        let shares: f64 = process.components.iter().map(|component| component.share).sum();
+        let nanos: f64 = process.components.iter().map(|component| component.ns_per_packet).sum();
         assert!((shares - 1.0).abs() < 1e-9 && (nanos - process.ns_per_packet).abs() < 1e-6, "{process:?}");
         // Most samples must belong to a component of this project.
-        let other = process.rooms.iter().find(|room| room.room == "other");
+        let other = process.components.iter().find(|component| component.name == "other");
         assert!(other.is_none_or(|other| other.share < 0.25), "{process:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::{human, line, plain, table};
-use crate::report::{BudgetReport, EstimateReport, FigureReport, JudgedReport, RoomBudget, TheoryReport, Verdict};
+use crate::report::{BudgetReport, ComponentBudget, EstimateReport, FigureReport, JudgedReport, TheoryReport, Verdict};
 
 impl FigureReport {
     /// As text, with each number formatted by `form`; `packets` is the denominator of a share.
@@ -106,12 +106,12 @@ impl Display for BudgetReport {
         let (sum, allowance) = (human::time(self.ns_per_packet), human::time(self.allowance_ns as f64));
         let share = human::percent(self.allowance_share);
         line(&mut out, "Budget", format!("{sum} of CPU time per packet in both processes: {share} of {allowance}"))?;
-        let mut rows = vec![["  module", "ns/packet", "+-", "share", "samples"].map(str::to_owned).to_vec()];
+        let mut rows = vec![["  component", "ns/packet", "+-", "share", "samples"].map(str::to_owned).to_vec()];
         for (name, process) in [("netstack", &self.netstack), ("driver", &self.driver)] {
             let whole = human::time(process.ns_per_packet);
             let blank = String::new;
             rows.push(vec![format!("  {name}"), whole, blank(), blank(), human::count(process.samples)]);
-            rows.extend(process.rooms.iter().map(row));
+            rows.extend(process.components.iter().map(row));
             rows.push(row(&process.spin));
         }
         table(&mut out, &rows)?;
@@ -121,14 +121,20 @@ impl Display for BudgetReport {
             line(
                 &mut out,
                 "",
-                "the kernel was not sampled (kernel.perf_event_paranoid); its time is spread over the modules",
+                "the kernel was not sampled (kernel.perf_event_paranoid); its time is spread over the components",
             )?;
         }
         f.write_str(&out)
     }
 }
 
-fn row(room: &RoomBudget) -> Vec<String> {
-    let (cost, error) = (human::time(room.ns_per_packet), human::time(room.error_ns));
-    vec![format!("    {}", plain(&room.room)), cost, error, human::percent(room.share), human::count(room.samples)]
+fn row(component: &ComponentBudget) -> Vec<String> {
+    let (cost, error) = (human::time(component.ns_per_packet), human::time(component.error_ns));
+    vec![
+        format!("    {}", plain(&component.name)),
+        cost,
+        error,
+        human::percent(component.share),
+        human::count(component.samples),
+    ]
 }

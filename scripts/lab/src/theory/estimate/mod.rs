@@ -13,12 +13,10 @@ mod level;
 mod replications;
 mod stopping;
 mod student_t;
-mod unseen;
 
-pub use level::{MAX_LEVEL, bonferroni};
+pub use level::{MAX_LEVEL, bonferroni, never_in, unlike};
 pub use replications::{Interval, Replications};
 pub use stopping::{Stopping, Verdict};
 pub use student_t::{quantile, two_sided};
-pub use unseen::{never_in, unlike};
 
 use super::ParameterError;
