@@ -1,7 +1,7 @@
 //! Assigns each sample to a component of the source tree.
 
+use super::components::{Component, CountsFor, counts_for};
 use super::lines::Function;
-use super::rooms::{Component, Place, place};
 use super::samples::Frame;
 
 // On x86-64 and arm64 the addresses of the kernel have their highest bit set.
@@ -47,19 +47,19 @@ pub(super) fn charge(calls: &[Call<'_>]) -> Component {
 }
 
 fn spins(call: &Call<'_>) -> bool {
-    last_name(call.name()) == "spin" && place(call.file()) == Some(Place::Component(Component::Executor))
+    last_name(call.name()) == "spin" && counts_for(call.file()) == Some(CountsFor::Component(Component::Executor))
 }
 
 /// The component of `call`; `None` if its caller decides.
 fn component(call: &Call<'_>) -> Option<Component> {
     let name = last_name(call.name());
-    match place(call.file()) {
+    match counts_for(call.file()) {
         // The only functions that read the system's clock.
-        Some(Place::Component(Component::Executor)) if matches!(&*name, "monotonic_now" | "process_cpu_time") => {
+        Some(CountsFor::Component(Component::Executor)) if matches!(&*name, "monotonic_now" | "process_cpu_time") => {
             Some(Component::Clock)
         }
-        Some(Place::Component(component)) => Some(component),
-        Some(Place::Helper) => None,
+        Some(CountsFor::Component(component)) => Some(component),
+        Some(CountsFor::Caller) => None,
         None if copies(&name) => Some(Component::Copy),
         None if name.contains("clock_gettime") => Some(Component::Clock),
         // Only the ring uses this crate. A sample holds so little of the call stack that the caller may be missing.

@@ -1,15 +1,15 @@
-//! `lab run --profile`: the CPU time of a packet by component of the source tree (`rooms` in the report).
+//! `lab run --profile`: the CPU time of a packet by component of the source tree.
 //!
 //! At 100 ns a packet, timers on the path would mostly measure themselves. So `perf` samples both processes from
 //! outside, a few thousand times per second of CPU time ([`perf`], [`samples`]). Each sampled address is resolved to
 //! its functions, including inlined ones ([`lines`]), and the innermost one of this project decides the component
-//! ([`charge`], [`rooms`]). A component's share of the samples is its share of the CPU time of the process; divided by
-//! the delivered packets, that is the budget.
+//! ([`charge`], [`components`]). A component's share of the samples is its share of the CPU time of the process;
+//! divided by the delivered packets, that is the budget.
 
 mod charge;
+mod components;
 mod lines;
 mod perf;
-mod rooms;
 mod samples;
 
 use std::collections::HashMap;
@@ -19,9 +19,9 @@ use shared::units::Nanos;
 
 use crate::launch::Binaries;
 use charge::{Call, charge};
+use components::Component;
 use lines::{Lines, LinesError};
 use perf::{NoSamples, Perf, PerfError, period};
-use rooms::Component;
 use samples::Sample;
 
 /// Why a profile is impossible; found before anything runs.
@@ -140,7 +140,7 @@ impl Sampled {
     /// Divides `cpu` among the components in proportion to their samples.
     fn budget(&self, cpu: Nanos, packets: u64) -> Option<ProcessBudget> {
         let samples = |component| self.counts.get(&component).copied().unwrap_or_default();
-        let rooms = Component::WORK.map(|component| (component.name(), samples(component)));
-        if cpu == Nanos::ZERO { None } else { ProcessBudget::new(&rooms, samples(Component::Spin), cpu, packets) }
+        let components = Component::WORK.map(|component| (component.name(), samples(component)));
+        if cpu == Nanos::ZERO { None } else { ProcessBudget::new(&components, samples(Component::Spin), cpu, packets) }
     }
 }
