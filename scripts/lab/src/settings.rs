@@ -1,16 +1,20 @@
 //! The settings of one run, in real or in virtual time: what the flags of a command come to.
 
 use clap::Parser;
+use driver::session::Dma;
 use driver::settings::{CaptureSettings, DriverSettings, HardwareSettings, Settings as DriverArgs};
 use netstack::app::{AppSpec, SpecError};
+use netstack::device::Policy;
+use netstack::dispatch::Dispatch;
 use netstack::process::Args as StackArgs;
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::{Deserialize, Serialize};
+use shared::control::TransportKind;
 use shared::exec::IdleMode;
 use shared::process::parent::Lifetime;
 use shared::process::settings::{Common, Meeting, Output, Waiting};
 use shared::report::ConfigReport;
-use shared::ring::Depth;
+use shared::ring::{Depth, WakePoint};
 use shared::units::{LinkRate, Nanos};
 
 /// The settings of both processes, and those that only a simulation has.
@@ -19,7 +23,7 @@ use shared::units::{LinkRate, Nanos};
 ///
 /// ```
 /// use lab::settings::RunSettings;
-/// use shared::ring::Depth;
+/// use shared::ring::{Depth, WakePoint};
 ///
 /// let mut settings = RunSettings::defaults();
 /// settings.set_depth(Depth::new(16).unwrap());
@@ -151,8 +155,39 @@ impl RunSettings {
     /// # Errors
     /// [`SpecError`] if one of them is not an app.
     pub fn set_apps(&mut self, apps: &[impl AsRef<str>]) -> Result<(), SpecError> {
-        self.netstack.stack.sending.apps = apps.iter().map(|app| app.as_ref().parse()).collect::<Result<_, _>>()?;
+        self.set_app_specs(apps.iter().map(|app| app.as_ref().parse()).collect::<Result<_, _>>()?);
         Ok(())
+    }
+
+    /// Sets the apps.
+    pub fn set_app_specs(&mut self, apps: Vec<AppSpec>) {
+        self.netstack.stack.sending.apps = apps;
+    }
+
+    /// Sets what the device does when the ring is full, and how many slots must be free before waiters are served.
+    pub fn set_policy(&mut self, policy: Policy, wake: WakePoint) {
+        let stack = &mut self.netstack.stack;
+        (stack.policy, stack.sending.wake) = (policy, Some(wake));
+    }
+
+    /// Sets the way to call the layers.
+    pub fn set_dispatch(&mut self, way: Dispatch) {
+        self.netstack.stack.sending.dispatch = way;
+    }
+
+    /// Sets the transport of frames between the processes.
+    pub fn set_transport(&mut self, transport: TransportKind) {
+        self.netstack.session.transport = transport;
+    }
+
+    /// Sets whether the driver copies frames out of the ring.
+    pub fn set_dma(&mut self, dma: Dma) {
+        self.driver.driver.dma = dma;
+    }
+
+    /// Sets how long the stack waits for the driver to answer, and at the end for the ring to drain.
+    pub fn set_timeouts(&mut self, timeout: Nanos) {
+        (self.netstack.session.connect_timeout, self.netstack.stack.layers.drain_timeout) = (timeout, timeout);
     }
 
     /// Lets the apps offer packets for `duration`.

@@ -1,4 +1,4 @@
-//! Limits of the system: what a program needs before it begins, and what to do where one is met.
+//! Limits of the system: what a program needs before it starts, and the remedy for an error at a limit.
 
 use std::collections::TryReserveError;
 use std::hint::black_box;

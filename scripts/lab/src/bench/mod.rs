@@ -41,8 +41,8 @@ pub(crate) async fn rate(contestant: &Contestant, trial: &Trial<'_>, signals: &m
 /// Measures the packets per second that the driver delivered in a run of this project.
 async fn stack_rate(variant: Variant, trial: &Trial<'_>, signals: &mut Signals) -> Result<f64, BenchError> {
     let mut settings = bulk(trial.settings, trial.size, variant.burst());
-    settings.netstack.session.transport = variant.transport();
-    settings.driver.driver.dma = variant.dma();
+    settings.set_transport(variant.transport());
+    settings.set_dma(variant.dma());
     let report = timed(trial.binaries, settings, trial.time, trial.cpus, signals).await?;
     Ok(report.rate.packets_per_second.ok_or(MeasureError::Lost)?)
 }

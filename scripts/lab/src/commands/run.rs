@@ -67,7 +67,7 @@ impl RunArgs {
     }
 }
 
-/// Runs, reports, and says what to exit with.
+/// Runs both processes and reports; returns the exit status.
 ///
 /// # Errors
 /// If there was no run.
@@ -103,7 +103,7 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
             }
             Ok(status.after("lab", written, Failure::status))
         }
-        // A stack that gave up by itself has said why, and the driver saw nothing of interest.
+        // A stack that ended with a status has printed the reason, and the driver has nothing to add.
         Merged::DriverOnly(_) if matches!(exits.stack, ChildExit::Status(_)) => Ok(without_report(exits)),
         Merged::DriverOnly(file) => {
             let written = write(sink, &file);
@@ -114,7 +114,7 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     }
 }
 
-/// The status of a run that left no report. A process that a signal ended before it received signals has said nothing.
+/// The status of a run that left no report. A process that a signal ended before it had handlers has printed nothing.
 fn without_report(exits: Exits) -> Status {
     let status = exits.status();
     if status == Status::Interrupted {
@@ -123,11 +123,11 @@ fn without_report(exits: Exits) -> Status {
     status
 }
 
-/// What each process is started with to repeat the run in `file`, and a warning if that was a simulation with
-/// settings that mean nothing in real time.
+/// The settings for repeating the run in `file`, and a warning if it was a simulation with settings that do not exist in
+/// real time.
 fn repeated(args: &RunArgs, file: &Path, given: &Given) -> Result<(RunSettings, Option<Warning>), Failure> {
     let mut settings = replay(file, given).map_err(Failure::From)?;
-    // Where to write is no part of a report.
+    // A report does not hold the paths of files.
     settings.driver.capture = args.capture.clone();
     let dropped = changed(&settings.simulation);
     let dropped = (!dropped.is_empty()).then(|| {
@@ -157,7 +157,7 @@ fn changed(simulation: &SimulationSettings) -> Vec<String> {
         .collect()
 }
 
-/// A run that could not be sampled is a run all the same.
+/// Adds the CPU budget to `report`, or a warning if the run could not be sampled: it is valid without a budget.
 fn add_budget(report: &mut RunReport, profiler: Profiler) {
     match profiler.budget(report) {
         Ok(budget) => report.budget = Some(budget),
@@ -173,7 +173,7 @@ fn write(sink: Option<JsonSink>, report: &impl Serialize) -> Result<(), Failure>
     Ok(sink.map_or(Ok(()), |sink| sink.write(report))?)
 }
 
-/// What is known if the stack did not live to report.
+/// The text about a run of which only the driver reported.
 fn driver_only(file: &DriverFile) -> String {
     let mut text = "The stack did not report; this is what the driver saw:".to_owned();
     for session in &file.sessions {

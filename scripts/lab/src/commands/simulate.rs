@@ -84,7 +84,7 @@ impl SimulateArgs {
     }
 }
 
-/// Simulates, reports, and says what to exit with.
+/// Simulates and reports; returns the exit status.
 ///
 /// # Errors
 /// If there was nothing to simulate.

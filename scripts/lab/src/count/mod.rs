@@ -101,8 +101,7 @@ pub(crate) async fn instructions_per_packet(
     let mut settings = settings.clone();
     settings.set_idle(IdleMode::Sleep);
     settings.set_quiet();
-    settings.netstack.session.connect_timeout = VALGRIND_TIMEOUT;
-    settings.netstack.stack.layers.drain_timeout = VALGRIND_TIMEOUT;
+    settings.set_timeouts(VALGRIND_TIMEOUT);
     let binaries = binaries.on(CpuPair::shared());
     let mut totals = [PerPacket { stack: 0.0, driver: 0.0 }; 2];
     for (packets, total) in [SHORT, LONG].into_iter().zip(&mut totals) {

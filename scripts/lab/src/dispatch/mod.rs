@@ -45,7 +45,7 @@ pub(crate) const fn way_name(way: Dispatch) -> &'static str {
 pub(crate) fn in_way(settings: &RunSettings, way: Dispatch, size: Bytes) -> RunSettings {
     // A burst of 1: the cost of a call is compared, so each call sends one packet.
     let mut settings = bulk(settings, size, 1);
-    settings.netstack.stack.sending.dispatch = way;
+    settings.set_dispatch(way);
     settings
 }
 

@@ -109,10 +109,9 @@ impl Grid {
         settings.set_packets(self.packets);
         settings.set_link(self.link);
         settings.set_quiet();
-        settings.netstack.session.transport = point.transport;
-        let stack = &mut settings.netstack.stack;
-        stack.policy = point.policy;
-        (stack.sending.apps, stack.sending.wake) = (vec![point.app()?], Some(point.wake));
+        settings.set_transport(point.transport);
+        settings.set_policy(point.policy, point.wake);
+        settings.set_app_specs(vec![point.app()?]);
         Ok(settings)
     }
 }

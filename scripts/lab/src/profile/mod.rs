@@ -91,7 +91,7 @@ impl Profiler {
     /// The budget of the run of `report`.
     ///
     /// # Errors
-    /// [`NoBudget`] if there is none; `report` is valid all the same.
+    /// [`NoBudget`] if there is none; `report` is valid without one.
     pub(crate) fn budget(mut self, report: &RunReport) -> Result<BudgetReport, NoBudget> {
         if let Some(trouble) = self.trouble {
             return Err(trouble.into());

@@ -43,7 +43,7 @@ pub(crate) fn bulk(settings: &RunSettings, size: Bytes, burst: u32) -> RunSettin
     let mut settings = settings.clone();
     let app = format!("bulk:size={},burst={burst}", Bytes(size.0.saturating_sub(HEADERS)));
     // Parsing cannot fail: frames of 64 to 1514 bytes have a valid payload size.
-    settings.netstack.stack.sending.apps = app.parse().into_iter().collect();
+    settings.set_app_specs(app.parse().into_iter().collect());
     settings.set_quiet();
     settings.set_link(LinkRate::Unlimited);
     settings

@@ -70,7 +70,7 @@ fn differences(farewell: &DriverReport, own: &DriverReport) -> Vec<String> {
     violations
 }
 
-/// The report without the CPU time and memory of the process: those go on growing after the farewell.
+/// The report without the CPU time and memory of the process, which still grow after the farewell.
 fn counted(report: &DriverReport) -> Value {
     let report = DriverReport { process: ProcessReport::default(), ..report.clone() };
     serde_json::to_value(report).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Standard output and standard error that cannot be written. The results are written all the same.
+//! Standard output and standard error that cannot be written. The results are still written.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};

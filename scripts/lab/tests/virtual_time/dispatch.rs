@@ -11,7 +11,7 @@ use super::setup::settings_of;
 /// The report without the host and the settings.
 fn report(settings: &RunSettings, way: Dispatch) -> Value {
     let mut settings = settings.clone();
-    settings.netstack.stack.sending.dispatch = way;
+    settings.set_dispatch(way);
     let report = simulate(&settings).unwrap();
     assert!(report.ledger.balanced, "{way:?}: {:?}", report.ledger.violations);
     let mut value = serde_json::to_value(report).unwrap();
@@ -78,7 +78,7 @@ fn runs_that_never_wait_are_the_same_with_sync() {
 #[test]
 fn a_closed_loop_with_sync_is_refused_and_continues() {
     let mut settings = settings_of(&["app=bulk", "duration=20ms", "depth=8"], Nanos::ZERO);
-    settings.netstack.stack.sending.dispatch = Dispatch::Sync;
+    settings.set_dispatch(Dispatch::Sync);
     let report = simulate(&settings).unwrap();
     assert!(report.totals.refused > 0 && report.ledger.balanced);
     // 20 ms of a gigabit, plus the frames in the ring at the end.

@@ -1,20 +1,20 @@
-//! One line per interval, while a run goes on.
+//! One line per interval during a run.
 //!
-//! A driver that lives but completes nothing is named on the line, once that has lasted for [`STALLED`].
+//! Once a driver that is alive has completed nothing for [`STALLED`], the line says so.
 
 use super::human;
 use crate::report::Sample;
 use crate::units::Nanos;
 
-/// What stands above the lines of [`interval_line`].
+/// The header of the lines of [`interval_line`].
 pub fn interval_header() -> String {
     columns(["interval", "delivered", "rate", "goodput", "dropped", "refused", "held", "blocked"].map(str::to_owned))
 }
 
-/// How long nothing may complete before the line names the driver: hardware that is set to be slow needs time too.
+/// How long nothing may complete before the line names the driver: slow hardware needs some time for a frame.
 pub const STALLED: Nanos = Nanos::from_secs(1);
 
-/// Lines of a run, one after the other.
+/// The lines of a run, in order.
 ///
 /// ```
 /// use shared::report::{IntervalLines, Sample};
@@ -29,12 +29,12 @@ pub const STALLED: Nanos = Nanos::from_secs(1);
 pub struct IntervalLines {
     /// When the line before ended.
     previous: Option<Nanos>,
-    /// For how long frames were held and none was delivered.
+    /// For how long frames have been held without a completion.
     stalled: Nanos,
 }
 
 impl IntervalLines {
-    /// The line of `sample`; before the first one, what stands above all of them.
+    /// The line of `sample`; the first one comes with the header above it.
     pub fn next(&mut self, sample: &Sample) -> String {
         let header = if self.previous.is_none() { interval_header() + "\n" } else { String::new() };
         let previous = self.previous.replace(Nanos(sample.time_ns)).unwrap_or_default();

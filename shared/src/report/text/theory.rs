@@ -1,4 +1,4 @@
-//! The text of what stands beside a run's figures: prediction, estimate over several runs, budget of CPU time.
+//! The text of the prediction of theory, of the estimate over several runs, and of the budget of CPU time.
 
 use std::fmt::{Display, Formatter, Result};
 
