@@ -1,4 +1,4 @@
-//! The protocol of the connection: the bytes on the Unix socket.
+//! The bytes on the Unix socket. [`connection`](crate::connection) specifies what is sent when.
 //!
 //! A client sends a preamble of 8 bytes (magic and version), then both sides exchange records.
 //! A record is a fixed header and a body; [`Control`] messages are serde types in bincode, with a

@@ -72,18 +72,22 @@ impl ProducerPort for LoopbackProducer {
         &self.connection
     }
 
-    fn submit(&self, Frame { descriptor, headers, payload }: Frame<'_>) {
-        let arrived = self.ring.index.borrow_mut().arrive();
-        let slot = match arrived {
+    fn submit(&self, frame: Frame<'_>) {
+        let slot = frame.described().map_err(CloseReason::Wire).and_then(|descriptor| {
+            let slot = self.ring.index.borrow_mut().arrive()?;
+            self.ring.descriptors.borrow_mut()[slot as usize] = descriptor;
+            Ok(slot)
+        });
+        let slot = match slot {
             Ok(slot) => slot,
-            Err(error) => return self.connection.close(CloseReason::Index(error)),
+            Err(reason) => return self.connection.close(reason),
         };
+        let Frame { headers, payload, .. } = frame;
         let mut frames = self.ring.frames.borrow_mut();
         let room = &mut frames[Ring::bytes_of(slot, headers.len() + payload.len())];
         let (head, body) = room.split_at_mut(headers.len());
         head.copy_from_slice(headers);
         body.copy_from_slice(payload);
-        self.ring.descriptors.borrow_mut()[slot as usize] = descriptor;
         self.connection.notify_peer();
     }
 

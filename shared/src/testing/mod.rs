@@ -13,6 +13,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+pub mod conformance;
 mod cpu;
 mod driver;
 mod handover;

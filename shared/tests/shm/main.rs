@@ -1,14 +1,12 @@
-//! The shm transport over real memory and real sockets: traffic, violations by the peer, sleep and wake-ups, system
+//! The shm transport over real memory and real sockets: violations by the peer, sleep and wake-ups, system
 //! calls.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-mod burst;
 mod handover;
 mod hostile;
 mod processes;
 mod sleep;
-mod traffic;
 mod watchdog;
 
 use std::os::unix::net::UnixStream;

@@ -174,3 +174,31 @@ fn a_doorbell_without_reason_is_counted_as_spurious() {
     settle(producer.connection());
     assert_eq!((producer.connection().doorbells().spurious, producer.connection().closed()), (1, None));
 }
+
+#[test]
+fn two_busy_sides_ring_no_doorbells_and_write_nothing_to_the_socket() {
+    let (producer, consumer) = pair(64);
+    let total = 100_000;
+    let (mut submitted, mut completed) = (0, 0);
+    let mut buffer = [0; MAX_FRAME];
+    while completed < total {
+        while submitted - completed < 64 {
+            submit(&producer, submitted);
+            submitted += 1;
+        }
+        producer.connection().exchange();
+        consumer.connection().exchange();
+        while consumer.take(Some(&mut buffer)).is_some() {
+            consumer.complete(completion(completed));
+            completed += 1;
+        }
+        consumer.connection().exchange();
+        producer.connection().exchange();
+        while producer.next_completion().is_some() {}
+    }
+    for connection in [producer.connection(), consumer.connection()] {
+        let (doorbells, socket) = (connection.doorbells(), connection.socket_stats());
+        assert_eq!((doorbells.rung, doorbells.spurious, socket.writes, socket.reads), (0, 0, 0, 0));
+        assert!(doorbells.suppressed > 0);
+    }
+}

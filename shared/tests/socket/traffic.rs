@@ -1,20 +1,12 @@
-//! Traffic between two honest ends: complete and in order, wherever the kernel splits it.
+//! Traffic between two honest ends: records that the kernel splits, and when they are written.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake};
 
-use proptest::prelude::*;
 use shared::control::encode_completion;
-use shared::exec::{Clock, IdleMode, Interrupt, RealPark, Source, run};
+use shared::exec::Source;
 use shared::ring::socket::{SocketConsumer, SocketProducer};
-use shared::ring::{ConsumerPort, Depth, MAX_FRAME, Producer, ProducerPort};
+use shared::ring::{ConsumerPort, Depth, MAX_FRAME, ProducerPort};
 
 use super::*;
 
@@ -27,35 +19,6 @@ fn serve(consumer: &SocketConsumer, mut taken: u64) -> u64 {
         taken += 1;
     }
     taken
-}
-
-/// Sends `total` frames, with the ring kept full.
-fn carry(producer: &SocketProducer, consumer: &SocketConsumer, depth: u64, total: u64) {
-    let (mut submitted, mut taken, mut completed) = (0, 0, 0);
-    while completed < total {
-        while submitted < total && submitted - completed < depth {
-            submit(producer, submitted);
-            submitted += 1;
-        }
-        producer.connection().exchange();
-        consumer.connection().exchange();
-        taken = serve(consumer, taken);
-        consumer.connection().exchange();
-        producer.connection().exchange();
-        while let Some(back) = producer.next_completion() {
-            assert_eq!(back, completion(completed));
-            completed += 1;
-        }
-    }
-    assert_eq!((producer.connection().closed(), consumer.connection().closed()), (None, None));
-}
-
-#[test]
-fn frames_go_one_way_and_completions_the_other() {
-    for (depth, total) in [(1, 100), (3, 1_000), (65_536, 140_000)] {
-        let (producer, consumer) = pair(depth);
-        carry(&producer, &consumer, u64::from(depth), total);
-    }
 }
 
 #[test]
@@ -80,12 +43,6 @@ fn partial_writes_lose_nothing() {
     assert_eq!(producer.connection().descriptor().map(|(_, writable)| writable), Some(false));
     settle(consumer.connection());
     assert_eq!(serve(&consumer, taken), 64);
-}
-
-#[test]
-fn a_narrow_socket_carries_as_much_as_a_wide_one() {
-    let (producer, consumer) = narrow_pair(16);
-    carry(&producer, &consumer, 16, 2_000);
 }
 
 #[test]
@@ -139,224 +96,9 @@ fn a_long_turn_writes_before_its_end() {
 }
 
 #[test]
-fn a_frame_can_be_taken_without_its_bytes() {
-    let (producer, consumer) = pair(1);
-    submit(&producer, 0);
-    producer.connection().exchange();
-    consumer.connection().exchange();
-    assert_eq!(consumer.take(None), Some((descriptor(0), &[][..])));
-    assert_eq!((consumer.take(None), consumer.waiting()), (None, 0));
-}
-
-#[test]
-fn the_length_of_a_frame_is_that_of_its_parts() {
-    let (producer, consumer) = pair(1);
-    let descriptor = Descriptor { len: 999, ..Descriptor::default() };
-    producer.submit(Frame { descriptor, headers: b"four", payload: b"teen bytes" });
-    producer.connection().exchange();
-    consumer.connection().exchange();
-    let mut buffer = [0; 10];
-    let taken = consumer.take(Some(&mut buffer)).map(|(found, bytes)| (found.len, bytes));
-    assert_eq!(taken, Some((14, &b"fourteen b"[..])), "never more than there is room for");
-}
-
-#[test]
-fn a_side_does_not_sleep_if_something_has_arrived() {
-    let (producer, consumer) = pair(1);
-    assert!(may_sleep(consumer.connection()));
-    submit(&producer, 0);
-    assert!(may_sleep(producer.connection()), "the queue was written, and nothing arrived");
-    assert!(!may_sleep(consumer.connection()));
-    assert_eq!(consumer.waiting(), 1);
-}
-
-#[test]
-fn frames_and_control_messages_have_separate_signals() {
-    let (producer, consumer) = pair(2);
-    let (packets, farewell) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
-    let mut arrived = pin!(consumer.connection().arrived().wait_for(|| consumer.take(None)));
-    let mut control = pin!(consumer.connection().control_arrived().wait_for(|| consumer.connection().next_control()));
-    assert!(arrived.as_mut().poll(&mut Context::from_waker(&packets.clone().into())).is_pending());
-    assert!(control.as_mut().poll(&mut Context::from_waker(&farewell.clone().into())).is_pending());
-    submit(&producer, 0);
-    producer.connection().exchange();
-    consumer.connection().exchange();
-    assert!(packets.is_up() && !farewell.is_up());
-    producer.connection().send_control(&bye(1));
-    consumer.connection().exchange();
-    assert!(farewell.is_up());
-}
-
-/// A waker that records that it was called.
-#[derive(Default)]
-struct Flag(AtomicBool);
-
-impl Flag {
-    fn is_up(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-#[test]
 fn a_descriptor_that_is_not_a_stream_socket_is_refused() {
     let file: OwnedFd = tempfile::tempfile().unwrap().into();
     assert!(SocketProducer::new(file, Tables::producer(Depth::new(1).unwrap()).unwrap()).is_err());
-}
-
-/// Two threads that sleep whenever they can, at depths where each frame has to wake the other side.
-#[test]
-fn sleeping_ends_wake_each_other() {
-    for depth in [1, 2, 7] {
-        let (left, right) = UnixStream::pair().unwrap();
-        let far = std::thread::spawn(move || consume_asleep(right, depth));
-        produce_asleep(left, depth, 200);
-        assert_eq!(far.join().unwrap(), 200);
-    }
-}
-
-fn produce_asleep(stream: UnixStream, depth: u32, total: u64) {
-    let port = producer_on(stream, depth);
-    let park = RealPark::new(vec![Rc::clone(port.connection()) as _], Rc::new(Interrupt::never()), IdleMode::Sleep);
-    let ring = Rc::new(Producer::new(port, Depth::new(depth).unwrap(), Clock::default()));
-    run(&Clock::default(), park, |tasks| {
-        let sender = Rc::clone(&ring);
-        tasks.spawn(async move {
-            for number in 0..total {
-                assert!(sender.reserve().await.submit(descriptor(number), &frame(number), &[]));
-            }
-        });
-        async move {
-            for _ in 0..total {
-                ring.connection().arrived().wait_for(|| ring.next_completion()).await;
-            }
-        }
-    })
-    .unwrap();
-}
-
-fn consume_asleep(stream: UnixStream, depth: u32) -> u64 {
-    let port = consumer_on(stream, depth);
-    let park = RealPark::new(vec![Rc::clone(port.connection()) as _], Rc::new(Interrupt::never()), IdleMode::Sleep);
-    run(&Clock::default(), park, |_| async move {
-        let served = Cell::new(0);
-        let done = || {
-            served.set(serve(&port, served.get()));
-            port.connection().closed()
-        };
-        port.connection().arrived().wait_for(done).await;
-        served.get()
-    })
-    .unwrap()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    /// Any interleaving of both ends: frames and completions arrive in order and unchanged, never more than depth
-    /// frames are outstanding, and in the end none is missing.
-    #[test]
-    fn any_interleaving_loses_nothing(
-        depth in 1u32..40,
-        is_narrow: bool,
-        moves in proptest::collection::vec((0u8..6, 1usize..30), 0..200),
-    ) {
-        let (producer, consumer) = if is_narrow { narrow_pair(depth) } else { pair(depth) };
-        let ring = Producer::new(producer, Depth::new(depth).unwrap(), Clock::default());
-        let mut state = Interleaving { ring, consumer, submitted: 0, taken: 0, completed: 0, confirmed: 0, sent: VecDeque::new() };
-        for (what, times) in moves {
-            state.act(what, times)?;
-        }
-        while state.confirmed < state.submitted || !state.sent.is_empty() {
-            for what in 0..6 {
-                // Submit and send nothing new, but finish everything in flight.
-                if what != 1 { state.act(what, if what == 0 { 0 } else { 1_000 })?; }
-            }
-        }
-        prop_assert_eq!(state.ring.room(), u64::from(depth));
-        prop_assert_eq!((state.ring.connection().closed(), state.consumer.connection().closed()), (None, None));
-    }
-}
-
-struct Interleaving {
-    ring: Producer<SocketProducer>,
-    consumer: SocketConsumer,
-    submitted: u64,
-    taken: u64,
-    completed: u64,
-    confirmed: u64,
-    /// Control messages that the consumer sent and the producer has not received yet.
-    sent: VecDeque<u64>,
-}
-
-impl Interleaving {
-    fn act(&mut self, what: u8, times: usize) -> Result<(), TestCaseError> {
-        match what {
-            0 => (0..times).for_each(|_| self.submit()),
-            1 => self.send(),
-            2 => self.take(times)?,
-            3 => self.complete(times),
-            4 => {
-                self.consumer.connection().exchange();
-            }
-            _ => self.confirm()?,
-        }
-        let (waiting, held) = (u64::from(self.consumer.waiting()), self.taken - self.completed);
-        prop_assert!(waiting + held <= self.submitted - self.confirmed);
-        prop_assert!(self.submitted - self.confirmed <= u64::from(self.ring.depth().get()));
-        Ok(())
-    }
-
-    fn submit(&mut self) {
-        let Some(permit) = self.ring.try_reserve() else { return };
-        let bytes = frame(self.submitted);
-        assert!(permit.submit(descriptor(self.submitted), &bytes[..10], &bytes[10..]));
-        self.submitted += 1;
-    }
-
-    fn send(&mut self) {
-        // Fewer than MAX_UNREAD_CONTROL, or the session would close.
-        if self.sent.len() < 10 {
-            self.consumer.connection().send_control(&bye(self.taken));
-            self.sent.push_back(self.taken);
-        }
-    }
-
-    fn take(&mut self, times: usize) -> Result<(), TestCaseError> {
-        let mut buffer = [0; MAX_FRAME];
-        for _ in 0..times {
-            let Some(found) = self.consumer.take(Some(&mut buffer)) else { break };
-            prop_assert_eq!(found, (descriptor(self.taken), &frame(self.taken)[..]));
-            self.taken += 1;
-        }
-        Ok(())
-    }
-
-    fn complete(&mut self, times: usize) {
-        for _ in 0..times {
-            if self.completed < self.taken {
-                self.consumer.complete(completion(self.completed));
-                self.completed += 1;
-            }
-        }
-    }
-
-    fn confirm(&mut self) -> Result<(), TestCaseError> {
-        self.ring.connection().exchange();
-        while let Some(back) = self.ring.next_completion() {
-            prop_assert_eq!(back, completion(self.confirmed));
-            self.confirmed += 1;
-        }
-        while let Some(message) = self.ring.connection().next_control() {
-            prop_assert_eq!(Some(message), self.sent.pop_front().map(bye));
-        }
-        Ok(())
-    }
 }
 
 #[test]

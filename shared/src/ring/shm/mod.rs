@@ -1,27 +1,18 @@
 //! The shm transport: the ring lies in memory that both processes map.
 //!
-//! This page specifies the protocol, for writing another implementation of it. Integers are in the
+//! This page specifies the memory and how both sides follow each other in it, for writing another implementation.
+//! [`connection`](crate::connection) specifies the rest: greeting, control messages, doorbells, end. Integers are in the
 //! machine's byte order; both sides run on one machine.
 //!
-//! # How a session begins
+//! # How the memory is handed over
 //!
-//! The greeting is that of every session: preamble, HELLO (which requests `shm`), ACCEPT. The driver
-//! makes the memory, because it decides depth and generation; so no memory is made for a stack that is
+//! The driver makes the memory, because it decides depth and generation; so no memory is made for a stack that is
 //! refused. It is a memfd of ordinary pages, of exactly the size of the ring, sealed
 //! with `F_SEAL_SHRINK`, `F_SEAL_GROW` and `F_SEAL_SEAL`. Right behind ACCEPT the driver sends its descriptor
 //! as the only one of an `SCM_RIGHTS` message, with the 8 bytes `04 00 00 00 01 00 00 00`.
 //! The stack must receive it with `recvmsg`: a plain read of those bytes closes it. The stack checks
-//! kind, seals, size and the head of the memory before it uses the memory, and closes the session if
+//! kind, seals, size and the head of the memory before it uses the memory, and closes the connection if
 //! a check fails.
-//!
-//! From then on the socket carries control messages as in every session, and doorbells: the 8
-//! bytes `05 00 00 00 00 00 00 00`. Before a side sends a control message, it publishes everything
-//! that it put into the ring; a side that receives one looks at the ring before it acts on the message.
-//!
-//! A doorbell is a record on the socket, not an eventfd, because a flag that both processes can change
-//! at any time decides whether a write to an eventfd blocks: a peer could block a side that rings.
-//! Each call on a socket states that it must not block. Waking a sleeping processor takes ten times as
-//! long as either.
 //!
 //! # Layout
 //!
@@ -61,11 +52,16 @@
 //! the producer again. So the count of frames is at least the count of completions, and at most depth more.
 //! Both sides publish in batches, at the latest before they wait for anything.
 //!
+//! # How a side sleeps
+//!
 //! Before a side sleeps, it publishes, writes into its event word the count at which it must be
 //! woken, passes a sequentially consistent fence, and looks at the peer's count once more; if that
-//! moved, the side does not sleep. After the sleep it writes 0. A side that publishes passes such a fence
-//! afterwards, reads the peer's event word, and rings if that is above the old count and not above
-//! the new. A consumer announces the next frame, or none if frames wait for the hardware
+//! moved, the side does not sleep. After the sleep, or if it does not sleep, it writes 0. A side that publishes passes
+//! such a fence afterwards, reads the peer's event word, and rings if that is above the old count and not above
+//! the new. The side whose fence comes second sees what the other side wrote before its own fence: so either the sleeper
+//! sees the new count, or the publisher sees that the sleeper sleeps, and no wake-up is lost.
+//!
+//! A consumer announces the next frame, or none if frames wait for the hardware
 //! already. A producer announces the next completion if an app waits for its budget, for a response or
 //! for the end of the run. If it waits only for room, it announces the completion that reaches its
 //! wake point, and does so before it spins, not only before it sleeps.
@@ -85,12 +81,12 @@
 //!
 //! | value from the peer | effect if it is false |
 //! | --- | --- |
-//! | a count that goes back, or above its bound | the session closes: `Index` |
-//! | a length of 0 or above 1514, read and checked once | the session closes: `SlotLength` |
-//! | an unknown status | the session closes: `Wire` |
+//! | a count that goes back, or above its bound | the connection closes: `Index` |
+//! | a length of 0 or above 1514, read and checked once | the connection closes: `SlotLength` |
+//! | an unknown status | the connection closes: `Wire` |
 //! | an event word or a plan | this side rings without need, at most once for each batch and each sleep |
 //! | a doorbell that does not come | this side wakes after its longest sleep, and counts the missed doorbell |
-//! | a doorbell without reason | this side looks at the ring; 4096 in a row close the session: `DoorbellStorm` |
+//! | a doorbell without reason | this side looks at the ring; 4096 in a row close the connection: `DoorbellStorm` |
 //! | flow, sequence, times, the frame | statistics are wrong, and so is the frame |
 
 mod consumer;

@@ -14,7 +14,7 @@
 //! | --- | --- |
 //! | producer | depth unsent frames, depth unread completions |
 //! | consumer | depth frames, depth unsent completions |
-//! | both | one inbox, [`MAX_UNREAD_CONTROL`](crate::connection::MAX_UNREAD_CONTROL) control messages, and the control messages it sends itself |
+//! | both | one receive buffer, [`MAX_UNREAD_CONTROL`](crate::connection::MAX_UNREAD_CONTROL) control messages, and the control messages it sends itself |
 
 use std::collections::TryReserveError;
 
