@@ -15,6 +15,5 @@
 pub mod backend;
 pub mod hardware;
 pub mod listener;
-mod pairs;
 pub mod session;
 pub mod settings;

@@ -5,9 +5,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
-use shared::units::Nanos;
-
-use crate::pairs::{PairsError, pairs};
+use shared::units::{Nanos, Pairs, PairsError};
 
 /// Completions are reported when `frames` have finished, or `within` after the first of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
@@ -20,8 +18,8 @@ pub struct Coalesce {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CoalesceError {
     /// Not a number and a time.
-    #[error("{0}; write for example frames=32,for=50us")]
-    Pairs(#[from] PairsError),
+    #[error("{0}; an example is frames=32,for=50us")]
+    Pairs(#[from] PairsError<&'static str>),
     /// Frames would wait for companions that never come.
     #[error("batches of {0} frames need a time after which they are reported anyway; write for example for=50us")]
     Endless(u32),
@@ -56,10 +54,17 @@ impl FromStr for Coalesce {
     type Err = CoalesceError;
 
     fn from_str(text: &str) -> Result<Self, CoalesceError> {
-        let [frames, within] = pairs(text, ["frames", "for"])?;
-        let frames = frames.count()?;
-        let remedy = "batches need a time after which they are reported anyway";
-        let within = within.parse(|within| frames.get() == 1 || *within > Nanos::ZERO, remedy)?;
+        let pairs = Pairs::parse(text, |key| ["frames", "for"].into_iter().find(|known| *known == key))?;
+        let whole = format!("is not a number of frames; write one from 1 to {}", u32::MAX);
+        let frames = pairs.read("frames", |frames| frames.parse().ok(), &whole)?;
+        let frames: NonZeroU32 = frames.ok_or(PairsError::Missing("frames"))?;
+        let accepted = |within: &Nanos| frames.get() == 1 || *within > Nanos::ZERO;
+        let within = pairs.quantity(
+            "for",
+            accepted,
+            "is no time after which a batch is reported anyway; write a time above zero",
+        )?;
+        let within = within.ok_or(PairsError::Missing("for"))?;
         Self::new(frames, within)
     }
 }

@@ -4,9 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
-use shared::units::Nanos;
-
-use crate::pairs::{PairsError, Value, pairs};
+use shared::units::{Nanos, Pairs, PairsError};
 
 /// The link stops from `k * every` to `k * every + length`, for k = 1, 2, ..., counted from the
 /// start of the session.
@@ -20,8 +18,8 @@ pub struct Stall {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StallError {
     /// Not two times.
-    #[error("{0}; write for example every=100ms,for=5ms")]
-    Pairs(#[from] PairsError),
+    #[error("{0}; an example is every=100ms,for=5ms")]
+    Pairs(#[from] PairsError<&'static str>),
     /// The link would never run again.
     #[error("a stall of {length} every {every} leaves the link no time to run; make `for` shorter than `every`")]
     Endless {
@@ -60,10 +58,12 @@ impl FromStr for Stall {
     type Err = StallError;
 
     fn from_str(text: &str) -> Result<Self, StallError> {
-        let [every, length] = pairs(text, ["every", "for"])?;
-        let time =
-            |value: Value<'_>| value.parse(|time| *time > Nanos::ZERO, "a stall of no length is none; write a time");
-        Self::new(time(every)?, time(length)?)
+        let pairs = Pairs::parse(text, |key| ["every", "for"].into_iter().find(|known| *known == key))?;
+        let time = |key| {
+            let time = pairs.quantity(key, |time| *time > Nanos::ZERO, "has no length; write a time above zero")?;
+            time.ok_or(PairsError::Missing(key))
+        };
+        Self::new(time("every")?, time("for")?)
     }
 }
 

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The most characters of a value or a key that a message repeats.
+pub(super) const LONGEST_SHOWN: usize = 60;
+
 /// The quantity that a text must contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
@@ -65,7 +68,7 @@ struct Suggestion {
 
 impl UnitError {
     pub(super) fn new(text: &str, quantity: Quantity, problem: UnitProblem) -> Self {
-        Self { text: shown(text), quantity, problem, suggestions: Vec::new() }
+        Self { text: shown(text, LONGEST_SHOWN), quantity, problem, suggestions: Vec::new() }
     }
 
     /// Adds the suggestion `spelling`; `note` is appended to it in the message.
@@ -128,14 +131,34 @@ pub fn parse_accepted<T: FromStr<Err = UnitError>>(
     accepted: impl Fn(&T) -> bool,
     remedy: &str,
 ) -> Result<T, String> {
+    read_accepted(text, accepted).map_err(|why| match why {
+        Unaccepted::Value => remedy.to_owned(),
+        Unaccepted::Unit(error) if error.suggestions().next().is_some() => error.to_string(),
+        Unaccepted::Unit(error) | Unaccepted::Spellings(error) => format!("{}: {remedy}", error.problem()),
+    })
+}
+
+/// Why a text is not an accepted quantity.
+pub(super) enum Unaccepted {
+    /// It is a quantity, and not accepted.
+    Value,
+    /// It is not a quantity, and none of the spellings that it suggested is accepted.
+    Spellings(UnitError),
+    /// It is not a quantity. The spellings that the error suggests are accepted.
+    Unit(UnitError),
+}
+
+/// Reads a quantity that must be `accepted`.
+pub(super) fn read_accepted<T: FromStr<Err = UnitError>>(
+    text: &str,
+    accepted: impl Fn(&T) -> bool,
+) -> Result<T, Unaccepted> {
     match text.parse() {
         Ok(value) if accepted(&value) => Ok(value),
-        Ok(_) => Err(remedy.to_owned()),
+        Ok(_) => Err(Unaccepted::Value),
         Err(error) => {
-            let problem = error.problem();
-            let narrowed = error.suggesting(|spelling| spelling.parse().is_ok_and(|value| accepted(&value)));
-            let spelled = narrowed.filter(|error| error.suggestions().next().is_some());
-            Err(spelled.map_or_else(|| format!("{problem}: {remedy}"), |error| error.to_string()))
+            let narrowed = error.clone().suggesting(|spelling| spelling.parse().is_ok_and(|value| accepted(&value)));
+            Err(narrowed.map_or(Unaccepted::Spellings(error), Unaccepted::Unit))
         }
     }
 }
@@ -177,11 +200,13 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// `text`, escaped and shortened for a message of one line.
-fn shown(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
+/// `text` for a message of one line: escaped, and cut to its first `longest` characters.
+pub fn shown(text: &str, longest: usize) -> String {
+    if text.is_empty() {
+        return "an empty text".to_owned();
+    }
+    let mut shown: String = text.chars().take(longest).flat_map(char::escape_debug).collect();
+    if text.chars().nth(longest).is_some() {
         shown.push_str("...");
     }
     shown

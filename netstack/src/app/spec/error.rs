@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use shared::units::UnitError;
+use shared::units::{PairsError, shown};
 
 use super::keys::{Key, Kind};
+
+/// The most characters of a text that a message repeats.
+pub(super) const LONGEST_SHOWN: usize = 120;
 
 /// The text is not an app. The message is one line: the flag, the text, and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,27 +48,9 @@ pub enum SpecProblem {
         /// The app's kind.
         kind: Kind,
     },
-    /// The key occurs twice.
-    #[error("{0} is given twice; write it once")]
-    RepeatedKey(Key),
-    /// The value is not a quantity of the key's unit.
-    #[error("{key}: {error}")]
-    BadUnit {
-        /// The key.
-        key: Key,
-        /// What is wrong with its value.
-        error: UnitError,
-    },
-    /// The key does not accept the value.
-    #[error("{key}: {value} {remedy}")]
-    BadValue {
-        /// The key.
-        key: Key,
-        /// The text of the value.
-        value: String,
-        /// What is wrong, and what to write.
-        remedy: String,
-    },
+    /// A key occurs twice, or does not accept its value.
+    #[error(transparent)]
+    Setting(#[from] PairsError<Key>),
     /// An open-loop app has no pace.
     #[error("{0} needs a rate or a load; add rate=100Mbit, rate=10kpps or load=0.9")]
     NoPace(Kind),
@@ -76,7 +61,7 @@ pub enum SpecProblem {
 
 impl SpecError {
     pub(super) fn new(written: &str, problem: SpecProblem) -> Self {
-        let written = if written.is_empty() { "''".to_owned() } else { shown(written) };
+        let written = if written.is_empty() { "''".to_owned() } else { shown(written, LONGEST_SHOWN) };
         Self { written, problem }
     }
 
@@ -84,19 +69,6 @@ impl SpecError {
     pub fn problem(&self) -> &SpecProblem {
         &self.problem
     }
-}
-
-/// `text` for a message of one line: escaped, and cut to 120 characters.
-pub(super) fn shown(text: &str) -> String {
-    const LONGEST: usize = 120;
-    if text.is_empty() {
-        return "an empty text".to_owned();
-    }
-    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push_str("...");
-    }
-    shown
 }
 
 fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
-use shared::units::{BitRate, Bytes, Nanos, PacketRate, Ratio, UnitError};
+use shared::units::{BitRate, Bytes, Nanos, PacketRate, Pairs, PairsError, Ratio, UnitError, shown};
 
-use super::error::shown;
+use super::error::LONGEST_SHOWN;
 use super::keys::{Key, Kind};
 use super::{AppSpec, MOST_IN_A_TURN, Pace, Phases, Process, Shape, SpecError, SpecProblem, Traffic, WhenBlocked};
 
@@ -30,12 +30,13 @@ impl FromStr for AppSpec {
 
 fn parse(text: &str) -> Result<AppSpec, SpecProblem> {
     let (kind, settings) = text.split_once(':').map_or((text, None), |(kind, settings)| (kind, Some(settings)));
-    let kind = named(Kind::ALL, Kind::name, kind).ok_or_else(|| SpecProblem::UnknownKind(shown(kind)))?;
+    let kind =
+        named(Kind::ALL, Kind::name, kind).ok_or_else(|| SpecProblem::UnknownKind(shown(kind, LONGEST_SHOWN)))?;
     let settings = Settings::read(kind, settings)?;
-    let size = settings.parse_if(Key::Size, |size| *size > Bytes(0), "is an empty payload; write at least 1B")?;
+    let size = settings.0.quantity(Key::Size, |size| *size > Bytes(0), "is an empty payload; write at least 1B")?;
     let size = size.unwrap_or(DEFAULT_SIZE);
     let remedy = format!("is less than one packet; write at least {size}");
-    let budget = settings.parse_if(Key::Budget, |budget| *budget >= size, &remedy)?;
+    let budget = settings.0.quantity(Key::Budget, |budget| *budget >= size, &remedy)?;
     Ok(AppSpec { name: settings.name()?, size, budget, to: settings.to()?, traffic: settings.traffic(kind)? })
 }
 
@@ -43,61 +44,26 @@ fn named<T: Copy>(all: impl IntoIterator<Item = T>, name: fn(T) -> &'static str,
     all.into_iter().find(|item| name(*item) == text)
 }
 
-/// The keys that are given, each at most once, with their values.
-struct Settings<'a>(Vec<(Key, &'a str)>);
+/// The keys that are given, with their values.
+struct Settings<'a>(Pairs<'a, Key>);
 
 impl<'a> Settings<'a> {
     fn read(kind: Kind, text: Option<&'a str>) -> Result<Self, SpecProblem> {
-        let mut found = Self(Vec::new());
-        for item in text.into_iter().flat_map(|text| text.split(',')) {
-            let Some((key, value)) = item.split_once('=') else {
-                return Err(SpecProblem::NotAPair { item: shown(item), kind });
-            };
-            let key =
-                named(Key::ALL, Key::name, key).ok_or_else(|| SpecProblem::UnknownKey { key: shown(key), kind })?;
-            if !key.belongs_to(kind) {
-                return Err(SpecProblem::ForeignKey { key, kind });
-            }
-            if found.get(key).is_some() {
-                return Err(SpecProblem::RepeatedKey(key));
-            }
-            found.0.push((key, value));
+        let Some(text) = text else { return Ok(Self(Pairs::empty())) };
+        let pairs = Pairs::parse(text, |key| named(Key::ALL, Key::name, key)).map_err(|error| match error {
+            PairsError::NotAPair(item) => SpecProblem::NotAPair { item, kind },
+            PairsError::UnknownKey(key) => SpecProblem::UnknownKey { key, kind },
+            error => SpecProblem::Setting(error),
+        })?;
+        if let Some(key) = pairs.keys().find(|key| !key.belongs_to(kind)) {
+            return Err(SpecProblem::ForeignKey { key, kind });
         }
-        Ok(found)
+        Ok(Self(pairs))
     }
 
-    fn get(&self, key: Key) -> Option<&'a str> {
-        self.0.iter().find(|(known, _)| *known == key).map(|(_, value)| *value)
-    }
-
-    fn bad(&self, key: Key, remedy: &str) -> SpecProblem {
-        SpecProblem::BadValue { key, value: shown(self.get(key).unwrap_or_default()), remedy: remedy.to_owned() }
-    }
-
-    fn parse<T: FromStr<Err = UnitError>>(&self, key: Key) -> Result<Option<T>, SpecProblem> {
-        self.get(key).map(str::parse).transpose().map_err(|error| SpecProblem::BadUnit { key, error })
-    }
-
-    fn parse_or<T: FromStr<Err = UnitError>>(&self, key: Key, default: T) -> Result<T, SpecProblem> {
-        Ok(self.parse(key)?.unwrap_or(default))
-    }
-
-    /// The value of `key`, if it is given. A value that is not `accepted` is an error with `remedy`. For a value with a
-    /// wrong unit, the error suggests only spellings that are accepted, or is that with `remedy` if none is.
-    fn parse_if<T: FromStr<Err = UnitError>>(
-        &self,
-        key: Key,
-        accepted: impl Fn(&T) -> bool,
-        remedy: &str,
-    ) -> Result<Option<T>, SpecProblem> {
-        match self.parse(key) {
-            Ok(Some(value)) if !accepted(&value) => Err(self.bad(key, remedy)),
-            Err(SpecProblem::BadUnit { error, .. }) => {
-                let narrowed = error.suggesting(|spelling| spelling.parse().is_ok_and(|value| accepted(&value)));
-                Err(narrowed.map_or_else(|| self.bad(key, remedy), |error| SpecProblem::BadUnit { key, error }))
-            }
-            parsed => parsed,
-        }
+    /// The value of `key`, or `default`.
+    fn quantity_or<T: FromStr<Err = UnitError>>(&self, key: Key, default: T) -> Result<T, SpecProblem> {
+        Ok(self.0.quantity(key, |_| true, "")?.unwrap_or(default))
     }
 
     fn one_of<T: Copy, const N: usize>(
@@ -107,36 +73,28 @@ impl<'a> Settings<'a> {
         name: fn(T) -> &'static str,
         default: T,
     ) -> Result<T, SpecProblem> {
-        let Some(text) = self.get(key) else { return Ok(default) };
-        named(all, name, text)
-            .ok_or_else(|| self.bad(key, &format!("is not one of its values; write {}", all.map(name).join(" or "))))
+        let remedy = format!("is not one of its values; write {}", all.map(name).join(" or "));
+        Ok(self.0.read(key, |text| named(all, name, text), &remedy)?.unwrap_or(default))
     }
 
     fn name(&self) -> Result<Option<String>, SpecProblem> {
-        let Some(name) = self.get(Key::Name) else { return Ok(None) };
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fits) {
-            let remedy = format!("is not a name; write 1 to {LONGEST_NAME} letters, digits, - _ or .");
-            return Err(self.bad(Key::Name, &remedy));
-        }
-        Ok(Some(name.to_owned()))
+        let is_name = |name: &&str| (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(fits);
+        let remedy = format!("is not a name; write 1 to {LONGEST_NAME} letters, digits, - _ or .");
+        Ok(self.0.read(Key::Name, |text| Some(text).filter(is_name), &remedy)?.map(str::to_owned))
     }
 
     fn to(&self) -> Result<SocketAddr, SpecProblem> {
-        match self.get(Key::To).map(str::parse::<SocketAddr>) {
-            None => Ok(DEFAULT_TO),
-            Some(Ok(to)) if to.port() != 0 => Ok(to),
-            Some(_) => {
-                Err(self.bad(Key::To, "is not a destination; write an address and a port above 0, such as 10.0.0.2:9"))
-            }
-        }
+        let remedy = "is not a destination; write an address and a port above 0, such as 10.0.0.2:9";
+        let destination = |text: &str| text.parse().ok().filter(|to: &SocketAddr| to.port() != 0);
+        Ok(self.0.read(Key::To, destination, remedy)?.unwrap_or(DEFAULT_TO))
     }
 
     fn traffic(&self, kind: Kind) -> Result<Traffic, SpecProblem> {
         let process = match kind {
             Kind::Bulk => return Ok(Traffic::Bulk { burst: self.burst()? }),
             Kind::ReqResp => {
-                let think = self.parse_or(Key::Think, DEFAULT_THINK)?;
+                let think = self.quantity_or(Key::Think, DEFAULT_THINK)?;
                 return Ok(Traffic::ReqResp { think, shape: self.shape()? });
             }
             Kind::Cbr => Process::Cbr,
@@ -148,14 +106,9 @@ impl<'a> Settings<'a> {
     }
 
     fn burst(&self) -> Result<u32, SpecProblem> {
-        match self.get(Key::Burst).map(str::parse) {
-            None => Ok(MOST_IN_A_TURN),
-            Some(Ok(burst)) if (1..=MOST_IN_A_TURN).contains(&burst) => Ok(burst),
-            Some(_) => {
-                let remedy = format!("is not a number of packets per call; write one from 1 to {MOST_IN_A_TURN}");
-                Err(self.bad(Key::Burst, &remedy))
-            }
-        }
+        let remedy = format!("is not a number of packets per call; write one from 1 to {MOST_IN_A_TURN}");
+        let burst = |text: &str| text.parse().ok().filter(|burst| (1..=MOST_IN_A_TURN).contains(burst));
+        Ok(self.0.read(Key::Burst, burst, &remedy)?.unwrap_or(MOST_IN_A_TURN))
     }
 
     fn shape(&self) -> Result<Shape, SpecProblem> {
@@ -164,27 +117,25 @@ impl<'a> Settings<'a> {
 
     fn phases(&self) -> Result<Phases, SpecProblem> {
         let remedy = format!("is too short for an on phase; write at least {SHORTEST_ON}");
-        let on = self.parse_if(Key::On, |on| *on >= SHORTEST_ON, &remedy)?.unwrap_or(DEFAULT_PHASE);
-        Ok(Phases { on, off: self.parse_or(Key::Off, DEFAULT_PHASE)?, shape: self.shape()? })
+        let on = self.0.quantity(Key::On, |on| *on >= SHORTEST_ON, &remedy)?.unwrap_or(DEFAULT_PHASE);
+        Ok(Phases { on, off: self.quantity_or(Key::Off, DEFAULT_PHASE)?, shape: self.shape()? })
     }
 
     fn pace(&self, kind: Kind) -> Result<Pace, SpecProblem> {
-        let pace = match (self.get(Key::Rate), self.get(Key::Load)) {
-            (None, None) => return Err(SpecProblem::NoPace(kind)),
-            (Some(_), Some(_)) => return Err(SpecProblem::TwoPaces),
-            (Some(rate), None) if counts_packets(rate) => Pace::Packets(self.parse_or(Key::Rate, PacketRate(0))?),
-            (Some(_), None) => Pace::Bits(self.parse_or(Key::Rate, BitRate(0))?),
-            (None, Some(_)) => Pace::Load(self.parse_or(Key::Load, Ratio(0.0))?),
-        };
-        match pace {
-            Pace::Bits(BitRate(0)) | Pace::Packets(PacketRate(0)) => {
-                Err(self.bad(Key::Rate, "sends nothing; write a rate above zero, or leave the app out"))
-            }
-            Pace::Load(load) if load.0 < Pace::LEAST_LOAD => {
-                Err(self.bad(Key::Load, "sends nothing; write a load above zero, such as 0.9"))
-            }
-            pace => Ok(pace),
+        let (rate, load) = (self.0.get(Key::Rate), self.0.get(Key::Load));
+        if rate.is_some() && load.is_some() {
+            return Err(SpecProblem::TwoPaces);
         }
+        let no_rate = "sends nothing; write a rate above zero, or leave the app out";
+        let no_load = "sends nothing; write a load above zero, such as 0.9";
+        let pace = if rate.is_some_and(counts_packets) {
+            self.0.quantity(Key::Rate, |rate: &PacketRate| rate.0 > 0, no_rate)?.map(Pace::Packets)
+        } else if rate.is_some() {
+            self.0.quantity(Key::Rate, |rate: &BitRate| rate.0 > 0, no_rate)?.map(Pace::Bits)
+        } else {
+            self.0.quantity(Key::Load, |load: &Ratio| load.0 >= Pace::LEAST_LOAD, no_load)?.map(Pace::Load)
+        };
+        pace.ok_or(SpecProblem::NoPace(kind))
     }
 }
 
@@ -337,7 +288,7 @@ mod tests {
                 _ => format!("reqresp:{key}={value}"),
             };
             if let Err(error) = with(&value).parse::<AppSpec>()
-                && let SpecProblem::BadUnit { error, .. } = error.problem()
+                && let SpecProblem::Setting(PairsError::BadUnit { error, .. }) = error.problem()
             {
                 for suggestion in error.suggestions() {
                     let healed = with(suggestion).parse::<AppSpec>();

@@ -116,7 +116,6 @@ const SOURCES: &[(&str, CountsFor)] = &[
     ("driver/src/lib.rs", CountsFor::Component(Component::Process)),
     ("driver/src/listener/", CountsFor::Component(Component::Process)),
     ("driver/src/main.rs", CountsFor::Component(Component::Process)),
-    ("driver/src/pairs.rs", CountsFor::Component(Component::Process)),
     ("driver/src/settings.rs", CountsFor::Component(Component::Process)),
     ("shared/src/connection/", CountsFor::Component(Component::Ring)),
     ("shared/src/control/", CountsFor::Component(Component::Ring)),
