@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use driver::backend::Backend;
 use driver::hardware::{self, Service};
-use driver::session::{Dma, Served, SessionEnd, Setup, Tables, serve};
+use driver::session::{Dma, SessionEnd, SessionOutcome, Setup, Tables, serve};
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -103,7 +103,7 @@ fn setup_with(hardware: hardware::Config, depth: u32, interrupt: Interrupt) -> S
 fn session<T: 'static, F: Future<Output = T> + 'static>(
     setup: Setup<Recorder>,
     play: impl FnOnce(Rc<Stack>) -> F + 'static,
-) -> (Served<Recorder>, T) {
+) -> (SessionOutcome<Recorder>, T) {
     let clock = Clock::default();
     let (producer, consumer) = pair(setup.depth);
     let stack = Rc::new(Stack {

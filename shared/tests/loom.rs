@@ -177,20 +177,20 @@ fn without_the_fence_a_consumer_that_plans_too_late_sleeps_on() {
     loom::model(|| plans_too_late(false));
 }
 
-/// The condition of the watchdog: a side that sleeps although its announced count is published is owed a doorbell.
+/// The condition of the watchdog: a doorbell is due to a side that sleeps although its announced count is published.
 fn watched(fences: bool) {
     let ring = Ring::new(fences);
     let (mut writer, mut reader) = frames();
     let sleeper = thread::spawn(move || reader.announce(ring, 1, 1).unwrap());
     let rung = writer.publish(ring, 1);
-    // A side that found the item before it slept is owed nothing.
+    // A side that found the item before it slept has no doorbell due.
     let Some(asleep) = sleeper.join().unwrap() else { return };
     assert!(asleep.doorbell_due(ring), "it was published");
     assert!(rung, "no doorbell, and the watchdog sees it");
 }
 
 #[test]
-fn a_side_that_is_owed_a_doorbell_gets_it() {
+fn a_side_with_a_doorbell_due_gets_it() {
     loom::model(|| watched(true));
 }
 

@@ -23,27 +23,27 @@ use tokio::sync::oneshot;
 
 use crate::backend::Output;
 use crate::hardware::Config;
-use crate::session::{Dma, Served, Setup, Tables, serve};
+use crate::session::{Dma, SessionOutcome, Setup, Tables, serve};
 
 /// What a session needs to know, in a form that crosses threads.
 pub(super) struct SessionPlan {
     pub(super) generation: u64,
     pub(super) depth: Depth,
-    /// Slots that the stack waits for once its ring was full.
+    /// Slots that must be free before the stack uses one of them, once its ring was full.
     pub(super) wake_point: u32,
     pub(super) transport: TransportKind,
     pub(super) hardware: Config,
     pub(super) dma: Dma,
     pub(super) verify: bool,
     pub(super) waiting: Waiting,
-    /// After how much silence the stack gives this driver up.
+    /// The stack gives this driver up after this much silence.
     pub(super) peer_timeout: Nanos,
     pub(super) stop: StopHandle,
-    /// Set by the session once it takes no more frames: its place is about to be free.
+    /// Set by the session once it takes no more frames: it is about to make room for another.
     pub(super) closing: Arc<AtomicBool>,
 }
 
-/// The system does not give what a session needs. The reason and the remedy are for the stack's user.
+/// The system lacks what a session needs. The reason and the remedy are for the stack's user.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoResources {
     #[error("on the driver's side: {0}, or try --transport socket")]
@@ -59,10 +59,10 @@ pub(super) enum NoResources {
 /// The driver itself failed in the middle of a session.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The socket is not what it should be.
+    /// The connection is not a stream socket.
     #[error("the connection cannot carry a session: {0}")]
     Socket(#[source] io::Error),
-    /// Nothing can happen any more.
+    /// All tasks wait for each other.
     #[error(transparent)]
     Halted(#[from] Halted),
     /// The thread ended without a result.
@@ -70,12 +70,12 @@ pub enum SessionError {
     Vanished,
 }
 
-/// The thread of a session that has all it needs, and waits for the connection.
+/// The thread of a session, which has allocated all that it needs and waits for the connection.
 pub(super) struct Prepared {
     /// The ring's memory, to be handed over to the stack; nothing if frames travel over the socket.
     pub(super) memory: Option<OwnedFd>,
     begin: oneshot::Sender<(OwnedFd, Output)>,
-    served: oneshot::Receiver<Result<Served<Output>, SessionError>>,
+    served: oneshot::Receiver<Result<SessionOutcome<Output>, SessionError>>,
 }
 
 impl Prepared {
@@ -108,13 +108,13 @@ impl Prepared {
     ///
     /// # Errors
     /// [`SessionError`], after which the driver cannot go on.
-    pub(super) async fn serve(self, stream: OwnedFd, output: Output) -> Result<Served<Output>, SessionError> {
+    pub(super) async fn serve(self, stream: OwnedFd, output: Output) -> Result<SessionOutcome<Output>, SessionError> {
         self.begin.send((stream, output)).map_err(|_| SessionError::Vanished)?;
         self.served.await.map_err(|_| SessionError::Vanished)?
     }
 }
 
-/// All of a session whose size depends on the depth.
+/// The parts of a session whose size depends on the depth.
 struct Resources {
     ring: Ring,
     tables: Tables,
@@ -142,7 +142,7 @@ impl Resources {
         Ok((Self { ring, tables, ballast: Ballast::new(0)? }, memory))
     }
 
-    fn serve(self, plan: SessionPlan, stream: OwnedFd, output: Output) -> Result<Served<Output>, SessionError> {
+    fn serve(self, plan: SessionPlan, stream: OwnedFd, output: Output) -> Result<SessionOutcome<Output>, SessionError> {
         drop(self.ballast);
         match self.ring {
             Ring::Shm(memory) => {
@@ -162,7 +162,7 @@ fn serve_on(
     plan: SessionPlan,
     tables: Tables,
     output: Output,
-) -> Result<Served<Output>, SessionError> {
+) -> Result<SessionOutcome<Output>, SessionError> {
     let data_path = DataPath::new(port.connection(), &plan.waiting, plan.peer_timeout, plan.stop);
     let setup = Setup {
         generation: plan.generation,

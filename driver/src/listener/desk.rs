@@ -36,7 +36,7 @@ use super::log::Log;
 use super::visits::{Crowding, Visits};
 use crate::backend::{Backend, Capture, CaptureError, Output};
 use crate::hardware::Config;
-use crate::session::Served;
+use crate::session::SessionOutcome;
 use crate::settings::Settings;
 
 /// Pause after a connection could not be accepted, most likely for want of descriptors.
@@ -87,7 +87,7 @@ impl Running {
 
 /// What became of a stack that was granted a session.
 enum Conversation {
-    Served(Box<Served<Output>>),
+    Served(Box<SessionOutcome<Output>>),
     /// There is not enough of something. The client is still to be refused.
     NotBegun(Stream, NoResources, Output),
     /// The grant, or the ring's descriptor behind it, could not be sent. The connection is closed.
@@ -306,7 +306,7 @@ impl<'a> Desk<'a> {
                 None
             }
             Conversation::Served(served) => {
-                let Served { report, ended, backend } = *served;
+                let SessionOutcome { report, ended, backend } = *served;
                 self.output = Some(backend);
                 log.file(report, &ended);
                 Some(ended)

@@ -1,32 +1,31 @@
-//! Where frames lie while the hardware holds them.
+//! Copies of the frames that the hardware holds, as if it had read them by DMA.
 
 use std::collections::TryReserveError;
 
 use shared::process::limits::zeroed;
 use shared::ring::MAX_FRAME;
 
-/// Private copies of the frames in the hardware, oldest first; or none, if the bytes stay where
-/// they are.
+/// Private copies of the frames in the hardware, oldest first; or none, if the bytes stay in the ring.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
-    /// `MAX_FRAME` bytes a place. Zeroed memory is committed by the page when it is first written,
+pub(super) struct FrameCopies {
+    /// `MAX_FRAME` bytes for each copy. Zeroed memory is committed by the page when it is first written,
     /// so a deep queue that stays shallow costs little.
     bytes: Vec<u8>,
-    places: usize,
+    most: usize,
     newest: usize,
     oldest: usize,
 }
 
-impl Frames {
-    /// Room for `places` frames; for none, nothing is copied.
+impl FrameCopies {
+    /// Room for `most` copies; with 0, nothing is copied.
     ///
     /// # Errors
     /// If there is no memory for them.
-    pub(super) fn new(places: usize) -> Result<Self, TryReserveError> {
-        Ok(Self { bytes: zeroed(places * MAX_FRAME)?, places, newest: 0, oldest: 0 })
+    pub(super) fn new(most: usize) -> Result<Self, TryReserveError> {
+        Ok(Self { bytes: zeroed(most * MAX_FRAME)?, most, newest: 0, oldest: 0 })
     }
 
-    /// Where the next frame goes.
+    /// The room for the next copy.
     pub(super) fn next(&mut self) -> Option<&mut [u8]> {
         let start = self.newest * MAX_FRAME;
         self.bytes.get_mut(start..start + MAX_FRAME)
@@ -45,14 +44,14 @@ impl Frames {
             sent(self.bytes.get(start..start + len as usize).unwrap_or_default());
             self.oldest = self.behind(self.oldest);
         }
-        // Places that were used last are still in the cache.
+        // Start again with the room that was used last: it is still in the cache.
         if self.oldest == self.newest {
             (self.oldest, self.newest) = (0, 0);
         }
     }
 
-    fn behind(&self, place: usize) -> usize {
-        if place + 1 >= self.places { 0 } else { place + 1 }
+    fn behind(&self, copy: usize) -> usize {
+        if copy + 1 >= self.most { 0 } else { copy + 1 }
     }
 }
 
@@ -61,8 +60,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_come_out_in_order_and_places_are_used_again() {
-        let mut frames = Frames::new(2).unwrap();
+    fn frames_come_out_in_order_and_their_room_is_used_again() {
+        let mut frames = FrameCopies::new(2).unwrap();
         for round in 0..5u8 {
             for frame in [2 * round, 2 * round + 1] {
                 frames.next().unwrap()[..3].fill(frame);
@@ -75,8 +74,8 @@ mod tests {
     }
 
     #[test]
-    fn without_places_nothing_is_copied() {
-        let mut frames = Frames::new(0).unwrap();
+    fn without_room_nothing_is_copied() {
+        let mut frames = FrameCopies::new(0).unwrap();
         assert!(frames.next().is_none());
         frames.keep();
         frames.release(1, 100, |bytes| assert_eq!(bytes, b""));

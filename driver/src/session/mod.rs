@@ -1,16 +1,15 @@
 //! A session with one stack: frames out of the ring, through the hardware, completions back.
 //!
-//! A plain future over the executor's clock and a port of the ring, so that the same code runs in
-//! real time on a socket and in virtual time in one process. It takes a frame only while the
-//! hardware has room for it, and completes frames in ring order: one that is refused waits for
+//! It is a plain future over the executor's clock and a port of the ring, so that the same code runs in
+//! real time in a process of its own and in virtual time in one process. It takes a frame only while the
+//! hardware has room for it, and completes frames in ring order: a frame that is refused waits for
 //! those before it, and never occupies the link.
 
 mod check;
 mod dma;
-mod ended;
-mod farewell;
+mod ending;
 
-pub use ended::SessionEnd;
+pub use ending::SessionEnd;
 
 use std::collections::{TryReserveError, VecDeque};
 use std::future::poll_fn;
@@ -29,9 +28,8 @@ use shared::units::Nanos;
 use crate::backend::Backend;
 use crate::hardware::{self, Done, Hardware, Places};
 use check::{is_frame_length, verify};
-use dma::Frames;
-use ended::name_of;
-use farewell::say_goodbye;
+use dma::FrameCopies;
+use ending::{name_of, say_goodbye};
 
 /// What happens to the bytes of a frame that is handed to the hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -46,7 +44,7 @@ pub enum Dma {
 
 /// What a session works with.
 pub struct Setup<B> {
-    /// Which session of this driver.
+    /// The number of this session, which no other session of this driver has.
     pub generation: u64,
     /// Slots of the ring in force.
     pub depth: Depth,
@@ -56,13 +54,13 @@ pub struct Setup<B> {
     pub verify: bool,
     /// Where sent frames go.
     pub backend: B,
-    /// Who may interrupt it.
+    /// The request to stop.
     pub interrupt: Rc<Interrupt>,
     /// What the process has used since the session began. Handed in, because a session reads no
     /// clock of the system.
     pub usage: Box<dyn Fn() -> ProcessReport>,
     /// Called once, when the session takes no more frames and before its farewell: a stack that has read the farewell
-    /// may connect again, and the place of this session is about to be free.
+    /// may connect again, and this session is about to make room for another.
     pub closing: Box<dyn Fn()>,
     /// Obtained for the same hardware and depth. They decide whether bytes are copied.
     pub tables: Tables,
@@ -93,7 +91,7 @@ impl<B> Setup<B> {
 #[derive(Debug, Default)]
 pub struct Tables {
     places: Places,
-    frames: Frames,
+    frames: FrameCopies,
     refused: VecDeque<Refused>,
 }
 
@@ -111,31 +109,31 @@ impl Tables {
         };
         let mut refused = VecDeque::new();
         refused.try_reserve_exact(depth.as_usize())?;
-        Ok(Self { places: Places::obtain(most_held)?, frames: Frames::new(copies)?, refused })
+        Ok(Self { places: Places::obtain(most_held)?, frames: FrameCopies::new(copies)?, refused })
     }
 }
 
 /// A session that is over.
 #[derive(Debug)]
-pub struct Served<B> {
+pub struct SessionOutcome<B> {
     /// Its counters.
     pub report: DriverReport,
     /// How it ended.
     pub ended: SessionEnd,
-    /// Given back, for the next session.
+    /// For the next session.
     pub backend: B,
 }
 
 /// Serves the stack at the other end of `port` until one of them ends the session.
-pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Setup<B>) -> Served<B> {
+pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Setup<B>) -> SessionOutcome<B> {
     let mut session = Session::new(port, clock, setup);
     let ended = session.run().await;
     (session.setup.closing)();
-    session.discard_rest();
+    session.count_discarded();
     session.setup.backend.flush();
     let report = session.report(&ended);
     say_goodbye(session.connection(), &session.clock, &ended, &report).await;
-    Served { report, ended, backend: session.setup.backend }
+    SessionOutcome { report, ended, backend: session.setup.backend }
 }
 
 /// Frames taken before those that are done are completed: few enough that their copies stay in the first-level cache.
@@ -149,7 +147,7 @@ struct Session<P, B> {
     hardware: Hardware,
     /// When the session began.
     began: Nanos,
-    frames: Frames,
+    frames: FrameCopies,
     /// Refused frames that wait for those before them, oldest first. They hold slots of the ring,
     /// so there are never more than depth.
     refused: VecDeque<Refused>,
@@ -214,7 +212,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     fn complete_due(&mut self, now: Nanos) -> bool {
         let before = self.completed;
         loop {
-            // Frames that the hardware holds as one run may have refused ones among them.
+            // The hardware counts only sent frames, so refused frames may lie between those of one of its runs.
             let behind = self.refused.front().map_or(u64::MAX, |refused| refused.position - self.completed);
             if behind == 0
                 && let Some(refused) = self.refused.pop_front()
@@ -244,7 +242,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             Status::BadChecksum => &mut self.report.bad_checksum,
         } += frames;
         self.last_at = self.last_at.max(at);
-        // No more than the ring is deep, which fits.
+        // The cast cannot truncate: `frames` is at most the depth, which is a u32.
         self.port.complete_run(Completion { position: self.completed, status, at: self.last_at }, frames as u32);
         self.completed += frames;
     }
@@ -296,7 +294,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         held
     }
 
-    /// A bound that must hold, and does not.
+    /// Checks the bounds that must hold. Returns the fault if one does not.
     fn fault(&self, held: u64) -> Option<SessionEnd> {
         let (depth, queue) = (self.setup.depth, self.setup.hardware.queue);
         if held > u64::from(depth.get()) {
@@ -309,7 +307,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
 
     fn ending(&self) -> Option<SessionEnd> {
         match self.connection().next_control() {
-            // Whatever comes behind a farewell, its sender is no stack.
+            // No message may follow a farewell.
             Some(Control::Bye(_)) if self.connection().next_control().is_some() => {
                 self.connection().close(WireError::Unexpected("message behind the farewell").into());
             }
@@ -331,7 +329,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         self.setup.interrupt.is_asked().then_some(SessionEnd::Interrupted)
     }
 
-    /// Waits until something may have changed: the port, the wish to stop, or the hardware.
+    /// Waits until something may have changed: the connection, the request to stop, or the hardware.
     async fn wait(&mut self) {
         let at = self.hardware.completion_of(self.batch_limit());
         if at != self.due.as_ref().map(Sleep::at) {
@@ -351,19 +349,19 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         .await;
     }
 
-    /// How many completions may pass before it is time to look again: the hardware must not run dry
+    /// Returns how many completions may pass before the session must look again: the hardware must not run dry
     /// while frames wait for it, and the completions that the stack waits for must be published in time.
     fn batch_limit(&self) -> usize {
         let held = self.hardware.held();
         let most = if self.port.waiting() > 0 { self.hardware.reserve().clamp(1, held.max(1)) } else { held };
         // Refused frames are completed behind sent ones, and are not counted among them.
         let most = if self.refused.is_empty() { most } else { most.min(1) };
-        // Never above the queue's depth, which fits.
+        // The cast cannot truncate: `most` is at most the depth of the hardware queue, which is a u32.
         self.port.batch_limit(most as u32) as usize
     }
 
-    /// What was not completed never will be.
-    fn discard_rest(&mut self) {
+    /// Counts the frames that were received and will never be completed.
+    fn count_discarded(&mut self) {
         self.report.received = self.taken + u64::from(self.port.waiting());
         self.report.discarded = self.report.received - self.completed;
     }

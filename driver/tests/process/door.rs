@@ -41,7 +41,7 @@ fn limit(driver: &Driver, resource: Resource, most: Option<u64>) -> Rlimit {
 fn served(driver: &Driver, depth: u32) {
     let mut peer = Stack::share(&driver.socket, depth);
     peer.send(10);
-    peer.wire.tell(&Stack::farewell(10));
+    peer.wire.send_control(&Stack::farewell(10));
     assert_eq!(peer.bye().reason, ByeReason::Finished);
 }
 
@@ -63,7 +63,7 @@ fn a_stack_that_comes_right_after_another_waits_for_its_place_and_is_not_refused
     for _ in 0..sessions {
         for depth in [1, DEEPEST] {
             let mut peer = Stack::share(&driver.socket, depth);
-            peer.wire.tell(&Stack::farewell(0));
+            peer.wire.send_control(&Stack::farewell(0));
             // The next one comes before this one has hung up, and before the ring is unmapped.
             assert_eq!(peer.bye().reason, ByeReason::Finished);
         }
@@ -91,7 +91,7 @@ fn with_once_a_stack_that_comes_too_late_is_refused_by_name() {
     let (_folder, _json, driver) = start(&["--once"]);
     let mut first = Stack::greet(&driver.socket, Socket, 4);
     first.accepted();
-    first.0.tell(&Stack::farewell(0));
+    first.0.send_control(&Stack::farewell(0));
     assert_eq!(first.bye().reason, ByeReason::Finished);
     // The first one has not hung up, so the driver is still there.
     assert_eq!(Stack::greet(&driver.socket, Socket, 4).refused().code, RefuseCode::ShuttingDown);
@@ -110,7 +110,7 @@ fn a_thousand_silent_clients_keep_no_stack_from_being_served() {
                 let mut client = Stack::connect(&driver.socket);
                 // Some have spoken, and say no more.
                 if begins {
-                    client.0.say(&preamble());
+                    client.0.send_bytes(&preamble());
                 }
                 client
             })

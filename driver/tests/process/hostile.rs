@@ -30,7 +30,7 @@ fn start() -> (TempDir, Driver) {
 fn serve_honestly(driver: &Driver) {
     let mut peer = Stack::share(&driver.socket, 8);
     peer.send(100);
-    peer.wire.tell(&Stack::farewell(100));
+    peer.wire.send_control(&Stack::farewell(100));
     let bye = peer.bye();
     assert_eq!((bye.reason, bye.frames), (ByeReason::Finished, 100));
 }
@@ -68,7 +68,7 @@ fn every_lie_ends_its_own_session_for_its_own_reason() {
     let liars = Lie::BY_STACK.map(|lie| {
         thread::spawn(move || {
             let file = told(|peer| {
-                lie.tell(peer);
+                lie.commit(peer);
                 let bye = peer.bye();
                 assert!(matches!(bye.reason, ByeReason::Violation(_)), "{lie:?}: {:?}", bye.reason);
             });
@@ -111,7 +111,7 @@ fn the_memory_of_a_session_that_is_over_harms_nobody() {
     let (folder, mut driver) = start();
     let mut peer = Stack::share(&driver.socket, 8);
     let stale = peer.ring.again();
-    peer.wire.tell(&Stack::farewell(0));
+    peer.wire.send_control(&Stack::farewell(0));
     assert_eq!(peer.bye().reason, ByeReason::Finished);
     drop(peer);
     wait_for(&mut driver, "session 1: finished");
@@ -131,7 +131,7 @@ fn a_stack_that_reads_nothing_keeps_nobody_from_working() {
             peer.wire.doorbells(1);
             peer.ring.wait_for(COMPLETED, |completed| completed == count);
         }
-        peer.wire.tell(&Stack::farewell(1_000));
+        peer.wire.send_control(&Stack::farewell(1_000));
     });
     assert_eq!(file.endings.get("FINISHED"), Some(&2), "{:?}", file.endings);
     assert_eq!(file.sessions[0].sent, 1_000);
@@ -187,7 +187,7 @@ fn a_stack_that_only_says_that_it_is_alive_is_kept() {
         alive
     });
     while !seen.is_finished() {
-        ring.tell(&Control::Alive);
+        ring.send_control(&Control::Alive);
         thread::park_timeout(Duration::from_millis(100));
     }
     assert_eq!(seen.join().unwrap().leave(0).reason, ByeReason::Finished);
@@ -198,16 +198,16 @@ fn a_stack_that_only_says_that_it_is_alive_is_kept() {
 fn handshakes_that_stay_half_open_keep_nobody_waiting_and_are_counted() {
     let (folder, mut driver) = start();
     let mut silent = Stack::connect(&driver.socket);
-    silent.0.say(&preamble()[..3]);
+    silent.0.send_bytes(&preamble()[..3]);
     let mut greeted = Stack::connect(&driver.socket);
-    greeted.0.say(&preamble());
+    greeted.0.send_bytes(&preamble());
     serve_honestly(&driver);
     wait_for(&mut driver, "session 1: finished");
     let mut gone = Stack::greet(&driver.socket, TransportKind::Shm, 8);
     gone.accepted();
     drop(gone);
     wait_for(&mut driver, "session 2: ");
-    assert!(silent.0.hear().is_none() && greeted.0.hear().is_none(), "the driver hangs up");
+    assert!(silent.0.receive().is_none() && greeted.0.receive().is_none(), "the driver hangs up");
     let file = finish((folder, driver), 3);
     assert_eq!(file.turned_away.get("SAID_NOTHING"), Some(&2), "{:?}", file.turned_away);
     assert_eq!(file.endings.get("PEER_GONE"), Some(&1), "{:?}", file.endings);

@@ -121,17 +121,17 @@ fn strangers_and_garbage_harm_nobody() {
     let folder = folder();
     let mut driver = Driver::start(&folder.path().join("driver.sock"), &[]);
     let mut half_open = Stack::connect(&driver.socket);
-    half_open.0.say(&preamble()[..3]);
+    half_open.0.send_bytes(&preamble()[..3]);
 
     let mut stranger = Stack::connect(&driver.socket);
-    stranger.0.say(b"GET / HTTP/1.1\r\n\r\n");
+    stranger.0.send_bytes(b"GET / HTTP/1.1\r\n\r\n");
     assert!(driver.says().contains("does not speak this protocol"));
 
     let refused = |bytes: &[u8]| {
         let mut client = Stack::connect(&driver.socket);
-        client.0.say(&[&preamble()[..], bytes].concat());
+        client.0.send_bytes(&[&preamble()[..], bytes].concat());
         let refuse = client.refused();
-        assert!(client.0.hear().is_none(), "the driver hangs up");
+        assert!(client.0.receive().is_none(), "the driver hangs up");
         (refuse.code, refuse.reason)
     };
     let too_long = refused(&[3, 0, 0, 0, 255, 255, 255, 255]);
@@ -151,7 +151,7 @@ fn another_version_is_refused_by_name() {
     let mut client = Stack::connect(&driver.socket);
     let mut future = preamble();
     future[4..PREAMBLE_LEN].copy_from_slice(&(VERSION + 1).to_le_bytes());
-    client.0.say(&future);
+    client.0.send_bytes(&future);
     let refuse = client.refused();
     assert_eq!(refuse.code, RefuseCode::Version);
     assert!(refuse.reason.contains(&format!("version {VERSION}, not {}", VERSION + 1)), "{}", refuse.reason);
@@ -276,14 +276,14 @@ fn a_stack_that_fails_is_reported_and_with_once_it_shows() {
     let violated = Driver::start(&socket, &["--once"]);
     let mut client = Stack::greet(&socket, Socket, 4);
     client.accepted();
-    client.0.say(&[77; 100]);
+    client.0.send_bytes(&[77; 100]);
     assert!(matches!(client.bye().reason, ByeReason::Violation(what) if what.contains("77")));
     assert_eq!(violated.wait().status, Some(3));
 
     let miscounted = Driver::start(&socket, &["--once"]);
     let mut client = Stack::greet(&socket, Socket, 4);
     client.accepted();
-    client.0.tell(&Stack::farewell(5));
+    client.0.send_control(&Stack::farewell(5));
     let bye = client.bye();
     assert!(matches!(&bye.reason, ByeReason::Violation(what) if what.contains("5 frames")), "{:?}", bye.reason);
     assert_eq!(bye.frames, 0);

@@ -168,21 +168,21 @@ pub struct Request {
     pub idle_timeout: Nanos,
 }
 
-/// Connects to the driver at `path` and sends `request`. Gives up after `patience`.
+/// Connects to the driver at `path` and sends `request`. Gives up after `timeout`.
 ///
 /// # Errors
 /// [`ConnectError`], each with what to do about it.
 pub async fn connect(
     path: &Path,
     request: Request,
-    patience: Nanos,
+    timeout: Nanos,
     allowed: &AllowedUsers,
 ) -> Result<Greeted, ConnectError> {
-    let deadline = Instant::now() + Duration::from_nanos(patience.0);
-    let no_answer = |_| ConnectError::NoAnswer { path: path.to_owned(), waited: patience };
+    let deadline = Instant::now() + Duration::from_nanos(timeout.0);
+    let no_answer = |_| ConnectError::NoAnswer { path: path.to_owned(), waited: timeout };
     let failed = |cause| ConnectError::Stream { path: path.to_owned(), cause };
     let (stream, answer, asked) = loop {
-        let mut stream = find(path, patience, deadline).await?;
+        let mut stream = find(path, timeout, deadline).await?;
         let asked = monotonic_now();
         allowed.check(stream.as_fd()).map_err(|cause| ConnectError::Peer { path: path.to_owned(), cause })?;
         let answer = timeout_at(deadline, greet(&mut stream, request)).await;
@@ -213,7 +213,7 @@ pub async fn connect(
 }
 
 /// Connects; a driver that is only just starting is waited for.
-async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<UnixStream, ConnectError> {
+async fn find(path: &Path, timeout: Nanos, deadline: Instant) -> Result<UnixStream, ConnectError> {
     loop {
         let bad_path = |cause| ConnectError::BadPath { path: path.to_owned(), cause };
         match connect_now(path).and_then(|socket| UnixStream::from_std(socket.into())) {
@@ -232,8 +232,8 @@ async fn find(path: &Path, patience: Nanos, deadline: Instant) -> Result<UnixStr
                 if Instant::now() >= deadline {
                     return Err(match cause.kind() {
                         io::ErrorKind::PermissionDenied => ConnectError::NotAllowed { path, cause },
-                        io::ErrorKind::WouldBlock => ConnectError::Crowded { path, waited: patience },
-                        _ => ConnectError::NoDriver { path, waited: patience, cause },
+                        io::ErrorKind::WouldBlock => ConnectError::Crowded { path, waited: timeout },
+                        _ => ConnectError::NoDriver { path, waited: timeout, cause },
                     });
                 }
                 sleep(PAUSE).await;

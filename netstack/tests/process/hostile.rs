@@ -38,8 +38,8 @@ fn every_lie_ends_the_run_for_its_own_reason() {
         thread::spawn(move || {
             let report = broken_by(move |driver| {
                 let mut peer = driver.share();
-                lie.tell(&mut peer);
-                peer.wire.see_off();
+                lie.commit(&mut peer);
+                peer.wire.read_to_end();
             });
             assert_eq!(report.violation.as_deref(), Some(lie.reason()), "{lie:?}: {:?}", report.ending);
         })
@@ -55,7 +55,7 @@ fn scribbling_over_every_shared_word_ends_in_a_reason() {
             peer.full_ring();
             let scribbler = Scribbler::start(&peer.ring, seed);
             peer.wire.doorbells(32);
-            peer.wire.see_off();
+            peer.wire.read_to_end();
             drop(scribbler);
         });
         let known = ["INDEX_TOO_FAR", "INDEX_WENT_BACK", "UNKNOWN_STATUS", "DOORBELL_STORM"];
@@ -78,7 +78,7 @@ fn refused_with(says: &str, part: impl FnOnce(Driver) + Send + 'static) {
 fn refused_parcel(says: &str, parcel: impl FnOnce(u32, u64) -> Parcel + Send + 'static) {
     refused_with(says, |mut driver| {
         driver.hand_over(parcel);
-        driver.wire.see_off();
+        driver.wire.read_to_end();
     });
 }
 
@@ -105,12 +105,12 @@ fn a_handshake_that_stays_half_open_is_given_up() {
     refused_with("did not answer within", |driver| driver.wire.wait_for_hang_up());
     refused_with("did not answer within", |mut driver| {
         driver.hello();
-        driver.wire.say(&[3, 0, 0]);
-        driver.wire.see_off();
+        driver.wire.send_bytes(&[3, 0, 0]);
+        driver.wire.read_to_end();
     });
     refused_with("did not answer within", |mut driver| {
         driver.accept();
-        driver.wire.see_off();
+        driver.wire.read_to_end();
     });
 }
 
@@ -143,12 +143,12 @@ fn a_driver_that_is_silent_for_too_long_is_given_up() {
             "--transport=shm" => {
                 let mut peer = driver.share();
                 peer.full_ring();
-                peer.wire.see_off();
+                peer.wire.read_to_end();
                 assert!(peer.wire.alive > 0, "the stack has shown that it lives");
             }
             _ => {
                 driver.accept();
-                driver.wire.see_off();
+                driver.wire.read_to_end();
             }
         });
         let flags = [transport, "--depth=8", "--packets=100", "--idle=sleep", "--idle-timeout=200ms"];
@@ -197,8 +197,8 @@ fn a_driver_that_never_rings_is_found_out_and_nothing_is_lost() {
         peer.bye();
         let report = Driver::honest_report(24, 24 * 1514);
         let bye = Bye { reason: ByeReason::Finished, frames: 24, report: Some(report) };
-        peer.wire.tell(&Control::Bye(Box::new(bye)));
-        peer.wire.see_off();
+        peer.wire.send_control(&Control::Bye(Box::new(bye)));
+        peer.wire.read_to_end();
     });
     let flags = ["--transport=shm", "--depth=8", "--idle=sleep", "--packets=24"];
     let (status, report) = report(&socket, &flags);

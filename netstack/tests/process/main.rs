@@ -81,10 +81,10 @@ fn frames_that_cross_the_farewell_of_an_interrupted_driver_are_in_flight() {
     let driver = listen(&socket, |mut driver| {
         driver.accept();
         // The ring is full when it leaves, and it has seen but one of the frames.
-        driver.wire.hear();
+        driver.wire.receive();
         driver.complete();
         driver.leave(ByeReason::Interrupted);
-        driver.wire.see_off();
+        driver.wire.read_to_end();
     });
     let (status, report) = report(&socket, &["--transport=socket", "--depth=8", "--duration=60s"]);
     driver.join().unwrap();
@@ -100,10 +100,10 @@ fn a_driver_that_leaves_unasked_has_failed_however_politely() {
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |mut driver| {
         driver.accept();
-        driver.wire.hear();
+        driver.wire.receive();
         driver.complete();
         driver.leave(ByeReason::Finished);
-        driver.wire.see_off();
+        driver.wire.read_to_end();
     });
     let (status, report) = report(&socket, &["--transport=socket", "--depth=8", "--duration=60s"]);
     driver.join().unwrap();
@@ -121,7 +121,7 @@ fn claims_that_cannot_be_are_the_drivers_fault_and_no_panic() {
         let report =
             DriverReport { received: most, sent: most, discarded: most, held_max: 9, ..DriverReport::default() };
         driver.report(ByeReason::Interrupted, report);
-        driver.wire.see_off();
+        driver.wire.read_to_end();
     });
     let (status, report) = report(&socket, &["--transport=socket", "--depth=8", "--duration=60s"]);
     driver.join().unwrap();
@@ -175,7 +175,7 @@ fn a_descriptor_that_this_process_cannot_hold_is_no_fault_of_the_drivers() {
         driver.grant(8);
         let parcel = Parcel::honest(8, 7);
         parcel.send(driver.wire.as_fd());
-        driver.wire.see_off();
+        driver.wire.read_to_end();
     });
     let output = command(&socket, &["--transport=shm", "--depth=8"]).output().unwrap();
     driver.join().unwrap();
@@ -211,7 +211,7 @@ fn a_driver_of_another_user_is_served_only_if_that_user_was_named() {
                 driver.accept();
                 driver.serve();
             }
-            _ => driver.wire.see_off(),
+            _ => driver.wire.read_to_end(),
         });
         std::os::unix::fs::chown(&socket, Some(UNPRIVILEGED), None).unwrap();
         let mut command = command(&socket, &["--transport=socket", "--packets=3", "--allow-uid", named]);

@@ -277,7 +277,7 @@ impl Connection {
         }
     }
 
-    /// Doorbells so far; zero if the peer is in this process, where nobody sleeps.
+    /// Doorbells so far; zero if the peer is in this process: then no side sleeps.
     pub fn doorbells(&self) -> Doorbells {
         match &self.carrier {
             Carrier::Socket { socket, .. } => socket.stats().doorbells(),

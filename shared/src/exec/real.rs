@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_more_than_what_was_found_before_the_spin() {
+    fn the_park_does_not_spin_for_more_than_what_the_announcement_found() {
         let source = Rc::new(Found::default());
         let mut park = RealPark::new(vec![Rc::clone(&source) as _], Rc::new(Interrupt::never()), IdleMode::Spin);
         assert!(park.park(None));

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
-use super::{Heard, Parcel, Peer, Wire, ring};
+use super::{Parcel, Peer, Received, Wire, ring};
 use crate::control::{Accept, Bye, ByeReason, Control, Hello, PREAMBLE_LEN, encode_completion};
 use crate::exec::monotonic_now;
 use crate::liveness::DEFAULT_TIMEOUT;
@@ -40,8 +40,8 @@ impl Driver {
     pub fn hello(&mut self) -> Hello {
         let mut preamble = [0; PREAMBLE_LEN];
         self.wire.read(&mut preamble);
-        match self.wire.hear() {
-            Some(Heard::Control(Control::Hello(hello))) => hello,
+        match self.wire.receive() {
+            Some(Received::Control(Control::Hello(hello))) => hello,
             other => panic!("not a HELLO: {other:?}"),
         }
     }
@@ -62,7 +62,7 @@ impl Driver {
             settings: "{}".to_owned(),
             idle_timeout_ns: DEFAULT_TIMEOUT.0,
         };
-        self.wire.tell(&Control::Accept(Box::new(accept)));
+        self.wire.send_control(&Control::Accept(Box::new(accept)));
     }
 
     /// Accepts the requested depth, and hands over a valid ring.
@@ -84,15 +84,15 @@ impl Driver {
         let completion = Completion { position: self.completed, status: Status::Sent, at: monotonic_now() };
         self.completed += 1;
         self.bytes += u64::from(self.wire.frames.pop_front().unwrap());
-        self.wire.say(&encode_completion(&completion));
+        self.wire.send_bytes(&encode_completion(&completion));
     }
 
     /// Completes every frame that comes over the socket, and answers BYE.
     pub fn serve(mut self) {
-        while let Some(heard) = self.wire.hear() {
-            match heard {
-                Heard::Frame => self.complete(),
-                Heard::Control(Control::Bye(_)) => self.leave(ByeReason::Finished),
+        while let Some(received) = self.wire.receive() {
+            match received {
+                Received::Frame => self.complete(),
+                Received::Control(Control::Bye(_)) => self.leave(ByeReason::Finished),
                 other => panic!("unexpected in a session: {other:?}"),
             }
         }
@@ -116,6 +116,6 @@ impl Driver {
 
     /// Sends BYE with the given report.
     pub fn report(&mut self, reason: ByeReason, report: DriverReport) {
-        self.wire.tell(&Control::Bye(Box::new(Bye { reason, frames: self.completed, report: Some(report) })));
+        self.wire.send_control(&Control::Bye(Box::new(Bye { reason, frames: self.completed, report: Some(report) })));
     }
 }

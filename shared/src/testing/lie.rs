@@ -94,7 +94,7 @@ impl Lie {
     }
 
     /// Commits it. The other side may be asleep, so a doorbell follows.
-    pub fn tell(self, peer: &mut Peer) {
+    pub fn commit(self, peer: &mut Peer) {
         let depth = peer.ring.depth();
         let slots = u64::from(depth);
         match self {
@@ -135,10 +135,10 @@ impl Lie {
                 peer.ring.word(COMPLETED, 1);
             }
             Self::DoorbellStorm => peer.wire.doorbells(20_000),
-            Self::RecordBesideTheRing => peer.wire.say(&encode_completion(&STRAY_COMPLETION)),
-            Self::UnknownRecord => peer.wire.say(&[77; 8]),
+            Self::RecordBesideTheRing => peer.wire.send_bytes(&encode_completion(&STRAY_COMPLETION)),
+            Self::UnknownRecord => peer.wire.send_bytes(&[77; 8]),
             Self::HandoverAgain => peer.hand_over_again(),
-            Self::ByeTwice => peer.wire.tell_twice(&Stack::farewell(0)),
+            Self::ByeTwice => peer.wire.send_control_twice(&Stack::farewell(0)),
         }
         peer.wire.doorbells(1);
     }

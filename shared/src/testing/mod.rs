@@ -35,4 +35,4 @@ pub use memory::{
 pub use peer::Peer;
 pub use skipped::skipped;
 pub use stack::{Stack, ring};
-pub use wire::{Heard, Wire};
+pub use wire::{Received, Wire};

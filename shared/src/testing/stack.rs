@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use super::{Heard, Peer, RawRing, Wire};
+use super::{Peer, RawRing, Received, Wire};
 use crate::control::{Accept, Bye, ByeReason, Control, Direction, Hello, Refuse, RingInfo, TransportKind, preamble};
 use crate::liveness::DEFAULT_TIMEOUT;
 use crate::ring::MAX_FRAME;
@@ -28,8 +28,8 @@ impl Stack {
 
     /// Sends the preamble and HELLO, which requests `rings`.
     pub fn hello(&mut self, transport: TransportKind, rings: Vec<RingInfo>) {
-        self.0.say(&preamble());
-        self.0.tell(&Control::Hello(Hello {
+        self.0.send_bytes(&preamble());
+        self.0.send_control(&Control::Hello(Hello {
             transport,
             rings,
             wake: WakePoint::Each,
@@ -59,16 +59,16 @@ impl Stack {
 
     /// Reads the driver's ACCEPT.
     pub fn accepted(&mut self) -> Accept {
-        match self.0.hear() {
-            Some(Heard::Control(Control::Accept(accept))) => *accept,
+        match self.0.receive() {
+            Some(Received::Control(Control::Accept(accept))) => *accept,
             other => panic!("not accepted: {other:?}"),
         }
     }
 
     /// Reads the driver's REFUSE.
     pub fn refused(&mut self) -> Refuse {
-        match self.0.hear() {
-            Some(Heard::Control(Control::Refuse(refuse))) => refuse,
+        match self.0.receive() {
+            Some(Received::Control(Control::Refuse(refuse))) => refuse,
             other => panic!("not refused: {other:?}"),
         }
     }
@@ -83,7 +83,7 @@ impl Stack {
 
     /// Sends BYE after `frames` frames, and reads the driver's.
     pub fn leave(mut self, frames: u64) -> Bye {
-        self.0.tell(&Self::farewell(frames));
+        self.0.send_control(&Self::farewell(frames));
         self.bye()
     }
 

@@ -30,7 +30,7 @@ pub struct Wire {
 
 /// A received record.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
+pub enum Received {
     /// A frame, over the socket transport.
     Frame,
     /// A completion, over the socket transport.
@@ -50,7 +50,7 @@ impl Wire {
     }
 
     /// Sends any bytes. Not an error if the peer has closed the connection.
-    pub fn say(&mut self, bytes: &[u8]) {
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
         match self.stream.write_all(bytes) {
             Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
             written => written.unwrap(),
@@ -58,18 +58,18 @@ impl Wire {
     }
 
     /// Sends a control message.
-    pub fn tell(&mut self, message: &Control) {
-        self.say(&encode_control(message).unwrap());
+    pub fn send_control(&mut self, message: &Control) {
+        self.send_bytes(&encode_control(message).unwrap());
     }
 
     /// Sends a control message twice in one write.
-    pub fn tell_twice(&mut self, message: &Control) {
-        self.say(&encode_control(message).unwrap().repeat(2));
+    pub fn send_control_twice(&mut self, message: &Control) {
+        self.send_bytes(&encode_control(message).unwrap().repeat(2));
     }
 
     /// Sends `count` doorbells.
     pub fn doorbells(&mut self, count: usize) {
-        self.say(&DOORBELL_RECORD.repeat(count));
+        self.send_bytes(&DOORBELL_RECORD.repeat(count));
     }
 
     /// Fills `into` with the next bytes.
@@ -79,7 +79,7 @@ impl Wire {
 
     /// The next record other than ALIVE, which is counted; `None` once the peer has closed the connection. The bytes
     /// behind the record stay in the socket for the next read.
-    pub fn hear(&mut self) -> Option<Heard> {
+    pub fn receive(&mut self) -> Option<Received> {
         let mut ahead = vec![0; 128 * 1024];
         loop {
             let came = retry_on_intr(|| recv(&self.stream, &mut ahead[..], RecvFlags::PEEK));
@@ -97,15 +97,15 @@ impl Wire {
                 if let Parsed::Frame(descriptor, _) = &record {
                     self.frames.push_back(descriptor.len);
                 }
-                (Heard::from(record), len)
+                (Received::from(record), len)
             });
             let take = whole.as_ref().map_or(came, |(_, len)| len - known);
             self.stream.read_exact(&mut ahead[..take]).unwrap();
-            if let Some((heard, _)) = whole {
+            if let Some((received, _)) = whole {
                 self.begun.clear();
-                match heard {
-                    Heard::Control(Control::Alive) => self.alive += 1,
-                    heard => return Some(heard),
+                match received {
+                    Received::Control(Control::Alive) => self.alive += 1,
+                    received => return Some(received),
                 }
             }
         }
@@ -129,7 +129,7 @@ impl Wire {
     /// The next control message; other records before it are discarded.
     pub fn control(&mut self) -> Option<Control> {
         loop {
-            if let Heard::Control(message) = self.hear()? {
+            if let Received::Control(message) = self.receive()? {
                 return Some(message);
             }
         }
@@ -144,12 +144,12 @@ impl Wire {
     }
 
     /// Discards records until the peer has closed the connection.
-    pub fn see_off(&mut self) {
-        while self.hear().is_some() {}
+    pub fn read_to_end(&mut self) {
+        while self.receive().is_some() {}
     }
 }
 
-impl From<Parsed<'_>> for Heard {
+impl From<Parsed<'_>> for Received {
     fn from(record: Parsed<'_>) -> Self {
         match record {
             Parsed::Frame(..) => Self::Frame,

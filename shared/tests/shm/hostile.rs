@@ -175,7 +175,7 @@ fn frames_and_completions_on_the_socket_close_the_session() {
         }
         record[1] = 0;
         let (producer, mut peer) = producer_and_peer(8);
-        peer.wire.say(&record);
+        peer.wire.send_bytes(&record);
         settle(producer.connection());
         assert_eq!(producer.connection().closed(), Some(WireError::Unexpected(name).into()));
     }
@@ -185,7 +185,7 @@ fn frames_and_completions_on_the_socket_close_the_session() {
 fn two_farewells_are_received_as_two_messages() {
     let (consumer, mut peer) = consumer_and_peer(8);
     let bye = Control::Bye(Box::new(Bye { reason: ByeReason::Finished, frames: 0, report: None }));
-    peer.wire.tell_twice(&bye);
+    peer.wire.send_control_twice(&bye);
     settle(consumer.connection());
     assert_eq!(
         (consumer.connection().next_control(), consumer.connection().next_control()),

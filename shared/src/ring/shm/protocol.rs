@@ -1,7 +1,7 @@
 //! Publish, look, announce sleep, wake: how two sides follow each other's count without losing a
 //! wake-up. [`ring::shm`](super) explains the protocol; here are its steps.
 //!
-//! Frames and completions work alike: one side increments a count ([`Writer`]), the other follows it
+//! Frames and completions work in the same way: one side increments a count ([`Writer`]), the other follows it
 //! ([`Reader`]). The functions are generic over the words and the fence, so that loom, a model checker, runs these very
 //! functions.
 

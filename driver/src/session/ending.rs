@@ -1,7 +1,17 @@
-//! How a session ends.
+//! How a session ends: the reasons, and the farewell to the stack.
 
-use shared::connection::CloseReason;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use shared::connection::{CloseReason, Connection};
 use shared::control::{Bye, ByeReason, Control};
+use shared::exec::Clock;
+use shared::report::DriverReport;
+use shared::units::Nanos;
+
+/// How long a stack may take to read the farewell and to close the connection.
+const FAREWELL_TIMEOUT: Nanos = Nanos::from_secs(1);
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +20,7 @@ pub enum SessionEnd {
     Finished,
     /// The stack was interrupted, as its farewell says.
     StackInterrupted,
-    /// The stack found fault with what this driver sent.
+    /// The stack states that this driver broke the protocol.
     Accused(String),
     /// The stack failed for a reason of its own.
     StackFailed(String),
@@ -25,12 +35,12 @@ pub enum SessionEnd {
         /// Frames that came out of the ring.
         received: u64,
     },
-    /// A bound of the driver's own did not hold.
+    /// A bound that the driver must keep did not hold.
     Fault(String),
 }
 
 impl SessionEnd {
-    /// What the stack's farewell means, if `received` frames came out of the ring in all.
+    /// The end that the stack's farewell stands for, after `received` frames came out of the ring.
     pub(super) fn by_stack(bye: Bye, received: u64) -> Self {
         match bye.reason {
             _ if bye.frames != received => Self::Miscounted { submitted: bye.frames, received },
@@ -55,7 +65,7 @@ impl SessionEnd {
         }
     }
 
-    /// One word for all ends of a kind, for reports to count.
+    /// The name under which reports count this kind of end.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Finished => "FINISHED",
@@ -69,12 +79,12 @@ impl SessionEnd {
         }
     }
 
-    /// Whether the stack, or the way to it, is to blame.
+    /// Whether the stack or the connection failed, and not this driver.
     pub fn peer_failed(&self) -> bool {
         matches!(self, Self::Accused(_) | Self::StackFailed(_) | Self::Failed(_) | Self::Miscounted { .. })
     }
 
-    /// Whether a bound of the driver's own did not hold.
+    /// Whether this driver broke a bound that it must keep.
     pub fn is_fault(&self) -> bool {
         matches!(self, Self::Fault(_))
     }
@@ -97,7 +107,18 @@ impl std::fmt::Display for SessionEnd {
     }
 }
 
-/// What a message is called that does not belong into a session.
+/// Sends the report behind the last completion, and waits until the connection is closed: what the
+/// socket did not take at once is sent only while this session is polled.
+pub(super) async fn say_goodbye(connection: &Connection, clock: &Clock, ended: &SessionEnd, report: &DriverReport) {
+    let Some(reason) = ended.farewell() else { return };
+    let bye = Bye { reason, frames: report.received, report: Some(report.clone()) };
+    connection.send_control(&Control::Bye(Box::new(bye)));
+    let mut gone = pin!(connection.control_arrived().wait_for(|| connection.closed().map(drop)));
+    let mut timeout = pin!(clock.sleep_until(clock.now() + FAREWELL_TIMEOUT));
+    poll_fn(|cx| if gone.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { timeout.as_mut().poll(cx) }).await;
+}
+
+/// The name of a message that does not belong into a session.
 pub(super) fn name_of(message: &Control) -> &'static str {
     match message {
         Control::Hello(_) => "hello",
