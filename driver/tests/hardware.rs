@@ -4,7 +4,7 @@
 
 use std::num::NonZeroU32;
 
-use driver::hardware::{Coalesce, Config, Done, Hardware, Places, Service, Stall};
+use driver::hardware::{Coalesce, Completed, Config, Hardware, QueueMemory, Service, Stall};
 use proptest::prelude::*;
 use shared::ring::{Depth, Descriptor};
 use shared::units::{BitRate, LinkRate, Nanos, wire_bits};
@@ -39,7 +39,7 @@ fn frame(len: u32, sequence: u64, submitted: Nanos) -> Descriptor {
 }
 
 /// Everything the hardware still holds, in order.
-fn drain(hardware: &mut Hardware) -> Vec<Done> {
+fn drain(hardware: &mut Hardware) -> Vec<Completed> {
     std::iter::from_fn(|| hardware.complete(Nanos::MAX)).collect()
 }
 
@@ -52,7 +52,7 @@ proptest! {
         moves in proptest::collection::vec((0u64..30_000, 14u32..1515, any::<bool>()), 1..300),
     ) {
         let origin = Nanos(5_000);
-        let mut hardware = Hardware::new(&config, origin, Places::default());
+        let mut hardware = Hardware::new(&config, origin, QueueMemory::default());
         let (mut now, mut given, mut done) = (origin, Vec::new(), Vec::new());
         for (sequence, (gap, len, poll)) in moves.into_iter().enumerate() {
             now += Nanos(gap);
@@ -88,7 +88,7 @@ proptest! {
         looks in proptest::collection::vec(0u64..200_000, 0..60),
     ) {
         let config = Config { queue: Depth::new(40).unwrap(), ..config };
-        let mut looked_at = Hardware::new(&config, Nanos::ZERO, Places::default());
+        let mut looked_at = Hardware::new(&config, Nanos::ZERO, QueueMemory::default());
         for (sequence, len) in lens.iter().enumerate() {
             looked_at.submit(&frame(*len, sequence as u64, Nanos::ZERO), Nanos::ZERO);
         }
@@ -108,7 +108,7 @@ proptest! {
     #[test]
     fn the_rate_is_exact(rate in 1_000u64..1_000_000_000_000, lens in proptest::collection::vec(14u32..1515, 1..500)) {
         let link = LinkRate::Limited(BitRate(rate));
-        let mut hardware = Hardware::new(&Config::new(Depth::new(1).unwrap(), link), Nanos::ZERO, Places::default());
+        let mut hardware = Hardware::new(&Config::new(Depth::new(1).unwrap(), link), Nanos::ZERO, QueueMemory::default());
         let (mut now, mut bits) = (Nanos::ZERO, 0);
         for (sequence, len) in lens.iter().enumerate() {
             prop_assert!(hardware.submit(&frame(*len, sequence as u64, now), now));

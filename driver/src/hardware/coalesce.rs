@@ -1,4 +1,4 @@
-//! Interrupt coalescing: finished frames are reported together.
+//! Interrupt coalescing: the completions of several frames are reported together, as one batch.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -7,29 +7,29 @@ use std::str::FromStr;
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::units::{Nanos, Pairs, PairsError};
 
-/// Completions are reported when `frames` have finished, or `within` after the first of them.
+/// A batch is reported when it has `frames` frames, or `within` after its first frame finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
 pub struct Coalesce {
     frames: NonZeroU32,
     within: Nanos,
 }
 
-/// Text that is not a way to coalesce.
+/// The text, or its values, do not describe coalescer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CoalesceError {
-    /// Not a number and a time.
+    /// The text is not a number and a time.
     #[error("{0}; an example is frames=32,for=50us")]
     Pairs(#[from] PairsError<&'static str>),
-    /// Frames would wait for companions that never come.
+    /// A batch would wait without end if no further frame comes.
     #[error("batches of {0} frames need a time after which they are reported anyway; write for example for=50us")]
     Endless(u32),
 }
 
 impl Coalesce {
-    /// Batches of up to `frames`, none held back for longer than `within`.
+    /// Batches of up to `frames` frames, each reported at most `within` after its first frame finished.
     ///
     /// # Errors
-    /// If more than one frame may be held back for no time at all.
+    /// If a batch may have several frames, and `within` is zero.
     pub fn new(frames: NonZeroU32, within: Nanos) -> Result<Self, CoalesceError> {
         if frames.get() > 1 && within == Nanos::ZERO {
             return Err(CoalesceError::Endless(frames.get()));
@@ -37,14 +37,14 @@ impl Coalesce {
         Ok(Self { frames, within })
     }
 
-    /// How many finished frames make a batch.
+    /// How many frames fill a batch.
     pub const fn frames(&self) -> u32 {
         self.frames.get()
     }
 }
 
 impl Default for Coalesce {
-    /// Each frame is reported as it finishes.
+    /// Batches of one frame: each is reported as it finishes.
     fn default() -> Self {
         Self { frames: NonZeroU32::MIN, within: Nanos::ZERO }
     }
@@ -75,51 +75,53 @@ impl fmt::Display for Coalesce {
     }
 }
 
-/// Puts frames that finish one after the other into batches.
+/// Puts finished frames into coalescer.
 #[derive(Debug, Clone)]
-pub(super) struct Batches {
+pub(super) struct Coalescer {
     rule: Coalesce,
+    /// The batch that the next frame may join.
     open: Option<Batch>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Batch {
     frames: u32,
+    /// When it is reported at the latest.
     deadline: Nanos,
 }
 
 /// When a finished frame is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Report {
-    /// At this time, unless its batch fills up earlier.
-    Within(Nanos),
-    /// It fills its batch: it and this many before it are reported at this time.
-    Full {
-        /// When.
+pub(super) enum ReportTime {
+    /// At this time, or earlier if its batch fills up.
+    AtLatest(Nanos),
+    /// As it finishes, together with the rest of the batch that it fills.
+    Now {
+        /// When it finishes.
         at: Nanos,
-        /// Frames of the batch before this one.
+        /// Frames of its batch that finished before it.
         before: u32,
     },
 }
 
-impl Batches {
+impl Coalescer {
     pub(super) fn new(rule: Coalesce) -> Self {
         Self { rule, open: None }
     }
 
-    /// A frame finishes at `done`, no earlier than the one before it.
-    pub(super) fn finish(&mut self, done: Nanos) -> Report {
-        let open = self.open.take().filter(|batch| done <= batch.deadline);
-        let mut batch = open.unwrap_or(Batch { frames: 0, deadline: done + self.rule.within });
+    /// Adds a frame that finishes at `at`, which is no earlier than the frame before it. Returns when it is reported.
+    pub(super) fn finish(&mut self, at: Nanos) -> ReportTime {
+        let open = self.open.take().filter(|batch| at <= batch.deadline);
+        let mut batch = open.unwrap_or(Batch { frames: 0, deadline: at + self.rule.within });
         batch.frames += 1;
         if batch.frames == self.rule.frames.get() {
-            return Report::Full { at: done, before: batch.frames - 1 };
+            return ReportTime::Now { at, before: batch.frames - 1 };
         }
         self.open = Some(batch);
-        Report::Within(batch.deadline)
+        ReportTime::AtLatest(batch.deadline)
     }
 
-    /// A batch that was due at `at` has been reported: no further frame joins it.
+    /// Closes the open batch if it was due at `at`, because the frames that were due then have been reported.
     pub(super) fn reported(&mut self, at: Nanos) {
         if self.open.is_some_and(|batch| batch.deadline <= at) {
             self.open = None;
@@ -133,20 +135,20 @@ mod tests {
 
     #[test]
     fn a_batch_is_reported_when_full_or_when_its_time_is_up() {
-        let mut batches = Batches::new("frames=3,for=100ns".parse().unwrap());
-        assert_eq!(batches.finish(Nanos(10)), Report::Within(Nanos(110)));
-        assert_eq!(batches.finish(Nanos(20)), Report::Within(Nanos(110)));
-        assert_eq!(batches.finish(Nanos(30)), Report::Full { at: Nanos(30), before: 2 });
-        assert_eq!(batches.finish(Nanos(40)), Report::Within(Nanos(140)));
-        assert_eq!(batches.finish(Nanos(141)), Report::Within(Nanos(241)), "too late for the batch before");
-        batches.reported(Nanos(241));
-        assert_eq!(batches.finish(Nanos(241)), Report::Within(Nanos(341)));
+        let mut coalescer = Coalescer::new("frames=3,for=100ns".parse().unwrap());
+        assert_eq!(coalescer.finish(Nanos(10)), ReportTime::AtLatest(Nanos(110)));
+        assert_eq!(coalescer.finish(Nanos(20)), ReportTime::AtLatest(Nanos(110)));
+        assert_eq!(coalescer.finish(Nanos(30)), ReportTime::Now { at: Nanos(30), before: 2 });
+        assert_eq!(coalescer.finish(Nanos(40)), ReportTime::AtLatest(Nanos(140)));
+        assert_eq!(coalescer.finish(Nanos(141)), ReportTime::AtLatest(Nanos(241)), "too late for the batch before");
+        coalescer.reported(Nanos(241));
+        assert_eq!(coalescer.finish(Nanos(241)), ReportTime::AtLatest(Nanos(341)));
     }
 
     #[test]
     fn off_is_a_batch_of_one() {
-        let mut batches = Batches::new(Coalesce::default());
-        assert_eq!(batches.finish(Nanos(7)), Report::Full { at: Nanos(7), before: 0 });
+        let mut coalescer = Coalescer::new(Coalesce::default());
+        assert_eq!(coalescer.finish(Nanos(7)), ReportTime::Now { at: Nanos(7), before: 0 });
     }
 
     #[test]

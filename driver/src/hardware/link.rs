@@ -1,31 +1,34 @@
-//! The link: how long each frame takes it, to a part of a nanosecond.
+//! The link: when the transmission of each frame begins and ends, exact to a part of a nanosecond.
 
 use shared::ring::Descriptor;
 use shared::units::{LinkRate, Nanos, wire_bits};
 
-use super::stall::{Stalls, Worked};
-use super::{Config, Service};
+use super::config::{Config, Service};
+use super::stall::{Extended, Stalls};
 
-/// Serves one frame after the other.
+/// Transmits one frame after the other.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
-    /// Bits a second; `None` takes no time at all.
+    /// Bits per second; `None` is an unlimited link, on which a frame takes no time.
     rate: Option<u64>,
     service: Service,
     seed: u64,
     stalls: Stalls,
-    /// When the last frame's service ended, rounded down.
+    /// When the last frame ended, rounded down to whole nanoseconds.
     free: Nanos,
-    /// What rounding took off `free`, in parts of a nanosecond of which `rate` make a whole one.
-    /// Carried along, so that the long-run rate is exact.
+    /// What the rounding took off `free`, in units of 1/`rate` nanoseconds. The next frame adds it to its own time, so
+    /// that the rate over many frames is exact.
     part: u64,
 }
 
-/// When and how a frame was served.
+/// When a frame occupied the link, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Served {
+pub(super) struct Transmission {
+    /// When its last bit was on the wire.
     pub(super) end: Nanos,
+    /// For how long the link transmitted it.
     pub(super) busy: Nanos,
+    /// For how long stalls kept the link from transmitting it.
     pub(super) stalled: Nanos,
 }
 
@@ -39,49 +42,51 @@ impl Link {
         Self { rate, service: config.service, seed: config.seed, stalls, free: origin, part: 0 }
     }
 
-    /// Since when the link has had nothing to do at `now`; `None` if it has, or if its time is
-    /// worth nothing because it is unlimited.
+    /// Since when the link is idle at `now`; `None` if it transmits. An unlimited link is never idle: it has no rate that
+    /// idle time could waste.
     pub(super) fn idle_since(&self, now: Nanos) -> Option<Nanos> {
         (self.rate.is_some() && self.free < now).then_some(self.free)
     }
 
-    /// Serves a frame that is there at `now`, as soon as those before it are done.
-    pub(super) fn serve(&mut self, frame: &Descriptor, now: Nanos) -> Served {
+    /// Transmits a frame that is submitted at `now`, after the frames before it.
+    pub(super) fn transmit(&mut self, frame: &Descriptor, now: Nanos) -> Transmission {
         let (start, carried) = if now > self.free { (now, 0) } else { (self.free, self.part) };
-        let (span, part) = self.span(frame, carried);
-        let Worked { end, stalled } = self.stalls.work(start, span, part > 0);
+        let (span, part) = self.service_time(frame, carried);
+        let Extended { end, stalled } = self.stalls.extend(start, span, part > 0);
         self.free = end;
         self.part = part;
-        Served { end, busy: end.since(start).since(stalled), stalled }
+        Transmission { end, busy: end.since(start).since(stalled), stalled }
     }
 
-    /// Whether a frame that is there at the same time as the last one, which was `served`, is served like it: if
-    /// frames take no time, it starts and ends where that one ended.
-    pub(super) fn serves_alike(&self, served: &Served) -> bool {
-        self.rate.is_none() && served.stalled == Nanos::ZERO
+    /// Whether a next frame, submitted at the same time as the last one, gets the same transmission as the last one: it
+    /// does if frames take no time, so that it begins and ends where the last one ended.
+    pub(super) fn repeats(&self, last: &Transmission) -> bool {
+        self.rate.is_none() && last.stalled == Nanos::ZERO
     }
 
-    /// Service time, `carried` parts included: whole nanoseconds, and parts of one.
-    fn span(&self, frame: &Descriptor, carried: u64) -> (Nanos, u64) {
+    /// The service time of `frame`, `carried` parts of a nanosecond included: whole nanoseconds, and the parts left.
+    fn service_time(&self, frame: &Descriptor, carried: u64) -> (Nanos, u64) {
         let Some(rate) = self.rate else { return (Nanos::ZERO, 0) };
         let scaled = u128::from(wire_bits(frame.len as usize)) * 1_000_000_000;
         let work = match self.service {
             Service::Fixed => scaled,
-            // Positive, and far below what would lose whole parts to the float.
+            // The product is positive. A float has 53 bits, so the product is off by one in 2^53 at most: far less than
+            // a random draw matters.
             Service::Exponential => (scaled as f64 * unit_exponential(self.seed, frame)) as u128,
         };
         let total = work + u128::from(carried);
         let whole = u64::try_from(total / u128::from(rate)).unwrap_or(u64::MAX);
-        // A remainder of a division by `rate` fits where `rate` fits.
+        // The remainder is less than `rate`, so it fits into the same type.
         (Nanos(whole), (total % u128::from(rate)) as u64)
     }
 }
 
-/// An exponential draw of mean 1 that depends on nothing but seed, flow and sequence number: the
-/// same packet takes the same time under every policy and depth.
+/// An exponential draw of mean 1. It depends on seed, flow and sequence number only, so the same packet takes the same
+/// time under every policy and depth.
 fn unit_exponential(seed: u64, frame: &Descriptor) -> f64 {
     let hash = mix(mix(mix(seed) ^ u64::from(frame.flow)) ^ frame.sequence);
-    // 53 bits, shifted off zero: a uniform value in (0, 1].
+    // The upper 53 bits, which a float holds exactly, plus 1: a uniform value in (0, 1], never zero, which has no
+    // logarithm.
     let uniform = ((hash >> 11) + 1) as f64 / (1u64 << 53) as f64;
     -uniform.ln()
 }
@@ -111,19 +116,19 @@ mod tests {
     #[test]
     fn a_full_frame_takes_12304_ns_at_a_gigabit() {
         let mut link = link("1Gbit", Service::Fixed);
-        let ends: Vec<_> = (0..3).map(|_| link.serve(&frame(1514, 0), Nanos(0)).end.0).collect();
+        let ends: Vec<_> = (0..3).map(|_| link.transmit(&frame(1514, 0), Nanos(0)).end.0).collect();
         assert_eq!(ends, [12_304, 24_608, 36_912]);
     }
 
     #[test]
     fn parts_of_a_nanosecond_do_not_add_up() {
         let mut link = link("10Gbit", Service::Fixed);
-        let ends: Vec<_> = (0..5).map(|_| link.serve(&frame(1514, 0), Nanos(0)).end.0).collect();
+        let ends: Vec<_> = (0..5).map(|_| link.transmit(&frame(1514, 0), Nanos(0)).end.0).collect();
         assert_eq!(ends, [1_230, 2_460, 3_691, 4_921, 6_152]);
-        // Handed over one by one, each as the one before it is reported.
+        // Submitted one by one, each when the one before it ends.
         let mut now = Nanos(6_152);
         for _ in 0..1_000 {
-            now = link.serve(&frame(1514, 0), now).end;
+            now = link.transmit(&frame(1514, 0), now).end;
         }
         assert_eq!(now, Nanos(1_005 * 12_304 / 10));
     }
@@ -131,7 +136,7 @@ mod tests {
     #[test]
     fn an_unlimited_link_takes_no_time_and_is_never_idle() {
         let mut link = link("unlimited", Service::Fixed);
-        assert_eq!(link.serve(&frame(1514, 0), Nanos(9)).end, Nanos(9));
+        assert_eq!(link.transmit(&frame(1514, 0), Nanos(9)).end, Nanos(9));
         assert_eq!(link.idle_since(Nanos(99)), None);
     }
 

@@ -1,101 +1,51 @@
-//! The hardware: a pure model of a network card and its link.
+//! The hardware: a model of a network card and its link, without I/O and without a clock.
 //!
-//! No I/O and no clock: frames are handed over with the time at which that happens, and come back
-//! with the ideal time at which the hardware was done with them. Being polled late does not slow it
-//! down: the service of a frame that is queued starts when the one before it ended. Only a frame
-//! that comes when the link stands idle starts as late as it comes; that time is counted as starved.
+//! The caller submits a frame with the time at which it does so, and takes completions with their ideal times. Late
+//! polling does not slow the hardware down: the service of a queued frame begins when the service of the frame before it
+//! ends. Only a frame that is submitted while the link is idle begins as late as it is submitted. The time for which the
+//! link was idle although that frame was in the ring counts as starved.
+//!
+//! ```
+//! use driver::hardware::{Config, Hardware, QueueMemory};
+//! use shared::ring::{Depth, Descriptor};
+//! use shared::units::Nanos;
+//!
+//! let config = Config::new(Depth::new(2)?, "1Gbit".parse()?);
+//! let mut hardware = Hardware::new(&config, Nanos::ZERO, QueueMemory::obtain(2)?);
+//! let frame = Descriptor { len: 1514, ..Descriptor::default() };
+//! assert!(hardware.submit(&frame, Nanos::ZERO) && hardware.submit(&frame, Nanos::ZERO));
+//! assert!(!hardware.has_room());
+//!
+//! // A frame of 1514 B occupies a link of 1 Gbit/s for 12304 ns: preamble, FCS and gap included.
+//! assert_eq!(hardware.next_completion(), Some(Nanos(12_304)));
+//! assert_eq!(hardware.complete(Nanos(12_303)), None);
+//! let completed = hardware.complete(Nanos(20_000)).map(|frame| frame.at);
+//! assert_eq!(completed, Some(Nanos(12_304)), "looking late does not change the time");
+//! assert_eq!(hardware.next_completion(), Some(Nanos(24_608)));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 
 mod coalesce;
+mod config;
 mod link;
 mod stall;
 
 pub use coalesce::{Coalesce, CoalesceError};
+pub use config::{Config, Service};
 pub use stall::{Stall, StallError};
 
 use std::collections::{TryReserveError, VecDeque};
 
-use serde::{Deserialize, Serialize};
 use shared::report::HardwareReport;
-use shared::ring::{Depth, Descriptor};
-use shared::units::{LinkRate, Nanos};
+use shared::ring::Descriptor;
+use shared::units::Nanos;
 
-use coalesce::{Batches, Report};
-use link::{Link, Served};
+use coalesce::{Coalescer, ReportTime};
+use link::{Link, Transmission};
 
-/// How the time that a frame takes on the link comes about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Service {
-    /// Its bits at the link's rate.
-    #[default]
-    Fixed,
-    /// Random, exponentially distributed, with that time as its mean.
-    Exponential,
-}
-
-impl Service {
-    /// Whether it depends on the seed.
-    pub fn is_random(self) -> bool {
-        self == Self::Exponential
-    }
-}
-
-/// What hardware to model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Frames that it holds at once: handed over and not completed.
-    pub queue: Depth,
-    /// How fast the link is.
-    pub link: LinkRate,
-    /// How long a frame occupies it.
-    pub service: Service,
-    /// Time between the end of service and completion; the link is free during it.
-    pub latency: Nanos,
-    /// Interruptions of the link.
-    pub stall: Option<Stall>,
-    /// How completions are reported.
-    pub coalesce: Coalesce,
-    /// What random service times derive from.
-    pub seed: u64,
-}
-
-impl Config {
-    /// A queue in front of a link, and nothing else.
-    pub fn new(queue: Depth, link: LinkRate) -> Self {
-        Self {
-            queue,
-            link,
-            service: Service::Fixed,
-            latency: Nanos::ZERO,
-            stall: None,
-            coalesce: Coalesce::default(),
-            seed: 0,
-        }
-    }
-
-    /// What could not take effect in a session of a ring of `depth` slots that lasted so long, in words.
-    pub fn without_effect(&self, depth: Depth, lasted: Nanos) -> Vec<String> {
-        let mut found = Vec::new();
-        let (frames, most) = (self.coalesce.frames(), self.queue.min(depth));
-        if frames > most.get() {
-            found.push(format!(
-                "--coalesce {}: {frames} frames never finish together, because the ring and the hardware hold {most} at \
-                 most, so each batch waits for its time; use frames={most} or less, or raise --depth and --hw-queue",
-                self.coalesce
-            ));
-        }
-        if let Some(stall) = self.stall.filter(|stall| lasted < stall.every()) {
-            found.push(format!(
-                "--stall {stall}: the session was over before the first; stall more often, or run longer"
-            ));
-        }
-        found
-    }
-}
-
-/// A frame that the hardware is done with.
+/// A frame that the hardware has completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Done {
+pub struct Completed {
     /// Its length.
     pub len: u32,
     /// When its last bit was on the wire.
@@ -104,68 +54,73 @@ pub struct Done {
     pub at: Nanos,
 }
 
-/// The model in action.
+/// The state of the hardware in a session.
 #[derive(Debug, Clone)]
 pub struct Hardware {
+    /// Most frames that it holds at once.
     capacity: usize,
     latency: Nanos,
     link: Link,
-    batches: Batches,
-    /// Oldest first; everything about a frame is settled when it is handed over, except that its
-    /// batch may be reported earlier.
-    held: VecDeque<Held>,
-    /// Frames handed over so far.
+    coalescer: Coalescer,
+    /// The frames that it holds, oldest first. All times of a frame are final when it is submitted, except that a later
+    /// frame may complete its batch earlier.
+    groups: VecDeque<FrameGroup>,
+    /// Frames submitted so far.
     submitted: u64,
     /// Frames completed so far.
     completed: u64,
-    /// Merge key: a frame with this length and submission time extends the last run. `None` if no frame does.
-    again: Option<(u32, Nanos)>,
-    /// When a full queue last had room again.
+    /// Length and submission time of a frame that may join the last group; `None` if no frame may.
+    joins_last: Option<(u32, Nanos)>,
+    /// When the queue had room again after it was full.
     room_since: Nanos,
+    /// When the session began.
     origin: Nanos,
+    /// When the first frame was put into the ring.
     first_submitted: Option<Nanos>,
     last_completed: Nanos,
     counters: HardwareReport,
 }
 
-/// Frames in a row of which all of this is the same: one, if the link takes its time.
+/// Consecutive frames with the same length and the same times. A group has more than one frame only if frames take no
+/// time on the link.
 #[derive(Debug, Clone, Copy)]
-struct Held {
-    /// How many frames had been handed over with the last of them.
+struct FrameGroup {
+    /// The value of `Hardware::submitted` right after its last frame.
     through: u64,
     len: u32,
-    served: Served,
+    transmission: Transmission,
+    /// When its completions are reported.
     at: Nanos,
 }
 
-/// Memory for the frames that hardware holds, before there is any hardware.
+/// Memory for the queue of a [`Hardware`], so that a caller can obtain it in advance.
 #[derive(Debug, Default)]
-pub struct Places(VecDeque<Held>);
+pub struct QueueMemory(VecDeque<FrameGroup>);
 
-impl Places {
-    /// Room for `most` frames.
+impl QueueMemory {
+    /// Memory for `frames` frames.
     ///
     /// # Errors
-    /// If there is no memory for it.
-    pub fn obtain(most: usize) -> Result<Self, TryReserveError> {
-        let mut places = VecDeque::new();
-        places.try_reserve_exact(most)?;
-        Ok(Self(places))
+    /// If the system does not give that memory.
+    pub fn obtain(frames: usize) -> Result<Self, TryReserveError> {
+        let mut groups = VecDeque::new();
+        groups.try_reserve_exact(frames)?;
+        Ok(Self(groups))
     }
 }
 
 impl Hardware {
-    /// Idle hardware in a session that starts at `origin`. It holds frames in `places`, which grow if need be.
-    pub fn new(config: &Config, origin: Nanos, places: Places) -> Self {
+    /// Idle hardware in a session that begins at `origin`. `memory` grows if it is too small for the queue.
+    pub fn new(config: &Config, origin: Nanos, memory: QueueMemory) -> Self {
         Self {
             capacity: config.queue.as_usize(),
             latency: config.latency,
             link: Link::new(config, origin),
-            batches: Batches::new(config.coalesce),
-            held: places.0,
+            coalescer: Coalescer::new(config.coalesce),
+            groups: memory.0,
             submitted: 0,
             completed: 0,
-            again: None,
+            joins_last: None,
             room_since: origin,
             origin,
             first_submitted: None,
@@ -174,50 +129,50 @@ impl Hardware {
         }
     }
 
-    /// Whether it can take one more frame.
+    /// Whether the queue has room for one more frame.
     pub fn has_room(&self) -> bool {
         self.held() < self.capacity
     }
 
-    /// Frames handed over and not completed.
+    /// Frames that are submitted and not completed.
     pub fn held(&self) -> usize {
-        // Never above the queue's depth, which fits.
+        // At most the queue's depth, which fits.
         (self.submitted - self.completed) as usize
     }
 
-    /// Takes a frame at `now`, which is no earlier than in any call before. Returns
-    /// whether there was room; without room, nothing happens.
+    /// Takes `frame` at `now`, which is no earlier than in any call before. Returns whether the queue had room; if it
+    /// had none, nothing changes.
     #[inline]
     pub fn submit(&mut self, frame: &Descriptor, now: Nanos) -> bool {
         if !self.has_room() {
             return false;
         }
         self.submitted += 1;
-        match self.held.back_mut() {
-            Some(last) if self.again == Some((frame.len, now)) => last.through = self.submitted,
-            _ => self.hold(frame, now),
+        match self.groups.back_mut() {
+            Some(last) if self.joins_last == Some((frame.len, now)) => last.through = self.submitted,
+            _ => self.begin_group(frame, now),
         }
         true
     }
 
-    /// Serves a frame that is not like the one before.
-    fn hold(&mut self, frame: &Descriptor, now: Nanos) {
-        self.note_submission(frame, now);
-        let served = self.link.serve(frame, now);
-        let (at, alone) = match self.batches.finish(served.end + self.latency) {
-            Report::Within(at) => (at, false),
-            Report::Full { at, before } => {
-                // Frames that share a batch are held one by one.
-                self.held.iter_mut().rev().take(before as usize).for_each(|held| held.at = at);
+    /// Transmits a frame that does not join the last group.
+    fn begin_group(&mut self, frame: &Descriptor, now: Nanos) {
+        self.count_starved(frame, now);
+        let transmission = self.link.transmit(frame, now);
+        let (at, alone) = match self.coalescer.finish(transmission.end + self.latency) {
+            ReportTime::AtLatest(at) => (at, false),
+            ReportTime::Now { at, before } => {
+                // The frames of an open batch are in groups of one, so `before` groups are `before` frames.
+                self.groups.iter_mut().rev().take(before as usize).for_each(|group| group.at = at);
                 (at, before == 0)
             }
         };
-        self.held.push_back(Held { through: self.submitted, len: frame.len, served, at });
-        self.again = (alone && self.link.serves_alike(&served)).then_some((frame.len, now));
+        self.groups.push_back(FrameGroup { through: self.submitted, len: frame.len, transmission, at });
+        self.joins_last = (alone && self.link.repeats(&transmission)).then_some((frame.len, now));
     }
 
-    fn note_submission(&mut self, frame: &Descriptor, now: Nanos) {
-        // A claim of the peer, so it counts only as far as it can be true.
+    fn count_starved(&mut self, frame: &Descriptor, now: Nanos) {
+        // The stack claims this time, so it is limited to what is possible: not before the session, and not after now.
         let waiting_since = frame.submitted.clamp(self.origin, now.max(self.origin));
         self.first_submitted.get_or_insert(waiting_since);
         if let Some(idle_since) = self.link.idle_since(now) {
@@ -226,36 +181,36 @@ impl Hardware {
         }
     }
 
-    /// When the oldest frame completes, as far as is known now; a frame that is handed over later
-    /// may fill its batch earlier.
+    /// When the oldest frame completes. A frame that is submitted later may fill its batch, so that it completes earlier.
     pub fn next_completion(&self) -> Option<Nanos> {
         self.completion_of(1)
     }
 
-    /// When the oldest `frames` have completed, as far as is known now.
+    /// When the oldest `frames` frames have completed; `None` if it holds fewer. A frame that is submitted later may fill
+    /// their batch, so that they complete earlier.
     pub fn completion_of(&self, frames: usize) -> Option<Nanos> {
         let last = self.completed.saturating_add(frames as u64);
-        let run = self.held.partition_point(|held| held.through < last);
-        self.held.get(run).filter(|_| frames > 0).map(|held| held.at)
+        let group = self.groups.partition_point(|group| group.through < last);
+        self.groups.get(group).filter(|_| frames > 0).map(|group| group.at)
     }
 
-    /// How many completions it can go on for without a new frame, and with half of its queue to
-    /// spare.
-    pub fn reserve(&self) -> usize {
+    /// How many frames may complete, with none submitted, before the queue is no more than half full.
+    pub fn completions_until_half_full(&self) -> usize {
         self.held().saturating_sub(self.capacity / 2)
     }
 
-    /// The oldest frame, if it has completed by `now`.
-    pub fn complete(&mut self, now: Nanos) -> Option<Done> {
-        self.complete_run(now, 1).map(|(done, _)| done)
+    /// Takes the oldest frame out of the queue, if it has completed by `now`.
+    pub fn complete(&mut self, now: Nanos) -> Option<Completed> {
+        self.complete_group(now, 1).map(|(frame, _)| frame)
     }
 
-    /// The oldest frames that share length and times, if they have completed by `now`, and how many they are:
-    /// `most` at most, and one at least.
+    /// Takes the oldest frames that share their length and times out of the queue, at most `most`, if they have completed
+    /// by `now`. Returns them as one, and their number, which is not 0.
     #[inline]
-    pub fn complete_run(&mut self, now: Nanos, most: u64) -> Option<(Done, u64)> {
-        let &Held { through, len, served, at } = self.held.front().filter(|held| most > 0 && held.at <= now)?;
-        // There are never more than just before some of them complete.
+    pub fn complete_group(&mut self, now: Nanos, most: u64) -> Option<(Completed, u64)> {
+        let &FrameGroup { through, len, transmission, at } =
+            self.groups.front().filter(|group| most > 0 && group.at <= now)?;
+        // The number of frames that it holds is greatest just before some of them complete.
         self.counters.occupancy_max = self.most_held();
         if !self.has_room() {
             self.room_since = at;
@@ -263,22 +218,22 @@ impl Hardware {
         let frames = (through - self.completed).min(most);
         self.completed += frames;
         if self.completed == through {
-            self.held.pop_front();
+            self.groups.pop_front();
         }
-        self.batches.reported(at);
+        self.coalescer.reported(at);
         self.last_completed = at;
-        // Parts of the time that has passed, as those above, so the sum fits into what a clock can show.
-        self.counters.busy_ns += served.busy.0 * frames;
-        self.counters.stalled_ns += served.stalled.0 * frames;
-        Some((Done { len, sent: served.end, at }, frames))
+        // Busy and stalled times do not overlap, and lie between the origin and now: their sums fit.
+        self.counters.busy_ns += transmission.busy.0 * frames;
+        self.counters.stalled_ns += transmission.stalled.0 * frames;
+        Some((Completed { len, sent: transmission.end, at }, frames))
     }
 
     fn most_held(&self) -> u32 {
-        // Never above the queue's depth, which fits.
+        // At most the queue's depth, which fits.
         self.counters.occupancy_max.max(self.held() as u32)
     }
 
-    /// Its counters so far; frames that it still holds count towards occupancy alone.
+    /// Its counters so far. Of the frames that it still holds, only `occupancy_max` has a trace.
     pub fn report(&self) -> HardwareReport {
         let first = self.first_submitted.unwrap_or(self.last_completed);
         let active_ns = self.last_completed.since(first).0;
@@ -290,13 +245,15 @@ impl Hardware {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use shared::ring::Depth;
+    use shared::units::LinkRate;
 
     const FULL: u32 = 1514;
 
     fn hardware(queue: u32, change: impl FnOnce(&mut Config)) -> Hardware {
         let mut config = Config::new(Depth::new(queue).unwrap(), "1Gbit".parse().unwrap());
         change(&mut config);
-        Hardware::new(&config, Nanos(0), Places::default())
+        Hardware::new(&config, Nanos(0), QueueMemory::default())
     }
 
     fn frame(submitted: u64) -> Descriptor {
@@ -304,17 +261,17 @@ mod tests {
     }
 
     fn ends(hardware: &mut Hardware) -> Vec<u64> {
-        std::iter::from_fn(|| hardware.complete(Nanos::MAX)).map(|done| done.at.0).collect()
+        std::iter::from_fn(|| hardware.complete(Nanos::MAX)).map(|frame| frame.at.0).collect()
     }
 
     #[test]
     fn a_full_queue_takes_nothing_until_a_frame_is_completed() {
         let mut hardware = hardware(2, |_| ());
         assert!(hardware.submit(&frame(0), Nanos(0)) && hardware.submit(&frame(0), Nanos(0)));
-        assert!(!hardware.submit(&frame(0), Nanos(20_000)), "completed, but not taken yet");
+        assert!(!hardware.submit(&frame(0), Nanos(20_000)), "completed, but not taken out yet");
         assert_eq!(hardware.complete(Nanos(12_303)), None);
-        let done = Done { len: FULL, sent: Nanos(12_304), at: Nanos(12_304) };
-        assert_eq!(hardware.complete(Nanos(20_000)), Some(done));
+        let completed = Completed { len: FULL, sent: Nanos(12_304), at: Nanos(12_304) };
+        assert_eq!(hardware.complete(Nanos(20_000)), Some(completed));
         assert!(hardware.submit(&frame(0), Nanos(20_000)));
         assert_eq!(ends(&mut hardware), [24_608, 36_912], "looking late did not slow it down");
     }
@@ -351,27 +308,27 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_reported_together_and_counts_until_then() {
+    fn a_batch_is_reported_together_and_holds_its_places_until_then() {
         let mut hardware = hardware(4, |config| config.coalesce = "frames=3,for=1ms".parse().unwrap());
         for _ in 0..4 {
             hardware.submit(&frame(0), Nanos(0));
         }
         assert!(!hardware.has_room());
         assert_eq!(hardware.complete(Nanos(36_911)), None);
-        assert_eq!(hardware.complete(Nanos(36_912)).map(|done| (done.sent.0, done.at.0)), Some((12_304, 36_912)));
+        assert_eq!(hardware.complete(Nanos(36_912)).map(|frame| (frame.sent.0, frame.at.0)), Some((12_304, 36_912)));
         assert_eq!(ends(&mut hardware), [36_912, 36_912, 49_216 + 1_000_000]);
     }
 
     proptest! {
-        /// Whether frames are held as runs or one by one, each completes at the same time, and the report is the same.
+        /// Frames that are held in groups complete at the times of frames that are held one by one, with the same report.
         #[test]
-        fn runs_change_nothing(
+        fn groups_change_nothing(
             stall in any::<bool>(),
             limited in any::<bool>(),
             coalesce in any::<bool>(),
             moves in proptest::collection::vec((0u32..2, 0u64..2, 0u64..9), 0..200),
         ) {
-            let mut runs = hardware(8, |config| {
+            let mut grouped = hardware(8, |config| {
                 config.stall = stall.then(|| "every=9ns,for=3ns".parse().unwrap());
                 config.latency = Nanos(1);
                 if coalesce {
@@ -381,66 +338,42 @@ mod tests {
                     config.link = LinkRate::Unlimited;
                 }
             });
-            let mut single = runs.clone();
+            let mut single = grouped.clone();
             let mut now = Nanos(0);
             for (long, later, most) in moves {
                 now += Nanos(later);
                 let frame = Descriptor { len: FULL - long, submitted: now, ..Descriptor::default() };
-                single.again = None;
-                prop_assert_eq!(runs.submit(&frame, now), single.submit(&frame, now));
-                prop_assert_eq!(runs.held(), single.held());
+                single.joins_last = None;
+                prop_assert_eq!(grouped.submit(&frame, now), single.submit(&frame, now));
+                prop_assert_eq!(grouped.held(), single.held());
                 for frames in 0..10 {
-                    prop_assert_eq!(runs.completion_of(frames), single.completion_of(frames));
+                    prop_assert_eq!(grouped.completion_of(frames), single.completion_of(frames));
                 }
                 let mut left = most;
-                while left > 0 && let Some((done, frames)) = runs.complete_run(now, left) {
+                while left > 0 && let Some((completed, frames)) = grouped.complete_group(now, left) {
                     left -= frames;
                     for _ in 0..frames {
-                        prop_assert_eq!(single.complete(now), Some(done));
+                        prop_assert_eq!(single.complete(now), Some(completed));
                     }
                 }
                 prop_assert!(left == 0 || single.complete(now).is_none());
             }
-            prop_assert_eq!(runs.report(), single.report());
+            prop_assert_eq!(grouped.report(), single.report());
         }
     }
 
     #[test]
-    fn frames_that_take_no_time_and_come_together_are_one_run() {
+    fn frames_that_take_no_time_and_come_together_are_one_group() {
         let mut hardware = hardware(8, |config| config.link = LinkRate::Unlimited);
         for now in [5, 5, 5, 6] {
             assert!(hardware.submit(&frame(5), Nanos(now)));
         }
-        let done = |at| Done { len: FULL, sent: Nanos(at), at: Nanos(at) };
-        assert_eq!(hardware.complete_run(Nanos(6), 0), None);
-        assert_eq!(hardware.complete_run(Nanos(6), 2), Some((done(5), 2)));
-        assert_eq!(hardware.complete_run(Nanos(6), 9), Some((done(5), 1)));
+        let completed = |at| Completed { len: FULL, sent: Nanos(at), at: Nanos(at) };
+        assert_eq!(hardware.complete_group(Nanos(6), 0), None);
+        assert_eq!(hardware.complete_group(Nanos(6), 2), Some((completed(5), 2)));
+        assert_eq!(hardware.complete_group(Nanos(6), 9), Some((completed(5), 1)));
         assert_eq!((hardware.completion_of(1), hardware.completion_of(usize::MAX)), (Some(Nanos(6)), None));
-        assert_eq!(hardware.complete_run(Nanos(6), 9), Some((done(6), 1)));
-    }
-
-    #[test]
-    fn what_can_never_take_effect_is_named() {
-        let found = |coalesce: &str, queue: u32, depth: u32| {
-            let mut config = Config::new(Depth::new(queue).unwrap(), LinkRate::Unlimited);
-            config.coalesce = coalesce.parse().unwrap();
-            config.without_effect(Depth::new(depth).unwrap(), Nanos::ZERO)
-        };
-        for (coalesce, queue, depth, most) in
-            [("frames=9,for=2ms", 256, 8, 8), ("frames=100,for=1us", 64, 1024, 64), ("frames=2,for=1s", 1, 1, 1)]
-        {
-            let said = found(coalesce, queue, depth).concat();
-            assert!(said.contains(coalesce) && said.contains(&format!("use frames={most} or less")), "{said}");
-        }
-        for (coalesce, queue, depth) in
-            [("frames=8,for=2ms", 256, 8), ("frames=64,for=1us", 64, 64), ("frames=1,for=0s", 1, 1)]
-        {
-            assert_eq!(found(coalesce, queue, depth), [""; 0], "{coalesce}");
-        }
-        let mut stalls = Config::new(Depth::new(8).unwrap(), LinkRate::Unlimited);
-        stalls.stall = Some("every=40ms,for=3ms".parse().unwrap());
-        let over = |lasted| stalls.without_effect(Depth::new(8).unwrap(), Nanos(lasted)).len();
-        assert_eq!((over(39_999_999), over(40_000_000)), (1, 0));
+        assert_eq!(hardware.complete_group(Nanos(6), 9), Some((completed(6), 1)));
     }
 
     #[test]

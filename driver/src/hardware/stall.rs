@@ -1,4 +1,4 @@
-//! Stalls: the link stands still at regular intervals, and its work with it.
+//! Stalls: the link stops at regular intervals, and resumes the frame that it was transmitting.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,38 +6,37 @@ use std::str::FromStr;
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::units::{Nanos, Pairs, PairsError};
 
-/// The link stops from `k * every` to `k * every + length`, for k = 1, 2, ..., counted from the
-/// start of the session.
+/// The link stops from `k * every` to `k * every + length`, for k = 1, 2, ..., counted from the start of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]
 pub struct Stall {
     every: Nanos,
     length: Nanos,
 }
 
-/// Text that is not a stall.
+/// The text, or the times, are not a stall.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StallError {
-    /// Not two times.
+    /// The text is not two times.
     #[error("{0}; an example is every=100ms,for=5ms")]
     Pairs(#[from] PairsError<&'static str>),
-    /// The link would never run again.
+    /// The link would never run.
     #[error("a stall of {length} every {every} leaves the link no time to run; make `for` shorter than `every`")]
     Endless {
-        /// From one stall to the next.
+        /// Time from the start of one stall to the start of the next.
         every: Nanos,
-        /// How long each lasts.
+        /// Length of each.
         length: Nanos,
     },
-    /// A stall that is none.
+    /// The stall has no length.
     #[error("a stall of no length is none; leave it out, or write for example every=100ms,for=5ms")]
     Empty,
 }
 
 impl Stall {
-    /// A stall of `length`, each `every`.
+    /// A stall of `length` at intervals of `every`.
     ///
     /// # Errors
-    /// If it has no length, or if the link would never run between two of them.
+    /// If it has no length, or if the link would never run between two stalls.
     pub fn new(every: Nanos, length: Nanos) -> Result<Self, StallError> {
         if length == Nanos::ZERO {
             return Err(StallError::Empty);
@@ -48,7 +47,7 @@ impl Stall {
         Ok(Self { every, length })
     }
 
-    /// From one stall to the next, and from the start of the session to the first.
+    /// Time from the start of one stall to the start of the next, and from the start of the session to the first.
     pub const fn every(&self) -> Nanos {
         self.every
     }
@@ -73,17 +72,18 @@ impl fmt::Display for Stall {
     }
 }
 
-/// The stalls of one session, as a map from work to time.
+/// The stalls of one session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stalls {
     stall: Option<Stall>,
     origin: Nanos,
 }
 
-/// When work was over, and what the stalls took of the time since it could have begun.
+/// A transmission that is extended by stalls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Worked {
+pub(super) struct Extended {
     pub(super) end: Nanos,
+    /// How long the link was stopped between its earliest start and its end.
     pub(super) stalled: Nanos,
 }
 
@@ -92,16 +92,17 @@ impl Stalls {
         Self { stall, origin }
     }
 
-    /// Work of `span` that could begin at `start`; `more` is set if it is a part of a nanosecond
-    /// longer than that.
-    pub(super) fn work(&self, start: Nanos, span: Nanos, more: bool) -> Worked {
+    /// Extends a transmission that takes `span` of the link's time, and that could begin at `start`, by the stalls that it
+    /// meets. `more` is set if it takes a part of a nanosecond longer than `span`.
+    pub(super) fn extend(&self, start: Nanos, span: Nanos, more: bool) -> Extended {
         let Some(Stall { every, length }) = self.stall else {
-            return Worked { end: start + span, stalled: Nanos::ZERO };
+            return Extended { end: start + span, stalled: Nanos::ZERO };
         };
+        // In each cycle but the first, the link first stops for `length`, then runs for `window`.
         let (cycle, window) = (every.0, every.0 - length.0);
         let since = start.since(self.origin).0;
         let within = since % cycle;
-        // The first cycle begins with no stall, all others do.
+        // `wait` is the rest of a stall at `start`, and `room` is how long the link runs after it until the next stall.
         let (wait, room) = match (since / cycle, length.0.checked_sub(within)) {
             (1.., Some(left)) if left > 0 => (left, window),
             _ => (0, cycle - within),
@@ -109,12 +110,12 @@ impl Stalls {
         let stalls = match span.0.checked_sub(room) {
             None => 0,
             Some(0) if !more => 0,
-            // Work that ends exactly with a window needs no further stall.
             Some(left) if more => left / window + 1,
+            // A transmission that ends exactly with a window meets no further stall: hence the 1.
             Some(left) => (left - 1) / window + 1,
         };
         let stalled = Nanos(wait.saturating_add(stalls.saturating_mul(length.0)));
-        Worked { end: start + span + stalled, stalled }
+        Extended { end: start + span + stalled, stalled }
     }
 }
 
@@ -127,21 +128,21 @@ mod tests {
         Stalls::new(Some(Stall::new(Nanos(every), Nanos(length)).unwrap()), Nanos(1000))
     }
 
-    fn work(start: u64, span: u64, more: bool) -> (u64, u64) {
-        let worked = stalls(100, 10).work(Nanos(1000 + start), Nanos(span), more);
-        (worked.end.0 - 1000, worked.stalled.0)
+    fn extend(start: u64, span: u64, more: bool) -> (u64, u64) {
+        let extended = stalls(100, 10).extend(Nanos(1000 + start), Nanos(span), more);
+        (extended.end.0 - 1000, extended.stalled.0)
     }
 
     #[test]
-    fn work_in_progress_is_suspended_and_resumed() {
-        assert_eq!(work(0, 50, false), (50, 0), "the first cycle has no stall");
-        assert_eq!(work(90, 10, false), (100, 0), "done as the stall begins");
-        assert_eq!(work(90, 10, true), (110, 10), "a part of a nanosecond is left");
-        assert_eq!(work(90, 20, false), (120, 10));
-        assert_eq!(work(105, 20, false), (130, 5), "begun within a stall");
-        assert_eq!(work(100, 90, false), (200, 10));
-        assert_eq!(work(100, 91, false), (211, 20));
-        assert_eq!(work(0, 100 + 90 + 90 + 1, false), (311, 30));
+    fn a_transmission_is_suspended_and_resumed() {
+        assert_eq!(extend(0, 50, false), (50, 0), "the first cycle has no stall");
+        assert_eq!(extend(90, 10, false), (100, 0), "it ends as the stall begins");
+        assert_eq!(extend(90, 10, true), (110, 10), "a part of a nanosecond is left");
+        assert_eq!(extend(90, 20, false), (120, 10));
+        assert_eq!(extend(105, 20, false), (130, 5), "it could begin within a stall");
+        assert_eq!(extend(100, 90, false), (200, 10));
+        assert_eq!(extend(100, 91, false), (211, 20));
+        assert_eq!(extend(0, 100 + 90 + 90 + 1, false), (311, 30));
     }
 
     #[test]
@@ -160,7 +161,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against the slow way: one nanosecond after the other.
+        /// The result is that of a step through every nanosecond.
         #[test]
         fn stepping_through_agrees(every in 2u64..40, share in 0.0f64..1.0, start in 0u64..200, span in 1u64..200) {
             let length = 1 + ((every - 2) as f64 * share) as u64;
@@ -170,8 +171,8 @@ mod tests {
                 if still(at) { lost += 1 } else { left -= 1 }
                 at += 1;
             }
-            let worked = stalls(every, length).work(Nanos(1000 + start), Nanos(span), false);
-            prop_assert_eq!((worked.end.0 - 1000, worked.stalled.0), (at, lost));
+            let extended = stalls(every, length).extend(Nanos(1000 + start), Nanos(span), false);
+            prop_assert_eq!((extended.end.0 - 1000, extended.stalled.0), (at, lost));
         }
     }
 }

@@ -26,7 +26,7 @@ use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Status};
 use shared::units::Nanos;
 
 use crate::backend::Backend;
-use crate::hardware::{self, Done, Hardware, Places};
+use crate::hardware::{self, Completed, Hardware, QueueMemory};
 use check::{is_frame_length, verify};
 use dma::FrameCopies;
 use ending::{name_of, say_goodbye};
@@ -90,7 +90,7 @@ impl<B> Setup<B> {
 /// The parts of a session whose size depends on the depth.
 #[derive(Debug, Default)]
 pub struct Tables {
-    places: Places,
+    queue: QueueMemory,
     frames: FrameCopies,
     refused: VecDeque<Refused>,
 }
@@ -109,7 +109,7 @@ impl Tables {
         };
         let mut refused = VecDeque::new();
         refused.try_reserve_exact(depth.as_usize())?;
-        Ok(Self { places: Places::obtain(most_held)?, frames: FrameCopies::new(copies)?, refused })
+        Ok(Self { queue: QueueMemory::obtain(most_held)?, frames: FrameCopies::new(copies)?, refused })
     }
 }
 
@@ -170,9 +170,9 @@ struct Refused {
 impl<P: ConsumerPort, B: Backend> Session<P, B> {
     fn new(port: P, clock: Clock, mut setup: Setup<B>) -> Self {
         let began = clock.now();
-        let Tables { places, frames, refused } = std::mem::take(&mut setup.tables);
+        let Tables { queue, frames, refused } = std::mem::take(&mut setup.tables);
         Self {
-            hardware: Hardware::new(&setup.hardware, began, places),
+            hardware: Hardware::new(&setup.hardware, began, queue),
             began,
             frames,
             refused,
@@ -212,13 +212,13 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     fn complete_due(&mut self, now: Nanos) -> bool {
         let before = self.completed;
         loop {
-            // The hardware counts only sent frames, so refused frames may lie between those of one of its runs.
+            // The hardware counts only sent frames, so refused frames may lie between those of one of its groups.
             let behind = self.refused.front().map_or(u64::MAX, |refused| refused.position - self.completed);
             if behind == 0
                 && let Some(refused) = self.refused.pop_front()
             {
                 self.complete(refused.status, refused.at, 1);
-            } else if let Some((done, frames)) = self.hardware.complete_run(now, behind) {
+            } else if let Some((done, frames)) = self.hardware.complete_group(now, behind) {
                 self.sent(done, frames);
             } else {
                 return self.completed != before;
@@ -226,7 +226,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         }
     }
 
-    fn sent(&mut self, done: Done, frames: u64) {
+    fn sent(&mut self, done: Completed, frames: u64) {
         let backend = &mut self.setup.backend;
         self.frames.release(frames, done.len, |bytes| backend.sent(bytes, done.sent));
         self.report.sent_bytes += u64::from(done.len) * frames;
@@ -353,7 +353,11 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     /// while frames wait for it, and the completions that the stack waits for must be published in time.
     fn batch_limit(&self) -> usize {
         let held = self.hardware.held();
-        let most = if self.port.waiting() > 0 { self.hardware.reserve().clamp(1, held.max(1)) } else { held };
+        let most = if self.port.waiting() > 0 {
+            self.hardware.completions_until_half_full().clamp(1, held.max(1))
+        } else {
+            held
+        };
         // Refused frames are completed behind sent ones, and are not counted among them.
         let most = if self.refused.is_empty() { most } else { most.min(1) };
         // The cast cannot truncate: `most` is at most the depth of the hardware queue, which is a u32.
