@@ -18,10 +18,10 @@ const WAIT: usize = size_of::<Wait>() + 512;
 // Space at each level: that of the level below, and what its own waits (two at most) or headers need. With too little
 // space each send allocates, which a test of this way shows.
 pub(super) const DEVICE: usize = 2 * WAIT;
-pub(super) const LINK: usize = DEVICE + 2 * WAIT;
-pub(super) const NETWORK: usize = LINK + 256;
-pub(super) const TRANSPORT: usize = NETWORK + 256;
-pub(super) const SOCKET: usize = TRANSPORT + 2 * WAIT;
+pub(super) const ETHERNET: usize = DEVICE + 2 * WAIT;
+pub(super) const IP: usize = ETHERNET + 256;
+pub(super) const UDP: usize = IP + 256;
+pub(super) const SOCKET: usize = UDP + 2 * WAIT;
 
 /// A layer behind a trait object, with `SPACE` bytes for its future in the future of its caller.
 pub(super) struct Inline<To, const SPACE: usize>(Box<dyn InlineEgress<To>>);

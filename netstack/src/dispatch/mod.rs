@@ -78,8 +78,8 @@ impl Parts {
         Ethernet::new(device, self.mac, neighbours, accounts, self.clock.clone())
     }
 
-    fn udp<N: Egress<Via>>(&self, network: N) -> Udp<N> {
-        Udp::new(network, Router::new(self.routes.clone(), MTU))
+    fn udp<N: Egress<Via>>(&self, ip: N) -> Udp<N> {
+        Udp::new(ip, Router::new(self.routes.clone(), MTU))
     }
 
     fn layers<D: Egress<()>>(&self, device: D) -> Udp<Ip<Ethernet<D>>> {
@@ -90,11 +90,11 @@ impl Parts {
 /// The layers on one device, as sockets see them.
 pub struct Layers<D>(Way<D>);
 
-/// The transport layer below the sockets, by the way in which the layers call each other.
+/// UDP, which is below the sockets, by the way in which the layers call each other.
 enum Way<D> {
     Static(Rc<Udp<Ip<Ethernet<D>>>>),
     Boxed(Rc<Boxed<UdpTo>>),
-    Inline(Rc<Inline<UdpTo, { inline::TRANSPORT }>>),
+    Inline(Rc<Inline<UdpTo, { inline::UDP }>>),
     Poll(Rc<Polled<UdpTo>>),
     Sync(Rc<Udp<Ip<Ethernet<D>>>>),
     None { device: Rc<D>, headers: none::HeaderSource },
@@ -121,20 +121,21 @@ impl Dispatch {
         Layers(match self {
             Self::Static => Way::Static(Rc::new(parts.layers(device))),
             Self::Boxed => {
-                let link: Boxed<IpAddr> = Box::new(parts.ethernet::<Boxed<()>>(Box::new(device)));
-                let network: Boxed<Via> = Box::new(Ip::new(link));
-                Way::Boxed(Rc::new(Box::new(parts.udp(network))))
+                let ethernet: Boxed<IpAddr> = Box::new(parts.ethernet::<Boxed<()>>(Box::new(device)));
+                let ip: Boxed<Via> = Box::new(Ip::new(ethernet));
+                Way::Boxed(Rc::new(Box::new(parts.udp(ip))))
             }
             Self::Inline => {
-                let link =
-                    Inline::<_, { inline::LINK }>::new(parts.ethernet(Inline::<_, { inline::DEVICE }>::new(device)));
-                let network = Inline::<_, { inline::NETWORK }>::new(Ip::new(link));
-                Way::Inline(Rc::new(Inline::new(parts.udp(network))))
+                let ethernet = Inline::<_, { inline::ETHERNET }>::new(
+                    parts.ethernet(Inline::<_, { inline::DEVICE }>::new(device)),
+                );
+                let ip = Inline::<_, { inline::IP }>::new(Ip::new(ethernet));
+                Way::Inline(Rc::new(Inline::new(parts.udp(ip))))
             }
             Self::Poll => {
-                let link = Polled::new(parts.ethernet(Polled::new(device)));
-                let network = Polled::new(Ip::new(link));
-                Way::Poll(Rc::new(Polled::new(parts.udp(network))))
+                let ethernet = Polled::new(parts.ethernet(Polled::new(device)));
+                let ip = Polled::new(Ip::new(ethernet));
+                Way::Poll(Rc::new(Polled::new(parts.udp(ip))))
             }
             Self::Sync => Way::Sync(Rc::new(parts.layers(device))),
             Self::None => Way::None { device: Rc::new(device), headers: none::HeaderSource::new(parts) },
