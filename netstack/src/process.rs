@@ -29,8 +29,8 @@ use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
 use crate::session::{
-    ConnectError, Context, Grant, Greeted, Plan, PlanError, Request, StackRun, Terms, Watch, assemble, connect,
-    memory_of_a_run,
+    ConnectError, Context, Extension, Grant, Greeted, Plan, PlanError, Request, StackRun, Terms, Watch, assemble,
+    connect, memory_of_a_run,
 };
 use crate::settings::{LineSettings, SessionSettings, StackSettings};
 
@@ -126,19 +126,35 @@ impl RunError {
     }
 }
 
-/// Runs the stack with `args`: connects to the driver, sends, reports.
+/// Runs the stack with `args`: connects to the driver, sends, and writes the report as `args` say.
 ///
 /// # Errors
 /// [`RunError`] if there is no report; a run that ended early has one, and a status that shows it.
 pub fn run(args: &Args) -> Result<Status, RunError> {
-    let length = Plan::check(&args.stack, args.common.depth)?;
+    // Flags that make no run are an error before the report's file is opened.
+    Plan::check(&args.stack, args.common.depth)?;
     let sink = args.output.json.as_ref().map(JsonTarget::open).transpose()?;
+    let report = report_with(args, || ())?;
+    let written = publish(args, sink, &report);
+    Ok(status(&report).after("netstack", written, RunError::status))
+}
+
+/// Runs the stack with `args` and with layers and apps of your own, against the driver at `args.meeting.socket`. Returns
+/// the report. `extension` is called on the thread of the data path, because layers and apps stay on one thread.
+///
+/// # Errors
+/// [`RunError`] if there is no report; one of a run that ended early says so.
+pub fn report_with<X: Extension>(
+    args: &Args,
+    extension: impl FnOnce() -> X + Send + 'static,
+) -> Result<RunReport, RunError> {
+    let length = Plan::check(&args.stack, args.common.depth)?;
     // Checks, before connecting, that the run's memory can be had. It is released at once; the parts are allocated later.
     drop(Ballast::new(memory_of_a_run(&args.stack, args.common.depth) + memory_of_a_ring(args))?);
     let system = |what| move |cause| RunError::System { what, cause };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the tokio runtime cannot be built"))?;
-    let report = runtime.block_on(async {
+    runtime.block_on(async {
         let mut signals = Signals::of(args.lifetime).map_err(system("signals cannot be received"))?;
         let (path, session) = (&args.meeting.socket, &args.session);
         let request = Request {
@@ -153,10 +169,8 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
             () = signals.next() => return Err(RunError::Interrupted),
         };
         let plan = Plan::new(&args.stack, length, args.common.seed, greeted.terms.depth, link(&greeted))?;
-        on_a_thread(args.clone(), greeted, plan, signals.stop()).await
-    })?;
-    let written = publish(args, sink, &report);
-    Ok(status(&report).after("netstack", written, RunError::status))
+        on_a_thread(args.clone(), greeted, plan, signals.stop(), extension).await
+    })
 }
 
 /// Bytes that this side's end of the ring takes.
@@ -173,25 +187,39 @@ fn link(greeted: &Greeted) -> LinkRate {
 }
 
 /// Runs the data path on a thread of its own, which signals stop.
-async fn on_a_thread(args: Args, greeted: Greeted, plan: Plan, stop: StopHandle) -> Result<RunReport, RunError> {
+async fn on_a_thread<X: Extension>(
+    args: Args,
+    greeted: Greeted,
+    plan: Plan,
+    stop: StopHandle,
+    extension: impl FnOnce() -> X + Send + 'static,
+) -> Result<RunReport, RunError> {
     let (done, report) = oneshot::channel();
     let data_path = thread::Builder::new().name("data-path".to_owned());
     let spawned = data_path.spawn(move || {
         // The main thread waits for this; should it be gone, so is everything else.
-        let _ = done.send(data_path_main(&args, greeted, plan, stop));
+        let _ = done.send(data_path_main(&args, greeted, plan, stop, extension()));
     });
     spawned.map_err(|cause| RunError::System { what: "no thread is left", cause })?;
     report.await.unwrap_or(Err(RunError::NoReport))
 }
 
-fn data_path_main(args: &Args, greeted: Greeted, plan: Plan, stop: StopHandle) -> Result<RunReport, RunError> {
+fn data_path_main(
+    args: &Args,
+    greeted: Greeted,
+    plan: Plan,
+    stop: StopHandle,
+    extension: impl Extension,
+) -> Result<RunReport, RunError> {
     let Greeted { stream, memory, terms } = greeted;
     let unusable = |cause| RunError::System { what: "the driver's socket cannot be used", cause };
     match memory {
-        Some(memory) => run_on(ShmProducer::new(stream, memory).map_err(unusable)?, args, &terms, plan, stop),
+        Some(memory) => {
+            run_on(ShmProducer::new(stream, memory).map_err(unusable)?, args, &terms, plan, stop, extension)
+        }
         None => {
             let tables = Tables::producer(terms.depth)?;
-            run_on(SocketProducer::new(stream, tables).map_err(unusable)?, args, &terms, plan, stop)
+            run_on(SocketProducer::new(stream, tables).map_err(unusable)?, args, &terms, plan, stop, extension)
         }
     }
 }
@@ -202,14 +230,15 @@ fn run_on(
     terms: &Terms,
     plan: Plan,
     stop: StopHandle,
+    extension: impl Extension,
 ) -> Result<RunReport, RunError> {
     let Terms { depth, accept, asked } = terms;
     let data_path = DataPath::new(port.connection(), &args.waiting, Nanos(accept.idle_timeout_ns), stop);
     let (clock, interrupt, usage) = (data_path.clock(), data_path.interrupt(), data_path.usage());
     let ring = Producer::with_wake_point(port, *depth, plan.wake_point, clock.clone());
     let (tasks_plan, lines) = (plan.clone(), watcher(args));
-    let outcome = data_path
-        .run(|tasks| StackRun::new(ring, tasks_plan).interrupted_by(interrupt).watched_by(lines).run(tasks, clock))?;
+    let stack = StackRun::new(ring, tasks_plan).interrupted_by(interrupt).watched_by(lines).extended_by(extension);
+    let outcome = data_path.run(|tasks| stack.run(tasks, clock))?;
     let context = Context {
         config: ConfigReport {
             netstack: serde_json::to_value(args).unwrap_or_default(),

@@ -57,15 +57,15 @@ impl<P: ProducerPort + 'static> StackRun<P> {
     pub fn new(ring: Producer<P>, plan: Plan) -> Self {
         Self { ring, plan, interrupt: Rc::default(), watch: None, extension: () }
     }
-
-    /// The same, with layers and apps of your own.
-    pub fn extended_by<X: Extension>(self, extension: X) -> StackRun<P, X> {
-        let Self { ring, plan, interrupt, watch, .. } = self;
-        StackRun { ring, plan, interrupt, watch, extension }
-    }
 }
 
 impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
+    /// The same, with layers and apps of your own.
+    pub fn extended_by<Y: Extension>(self, extension: Y) -> StackRun<P, Y> {
+        let Self { ring, plan, interrupt, watch, .. } = self;
+        StackRun { ring, plan, interrupt, watch, extension }
+    }
+
     /// The same, ended early by `interrupt`.
     #[must_use]
     pub fn interrupted_by(self, interrupt: Rc<Interrupt>) -> Self {

@@ -7,6 +7,7 @@
 mod bench;
 mod dispatch;
 mod ends;
+mod extension;
 mod files;
 mod help;
 mod input;
