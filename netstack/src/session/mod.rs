@@ -4,6 +4,7 @@ mod apps;
 mod claims;
 mod connect;
 mod extension;
+mod farewell;
 mod outcome;
 mod plan;
 mod report;

@@ -10,15 +10,15 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, OptionFuture, pending, select, select_all};
 use shared::connection::CloseReason;
-use shared::control::{Bye, ByeReason, Control};
 use shared::exec::{Clock, Interrupt, Tasks};
 use shared::ledger::Histogram;
-use shared::report::{Ending, STALLED};
+use shared::report::STALLED;
 use shared::ring::{Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 
 use super::apps::{Apps, Joined};
 use super::extension::Extension;
+use super::farewell::Farewell;
 use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
 use super::sampler::{Sampler, Watch};
@@ -27,20 +27,17 @@ use crate::device::{Costly, Policy, RingDevice};
 use crate::dispatch::Parts;
 use crate::layers::Neighbours;
 
-/// How long a driver may take to send its farewell.
-const FAREWELL_TIMEOUT: Nanos = Nanos::from_secs(2);
-
-/// Why one phase of the run came to its end.
+/// Why a phase of the run has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Turn {
-    /// As it should.
+enum PhaseEnd {
+    /// What it was for is done.
     Done,
     /// Its time is up.
     TimeUp,
     /// A signal interrupted the stack.
     Interrupted,
     /// The driver ended the session, or it broke.
-    Peer,
+    DriverLeft,
 }
 
 /// A run that is about to begin: a plan, on one end of a ring.
@@ -102,12 +99,15 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
         // They drop what they were doing by their next turn, and count what they did not get to in no time.
         apps.all_done().await;
         clock.next_turn().await;
-        if matches!(offering, Turn::Done | Turn::TimeUp) {
+        if matches!(offering, PhaseEnd::Done | PhaseEnd::TimeUp) {
             let drain = stack.until(stack.device.drained(), Some(clock.now() + plan.drain_timeout), &interrupt).await;
-            stack.note(drain);
+            stack.note_interrupt(&drain);
         }
-        stack.note(offering);
-        stack.say_farewell().await;
+        stack.note_interrupt(&offering);
+        // What completes from here on makes room, but the queue must not use it: the farewell has the final count.
+        stack.device.seal();
+        let ring = stack.device.ring();
+        stack.farewell.exchange(ring.connection(), &clock, ring.stats().submitted).await;
         stack.close(began, warm.get(), sampler, apps.joined())
     }
 }
@@ -120,13 +120,7 @@ struct RunState<P> {
     device: Rc<RingDevice<P>>,
     /// How late each wake-up was.
     late: Rc<RefCell<Histogram>>,
-    interrupted: Cell<bool>,
-    /// Whether this side has sent its farewell.
-    said: Cell<bool>,
-    /// The driver's farewell, whenever it comes.
-    bye: RefCell<Option<Bye>>,
-    /// Whether it is no answer to ours: frames may have crossed it that the driver never saw.
-    left_first: Cell<bool>,
+    farewell: Farewell,
 }
 
 impl<P: ProducerPort + 'static> RunState<P> {
@@ -150,10 +144,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
             accounts,
             device,
             late: Rc::default(),
-            interrupted: Cell::default(),
-            said: Cell::default(),
-            bye: RefCell::default(),
-            left_first: Cell::default(),
+            farewell: Farewell::default(),
         };
         (stack, apps)
     }
@@ -199,7 +190,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
     }
 
     /// Waits for `phase`, for its time to be up if it has one, for an interrupt, or for the driver to end it all.
-    async fn until(&self, phase: impl Future<Output = ()>, time_up: Option<Nanos>, interrupt: &Interrupt) -> Turn {
+    async fn until(&self, phase: impl Future<Output = ()>, time_up: Option<Nanos>, interrupt: &Interrupt) -> PhaseEnd {
         // No timer stands for "never": virtual time would go there when nothing else is left to happen.
         let time_up = OptionFuture::from(time_up.map(|at| self.clock.sleep_until(at)));
         let time_up = time_up.then(|up| async move {
@@ -207,77 +198,19 @@ impl<P: ProducerPort + 'static> RunState<P> {
                 pending::<()>().await
             }
         });
-        let turns: [LocalBoxFuture<'_, Turn>; 4] = [
-            interrupt.asked().map(|()| Turn::Interrupted).boxed_local(),
-            self.peer_ends().map(|()| Turn::Peer).boxed_local(),
-            phase.map(|()| Turn::Done).boxed_local(),
-            time_up.map(|()| Turn::TimeUp).boxed_local(),
+        let ends: [LocalBoxFuture<'_, PhaseEnd>; 4] = [
+            interrupt.asked().map(|()| PhaseEnd::Interrupted).boxed_local(),
+            self.farewell.driver_leaves(self.device.ring().connection()).map(|()| PhaseEnd::DriverLeft).boxed_local(),
+            phase.map(|()| PhaseEnd::Done).boxed_local(),
+            time_up.map(|()| PhaseEnd::TimeUp).boxed_local(),
         ];
-        select_all(turns).await.0
+        select_all(ends).await.0
     }
 
-    /// Ready when the driver's farewell has come, or the session has closed.
-    async fn peer_ends(&self) {
-        let connection = self.device.ring().connection();
-        let control = || {
-            while let Some(message) = connection.next_control() {
-                self.receive(message);
-            }
-            (self.bye.borrow().is_some() || connection.closed().is_some()).then_some(())
-        };
-        connection.control_arrived().wait_for(control).await;
-    }
-
-    fn receive(&self, message: Control) {
-        match message {
-            Control::Bye(_) if self.bye.borrow().is_some() => {
-                let error = shared::control::WireError::Unexpected("message behind the farewell");
-                self.device.ring().connection().close(error.into());
-            }
-            Control::Bye(bye) => {
-                // Only "finished" answers; a driver that was interrupted may do so at any time.
-                self.left_first.set(!self.said.get() || bye.reason != ByeReason::Finished);
-                self.bye.replace(Some(*bye));
-            }
-            // The connection has counted it.
-            Control::Alive => {}
-            Control::Hello(_) | Control::Accept(_) | Control::Refuse(_) => {
-                let error = shared::control::WireError::Unexpected("greeting in the middle of a session");
-                self.device.ring().connection().close(error.into());
-            }
-        }
-    }
-
-    fn note(&self, turn: Turn) {
-        if turn == Turn::Interrupted {
-            self.interrupted.set(true);
-        }
-    }
-
-    /// Sends the farewell, and waits for the driver's, which has its report of the session.
-    /// Whatever it completed before is settled first: it comes before the farewell.
-    async fn say_farewell(&self) {
-        // What completes from here on makes room, but the queue must not use it: the farewell has the final count.
-        self.device.seal();
-        if self.bye.borrow().is_none() {
-            let reason = self.reason();
-            let frames = self.device.ring().stats().submitted;
-            let connection = self.device.ring().connection();
-            self.said.set(true);
-            connection.send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
-            let patience = self.clock.sleep_until(self.clock.now() + FAREWELL_TIMEOUT);
-            select(self.peer_ends().boxed_local(), patience).await;
-        }
-        // Let the task that settles completions see what came before the farewell.
-        self.clock.next_turn().await;
-    }
-
-    /// The reason in this side's farewell.
-    fn reason(&self) -> ByeReason {
-        match self.device.ring().connection().closed() {
-            _ if self.interrupted.get() => ByeReason::Interrupted,
-            None | Some(CloseReason::PeerGone | CloseReason::Io(_)) => ByeReason::Finished,
-            Some(broken) => ByeReason::Violation(broken.to_string()),
+    /// Records an interrupt, if that ended a phase.
+    fn note_interrupt(&self, end: &PhaseEnd) {
+        if *end == PhaseEnd::Interrupted {
+            self.farewell.interrupt();
         }
     }
 
@@ -291,8 +224,8 @@ impl<P: ProducerPort + 'static> RunState<P> {
         let ring = self.device.ring();
         let ended = self.clock.now();
         let in_flight = u64::from(ring.outstanding()) + self.device.queued() as u64;
-        let ending = self.ending();
-        let bye = self.bye.take();
+        let ending = self.farewell.ending(ring.connection());
+        let bye = self.farewell.take();
         self.device.close_accounts();
         let (series, series_interval, lines) = self.timeline.finish();
         if let Some(sampler) = sampler {
@@ -310,37 +243,13 @@ impl<P: ProducerPort + 'static> RunState<P> {
             in_flight,
             lost_at_submit: ring.lost(),
             violation: ring.connection().closed().filter(CloseReason::is_violation).map(|reason| reason.name()),
-            left_first: self.left_first.get(),
+            left_first: self.farewell.driver_left_first(),
             warm,
             series,
             series_interval,
             claimed_frames: bye.as_ref().map_or(0, |bye| bye.frames),
             driver: bye.and_then(|bye| bye.report),
         }
-    }
-
-    fn ending(&self) -> Ending {
-        match (self.bye.borrow().as_ref(), self.device.ring().connection().closed()) {
-            _ if self.interrupted.get() => Ending::Interrupted,
-            (_, Some(reason)) if reason.is_violation() => Ending::PeerFailed(reason.to_string()),
-            (Some(bye), _) if self.left_first.get() => left(&bye.reason),
-            (Some(bye), _) if bye.report.is_none() => {
-                Ending::PeerFailed("the driver said farewell without a report".to_owned())
-            }
-            (Some(_), _) => Ending::Finished,
-            (None, Some(reason)) => Ending::PeerFailed(reason.to_string()),
-            (None, None) => Ending::PeerFailed(format!("the driver did not say farewell within {FAREWELL_TIMEOUT}")),
-        }
-    }
-}
-
-/// How a run ends whose driver left first, for this `reason`.
-fn left(reason: &ByeReason) -> Ending {
-    match reason {
-        ByeReason::Finished => Ending::PeerFailed("the driver ended the session".to_owned()),
-        ByeReason::Interrupted => Ending::PeerInterrupted,
-        ByeReason::Violation(what) => Ending::PeerFailed(format!("the driver ended the session: {what}")),
-        ByeReason::Fault(what) => Ending::PeerFailed(format!("the driver failed: {what}")),
     }
 }
 
