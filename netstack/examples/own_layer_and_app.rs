@@ -21,7 +21,6 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use clap::Parser;
 use driver::backend::Output;
 use driver::hardware;
 use driver::session::{Dma, Setup, serve};
@@ -109,7 +108,7 @@ impl Extension for Own {
 /// how many frames the tap has counted.
 fn report(way: Dispatch) -> Result<(RunReport, u64), Box<dyn Error>> {
     let (depth, link) = (Depth::new(4)?, LinkRate::Limited(BitRate(100_000_000)));
-    let args = Args::parse_from(["netstack", "--packets", "20", "--app", "bulk:size=100B"]);
+    let args = Args::of(&["--packets", "20", "--app", "bulk:size=100B"])?;
     let length = Plan::check(&args.stack, depth)?;
     let plan = Plan { dispatch: way, ..Plan::new(&args.stack, length, 1, depth, link)? };
     let own = Own { frames: Rc::default() };

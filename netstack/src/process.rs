@@ -74,6 +74,21 @@ pub struct Args {
     pub output: Output,
 }
 
+impl Args {
+    /// The settings that `flags` of `netstack` set, with the defaults of all others.
+    ///
+    /// # Errors
+    /// [`FlagError`] if they are no flags of `netstack`.
+    pub fn of(flags: &[&str]) -> Result<Self, FlagError> {
+        Self::try_parse_from([&["netstack"], flags].concat()).map_err(FlagError)
+    }
+}
+
+/// Flags that `netstack` does not have, or values that they do not take.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct FlagError(clap::Error);
+
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -141,6 +156,25 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
 
 /// Runs the stack with `args` and with layers and apps of your own, against the driver at `args.meeting.socket`. Returns
 /// the report. `extension` is called on the thread of the data path, because layers and apps stay on one thread.
+///
+/// ```no_run
+/// use netstack::process::{Args, report_with};
+/// use netstack::session::{Apps, Extension};
+///
+/// struct Own;
+///
+/// impl Extension for Own {
+///     async fn run(self, apps: Apps) {
+///         let socket = apps.socket("mine", None);
+///         socket.send(b"hello", "10.0.0.2:9".parse().unwrap()).await.unwrap();
+///     }
+/// }
+///
+/// let args = Args::of(&["--duration", "1s", "--app", "cbr:rate=100kpps"])?;
+/// let report = report_with(&args, || Own)?;
+/// assert!(report.ledger.balanced);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`RunError`] if there is no report; one of a run that ended early says so.

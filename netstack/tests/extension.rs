@@ -11,7 +11,6 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use clap::Parser;
 use driver::backend::Output;
 use driver::session::{Dma, Setup, serve};
 use netstack::dispatch::Dispatch;
@@ -31,7 +30,7 @@ const WAITING: [Dispatch; 4] = [Dispatch::Static, Dispatch::Boxed, Dispatch::Inl
 /// A run of these flags on a link of 100 Mbit/s and a ring of four slots, with an extension.
 fn extended(way: Dispatch, flags: &[&str], extension: impl Extension) -> RunReport {
     let (depth, link) = (Depth::new(4).unwrap(), LinkRate::Limited(BitRate(100_000_000)));
-    let args = Args::parse_from([&["netstack"], flags].concat());
+    let args = Args::of(flags).unwrap();
     let length = Plan::check(&args.stack, depth).unwrap();
     let plan = Plan { dispatch: way, ..Plan::new(&args.stack, length, 1, depth, link).unwrap() };
     let (clock, planned) = (Clock::default(), plan.clone());

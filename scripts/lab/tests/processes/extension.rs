@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use clap::Parser;
 use netstack::process::{Args, report_with};
 use netstack::session::{Apps, Extension};
 use shared::report::{Ending, RunReport};
@@ -40,9 +39,9 @@ fn extended(transport: &str) -> RunReport {
     let mut ready = String::new();
     BufReader::new(driver.stdout.take().unwrap()).read_line(&mut ready).unwrap();
     assert!(ready.starts_with("driver: ready on"), "{ready}");
-    let flags = ["netstack", "--quiet", "--duration=200ms", "--app=cbr:rate=2kpps,size=100B", "--app=bulk:budget=3kB"];
+    let flags = ["--quiet", "--duration=200ms", "--app=cbr:rate=2kpps,size=100B", "--app=bulk:budget=3kB"];
     let place = ["--transport", transport, "--socket", socket.to_str().unwrap()];
-    let report = report_with(&Args::parse_from([&flags[..], &place].concat()), || Guest).unwrap();
+    let report = report_with(&Args::of(&[&flags[..], &place].concat()).unwrap(), || Guest).unwrap();
     assert!(driver.wait().unwrap().success());
     report
 }
