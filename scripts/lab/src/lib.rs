@@ -5,24 +5,20 @@
 #![forbid(unsafe_code)]
 
 mod bench;
-mod chart;
 mod commands;
 mod count;
 mod dispatch;
-mod figures;
 #[cfg(test)]
 mod fixture;
 mod flags;
-mod foreign;
 mod launch;
 mod predict;
 mod profile;
 mod progress;
-mod render;
 mod replay;
+mod report;
 pub mod runner;
 pub mod settings;
-mod story;
 mod stress;
 pub mod theory;
 

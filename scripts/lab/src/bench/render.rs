@@ -8,8 +8,9 @@ use plotters::style::text_anchor::HPos;
 use shared::report::human;
 
 use super::rows::{BenchReport, Row};
-use crate::chart::{Area, BAR, BLUE, BOTTOM, Drawn, GREY, INK, PANEL_TITLE, ROW, TITLE, svg, text};
-use crate::{count, render};
+use crate::count;
+use crate::report::svg::{Area, BAR, BLUE, BOTTOM, Drawn, GREY, INK, PANEL_TITLE, ROW, TITLE, svg, text};
+use crate::report::table::markdown;
 
 /// Where bars begin, in pixels: right of the longest name.
 const LEFT: i32 = 180;
@@ -58,7 +59,7 @@ fn contestants(rows: &[Row]) -> String {
             ratio(ratios.times_udp_loopback, intervals.times_udp_loopback, 1),
         ]
     };
-    render::table(2, header, rows.iter().map(cells))
+    markdown(2, header, rows.iter().map(cells))
 }
 
 /// Returns the figure as SVG, or why it cannot be drawn.

@@ -10,12 +10,12 @@ use shared::process::parent::BoundError;
 use shared::units::{Bytes, parse_accepted};
 
 use crate::bench::BenchError;
-use crate::chart::ChartError;
 use crate::count::{CeilingsError, CountError};
-use crate::foreign::ForeignVariable;
+use crate::flags::foreign::ForeignVariable;
 use crate::launch::BinariesError;
 use crate::profile::ProfileError;
 use crate::replay::FileError;
+use crate::report::svg::ChartError;
 use crate::runner::SimulateError;
 use crate::runner::real::LaunchError;
 use crate::stress::StressError;

@@ -17,11 +17,11 @@ use shared::report::RunReport;
 use super::common::{Failure, runtime};
 use crate::launch::Binaries;
 use crate::progress::Progress;
-use crate::render::compared;
 use crate::replay::COMPARE_SCHEMA;
+use crate::report::story::story;
+use crate::report::table::compared;
 use crate::runner::real::{StackOutput, run};
 use crate::settings::RunSettings;
-use crate::story::story;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {

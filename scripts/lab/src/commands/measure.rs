@@ -11,9 +11,9 @@ use shared::units::Bytes;
 
 use super::common::{Failure, runtime};
 use crate::bench::BenchError;
-use crate::chart::SvgFile;
 use crate::launch::Binaries;
 use crate::progress::Progress;
+use crate::report::svg::SvgFile;
 use crate::runner::full_rate::MeasureError;
 use crate::settings::RunSettings;
 

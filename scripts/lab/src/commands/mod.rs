@@ -24,7 +24,7 @@ use shared::process::start::run_main;
 
 use crate::bench::{PeerArgs, act};
 use crate::flags::Given;
-use crate::foreign;
+use crate::flags::foreign;
 use common::Failure;
 
 /// Runs both processes of Pushback, the stack and the driver, and reports.

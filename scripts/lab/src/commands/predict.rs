@@ -18,7 +18,7 @@ use crate::launch::Binaries;
 use crate::predict::grid::{Grid, Point};
 use crate::predict::judge::{Compared, Verdict, compare, judge};
 use crate::progress::Progress;
-use crate::render::table;
+use crate::report::table::markdown;
 use crate::runner::real::{LaunchError, StackOutput, run};
 use crate::runner::simulate;
 
@@ -169,7 +169,7 @@ fn text(points: &[Judged], grid: &Grid) -> String {
     let header = ["point", "figure", "simulated", "measured", "allowed apart"];
     let rows: Vec<_> = points.iter().filter(|point| point.verdict != Verdict::Agrees).flat_map(apart).collect();
     if !rows.is_empty() {
-        let _ = write!(text, "\n\nWhat does not agree:\n\n{}", table(1, header, rows));
+        let _ = write!(text, "\n\nWhat does not agree:\n\n{}", markdown(1, header, rows));
     }
     text
 }
@@ -193,7 +193,7 @@ fn summary(points: &[Judged]) -> String {
         vec![name, of(Verdict::Agrees), of(Verdict::Differs), of(Verdict::Excused), of(Verdict::Failed), worst]
     };
     let header = ["", "agree", "differ", "excused", "failed", "furthest apart, of what is allowed"];
-    table(1, header, groups.into_iter().map(row))
+    markdown(1, header, groups.into_iter().map(row))
 }
 
 /// The rows of a point's figures that disagree.

@@ -7,8 +7,8 @@ use shared::process::exit::Status;
 use shared::process::json::say;
 
 use super::common::Failure;
-use crate::render::{csv, listed};
 use crate::replay::runs_in;
+use crate::report::table::{csv, listed};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {

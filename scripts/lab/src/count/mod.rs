@@ -14,7 +14,7 @@ use shared::process::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
 use crate::launch::{Binaries, CpuPair, FolderError, PrivateFolder, find_tool};
-use crate::render;
+use crate::report::table::markdown;
 use crate::runner::full_rate::{MeasureError, bulk, measured};
 use crate::settings::RunSettings;
 
@@ -122,7 +122,7 @@ pub(crate) fn table(counts: &[Count]) -> String {
     let row = |count: &Count| {
         [format!("{} B", count.size_bytes), format!("{:.0}", count.stack), format!("{:.0}", count.driver)]
     };
-    render::table(1, ["frame", "instructions per packet: stack", "driver"], counts.iter().map(row))
+    markdown(1, ["frame", "instructions per packet: stack", "driver"], counts.iter().map(row))
 }
 
 /// The path of valgrind, and a folder for its output.

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::report::{DispatchReport, Way};
-use crate::chart::{Area, BAR, BLUE, BOTTOM, Drawn, GREY, PANEL_TITLE, ROW, TITLE, svg, text};
+use crate::report::svg::{Area, BAR, BLUE, BOTTOM, Drawn, GREY, PANEL_TITLE, ROW, TITLE, svg, text};
 
 /// Where bars begin, in pixels: right of the longest name.
 const LEFT: i32 = 90;

@@ -4,7 +4,7 @@ use shared::report::human;
 use shared::report::median::{FEWEST, Median, Side};
 
 use super::report::{DispatchReport, Way};
-use crate::render::table;
+use crate::report::table::markdown;
 
 /// The text where an interval does not decide.
 const TOO_NOISY: &str = "too noisy to say";
@@ -48,7 +48,7 @@ fn costs(report: &DispatchReport) -> String {
             format!("{}", way.allocations_per_packet),
         ]
     };
-    table(1, header, report.ways.iter().chain([&report.without_layers]).map(row))
+    markdown(1, header, report.ways.iter().chain([&report.without_layers]).map(row))
 }
 
 /// The time of the layers, with its interval if there is one.
@@ -77,7 +77,7 @@ fn slowed(report: &DispatchReport) -> String {
             .map(|at| format!("{}: {}", human::packet_rate(at.slowed_packets_per_second), held(at.holds_gigabit)));
         [way.name.clone()].into_iter().chain(at).collect::<Vec<_>>()
     };
-    table(1, header, report.ways.iter().map(row))
+    markdown(1, header, report.ways.iter().map(row))
 }
 
 /// A sentence for each comparison.

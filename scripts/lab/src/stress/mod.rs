@@ -27,7 +27,7 @@ use rustix::process::{
 use shared::process::parent::pipe_until_our_end;
 
 use crate::launch::{Binaries, FolderError, PrivateFolder, without_settings};
-use crate::render::table;
+use crate::report::table::markdown;
 
 pub(crate) use crowd::crowd;
 pub(crate) use kills::kills;
@@ -278,7 +278,7 @@ impl fmt::Display for Tally {
             [case.clone(), who.clone(), counts.join(", ")]
         });
         let header = ["case", "process", "ended with"];
-        f.write_str(&table(header.len(), header, rows))
+        f.write_str(&markdown(header.len(), header, rows))
     }
 }
 

@@ -11,7 +11,7 @@ use shared::ring::Depth;
 use super::{StressError, TestProcess, TestSetup, orphans, status_text};
 use crate::launch::Binaries;
 use crate::progress::Progress;
-use crate::render::table;
+use crate::report::table::markdown;
 
 /// Starts `count` stacks at each of `depths`, with one driver for all of them, and with a driver for each. Prints each
 /// violation and a table, and returns whether there was no violation.
@@ -41,7 +41,7 @@ pub(crate) fn starts(binaries: &Binaries, count: u32, depths: &[Depth]) -> Resul
         }
     }
     let header = ["driver", "depth", "starts", "refused as BUSY", "violations", "time, s"];
-    say(None, table(header.len(), header, rows));
+    say(None, markdown(header.len(), header, rows));
     Ok(match (violations, signals.have_come()) {
         (0, false) => Status::Fine,
         (0, true) => Status::Interrupted,

@@ -6,9 +6,9 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement, Row, Table};
 use shared::report::RunReport;
 
-use crate::figures::{COMPARED, DEPTH, EXACT, LISTED, POLICY, Value};
 use crate::flags::in_force;
-use crate::story::warnings;
+use crate::report::figures::{COMPARED, DEPTH, EXACT, LISTED, POLICY, Value};
+use crate::report::story::warnings;
 
 /// One column per run, headed by its policy. Figures that are equal in all runs are listed in one line below the table.
 pub(crate) fn compared(runs: &[RunReport]) -> String {
@@ -21,7 +21,7 @@ pub(crate) fn compared(runs: &[RunReport]) -> String {
     let rows = COMPARED.iter().map(|figure| row(figure.title, &|run| (figure.of)(run).for_people()));
     let equal = |row: &Vec<String>| row.len() > 2 && row[1..].iter().all(|cell| *cell == row[1]);
     let (same, different): (Vec<_>, Vec<_>) = rows.partition(equal);
-    let mut text = table(1, header, different);
+    let mut text = markdown(1, header, different);
     let measured = same.iter().filter(|row| row[1] != Value::None.for_people());
     let figures: Vec<_> = measured.map(|row| format!("{} {}", row[0], row[1])).collect();
     if !figures.is_empty() {
@@ -34,7 +34,7 @@ pub(crate) fn compared(runs: &[RunReport]) -> String {
 pub(crate) fn listed(runs: &[RunReport]) -> String {
     let header: Vec<_> = LISTED.iter().map(|(heading, _)| *heading).collect();
     let row = |run| LISTED.iter().map(|(_, figure)| (figure.of)(run).for_people()).collect::<Vec<_>>();
-    let mut text = table(1, header, runs.iter().map(row)) + "\n\n" + &conditions(runs);
+    let mut text = markdown(1, header, runs.iter().map(row)) + "\n\n" + &conditions(runs);
     let whose =
         |run: &RunReport| format!("{} at depth {}", (POLICY.of)(run).for_people(), (DEPTH.of)(run).for_people());
     for warning in warnings(runs, whose) {
@@ -68,7 +68,11 @@ fn conditions(runs: &[RunReport]) -> String {
 
 /// A table whose first `names` columns are aligned to the left and whose figures are aligned to the right, readable on
 /// a terminal and valid Markdown.
-pub(crate) fn table<R: Into<Row>>(names: usize, header: impl Into<Row>, rows: impl IntoIterator<Item = R>) -> String {
+pub(crate) fn markdown<R: Into<Row>>(
+    names: usize,
+    header: impl Into<Row>,
+    rows: impl IntoIterator<Item = R>,
+) -> String {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header).add_rows(rows);

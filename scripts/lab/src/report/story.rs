@@ -3,7 +3,7 @@
 use shared::report::human::{count, percent, time};
 use shared::report::{RunReport, Summary, Warning};
 
-use crate::figures::POLICY;
+use crate::report::figures::POLICY;
 
 /// The policy that never drops because the ring is full.
 const WAIT: &str = "wait";

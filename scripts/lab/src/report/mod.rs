@@ -1,0 +1,6 @@
+//! Reports for people and for other programs: the figures of a run, tables and CSV, sentences, and SVG figures.
+
+pub(crate) mod figures;
+pub(crate) mod story;
+pub(crate) mod svg;
+pub(crate) mod table;
