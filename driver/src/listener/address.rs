@@ -1,4 +1,4 @@
-//! The socket file: ours alone, unless another driver lives there.
+//! The socket file: it belongs to this driver alone, and the socket of another live driver is never replaced.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
@@ -12,85 +12,87 @@ use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use shared::process::leftovers::{LONG_WAIT, Leftover, Name, NameLock, Registered, register};
 use shared::process::peers::{AllowedUsers, connect_now};
 
-/// What fits into the address of a Unix socket.
-const LONGEST: usize = 107;
+/// Most bytes of a path in the address of a Unix socket.
+const LONGEST_PATH: usize = 107;
 
-/// The part of a folder's mode that lets every user write, and that which keeps them from the files of others.
+/// The bit of a folder's mode with which every user may write in it, and the bit with which each user may replace only
+/// files of their own.
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// Why this driver cannot listen there.
+/// Why the driver cannot listen at a path.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The path does not fit into an address.
-    #[error("--socket {path}: {len} bytes are too long for a socket; name a path of at most {LONGEST}", path = path.display())]
+    #[error("--socket {path}: {len} bytes are too long for a socket; name a path of at most {LONGEST_PATH}", path = path.display())]
     TooLong {
-        /// What was asked for.
+        /// The path of the socket.
         path: PathBuf,
-        /// How long it is.
+        /// Its length in bytes.
         len: usize,
     },
-    /// Another driver.
+    /// Another driver listens there.
     #[error("--socket {path}: a driver listens there already; stop it, or name another path", path = path.display())]
     Alive {
-        /// What was asked for.
+        /// The path of the socket.
         path: PathBuf,
     },
-    /// A link without anything at its end.
+    /// There is a symbolic link to no file.
     #[error(
         "--socket {path}: there is a link that leads to no file; remove it, or name another path",
         path = path.display()
     )]
     DanglingLink {
-        /// What was asked for.
+        /// The path of the socket.
         path: PathBuf,
     },
-    /// A link to the socket of a driver that is dead. Only the link could be replaced, and it is not ours.
+    /// There is a symbolic link to the socket of a driver that has ended. The driver would have to replace the link,
+    /// which the user made.
     #[error(
         "--socket {path}: there is a link to the socket of a driver that has ended; name the path that it leads to, or \
          remove it",
         path = path.display()
     )]
     LinkToDead {
-        /// What was asked for.
+        /// The path of the socket.
         path: PathBuf,
     },
-    /// Something that must not be overwritten.
-    #[error("--socket {path}: there is something that is no socket; remove it, or name another path", path = path.display())]
+    /// There is a file that is not a socket. It is not replaced.
+    #[error("--socket {path}: there is a file that is not a socket; remove it, or name another path", path = path.display())]
     NotASocket {
-        /// What was asked for.
+        /// The path of the socket.
         path: PathBuf,
     },
-    /// A folder in which another user could replace our socket by one of their own.
+    /// Another user could replace the socket.
     #[error(
         "--socket {path}: its folder {whose}, who could put another socket there; name a path in a folder of your own",
         path = path.display()
     )]
     ForeignFolder {
-        /// What was asked for.
+        /// The path of the socket.
         path: PathBuf,
-        /// Who has power over the folder.
+        /// Whose the folder is, as a verb phrase.
         whose: String,
     },
-    /// Another process is about to listen or to end there, and does not get on with it.
+    /// Another process holds the lock on the path: it starts or ends there, and does not finish.
     #[error("--socket {path}: {source}; see what that process does, or name another path", path = path.display())]
     Locked {
-        /// What was asked for.
+        /// The path of the socket.
         path: PathBuf,
-        /// Which lock.
+        /// Names the lock file.
         source: io::Error,
     },
-    /// The system refuses.
+    /// A system call failed.
     #[error("--socket {path}: cannot listen there ({source}); name a path in a folder that you may write to", path = path.display())]
     Io {
-        /// What was asked for.
+        /// The path of the socket.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// A listener, and the name of its socket, which is removed when this is dropped or the process ends at once.
+/// A listener, and the name of its socket. The name is removed when this is dropped, or when a signal ends the process.
 #[derive(Debug)]
 pub(super) struct Address {
     pub(super) listener: Listener,
@@ -100,31 +102,32 @@ pub(super) struct Address {
 
 impl Drop for Address {
     fn drop(&mut self) {
-        // What another process has removed is gone, which is all that is wanted.
+        // If it fails, another process has removed the name already, or nothing can be done about it.
         let _ = self.name.remove();
     }
 }
 
-/// Listens at `path`, for this user only. A socket that a crash left behind is replaced, that of a live driver is not.
+/// Listens at `path`, for this user only. The socket of a driver that crashed is replaced, the socket of a live driver is
+/// not.
 ///
-/// Drivers that start or end at the same path do so one after the other, under a lock on the name: so none takes it
-/// from another that has just begun to listen.
+/// A lock on the name keeps drivers that start or end at the same path apart: otherwise one could remove the socket of
+/// another that has just begun to listen.
 ///
 /// # Errors
 /// [`ListenError`].
 pub(super) fn listen(path: &Path, allowed: &AllowedUsers) -> Result<Address, ListenError> {
     let owned = || path.to_owned();
     let len = path.as_os_str().as_bytes().len();
-    if len > LONGEST {
+    if len > LONGEST_PATH {
         return Err(ListenError::TooLong { path: owned(), len });
     }
     let system = |source| ListenError::Io { path: owned(), source };
     make_folder(path).map_err(system)?;
-    if let Some(whose) = foreign_master(path, allowed).map_err(system)? {
+    if let Some(whose) = untrusted_folder(path, allowed).map_err(system)? {
         return Err(ListenError::ForeignFolder { path: owned(), whose });
     }
-    // The lock is taken while the registry of leftovers is held: a signal that ends the process at once waits for both,
-    // so no lock file stays behind.
+    // `register` holds the registry of leftovers while the lock is held. A signal that ends the process waits for that
+    // registry, so it leaves no lock file behind.
     let ((listener, name), registered) = register(|| {
         let _lock = NameLock::take(path, LONG_WAIT).map_err(|source| match source.kind() {
             ErrorKind::ResourceBusy => ListenError::Locked { path: owned(), source },
@@ -147,17 +150,17 @@ pub(super) fn listen(path: &Path, allowed: &AllowedUsers) -> Result<Address, Lis
 
 fn bind(path: &Path) -> Result<Listener, ListenError> {
     let bound = path.to_fs_name::<GenericFilePath>().and_then(|name| {
-        // The name is removed by `Address`, which looks first whose it is.
+        // `reclaim_name` would remove the name even if it belongs to another driver by then. `Address` checks that.
         ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio()
     });
     bound.map_err(|source| match source.kind() {
-        // A program that does not take the lock was faster.
+        // A program that does not take the lock has bound it since `occupant` looked.
         ErrorKind::AddrInUse => ListenError::Alive { path: path.to_owned() },
         _ => ListenError::Io { path: path.to_owned(), source },
     })
 }
 
-/// A folder that is not there is made, for this user only.
+/// Makes the folder of `path` if it is missing, for this user only.
 fn make_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => DirBuilder::new().recursive(true).mode(0o700).create(folder),
@@ -165,12 +168,12 @@ fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Who else may replace files in the folder of `path`: a user who owns it and is none of our allowed, or
-/// everybody. A group that may write is one that its owner chose.
-fn foreign_master(path: &Path, allowed: &AllowedUsers) -> io::Result<Option<String>> {
+/// Whether users who are not `allowed` may replace files in the folder of `path`: its owner, or every user. Returns whose
+/// the folder is, if so. A group that may write is not checked: the owner of the folder chose it.
+fn untrusted_folder(path: &Path, allowed: &AllowedUsers) -> io::Result<Option<String>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let found = fs::metadata(folder)?;
-    // In a sticky folder, as /tmp is, all may make files, but each replaces only his own.
+    // In a sticky folder, such as /tmp, every user may make files, but replace only their own.
     let open_to_all = found.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE;
     Ok(if found.uid() != 0 && !allowed.include(found.uid()) {
         Some(format!("belongs to user {}", found.uid()))
@@ -179,19 +182,20 @@ fn foreign_master(path: &Path, allowed: &AllowedUsers) -> io::Result<Option<Stri
     })
 }
 
-/// What there is at the path of a socket.
+/// What exists at the path of a socket.
 #[derive(Debug, PartialEq, Eq)]
 enum Occupant {
     Nothing,
     /// A socket on which no process listens.
     Dead,
+    /// A socket on which a process listens.
     Alive,
     NotASocket,
     DanglingLink,
     LinkToDead,
 }
 
-/// Connects to `path` to see whether a driver listens. A live driver sees a client that hangs up at once.
+/// Connects to `path` to find out whether a driver listens. A live driver sees a client that hangs up at once.
 fn occupant(path: &Path) -> io::Result<Occupant> {
     let is_link = match fs::symlink_metadata(path) {
         Ok(found) => found.is_symlink(),
@@ -205,7 +209,7 @@ fn occupant(path: &Path) -> io::Result<Occupant> {
         Err(error) => return Err(error),
     }
     match connect_now(path).map_err(|error| (error.kind(), error)) {
-        // A live driver may have so many clients waiting that it takes no further one.
+        // WouldBlock: the backlog of a live driver is full.
         Ok(_) | Err((ErrorKind::WouldBlock, _)) => Ok(Occupant::Alive),
         Err((ErrorKind::ConnectionRefused, _)) if is_link => Ok(Occupant::LinkToDead),
         Err((ErrorKind::ConnectionRefused, _)) => Ok(Occupant::Dead),
@@ -255,7 +259,7 @@ mod tests {
             let error = open(0o700).unwrap_err().to_string();
             assert!(error.contains("belongs to user 65534"), "{error}");
             let path = folder.path().join("driver.sock");
-            assert_eq!(foreign_master(&path, &AllowedUsers::of(&[UNPRIVILEGED])).unwrap(), None);
+            assert_eq!(untrusted_folder(&path, &AllowedUsers::of(&[UNPRIVILEGED])).unwrap(), None);
         }
     }
 
@@ -322,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_is_left_alone() {
+    fn a_file_that_is_not_a_socket_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("precious");
         fs::write(&path, "data").unwrap();

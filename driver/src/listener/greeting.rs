@@ -1,4 +1,4 @@
-//! The greeting: what does a client want, and can it have it.
+//! The greeting of a client: what it asks for, what it is granted, and how it is refused.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -15,68 +15,68 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 /// How long a client may take from connecting until all of its greeting has arrived.
-const GREETING: Duration = Duration::from_secs(2);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a client may take to read the driver's answer to its greeting.
-pub(super) const ANSWER: Duration = Duration::from_secs(1);
+/// How long a client may take to read the answer to its greeting, a grant or a refusal.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// More rings than any stack needs.
+/// Most rings that a greeting may ask for. No stack needs as many.
 const MOST_RINGS: usize = 64;
 
-/// How a visit went.
+/// How the greeting or the refusal of a client ended.
 #[derive(Debug)]
-pub(super) enum Visit {
-    /// A stack that asks for a session.
-    Wants(Stream, Hello),
-    /// A client that will not be served.
-    Over {
-        /// Why, in one word for all of a kind.
+pub(super) enum GreetingOutcome {
+    /// It is a stack that asks for a session.
+    WantsSession(Stream, Hello),
+    /// It is not served, and its connection is closed.
+    NotServed {
+        /// A name of the reason, under which the report counts it.
         code: &'static str,
-        /// Why, in words for the driver's user.
+        /// The reason, for the driver's user.
         why: String,
     },
 }
 
-impl Visit {
-    pub(super) fn over(code: &'static str, why: impl ToString) -> Self {
-        Self::Over { code, why: why.to_string() }
+impl GreetingOutcome {
+    pub(super) fn not_served(code: &'static str, why: impl ToString) -> Self {
+        Self::NotServed { code, why: why.to_string() }
     }
 
-    /// A client whose first words failed.
-    fn unheard(error: &StreamError) -> Self {
+    /// The greeting could not be read.
+    fn unread(error: &StreamError) -> Self {
         let code = match error {
             StreamError::Closed => "HUNG_UP",
             StreamError::Io(_) => "CONNECTION_FAILED",
             StreamError::NotAPreamble(_) | StreamError::Wire(_) => "NO_GREETING",
         };
-        Self::over(code, format_args!("a client was not served: {error}"))
+        Self::not_served(code, format_args!("a client was not served: {error}"))
     }
 }
 
-/// Reads what a client wants, and turns it away if it does not speak this protocol. Sets `spoke` once its preamble is
-/// there.
-pub(super) async fn greet(mut stream: Stream, allowed: AllowedUsers, spoke: Arc<AtomicBool>) -> Visit {
+/// Reads the greeting of a client, and refuses the client if it is not allowed or the greeting is wrong. Sets `spoke`
+/// when the preamble has arrived.
+pub(super) async fn greet(mut stream: Stream, allowed: AllowedUsers, spoke: Arc<AtomicBool>) -> GreetingOutcome {
     let Stream::UdSocket(socket) = &stream;
     if let Err(error) = allowed.check(socket.as_fd()) {
-        return turn_away(stream, RefuseCode::NotAllowed, error.to_string()).await;
+        return refuse(stream, RefuseCode::NotAllowed, error.to_string()).await;
     }
-    // Sending a refusal has a time limit of its own.
-    match timeout(GREETING, read_hello(&mut stream, &spoke)).await {
-        Ok(Ok(hello)) => Visit::Wants(stream, hello),
-        Ok(Err(NoHello::Refused(code, reason))) => turn_away(stream, code, reason).await,
-        Ok(Err(NoHello::Failed(error))) => Visit::unheard(&error),
+    // The timeout does not include `refuse`, which has one of its own.
+    match timeout(GREETING_TIMEOUT, read_hello(&mut stream, &spoke)).await {
+        Ok(Ok(hello)) => GreetingOutcome::WantsSession(stream, hello),
+        Ok(Err(NoHello::Refused(code, reason))) => refuse(stream, code, reason).await,
+        Ok(Err(NoHello::Failed(error))) => GreetingOutcome::unread(&error),
         Err(_) => {
-            let why = format!("a client did not complete its greeting within {} s", GREETING.as_secs());
-            Visit::over("SAID_NOTHING", why)
+            let why = format!("a client did not complete its greeting within {} s", GREETING_TIMEOUT.as_secs());
+            GreetingOutcome::not_served("SAID_NOTHING", why)
         }
     }
 }
 
-/// Why a greeting asks for no session.
+/// Why there is no hello.
 enum NoHello {
-    /// The client can be sent the reason.
+    /// The client is told the reason.
     Refused(RefuseCode, String),
-    /// The connection failed, or the peer speaks another protocol and would not understand a refusal.
+    /// The connection failed, or the client speaks another protocol and would not understand a refusal.
     Failed(StreamError),
 }
 
@@ -98,28 +98,29 @@ async fn read_hello(stream: &mut Stream, spoke: &AtomicBool) -> Result<Hello, No
     }
 }
 
-/// Sends a client the reason why it is not served, and hangs up when it has read it.
-pub(super) async fn turn_away(mut stream: Stream, code: RefuseCode, reason: String) -> Visit {
-    let refuse = Control::Refuse(Refuse { code, reason: reason.clone() });
+/// Sends a client the reason why it is not served, and closes the connection when the client has closed it.
+pub(super) async fn refuse(mut stream: Stream, code: RefuseCode, reason: String) -> GreetingOutcome {
+    let refusal = Control::Refuse(Refuse { code, reason: reason.clone() });
     let answered = async {
-        write_control(&mut stream, &refuse).await?;
+        write_control(&mut stream, &refusal).await?;
         let Stream::UdSocket(socket) = &stream;
         shutdown(socket.as_fd(), Shutdown::Write).map_err(std::io::Error::from)?;
-        // The kernel throws the answer away if it is closed over bytes that were not read.
+        // If a Unix socket is closed while it holds bytes that were not read, its peer gets ECONNRESET instead of the
+        // end of the stream. So everything is read that the client still sends.
         let mut rest = [0; 4096];
         while stream.read(&mut rest).await? > 0 {}
         Ok::<(), StreamError>(())
     };
-    // A client that does not read the answer only misses it.
-    let _ = timeout(ANSWER, answered).await;
-    Visit::over(code.name(), format_args!("a client was refused: {reason}"))
+    // A client that does not read in time misses the reason; the outcome is the same.
+    let _ = timeout(ANSWER_TIMEOUT, answered).await;
+    GreetingOutcome::not_served(code.name(), format_args!("a client was refused: {reason}"))
 }
 
-/// The rings that are granted to a stack that asks for `rings`, and the depth in force.
+/// Returns the ring that a stack gets that asks for `rings`, and its depth, which is at most `most`.
 ///
 /// # Errors
-/// What is wrong and what to do, in words for the stack's user.
-pub(super) fn grant(rings: &[RingInfo], most: Depth) -> Result<(RingInfo, Depth), String> {
+/// The problem and the remedy, for the stack's user.
+pub(super) fn grant_ring(rings: &[RingInfo], most: Depth) -> Result<(RingInfo, Depth), String> {
     if rings.len() > MOST_RINGS {
         return Err(format!("{} rings are too many; ask for one that transmits", rings.len()));
     }
@@ -146,19 +147,19 @@ mod tests {
     fn the_smaller_depth_is_in_force() {
         let most = Depth::new(100).unwrap();
         for (asked, granted) in [(1, 1), (100, 100), (65_536, 100)] {
-            let (ring, depth) = grant(&[ring(asked)], most).unwrap();
+            let (ring, depth) = grant_ring(&[ring(asked)], most).unwrap();
             assert_eq!((ring.depth, depth.get()), (granted, granted));
         }
     }
 
     #[test]
-    fn a_ring_of_a_later_time_is_left_out_of_the_grant() {
+    fn a_ring_that_this_driver_does_not_serve_is_left_out_of_the_grant() {
         let receive = RingInfo { direction: Direction::Receive, ..ring(8) };
-        assert_eq!(grant(&[receive, ring(8)], Depth::new(8).unwrap()).map(|(ring, _)| ring), Ok(ring(8)));
+        assert_eq!(grant_ring(&[receive, ring(8)], Depth::new(8).unwrap()).map(|(ring, _)| ring), Ok(ring(8)));
     }
 
     #[test]
-    fn what_cannot_be_is_refused_with_the_remedy() {
+    fn rings_that_cannot_be_granted_are_refused_with_the_remedy() {
         let receive = RingInfo { direction: Direction::Receive, ..ring(8) };
         for (rings, remedy) in [
             (vec![], "ask for one"),
@@ -169,7 +170,7 @@ mod tests {
             (vec![ring(65_537)], "1 to 65536"),
             (vec![RingInfo { slot_size: 100, ..ring(8) }], "at least 1514"),
         ] {
-            let reason = grant(&rings, Depth::new(8).unwrap()).unwrap_err();
+            let reason = grant_ring(&rings, Depth::new(8).unwrap()).unwrap_err();
             assert!(reason.contains(remedy), "{reason}");
         }
     }

@@ -1,4 +1,4 @@
-//! What the driver keeps of its sessions and clients: lines for people, and the report that it leaves behind.
+//! The log of sessions and clients: lines on standard error, and the report of the driver.
 //!
 //! The report on disk is replaced while the driver serves, so that a driver which is killed leaves one too.
 
@@ -21,35 +21,37 @@ use tokio::time::{Instant, sleep_until};
 use crate::session::SessionEnd;
 use crate::settings::Settings;
 
-/// Reports that are kept; a driver that serves more sessions forgets the oldest.
+/// Most session reports that are kept. Beyond it, the oldest is dropped.
 const MOST_REPORTS: usize = 1_000;
 
-/// The shortest time between two replacements of the report on disk: all that is lost if the driver is killed.
+/// The shortest time between two replacements of the report on disk. Sessions of that time are missing from the report
+/// if the driver is killed.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Sessions that are over, and clients that got none.
+/// The sessions that are over, and the clients that got none.
 #[derive(Debug)]
 pub(super) struct Log {
     sink: Option<Arc<JsonSink>>,
-    /// Whether something happened that the report on disk does not have.
+    /// Whether the report on disk lacks a session.
     is_stale: bool,
     /// When the report on disk may be replaced again.
     save_after: Instant,
-    /// The replacement that is going on.
+    /// The result of the replacement that is in progress.
     saving: Option<oneshot::Receiver<Result<(), JsonError>>>,
     lines: LineLimit,
     reports: VecDeque<DriverReport>,
-    /// How often, by how they ended: there are few ways.
+    /// Number of sessions by [`SessionEnd::name`].
     endings: BTreeMap<&'static str, u64>,
-    /// How often, by why.
-    turned_away: BTreeMap<&'static str, u64>,
+    /// Number of clients that got no session, by the code of the reason.
+    unserved: BTreeMap<&'static str, u64>,
+    /// Whether the counters of a session did not balance.
     unbalanced: bool,
-    /// Whether a session slept over a doorbell that did not come.
-    overslept: bool,
+    /// Whether a session slept although a doorbell was due.
+    doorbell_missed: bool,
 }
 
 impl Log {
-    /// An empty log, of which a report is written to `sink`.
+    /// An empty log. Its report is written to `sink`.
     pub(super) fn new(sink: Option<JsonSink>) -> Self {
         Self {
             sink: sink.map(Arc::new),
@@ -59,14 +61,14 @@ impl Log {
             lines: LineLimit::default(),
             reports: VecDeque::new(),
             endings: BTreeMap::new(),
-            turned_away: BTreeMap::new(),
+            unserved: BTreeMap::new(),
             unbalanced: false,
-            overslept: false,
+            doorbell_missed: false,
         }
     }
 
-    /// Keeps what a session left behind.
-    pub(super) fn file(&mut self, report: DriverReport, ended: &SessionEnd) {
+    /// Adds a session that is over.
+    pub(super) fn add_session(&mut self, report: DriverReport, ended: &SessionEnd) {
         let bad = report.bad_length + report.bad_header + report.bad_checksum;
         self.note(format_args!(
             "session {}: {ended}; {} frames received, {} sent, {bad} bad, {} discarded",
@@ -76,7 +78,7 @@ impl Log {
             self.note(format_args!("warning: {warning}"));
         }
         self.unbalanced |= ended.is_fault() || report.received != report.sent + bad + report.discarded;
-        self.overslept |= report.process.doorbells.missed > 0;
+        self.doorbell_missed |= report.process.doorbells.missed > 0;
         *self.endings.entry(ended.name()).or_default() += 1;
         if self.reports.len() == MOST_REPORTS {
             self.reports.pop_front();
@@ -85,14 +87,16 @@ impl Log {
         self.is_stale = true;
     }
 
-    /// A client got no session: `code` is one word for all of a kind, `why` is for people.
-    pub(super) fn turned_away(&mut self, code: &'static str, why: impl Display) {
-        // Written with the next session, or at the end: clients that get none must not keep the disk busy.
-        *self.turned_away.entry(code).or_default() += 1;
+    /// Adds a client that got no session. The report counts it under `code`; `why` is the line for people.
+    pub(super) fn add_unserved(&mut self, code: &'static str, why: impl Display) {
+        // This does not make the report stale, or clients that get no session could keep the disk busy. The count is
+        // written with the next session, or at the end.
+        *self.unserved.entry(code).or_default() += 1;
         self.note(why);
     }
 
-    /// Writes a line for people, unless too many came in this second. Part of it may be in a client's words.
+    /// Writes a line on standard error, unless there were too many in this second. A client may have chosen part of its
+    /// text.
     pub(super) fn note(&mut self, line: impl Display) {
         if let Some(left_out) = self.lines.admit(monotonic_now()) {
             report_left_out(left_out);
@@ -100,7 +104,7 @@ impl Log {
         }
     }
 
-    /// Ready when the report on disk is to be replaced, with [`Log::save`]; never while nothing has changed.
+    /// Waits until the report on disk has to be replaced, with [`Log::save`]: without end while it is up to date.
     pub(super) async fn save_due(&mut self) {
         if let Some(saving) = &mut self.saving {
             let saved = saving.await;
@@ -115,14 +119,14 @@ impl Log {
         sleep_until(self.save_after).await;
     }
 
-    /// Begins to replace the report on disk, on a thread of its own: a slow disk keeps no client waiting.
+    /// Starts to replace the report on disk, on a thread of its own, so that a slow disk does not delay the accept loop.
     pub(super) fn save(&mut self, settings: &Settings) {
         self.save_after = Instant::now() + SAVE_INTERVAL;
         let Some(sink) = self.sink.clone() else { return };
-        let file = self.as_file(settings);
+        let file = self.to_file(settings);
         let (result, saved) = oneshot::channel();
         let work = move || drop(result.send(sink.write(&file)));
-        // Without a thread it is tried again; the report that is written at the end needs none.
+        // If no thread can be started, the report stays stale, and is saved later. `close` needs no thread.
         if thread::Builder::new().name("report".to_owned()).spawn(work).is_ok() {
             (self.saving, self.is_stale) = (Some(saved), false);
         }
@@ -134,24 +138,24 @@ impl Log {
     /// If it cannot be written.
     pub(super) fn close(&mut self, settings: &Settings) -> Result<(), JsonError> {
         if let Some(saving) = self.saving.take() {
-            // How it went does not matter: the report is written again.
+            // Its result does not matter: the report is written again below.
             let _ = saving.blocking_recv();
         }
         report_left_out(self.lines.take_left_out());
-        self.sink.as_ref().map_or(Ok(()), |sink| sink.write(&self.as_file(settings)))
+        self.sink.as_ref().map_or(Ok(()), |sink| sink.write(&self.to_file(settings)))
     }
 
-    /// The worst of `status` and of what the sessions showed.
+    /// Returns the status of the driver: `status`, or that of a worse problem in a session.
     pub(super) fn judge(&self, status: Status) -> Status {
         match status {
             _ if self.unbalanced => Status::Unbalanced,
-            Status::Fine if self.overslept => Status::Failed,
+            Status::Fine if self.doorbell_missed => Status::Failed,
             status => status,
         }
     }
 
-    /// As it is written.
-    fn as_file(&self, settings: &Settings) -> DriverFile {
+    /// The report.
+    fn to_file(&self, settings: &Settings) -> DriverFile {
         let named =
             |counts: &BTreeMap<&str, u64>| counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
         DriverFile {
@@ -159,7 +163,7 @@ impl Log {
             config: serde_json::to_value(settings).unwrap_or_default(),
             sessions: self.reports.iter().cloned().collect(),
             endings: named(&self.endings),
-            turned_away: named(&self.turned_away),
+            turned_away: named(&self.unserved),
             log_lines_dropped: self.lines.total + lines_dropped(),
         }
     }
@@ -171,25 +175,25 @@ fn report_left_out(lines: u64) {
     }
 }
 
-/// How many lines may be written in a second. More than a person reads, and few enough that clients cannot fill a disk
+/// Most lines that are written in a second: more than a person reads, and few enough that clients cannot fill a disk
 /// with them.
 const LINES_PER_SECOND: u32 = 50;
 
 /// Limits lines to [`LINES_PER_SECOND`], and counts those that are left out.
 #[derive(Debug, Default)]
 struct LineLimit {
-    /// The second that counts, in whole seconds of the clock.
+    /// The second in which lines are counted, in whole seconds of the clock.
     second: u64,
-    /// Lines of that second so far.
+    /// Lines written in that second so far.
     lines: u32,
-    /// Lines that were left out since one was last written.
+    /// Lines that were left out since the last line was written.
     left_out: u64,
-    /// Lines that were ever left out.
+    /// Lines that were left out in all.
     total: u64,
 }
 
 impl LineLimit {
-    /// Whether a line that comes `at` may be written; if so, how many were left out before it.
+    /// Returns how many lines were left out before a line at time `at`, or `None` if that line must be left out too.
     fn admit(&mut self, at: Nanos) -> Option<u64> {
         let second = at.0 / Nanos::from_secs(1).0;
         if second != self.second {
@@ -204,7 +208,7 @@ impl LineLimit {
         Some(self.take_left_out())
     }
 
-    /// How many lines were left out since the last call.
+    /// Returns how many lines were left out since the last call.
     fn take_left_out(&mut self) -> u64 {
         std::mem::take(&mut self.left_out)
     }

@@ -1,14 +1,25 @@
-//! The driver's front: it listens, greets, refuses, and serves one session after the other.
+//! The listener: it greets clients, refuses those that it cannot serve, and serves one session after the other.
 //!
-//! All of it runs on a runtime in the main thread, beside the data path and never inside it: a silent client keeps no
-//! other client waiting, and a client that connects while another is served is refused at once.
+//! ```text
+//!  address      the socket file
+//!  accept_loop  decides which client is greeted, which one is served, and when the driver ends
+//!  clients      the clients that are being greeted or refused: a bounded number
+//!  greeting     what a client asks for, what it is granted, and how it is refused
+//!  running      the session that is being served
+//!  data         the thread of that session
+//!  log          lines for people, and the report of the driver
+//! ```
+//!
+//! All of it but `data` runs as tasks in the main thread. So a silent client keeps no other client waiting, and a
+//! client that connects during a session is refused at once.
 
+mod accept_loop;
 mod address;
+mod clients;
 mod data;
-mod desk;
 mod greeting;
 mod log;
-mod visits;
+mod running;
 
 pub use address::ListenError;
 pub use data::SessionError;
@@ -20,10 +31,10 @@ use shared::process::json::{JsonError, JsonTarget};
 
 use crate::backend::CaptureError;
 use crate::settings::{Settings, SettingsError};
-use desk::Desk;
+use accept_loop::AcceptLoop;
 use log::Log;
 
-/// Why a driver cannot do what it was asked to.
+/// Why a driver fails.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// Flags contradict each other.
@@ -50,13 +61,13 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// What the process exits with.
+    /// The exit status of the process.
     pub fn status(&self) -> Status {
         match self {
             Self::Interrupted => Status::Interrupted,
             Self::Json(JsonError::Write { .. }) | Self::Session(_) | Self::System(_) => Status::Failed,
             Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
-            // What keeps a driver from listening is a matter of its flags and of the place that they name.
+            // A driver cannot listen because of its flags, or of the path that they name.
             Self::Settings(_) | Self::Json(JsonError::Open { .. }) | Self::Capture(_) | Self::Listen(_) => {
                 Status::Usage
             }
@@ -64,21 +75,21 @@ impl RunError {
     }
 }
 
-/// Listens and serves until a signal comes, or with `--once` until the first session is over.
+/// Listens and serves until a signal comes, or with `--once` until the first session is over. Returns the exit status.
 ///
 /// # Errors
-/// [`RunError`], for a person to read.
+/// [`RunError`], whose message is for the user.
 pub fn run(settings: &Settings) -> Result<Status, RunError> {
     let hardware = settings.hardware()?;
-    // Before anything else: a report that cannot be written is known at the start, not at the end.
+    // Opened first: if the report cannot be written, the user learns it at the start, not at the end.
     let json = settings.output.json.as_ref().map(JsonTarget::open).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
     let mut log = Log::new(json);
-    let desk = runtime.block_on(async { Desk::open(settings, hardware).await })?;
-    let worked = runtime.block_on(desk.work(&mut log));
-    // Whatever ended it, what the sessions before left behind is written.
+    let accept_loop = runtime.block_on(AcceptLoop::listen(settings, hardware))?;
+    let ran = runtime.block_on(accept_loop.run(&mut log));
+    // Also after an error: the log has the sessions before it.
     let written = log.close(settings);
-    let (ended, failed) = worked.map_or_else(|error| (Status::Fine, Err(error)), |status| (status, Ok(())));
+    let (ended, failed) = ran.map_or_else(|error| (Status::Fine, Err(error)), |status| (status, Ok(())));
     let status = log.judge(ended).after("driver", failed, RunError::status);
     Ok(status.after("driver", written.map_err(RunError::from), RunError::status))
 }
