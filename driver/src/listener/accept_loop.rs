@@ -225,7 +225,9 @@ impl<'a> AcceptLoop<'a> {
                 self.generation = grant.generation;
                 self.running = Some(running);
             }
-            Err(outcome) => drop(self.release(outcome, log)),
+            Err(outcome) => {
+                self.release(outcome, log);
+            }
         }
     }
 

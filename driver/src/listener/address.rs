@@ -24,7 +24,10 @@ const STICKY: u32 = 0o1000;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The path does not fit into an address.
-    #[error("--socket {path}: {len} bytes are too long for a socket; name a path of at most {LONGEST_PATH}", path = path.display())]
+    #[error(
+        "--socket {path}: {len} bytes are too long for a socket; name a path of at most {LONGEST_PATH}",
+        path = path.display()
+    )]
     TooLong {
         /// The path of the socket.
         path: PathBuf,
@@ -58,7 +61,10 @@ pub enum ListenError {
         path: PathBuf,
     },
     /// There is a file that is not a socket. It is not replaced.
-    #[error("--socket {path}: there is a file that is not a socket; remove it, or name another path", path = path.display())]
+    #[error(
+        "--socket {path}: there is a file that is not a socket; remove it, or name another path",
+        path = path.display()
+    )]
     NotASocket {
         /// The path of the socket.
         path: PathBuf,
@@ -83,7 +89,10 @@ pub enum ListenError {
         source: io::Error,
     },
     /// A system call failed.
-    #[error("--socket {path}: cannot listen there ({source}); name a path in a folder that you may write to", path = path.display())]
+    #[error(
+        "--socket {path}: cannot listen there ({source}); name a path in a folder that you may write to",
+        path = path.display()
+    )]
     Io {
         /// The path of the socket.
         path: PathBuf,
@@ -107,8 +116,8 @@ impl Drop for Address {
     }
 }
 
-/// Listens at `path`, for this user only. The socket of a driver that crashed is replaced, the socket of a live driver is
-/// not.
+/// Listens at `path`, for this user only. The socket of a driver that crashed is replaced, the socket of a live driver
+/// is not.
 ///
 /// A lock on the name keeps drivers that start or end at the same path apart: otherwise one could remove the socket of
 /// another that has just begun to listen.
@@ -168,8 +177,8 @@ fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether users who are not `allowed` may replace files in the folder of `path`: its owner, or every user. Returns whose
-/// the folder is, if so. A group that may write is not checked: the owner of the folder chose it.
+/// Whether a user who is not `allowed` may replace files in the folder of `path`. Returns whose the folder is, if so.
+/// A group that may write is not checked: the owner of the folder chose it.
 fn untrusted_folder(path: &Path, allowed: &AllowedUsers) -> io::Result<Option<String>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let found = fs::metadata(folder)?;

@@ -119,7 +119,7 @@ impl Log {
         sleep_until(self.save_after).await;
     }
 
-    /// Starts to replace the report on disk, on a thread of its own, so that a slow disk does not delay the accept loop.
+    /// Starts to replace the report on disk, on a thread of its own: a slow disk must not delay the accept loop.
     pub(super) fn save(&mut self, settings: &Settings) {
         self.save_after = Instant::now() + SAVE_INTERVAL;
         let Some(sink) = self.sink.clone() else { return };
