@@ -1,4 +1,4 @@
-//! The driver's flags. Each has an environment twin, `PUSHBACK_` and its name.
+//! The flags of the driver. Each has an environment twin, `PUSHBACK_` and its name.
 
 use std::path::{Path, PathBuf};
 
@@ -13,32 +13,37 @@ use shared::units::{LinkRate, Nanos};
 use crate::hardware::{Coalesce, Config, Service, Stall};
 use crate::session::Dma;
 
-/// Everything that the driver takes.
+/// All flags of the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Parser)]
-#[command(name = "driver", version, about = "The driver process: takes frames from the ring and sends them at the pace of its hardware model.", long_about = None)]
+#[command(
+    name = "driver",
+    version,
+    about = "The driver process: takes frames from the ring and sends them at the pace of its hardware model.",
+    long_about = None
+)]
 pub struct Settings {
-    /// Where it meets the stack.
+    /// The socket of the connection, and the allowed users.
     #[command(flatten)]
     #[serde(skip)]
     pub meeting: Meeting,
-    /// What shapes a run on both sides.
+    /// Settings of a run that both sides have.
     #[command(flatten)]
     #[serde(flatten)]
     pub common: Common,
-    /// How it waits.
+    /// How the process waits.
     #[command(flatten)]
     #[serde(flatten)]
     pub waiting: Waiting,
-    /// What only the driver takes, in real and in virtual time.
+    /// Settings of a run that only the driver has.
     #[command(flatten)]
     #[serde(flatten)]
     pub driver: DriverSettings,
-    /// What is left of the frames.
+    /// Where sent frames are written.
     #[command(flatten)]
     #[serde(skip)]
     pub capture: CaptureSettings,
 
-    /// How long it lives, signals apart.
+    /// What ends the process, other than signals.
     #[command(flatten)]
     #[serde(skip)]
     pub lifetime: Lifetime,
@@ -54,71 +59,82 @@ pub struct Settings {
     pub output: Output,
 }
 
-/// What only the driver takes.
+/// Settings of a run that only the driver has, in real and in virtual time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 pub struct DriverSettings {
-    /// The hardware.
+    /// The hardware model.
     #[command(flatten)]
     #[serde(flatten)]
     pub hardware: HardwareSettings,
 
-    /// Whether a frame's bytes are copied out of the ring when the hardware takes it.
+    /// Whether the bytes of a frame are copied out of the ring when the hardware takes it.
+    ///
+    /// --pcap and --verify need the copy.
     #[arg(long, env = "PUSHBACK_DMA", value_name = "HOW", value_enum, default_value_t)]
     pub dma: Dma,
 
-    /// Check headers and checksums of each frame; those that are wrong are not sent.
+    /// Check the headers and checksums of each frame, and do not send a frame that is wrong.
     #[arg(long, env = "PUSHBACK_VERIFY")]
     pub verify: bool,
 }
 
-/// How the hardware behaves.
+/// The hardware model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 pub struct HardwareSettings {
-    /// Frames that the hardware holds at once, 1 to 65536.
+    /// Most frames that the hardware holds at once, 1 to 65536.
     ///
-    /// Counts frames handed over and not completed: the one on the wire and those in --latency
-    /// included. It is a bound within the ring's depth.
+    /// A frame counts from its handover to its completion, also while it is on the link and during --latency. The
+    /// ring's depth is a bound too, so a number above it has no effect.
     #[arg(long, env = "PUSHBACK_HW_QUEUE", value_name = "N", default_value = "256")]
     pub hw_queue: Depth,
 
     /// Rate of the link, such as 1Gbit, or unlimited.
     ///
-    /// Preamble, check sequence and gap take their share: 1500 B of IP are 12304 ns at 1Gbit.
+    /// A frame takes link time for its preamble, check sequence and gap too: an IP packet of 1500 B takes 12304 ns at
+    /// 1Gbit.
     #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "1Gbit")]
     pub link: LinkRate,
 
-    /// How long a frame occupies the link: its bits, or a random time of that mean.
+    /// How long a frame occupies the link.
     #[arg(long, env = "PUSHBACK_SERVICE", value_name = "MODEL", value_enum, default_value_t)]
     pub service: Service,
 
     /// Time from the end of a frame on the link to its completion, such as 20us.
     ///
-    /// The link is free meanwhile, the frame's place in the hardware is not.
+    /// The link is free during this time, but the frame still counts in --hw-queue.
     #[arg(long, env = "PUSHBACK_LATENCY", value_name = "TIME", default_value = "0s")]
     pub latency: Nanos,
 
-    /// The link stands still at intervals: every=100ms,for=5ms.
+    /// Stop the link at intervals, such as every=100ms,for=5ms.
+    ///
+    /// The first stall begins one interval after the start of the session. A frame on the link is resumed afterwards.
     #[arg(long, env = "PUSHBACK_STALL", value_name = "every=TIME,for=TIME")]
     pub stall: Option<Stall>,
 
-    /// Completions are reported when N frames have finished, or TIME after the first of them.
+    /// Report completions in batches: when N frames have finished, or TIME after the first of them.
+    ///
+    /// This is the interrupt coalescing of a network card. frames=1,for=0s reports each frame as it finishes.
     #[arg(long, env = "PUSHBACK_COALESCE", value_name = "frames=N,for=TIME", default_value_t)]
     pub coalesce: Coalesce,
 }
 
-/// What is left of the frames that were sent.
+/// Where sent frames are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct CaptureSettings {
-    /// Write what was sent to this capture file, or to a named pipe that a program reads from.
+    /// Write each sent frame to this pcap file, or to a named pipe that a program reads from.
+    ///
+    /// If the file or the reader of the pipe takes no more, the capture ends with a warning, and the run goes on.
     #[arg(long, env = "PUSHBACK_PCAP", value_name = "FILE", value_hint = ValueHint::FilePath,
           value_parser = PathBufValueParser::new().try_map(capture))]
     pub pcap: Option<PathBuf>,
 }
 
-/// Refuses standard output, where the driver reports that it is ready.
+/// Refuses standard output, on which the driver reports that it is ready.
 fn capture(path: PathBuf) -> Result<PathBuf, String> {
     if path == Path::new("-") || path == Path::new("/dev/stdout") {
-        return Err("a capture does not go to standard output; name a file, or a pipe that mkfifo has made".to_owned());
+        return Err(
+            "a capture cannot be written to standard output; name a file, or a named pipe made with mkfifo".to_owned()
+        );
     }
     Ok(path)
 }
@@ -126,24 +142,24 @@ fn capture(path: PathBuf) -> Result<PathBuf, String> {
 /// Flags that contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// A random time of mean zero.
+    /// Random service times have a mean of zero.
     #[error(
         "--service exponential needs a link that takes time, and --link is unlimited; set --link 1Gbit, for example"
     )]
     NoServiceTime,
-    /// A flag needs the bytes of frames, and --dma none does not copy them.
+    /// A flag reads the bytes of frames, which --dma none does not copy.
     #[error("--dma none leaves the bytes of a frame untouched, and {flag} reads them; drop one of the two")]
     NoBytes {
-        /// The flag that needs them.
+        /// The flag.
         flag: &'static str,
     },
 }
 
 impl Settings {
-    /// The hardware that they describe.
+    /// The hardware that these settings describe.
     ///
     /// # Errors
-    /// If flags contradict each other.
+    /// If two flags contradict each other.
     pub fn hardware(&self) -> Result<Config, SettingsError> {
         if self.driver.dma == Dma::None && self.capture.pcap.is_some() {
             return Err(SettingsError::NoBytes { flag: "--pcap" });
@@ -153,10 +169,10 @@ impl Settings {
 }
 
 impl DriverSettings {
-    /// The hardware that they describe, with `seed` behind all that is random in it.
+    /// The hardware that these settings describe, with `seed` as the seed of its random service times.
     ///
     /// # Errors
-    /// If flags contradict each other.
+    /// If two flags contradict each other.
     pub fn hardware(&self, seed: u64) -> Result<Config, SettingsError> {
         let hardware = &self.hardware;
         if hardware.service == Service::Exponential && hardware.link == LinkRate::Unlimited {
@@ -218,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hardware_queue_that_cannot_be_is_not_blamed_on_the_depth() {
+    fn an_invalid_hardware_queue_is_not_reported_as_an_invalid_depth() {
         for wrong in ["0", "65537", "-3", "8slots"] {
             let said = parse(&[&format!("--hw-queue={wrong}")]).unwrap_err().to_string();
             assert!(said.contains("--hw-queue") && said.contains("1 to 65536") && !said.contains("depth"), "{said}");

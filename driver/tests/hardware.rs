@@ -1,4 +1,4 @@
-//! The hardware model over random configurations, loads and ways of polling it.
+//! The hardware model under random configurations, loads and polling times.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -38,14 +38,14 @@ fn frame(len: u32, sequence: u64, submitted: Nanos) -> Descriptor {
     Descriptor { len, flow: 0, sequence, submitted }
 }
 
-/// Everything the hardware still holds, in order.
+/// Takes all frames that the hardware still holds, in order.
 fn drain(hardware: &mut Hardware) -> Vec<Completed> {
     std::iter::from_fn(|| hardware.complete(Nanos::MAX)).collect()
 }
 
 proptest! {
-    /// Any load, polled at any time: the bound holds, order holds, times do not go back, and every
-    /// frame that went in comes out.
+    /// Under any load, polled at any time: the queue stays within its bound, frames keep their order, times do not go
+    /// back, and each submitted frame completes.
     #[test]
     fn bounded_ordered_and_complete(
         config in config(),
@@ -80,35 +80,36 @@ proptest! {
         prop_assert_eq!(report.starved_ns, 0, "every frame was handed over at once");
     }
 
-    /// While the queue never runs empty, the times do not depend on when anybody looked.
+    /// While the queue never runs empty, the times do not depend on when the hardware is polled.
     #[test]
-    fn looking_late_or_early_changes_nothing(
+    fn polling_late_or_early_changes_nothing(
         config in config(),
         lens in proptest::collection::vec(14u32..1515, 1..40),
-        looks in proptest::collection::vec(0u64..200_000, 0..60),
+        polls in proptest::collection::vec(0u64..200_000, 0..60),
     ) {
         let config = Config { queue: Depth::new(40).unwrap(), ..config };
-        let mut looked_at = Hardware::new(&config, Nanos::ZERO, QueueMemory::default());
+        let mut polled = Hardware::new(&config, Nanos::ZERO, QueueMemory::default());
         for (sequence, len) in lens.iter().enumerate() {
-            looked_at.submit(&frame(*len, sequence as u64, Nanos::ZERO), Nanos::ZERO);
+            polled.submit(&frame(*len, sequence as u64, Nanos::ZERO), Nanos::ZERO);
         }
-        let mut left_alone = looked_at.clone();
+        let mut left_alone = polled.clone();
         let (mut now, mut done) = (Nanos::ZERO, Vec::new());
-        for look in looks {
-            now += Nanos(look);
-            done.extend(std::iter::from_fn(|| looked_at.complete(now)));
+        for poll in polls {
+            now += Nanos(poll);
+            done.extend(std::iter::from_fn(|| polled.complete(now)));
         }
-        done.extend(drain(&mut looked_at));
+        done.extend(drain(&mut polled));
         prop_assert_eq!(done, drain(&mut left_alone));
-        prop_assert_eq!(looked_at.report(), left_alone.report());
+        prop_assert_eq!(polled.report(), left_alone.report());
     }
 
-    /// Refilled as late as may be, just before it runs empty, the link never loses a part of a
-    /// nanosecond: the last bit is sent when the sum of all bits says so.
+    /// A link that gets its next frame at the last moment, just before it is idle, never loses a part of a nanosecond:
+    /// the last bit is sent when the sum of all bits says.
     #[test]
     fn the_rate_is_exact(rate in 1_000u64..1_000_000_000_000, lens in proptest::collection::vec(14u32..1515, 1..500)) {
         let link = LinkRate::Limited(BitRate(rate));
-        let mut hardware = Hardware::new(&Config::new(Depth::new(1).unwrap(), link), Nanos::ZERO, QueueMemory::default());
+        let config = Config::new(Depth::new(1).unwrap(), link);
+        let mut hardware = Hardware::new(&config, Nanos::ZERO, QueueMemory::default());
         let (mut now, mut bits) = (Nanos::ZERO, 0);
         for (sequence, len) in lens.iter().enumerate() {
             prop_assert!(hardware.submit(&frame(*len, sequence as u64, now), now));

@@ -1,4 +1,31 @@
 //! Where frames go that the hardware has sent.
+//!
+//! A session calls its [`Backend`] for each sent frame. A backend of one's own is passed to a session in its
+//! [`Setup`](crate::session::Setup):
+//!
+//! ```
+//! use driver::backend::Backend;
+//! use shared::units::Nanos;
+//!
+//! #[derive(Default)]
+//! struct Counter {
+//!     frames: u64,
+//!     last_sent: Nanos,
+//! }
+//!
+//! impl Backend for Counter {
+//!     fn sent(&mut self, _frame: &[u8], at: Nanos) {
+//!         self.frames += 1;
+//!         self.last_sent = at;
+//!     }
+//!
+//!     fn flush(&mut self) {}
+//! }
+//!
+//! let mut counter = Counter::default();
+//! counter.sent(&[0; 60], Nanos(672));
+//! assert_eq!((counter.frames, counter.last_sent), (1, Nanos(672)));
+//! ```
 
 mod pcap;
 
@@ -7,26 +34,26 @@ pub use pcap::{Capture, CaptureError};
 use shared::report::Warning;
 use shared::units::Nanos;
 
-/// Takes what the hardware sent.
+/// Takes the frames that the hardware has sent. It runs on the data path: only `flush` may wait, for a bounded time.
 pub trait Backend {
-    /// A frame whose last bit was on the wire at `at`. It is empty if the driver copied none.
+    /// Takes a frame whose last bit was on the wire at time `at`. `frame` is empty under `--dma none`.
     fn sent(&mut self, frame: &[u8], at: Nanos);
 
-    /// The session is over: nothing may be left in a buffer.
+    /// Writes what is still in a buffer. Called at the end of a session.
     fn flush(&mut self);
 
-    /// What a user must know about it, if anything.
+    /// A warning for the report of the session, if frames could not be kept.
     fn warning(&self) -> Option<Warning> {
         None
     }
 }
 
-/// Where a driver's frames go.
+/// The backends of the driver process.
 #[derive(Debug)]
 pub enum Output {
-    /// Nowhere: the model is all there is.
+    /// The hardware model alone: sent frames are dropped.
     Model,
-    /// Into a capture file.
+    /// A capture file.
     Capture(Box<Capture>),
 }
 

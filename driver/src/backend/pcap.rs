@@ -1,7 +1,8 @@
-//! A capture of what was sent, for a protocol analyser.
+//! A capture of the sent frames, in a pcap file or a named pipe.
 //!
-//! A capture never blocks the data path. What a reader of a named pipe does not take is kept, up to a bound; beyond it
-//! the capture ends.
+//! A capture never blocks the data path and never fails the run. Records that the reader of a named pipe has not taken
+//! are kept in memory, up to a bound. Beyond that bound, or if the file cannot be written, the capture ends with a
+//! warning.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -23,52 +24,58 @@ use shared::units::Nanos;
 
 use super::Backend;
 
-/// What is written at once: some hundred full-size frames.
-const BUFFER: usize = 256 * 1024;
+/// How many bytes are collected before a write: some hundred full-size frames.
+const WRITE_SIZE: usize = 256 * 1024;
 
-/// The most that is kept for the reader of a pipe: more than a reader falls behind that works at all.
-const MOST_KEPT: usize = 16 << 20;
+/// Most bytes that are kept for the reader of a pipe. A reader that is further behind than that does not keep up.
+const MOST_PENDING: usize = 16 << 20;
 
-/// How long the end of a session may wait for the reader of a pipe. The stack waits 2 s for the driver's farewell.
+/// How long the end of a session may wait for the reader of a pipe. It must be less than the 2 s for which the stack
+/// waits for the driver's farewell.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Writes frames to a file, until that fails. A capture never fails the run: it ends with a
-/// warning, and counts what it missed. The file has whole records only.
+/// Writes frames to a file until that fails. Then it counts the frames that the file lacks. A regular file has whole
+/// records only.
 #[derive(Debug)]
 pub struct Capture {
     path: PathBuf,
     file: File,
-    /// Turns frames into records, which are collected in `pending`.
+    /// Encodes frames as records, and puts them into `pending`.
     writer: PcapWriter<Pending>,
     pending: Pending,
-    /// Where each piece that is not whole in the file ends, in bytes since the start. A piece is the header or a record.
+    /// The header of the file and each record are a piece. These are the ends, in bytes from the start of the file, of
+    /// the pieces that are not whole in the file.
     ends: VecDeque<u64>,
-    /// Bytes in the file.
+    /// Bytes written to the file.
     written: u64,
-    /// Whole pieces in the file, and their bytes.
+    /// Whole pieces in the file.
     pieces: u64,
+    /// Bytes of those pieces.
     bytes: u64,
-    /// How many bytes have to be pending before the next attempt to write them.
+    /// How many bytes must be pending before the next write.
     next_write: usize,
-    /// What the wall clock showed at the origin of the driver's clock.
+    /// The time of the wall clock at the origin of the driver's clock.
     base: Duration,
     /// Frames that the hardware sent.
     sent: u64,
-    /// Why nothing is written any more.
+    /// Why the capture has ended, if it has.
     failure: Option<io::Error>,
 }
 
-/// A capture that cannot be begun.
+/// A capture file that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("--pcap {path}: cannot be written ({source}); name a file in a folder that exists and is writable", path = path.display())]
+#[error(
+    "--pcap {path}: cannot be written ({source}); name a file in a folder that exists and is writable",
+    path = path.display()
+)]
 pub struct CaptureError {
     path: PathBuf,
     source: io::Error,
 }
 
 impl Capture {
-    /// Begins a capture in `path`, replacing what is there. `base` is what the wall clock showed at
-    /// the origin of the clock that frames' times come from.
+    /// Opens a capture at `path`, and replaces a file that is there. `base` is the time of the wall clock at the origin
+    /// of the clock of [`Backend::sent`].
     ///
     /// # Errors
     /// If the file cannot be opened. [`CaptureError::has_no_reader`] says that it is a named pipe which no program
@@ -81,7 +88,7 @@ impl Capture {
             ..PcapHeader::default()
         };
         let failed = |source| CaptureError { path: path.to_owned(), source };
-        // Opening a named pipe would wait for its reader, and writing to one that is full.
+        // Without O_NONBLOCK, opening a named pipe would wait for a reader, and a write to a full pipe would wait too.
         let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
         let mut options = File::options();
         options.write(true).create(true).truncate(true).custom_flags(nonblocking);
@@ -98,44 +105,44 @@ impl Capture {
             written: 0,
             pieces: 0,
             bytes: 0,
-            next_write: BUFFER,
+            next_write: WRITE_SIZE,
             base,
             sent: 0,
             failure: None,
         })
     }
 
-    /// Writes what is pending, as far as a pipe takes it.
+    /// Writes the pending bytes, as many as the file takes without waiting.
     fn write_pending(&mut self) {
-        let (written, failure) = self.pending.with(|kept| write_some(&self.file, kept.bytes()));
-        self.settle(written, failure);
+        let (written, failure) = self.pending.with(|pending| write_some(&self.file, pending.unwritten()));
+        self.note_written(written, failure);
     }
 
-    /// Counts what is in the file now that `written` of the pending bytes are. After a failure, the file is
-    /// cut back to what is whole.
-    fn settle(&mut self, written: usize, failure: Option<io::Error>) {
+    /// Counts the pieces that are whole in the file after a write of `written` pending bytes. After a failure, cuts the
+    /// file to its whole pieces.
+    fn note_written(&mut self, written: usize, failure: Option<io::Error>) {
         self.written += written as u64;
         while let Some(end) = self.ends.front().copied().filter(|end| *end <= self.written) {
             self.ends.pop_front();
             (self.pieces, self.bytes) = (self.pieces + 1, end);
         }
-        let left = self.pending.with(|kept| {
-            kept.written(written);
-            kept.len()
+        let left = self.pending.with(|pending| {
+            pending.consume(written);
+            pending.len()
         });
-        self.next_write = left + BUFFER;
+        self.next_write = left + WRITE_SIZE;
         let too_slow = || io::Error::other("its reader takes too little");
-        if let Some(error) = failure.or_else(|| (left > MOST_KEPT).then(too_slow)) {
-            // A pipe or a device cannot be cut: what reads from it has the part of a record already.
+        if let Some(error) = failure.or_else(|| (left > MOST_PENDING).then(too_slow)) {
+            // Fails for a pipe or a device, whose reader has the part of a record already.
             let _ = self.file.set_len(self.bytes);
-            self.pending.with(|kept| kept.written(left));
+            self.pending.with(|pending| pending.consume(left));
             self.failure = Some(error);
         }
     }
 
-    /// Whether frames wait for the reader of a pipe.
+    /// Whether records wait for the reader of a pipe.
     fn is_behind(&self) -> bool {
-        self.failure.is_none() && self.pending.with(|kept| kept.len()) > 0
+        self.failure.is_none() && self.pending.with(|pending| pending.len()) > 0
     }
 }
 
@@ -154,9 +161,9 @@ impl Backend for Capture {
         }
         let packet = PcapPacket::new(self.base + Duration::from_nanos(at.0), frame.len() as u32, frame);
         let failure = self.writer.write_packet(&packet).err();
-        let end = self.pending.with(|kept| kept.len());
+        let end = self.pending.with(|pending| pending.len());
         if let Some(error) = failure {
-            // Not of the file: the record cannot be made. The pieces before it are whole.
+            // The error is not one of the file: the record cannot be encoded. The pieces before it are whole.
             self.write_pending();
             self.failure.get_or_insert(io::Error::other(error));
             return;
@@ -175,9 +182,9 @@ impl Backend for Capture {
             if !self.is_behind() || left.is_zero() {
                 return;
             }
-            // Below a second, so both parts fit.
+            // At most FLUSH_TIMEOUT, so the cast of the seconds is exact.
             let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-            // Interrupted or timed out, it looks again.
+            // The result does not matter: the loop writes again and looks at the time.
             let _ = poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], Some(&timeout));
         }
     }
@@ -199,8 +206,8 @@ impl Backend for Capture {
     }
 }
 
-/// Writes `bytes`, as far as a pipe takes them. Returns how many of them were written, and why no more ever will be, if
-/// so.
+/// Writes `bytes`, as many as `file` takes without waiting. Returns how many were written, and the error after which no
+/// more can be, if there was one.
 fn write_some(mut file: &File, bytes: &[u8]) -> (usize, Option<io::Error>) {
     let mut written = 0;
     while written < bytes.len() {
@@ -215,20 +222,20 @@ fn write_some(mut file: &File, bytes: &[u8]) -> (usize, Option<io::Error>) {
     (written, None)
 }
 
-/// Records that are not in the file yet. The library keeps its writer to itself; through this handle
-/// what it wrote can still be taken.
+/// The bytes of records that are not in the file yet. The pcap library owns the writer to which it encodes, so that
+/// writer and [`Capture`] share the bytes.
 #[derive(Debug, Clone, Default)]
-struct Pending(Arc<Mutex<Kept>>);
+struct Pending(Arc<Mutex<Bytes>>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Bytes {
     all: Vec<u8>,
-    /// Those before it are written.
+    /// The bytes before this index are written.
     start: usize,
 }
 
-impl Kept {
-    fn bytes(&self) -> &[u8] {
+impl Bytes {
+    fn unwritten(&self) -> &[u8] {
         &self.all[self.start..]
     }
 
@@ -236,10 +243,11 @@ impl Kept {
         self.all.len() - self.start
     }
 
-    /// The first `len` bytes are written.
-    fn written(&mut self, len: usize) {
+    /// Removes the first `len` bytes, which are written.
+    fn consume(&mut self, len: usize) {
         self.start += len;
-        // Each byte moves once at most on average: as many are dropped as are moved.
+        // `drain` moves the rest to the front. It runs only when at least as many bytes are removed as are moved, so a
+        // byte is moved once on average.
         if self.start >= self.len() {
             self.all.drain(..self.start);
             self.start = 0;
@@ -248,14 +256,14 @@ impl Kept {
 }
 
 impl Pending {
-    fn with<T>(&self, act: impl FnOnce(&mut Kept) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut Bytes) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Write for Pending {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.with(|kept| kept.all.write(bytes))
+        self.with(|pending| pending.all.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -269,7 +277,7 @@ mod tests {
     use pcap_file::pcap::PcapReader;
 
     #[test]
-    fn what_was_sent_can_be_read_back_with_its_times() {
+    fn sent_frames_can_be_read_back_with_their_times() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sent.pcap");
         let mut capture = Capture::create(&path, Duration::from_secs(1_000)).unwrap();
@@ -287,7 +295,7 @@ mod tests {
         assert_eq!(capture.warning(), None);
     }
 
-    /// The length of a frame's record.
+    /// The length of the record of a frame of 700 B.
     const RECORD: u64 = 16 + 700;
 
     #[test]
@@ -303,7 +311,7 @@ mod tests {
         assert!(warning.text.contains(counts), "{warning}");
     }
 
-    /// What was written when writing failed is cut back to whole records, and counted.
+    /// When a write fails, the file is cut to its whole records, and they are counted.
     #[test]
     fn a_capture_that_ends_early_has_whole_records_and_true_counts() {
         let header = 24;
@@ -314,10 +322,10 @@ mod tests {
             for _ in 0..9 {
                 capture.sent(&[7; 700], Nanos(1));
             }
-            // As a disk with so much room does it.
-            let bytes = capture.pending.with(|kept| kept.bytes().to_vec());
+            // A disk with so much room does the same.
+            let bytes = capture.pending.with(|pending| pending.unwritten().to_vec());
             capture.file.write_all(&bytes[..room as usize]).unwrap();
-            capture.settle(room as usize, Some(ErrorKind::StorageFull.into()));
+            capture.note_written(room as usize, Some(ErrorKind::StorageFull.into()));
             capture.sent(&[7; 700], Nanos(2));
             capture.flush();
             let said = capture.warning().unwrap().text;
@@ -364,11 +372,11 @@ mod tests {
         }
         let text = capture.warning().unwrap().text;
         assert!(text.contains("its reader takes too little") && text.contains("were sent after them"), "{text}");
-        assert!(capture.pending.with(|kept| kept.all.capacity()) < 3 * MOST_KEPT);
+        assert!(capture.pending.with(|pending| pending.all.capacity()) < 3 * MOST_PENDING);
     }
 
     #[test]
-    fn a_capture_that_cannot_be_begun_says_so_at_once() {
+    fn a_capture_that_cannot_be_opened_is_an_error_at_once() {
         let error = Capture::create(Path::new("/missing/sent.pcap"), Duration::ZERO).unwrap_err().to_string();
         assert!(error.contains("--pcap /missing/sent.pcap") && error.contains("folder"), "{error}");
     }

@@ -64,8 +64,8 @@ impl Config {
         let (frames, most) = (self.coalesce.frames(), self.queue.min(depth));
         if frames > most.get() {
             found.push(format!(
-                "--coalesce {}: {frames} frames never finish together, because the ring and the hardware hold {most} at \
-                 most, so each batch waits for its time; use frames={most} or less, or raise --depth and --hw-queue",
+                "--coalesce {}: {frames} frames never finish together, because the ring and the hardware hold {most} \
+                 at most, so each batch waits for its time; use frames={most} or less, or raise --depth and --hw-queue",
                 self.coalesce
             ));
         }

@@ -42,8 +42,8 @@ impl Link {
         Self { rate, service: config.service, seed: config.seed, stalls, free: origin, part: 0 }
     }
 
-    /// Since when the link is idle at `now`; `None` if it transmits. An unlimited link is never idle: it has no rate that
-    /// idle time could waste.
+    /// Since when the link is idle at `now`; `None` if it transmits. An unlimited link is never idle, because idle time
+    /// does not lessen what it can transmit.
     pub(super) fn idle_since(&self, now: Nanos) -> Option<Nanos> {
         (self.rate.is_some() && self.free < now).then_some(self.free)
     }

@@ -1,9 +1,9 @@
 //! The hardware: a model of a network card and its link, without I/O and without a clock.
 //!
-//! The caller submits a frame with the time at which it does so, and takes completions with their ideal times. Late
-//! polling does not slow the hardware down: the service of a queued frame begins when the service of the frame before it
-//! ends. Only a frame that is submitted while the link is idle begins as late as it is submitted. The time for which the
-//! link was idle although that frame was in the ring counts as starved.
+//! The caller submits each frame with the time at which it does so, and takes completions with their ideal times. Late
+//! polling does not slow the hardware down: the link begins a queued frame when the frame before it ends. Only a frame
+//! that is submitted while the link is idle begins as late as it is submitted. The time for which the link was idle
+//! although that frame was in the ring counts as starved.
 //!
 //! ```
 //! use driver::hardware::{Config, Hardware, QueueMemory};
@@ -181,13 +181,13 @@ impl Hardware {
         }
     }
 
-    /// When the oldest frame completes. A frame that is submitted later may fill its batch, so that it completes earlier.
+    /// When the oldest frame completes. A frame that is submitted later may fill its batch: then it completes earlier.
     pub fn next_completion(&self) -> Option<Nanos> {
         self.completion_of(1)
     }
 
-    /// When the oldest `frames` frames have completed; `None` if it holds fewer. A frame that is submitted later may fill
-    /// their batch, so that they complete earlier.
+    /// When the oldest `frames` frames have completed; `None` if it holds fewer. A frame that is submitted later may
+    /// fill their batch: then they complete earlier.
     pub fn completion_of(&self, frames: usize) -> Option<Nanos> {
         let last = self.completed.saturating_add(frames as u64);
         let group = self.groups.partition_point(|group| group.through < last);
@@ -204,8 +204,8 @@ impl Hardware {
         self.complete_group(now, 1).map(|(frame, _)| frame)
     }
 
-    /// Takes the oldest frames that share their length and times out of the queue, at most `most`, if they have completed
-    /// by `now`. Returns them as one, and their number, which is not 0.
+    /// Takes the oldest frames that share their length and times out of the queue, at most `most` of them, if they have
+    /// completed by `now`. Returns what they share, and their number, which is not 0.
     #[inline]
     pub fn complete_group(&mut self, now: Nanos, most: u64) -> Option<(Completed, u64)> {
         let &FrameGroup { through, len, transmission, at } =
@@ -320,7 +320,7 @@ mod tests {
     }
 
     proptest! {
-        /// Frames that are held in groups complete at the times of frames that are held one by one, with the same report.
+        /// Frames in groups complete at the same times as frames that are held one by one, with the same report.
         #[test]
         fn groups_change_nothing(
             stall in any::<bool>(),

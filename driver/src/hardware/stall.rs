@@ -92,8 +92,8 @@ impl Stalls {
         Self { stall, origin }
     }
 
-    /// Extends a transmission that takes `span` of the link's time, and that could begin at `start`, by the stalls that it
-    /// meets. `more` is set if it takes a part of a nanosecond longer than `span`.
+    /// Extends a transmission by the stalls that it meets. It could begin at `start`, and takes `span` of the link's
+    /// time, or a part of a nanosecond longer if `more` is set.
     pub(super) fn extend(&self, start: Nanos, span: Nanos, more: bool) -> Extended {
         let Some(Stall { every, length }) = self.stall else {
             return Extended { end: start + span, stalled: Nanos::ZERO };
