@@ -43,6 +43,9 @@ pub(super) struct SessionPlan {
     pub(super) closing: Arc<AtomicBool>,
 }
 
+/// What to do about a limit of the system that has no flag.
+const END_PROGRAMS: &str = "end other programs and try again";
+
 /// The system lacks what a session needs. The reason and the remedy are for the stack's user.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoResources {
@@ -50,9 +53,9 @@ pub(super) enum NoResources {
     Ring(#[source] MemoryError),
     #[error("on the driver's side: no memory for a session ({0}); lower --depth, or raise the limit with ulimit -v")]
     Tables(#[from] TryReserveError),
-    #[error("on the driver's side: no thread for a session ({0}); {remedy}", remedy = remedy(.0, "end other programs and try again"))]
+    #[error("on the driver's side: no thread for a session ({0}); {remedy}", remedy = remedy(.0, END_PROGRAMS))]
     Thread(#[source] io::Error),
-    #[error("on the driver's side: no descriptor for a session ({0}); {remedy}", remedy = remedy(.0, "end other programs and try again"))]
+    #[error("on the driver's side: no descriptor for a session ({0}); {remedy}", remedy = remedy(.0, END_PROGRAMS))]
     Descriptor(#[source] io::Error),
 }
 

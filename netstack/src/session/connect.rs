@@ -1,4 +1,4 @@
-//! Finding the driver and greeting it.
+//! Connects to the driver, greets it, and receives the ring.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,9 +25,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A session that has begun.
 #[derive(Debug)]
 pub struct Greeted {
-    /// The connection, which from here on belongs to the data path.
+    /// The socket, on which the greeting is complete.
     pub stream: OwnedFd,
-    /// Where the ring lies; `None` if it travels over the socket.
+    /// The memory of the ring; `None` if frames are records on the socket.
     pub memory: Option<SharedMemory>,
     /// What was agreed upon.
     pub terms: Terms,
@@ -53,22 +53,22 @@ pub enum ConnectError {
          or raise --connect-timeout", path.display(), path.display()
     )]
     NoDriver {
-        /// Where we looked.
+        /// The path that was tried.
         path: PathBuf,
-        /// For how long.
+        /// How long this side has waited.
         waited: Nanos,
         /// The last error of the system.
         cause: io::Error,
     },
-    /// A driver listens, and takes no more connections.
+    /// A driver listens, and does not accept the connection.
     #[error(
         "--socket {}: the driver has accepted no connection for {waited}; see what it does, or raise --connect-timeout",
         path.display()
     )]
     Crowded {
-        /// Where we looked.
+        /// The path that was tried.
         path: PathBuf,
-        /// For how long.
+        /// How long this side has waited.
         waited: Nanos,
     },
     /// This user may not connect there.
@@ -77,7 +77,7 @@ pub enum ConnectError {
          with --allow-uid", path.display()
     )]
     NotAllowed {
-        /// Where we looked.
+        /// The path that was tried.
         path: PathBuf,
         /// The error of the system.
         cause: io::Error,
@@ -99,15 +99,15 @@ pub enum ConnectError {
     /// The driver did not answer in time.
     #[error("--socket {}: something listens there but did not answer within {waited}; is it a driver?", path.display())]
     NoAnswer {
-        /// Where we looked.
+        /// The path that was tried.
         path: PathBuf,
-        /// For how long.
+        /// How long this side has waited.
         waited: Nanos,
     },
     /// The greeting failed.
     #[error("--socket {}: {cause}; is it a driver of this version?", path.display())]
     Stream {
-        /// Where we looked.
+        /// The path that was tried.
         path: PathBuf,
         /// What went wrong.
         cause: StreamError,
@@ -115,24 +115,24 @@ pub enum ConnectError {
     /// The driver refused the session.
     #[error("the driver refused: {}", .0.reason)]
     Refused(Refuse),
-    /// The driver answered what no driver answers.
+    /// The driver answered with a message that is no answer to HELLO.
     #[error("the driver answered the greeting with something else; is it a driver of this version?")]
     NotAnAnswer,
-    /// The driver of a user that was not named.
+    /// The driver belongs to a user that is not allowed.
     #[error("--socket {}: {cause}", path.display())]
     Peer {
-        /// Where we looked.
+        /// The path that was tried.
         path: PathBuf,
-        /// The user that it belongs to.
+        /// Which user it belongs to.
         cause: PeerError,
     },
-    /// The ring did not come with the grant.
+    /// The ring did not come behind ACCEPT.
     #[error(transparent)]
     Handover(#[from] HandoverError),
-    /// What came is not the ring that was granted.
+    /// The memory that came is not the ring that was granted.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// The driver granted a ring that cannot be.
+    /// The driver granted a ring that is not possible, or that was not asked for.
     #[error("the driver granted no usable ring: {0}")]
     BadRing(String),
 }
@@ -245,7 +245,7 @@ async fn find(path: &Path, timeout: Nanos, deadline: Instant) -> Result<UnixStre
 async fn greet(stream: &mut UnixStream, request: Request) -> Result<Control, StreamError> {
     let Request { depth, transport, wake, idle_timeout } = request;
     let ring = RingInfo { direction: Direction::Transmit, queue: 0, depth: depth.get(), slot_size: MAX_FRAME as u32 };
-    // In one write: the driver sees the whole greeting as soon as it sees anything of it.
+    // In one write, so that the driver receives the greeting as a whole.
     let hello = Hello { transport, rings: vec![ring], wake, idle_timeout_ns: idle_timeout.0 };
     let hello = encode_control(&Control::Hello(hello))?;
     stream.write_all(&[&preamble()[..], &hello].concat()).await?;
@@ -265,7 +265,8 @@ fn granted(asked: Depth, accept: &Accept) -> Result<Depth, ConnectError> {
     let depth = Depth::new(ring.depth)?;
     if depth > asked || ring.direction != Direction::Transmit || (ring.slot_size as usize) < MAX_FRAME {
         return Err(ConnectError::BadRing(format!(
-            "it has {depth} slots of {} B, and at most {asked} slots of at least {MAX_FRAME} B were asked for, to transmit",
+            "it has {depth} slots of {} B, and at most {asked} slots of at least {MAX_FRAME} B were asked for, to \
+             transmit",
             ring.slot_size
         )));
     }
