@@ -21,7 +21,7 @@ pub enum CoalesceError {
     #[error("{0}; an example is frames=32,for=50us")]
     Pairs(#[from] PairsError<&'static str>),
     /// A batch would wait without end if no further frame comes.
-    #[error("batches of {0} frames need a time after which they are reported anyway; write for example for=50us")]
+    #[error("a batch of {0} frames needs a time after which it is reported anyway; write for example for=50us")]
     Endless(u32),
 }
 

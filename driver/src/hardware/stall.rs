@@ -28,7 +28,7 @@ pub enum StallError {
         length: Nanos,
     },
     /// The stall has no length.
-    #[error("a stall of no length is none; leave it out, or write for example every=100ms,for=5ms")]
+    #[error("a stall of zero length has no effect; leave it out, or write for example every=100ms,for=5ms")]
     Empty,
 }
 

@@ -1,6 +1,6 @@
-//! A stack that lies to a whole driver: its session ends, for a reason of its own that is counted, and
-//! the next stack is served. Where the driver has to wait for a liar that does not hang up, it
-//! waits asleep: bounds are on what it used, not on how long it took.
+//! Stacks that break the protocol: the session ends for the reason that belongs to the violation, the report counts it,
+//! and the next stack is served. A driver that waits for such a stack to close its connection sleeps: the tests limit
+//! the CPU time that it uses, not the time that passes.
 
 use std::thread;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use tempfile::TempDir;
 
 use super::driver::{Driver, folder};
 
-/// What a driver may use to start, to serve a liar and an honest stack, and to wait for a second. It
-/// would use that second if it did not sleep.
+/// The most CPU time in which a driver starts, serves a lying and an honest stack, and waits for a second. Without
+/// sleep it would use that second.
 const MOST_CPU: Duration = Duration::from_millis(400);
 
-/// A driver whose hardware needs no time, with its report in the same folder.
+/// Starts a driver whose hardware needs no time, with its report in the same folder.
 fn start() -> (TempDir, Driver) {
     let folder = folder();
     let json = folder.path().join("out.json");
@@ -26,7 +26,7 @@ fn start() -> (TempDir, Driver) {
     (folder, driver)
 }
 
-/// A session as it should be.
+/// Runs a session without a violation.
 fn serve_honestly(driver: &Driver) {
     let mut peer = Stack::share(&driver.socket, 8);
     peer.send(100);
@@ -39,7 +39,7 @@ fn wait_for(driver: &mut Driver, what: &str) {
     assert!(std::iter::repeat_with(|| driver.says()).any(|line| line.contains(what)));
 }
 
-/// Interrupts the driver once it has served an honest stack, and returns its file.
+/// Serves an honest stack, interrupts the driver, and returns its report.
 fn finish((folder, mut driver): (TempDir, Driver), sessions: u32) -> DriverFile {
     serve_honestly(&driver);
     wait_for(&mut driver, &format!("session {sessions}: finished"));
@@ -50,8 +50,8 @@ fn finish((folder, mut driver): (TempDir, Driver), sessions: u32) -> DriverFile 
     serde_json::from_slice(&std::fs::read(folder.path().join("out.json")).unwrap()).unwrap()
 }
 
-/// Lets `lie` be told, and says what the driver counts. The liar does not hang up.
-fn told(lie: impl FnOnce(&mut Peer)) -> DriverFile {
+/// Runs a session with a stack that does `lie` and does not close its connection. Returns the driver's report.
+fn report_of(lie: impl FnOnce(&mut Peer)) -> DriverFile {
     let (folder, mut driver) = start();
     let mut peer = Stack::share(&driver.socket, 8);
     lie(&mut peer);
@@ -64,10 +64,10 @@ fn told(lie: impl FnOnce(&mut Peer)) -> DriverFile {
 }
 
 #[test]
-fn every_lie_ends_its_own_session_for_its_own_reason() {
+fn every_violation_ends_its_session_for_its_own_reason() {
     let liars = Lie::BY_STACK.map(|lie| {
         thread::spawn(move || {
-            let file = told(|peer| {
+            let file = report_of(|peer| {
                 lie.commit(peer);
                 let bye = peer.bye();
                 assert!(matches!(bye.reason, ByeReason::Violation(_)), "{lie:?}: {:?}", bye.reason);
@@ -82,7 +82,7 @@ fn every_lie_ends_its_own_session_for_its_own_reason() {
 #[test]
 fn scribbling_over_every_shared_word_ends_in_a_reason() {
     for seed in 0..3 {
-        let file = told(|peer| {
+        let file = report_of(|peer| {
             let scribbler = Scribbler::start(&peer.ring, seed);
             peer.wire.doorbells(32);
             assert!(matches!(peer.bye().reason, ByeReason::Violation(_)));
@@ -95,7 +95,7 @@ fn scribbling_over_every_shared_word_ends_in_a_reason() {
 
 #[test]
 fn memory_cannot_be_taken_away_and_emptied_memory_is_an_index_that_goes_back() {
-    let file = told(|peer| {
+    let file = report_of(|peer| {
         assert_eq!(ftruncate(peer.ring.file(), 0), Err(rustix::io::Errno::PERM));
         peer.send(8);
         let all = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
@@ -107,7 +107,7 @@ fn memory_cannot_be_taken_away_and_emptied_memory_is_an_index_that_goes_back() {
 }
 
 #[test]
-fn the_memory_of_a_session_that_is_over_harms_nobody() {
+fn the_memory_of_a_session_that_is_over_has_no_effect() {
     let (folder, mut driver) = start();
     let mut peer = Stack::share(&driver.socket, 8);
     let stale = peer.ring.again();
@@ -120,10 +120,10 @@ fn the_memory_of_a_session_that_is_over_harms_nobody() {
     assert_eq!(file.endings.get("FINISHED"), Some(&2), "{:?}", file.endings);
 }
 
-/// Doorbells for a stack that reads none of them fill the socket: the driver goes on all the same.
+/// The driver's doorbells fill the socket, because the stack reads none of them. The driver goes on.
 #[test]
-fn a_stack_that_reads_nothing_keeps_nobody_from_working() {
-    let file = told(|peer| {
+fn a_stack_that_reads_nothing_from_its_socket_is_served() {
+    let file = report_of(|peer| {
         for count in 1..=1_000u64 {
             peer.ring.word(PRODUCER_EVENT, count);
             peer.ring.slot(((count - 1) % 8) as u32, 60);
@@ -137,9 +137,9 @@ fn a_stack_that_reads_nothing_keeps_nobody_from_working() {
     assert_eq!(file.sessions[0].sent, 1_000);
 }
 
-/// A peer that says nothing after the grant would keep the driver's only place.
+/// Without the idle timeout, a peer that is silent after the grant would keep all other stacks from being served.
 #[test]
-fn a_stack_that_is_silent_for_too_long_is_given_up_and_the_next_one_is_served() {
+fn the_session_of_a_silent_stack_ends_and_the_next_stack_is_served() {
     let folder = folder();
     let json = folder.path().join("out.json");
     let flags = ["--link=unlimited", "--idle=sleep", "--idle-timeout=100ms", "--json", json.to_str().unwrap()];
@@ -173,16 +173,16 @@ fn a_stack_that_is_silent_for_too_long_is_given_up_and_the_next_one_is_served() 
     assert_eq!(once.wait().status, Some(3));
 }
 
-/// It sends no frame, but now and then a sign of life, until it has seen several of the driver's.
+/// The stack sends no frame, only signs of life, until it has received several from the driver.
 #[test]
-fn a_stack_that_only_says_that_it_is_alive_is_kept() {
+fn a_stack_that_sends_only_signs_of_life_keeps_its_session() {
     let folder = folder();
     let driver = Driver::start(&folder.path().join("driver.sock"), &["--idle-timeout=2s", "--once"]);
     let mut alive = Stack::greet(&driver.socket, TransportKind::Socket, 8);
     alive.accepted();
     let mut ring = alive.0.try_clone();
     let seen = thread::spawn(move || {
-        // The driver speaks every half second, and gives up after four of them.
+        // The driver sends one every half second. After four of them without an answer, the session would be over.
         alive.0.wait_for_alive(5);
         alive
     });
@@ -195,7 +195,7 @@ fn a_stack_that_only_says_that_it_is_alive_is_kept() {
 }
 
 #[test]
-fn handshakes_that_stay_half_open_keep_nobody_waiting_and_are_counted() {
+fn incomplete_greetings_do_not_delay_others_and_are_counted() {
     let (folder, mut driver) = start();
     let mut silent = Stack::connect(&driver.socket);
     silent.0.send_bytes(&preamble()[..3]);

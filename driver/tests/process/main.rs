@@ -1,12 +1,10 @@
-//! The driver as a process: what it prints, whom it serves, how it ends. Everything waits for what
-//! the process says; nothing sleeps.
+//! The driver as a process: what it prints, which clients it serves, how it ends. No test sleeps: each waits for output
+//! of the process.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
 
-mod client;
-mod credentials;
-mod door;
+mod accept_loop;
 mod driver;
 mod hostile;
 
@@ -22,8 +20,7 @@ use shared::report::DriverFile;
 use shared::ring::Status;
 use shared::testing::{Stack, ring};
 
-use client::transmit;
-use driver::{Driver, command, folder};
+use driver::{Driver, command, folder, transmit};
 
 fn datagram(payload: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -32,7 +29,7 @@ fn datagram(payload: usize) -> Vec<u8> {
     bytes
 }
 
-/// One line on standard error that contains all of `says`.
+/// The driver fails with one line on standard error, which contains all of `says`.
 fn one_line_error(flags: &[&str], says: &[&str]) {
     let output = command(flags).output().unwrap();
     let line = String::from_utf8(output.stderr.clone()).unwrap();
@@ -68,7 +65,7 @@ fn wrong_flags_are_one_line_that_says_what_to_do() {
 }
 
 #[test]
-fn places_that_cannot_be_written_to_are_known_at_once() {
+fn files_that_cannot_be_written_are_an_error_at_the_start() {
     let folder = folder();
     let socket = folder.path().join("driver.sock");
     let socket = socket.to_str().unwrap();
@@ -79,7 +76,7 @@ fn places_that_cannot_be_written_to_are_known_at_once() {
 }
 
 #[test]
-fn a_signal_ends_it_with_a_report_and_without_its_socket() {
+fn a_signal_ends_the_driver_which_writes_its_report_and_removes_its_socket() {
     for signal in [Signal::INT, Signal::TERM] {
         let folder = folder();
         let json = folder.path().join("out.json");
@@ -100,7 +97,7 @@ fn a_live_driver_keeps_its_path() {
     let mut first = Driver::start(&folder.path().join("driver.sock"), &[]);
     let path = first.socket.to_str().unwrap().to_owned();
     one_line_error(&["--socket", &path], &[&path, "a driver listens there already", "another path"]);
-    assert!(first.says().contains("closed the connection"), "the knock was heard");
+    assert!(first.says().contains("closed the connection"), "the first driver has seen the connection of the second");
     Stack::greet(&first.socket, Socket, 4).accepted();
 }
 
@@ -117,7 +114,7 @@ fn the_socket_of_a_dead_driver_is_replaced() {
 }
 
 #[test]
-fn strangers_and_garbage_harm_nobody() {
+fn other_protocols_and_garbage_do_not_harm_other_clients() {
     let folder = folder();
     let mut driver = Driver::start(&folder.path().join("driver.sock"), &[]);
     let mut half_open = Stack::connect(&driver.socket);
@@ -145,7 +142,7 @@ fn strangers_and_garbage_harm_nobody() {
 }
 
 #[test]
-fn another_version_is_refused_by_name() {
+fn another_version_is_refused_with_both_versions() {
     let folder = folder();
     let driver = Driver::start(&folder.path().join("driver.sock"), &[]);
     let mut client = Stack::connect(&driver.socket);
@@ -158,7 +155,7 @@ fn another_version_is_refused_by_name() {
 }
 
 #[test]
-fn rings_that_cannot_be_are_refused_with_the_remedy() {
+fn invalid_rings_are_refused_with_the_remedy() {
     let folder = folder();
     let driver = Driver::start(&folder.path().join("driver.sock"), &[]);
     for rings in [vec![], vec![ring(0)], vec![ring(65_537)], vec![ring(8); 2]] {
@@ -171,7 +168,7 @@ fn rings_that_cannot_be_are_refused_with_the_remedy() {
 }
 
 #[test]
-fn a_second_stack_is_told_to_come_back_and_then_served() {
+fn a_second_stack_is_refused_as_busy_and_served_later() {
     let folder = folder();
     let mut driver = Driver::start(&folder.path().join("driver.sock"), &["--depth", "7"]);
     let mut first = Stack::greet(&driver.socket, Socket, 100);
@@ -222,7 +219,7 @@ fn a_session_over_the_socket_is_served_and_reported() {
 }
 
 #[test]
-fn a_report_on_standard_output_stands_alone_there() {
+fn a_report_on_standard_output_is_the_only_text_there() {
     let folder = folder();
     let socket = folder.path().join("driver.sock");
     let mut command = command(&["--json", "-", "--once"]);
@@ -241,7 +238,7 @@ fn a_report_on_standard_output_stands_alone_there() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_in_the_end_is_no_matter_of_usage() {
+fn a_report_that_cannot_be_written_at_the_end_is_not_a_usage_error() {
     let folder = folder();
     let exit = Driver::start(&folder.path().join("driver.sock"), &["--json", "/dev/full"]).stop();
     assert_eq!(exit.status, Some(1), "{}", exit.stderr);
@@ -249,7 +246,7 @@ fn a_report_that_cannot_be_written_in_the_end_is_no_matter_of_usage() {
 }
 
 #[test]
-fn an_interrupt_tells_the_stack() {
+fn an_interrupted_driver_sends_its_farewell() {
     let folder = folder();
     let driver = Driver::start(&folder.path().join("driver.sock"), &[]);
     let mut client = Stack::greet(&driver.socket, Socket, 4);
@@ -264,7 +261,7 @@ fn an_interrupt_tells_the_stack() {
 }
 
 #[test]
-fn a_stack_that_fails_is_reported_and_with_once_it_shows() {
+fn with_once_the_exit_status_shows_that_the_stack_failed() {
     let folder = folder();
     let socket = folder.path().join("driver.sock");
     let gone = Driver::start(&socket, &["--once"]);
