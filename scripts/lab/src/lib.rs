@@ -1,7 +1,20 @@
 //! The laboratory: runs both processes of Pushback or simulates them, and merges, compares and renders the reports.
 //!
 //! [`settings`] describe a run, [`runner`] makes it, and [`theory`] predicts its figures. All else belongs to the
-//! commands of the program `lab`.
+//! commands of the program `lab`. From the bottom up, where each module uses only those above it:
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`settings`] | the settings of one run, in real or in virtual time |
+//! | `flags`, `replay` | settings from flags and from reports, and back; flags that other commands have |
+//! | [`theory`] | queueing models, their predictions, and whether a run agrees with them |
+//! | `launch` | programs, child processes and private folders |
+//! | `profile` | the CPU time of a packet by component, sampled by perf |
+//! | [`runner`] | one run in real or in virtual time, and repeated simulations |
+//! | `report` | figures of runs as tables, CSV, sentences and SVG |
+//! | `count` | instructions per packet, counted by valgrind |
+//! | `bench`, `dispatch`, `predict`, `stress` | what the commands of these names measure and check |
+//! | `commands` | the flags of each command, what it runs, and what it prints |
 #![forbid(unsafe_code)]
 
 mod bench;
