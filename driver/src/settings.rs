@@ -6,7 +6,7 @@ use clap::ValueHint;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use shared::process::parent::Lifetime;
-use shared::process::settings::{Common, Meeting, Output, Waiting};
+use shared::process::settings::{Common, Endpoint, Output, Waiting};
 use shared::ring::Depth;
 use shared::units::{LinkRate, Nanos};
 
@@ -25,7 +25,7 @@ pub struct Settings {
     /// The socket of the connection, and the allowed users.
     #[command(flatten)]
     #[serde(skip)]
-    pub meeting: Meeting,
+    pub endpoint: Endpoint,
     /// Settings of a run that both sides have.
     #[command(flatten)]
     #[serde(flatten)]

@@ -18,7 +18,7 @@ use shared::process::limits::Ballast;
 use shared::process::output::lines_dropped;
 use shared::process::parent::Lifetime;
 use shared::process::peers::AllowedUsers;
-use shared::process::settings::{Common, Meeting, Output, Waiting};
+use shared::process::settings::{Common, Endpoint, Output, Waiting};
 use shared::process::signals::Signals;
 use shared::report::{ConfigReport, Ending, HostReport, IntervalLines, RunReport, Sample};
 use shared::ring::shm::{SharedMemory, ShmProducer};
@@ -40,10 +40,10 @@ use crate::settings::{LineSettings, SessionSettings, StackSettings};
 #[derive(Debug, Clone, Parser, Serialize, Deserialize)]
 #[command(name = "netstack", version)]
 pub struct Args {
-    /// Where it meets the driver.
+    /// The socket of the driver, and the allowed users.
     #[command(flatten)]
     #[serde(skip)]
-    pub meeting: Meeting,
+    pub endpoint: Endpoint,
     /// What shapes a run on both sides.
     #[command(flatten)]
     #[serde(flatten)]
@@ -154,7 +154,7 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
     Ok(status(&report).after("netstack", written, RunError::status))
 }
 
-/// Runs the stack with `args` and with layers and apps of your own, against the driver at `args.meeting.socket`. Returns
+/// Runs the stack with `args` and with layers and apps of your own, against the driver at `args.endpoint.socket`. Returns
 /// the report. `extension` is called on the thread of the data path, because layers and apps stay on one thread.
 ///
 /// ```no_run
@@ -190,14 +190,14 @@ pub fn report_with<X: Extension>(
     let runtime = runtime.map_err(system("the tokio runtime cannot be built"))?;
     runtime.block_on(async {
         let mut signals = Signals::of(args.lifetime).map_err(system("signals cannot be received"))?;
-        let (path, session) = (&args.meeting.socket, &args.session);
+        let (path, session) = (&args.endpoint.socket, &args.session);
         let request = Request {
             depth: args.common.depth,
             transport: session.transport,
             wake: args.stack.greeted_wake(),
             idle_timeout: args.waiting.idle_timeout,
         };
-        let allowed = AllowedUsers::of(&args.meeting.allow_uid);
+        let allowed = AllowedUsers::of(&args.endpoint.allow_uid);
         let greeted = tokio::select! {
             greeted = connect(path, request, session.connect_timeout, &allowed) => greeted?,
             () = signals.next() => return Err(RunError::Interrupted),

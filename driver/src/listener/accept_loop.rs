@@ -80,8 +80,8 @@ impl<'a> AcceptLoop<'a> {
     pub(super) async fn listen(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
         // First of all: a signal may come as soon as the driver has reported that it is ready.
         let mut signals = Signals::of(settings.lifetime).map_err(RunError::System)?;
-        let allowed = AllowedUsers::of(&settings.meeting.allow_uid);
-        let address = listen(&settings.meeting.socket, &allowed)?;
+        let allowed = AllowedUsers::of(&settings.endpoint.allow_uid);
+        let address = listen(&settings.endpoint.socket, &allowed)?;
         // Only a driver that has the socket opens the capture: else a second driver at the same socket would replace
         // the capture of the first one, and then fail.
         let output = match &settings.capture.pcap {
@@ -292,7 +292,7 @@ fn wall_clock_at_origin() -> Duration {
 /// Writes the one line that programs wait for: on standard output, or on standard error if the report goes to standard
 /// output.
 fn say_ready(settings: &Settings) {
-    let socket = settings.meeting.socket.display();
+    let socket = settings.endpoint.socket.display();
     let line = format_args!("driver: ready on {socket}");
     match settings.output.json {
         Some(JsonTarget::Stdout) => complain(line),

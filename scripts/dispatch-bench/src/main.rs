@@ -18,7 +18,7 @@ use dispatch_bench::work::VARIANTS;
 use shared::process::exit::Status;
 use shared::process::json::{JsonError, JsonTarget, say};
 use shared::process::output::complain;
-use shared::process::parent::{Bound, BoundError};
+use shared::process::parent::{EndWithParent, EndWithParentError};
 use shared::process::start::run_main;
 
 /// With fewer variants the branch predictor learns their order, and the figures are meaningless.
@@ -64,7 +64,7 @@ enum Command {
     },
     /// Starts a program that is measured, and ends it when this program ends.
     #[command(hide = true)]
-    EndWithParent(Bound),
+    EndWithParent(EndWithParent),
 }
 
 /// Why there is no report.
@@ -81,7 +81,7 @@ enum Failure {
     Json(#[from] JsonError),
     /// A program that is measured cannot be started.
     #[error(transparent)]
-    Bound(#[from] BoundError),
+    EndWithParent(#[from] EndWithParentError),
     /// A measurement failed or is invalid.
     #[error(transparent)]
     Measure(#[from] MeasureError),
@@ -97,7 +97,7 @@ impl Failure {
             Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
             Self::TooFewVariants
             | Self::Json(JsonError::Write { .. })
-            | Self::Bound(_)
+            | Self::EndWithParent(_)
             | Self::Measure(_)
             | Self::Print(_) => Status::Failed,
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use shared::control::TransportKind;
 use shared::exec::IdleMode;
 use shared::process::parent::Lifetime;
-use shared::process::settings::{Common, Meeting, Output, Waiting};
+use shared::process::settings::{Common, Endpoint, Output, Waiting};
 use shared::report::ConfigReport;
 use shared::ring::{Depth, WakePoint};
 use shared::units::{LinkRate, Nanos};
@@ -59,7 +59,7 @@ impl RunSettings {
     pub fn new(common: &Common, stack: StackSettings, driver: &DriverSettings) -> Self {
         Self {
             netstack: StackArgs {
-                meeting: Meeting::default(),
+                endpoint: Endpoint::default(),
                 lifetime: Lifetime::default(),
                 common: common.clone(),
                 waiting: Waiting::default(),
@@ -69,7 +69,7 @@ impl RunSettings {
                 output: Output::default(),
             },
             driver: DriverArgs {
-                meeting: Meeting::default(),
+                endpoint: Endpoint::default(),
                 lifetime: Lifetime::default(),
                 common: common.clone(),
                 waiting: Waiting::default(),

@@ -1,12 +1,12 @@
 //! Ending child processes together with their parent, also if the parent is killed and cannot signal them.
 //!
 //! A child that must finish its work watches its standard input, the reading end of a pipe
-//! ([`pipe_until_our_end`]). Only the parent holds the writing end, so end of file means that the parent has ended,
+//! ([`stdin_until_exit`]). Only the parent holds the writing end, so end of file means that the parent has ended,
 //! also through a tool (taskset, perf) between the two. The child handles it like SIGTERM: see
 //! [`Signals::of`](crate::process::signals::Signals::of).
 //!
 //! Any other program is killed by the kernel. That must be set between `fork` and `exec`, so the program is
-//! started through a hidden command of its parent's own program ([`bound`], [`Bound`]).
+//! started through a hidden command of its parent's own program ([`killed_on_exit`], [`EndWithParent`]).
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -34,7 +34,7 @@ pub struct Lifetime {
     pub end_with_stdin: bool,
 }
 
-/// The name of the hidden command that [`bound`] calls.
+/// The name of the hidden command that [`killed_on_exit`] calls.
 const COMMAND: &str = "end-with-parent";
 
 /// Both ends of the pipe. No child inherits them (CLOEXEC), and nothing is ever written.
@@ -44,7 +44,7 @@ static PIPE: LazyLock<Result<(OwnedFd, OwnedFd), Errno>> = LazyLock::new(|| pipe
 ///
 /// # Errors
 /// If this process may open no more descriptors.
-pub fn pipe_until_our_end() -> io::Result<Stdio> {
+pub fn stdin_until_exit() -> io::Result<Stdio> {
     match &*PIPE {
         Ok((reading, _writing)) => Ok(reading.try_clone()?.into()),
         Err(error) => Err((*error).into()),
@@ -72,19 +72,19 @@ fn discard_input() -> bool {
     !matches!(taken, Ok(0)) && !taken.is_err_and(|error| error != Errno::AGAIN && error != Errno::INTR)
 }
 
-/// A command that runs `program` and is killed when this process ends, or the thread that started it.
+/// A command that runs `program` and that the kernel kills when this process ends, or the thread that started it.
 ///
 /// # Errors
 /// If the path of this process's own program cannot be read.
-pub fn bound(program: impl AsRef<OsStr>) -> io::Result<Command> {
+pub fn killed_on_exit(program: impl AsRef<OsStr>) -> io::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.args([COMMAND, &id().to_string(), "--"]).arg(program);
     Ok(command)
 }
 
-/// The hidden command that [`bound`] calls. Each program that uses `bound` must have it.
+/// The hidden command that [`killed_on_exit`] calls. Each program that uses `killed_on_exit` must have it.
 #[derive(Debug, clap::Args)]
-pub struct Bound {
+pub struct EndWithParent {
     /// The process with which the program must end.
     parent: u32,
     /// The program, and its arguments.
@@ -94,7 +94,7 @@ pub struct Bound {
 
 /// Why a program was not started.
 #[derive(Debug, thiserror::Error)]
-pub enum BoundError {
+pub enum EndWithParentError {
     /// The system could not start it.
     #[error("{} does not start ({source}); install it, or put its folder on the PATH", program.display())]
     Start {
@@ -108,18 +108,18 @@ pub enum BoundError {
     Orphan(u32),
 }
 
-impl Bound {
+impl EndWithParent {
     /// Replaces this process with the program. Returns only if that fails.
-    pub fn exec(&self) -> BoundError {
+    pub fn exec(&self) -> EndWithParentError {
         let (program, arguments) =
             self.words.split_first().map_or((OsStr::new(""), &[][..]), |(first, rest)| (first, rest));
-        let failed = |source| BoundError::Start { program: program.to_owned(), source };
+        let failed = |source| EndWithParentError::Start { program: program.to_owned(), source };
         if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
             return failed(error.into());
         }
         // The kernel does not send the signal for a parent that ended before the call above, so check now.
         if getppid().map(|parent| parent.as_raw_pid().cast_unsigned()) != Some(self.parent) {
-            return BoundError::Orphan(self.parent);
+            return EndWithParentError::Orphan(self.parent);
         }
         failed(Command::new(program).args(arguments).exec())
     }

@@ -69,7 +69,7 @@ fn idle_timeout(text: &str) -> Result<Nanos, String> {
 
 /// The socket of the connection, and the allowed users. The lab sets them itself.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-pub struct Meeting {
+pub struct Endpoint {
     /// Unix socket on which the driver listens and to which the stack connects.
     ///
     /// Both sides must set the same path, of fewer than 108 bytes.
@@ -83,7 +83,7 @@ pub struct Meeting {
     pub allow_uid: Vec<u32>,
 }
 
-impl Default for Meeting {
+impl Default for Endpoint {
     fn default() -> Self {
         Self { socket: default_socket(), allow_uid: Vec::new() }
     }
@@ -150,7 +150,7 @@ mod tests {
         waiting: Waiting,
         #[command(flatten)]
         #[serde(skip)]
-        meeting: Meeting,
+        endpoint: Endpoint,
         #[command(flatten)]
         #[serde(skip)]
         lifetime: Lifetime,
@@ -165,9 +165,9 @@ mod tests {
 
     #[test]
     fn without_flags_the_defaults_apply() {
-        let Flags { common, waiting, meeting, lifetime, output } = parse(&[]).unwrap();
+        let Flags { common, waiting, endpoint, lifetime, output } = parse(&[]).unwrap();
         assert_eq!((common.depth.get(), common.seed), (1024, 1));
-        assert_eq!((waiting, meeting, lifetime, output), Default::default());
+        assert_eq!((waiting, endpoint, lifetime, output), Default::default());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::env;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use shared::process::parent::bound;
+use shared::process::parent::killed_on_exit;
 use stats_alloc::{Region, StatsAlloc};
 
 use super::{Cell, Checksum, MeasureError, PASS, run};
@@ -54,7 +54,8 @@ fn count(cell: Cell, counting: &StatsAlloc<System>) -> Allocated {
 pub fn read_allocations() -> Result<Vec<Allocated>, MeasureError> {
     let program = env::current_exe()?.parent().unwrap_or(Path::new("")).join(PROGRAM);
     let refuse = |why: String| MeasureError::Allocations { program: program.clone(), why };
-    let output = bound(&program).and_then(|mut counter| counter.output()).map_err(|error| refuse(error.to_string()))?;
+    let output =
+        killed_on_exit(&program).and_then(|mut counter| counter.output()).map_err(|error| refuse(error.to_string()))?;
     if !output.status.success() {
         return Err(refuse(output.status.to_string()));
     }

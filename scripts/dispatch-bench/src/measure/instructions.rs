@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use shared::process::parent::bound;
+use shared::process::parent::killed_on_exit;
 
 use super::{Cell, Checks, Checksum, MeasureError, PASS, run};
 use crate::ring::Ring;
@@ -96,7 +96,7 @@ impl Callgrind {
     fn run(&self, cell: Cell, passes: usize) -> Result<(u64, Checksum), MeasureError> {
         let refuse = |why: String| MeasureError::Callgrind { cell, why };
         // `bound`: the process is killed if the thread that waits for it here ends.
-        let mut command = bound("valgrind").map_err(|error| refuse(error.to_string()))?;
+        let mut command = killed_on_exit("valgrind").map_err(|error| refuse(error.to_string()))?;
         command
             .args(["--tool=callgrind", "--vgdb=no", "--callgrind-out-file=/dev/null"])
             .arg(&self.program)

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use shared::process::parent::bound;
+use shared::process::parent::killed_on_exit;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 use tokio::time::{Instant, timeout_at};
@@ -76,7 +76,7 @@ fn start(testpmd: &Path, role: Role, trial: &Trial<'_>, folder: &Path) -> Result
         Role::Sender => (cpus.producer, Stdio::null()),
         Role::Receiver => (cpus.consumer, Stdio::piped()),
     };
-    let mut command = Command::from(bound(testpmd)?);
+    let mut command = Command::from(killed_on_exit(testpmd)?);
     command.args(arguments(role, cpu, trial.depth.get(), trial.size.0, folder));
     // The folder for files that its processes share: the first variable for root, the second for other users.
     command.env("RUNTIME_DIRECTORY", folder).env("XDG_RUNTIME_DIR", folder);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bench::{Tally, ring_peer, udp, unix_stream};
 use clap::{Args, Subcommand};
 use shared::process::exit::Status;
-use shared::process::parent::bound;
+use shared::process::parent::killed_on_exit;
 use shared::ring::Depth;
 use shared::units::{Bytes, Nanos};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -109,7 +109,7 @@ pub(super) async fn rate(peer: Peer, trial: &Trial<'_>) -> Result<f64, BenchErro
 }
 
 fn start(peer: Peer, trial: &Trial<'_>, cpu: Option<Cpu>, role: impl FnOnce(&mut Command)) -> io::Result<Process> {
-    let mut command = Command::from(bound(env::current_exe()?)?);
+    let mut command = Command::from(killed_on_exit(env::current_exe()?)?);
     let (size, depth) = (trial.size.to_string(), trial.depth.to_string());
     command.args(["peer", peer.name(), "--size", &size, "--depth", &depth]).stdout(Stdio::piped());
     role(&mut command);

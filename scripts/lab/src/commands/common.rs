@@ -6,7 +6,7 @@ use shared::exec::Halted;
 use shared::process::exit::Status;
 use shared::process::json::JsonError;
 use shared::process::output::is_unread;
-use shared::process::parent::BoundError;
+use shared::process::parent::EndWithParentError;
 use shared::units::{Bytes, parse_accepted};
 
 use crate::bench::BenchError;
@@ -83,7 +83,7 @@ pub(crate) enum Failure {
     Ceilings(#[from] CeilingsError),
     /// Another program cannot be started.
     #[error(transparent)]
-    Bound(#[from] BoundError),
+    EndWithParent(#[from] EndWithParentError),
     /// A stress test cannot run.
     #[error(transparent)]
     Stress(#[from] StressError),
@@ -118,7 +118,7 @@ impl Failure {
             | Self::Arrivals(_)
             | Self::Chart(_)
             | Self::Count(_)
-            | Self::Bound(_)
+            | Self::EndWithParent(_)
             | Self::Stress(_)
             | Self::System(_) => Status::Failed,
         }

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use shared::process::exit::Status;
 use shared::process::output::complain;
-use shared::process::parent::Bound;
+use shared::process::parent::EndWithParent;
 use shared::process::start::run_main;
 
 use crate::bench::{PeerArgs, act};
@@ -52,7 +52,7 @@ enum Command {
     Peer(PeerArgs),
     /// Starts another program, and ends it when the lab ends.
     #[command(hide = true)]
-    EndWithParent(Bound),
+    EndWithParent(EndWithParent),
     /// The same run in virtual time, in this process: exact, and in a fraction of the time.
     Simulate(Box<simulate::SimulateArgs>),
     /// A grid of settings in virtual and in real time: does each run agree with its simulation?

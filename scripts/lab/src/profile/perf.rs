@@ -10,7 +10,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
 use shared::process::exit::Status;
 use shared::process::flags::one_line;
-use shared::process::parent::bound;
+use shared::process::parent::killed_on_exit;
 use shared::units::Nanos;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
@@ -99,7 +99,7 @@ impl Perf {
         arguments.extend(self.recording("perf.data"));
         arguments.push(format!("--pid={},{}", pids[0], pids[1]).into());
         let errors = File::create(self.path("stderr")).map_err(failed)?;
-        let mut command = Command::from(bound("perf").map_err(failed)?);
+        let mut command = Command::from(killed_on_exit("perf").map_err(failed)?);
         command.args(&arguments).stdout(Stdio::null()).stderr(errors);
         let mut perf = Process::start(command, Stdio::null()).map_err(failed)?;
         control.write_all(b"enable\n").await.map_err(failed)?;
@@ -136,7 +136,7 @@ impl Perf {
     pub(super) fn samples(&self, take: impl FnMut(&Sample)) -> Result<(), NoSamples> {
         let failed = |error: io::Error| NoSamples::Script(error.to_string());
         let errors = File::create(self.path("stderr")).map_err(failed)?;
-        let mut script = bound("perf").map_err(failed)?;
+        let mut script = killed_on_exit("perf").map_err(failed)?;
         // `--no-inline`: inlined functions are separated in `lines`; perf would start a program for each address.
         script.args(["script", "--no-inline", "-F", FIELDS, "-i"]).arg(self.path("perf.data"));
         let mut script = script.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().map_err(failed)?;

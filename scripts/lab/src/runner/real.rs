@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use shared::process::exit::Status;
 use shared::process::output::{Stream, complain, harmless, text};
-use shared::process::parent::pipe_until_our_end;
+use shared::process::parent::stdin_until_exit;
 use shared::process::signals::Signals;
 use shared::report::RunReport;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -259,7 +259,7 @@ fn start(program: &Program, arguments: &[OsString], out: Stdio, err: Stdio) -> R
     let mut words = program.under.iter().map(OsString::as_os_str).chain([program.path.as_os_str()]);
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words).args(arguments).arg("--end-with-stdin").stdout(out).stderr(err);
-    let process = pipe_until_our_end().and_then(|stdin| Process::start(command, stdin)).map_err(failed)?;
+    let process = stdin_until_exit().and_then(|stdin| Process::start(command, stdin)).map_err(failed)?;
     program.cpu.map_or(Ok(()), |cpu| process.pin_to(cpu)).map_err(failed)?;
     Ok(process)
 }

@@ -24,7 +24,7 @@ use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getrlimit, pidfd_open, pidfd_send_signal,
     set_child_subreaper, setrlimit,
 };
-use shared::process::parent::pipe_until_our_end;
+use shared::process::parent::stdin_until_exit;
 
 use crate::launch::{Binaries, FolderError, PrivateFolder, without_settings};
 use crate::report::table::markdown;
@@ -102,7 +102,7 @@ impl TestSetup {
         let mut command = Command::new(program);
         command.args(arguments).env("TMPDIR", self.path("temporary"));
         without_settings(&mut command);
-        command.stdin(pipe_until_our_end()?).stdout(out).stderr(File::create(&errors)?).process_group(0);
+        command.stdin(stdin_until_exit()?).stdout(out).stderr(File::create(&errors)?).process_group(0);
         let child = command.spawn()?;
         let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
         Ok(TestProcess { name, child, end, errors })
@@ -110,7 +110,7 @@ impl TestSetup {
 
     /// Starts a driver, and waits until it listens.
     fn driver(&self, arguments: &[&str]) -> Result<TestProcess, StressError> {
-        let arguments = self.meeting().chain(arguments.iter().map(OsString::from));
+        let arguments = self.endpoint().chain(arguments.iter().map(OsString::from));
         let mut driver = self.start(&self.binaries.driver.path, arguments, Stdio::piped())?;
         let mut ready = [0; b"driver: ready on ".len()];
         match driver.child.stdout.as_mut().map(|out| out.read_exact(&mut ready)) {
@@ -124,12 +124,12 @@ impl TestSetup {
 
     /// Starts a stack that connects to that driver.
     fn stack(&self, arguments: &[&str]) -> io::Result<TestProcess> {
-        let arguments = self.meeting().chain(["--quiet"].iter().chain(arguments).map(OsString::from));
+        let arguments = self.endpoint().chain(["--quiet"].iter().chain(arguments).map(OsString::from));
         self.start(&self.binaries.netstack.path, arguments, Stdio::null())
     }
 
     /// The flags that both take. With them, both end when this process does.
-    fn meeting(&self) -> impl Iterator<Item = OsString> {
+    fn endpoint(&self) -> impl Iterator<Item = OsString> {
         let socket = self.files().join("socket").into_os_string();
         ["--end-with-stdin".into(), "--socket".into(), socket].into_iter()
     }
