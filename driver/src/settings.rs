@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_names_the_flag_the_value_and_the_remedy() {
+    fn an_error_names_the_flag_the_value_and_the_remedy() {
         for (flag, value, remedy) in [
             ("--hw-queue", "0", "1 to 65536"),
             ("--link", "1000", "1000kbit"),

@@ -146,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn off_is_a_batch_of_one() {
+    fn by_default_a_batch_has_one_frame() {
         let mut coalescer = Coalescer::new(Coalesce::default());
         assert_eq!(coalescer.finish(Nanos(7)), ReportTime::Now { at: Nanos(7), before: 0 });
     }
 
     #[test]
-    fn coalescing_is_parsed_strictly() {
+    fn settings_that_are_not_batches_are_errors() {
         assert_eq!("for=50us,frames=8".parse::<Coalesce>().unwrap().to_string(), "frames=8,for=50us");
         for (bad, says) in
             [("frames=0,for=1us", "from 1"), ("frames=4,for=0ns", "anyway"), ("frames=4", "for"), ("", "frames")]

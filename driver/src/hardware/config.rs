@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_never_take_effect_is_named() {
+    fn settings_without_effect_are_named() {
         let found = |coalesce: &str, queue: u32, depth: u32| {
             let mut config = Config::new(Depth::new(queue).unwrap(), LinkRate::Unlimited);
             config.coalesce = coalesce.parse().unwrap();

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_nanosecond_do_not_add_up() {
+    fn rounding_errors_do_not_accumulate() {
         let mut link = link("10Gbit", Service::Fixed);
         let ends: Vec<_> = (0..5).map(|_| link.transmit(&frame(1514, 0), Nanos(0)).end.0).collect();
         assert_eq!(ends, [1_230, 2_460, 3_691, 4_921, 6_152]);

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_takes_nothing_until_a_frame_is_completed() {
+    fn a_full_queue_takes_no_frame_until_one_is_taken_out() {
         let mut hardware = hardware(2, |_| ());
         assert!(hardware.submit(&frame(0), Nanos(0)) && hardware.submit(&frame(0), Nanos(0)));
         assert!(!hardware.submit(&frame(0), Nanos(20_000)), "completed, but not taken out yet");
@@ -273,11 +273,11 @@ mod tests {
         let completed = Completed { len: FULL, sent: Nanos(12_304), at: Nanos(12_304) };
         assert_eq!(hardware.complete(Nanos(20_000)), Some(completed));
         assert!(hardware.submit(&frame(0), Nanos(20_000)));
-        assert_eq!(ends(&mut hardware), [24_608, 36_912], "looking late did not slow it down");
+        assert_eq!(ends(&mut hardware), [24_608, 36_912], "late polling does not slow it down");
     }
 
     #[test]
-    fn latency_holds_a_place_but_not_the_link() {
+    fn during_latency_a_frame_counts_in_the_queue_and_the_link_is_free() {
         let mut hardware = hardware(2, |config| config.latency = Nanos(100_000));
         assert!(hardware.submit(&frame(0), Nanos(0)) && hardware.submit(&frame(0), Nanos(0)));
         assert_eq!(hardware.complete(Nanos(99_999)), None);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn time_without_work_is_starved_only_while_there_was_work_in_the_ring() {
+    fn idle_time_counts_as_starved_only_while_a_frame_was_in_the_ring() {
         let mut hardware = hardware(1, |_| ());
         hardware.submit(&frame(0), Nanos(500));
         assert_eq!(hardware.report().starved_ns, 500);
@@ -295,11 +295,11 @@ mod tests {
         assert_eq!(hardware.report().starved_ns, 510, "the ring was empty until 20 000");
         hardware.complete(Nanos(40_000));
         hardware.submit(&frame(u64::MAX), Nanos(50_000));
-        assert_eq!(hardware.report().starved_ns, 510, "a time in the future is no claim on the past");
+        assert_eq!(hardware.report().starved_ns, 510, "a time in the future adds nothing");
     }
 
     #[test]
-    fn a_queue_that_was_full_by_design_is_not_starved() {
+    fn idle_time_behind_a_full_queue_does_not_count_as_starved() {
         let mut hardware = hardware(1, |config| config.latency = Nanos(100_000));
         hardware.submit(&frame(0), Nanos(0));
         assert!(hardware.complete(Nanos(112_304)).is_some());

@@ -36,27 +36,27 @@ pub enum ListenError {
     },
     /// Another driver listens there.
     #[error("--socket {path}: a driver listens there already; stop it, or name another path", path = path.display())]
-    Alive {
+    InUse {
         /// The path of the socket.
         path: PathBuf,
     },
     /// There is a symbolic link to no file.
     #[error(
-        "--socket {path}: there is a link that leads to no file; remove it, or name another path",
+        "--socket {path}: there is a symbolic link that leads to no file; remove it, or name another path",
         path = path.display()
     )]
-    DanglingLink {
+    DanglingSymlink {
         /// The path of the socket.
         path: PathBuf,
     },
     /// There is a symbolic link to the socket of a driver that has ended. The driver would have to replace the link,
     /// which the user made.
     #[error(
-        "--socket {path}: there is a link to the socket of a driver that has ended; name the path that it leads to, or \
-         remove it",
+        "--socket {path}: there is a symbolic link to the socket of a driver that has ended; name the path that it \
+         leads to, or remove the link",
         path = path.display()
     )]
-    LinkToDead {
+    SymlinkToStale {
         /// The path of the socket.
         path: PathBuf,
     },
@@ -77,7 +77,7 @@ pub enum ListenError {
     ForeignFolder {
         /// The path of the socket.
         path: PathBuf,
-        /// Whose the folder is, as a verb phrase.
+        /// Whose the folder is: `belongs to user 7`, `is open to every user`.
         whose: String,
     },
     /// Another process holds the lock on the path: it starts or ends there, and does not finish.
@@ -111,7 +111,7 @@ pub(super) struct Address {
 
 impl Drop for Address {
     fn drop(&mut self) {
-        // If it fails, another process has removed the name already, or nothing can be done about it.
+        // If it fails, another process has removed the name, or the driver cannot.
         let _ = self.name.remove();
     }
 }
@@ -144,11 +144,11 @@ pub(super) fn listen(path: &Path, allowed: &AllowedUsers) -> Result<Address, Lis
         })?;
         match occupant(path).map_err(system)? {
             Occupant::Nothing => {}
-            Occupant::Dead => fs::remove_file(path).map_err(system)?,
-            Occupant::Alive => return Err(ListenError::Alive { path: owned() }),
+            Occupant::Stale => fs::remove_file(path).map_err(system)?,
+            Occupant::Live => return Err(ListenError::InUse { path: owned() }),
             Occupant::NotASocket => return Err(ListenError::NotASocket { path: owned() }),
-            Occupant::DanglingLink => return Err(ListenError::DanglingLink { path: owned() }),
-            Occupant::LinkToDead => return Err(ListenError::LinkToDead { path: owned() }),
+            Occupant::DanglingSymlink => return Err(ListenError::DanglingSymlink { path: owned() }),
+            Occupant::SymlinkToStale => return Err(ListenError::SymlinkToStale { path: owned() }),
         }
         let listener = bind(path)?;
         let name = Name::of(path).map_err(system)?;
@@ -164,7 +164,7 @@ fn bind(path: &Path) -> Result<Listener, ListenError> {
     });
     bound.map_err(|source| match source.kind() {
         // A program that does not take the lock has bound it since `occupant` looked.
-        ErrorKind::AddrInUse => ListenError::Alive { path: path.to_owned() },
+        ErrorKind::AddrInUse => ListenError::InUse { path: path.to_owned() },
         _ => ListenError::Io { path: path.to_owned(), source },
     })
 }
@@ -196,17 +196,17 @@ fn untrusted_folder(path: &Path, allowed: &AllowedUsers) -> io::Result<Option<St
 enum Occupant {
     Nothing,
     /// A socket on which no process listens.
-    Dead,
+    Stale,
     /// A socket on which a process listens.
-    Alive,
+    Live,
     NotASocket,
-    DanglingLink,
-    LinkToDead,
+    DanglingSymlink,
+    SymlinkToStale,
 }
 
 /// Connects to `path` to find out whether a driver listens. A live driver sees a client that hangs up at once.
 fn occupant(path: &Path) -> io::Result<Occupant> {
-    let is_link = match fs::symlink_metadata(path) {
+    let is_symlink = match fs::symlink_metadata(path) {
         Ok(found) => found.is_symlink(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupant::Nothing),
         Err(error) => return Err(error),
@@ -214,14 +214,14 @@ fn occupant(path: &Path) -> io::Result<Occupant> {
     match fs::metadata(path) {
         Ok(found) if found.file_type().is_socket() => {}
         Ok(_) => return Ok(Occupant::NotASocket),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupant::DanglingLink),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupant::DanglingSymlink),
         Err(error) => return Err(error),
     }
     match connect_now(path).map_err(|error| (error.kind(), error)) {
         // WouldBlock: the backlog of a live driver is full.
-        Ok(_) | Err((ErrorKind::WouldBlock, _)) => Ok(Occupant::Alive),
-        Err((ErrorKind::ConnectionRefused, _)) if is_link => Ok(Occupant::LinkToDead),
-        Err((ErrorKind::ConnectionRefused, _)) => Ok(Occupant::Dead),
+        Ok(_) | Err((ErrorKind::WouldBlock, _)) => Ok(Occupant::Live),
+        Err((ErrorKind::ConnectionRefused, _)) if is_symlink => Ok(Occupant::SymlinkToStale),
+        Err((ErrorKind::ConnectionRefused, _)) => Ok(Occupant::Stale),
         Err((ErrorKind::NotFound, _)) => Ok(Occupant::Nothing),
         Err((_, error)) => Err(error),
     }
@@ -233,16 +233,16 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixListener;
 
-    fn listen_there(path: &Path) -> Result<Address, ListenError> {
+    fn listen_at(path: &Path) -> Result<Address, ListenError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async { listen(path, &AllowedUsers::of(&[])) })
     }
 
     #[test]
-    fn the_file_is_ours_alone_and_goes_with_the_listener() {
+    fn only_this_user_may_connect_and_the_file_is_removed_with_the_listener() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made/for/it.sock");
-        let listener = listen_there(&path).unwrap();
+        let listener = listen_at(&path).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         drop(listener);
@@ -254,14 +254,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = |mode| {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
-            listen_there(&folder.path().join("driver.sock")).map(drop)
+            listen_at(&folder.path().join("driver.sock")).map(drop)
         };
         let error = open(0o777).unwrap_err().to_string();
         assert!(error.contains("open to every user") && error.contains("folder of your own"), "{error}");
         open(0o1777).unwrap();
         open(0o775).unwrap();
         const UNPRIVILEGED: u32 = 65_534;
-        // Only root can give a folder away.
+        // Only root can change the owner of a folder.
         if std::os::unix::fs::chown(folder.path(), Some(UNPRIVILEGED), None).is_ok()
             && rustix::process::getuid().is_root()
         {
@@ -273,23 +273,23 @@ mod tests {
     }
 
     #[test]
-    fn the_dead_are_replaced_and_the_living_are_not() {
+    fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("driver.sock");
-        let living = UnixListener::bind(&path).unwrap();
-        assert!(matches!(listen_there(&path), Err(ListenError::Alive { .. })));
-        drop(living);
-        assert_eq!(occupant(&path).unwrap(), Occupant::Dead);
-        listen_there(&path).unwrap();
+        let live = UnixListener::bind(&path).unwrap();
+        assert!(matches!(listen_at(&path), Err(ListenError::InUse { .. })));
+        drop(live);
+        assert_eq!(occupant(&path).unwrap(), Occupant::Stale);
+        listen_at(&path).unwrap();
     }
 
     #[test]
-    fn the_first_to_end_leaves_the_socket_of_another_alone() {
+    fn a_listener_that_ends_leaves_the_socket_of_another_one_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("driver.sock");
-        let first = listen_there(&path).unwrap();
+        let first = listen_at(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        let second = listen_there(&path).unwrap();
+        let second = listen_at(&path).unwrap();
         drop(first);
         assert!(path.exists());
         drop(second);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_that_start_on_the_socket_of_a_dead_driver_one_listens() {
+    fn of_several_drivers_that_start_at_a_stale_socket_one_listens() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("driver.sock");
         for _ in 0..20 {
@@ -306,31 +306,31 @@ mod tests {
             let started: Vec<_> = std::thread::scope(|scope| {
                 let start = || {
                     barrier.wait();
-                    listen_there(&path)
+                    listen_at(&path)
                 };
                 let starts: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
                 starts.into_iter().map(|start| start.join().unwrap()).collect()
             });
             let (listening, refused): (Vec<_>, Vec<_>) = started.into_iter().partition(Result::is_ok);
             assert_eq!(listening.len(), 1, "{refused:?}");
-            assert!(refused.iter().all(|refused| matches!(refused, Err(ListenError::Alive { .. }))), "{refused:?}");
-            assert_eq!(occupant(&path).unwrap(), Occupant::Alive, "the name is that of the live one");
+            assert!(refused.iter().all(|refused| matches!(refused, Err(ListenError::InUse { .. }))), "{refused:?}");
+            assert_eq!(occupant(&path).unwrap(), Occupant::Live, "the name belongs to the driver that listens");
             drop(listening);
             assert!(!path.exists());
         }
     }
 
     #[test]
-    fn a_link_is_followed_to_the_living_and_left_alone_otherwise() {
+    fn a_symbolic_link_is_followed_to_a_live_socket_and_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("driver.sock"), folder.path().join("link"));
         std::os::unix::fs::symlink("driver.sock", &link).unwrap();
-        let error = listen_there(&link).unwrap_err().to_string();
+        let error = listen_at(&link).unwrap_err().to_string();
         assert!(error.contains("leads to no file") && error.contains("remove it"), "{error}");
-        let living = UnixListener::bind(&path).unwrap();
-        assert!(matches!(listen_there(&link), Err(ListenError::Alive { .. })));
-        drop(living);
-        assert!(matches!(listen_there(&link), Err(ListenError::LinkToDead { .. })));
+        let live = UnixListener::bind(&path).unwrap();
+        assert!(matches!(listen_at(&link), Err(ListenError::InUse { .. })));
+        drop(live);
+        assert!(matches!(listen_at(&link), Err(ListenError::SymlinkToStale { .. })));
         assert!(link.is_symlink() && path.exists());
     }
 
@@ -339,14 +339,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("precious");
         fs::write(&path, "data").unwrap();
-        let error = listen_there(&path).unwrap_err().to_string();
+        let error = listen_at(&path).unwrap_err().to_string();
         assert!(error.contains("precious") && error.contains("another path"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"data");
     }
 
     #[test]
-    fn a_path_that_does_not_fit_is_refused_with_the_limit() {
-        let error = listen_there(Path::new(&"x".repeat(108))).unwrap_err().to_string();
+    fn a_path_that_is_too_long_is_refused_with_the_limit() {
+        let error = listen_at(Path::new(&"x".repeat(108))).unwrap_err().to_string();
         assert!(error.contains("108") && error.contains("at most 107"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! A session that a stack was granted, as the accept loop sees it: how it starts, and how it comes out.
+//! A session for the accept loop: a task that welcomes a stack, serves it, and has an outcome.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -138,8 +138,8 @@ async fn welcome_and_serve(
         }
         Ok::<(), StreamError>(())
     };
-    // After a timeout the session begins all the same: the stack is gone or does not read, and the session ends with
-    // the name of that reason.
+    // Only an error of the connection ends it here. After a timeout the session begins all the same: it notices by
+    // itself that the stack does not read, and the report has that reason.
     if let Ok(Err(StreamError::Io(error))) = timeout(ANSWER_TIMEOUT, welcome).await {
         return Ok(GrantOutcome::NotWelcomed(error, output));
     }
