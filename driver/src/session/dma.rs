@@ -31,6 +31,12 @@ impl FrameCopies {
         self.bytes.get_mut(start..start + MAX_FRAME)
     }
 
+    /// The frame of `len` bytes that was copied last, which is not kept yet; empty if nothing is copied.
+    pub(super) fn newest(&self, len: u32) -> &[u8] {
+        let start = self.newest * MAX_FRAME;
+        self.bytes.get(start..start + len as usize).unwrap_or_default()
+    }
+
     /// The frame that was copied last stays until it is the oldest and released.
     pub(super) fn keep(&mut self) {
         self.newest = self.behind(self.newest);

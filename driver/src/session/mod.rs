@@ -263,11 +263,11 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         let before = self.taken;
         while self.hardware.has_room()
             && self.taken - before < BURST
-            && let Some((frame, bytes)) = self.port.take(self.frames.next())
+            && let Some(frame) = self.port.take_frame(self.frames.next())
         {
             let status = match frame.len {
                 len if !is_frame_length(len) => Status::BadLength,
-                _ if self.setup.verify => verify(bytes),
+                len if self.setup.verify => verify(self.frames.newest(len)),
                 _ => Status::Sent,
             };
             self.hand_over(&frame, status, now);

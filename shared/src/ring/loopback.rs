@@ -110,14 +110,14 @@ impl ConsumerPort for LoopbackConsumer {
         self.ring.index.borrow().waiting()
     }
 
-    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
+    fn take_frame(&self, into: Option<&mut [u8]>) -> Option<Descriptor> {
         let slot = self.ring.index.borrow_mut().take()?;
         let descriptor = self.ring.descriptors.borrow()[slot as usize];
-        let Some(buffer) = into else { return Some((descriptor, &[])) };
-        let len = (descriptor.len as usize).min(MAX_FRAME).min(buffer.len());
-        let copy = &mut buffer[..len];
-        copy.copy_from_slice(&self.ring.frames.borrow()[Ring::bytes_of(slot, len)]);
-        Some((descriptor, copy))
+        if let Some(buffer) = into {
+            let len = (descriptor.len as usize).min(MAX_FRAME).min(buffer.len());
+            buffer[..len].copy_from_slice(&self.ring.frames.borrow()[Ring::bytes_of(slot, len)]);
+        }
+        Some(descriptor)
     }
 
     fn complete_run(&self, first: Completion, frames: u32) {

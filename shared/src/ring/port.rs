@@ -66,9 +66,19 @@ pub trait ConsumerPort {
     /// Frames that arrived and were not taken yet.
     fn waiting(&self) -> u32;
 
-    /// Takes the oldest waiting frame. If `into` holds a buffer, copies the frame's bytes into it, as DMA would, and
-    /// returns the part of the buffer that they fill.
-    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])>;
+    /// Takes the oldest waiting frame. If `into` holds a buffer, copies the frame's bytes to its beginning, as DMA would,
+    /// as far as they fit.
+    fn take_frame(&self, into: Option<&mut [u8]>) -> Option<Descriptor>;
+
+    /// The same, and also returns the part of the buffer that the frame's bytes fill.
+    fn take<'a>(&self, mut into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
+        let descriptor = self.take_frame(into.as_deref_mut())?;
+        let bytes = into.map_or(&[][..], |buffer| {
+            let len = (descriptor.len as usize).min(buffer.len());
+            &buffer[..len]
+        });
+        Some((descriptor, bytes))
+    }
 
     /// Completes the oldest taken frame, which frees its slot.
     fn complete(&self, completion: Completion) {

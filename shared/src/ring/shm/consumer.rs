@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::end::{End, Item};
+use super::end::{End, Item, refuse_item};
 use super::slot::{decode, pack};
 use super::{AWAKE, Head, SharedMemory, plan};
 use crate::connection::{Connection, Doorbell, IndexError, Look, MemoryRing};
@@ -124,18 +124,23 @@ impl ConsumerPort for ShmConsumer {
     }
 
     #[inline]
-    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
-        self.end.end.next(&self.connection, |memory, Item { slot, behind, .. }| {
-            let descriptor = decode(&memory.read_header(slot))?;
-            let Some(buffer) = into else { return Ok((descriptor, &[][..])) };
+    fn take_frame(&self, into: Option<&mut [u8]>) -> Option<Descriptor> {
+        self.end.end.next(|memory, Item { slot, behind, .. }| {
+            let descriptor = match decode(&memory.read_header(slot)) {
+                Ok(descriptor) => descriptor,
+                Err(error) => {
+                    refuse_item(&self.connection, error);
+                    return None;
+                }
+            };
+            let Some(buffer) = into else { return Some(descriptor) };
             // Most frames have the length of the one before, so this length is the best guess for the next.
             if let Some(next) = behind {
                 memory.prefetch(next, descriptor.len as usize);
             }
             let len = (descriptor.len as usize).min(buffer.len());
-            let copy = &mut buffer[..len];
-            memory.read_frame(slot, copy);
-            Ok((descriptor, &*copy))
+            memory.read_frame(slot, &mut buffer[..len]);
+            Some(descriptor)
         })
     }
 

@@ -60,6 +60,15 @@ impl Flow {
     }
 }
 
+/// Closes `connection` because of an item that cannot be taken. The item stays, so a later call finds it again, and does
+/// not notify again.
+#[cold]
+pub(super) fn refuse_item(connection: &Connection, reason: impl Into<CloseReason>) {
+    if !connection.is_closed() {
+        connection.close(reason.into());
+    }
+}
+
 impl End {
     /// The producer's end.
     pub(super) fn producer(memory: SharedMemory) -> Self {
@@ -125,14 +134,9 @@ impl End {
         in_order && flow.batch_is_due()
     }
 
-    /// Takes the next item, which `read` reads from its slot. If `read` fails, the item is not taken, and the session
-    /// closes.
+    /// Takes the next item, which `read` reads from its slot. If `read` returns nothing, the item is not taken.
     #[inline(always)]
-    pub(super) fn next<T>(
-        &self,
-        connection: &Connection,
-        read: impl FnOnce(&SharedMemory, Item) -> Result<T, CloseReason>,
-    ) -> Option<T> {
+    pub(super) fn next<T>(&self, read: impl FnOnce(&SharedMemory, Item) -> Option<T>) -> Option<T> {
         let flow = &mut *self.flow.borrow_mut();
         let position = flow.taken.count;
         if position == flow.reader.seen() {
@@ -141,19 +145,9 @@ impl End {
         let mut taken = flow.taken;
         let slot = taken.step(flow.depth);
         let behind = (taken.count < flow.reader.seen()).then_some(taken.slot);
-        match read(&self.memory, Item { slot, position, behind }) {
-            Ok(item) => {
-                flow.taken = taken;
-                Some(item)
-            }
-            Err(reason) => {
-                // The item stays, so a later call fails on it again: close, and notify, only once.
-                if !connection.is_closed() {
-                    connection.close(reason);
-                }
-                None
-            }
-        }
+        let item = read(&self.memory, Item { slot, position, behind })?;
+        flow.taken = taken;
+        Some(item)
     }
 
     /// Takes items as long as `take` returns true for their slots. Returns how many.

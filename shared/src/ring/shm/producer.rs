@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::end::End;
+use super::end::{End, refuse_item};
 use super::slot::{pack, unpack};
 use super::staging::Staging;
 use super::submit::{Submission, flush};
@@ -150,9 +150,10 @@ impl ProducerPort for ShmProducer {
     }
 
     fn next_completion(&self) -> Option<Completion> {
-        self.end
-            .end
-            .next(&self.connection, |memory, item| unpack(memory.completion(item.slot).load(Relaxed), item.position))
+        self.end.end.next(|memory, item| {
+            let completion = unpack(memory.completion(item.slot).load(Relaxed), item.position);
+            completion.map_err(|error| refuse_item(&self.connection, error)).ok()
+        })
     }
 
     #[inline]

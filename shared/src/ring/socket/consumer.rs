@@ -104,18 +104,16 @@ impl ConsumerEnd {
         taken
     }
 
-    fn take<'a>(&mut self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
+    fn take(&mut self, into: Option<&mut [u8]>) -> Option<Descriptor> {
         let (descriptor, number) = self.waiting.pop_front()?;
         self.index.take();
-        let copy = into.map_or(&[][..], |buffer| {
+        if let Some(buffer) = into {
             let len = (descriptor.len as usize).min(buffer.len());
-            let copy = &mut buffer[..len];
             let start = number as usize * MAX_FRAME;
-            copy.copy_from_slice(&self.bytes[start..start + len]);
-            copy
-        });
+            buffer[..len].copy_from_slice(&self.bytes[start..start + len]);
+        }
         self.free_buffers.push(number);
-        Some((descriptor, copy))
+        Some(descriptor)
     }
 }
 
@@ -151,7 +149,7 @@ impl ConsumerPort for SocketConsumer {
         self.end.borrow().index.waiting()
     }
 
-    fn take<'a>(&self, into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
+    fn take_frame(&self, into: Option<&mut [u8]>) -> Option<Descriptor> {
         self.end.borrow_mut().take(into)
     }
 
