@@ -17,7 +17,7 @@ use pcap_file::{DataLink, TsResolution};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use shared::process::limits::remedy;
+use shared::limits::remedy;
 use shared::report::{Warning, WarningCode};
 use shared::ring::MAX_FRAME;
 use shared::units::Nanos;

@@ -12,8 +12,8 @@ use std::thread;
 
 use shared::control::TransportKind;
 use shared::exec::{Halted, StopHandle};
+use shared::limits::{Ballast, remedy};
 use shared::process::data_path::DataPath;
-use shared::process::limits::{Ballast, remedy};
 use shared::process::settings::Waiting;
 use shared::ring::shm::{MemoryError, SharedMemory, ShmConsumer};
 use shared::ring::socket::{self, ConsumerEnd, SocketConsumer};

@@ -2,7 +2,7 @@
 
 use std::collections::TryReserveError;
 
-use shared::process::limits::zeroed;
+use shared::limits::zeroed;
 use shared::ring::MAX_FRAME;
 
 /// Private copies of the frames in the hardware, oldest first; or none, if the bytes stay in the ring.

@@ -1,6 +1,6 @@
 //! Where and why a packet was dropped or refused.
 
-use crate::ring::Status;
+use crate::frame::Status;
 
 /// Why an accepted packet was dropped. The name starts with the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::limits::remedy;
 use crate::process::atomic_file::AtomicFile;
-use crate::process::limits::remedy;
 use crate::process::output::{self, Stream, is_unread, write_whole};
 
 /// What `--json` names.

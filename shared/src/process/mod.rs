@@ -1,4 +1,4 @@
-//! What both programs and the lab do as processes: flags, settings, signals, output, files, limits, exit status.
+//! What both programs and the lab do as processes: flags, settings, signals, output, files, exit status.
 
 pub mod atomic_file;
 pub mod data_path;
@@ -6,7 +6,6 @@ pub mod exit;
 pub mod flags;
 pub mod json;
 pub mod leftovers;
-pub mod limits;
 pub mod output;
 pub mod parent;
 pub mod peers;

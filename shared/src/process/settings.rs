@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 
+use crate::depth::Depth;
 use crate::exec::IdleMode;
 use crate::liveness::{DEFAULT_TIMEOUT, SHORTEST_TIMEOUT};
 use crate::process::json::JsonTarget;
-use crate::ring::Depth;
 use crate::units::{Nanos, parse_accepted};
 
 /// Settings of a run that both sides have, in real and in virtual time.

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::limits;
 use crate::process::exit::Status;
+use crate::process::flags;
 use crate::process::output::{self, Stream, complain, fail};
 use crate::process::signals::block_needless;
-use crate::process::{flags, limits};
 
 /// Parses the flags of the program `name`, calls `run`, and returns the exit status. An error is one line on standard
 /// error; `tip` may add to the error about a flag.

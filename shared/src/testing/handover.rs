@@ -9,7 +9,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 
 use super::{RawRing, size_of_ring};
 use crate::control::MEMORY_RECORD;
-use crate::ring::Depth;
+use crate::depth::Depth;
 use crate::ring::shm::SharedMemory;
 
 /// A record, and the descriptors that are sent with it.

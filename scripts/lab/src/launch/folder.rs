@@ -14,8 +14,8 @@ use std::sync::Once;
 use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::io::Errno;
 use rustix::process::geteuid;
+use shared::limits::remedy;
 use shared::process::leftovers::{Leftover, Registered, lock_opened, register};
-use shared::process::limits::remedy;
 use tempfile::TempDir;
 
 /// Bytes that must be free where temporary files are: reports and samples are written there.

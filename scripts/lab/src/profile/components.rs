@@ -129,6 +129,7 @@ const SOURCES: &[(&str, CountsFor)] = &[
     ("shared/src/report/", CountsFor::Component(Component::Ledger)),
     ("shared/src/process/", CountsFor::Component(Component::Process)),
     ("shared/src/ring/", CountsFor::Component(Component::Ring)),
+    ("shared/src/limits.rs", CountsFor::Component(Component::Process)),
     ("shared/src/liveness.rs", CountsFor::Component(Component::Session)),
     ("shared/src/testing/", CountsFor::Caller),
     ("shared/src/units/", CountsFor::Caller),

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use shared::limits::remedy;
 use shared::process::atomic_file::AtomicFile;
-use shared::process::limits::remedy;
 
 const WIDTH: u32 = 860;
 pub(crate) const TITLE: i32 = 44;

@@ -9,7 +9,7 @@ use driver::settings::SettingsError;
 use netstack::app::{AppSpec, Traffic, WhenBlocked, arrivals_digest};
 use netstack::session::{Context, Length, Plan, PlanError, StackRun, assemble, memory_of_a_run};
 use shared::exec::{Clock, Halted, Interrupt, Park, Tasks, Virtual, run};
-use shared::process::limits::Ballast;
+use shared::limits::Ballast;
 use shared::report::{HostReport, RunReport};
 use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
 use shared::ring::{Depth, Descriptor, MAX_FRAME, Producer};

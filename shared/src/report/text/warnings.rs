@@ -5,9 +5,9 @@
 //! kept, and the lateness only lengthened the packets' sojourn.
 
 use super::human;
+use crate::depth::Depth;
 use crate::ledger::DropReason;
 use crate::report::{AppReport, RunReport, Warning, WarningCode};
-use crate::ring::Depth;
 
 /// A larger loss of rate than this share gets a warning.
 const LOST_RATE: f64 = 0.01;

@@ -19,7 +19,7 @@ use super::slot::Header;
 use super::{Head, Words};
 use crate::cpu::prefetch;
 use crate::depth::Depth;
-use crate::process::limits::{is_met, remedy};
+use crate::limits::{is_met, remedy};
 
 /// With these, no process can shrink the memory under a mapping of it.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);

@@ -11,7 +11,7 @@ use crate::connection::{CloseReason, Connection, RecordRing, Role};
 use crate::control::{Parsed, WireError, encode_completion};
 use crate::depth::Depth;
 use crate::frame::{Completion, Descriptor, MAX_FRAME};
-use crate::process::limits::zeroed;
+use crate::limits::zeroed;
 use crate::ring::{ConsumerIndex, ConsumerPort};
 
 /// The consumer's end of a ring whose frames and completions are records on the socket.
