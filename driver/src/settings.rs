@@ -69,7 +69,7 @@ pub struct DriverSettings {
 
     /// Whether the bytes of a frame are copied out of the ring when the hardware takes it.
     ///
-    /// --pcap and --verify need the copy.
+    /// The copy is required by --pcap and --verify.
     #[arg(long, env = "PUSHBACK_DMA", value_name = "HOW", value_enum, default_value_t)]
     pub dma: Dma,
 
