@@ -8,9 +8,10 @@
 //! heartbeat -> socket -> Udp -> Ip -> Ethernet -> Tap -> Pacer -> RingDevice -> ring -> driver
 //! ```
 //!
-//! All of it runs in virtual time here, against the driver's session and its hardware model, so the numbers are the same
-//! on every machine. It runs once for each way in which layers can call each other and wait; the layers need no code
-//! for that. [`netstack::process::report_with`] runs the same [`Extension`] in real time, against a driver process.
+//! All of it runs in virtual time here, against the driver's session and its hardware model, so the numbers are the
+//! same on every machine. It runs once for each way in which layers can call each other and wait; the layers need no
+//! code for that. [`netstack::process::report_with`] runs the same [`Extension`] in real time, against a driver
+//! process.
 //!
 //! Run it with `cargo run -p netstack --example own_layer_and_app`.
 

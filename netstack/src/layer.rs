@@ -1,7 +1,7 @@
 //! The contract between neighbouring layers.
 //!
-//! A layer takes a packet with an address, prepends its header, and hands the packet to the layer below with the address
-//! that this one needs. All layers share one trait, [`Egress`], which is generic over that address:
+//! A layer takes a packet with an address, prepends its header, and hands the packet to the layer below with the
+//! address that this one needs. All layers share one trait, [`Egress`], which is generic over that address:
 //!
 //! | layer | takes packets to | may wait for |
 //! | --- | --- | --- |
@@ -14,8 +14,8 @@
 //! A layer is generic over the layer below, so it can be tested against a fake one. A layer of your own implements
 //! [`Egress`] and wraps the layer below; one that does not wait and keeps the address is shorter as a [`Decorator`].
 //!
-//! A send reserves room last. While it holds a permit it waits for nothing, so a permit is never held up by a wait for a
-//! budget or a neighbour (at depth 1 that would deadlock).
+//! A send reserves room last. While it holds a permit it waits for nothing, so a permit is never held up by a wait for
+//! a budget or a neighbour (at depth 1 that would deadlock).
 //!
 //! A layer that lets at most one packet pass per millisecond, and waits for that time:
 //!

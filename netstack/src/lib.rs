@@ -20,7 +20,7 @@
 //! | to add | start at |
 //! | --- | --- |
 //! | a policy | [`device::Policy`] names it; [`device::RingDevice`] applies it; `tests/policies.rs` shows each |
-//! | a layer of your own | [`layer::Egress`], or [`layer::Decorator`] if it never waits; [`session::Extension`] puts it into a stack |
+//! | a layer of your own | [`layer::Egress`], or [`layer::Decorator`] if it never waits; see [`session::Extension`] |
 //! | an app of your own | [`session::Apps::socket`]; a further kind of `--app` starts in `app/spec/keys.rs` |
 //! | a way of dispatch | [`dispatch::Dispatch`], and one adapter of `Egress` like `dispatch/boxed.rs` |
 //! | a place where sends wait | [`account::Stage`] counts it; `packet/pending.rs` keeps it |
@@ -30,8 +30,8 @@
 //!
 //! `examples/own_layer_and_app.rs` runs two layers and an app of one's own, in virtual time.
 //!
-//! Everything between an app and the ring is a plain future on one thread, over a [`Clock`](shared::exec::Clock) that is
-//! handed in: real and virtual time differ only in how the executor waits. No future is `Send`.
+//! Everything between an app and the ring is a plain future on one thread, over a [`Clock`](shared::exec::Clock) that
+//! is handed in: real and virtual time differ only in how the executor waits. No future is `Send`.
 #![forbid(unsafe_code)]
 
 pub mod account;

@@ -114,7 +114,8 @@ pub enum RunError {
     },
     /// The tables of a run do not fit.
     #[error(
-        "no memory for the run ({0}); use a smaller --depth or --txqueue, or fewer apps, or raise the limit with ulimit -v"
+        "no memory for the run ({0}); use a smaller --depth or --txqueue, or fewer apps, or raise the limit with \
+         ulimit -v"
     )]
     Memory(#[from] TryReserveError),
     /// A fault of the program.
@@ -154,8 +155,9 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
     Ok(status(&report).after("netstack", written, RunError::status))
 }
 
-/// Runs the stack with `args` and with layers and apps of your own, against the driver at `args.endpoint.socket`. Returns
-/// the report. `extension` is called on the thread of the data path, because layers and apps stay on one thread.
+/// Runs the stack with `args` and with layers and apps of your own, against the driver at `args.endpoint.socket`.
+/// Returns the report. `extension` is called on the thread of the data path, because layers and apps stay on one
+/// thread.
 ///
 /// ```no_run
 /// use netstack::process::{Args, report_with};
@@ -183,7 +185,8 @@ pub fn report_with<X: Extension>(
     extension: impl FnOnce() -> X + Send + 'static,
 ) -> Result<RunReport, RunError> {
     let length = Plan::check(&args.stack, args.common.depth)?;
-    // Checks, before connecting, that the run's memory can be had. It is released at once; the parts are allocated later.
+    // Checks, before connecting, that the run's memory can be had. It is released at once; the parts are allocated
+    // later.
     drop(Ballast::new(memory_of_a_run(&args.stack, args.common.depth) + memory_of_a_ring(args))?);
     let system = |what| move |cause| RunError::System { what, cause };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

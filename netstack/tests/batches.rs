@@ -16,8 +16,8 @@ use shared::exec::Clock;
 use shared::ring::{HEADROOM, Headroom};
 use shared::units::Nanos;
 
-/// A device that keeps all frames. It pulls a batch as the ring does: by `next_same_length` from the headers of the last
-/// frame as long as that returns packets, and otherwise by `next`.
+/// A device that keeps all frames. It pulls a batch as the ring does: by `next_same_length` from the headers of the
+/// last frame as long as that returns packets, and otherwise by `next`.
 #[derive(Default, Clone)]
 struct Fake(Rc<RefCell<Vec<Vec<u8>>>>);
 

@@ -59,13 +59,13 @@ pub struct Completion {
 
 impl Completion {
     /// `frames` completions in consecutive positions with one status and time, this one first.
-    pub(crate) fn run(self, frames: u32) -> impl Iterator<Item = Self> {
+    pub(crate) fn group(self, frames: u32) -> impl Iterator<Item = Self> {
         (0..u64::from(frames)).map(move |behind| Self { position: self.position.wrapping_add(behind), ..self })
     }
 
     /// Removes from the front of `behind` the completions that continue this one: next position, equal status and
     /// time. Returns how many.
-    pub(crate) fn take_run(&self, behind: &mut VecDeque<Self>) -> u32 {
+    pub(crate) fn take_group(&self, behind: &mut VecDeque<Self>) -> u32 {
         let mut next = *self;
         let mut taken = 0;
         loop {
@@ -97,7 +97,7 @@ mod tests {
         let completion = |position, at| Completion { position, status: Status::Sent, at: Nanos(at) };
         let mut behind =
             VecDeque::from([(5, 7), (6, 7), (8, 7), (7, 7)].map(|(position, at)| completion(position, at)));
-        assert_eq!((completion(4, 7).take_run(&mut behind), behind.len()), (2, 2));
-        assert_eq!((completion(7, 6).take_run(&mut behind), behind.len()), (0, 2));
+        assert_eq!((completion(4, 7).take_group(&mut behind), behind.len()), (2, 2));
+        assert_eq!((completion(7, 6).take_group(&mut behind), behind.len()), (0, 2));
     }
 }

@@ -1,8 +1,8 @@
 //! Whether the peer is alive: when to send ALIVE, and when a peer counts as silent.
 //!
-//! Each side announces its timeout in the greeting. Both look every quarter of the shorter one, and a side that has sent
-//! nothing since its last look sends ALIVE. A peer that is late by less than half a timeout is kept. A peer that works
-//! but completes nothing is alive.
+//! Each side announces its timeout in the greeting. Both look every quarter of the shorter one, and a side that has
+//! sent nothing since its last look sends ALIVE. A peer that is late by less than half a timeout is kept. A peer that
+//! works but completes nothing is alive.
 //!
 //! With timeouts below 8 s, ALIVE comes more often than the watchdog over lost wake-ups looks (see
 //! [`RealPark`](crate::exec::RealPark)), and a process may be woken by it where a doorbell was missing.
@@ -72,7 +72,8 @@ impl Liveness {
         (self.looked + self.every).min(self.received.1 + self.timeout)
     }
 
-    /// Looks at `now`. `received` grows with whatever comes from the peer, `sent` with whatever it can see of this side.
+    /// Looks at `now`. `received` grows with whatever comes from the peer, `sent` with whatever it can see of this
+    /// side.
     pub fn look(&mut self, now: Nanos, received: u64, sent: u64) -> Verdict {
         // This side did not run for a while, so that it cannot know what the peer did meanwhile. Both may have been
         // stopped together, as by Ctrl-Z.
@@ -92,8 +93,8 @@ impl Liveness {
     }
 }
 
-/// Lets the peer of `connection` see that this side lives, and closes the connection once the peer has been silent for too
-/// long. Ends with the session, or with the farewell of either side, which has time limits of its own.
+/// Lets the peer of `connection` see that this side lives, and closes the connection once the peer has been silent for
+/// too long. Ends with the session, or with the farewell of either side, which has time limits of its own.
 pub async fn watch(connection: Rc<Connection>, clock: Clock, mut liveness: Liveness) {
     loop {
         // Not counted among the wake-ups of the stack, whose lateness is reported: it belongs to no packet.

@@ -30,7 +30,7 @@ conformance! {
     a_completion_without_a_frame_is_not_put
     a_frame_has_the_length_of_its_parts
     a_frame_that_is_too_long_is_not_sent
-    a_burst_equals_single_frames
+    a_batch_equals_single_frames
     a_frame_of_equal_length_is_built_from_the_headers_of_the_one_before
     a_farewell_is_received_behind_the_frames
     a_farewell_is_received_behind_the_completions

@@ -243,7 +243,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         } += frames;
         self.last_at = self.last_at.max(at);
         // The cast cannot truncate: `frames` is at most the depth, which is a u32.
-        self.port.complete_run(Completion { position: self.completed, status, at: self.last_at }, frames as u32);
+        self.port.complete_group(Completion { position: self.completed, status, at: self.last_at }, frames as u32);
         self.completed += frames;
     }
 

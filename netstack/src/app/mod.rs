@@ -4,8 +4,8 @@
 //! AppSpec  --resolve-->  ResolvedApp  --run_app-->  packets on a socket, counted in an Account
 //! ```
 //!
-//! Apps are plain futures over a socket, an [`Egress`](crate::layer::Egress) to socket addresses. Clock and random generator are passed
-//! in, so the same app runs in real and in virtual time.
+//! Apps are plain futures over a socket, an [`Egress`](crate::layer::Egress) to socket addresses. Clock and random
+//! generator are passed in, so the same app runs in real and in virtual time.
 
 mod cancel;
 mod digest;

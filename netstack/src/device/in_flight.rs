@@ -1,8 +1,8 @@
 //! The in-flight table: the stack's private record of the frames in the ring, in ring order.
 //!
-//! Packets of one batch share their times, and often their size: they are recorded as one run, and those that complete
-//! together are settled together. Frames complete in the order in which they were submitted, so a FIFO is enough to
-//! find the packet of a slot.
+//! Packets of one batch share their times, and often their size: they are recorded as one group, and those that
+//! complete together are settled together. Frames complete in the order in which they were submitted, so a FIFO is
+//! enough to find the packet of a slot.
 
 use std::collections::VecDeque;
 
@@ -39,7 +39,7 @@ impl PacketRecord {
         self.bytes.into()
     }
 
-    /// Merge key: whether `other` differs in the sequence number only, so both may be kept in one run.
+    /// Merge key: whether `other` differs in the sequence number only, so both may be kept in one group.
     #[inline(always)]
     pub(super) fn differs_only_in_sequence_from(&self, other: &Self) -> bool {
         Self { sequence: other.sequence, ..*self } == *other
@@ -54,25 +54,25 @@ impl PacketRecord {
 
 /// Runs of packets that occupy slots, oldest first.
 #[derive(Debug)]
-pub(super) struct InFlight(VecDeque<FrameRun>);
+pub(super) struct InFlight(VecDeque<FrameGroup>);
 
 /// Consecutive packets whose records differ in the sequence number only; may be empty.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct FrameRun {
+pub(super) struct FrameGroup {
     /// The record of the first packet.
     pub(super) each: PacketRecord,
     /// How many packets there are.
     pub(super) packets: u64,
 }
 
-impl FrameRun {
-    /// A run of one packet.
+impl FrameGroup {
+    /// A group of one packet.
     #[inline(always)]
     pub(super) fn of(each: PacketRecord) -> Self {
         Self { each, packets: 1 }
     }
 
-    /// The frame of `packet`, which belongs to this run.
+    /// The frame of `packet`, which belongs to this group.
     #[inline(always)]
     pub(super) fn frame<'a>(&self, packet: Packet<'a>) -> Frame<'a> {
         let sequence = packet.stamp().sequence;
@@ -93,37 +93,37 @@ impl InFlight {
         Self(VecDeque::with_capacity(most))
     }
 
-    /// Appends `run`: its packets occupy the next slots. Packets like the last ones extend the last run.
+    /// Appends `group`: its packets occupy the next slots. Packets like the last ones extend the last group.
     #[inline(always)]
-    pub(super) fn push(&mut self, run: FrameRun) {
+    pub(super) fn push(&mut self, group: FrameGroup) {
         match self.0.back_mut() {
-            Some(last) if last.each.differs_only_in_sequence_from(&run.each) => last.packets += run.packets,
-            _ if run.packets > 0 => self.0.push_back(run),
+            Some(last) if last.each.differs_only_in_sequence_from(&group.each) => last.packets += group.packets,
+            _ if group.packets > 0 => self.0.push_back(group),
             _ => {}
         }
     }
 
-    /// Removes and returns packets of the oldest run, `most` at most; their slots are free afterwards.
-    pub(super) fn pop(&mut self, most: u64) -> Option<FrameRun> {
+    /// Removes and returns packets of the oldest group, `most` at most; their slots are free afterwards.
+    pub(super) fn pop(&mut self, most: u64) -> Option<FrameGroup> {
         let oldest = self.0.front_mut()?;
         let packets = oldest.packets.min(most);
-        let run = FrameRun { packets, ..*oldest };
+        let group = FrameGroup { packets, ..*oldest };
         oldest.packets -= packets;
         if oldest.packets == 0 {
             self.0.pop_front();
         }
-        Some(run)
+        Some(group)
     }
 
     /// When the oldest packet was submitted.
     pub(super) fn oldest(&self) -> Option<Nanos> {
-        self.0.front().map(|run| run.each.submitted)
+        self.0.front().map(|group| group.each.submitted)
     }
 
     /// How many packets were submitted after `time`.
     pub(super) fn submitted_after(&self, time: Nanos) -> u64 {
-        let later = self.0.iter().rev().take_while(|run| run.each.submitted > time);
-        later.map(|run| run.packets).sum()
+        let later = self.0.iter().rev().take_while(|group| group.each.submitted > time);
+        later.map(|group| group.packets).sum()
     }
 }
 
@@ -142,19 +142,19 @@ mod tests {
     }
 
     proptest! {
-        /// Seen packet by packet the table is a FIFO, however its packets are grouped into runs.
+        /// Seen packet by packet the table is a FIFO, however its packets are grouped into groups.
         #[test]
         fn runs_keep_every_packet_in_order(moves in proptest::collection::vec((0u32..2, 1usize..3, 0u64..2, 0u64..4), 0..100)) {
-            let (mut runs, mut plain) = (InFlight::new(4), VecDeque::new());
+            let (mut groups, mut plain) = (InFlight::new(4), VecDeque::new());
             for (flow, bytes, accepted, most) in moves {
-                runs.push(FrameRun::of(record(flow, bytes, accepted)));
+                groups.push(FrameGroup::of(record(flow, bytes, accepted)));
                 plain.push_back((flow, bytes as u64, accepted));
                 let mut left = most;
-                while left > 0 && let Some(run) = runs.pop(left) {
-                    prop_assert!((1..=left).contains(&run.packets));
-                    left -= run.packets;
-                    for _ in 0..run.packets {
-                        let each = (run.each.flow, run.bytes() / run.packets, run.each.accepted.0);
+                while left > 0 && let Some(group) = groups.pop(left) {
+                    prop_assert!((1..=left).contains(&group.packets));
+                    left -= group.packets;
+                    for _ in 0..group.packets {
+                        let each = (group.each.flow, group.bytes() / group.packets, group.each.accepted.0);
                         prop_assert_eq!(plain.pop_front(), Some(each));
                     }
                 }
@@ -164,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn packets_that_differ_in_sequence_only_are_one_run() {
-        let mut runs = InFlight::new(4);
+    fn packets_that_differ_in_sequence_only_are_one_group() {
+        let mut groups = InFlight::new(4);
         for (flow, bytes) in [(1, 10), (1, 10), (1, 20), (2, 20)] {
-            runs.push(FrameRun::of(record(flow, bytes, 5)));
+            groups.push(FrameGroup::of(record(flow, bytes, 5)));
         }
-        let popped: Vec<_> = std::iter::from_fn(|| runs.pop(9)).map(|run| (run.packets, run.bytes())).collect();
+        let popped: Vec<_> = std::iter::from_fn(|| groups.pop(9)).map(|group| (group.packets, group.bytes())).collect();
         assert_eq!(popped, [(2, 20), (1, 20), (1, 20)]);
     }
 }

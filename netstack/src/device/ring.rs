@@ -9,7 +9,7 @@ use shared::ring::{Completion, Frame, Frames, Headroom, Need, Permit, Producer, 
 use shared::units::Nanos;
 
 use super::Policy;
-use super::in_flight::{FrameRun, InFlight, PacketRecord};
+use super::in_flight::{FrameGroup, InFlight, PacketRecord};
 use super::transmit_queue::TransmitQueue;
 use crate::account::{Accounts, Stage};
 use crate::error::SendError;
@@ -150,27 +150,27 @@ impl<P: ProducerPort> RingDevice<P> {
         let mut in_flight = self.in_flight.borrow_mut();
         let completed = self.ring.take_completions(|Completion { status, at, .. }, mut frames| {
             while frames > 0
-                && let Some(run) = in_flight.pop(frames)
+                && let Some(group) = in_flight.pop(frames)
             {
-                frames -= run.packets;
+                frames -= group.packets;
                 // The driver is not trusted: clamp its time, as no frame completes before its submission or after now.
-                self.settle(&run, status, at.max(run.each.submitted).min(now));
+                self.settle(&group, status, at.max(group.each.submitted).min(now));
             }
         });
         completed > 0
     }
 
-    /// Records the completion of `run`, whose frames were delivered or dropped, depending on `status`.
-    fn settle(&self, run: &FrameRun, status: Status, completed: Nanos) {
-        let &FrameRun { each: PacketRecord { flow, intended, accepted, submitted, .. }, packets } = run;
+    /// Records the completion of `group`, whose frames were delivered or dropped, depending on `status`.
+    fn settle(&self, group: &FrameGroup, status: Status, completed: Nanos) {
+        let &FrameGroup { each: PacketRecord { flow, intended, accepted, submitted, .. }, packets } = group;
         let held = u128::from(completed.since(submitted).0) * u128::from(packets);
         self.held_ns.set(self.held_ns.get() + held);
         self.last_settled.set(completed);
         self.accounts.with(flow, |account| {
             account.timeline().hold_slots(packets, submitted, Some(completed));
             match DropReason::of_status(status) {
-                None => account.deliver(packets, run.bytes(), intended, accepted, completed),
-                Some(reason) => account.drop_packets(packets, run.bytes(), reason, completed),
+                None => account.deliver(packets, group.bytes(), intended, accepted, completed),
+                Some(reason) => account.drop_packets(packets, group.bytes(), reason, completed),
             }
         });
     }
@@ -210,18 +210,19 @@ impl<P: ProducerPort> RingDevice<P> {
     /// if it has closed.
     pub fn close_accounts(&self) {
         let alive = !self.ring.connection().is_closed();
-        let close = |run: FrameRun| {
-            let account = self.accounts.get(run.each.flow);
-            if alive { account.leave_in_flight(run.packets) } else { account.lose(run.packets, run.bytes()) }
+        let close = |group: FrameGroup| {
+            let account = self.accounts.get(group.each.flow);
+            if alive { account.leave_in_flight(group.packets) } else { account.lose(group.packets, group.bytes()) }
         };
         let mut in_flight = self.in_flight.borrow_mut();
-        while let Some(run) = in_flight.pop(u64::MAX) {
-            self.accounts
-                .with(run.each.flow, |account| account.timeline().hold_slots(run.packets, run.each.submitted, None));
-            close(run);
+        while let Some(group) = in_flight.pop(u64::MAX) {
+            self.accounts.with(group.each.flow, |account| {
+                account.timeline().hold_slots(group.packets, group.each.submitted, None)
+            });
+            close(group);
         }
         let mut queue = self.queue.borrow_mut();
-        while queue.pop_with(|each, _| close(FrameRun::of(each))).is_some() {}
+        while queue.pop_with(|each, _| close(FrameGroup::of(each))).is_some() {}
     }
 
     /// Submits `packet` if there is room now: the fast path of the policies that wait.
@@ -231,7 +232,7 @@ impl<P: ProducerPort> RingDevice<P> {
         if !self.ring.try_submit(record.descriptor(packet.len()), packet.headers(), packet.payload()) {
             return Err(if self.ring.connection().is_closed() { SendError::Closed } else { SendError::WouldBlock });
         }
-        self.in_flight.borrow_mut().push(FrameRun::of(record));
+        self.in_flight.borrow_mut().push(FrameGroup::of(record));
         self.accounts.with(record.flow, |account| account.accept(1));
         Ok(())
     }
@@ -244,14 +245,14 @@ impl<P: ProducerPort> RingDevice<P> {
         let mut frames = BatchFrames {
             batch,
             now: self.clock.now(),
-            run: FrameRun::default(),
+            group: FrameGroup::default(),
             in_flight: self.in_flight.borrow_mut(),
         };
-        let sent = self.ring.try_submit_burst(most, &mut frames);
-        // The last run is still open; an empty batch leaves an empty run, which the table ignores.
-        frames.in_flight.push(frames.run);
+        let sent = self.ring.try_submit_batch(most, &mut frames);
+        // The last group is still open; an empty batch leaves an empty group, which the table ignores.
+        frames.in_flight.push(frames.group);
         if sent > 0 {
-            self.accounts.with(frames.run.each.flow, |account| account.accept(sent));
+            self.accounts.with(frames.group.each.flow, |account| account.accept(sent));
         }
         sent
     }
@@ -271,7 +272,8 @@ impl<P: ProducerPort> RingDevice<P> {
         let Some((waited, began)) = wait.take() else { return };
         let account = self.accounts.get(flow);
         account.accept(1);
-        // Under `wait` a packet is accepted when it gets its permit (now); under `deadline`, when it reached the device.
+        // Under `wait` a packet is accepted when it gets its permit (now); under `deadline`, when it reached the
+        // device.
         let accepted = if timeout.is_none() { self.clock.now() } else { began };
         let record = PacketRecord::of(packet, accepted);
         match waited {
@@ -325,7 +327,7 @@ impl<P: ProducerPort> RingDevice<P> {
         record.submitted = self.clock.now();
         let descriptor = record.descriptor(headers.len() + payload.len());
         if permit.submit(descriptor, headers, payload) {
-            self.in_flight.borrow_mut().push(FrameRun::of(record));
+            self.in_flight.borrow_mut().push(FrameGroup::of(record));
         } else {
             self.accounts.get(record.flow).lose(1, record.bytes());
         }
@@ -337,8 +339,8 @@ struct BatchFrames<'a, B> {
     batch: B,
     /// Time of acceptance and submission, read once for the whole batch.
     now: Nanos,
-    /// The open run: the last packets that were pulled, not yet in the table.
-    run: FrameRun,
+    /// The open group: the last packets that were pulled, not yet in the table.
+    group: FrameGroup,
     in_flight: RefMut<'a, InFlight>,
 }
 
@@ -346,8 +348,8 @@ impl<B: Batch> Frames for BatchFrames<'_, B> {
     #[inline(always)]
     fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
         let packet = self.batch.next(headroom)?;
-        let next = FrameRun::of(PacketRecord::of(&packet, self.now));
-        self.in_flight.push(std::mem::replace(&mut self.run, next));
+        let next = FrameGroup::of(PacketRecord::of(&packet, self.now));
+        self.in_flight.push(std::mem::replace(&mut self.group, next));
         Some(next.frame(packet))
     }
 
@@ -355,11 +357,11 @@ impl<B: Batch> Frames for BatchFrames<'_, B> {
     fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
         let packet = self.batch.next_same_length(headroom)?;
         debug_assert!(
-            self.run.each.differs_only_in_sequence_from(&PacketRecord::of(&packet, self.now)),
+            self.group.each.differs_only_in_sequence_from(&PacketRecord::of(&packet, self.now)),
             "a batch is of one app, for one time"
         );
-        self.run.packets += 1;
-        Some(self.run.frame(packet))
+        self.group.packets += 1;
+        Some(self.group.frame(packet))
     }
 }
 

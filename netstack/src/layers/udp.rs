@@ -126,8 +126,8 @@ fn pseudo_header(addresses: &Addresses, length: u16) -> Sum16BitWords {
 }
 
 /// Eight bytes with the same ones' complement sum as `payload`, from which etherparse computes the checksum. Such a sum
-/// of 16-bit words may be computed over wider words and folded afterwards (RFC 1071, section 2): this function sums words
-/// as wide as the processor adds.
+/// of 16-bit words may be computed over wider words and folded afterwards (RFC 1071, section 2): this function sums
+/// words as wide as the processor adds.
 #[inline(always)]
 fn condense(payload: &[u8]) -> [u8; 8] {
     let (blocks, rest) = payload.as_chunks::<32>();

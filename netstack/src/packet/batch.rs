@@ -17,7 +17,7 @@
 //!   |                                                     ^
 //!  device    records in the in-flight table             next(): + record
 //!   |                                                     ^
-//!  ring      submit_burst(free slots, frames)  ------>  copies the frame into its slot
+//!  ring      submit_batch(free slots, frames)  ------>  copies the frame into its slot
 //! ```
 //!
 //! So all layers run in one loop, and each frame and its ledger entry are the same as for a packet sent alone.

@@ -307,7 +307,8 @@ fn warnings(outcome: &Outcome, plan: &Plan, total: &Counters, missed: u64) -> Ve
     }
     if outcome.ending == Ending::Finished && total.offered > 0 && total.delivered == 0 {
         let text = format!(
-            "none of the {} packets that were offered was delivered; the refusals and drops above show where they ended",
+            "none of the {} packets that were offered was delivered; the refusals and drops above show where they \
+             ended",
             total.offered
         );
         warn(WarningCode::NothingDelivered, text);

@@ -1,7 +1,8 @@
 //! Lines: what happened in each interval, while the run goes on.
 //!
 //! A line is printed once it is known what had completed by the end of its interval, so lines and the series in the
-//! report say the same; it may be later than the end of the interval by the time that the driver takes to publish its completions.
+//! report say the same; it may be later than the end of the interval by the time that the driver takes to publish its
+//! completions.
 
 use std::fmt;
 use std::rc::Rc;

@@ -52,7 +52,7 @@ fn packets_carry_their_number() {
 }
 
 #[test]
-fn a_packet_of_a_burst_that_was_not_sent_is_the_next_one_again() {
+fn a_packet_of_a_batch_that_was_not_sent_is_the_next_one_again() {
     for fit in [1, 3, 63] {
         let outcome = simulate("bulk:size=1B", Behaviour::SendsOf(fit), Horizon::Packets(300), NEVER);
         assert!(outcome.sent.iter().map(|sent| sent.stamp.sequence).eq(0..300), "{fit} at a time");

@@ -17,8 +17,8 @@ use shared::ring::socket::{SocketConsumer, SocketProducer, Tables};
 use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
 use shared::units::Nanos;
 
-/// A park that exchanges the bytes of both connections. It never sleeps: virtual time jumps to the next deadline, and in
-/// real time it polls.
+/// A park that exchanges the bytes of both connections. It never sleeps: virtual time jumps to the next deadline, and
+/// in real time it polls.
 struct Both {
     connections: [Rc<dyn Source>; 2],
     jumps: Option<Virtual>,

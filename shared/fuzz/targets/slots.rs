@@ -90,7 +90,7 @@ fn consume(end: &ShmConsumer, peer: &RawRing, depth: Depth, mut script: Script<'
             4 if completed < taken => {
                 let frames = u64::from(1 + step / 6 % 3).min(taken - completed);
                 let first = Completion { position: completed, status: Status::Sent, at: Nanos(completed) };
-                end.complete_run(first, frames as u32);
+                end.complete_group(first, frames as u32);
                 completed += frames;
             }
             _ => {

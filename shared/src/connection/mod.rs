@@ -339,8 +339,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues one frame or completion, which `encode` writes, for the end of role `from`. Returns whether it did: it does
-    /// not on a closed connection.
+    /// Queues one frame or completion, which `encode` writes, for the end of role `from`. Returns whether it did: it
+    /// does not on a closed connection.
     pub(crate) fn queue(&self, from: Role, encode: impl FnOnce(&mut Outbox)) -> bool {
         match &self.carrier {
             Carrier::Socket { socket, .. } => socket.queue(from, encode, |from| self.left(from)),

@@ -47,7 +47,7 @@ impl ProducerIndex {
     }
 
     /// Takes the next `frames` slots, at most [`ProducerIndex::free`].
-    pub fn submit_run(&mut self, frames: u32) {
+    pub fn submit_group(&mut self, frames: u32) {
         debug_assert!(frames <= self.free(), "a frame has a slot before it is submitted");
         self.submitted += u64::from(frames);
     }
@@ -57,14 +57,14 @@ impl ProducerIndex {
     /// # Errors
     /// [`IndexError::OutOfOrder`] if it is another one.
     pub fn complete(&mut self, position: u64) -> Result<(), IndexError> {
-        self.complete_run(position, 1)
+        self.complete_group(position, 1)
     }
 
     /// Frees the slots of the oldest `frames` outstanding frames, the first of which must have `position`.
     ///
     /// # Errors
     /// [`IndexError::OutOfOrder`] if it has another one, or if fewer are outstanding.
-    pub fn complete_run(&mut self, position: u64, frames: u32) -> Result<(), IndexError> {
+    pub fn complete_group(&mut self, position: u64, frames: u32) -> Result<(), IndexError> {
         if position != self.completed || frames > self.outstanding() {
             let (expected, submitted) = (self.completed, self.submitted);
             return Err(IndexError::OutOfOrder { got: position, expected, submitted });
@@ -173,9 +173,9 @@ mod tests {
     fn a_run_of_completions_longer_than_the_outstanding_frames_is_refused() {
         let mut ring = ProducerIndex::new(Depth::new(4).unwrap());
         assert!(ring.submit() && ring.submit() && ring.submit());
-        assert!(ring.complete_run(0, 4).is_err() && ring.complete_run(1, 2).is_err());
-        assert_eq!((ring.complete_run(0, 2), ring.outstanding()), (Ok(()), 1));
-        assert_eq!((ring.complete_run(2, 1), ring.outstanding()), (Ok(()), 0));
+        assert!(ring.complete_group(0, 4).is_err() && ring.complete_group(1, 2).is_err());
+        assert_eq!((ring.complete_group(0, 2), ring.outstanding()), (Ok(()), 1));
+        assert_eq!((ring.complete_group(2, 1), ring.outstanding()), (Ok(()), 0));
     }
 
     #[test]

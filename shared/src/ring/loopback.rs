@@ -95,8 +95,8 @@ impl ProducerPort for LoopbackProducer {
         self.ring.completions.borrow_mut().pop_front()
     }
 
-    fn take_run(&self, first: &Completion) -> u32 {
-        first.take_run(&mut self.ring.completions.borrow_mut())
+    fn take_group(&self, first: &Completion) -> u32 {
+        first.take_group(&mut self.ring.completions.borrow_mut())
     }
 }
 
@@ -120,8 +120,8 @@ impl ConsumerPort for LoopbackConsumer {
         Some(descriptor)
     }
 
-    fn complete_run(&self, first: Completion, frames: u32) {
-        for completion in first.run(frames) {
+    fn complete_group(&self, first: Completion, frames: u32) {
+        for completion in first.group(frames) {
             if self.ring.index.borrow_mut().complete().is_some() {
                 self.ring.completions.borrow_mut().push_back(completion);
                 self.connection.notify_peer();

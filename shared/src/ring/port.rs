@@ -28,7 +28,7 @@ pub trait ProducerPort {
 
     /// Submits up to `most` of `frames`, for which the caller holds the credits. Returns how many were submitted.
     #[inline(always)]
-    fn submit_burst(&self, most: u32, frames: &mut impl Frames) -> u32 {
+    fn submit_batch(&self, most: u32, frames: &mut impl Frames) -> u32 {
         let mut headroom = [0; HEADROOM];
         let mut submitted = 0;
         while submitted < most
@@ -51,7 +51,7 @@ pub trait ProducerPort {
 
     /// Takes the completions that follow `first`, the last one taken, as long as they have its status and time.
     /// Returns how many.
-    fn take_run(&self, first: &Completion) -> u32;
+    fn take_group(&self, first: &Completion) -> u32;
 
     /// Sets the function that returns, before this side sleeps, the completion it must be woken for. A transport
     /// whose peer signals every completion ignores it.
@@ -66,8 +66,8 @@ pub trait ConsumerPort {
     /// Frames that arrived and were not taken yet.
     fn waiting(&self) -> u32;
 
-    /// Takes the oldest waiting frame. If `into` holds a buffer, copies the frame's bytes to its beginning, as DMA would,
-    /// as far as they fit.
+    /// Takes the oldest waiting frame. If `into` holds a buffer, copies the frame's bytes to its beginning, as DMA
+    /// would, as far as they fit.
     fn take_frame(&self, into: Option<&mut [u8]>) -> Option<Descriptor>;
 
     /// The same, and also returns the part of the buffer that the frame's bytes fill.
@@ -82,12 +82,12 @@ pub trait ConsumerPort {
 
     /// Completes the oldest taken frame, which frees its slot.
     fn complete(&self, completion: Completion) {
-        self.complete_run(completion, 1);
+        self.complete_group(completion, 1);
     }
 
     /// Completes the oldest `frames` taken frames (or as many as were taken) with one status and time; `first` has
     /// the position of the first of them.
-    fn complete_run(&self, first: Completion, frames: u32);
+    fn complete_group(&self, first: Completion, frames: u32);
 
     /// Returns how many completions may be batched before they must be published: at most `most`, which is how many
     /// the consumer could wait for. Sleeping past that number would wake the producer late.

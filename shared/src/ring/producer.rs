@@ -122,15 +122,15 @@ impl<P: ProducerPort> Producer<P> {
 
     /// Submits up to `most` of `frames`, as far as slots are free. Returns how many; 0 if the connection is closed.
     #[inline(always)]
-    pub fn try_submit_burst(&self, most: u64, frames: &mut impl Frames) -> u64 {
+    pub fn try_submit_batch(&self, most: u64, frames: &mut impl Frames) -> u64 {
         if self.connection().is_closed() {
             return 0;
         }
         let slots = &mut *self.slots.borrow_mut();
         let spent = self.credits.try_spend_up_to(most.min(slots.index.free().into()));
         // The cast cannot truncate: `spent` is at most the number of free slots, which is a u32.
-        let submitted = self.port.submit_burst(spent as u32, frames);
-        slots.index.submit_run(submitted);
+        let submitted = self.port.submit_batch(spent as u32, frames);
+        slots.index.submit_group(submitted);
         slots.note(self.clock.now());
         let unused = spent - u64::from(submitted);
         if unused > 0 {
@@ -182,7 +182,7 @@ impl<P: ProducerPort> Producer<P> {
         // When the hardware completed the frame whose slot lets the head of the wait queue be served.
         let mut room_at = None;
         while let Some(first) = self.port.next_completion() {
-            let frames = 1 + self.port.take_run(&first);
+            let frames = 1 + self.port.take_group(&first);
             if !self.free(&mut slots, &first, frames) {
                 break;
             }
@@ -205,7 +205,7 @@ impl<P: ProducerPort> Producer<P> {
     /// Frees the slots of `frames` frames; `completion` is that of the first. Returns `false`, and closes the
     /// connection, if they are not the oldest outstanding ones.
     fn free(&self, slots: &mut Slots, completion: &Completion, frames: u32) -> bool {
-        let freed = slots.index.complete_run(completion.position, frames);
+        let freed = slots.index.complete_group(completion.position, frames);
         match freed {
             // Recorded at the hardware's completion time, not at the time this side noticed it (it may have slept).
             // A time in the future would be false: the peer writes it.

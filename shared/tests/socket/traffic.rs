@@ -120,7 +120,7 @@ fn a_consumer_whose_ring_was_full_waits_for_the_wake_point_and_otherwise_for_eac
     assert_eq!(consumer.batch_limit(8), 2, "the queued completion is written before this side sleeps");
     settle(consumer.connection());
     assert_eq!(consumer.batch_limit(8), 2);
-    consumer.complete_run(completion(1), 2);
+    consumer.complete_group(completion(1), 2);
     settle(consumer.connection());
     assert_eq!(consumer.batch_limit(8), 1, "the wake point is reached, so each free slot may be used");
     settle(producer.connection());

@@ -123,8 +123,8 @@ fn without_report(exits: Exits) -> Status {
     status
 }
 
-/// The settings for repeating the run in `file`, and a warning if it was a simulation with settings that do not exist in
-/// real time.
+/// The settings for repeating the run in `file`, and a warning if it was a simulation with settings that do not exist
+/// in real time.
 fn repeated(args: &RunArgs, file: &Path, given: &Given) -> Result<(RunSettings, Option<Warning>), Failure> {
     let mut settings = replay(file, given).map_err(Failure::From)?;
     // A report does not hold the paths of files.

@@ -1,7 +1,7 @@
 //! Invariants of flow control, checked each time that no task can proceed: at each event of a run, not only at its end.
 //!
-//! The park is called at each of these moments. The one here also has access to the stack's device, the accounts and the
-//! driver's end of the ring, which are assembled as a session assembles them.
+//! The park is called at each of these moments. The one here also has access to the stack's device, the accounts and
+//! the driver's end of the ring, which are assembled as a session assembles them.
 
 use std::cell::Cell;
 use std::net::IpAddr;

@@ -56,8 +56,8 @@ impl ConsumerEnd {
             && self.end.peer_sleeps_until(Head::ProducerEvent).is_some_and(|at| at < self.plan.get())
     }
 
-    /// What to do after a look that found nothing: a producer that waits for an earlier completion than this side's plan
-    /// is a reason to make another plan.
+    /// What to do after a look that found nothing: a producer that waits for an earlier completion than this side's
+    /// plan is a reason to make another plan.
     fn or_hurried(&self, found: Look) -> Look {
         if found == Look::Nothing && self.plans_too_late() { Look::Hurried } else { found }
     }
@@ -89,8 +89,8 @@ impl MemoryRing for ConsumerEnd {
         let wake_at = if self.end.waiting() == 0 { produced + 1 } else { AWAKE };
         plan(&self.end.memory, self.plan.get());
         // The plan is compared after the fence in `Reader::announce`, and pairs with the one of the producer's
-        // announcement: a producer that read the plan too early to see this one wrote its event word before, and is seen
-        // here.
+        // announcement: a producer that read the plan too early to see this one wrote its event word before, and is
+        // seen here.
         let found = self.end.announce(wake_at, doorbell).map(|found| self.or_hurried(found));
         if !matches!(found, Ok(Look::Nothing)) {
             self.withdraw();
@@ -145,7 +145,7 @@ impl ConsumerPort for ShmConsumer {
     }
 
     #[inline]
-    fn complete_run(&self, first: Completion, frames: u32) {
+    fn complete_group(&self, first: Completion, frames: u32) {
         let word = pack(&first);
         let store = |memory: &SharedMemory, slot| memory.completion(slot).store(word, Relaxed);
         if self.end.end.complete(first.position, frames, store)

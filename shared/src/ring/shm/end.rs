@@ -60,8 +60,8 @@ impl Flow {
     }
 }
 
-/// Closes `connection` because of an item that cannot be taken. The item stays, so a later call finds it again, and does
-/// not notify again.
+/// Closes `connection` because of an item that cannot be taken. The item stays, so a later call finds it again, and
+/// does not notify again.
 #[cold]
 pub(super) fn refuse_item(connection: &Connection, reason: impl Into<CloseReason>) {
     if !connection.is_closed() {
@@ -91,8 +91,8 @@ impl End {
         Self { memory, flow: RefCell::new(flow), announcement: RefCell::new(None) }
     }
 
-    /// Puts `items` into the next slots; `write` fills the slot of each. Returns whether a batch is due to be published,
-    /// in the middle of the turn.
+    /// Puts `items` into the next slots; `write` fills the slot of each. Returns whether a batch is due to be
+    /// published, in the middle of the turn.
     #[inline(always)]
     #[must_use = "a batch that is due must be published"]
     pub(super) fn put<T>(&self, items: impl IntoIterator<Item = T>, write: impl Fn(&SharedMemory, u32, T)) -> bool {

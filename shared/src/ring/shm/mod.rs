@@ -1,8 +1,8 @@
 //! The shm transport: the ring lies in memory that both processes map.
 //!
 //! This page specifies the memory and how both sides follow each other in it, for writing another implementation.
-//! [`connection`](crate::connection) specifies the rest: greeting, control messages, doorbells, end. Integers are in the
-//! machine's byte order; both sides run on one machine.
+//! [`connection`](crate::connection) specifies the rest: greeting, control messages, doorbells, end. Integers are in
+//! the machine's byte order; both sides run on one machine.
 //!
 //! # How the memory is handed over
 //!
@@ -54,12 +54,12 @@
 //!
 //! # How a side sleeps
 //!
-//! Before a side sleeps, it publishes, writes into its event word the count at which it must be
-//! woken, passes a sequentially consistent fence, and looks at the peer's count once more; if that
-//! moved, the side does not sleep. After the sleep, or if it does not sleep, it writes 0. A side that publishes passes
-//! such a fence afterwards, reads the peer's event word, and rings if that is above the old count and not above
-//! the new. The side whose fence comes second sees what the other side wrote before its own fence: so either the sleeper
-//! sees the new count, or the publisher sees that the sleeper sleeps, and no wake-up is lost.
+//! Before a side sleeps, it publishes, writes into its event word the count at which it must be woken, passes a
+//! sequentially consistent fence, and looks at the peer's count once more; if that moved, the side does not sleep.
+//! After the sleep, or if it does not sleep, it writes 0. A side that publishes passes such a fence afterwards, reads
+//! the peer's event word, and rings if that is above the old count and not above the new. The side whose fence comes
+//! second sees what the other side wrote before its own fence: so either the sleeper sees the new count, or the
+//! publisher sees that the sleeper sleeps, and no wake-up is lost.
 //!
 //! A consumer announces the next frame, or none if frames wait for the hardware
 //! already. A producer announces the next completion if an app waits for its budget, for a response or

@@ -145,8 +145,8 @@ impl ProducerPort for ShmProducer {
     }
 
     #[inline(always)]
-    fn submit_burst(&self, most: u32, frames: &mut impl Frames) -> u32 {
-        self.submission().submit_burst(most, frames)
+    fn submit_batch(&self, most: u32, frames: &mut impl Frames) -> u32 {
+        self.submission().submit_batch(most, frames)
     }
 
     fn next_completion(&self) -> Option<Completion> {
@@ -157,7 +157,7 @@ impl ProducerPort for ShmProducer {
     }
 
     #[inline]
-    fn take_run(&self, first: &Completion) -> u32 {
+    fn take_group(&self, first: &Completion) -> u32 {
         let word = pack(first);
         self.end.end.take_while(|memory, slot| memory.completion(slot).load(Relaxed) == word)
     }

@@ -86,9 +86,9 @@ impl Reader {
         Ok(true)
     }
 
-    /// Announces that this side sleeps until the count is `wake_at`, in place of an earlier announcement, and looks once
-    /// more. `None` if items arrived before the announcement, for which the writer may not ring: then it is withdrawn,
-    /// and this side must not sleep.
+    /// Announces that this side sleeps until the count is `wake_at`, in place of an earlier announcement, and looks
+    /// once more. `None` if items arrived before the announcement, for which the writer may not ring: then it is
+    /// withdrawn, and this side must not sleep.
     ///
     /// # Errors
     /// As [`Reader::look`]; the announcement is withdrawn.

@@ -93,8 +93,8 @@ impl FrameBuffer {
 
     /// Builds the next of `frames` here, if it is like the frame with these `headers`. Returns whether it was.
     ///
-    /// `headers` come from the buffer in which the first frame of the batch was built. Those in the preceding buffer are
-    /// newer, but were just stored in pieces, so a load of them as a whole would wait for the store buffer.
+    /// `headers` come from the buffer in which the first frame of the batch was built. Those in the preceding buffer
+    /// are newer, but were just stored in pieces, so a load of them as a whole would wait for the store buffer.
     #[inline(always)]
     pub(super) fn fill_same_length(&mut self, headers: &Headroom, frames: &mut impl Frames) -> bool {
         let Some((headroom, body)) = self.parts() else { return false };

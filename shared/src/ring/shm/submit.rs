@@ -38,7 +38,7 @@ impl<'a> Submission<'a> {
 
     /// Submits up to `most` of `frames`. Returns how many were submitted.
     #[inline(always)]
-    pub(super) fn submit_burst(&mut self, most: u32, frames: &mut impl Frames) -> u32 {
+    pub(super) fn submit_batch(&mut self, most: u32, frames: &mut impl Frames) -> u32 {
         let mut submitted = 0;
         while submitted < most {
             let mut headroom = [0; HEADROOM];

@@ -153,8 +153,8 @@ impl ConsumerPort for SocketConsumer {
         self.end.borrow_mut().take(into)
     }
 
-    fn complete_run(&self, first: Completion, frames: u32) {
-        for completion in first.run(frames) {
+    fn complete_group(&self, first: Completion, frames: u32) {
+        for completion in first.group(frames) {
             // Counted before it is queued, because queueing may write, and then it leaves at once. The end is not
             // borrowed during that call, which borrows it for what leaves.
             let taken = self.end.borrow_mut().count_unsent();

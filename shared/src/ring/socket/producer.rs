@@ -96,7 +96,7 @@ impl ProducerPort for SocketProducer {
         self.end.borrow_mut().completions.pop_front()
     }
 
-    fn take_run(&self, first: &Completion) -> u32 {
-        first.take_run(&mut self.end.borrow_mut().completions)
+    fn take_group(&self, first: &Completion) -> u32 {
+        first.take_group(&mut self.end.borrow_mut().completions)
     }
 }

@@ -1,9 +1,10 @@
 //! The conformance suite: what every transport must do, one function for each property.
 //!
-//! `tests/conformance.rs` runs each of them over each transport. A new transport implements [`Transport`] and joins that
-//! list. What is special about one transport (violations by its peer, system calls, doorbells) has tests of its own.
+//! `tests/conformance.rs` runs each of them over each transport. A new transport implements [`Transport`] and joins
+//! that list. What is special about one transport (violations by its peer, system calls, doorbells) has tests of its
+//! own.
 
-mod bursts;
+mod batches;
 mod traffic;
 mod transports;
 mod wakeups;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake};
 
-pub use bursts::{a_burst_equals_single_frames, a_frame_of_equal_length_is_built_from_the_headers_of_the_one_before};
+pub use batches::{a_batch_equals_single_frames, a_frame_of_equal_length_is_built_from_the_headers_of_the_one_before};
 pub use traffic::any_interleaving_loses_nothing;
 pub use transports::{Loopback, Make, MakeBoth, NarrowSocket, Shm, Socket, Transport};
 pub use wakeups::{
@@ -132,7 +133,7 @@ pub fn completions_with_equal_status_and_time_are_taken_together<T: Transport>()
             consumer.complete(Completion { position, status, at: Nanos(at) });
         }
         settle(&[consumer.connection(), producer.connection()]);
-        let runs = std::iter::from_fn(|| producer.next_completion().map(|first| (first, producer.take_run(&first))));
+        let runs = std::iter::from_fn(|| producer.next_completion().map(|first| (first, producer.take_group(&first))));
         let runs: Vec<_> = runs.map(|(first, more)| (first.position - base, first.status, more)).collect();
         let expected = [(0, Status::Sent, 1), (2, Status::BadLength, 0), (3, Status::Sent, 0), (4, Status::Sent, 0)];
         assert_eq!(runs, expected);

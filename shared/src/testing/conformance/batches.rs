@@ -1,4 +1,4 @@
-//! Bursts of frames: each arrives as a single one would, whatever the length of the frame before it.
+//! Batches of frames: each arrives as a single one would, whatever the length of the frame before it.
 
 use super::{Random, Transport, completion, settle};
 use crate::depth::Depth;
@@ -65,7 +65,7 @@ fn send_all<T: Transport>(slots: u32, most: u32, frames: &mut Lengths) {
     let (mut taken, mut buffer) = (0, [0; MAX_FRAME]);
     while taken < frames.lengths.len() {
         let before = frames.taken;
-        let submitted = producer.submit_burst(most.min(slots), frames);
+        let submitted = producer.submit_batch(most.min(slots), frames);
         assert_eq!(submitted as usize, frames.taken - before);
         assert_eq!(frames.taken, (before + most.min(slots) as usize).min(frames.lengths.len()));
         for number in taken..taken + submitted as usize {
@@ -85,8 +85,8 @@ fn send_all<T: Transport>(slots: u32, most: u32, frames: &mut Lengths) {
     assert_eq!((producer.connection().closed(), consumer.connection().closed()), (None, None));
 }
 
-/// Each frame of a burst arrives unchanged.
-pub fn a_burst_equals_single_frames<T: Transport>() {
+/// Each frame of a batch arrives unchanged.
+pub fn a_batch_equals_single_frames<T: Transport>() {
     let mut random = Random::new(1);
     for _ in 0..200 {
         let mut lengths = Vec::new();
