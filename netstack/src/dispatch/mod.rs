@@ -97,7 +97,7 @@ enum Way<D> {
     Inline(Rc<Inline<UdpTo, { inline::UDP }>>),
     Poll(Rc<Polled<UdpTo>>),
     Sync(Rc<Udp<Ip<Ethernet<D>>>>),
-    None { device: Rc<D>, headers: none::HeaderSource },
+    None { device: Rc<D>, parts: Parts },
 }
 
 /// A use of a socket. The type of a socket depends on the way in which the layers call each other, so this is a generic
@@ -138,7 +138,7 @@ impl Dispatch {
                 Way::Poll(Rc::new(Polled::new(parts.udp(ip))))
             }
             Self::Sync => Way::Sync(Rc::new(parts.layers(device))),
-            Self::None => Way::None { device: Rc::new(device), headers: none::HeaderSource::new(parts) },
+            Self::None => Way::None { device: Rc::new(device), parts: parts.clone() },
         })
     }
 }
@@ -159,7 +159,7 @@ impl<D: Egress<()> + 'static> Layers<D> {
             }
             Way::Poll(below) => user.with(Polled::new(UdpSocket::new(Rc::clone(below), account, port))),
             Way::Sync(below) => user.with(Refusing(UdpSocket::new(Rc::clone(below), account, port))),
-            Way::None { device, headers } => user.with(Bare::new(Rc::clone(device), headers.socket(account, port))),
+            Way::None { device, parts } => user.with(Bare::new(Rc::clone(device), parts, account, port)),
         }
     }
 }

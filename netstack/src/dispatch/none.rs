@@ -31,72 +31,49 @@ impl Egress<()> for Model {
     }
 }
 
-/// Layers that run once for each app, to produce the headers of all its frames.
-pub(super) struct HeaderSource {
-    layers: Rc<Udp<Ip<Ethernet<Model>>>>,
-    model: Model,
-}
-
-impl HeaderSource {
-    pub(super) fn new(parts: &Parts) -> Self {
-        let model = Model::default();
-        Self { layers: Rc::new(parts.layers(model.clone())), model }
-    }
-
-    pub(super) fn socket(&self, account: Rc<Account>, port: u16) -> Headers {
-        let socket = UdpSocket::new(Rc::clone(&self.layers), account, port);
-        Headers { socket, model: self.model.clone(), bytes: RefCell::default() }
-    }
-}
-
-/// The headers of an app's first frame.
-pub(super) struct Headers {
+/// A socket without layers. Its first packet passes layers on a model; the headers that they write are those of all its
+/// frames, whose checksum is wrong for all but the first.
+pub(super) struct Bare<D> {
+    device: Rc<D>,
     socket: UdpSocket<Udp<Ip<Ethernet<Model>>>>,
     model: Model,
-    bytes: RefCell<Vec<u8>>,
+    headers: RefCell<Vec<u8>>,
 }
 
-impl Headers {
-    /// Prepends them, as the layers do: in place, because moving a packet would cost more than the layers themselves.
-    /// The first packet passes the layers to the model for that.
+impl<D> Bare<D> {
+    pub(super) fn new(device: Rc<D>, parts: &Parts, account: Rc<Account>, port: u16) -> Self {
+        let model = Model::default();
+        let socket = UdpSocket::new(Rc::new(parts.layers(model.clone())), account, port);
+        Self { device, socket, model, headers: RefCell::default() }
+    }
+
+    /// Prepends the headers as the layers do: in place, because moving a packet would cost more than the layers.
     #[inline(always)]
     fn prepend(&self, packet: &mut Packet<'_>, to: &SocketAddr) -> Result<(), SendError> {
-        if self.bytes.borrow().is_empty() {
-            self.socket.try_send(packet, to)?;
-            self.bytes.replace(self.model.0.take());
-            return Ok(());
-        }
-        let headers = self.bytes.borrow();
+        let headers = self.headers.borrow();
         match <&[u8; V4]>::try_from(&headers[..]) {
             // The length is a constant here, as in the layers, so the copy compiles to a few moves.
             Ok(headers) => packet.prepend(headers),
+            Err(_) if headers.is_empty() => {
+                self.socket.try_send(packet, to)?;
+                drop(headers);
+                self.headers.replace(self.model.0.take());
+            }
             Err(_) => packet.prepend(&headers),
         }
         Ok(())
     }
 }
 
-/// A socket without layers. Every frame has the headers of the first one, whose checksum is wrong for the others.
-pub(super) struct Bare<D> {
-    device: Rc<D>,
-    headers: Headers,
-}
-
-impl<D> Bare<D> {
-    pub(super) fn new(device: Rc<D>, headers: Headers) -> Self {
-        Self { device, headers }
-    }
-}
-
 impl<D: Egress<()>> Egress<SocketAddr> for Bare<D> {
     async fn send(&self, packet: &mut Packet<'_>, to: &SocketAddr) -> Result<(), SendError> {
-        self.headers.prepend(packet, to)?;
+        self.prepend(packet, to)?;
         self.device.send(packet, &()).await
     }
 
     #[inline(always)]
     fn try_send(&self, packet: &mut Packet<'_>, to: &SocketAddr) -> Result<(), SendError> {
-        self.headers.prepend(packet, to)?;
+        self.prepend(packet, to)?;
         self.device.try_send(packet, &())
     }
 
