@@ -20,27 +20,42 @@ use netstack::packet::{Batch, Packet};
 use netstack::process::Args;
 use netstack::session::{Apps, Context, Extension, JoinError, Plan, StackRun, assemble};
 use shared::exec::{Clock, Tasks, Virtual, run};
-use shared::report::{AppReport, RunReport};
+use shared::report::{AppReport, Ending, RunReport};
 use shared::ring::{Depth, Producer, loopback};
 use shared::units::{BitRate, LinkRate, Nanos};
 
 /// The ways under which a send waits.
 const WAITING: [Dispatch; 4] = [Dispatch::Static, Dispatch::Boxed, Dispatch::Inline, Dispatch::Poll];
 
+/// The link and the ring of each run.
+fn link_and_depth() -> (LinkRate, Depth) {
+    (LinkRate::Limited(BitRate(100_000_000)), Depth::new(4).unwrap())
+}
+
+/// A driver that checks each frame.
+fn setup() -> Setup<Output> {
+    let (link, depth) = link_and_depth();
+    let hardware = driver::hardware::Config::new(depth, link);
+    Setup { verify: true, ..Setup::new(hardware, depth, Dma::Copy, Output::Model).unwrap() }
+}
+
 /// A run of these flags on a link of 100 Mbit/s and a ring of four slots, with an extension.
 fn extended(way: Dispatch, flags: &[&str], extension: impl Extension) -> RunReport {
-    let (depth, link) = (Depth::new(4).unwrap(), LinkRate::Limited(BitRate(100_000_000)));
+    extended_on(setup(), way, flags, extension)
+}
+
+/// The same, with a driver of this `setup`.
+fn extended_on(setup: Setup<Output>, way: Dispatch, flags: &[&str], extension: impl Extension) -> RunReport {
+    let (link, depth) = link_and_depth();
     let args = Args::of(flags).unwrap();
     let length = Plan::check(&args.stack, depth).unwrap();
     let plan = Plan { dispatch: way, ..Plan::new(&args.stack, length, 1, depth, link).unwrap() };
     let (clock, planned) = (Clock::default(), plan.clone());
     let (port, driver_port) = loopback::pair(depth);
-    let hardware = driver::hardware::Config::new(depth, link);
-    let setup = Setup::new(hardware, depth, Dma::Copy, Output::Model).unwrap();
     let inner = clock.clone();
     let both = |tasks: Tasks| async move {
         let driver_clock = inner.clone();
-        tasks.spawn(async move { drop(serve(driver_port, driver_clock, Setup { verify: true, ..setup }).await) });
+        tasks.spawn(async move { drop(serve(driver_port, driver_clock, setup).await) });
         let ring = Producer::new(port, depth, inner.clone());
         StackRun::new(ring, planned).extended_by(extension).run(tasks, inner).await
     };
@@ -193,6 +208,34 @@ fn a_packet_that_a_decorator_refuses_is_refused_under_every_way() {
         let [large, small] = [0, 1].map(|at| &report.apps[at].totals);
         assert_eq!((large.refused, large.accepted), (30, 0), "{way:?}");
         assert_eq!((small.refused, small.delivered), (0, 30), "{way:?}");
+    }
+}
+
+/// A header of a layer's own in front of each frame, as a VLAN tag is.
+struct Tag;
+
+impl Decorator for Tag {
+    fn pass(&self, packet: &mut Packet<'_>) -> Result<(), SendError> {
+        packet.prepend(&[0x81, 0, 0, 7]);
+        Ok(())
+    }
+}
+
+struct Tagging;
+
+impl Extension for Tagging {
+    fn layers<D: Egress<()> + 'static>(&self, device: D, _: &Clock) -> impl Egress<()> + 'static {
+        Decorated::new(Tag, device)
+    }
+}
+
+#[test]
+fn a_layer_that_adds_bytes_to_frames_does_not_make_a_liar_of_the_driver() {
+    for way in WAITING {
+        let unverified = Setup { verify: false, ..setup() };
+        let report = extended_on(unverified, way, &["--packets=30", "--app=bulk:size=100B"], Tagging);
+        assert_eq!(report.ending, Ending::Finished, "{way:?}");
+        assert_eq!(report.driver.unwrap().sent_bytes, 30 * (100 + 42 + 4));
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) struct Known<'a> {
     pub(super) submitted: u64,
     /// Whether the driver left first. Frames that were on their way when it said farewell never reached it.
     pub(super) left_first: bool,
-    /// Bytes of the frames that were delivered; nothing if they are not known for each app.
+    /// Bytes of the frames that were delivered; nothing if they are not known for each app, or if layers of a program of
+    /// one's own may have changed them.
     pub(super) frame_bytes: Option<u64>,
 }
 

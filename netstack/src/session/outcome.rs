@@ -8,6 +8,8 @@ use shared::ring::RingStats;
 use shared::units::Nanos;
 
 use super::apps::Joined;
+#[cfg(doc)]
+use super::extension::Extension;
 use crate::account::Account;
 
 /// The result of a run.
@@ -49,6 +51,8 @@ pub struct Outcome {
     pub driver: Option<DriverReport>,
     /// Frames that the driver received, according to its farewell.
     pub claimed_frames: u64,
+    /// Whether a frame is as long as the headers of the stack and the payload: see [`Extension::KEEPS_LENGTH`].
+    pub frames_keep_length: bool,
 }
 
 impl Outcome {

@@ -170,7 +170,7 @@ fn contradicted(outcome: &Outcome, total: &Counters, depth: Depth, grant: Option
         total,
         submitted: outcome.ring.submitted,
         left_first: outcome.left_first,
-        frame_bytes: frame_bytes.sum(),
+        frame_bytes: frame_bytes.sum::<Option<u64>>().filter(|_| outcome.frames_keep_length),
     };
     contradictions(outcome.claimed_frames, driver, &known)
 }

@@ -121,11 +121,13 @@ struct RunState<P> {
     /// How late each wake-up was.
     late: Rc<RefCell<Histogram>>,
     farewell: Farewell,
+    /// [`Extension::KEEPS_LENGTH`].
+    frames_keep_length: bool,
 }
 
 impl<P: ProducerPort + 'static> RunState<P> {
     /// The device with the layers above it, and the apps on those, none of which has joined yet.
-    fn new(tasks: &Tasks, clock: &Clock, ring: Producer<P>, plan: &Plan, extension: &impl Extension) -> (Self, Apps) {
+    fn new<X: Extension>(tasks: &Tasks, clock: &Clock, ring: Producer<P>, plan: &Plan, extension: &X) -> (Self, Apps) {
         let timeline = Timeline::new(clock, plan.interval);
         let accounts = Rc::new(Accounts::default());
         let neighbours = Rc::new(Neighbours::default());
@@ -145,6 +147,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
             device,
             late: Rc::default(),
             farewell: Farewell::default(),
+            frames_keep_length: X::KEEPS_LENGTH,
         };
         (stack, apps)
     }
@@ -248,6 +251,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
             series,
             series_interval,
             claimed_frames: bye.as_ref().map_or(0, |bye| bye.frames),
+            frames_keep_length: self.frames_keep_length,
             driver: bye.and_then(|bye| bye.report),
         }
     }
