@@ -21,7 +21,7 @@ fn has_wide_registers() -> bool {
 
 /// Sums the 16-bit words of `blocks`, each in the machine's byte order.
 ///
-/// It would overflow beyond 512 TiB.
+/// The sum would overflow for `blocks` of more than 512 TiB.
 pub fn sum_words(blocks: &[[u8; 32]]) -> u64 {
     #[cfg(target_arch = "x86_64")]
     if has_wide_registers() {

@@ -28,9 +28,9 @@ struct State {
     wake_point: u64,
     /// The wait queue in order of arrival: indices of `waiters`.
     queue: VecDeque<usize>,
-    /// A place for each pending [`Acquire`], queued or granted, and vacant places.
+    /// An entry for each pending [`Acquire`], queued or granted, and vacant entries.
     waiters: Vec<Waiter>,
-    /// Vacant places of `waiters`, to be used again.
+    /// Indices of vacant entries of `waiters`, to be used again.
     vacant: Vec<usize>,
     /// Whether a taker found too few credits since the last wake.
     stopped: bool,
@@ -192,7 +192,7 @@ impl State {
         self.queue.len() < before
     }
 
-    /// Appends a waiter to the queue and returns its place in `waiters`.
+    /// Appends a waiter to the queue and returns its index in `waiters`.
     fn join(&mut self, need: u64, waker: &Waker) -> usize {
         let waiter = Waiter::Waiting { need, waker: waker.clone() };
         let place = match self.vacant.pop() {
@@ -209,7 +209,8 @@ impl State {
         place
     }
 
-    /// Vacates a place. Returns whether its credits had been granted already; if not, leaves the queue.
+    /// Vacates the entry of a waiter, and removes the waiter from the queue if it is still in it. Returns whether its
+    /// credits had been granted already.
     fn leave(&mut self, place: usize) -> bool {
         let waiter = std::mem::replace(&mut self.waiters[place], Waiter::Vacant);
         self.vacant.push(place);
@@ -253,7 +254,7 @@ impl<C: borrow::Borrow<Credits>> Drop for Grant<C> {
 pub struct Acquire<C: borrow::Borrow<Credits> = Credits> {
     pool: C,
     need: u64,
-    /// Its place in `State::waiters`; `None` before the first poll and after the grant was returned.
+    /// Its index in `State::waiters`; `None` before the first poll and after the grant was returned.
     place: Option<usize>,
 }
 

@@ -4,8 +4,9 @@
 //! sent nothing since its last look sends ALIVE. A peer that is late by less than half a timeout is kept. A peer that
 //! works but completes nothing is alive.
 //!
-//! With timeouts below 8 s, ALIVE comes more often than the watchdog over lost wake-ups looks (see
-//! [`RealPark`](crate::exec::RealPark)), and a process may be woken by it where a doorbell was missing.
+//! With timeouts below 8 s, ALIVE is sent more often than the watchdog over lost wake-ups looks (see
+//! [`RealPark`](crate::exec::RealPark)). Then ALIVE may wake a process whose doorbell was lost, and the loss is not
+//! counted.
 
 use std::rc::Rc;
 
@@ -72,11 +73,11 @@ impl Liveness {
         (self.looked + self.every).min(self.received.1 + self.timeout)
     }
 
-    /// Looks at `now`. `received` grows with whatever comes from the peer, `sent` with whatever it can see of this
-    /// side.
+    /// Looks at `now`. `received` is a count that grows with everything that arrives from the peer, `sent` one that
+    /// grows with everything that the peer can notice of this side.
     pub fn look(&mut self, now: Nanos, received: u64, sent: u64) -> Verdict {
-        // This side did not run for a while, so that it cannot know what the peer did meanwhile. Both may have been
-        // stopped together, as by Ctrl-Z.
+        // The time for which this side did not run. It cannot know what the peer did meanwhile, because both may have
+        // been stopped together, as by Ctrl-Z: this time does not count as silence.
         let stopped = now.since(self.next_look() + self.every);
         self.received.1 += stopped;
         if received != self.received.0 {
@@ -87,7 +88,7 @@ impl Liveness {
         verdict
     }
 
-    /// ALIVE was sent, which is not something else to say: `sent` is the count with it.
+    /// Records that ALIVE was sent, which does not count as other traffic. `sent` is the count after it.
     pub fn spoke(&mut self, sent: u64) {
         self.sent = sent;
     }
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_something_else_to_say_sends_no_alive() {
+    fn a_side_that_sends_other_traffic_sends_no_alive() {
         let mut liveness = Liveness::new(at(60), at(60), at(0));
         assert!(!liveness.look(at(15), 1, 10).speak);
         assert!(liveness.look(at(30), 2, 10).speak);
@@ -164,8 +165,8 @@ mod tests {
     }
 
     proptest! {
-        /// Two honest sides keep each other, whatever their timeouts are: with looks that are late by up to a sixteenth
-        /// of the timeout, and frames that are sent right behind a look, so that the next look sends no ALIVE.
+        /// For any timeouts, with looks that are late by up to a sixteenth of the timeout, and with frames that are
+        /// sent right after a look, so that the next look sends no ALIVE.
         #[test]
         fn honest_sides_never_give_each_other_up(
             ours in SECOND / 10..100 * SECOND,

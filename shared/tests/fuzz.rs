@@ -25,7 +25,7 @@ impl Dice {
     }
 }
 
-/// Changes a few places of `input`: flips a bit, sets, removes or inserts a byte, inserts a piece of `other`.
+/// Changes `input` at a few positions: flips a bit, sets, removes or inserts a byte, inserts a piece of `other`.
 fn mutate(input: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
     for _ in 0..=dice.below(4) {
         let at = dice.below(input.len() + 1);

@@ -1,5 +1,5 @@
-//! The wake-up protocol, with the code that is shipped, in every interleaving that loom finds. After a lost wake-up
-//! a thread waits for a doorbell for ever, which loom reports as a deadlock.
+//! The wake-up protocol, with the code that is shipped, in every interleaving that loom finds. After a lost wake-up a
+//! thread waits for a doorbell that never comes, which loom reports as a deadlock.
 //!
 //! Run by `scripts/loom.sh`.
 #![cfg(pushback_loom)]
@@ -128,8 +128,8 @@ fn no_wake_up_is_lost_in_both_directions_at_once() {
     model.check(|| there_and_back(2));
 }
 
-/// Room for two, completions published together: a producer that waits for both of them is woken
-/// once, by the second.
+/// A ring of two slots whose completions are published together: a producer that waits for both of them is woken once,
+/// by the second.
 #[test]
 fn a_producer_that_waits_for_two_completions_is_woken_once() {
     loom::model(|| {

@@ -1,8 +1,7 @@
 //! One end of a ring in shared memory, with a peer that writes anything into that memory.
 //!
-//! The input is a script: each step is an action of the peer or of the end, and takes its operands from the
-//! bytes that follow. Whatever the peer does, the end stays within the bounds of the ring, and once it has
-//! closed it stays closed.
+//! The input is a script: each step is an action of the peer or of the end, and takes its operands from the bytes that
+//! follow. For every script, the end stays within the bounds of the ring, and once it has closed it stays closed.
 
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;

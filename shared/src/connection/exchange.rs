@@ -84,7 +84,7 @@ impl Connection {
     fn accept(&self, looked: Result<Look, IndexError>) -> Look {
         match looked {
             Ok(found) => found,
-            // The invalid count is found again in each look: close, and notify, only once.
+            // Each later look finds the invalid count again: close, and notify, only once.
             Err(_) if self.is_closed() => Look::Nothing,
             Err(error) => {
                 self.close(CloseReason::Index(error));
@@ -104,8 +104,8 @@ impl Connection {
 }
 
 impl Source for Connection {
-    /// The order matters: the peer publishes before it sends a control message, so after the socket was read, a look at
-    /// the rings finds everything that the message came after.
+    /// The order matters: the peer publishes before it sends a control message, so a look at the rings after the read
+    /// of the socket finds everything that the peer published before the message.
     fn exchange(&self) -> bool {
         match &self.carrier {
             Carrier::Socket { socket, .. } => self.exchange_socket(socket),
@@ -134,7 +134,8 @@ impl Source for Connection {
             Carrier::Memory { doorbell, rings, .. } => {
                 let rings = rings.borrow();
                 let announced = rings.iter().map(|ring| self.accept(ring.announce(wait, doorbell)));
-                // Stops at the first ring into which something arrived: the rest has nothing to announce any more.
+                // Stops at the first ring into which something arrived: this side then does not wait, so the other
+                // rings need no announcement.
                 let Some(found) = { announced }.find(|found| *found > Look::Nothing) else { return true };
                 self.note_found(doorbell, found);
                 rings.iter().for_each(|ring| {

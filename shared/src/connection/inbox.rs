@@ -17,16 +17,16 @@ impl Inbox {
     const SIZE: usize = 256 * 1024;
 
     pub(super) fn new() -> Self {
-        const { assert!(Self::SIZE >= 2 * MAX_CONTROL, "the longest record must fit, with room behind it") };
+        const { assert!(Self::SIZE >= 2 * MAX_CONTROL, "the longest record must fit, with free space behind it") };
         Self { buffer: vec![0; Self::SIZE].into_boxed_slice(), filled: 0 }
     }
 
-    /// The part to read into. Never empty after [`Inbox::drain`].
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    /// The free part of the buffer, to read into. Never empty after [`Inbox::drain`].
+    pub(super) fn free(&mut self) -> &mut [u8] {
         &mut self.buffer[self.filled..]
     }
 
-    /// Records that `len` bytes were read into the room.
+    /// Records that `len` bytes were read into [`Inbox::free`].
     pub(super) fn add(&mut self, len: usize) {
         self.filled += len;
     }

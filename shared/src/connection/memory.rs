@@ -9,9 +9,9 @@ use crate::control::DOORBELL_RECORD;
 use crate::exec::Wait;
 use crate::ledger::Doorbells;
 
-/// How many doorbells in a row, while neither side publishes, close the connection. An honest peer comes nowhere near:
-/// it rings at most once for each batch that it published, and once for each time that it goes to sleep; and it
-/// sleeps again only after this side has published.
+/// How many doorbells in a row, while neither side publishes, close the connection. An honest peer rings far less
+/// often: at most once for each batch that it publishes, and once each time that it goes to sleep; and it sleeps again
+/// only after this side has published.
 const STORM: u32 = 4_096;
 
 /// An end of a ring that lies in memory which both processes map. `ring::shm` specifies how it works.
@@ -19,7 +19,7 @@ pub(crate) trait MemoryRing: Debug {
     /// Publishes everything that was put, and rings if the peer sleeps until one of those items.
     fn publish(&self, doorbell: &Doorbell);
 
-    /// Takes in what the peer has published.
+    /// Reads the count that the peer has published.
     ///
     /// # Errors
     /// If the peer's count is invalid.
@@ -45,7 +45,7 @@ pub(crate) trait MemoryRing: Debug {
     fn counts(&self) -> (u64, u64);
 }
 
-/// What a look at a ring has found, least first.
+/// What a look at a ring has found, in ascending order: the greatest result of all rings is that of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Look {
     /// Nothing new.
@@ -89,7 +89,8 @@ impl Doorbell {
         self.socket.send_if_none_is_queued(&DOORBELL_RECORD);
     }
 
-    /// Either side published, which is a reason for the doorbells so far and for the next ones.
+    /// Records that either side published, which justifies the doorbells received so far: the count of doorbells in a
+    /// row starts from 0 again.
     pub(super) fn progress(&self) {
         self.in_a_row.set(0);
     }

@@ -93,7 +93,7 @@ pub struct Connection {
     records: Cell<u64>,
     /// Whether a farewell was sent or received.
     leaving: Cell<bool>,
-    /// Whether `reason` is set. It is asked for each frame.
+    /// Whether `reason` is set: a copy that is cheap to read, because it is read for each frame.
     closed: Cell<bool>,
     reason: RefCell<Option<CloseReason>>,
     carrier: Carrier,
@@ -332,7 +332,7 @@ impl Connection {
     /// Adds an end of a ring that lies in shared memory.
     ///
     /// # Errors
-    /// If this connection is not beside shared memory.
+    /// If the rings of this connection do not lie in shared memory.
     pub(crate) fn add_memory_ring(&self, ring: Rc<dyn MemoryRing>) -> io::Result<()> {
         let Carrier::Memory { rings, .. } = &self.carrier else { return Err(not_of_this_kind()) };
         rings.borrow_mut().push(ring);

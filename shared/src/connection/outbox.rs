@@ -4,7 +4,7 @@ use std::collections::{TryReserveError, VecDeque};
 
 use crate::control::MAX_CONTROL;
 
-/// Bytes reserved for control messages that wait together with a full ring. At most the farewell does.
+/// Bytes reserved for control messages that are queued behind the records of a full ring: at most the farewell is.
 const CONTROL_ROOM: usize = 2 * MAX_CONTROL;
 
 /// Encoded records that the kernel has not taken yet.

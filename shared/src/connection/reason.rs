@@ -21,11 +21,11 @@ pub enum CloseReason {
     /// The peer submitted a slot whose frame length is 0 or above the largest frame.
     #[error("the peer broke the protocol: a slot that holds {0} bytes")]
     SlotLength(u32),
-    /// Nothing came from the peer for this long.
+    /// No bytes arrived from the peer for this long.
     #[error("the peer was silent for {0}, and sent no sign of life")]
     PeerSilent(Nanos),
     /// The peer rang this many doorbells in a row without publishing anything.
-    #[error("the peer broke the protocol: {0} doorbells in a row with nothing behind them")]
+    #[error("the peer broke the protocol: {0} doorbells in a row without new frames or completions")]
     DoorbellStorm(u32),
 }
 

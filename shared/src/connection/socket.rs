@@ -211,9 +211,9 @@ impl State {
         stream: BorrowedFd<'_>,
         each: &mut impl FnMut(Parsed<'_>) -> Result<(), CloseReason>,
     ) -> Result<usize, CloseReason> {
-        let room = self.inbox.room();
+        let free = self.inbox.free();
         self.stats.calls += 1;
-        let len = match retry_on_intr(|| recv(stream, &mut *room, RecvFlags::DONTWAIT).map(|(_, len)| len)) {
+        let len = match retry_on_intr(|| recv(stream, &mut *free, RecvFlags::DONTWAIT).map(|(_, len)| len)) {
             Ok(0) => return Err(CloseReason::PeerGone),
             Ok(len) => len,
             Err(Errno::AGAIN) => return Ok(0),

@@ -47,14 +47,14 @@ impl Control {
                     }
                 }
             }
-            // The settings are a value for programs, and a message bounds them.
+            // The settings stay whole, because programs read them; the limit of a message bounds them.
             Self::Hello(_) | Self::Accept(_) | Self::Alive => {}
         }
         self
     }
 }
 
-/// Cuts `text` to [`LONGEST_TEXT`] bytes, and says so at its end.
+/// Cuts `text` to [`LONGEST_TEXT`] bytes, and appends how many bytes are left out.
 fn cut(text: &mut String) {
     if text.len() > LONGEST_TEXT {
         let left_out = text.len() - text.floor_char_boundary(LONGEST_TEXT);
@@ -70,9 +70,9 @@ pub struct Hello {
     pub transport: TransportKind,
     /// The rings it wants, in any number; a driver may serve fewer kinds than there are.
     pub rings: Vec<RingInfo>,
-    /// How many slots must be free before the stack uses one of them again, once its ring was full. Until then
-    /// a driver that has no event word to read (on the socket) need not wake for single completions. A stack to
-    /// which single completions can matter (an app that does not always wait, a budget, a response) says `each`.
+    /// How many slots must be free before the stack uses one of them again, once its ring was full. Until then a driver
+    /// that has no event word to read (on the socket) need not wake for single completions. A stack to which single
+    /// completions can matter (an app that does not always wait, a budget, a response) sends 1.
     pub wake: WakePoint,
     /// After how many nanoseconds of silence the stack gives the driver up: at least 100 ms.
     pub idle_timeout_ns: u64,
@@ -115,7 +115,7 @@ pub enum TransportKind {
 /// What the driver grants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Accept {
-    /// Tells this session from all others of the driver.
+    /// The number of this session, which no other session of the driver has.
     pub generation: u64,
     /// The rings in force.
     pub rings: Vec<RingInfo>,
@@ -143,7 +143,7 @@ pub enum RefuseCode {
     Version,
     /// Another stack is being served.
     Busy,
-    /// A ring was asked for that cannot be.
+    /// The stack requested a ring that the driver cannot provide.
     InvalidRing,
     /// The first message was not a `Hello`, or could not be read.
     BadGreeting,
@@ -156,7 +156,7 @@ pub enum RefuseCode {
 }
 
 impl RefuseCode {
-    /// One word, for reports to count.
+    /// The name under which reports count it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Version => "VERSION",

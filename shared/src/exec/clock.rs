@@ -59,8 +59,8 @@ impl Clock {
         Sleep { clock: self.clone(), at, order, pending: None }
     }
 
-    /// Ready in the next turn, after every other task and the transport had theirs. A task awaits it that would
-    /// otherwise never have to wait.
+    /// Ready in the next turn, after the other tasks and the transport have run. A task that never has to wait for
+    /// anything else awaits this from time to time, to let them run.
     pub fn next_turn(&self) -> NextTurn {
         NextTurn { clock: self.clone(), polled: false }
     }
@@ -91,8 +91,8 @@ impl Clock {
 
     /// Fires the earliest group of due timers (one time, one order). Returns whether there was one.
     pub(super) fn fire_due(&self) -> bool {
-        // In a simulation the hardware's timers fire here too. They are no wake-ups of the stack; the room that they
-        // make is, and is recorded where it is granted.
+        // In a simulation the hardware's timers fire here too. They are not wake-ups of the stack. The grant of a slot
+        // that they free is one, and is recorded where the slot is granted.
         let noted = |at, order| match order {
             Order::Completion => {}
             Order::Arrival => self.note_late(at),

@@ -16,9 +16,9 @@ pub trait Park {
     /// anything arrived.
     fn exchange(&mut self) -> bool;
 
-    /// Waits until `deadline`, or until something may have arrived. `deadline` is `None` if no timer is
-    /// pending. Returns `false` if it could only wait for ever: nothing else can happen, and `deadline` is none or
-    /// beyond the end of time.
+    /// Waits until `deadline`, or until something may have arrived. `deadline` is `None` if no timer is pending.
+    /// Returns `false` if the wait would never end: nothing else can happen, and `deadline` is `None` or beyond the end
+    /// of time.
     fn park(&mut self, deadline: Option<Nanos>) -> bool;
 
     /// The request to stop that tasks can wait for; by default one that is never made.
@@ -30,9 +30,9 @@ pub trait Park {
 /// How a side waits for its sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// It looks again and again. A source announces what it waits for only if its wake-ups may be batched: otherwise
-    /// the peer would take this side for busy and publish each completion while it spins, and neither side would ever
-    /// sleep.
+    /// It polls its sources again and again. A source announces a spin only if the completions that it waits for may be
+    /// batched. Without that announcement the peer would take this side for busy and publish each completion, and
+    /// neither side would ever sleep.
     Spin,
     /// It sleeps until a descriptor is ready, or until a timer.
     Sleep,
@@ -71,8 +71,8 @@ pub struct Announcer(());
 
 /// The announcement that this side waits for `sources`. It holds until this value is dropped.
 ///
-/// It exists only while there is a reason to wait, so a wait cannot be forgotten to be announced or withdrawn, and only
-/// a side that waits can ask whether a doorbell is due.
+/// Creating this value announces the wait and dropping it withdraws the announcement, so neither can be forgotten. Only
+/// a side that waits has one, so no other side can ask whether a doorbell is due.
 pub struct Announced<'a> {
     sources: &'a [Rc<dyn Source>],
 }

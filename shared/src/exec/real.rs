@@ -51,21 +51,21 @@ pub enum IdleMode {
     Sleep,
 }
 
-/// The longest sleep. Nothing depends on it: whatever there is to be woken for rings. It is there so
-/// that a doorbell that never came is found, in place of a process that hangs.
+/// The longest sleep. No wake-up depends on it, because the peer rings for each. It bounds the harm of a doorbell that
+/// does not come: the process finds what it missed, and does not hang.
 const LONGEST_SLEEP: Nanos = Nanos::from_secs(1);
 
 /// How long a peer may take from publishing to ringing: it may lose its CPU in between.
 const DOORBELL_TIMEOUT: Nanos = Nanos::from_secs(1);
 
-/// Shorter sleeps that their timer ended raise no question: the doorbell may be on its way, and to wait for it
-/// would hold up what the timer is for.
+/// A sleep that its timer ended is checked for a lost wake-up only if it was at least this long. After a shorter one
+/// the doorbell may still be on its way, and waiting for it would delay the task of the timer.
 const SHORTEST_CHECKED_SLEEP: Nanos = Nanos::from_millis(10);
 
 /// Waits in real time on a set of [`Source`]s.
 ///
-/// It is also the watchdog over lost wake-ups. When a sleep ends by its time and what was announced is
-/// there, the peer is given a while to ring; if it does not, the wake-up was lost.
+/// It is also the watchdog over lost wake-ups. When a timer ends a sleep although the announced event has happened, the
+/// peer gets `DOORBELL_TIMEOUT` to ring; if it does not ring, the wake-up was lost.
 pub struct RealPark {
     sources: Vec<Rc<dyn Source>>,
     interrupt: Rc<Interrupt>,
@@ -95,8 +95,8 @@ impl RealPark {
         self.sources.iter().fold(self.interrupt.notice(), moved)
     }
 
-    /// Spins until something moved, the deadline came or the budget is used up. Returns whether
-    /// there is something to do, and how long this thread spun.
+    /// Spins until something arrived, the deadline has passed or the budget is used up. Returns whether there is
+    /// something to do, and how long this thread spun.
     fn spin(&self, began: Nanos, deadline: Nanos) -> (bool, Spun) {
         let give_up = began + self.spin.budget;
         let mut spun = Spun::since(began);
@@ -115,7 +115,7 @@ impl RealPark {
     }
 
     fn sleep(&self, announced: &Announced<'_>, deadline: Option<Nanos>) {
-        debug_assert!(!any_ready(), "who sleeps over a task that could run has lost its wake-up");
+        debug_assert!(!any_ready(), "a sleep while a task can run is a lost wake-up");
         let sources = self.sources.iter().filter_map(|source| source.descriptor()).map(|(fd, writable)| {
             let also = if writable { PollFlags::OUT } else { PollFlags::empty() };
             PollFd::from_borrowed_fd(fd, PollFlags::IN | also)
@@ -130,12 +130,13 @@ impl RealPark {
         }
     }
 
-    /// The peer of `source` published, and has still to ring.
+    /// Waits for the doorbell of `source`, whose peer has published the announced event. Counts a lost wake-up if none
+    /// comes.
     fn await_doorbell(&self, announced: &Announced<'_>, source: &dyn Source) {
         let timeout = if self.distrusts.get() { Nanos::ZERO } else { DOORBELL_TIMEOUT };
         let rung = source.descriptor().is_none_or(|(fd, _)| {
             let mut bell = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-            // Interrupted, it is not known.
+            // If a signal interrupts the wait, it is not known whether the doorbell came: count nothing.
             poll(&mut bell, Some(&timespec(timeout))) != Ok(0)
         });
         if !rung && announced.note_missed(source) {
@@ -176,7 +177,7 @@ impl RealPark {
             stats.sleep_ns += awoke.since(fell_asleep).0;
             stats.sleeps += 1;
         });
-        // What came while this side slept comes before the timers that are due by now.
+        // Takes in what arrived during the sleep before the timers that became due meanwhile fire.
         self.exchange_all();
         awoke.since(began)
     }
@@ -219,7 +220,7 @@ impl Spun {
         Self { last: began, total: Nanos::ZERO }
     }
 
-    /// One more pass is over.
+    /// Records that another pass of the spin ended at `now`.
     fn goes_on_at(&mut self, now: Nanos) {
         let pass = now.since(self.last);
         if pass <= Self::LONGEST_PASS {
@@ -243,7 +244,8 @@ struct SpinBudget {
 }
 
 impl SpinBudget {
-    /// About what waking an idle virtual CPU costs: a spin that long loses at most as much again.
+    /// About the time that it takes to wake an idle virtual CPU, so a spin in vain at most doubles the cost of the
+    /// sleep that follows.
     const MOST: Nanos = Nanos::from_micros(50);
     /// Low enough to cost nothing, high enough to notice when traffic is back.
     const LEAST: Nanos = Nanos::from_micros(1);
@@ -257,8 +259,8 @@ impl SpinBudget {
         Self { mode, budget: most, most }
     }
 
-    /// After a wait that took `waited`, be it spent spinning, asleep or both. A sleep always lasts
-    /// about as long as it takes to be woken; one that lasted little longer was not worth it.
+    /// Adapts the budget to a wait that took `waited`, spinning and asleep together. Even the shortest sleep lasts
+    /// about as long as a wake-up takes; a wait that is only a little longer is better spent spinning.
     fn learn(&mut self, waited: Nanos) {
         if self.mode != IdleMode::Hybrid {
             return;
@@ -275,7 +277,7 @@ mod tests {
     use crate::exec::Announcer;
     use std::os::fd::BorrowedFd;
 
-    /// Finds something when it announces what it waits for, and counts who looks for more.
+    /// A source into which something has arrived when it announces a wait. Counts the calls of `exchange`.
     #[derive(Debug, Default)]
     struct Found(Cell<u32>);
 
@@ -301,7 +303,7 @@ mod tests {
         let source = Rc::new(Found::default());
         let mut park = RealPark::new(vec![Rc::clone(&source) as _], Rc::new(Interrupt::never()), IdleMode::Spin);
         assert!(park.park(None));
-        assert_eq!(source.0.get(), 0, "the tasks have to see first what there is");
+        assert_eq!(source.0.get(), 0, "the tasks must run before the park spins");
     }
 
     #[test]
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn one_cpu_never_spins_unless_told_to() {
+    fn one_cpu_spins_only_under_idle_spin() {
         assert_eq!(SpinBudget::new(IdleMode::Hybrid, 1).budget, Nanos::ZERO);
         assert_eq!(SpinBudget::new(IdleMode::Sleep, 8).budget, Nanos::ZERO);
         assert_eq!(SpinBudget::new(IdleMode::Spin, 1).budget, Nanos::MAX);

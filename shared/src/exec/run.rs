@@ -153,7 +153,7 @@ mod tests {
             inner.sleep_until(Nanos(u64::MAX - 1)).await;
             inner.now()
         });
-        assert_eq!(ended, Ok(Nanos(u64::MAX - 1)), "the last moment that there is");
+        assert_eq!(ended, Ok(Nanos(u64::MAX - 1)), "the last time that the clock can represent");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::process::output::write_to_reader;
 /// The mode that a plain create asks for, before the process's umask.
 const NEW_FILE_MODE: u32 = 0o666;
 
-/// The longest chain of links that is followed: the system's own limit.
+/// The longest chain of symbolic links that is followed: the system's own limit.
 const MOST_LINKS: usize = 40;
 
 /// A path that can be written, and is not written yet.
@@ -29,7 +29,7 @@ pub struct AtomicFile(Target);
 
 #[derive(Debug)]
 enum Target {
-    /// A regular file that exists or not, with links resolved: the link itself stays.
+    /// A regular file that exists or not, with symbolic links resolved: the link at the path stays.
     Aside(PathBuf),
     /// A pipe or a device.
     Direct(File),
@@ -86,8 +86,8 @@ impl AtomicFile {
     }
 }
 
-/// The path at the end of all links of `path`; `None` if one of them is a link of the kernel, such as `/dev/stdout`,
-/// which leads to an open file and not to a path.
+/// The path to which the symbolic links of `path` lead; `None` if one of them is a link of the kernel in `/proc`, as
+/// behind `/dev/stdout`, which leads to an open file and not to a path.
 fn resolve(path: &Path) -> io::Result<Option<PathBuf>> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -102,7 +102,7 @@ fn resolve(path: &Path) -> io::Result<Option<PathBuf>> {
             _ => return Ok(Some(path)),
         }
     }
-    Err(io::Error::other("its links lead in a circle"))
+    Err(io::Error::other("its symbolic links lead in a circle"))
 }
 
 fn direct(path: &Path) -> io::Result<AtomicFile> {
@@ -129,7 +129,7 @@ fn place(file: &File, path: &Path) -> io::Result<()> {
         Err(Errno::EXIST) => {}
         linked => return Ok(linked?),
     }
-    // `rename` replaces a file only by one that has a name, so this one gets a temporary name for a moment.
+    // `linkat` cannot replace a file, and `rename` needs a file that has a name: give this one a temporary name first.
     let (named, _registered) = beside(path, |made, folder| made.make_in(folder, |name| Ok(link(name)?)))?;
     named.persist(path).map_err(|failed| failed.error).map(drop)
 }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_there_before_the_end() {
+    fn no_file_exists_before_the_write_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let file = AtomicFile::open(&path).unwrap();
@@ -228,11 +228,11 @@ mod tests {
 
     /// A process that is killed while it writes leaves no part of a file, whether or not there is an old one.
     #[test]
-    fn what_is_not_complete_has_no_name() {
+    fn an_incomplete_file_has_no_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         if unnamed(&path).is_none() {
-            return crate::testing::skipped("this file system has no files without a name");
+            return crate::testing::skipped("this file system has no unnamed files");
         }
         let complete = |before: &[&str], text: &str| {
             let written = AtomicFile::open(&path).unwrap().write(|out| {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_a_name_does_where_one_without_is_not_to_be_had() {
+    fn a_named_file_is_used_where_the_file_system_has_no_unnamed_files() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let (temporary, _registered) = aside(&path).unwrap();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+    fn a_symbolic_link_stays_and_its_target_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("there")).unwrap();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_written_directly() {
+    fn a_file_that_is_not_regular_is_written_directly() {
         put(Path::new("/dev/null"), "gone").unwrap();
         assert_eq!(put(Path::new("/dev/full"), "x").unwrap_err().kind(), ErrorKind::StorageFull);
         let (mut reader, writer) = io::pipe().unwrap();
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_known_at_once() {
+    fn a_path_that_cannot_be_written_is_an_error_of_open() {
         let folder = tempfile::tempdir().unwrap();
         for (path, kind) in [
             (folder.path().join("missing/file"), ErrorKind::NotFound),

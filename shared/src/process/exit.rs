@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Status {
     /// All is well.
     Fine = 0,
-    /// A threshold or a comparison failed, or the machine did.
+    /// A threshold or a comparison failed, or the system did.
     Failed = 1,
     /// The flags make no sense.
     Usage = 2,
@@ -21,9 +21,9 @@ pub enum Status {
 }
 
 impl Status {
-    /// The one of the two that a process exits with. Without the right flags there was no run to judge, and numbers
-    /// that do not add up are worse than none. A peer that failed explains an interrupt or a threshold better than
-    /// they explain it.
+    /// Returns the status of the two with which a process exits. Wrong flags come first, because there was no run to
+    /// judge; then a ledger that does not balance, because its numbers are worse than none; then a failed peer, because
+    /// that explains an interrupt or a failed threshold.
     #[must_use]
     pub fn or_worse(self, other: Self) -> Self {
         if other.severity() > self.severity() { other } else { self }

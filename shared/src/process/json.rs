@@ -98,7 +98,7 @@ impl JsonTarget {
 }
 
 impl JsonSink {
-    /// Whether a report can be written several times, each in the place of the one before.
+    /// Whether a report can be written several times, each replacing the one before.
     pub fn can_be_replaced(&self) -> bool {
         self.file.as_ref().is_some_and(AtomicFile::can_be_replaced)
     }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_known_before_the_run() {
+    fn a_path_that_cannot_be_written_is_an_error_before_the_run() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("missing").join("run.json");
         let error = JsonTarget::from(path.clone()).open().unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! What a process must not leave behind when it ends at once: children, temporary files, its socket.
 //!
-//! A process that ends in good order drops its values, and they clean up. One that ends at once runs no
-//! destructors, so what they would remove is registered here for as long as it exists.
+//! A process that ends in good order drops its values, and their destructors clean up. A process that ends at once runs
+//! no destructors, so everything that they would remove is registered here for as long as it exists.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -41,7 +41,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// The path `path`, with the identity of the file that is there now. Links are not followed.
+    /// The path `path`, with the identity of the file that is there now. Symbolic links are not followed.
     ///
     /// # Errors
     /// If there is no such file.
@@ -172,7 +172,7 @@ pub(crate) fn remove_all() -> impl Sized {
             .filter_map(|(_, leftover)| if let Leftover::Child(child) = leftover { Some(child) } else { None })
     };
     for child in children() {
-        // One that has ended needs no signal.
+        // A child that has ended needs no signal.
         let _ = pidfd_send_signal(child, Signal::KILL);
     }
     // Wait for it: a dying child may still write into a folder that is removed below.
@@ -220,7 +220,7 @@ mod tests {
         let path = folder.path().join("socket");
         fs::write(&path, "ours").unwrap();
         let ours = Name::of(&path).unwrap();
-        // Made before the other goes, so that it cannot get the same inode.
+        // Created before the first file is removed, so that it cannot get the same inode.
         fs::write(folder.path().join("theirs"), "theirs").unwrap();
         fs::rename(folder.path().join("theirs"), &path).unwrap();
         ours.remove().unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_locked_by_one_at_a_time_and_no_file_is_left() {
+    fn one_thread_at_a_time_locks_a_name_and_no_lock_file_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let inside = std::sync::atomic::AtomicU32::new(0);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_registered_is_removed_and_what_is_dropped_is_not() {
+    fn registered_leftovers_are_removed_and_dropped_ones_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let file = |name: &str| {

@@ -286,7 +286,8 @@ impl QueuedWriter {
         true
     }
 
-    /// Writes the next in the queue. If it is empty, waits for more if `lasting`, and returns `false` otherwise.
+    /// Writes the next line or text in the queue. If it is empty, waits for more if `lasting`, and returns `false`
+    /// otherwise.
     fn write_next(&self, lasting: bool) -> bool {
         let mut state = self.lock();
         let (kind, bytes) = loop {
@@ -342,7 +343,8 @@ impl QueuedWriter {
     /// Waits until the queue is empty; once `hurry` returns true, only while the reader makes progress.
     fn settle(&self, hurry: impl Fn() -> bool) -> Result<(), Unread> {
         if !self.lock().has_thread {
-            // Only a second signal ends a write of this thread, which is better than no text at all.
+            // Without a thread that writes, this thread does. Only a second signal ends its write, which is better than
+            // no text at all.
             while self.write_next(false) {}
         }
         let mut wait = ReaderWait::default();
@@ -379,12 +381,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_peer_says_stays_on_its_line() {
+    fn text_from_a_peer_stays_on_one_line() {
         assert_eq!(harmless("refused: no\nway\x1b[31m, café"), "refused: no way [31m, café");
     }
 
     #[test]
-    fn lines_are_dropped_where_there_is_no_place_and_texts_are_not() {
+    fn lines_are_dropped_when_the_queue_is_full_and_texts_are_not() {
         let mut queue = Queue::default();
         for number in 0..MOST_LINES + 3 {
             queue.push(Line, number.to_string().into());
@@ -393,7 +395,7 @@ mod tests {
         queue.push(Line, "late".into());
         assert_eq!((queue.waiting.len(), queue.dropped), (MOST_LINES + 1, 4));
         assert_eq!(queue.next(), Some((Line, "0".into())));
-        // The one that is being written still counts.
+        // The line that is being written still counts.
         queue.push(Line, "late".into());
         assert_eq!(queue.dropped, 5);
         queue.settle(Line, false);
@@ -416,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_is_counted_but_for_what_is_being_written() {
+    fn giving_up_drops_and_counts_all_lines_but_not_the_text_that_is_being_written() {
         let mut queue = Queue::default();
         for kind in [Text, Line, Line, Text] {
             queue.push(kind, Vec::new());
@@ -437,7 +439,7 @@ mod tests {
         };
         assert_eq!(lasts(&[at(5000, 0, true), at(6999, 0, true), at(7000, 0, true)]), [true, true, false]);
         assert_eq!(lasts(&[at(5000, 0, true), at(6999, 1, true), at(8998, 1, true)]), [true; 3]);
-        // A day without a signal, and the same limit from the signal on.
+        // No limit for a day without a signal; after the signal, the usual one.
         let day = 86_400_000;
         assert_eq!(lasts(&[at(0, 7, false), at(day, 7, false), at(day + 1999, 7, true)]), [true; 3]);
         assert_eq!(lasts(&[at(0, 7, false), at(day, 7, false), at(day + 2000, 7, true)]), [true, true, false]);
@@ -482,7 +484,7 @@ mod tests {
         // The signal comes during the wait.
         let given_up = writer.write_whole("report\n".into(), || looks.fetch_add(1, Ordering::Relaxed) > 3).unwrap_err();
         assert!(is_unread(&given_up) && given_up.to_string().contains("2s"), "{given_up}");
-        // What is queued later has no reader either, and nothing waits for it.
+        // A text that is queued later has no reader either: `settle` does not wait for it.
         writer.push(Text, "error\n".into());
         assert_eq!(writer.settle(|| false), Ok(()));
     }
@@ -493,7 +495,7 @@ mod tests {
         (0..5).for_each(|_| assert!(writer.push(Line, "line\n".into())));
         assert_eq!(writer.settle(|| false), Ok(()));
         let dropped = writer.lock().queue.dropped;
-        assert!((4..=5).contains(&dropped), "{dropped} are dropped; one may be in the hands of the thread");
+        assert!((4..=5).contains(&dropped), "{dropped} are dropped; the thread may be writing one");
     }
 
     #[test]
@@ -512,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_thread_the_one_that_waits_writes() {
+    fn without_a_thread_settle_itself_writes() {
         let (mut reader, end) = io::pipe().unwrap();
         let writer = QueuedWriter::new(end, false);
         let mut state = writer.lock();

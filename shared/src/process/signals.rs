@@ -129,7 +129,7 @@ impl Signals {
         self.stop.clone()
     }
 
-    /// Waits for the first signal; later calls wait for ever. A call that is dropped before it returns loses no signal.
+    /// Waits for the first signal; later calls never return. A call that is dropped before it returns loses no signal.
     pub async fn next(&mut self) {
         if self.asked.changed().await.is_err() {
             // The thread lives as long as the process.

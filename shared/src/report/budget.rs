@@ -64,8 +64,8 @@ impl ProcessBudget {
     /// Splits `cpu`, the CPU time of the process, among the components in proportion to their samples. `None` without
     /// samples or packets.
     ///
-    /// It does not multiply samples by the period, because the machine misses samples; it misses them in all components
-    /// alike, so the proportions hold.
+    /// It does not multiply samples by the period, because the machine misses samples. It misses the same share in all
+    /// components, so the proportions hold.
     pub fn new(components: &[(&str, u64)], spin: u64, cpu: Nanos, packets: u64) -> Option<Self> {
         let busy: u64 = components.iter().map(|(_, samples)| samples).sum();
         let samples = busy + spin;

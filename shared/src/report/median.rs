@@ -1,11 +1,11 @@
 //! Medians of repeated measurements, with confidence intervals.
 //!
-//! On a machine that is not idle, a few repetitions are far off. The interval is made of
-//! order statistics: the number of n values below the true median has a binomial distribution, whatever the
-//! distribution of the values, so the k-th smallest and the k-th largest enclose the median with a known probability
-//! (David and Nagaraja, *Order Statistics*, 3rd ed., section 7.1). The only assumption is that repetitions are
-//! independent. Two things that are compared are measured alternately, and their ratio or difference is taken within
-//! one repetition, so that a slow minute affects both alike.
+//! On a machine that is not idle, a few repetitions are far off. The interval is made of order statistics: the number
+//! of n values below the true median has a binomial distribution, for any distribution of the values, so the k-th
+//! smallest and the k-th largest enclose the median with a known probability (David and Nagaraja, *Order Statistics*,
+//! 3rd ed., section 7.1). The only assumption is that repetitions are independent. Two things that are compared are
+//! measured alternately, and their ratio or difference is taken within one repetition, so that a slow minute affects
+//! both equally.
 
 use std::fmt;
 
@@ -152,7 +152,7 @@ mod tests {
 
     /// Skewed noise with a tail, as of a machine that is busy now and then: the true median is known.
     #[test]
-    fn the_interval_holds_the_true_median_as_often_as_it_says() {
+    fn the_interval_contains_the_true_median_as_often_as_its_level() {
         let mut state = 7u64;
         let mut unit = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_completions_longer_than_the_outstanding_frames_is_refused() {
+    fn more_completions_than_outstanding_frames_are_refused() {
         let mut ring = ProducerIndex::new(Depth::new(4).unwrap());
         assert!(ring.submit() && ring.submit() && ring.submit());
         assert!(ring.complete_group(0, 4).is_err() && ring.complete_group(1, 2).is_err());

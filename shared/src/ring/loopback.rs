@@ -59,7 +59,7 @@ pub struct LoopbackProducer {
     ring: Rc<Ring>,
 }
 
-/// The consumer's end. Its clones are the same end, so that a test can look at it while a session serves it.
+/// The consumer's end. Its clones share one state, so that a test can inspect it while a session serves it.
 #[derive(Debug, Clone)]
 pub struct LoopbackConsumer {
     connection: Rc<Connection>,
@@ -84,8 +84,8 @@ impl ProducerPort for LoopbackProducer {
         };
         let Frame { headers, payload, .. } = frame;
         let mut frames = self.ring.frames.borrow_mut();
-        let room = &mut frames[Ring::bytes_of(slot, headers.len() + payload.len())];
-        let (head, body) = room.split_at_mut(headers.len());
+        let bytes = &mut frames[Ring::bytes_of(slot, headers.len() + payload.len())];
+        let (head, body) = bytes.split_at_mut(headers.len());
         head.copy_from_slice(headers);
         body.copy_from_slice(payload);
         self.connection.notify_peer();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completion_of_the_wrong_position_closes_the_connection() {
+    fn a_completion_with_the_wrong_position_closes_the_connection() {
         let depth = Depth::new(2).unwrap();
         let (producer, consumer) = pair(depth);
         let ring = Producer::new(producer, depth, Clock::default());

@@ -13,7 +13,7 @@ pub enum Need {
     Nothing,
     /// The next completion: an app waits for its budget or a response, or the run drains.
     Completion,
-    /// Senders wait for room: the completion that makes this many more, and thereby reaches the wake point.
+    /// Senders wait for room: the completion that frees this many more slots, which reaches the wake point.
     Room(u64),
 }
 

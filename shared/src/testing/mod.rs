@@ -1,8 +1,8 @@
 //! The hostile-peer kit: either side of a session under control of a test, so that it can violate the protocol.
 //!
-//! For tests only, behind the feature `test-utils`. It shares with the product only
-//! the records of the [`wire`](crate::control): the layout of the memory is defined here again, from the
-//! specification of [`ring::shm`](crate::ring::shm), as another program would do it.
+//! For tests only, behind the feature `test-utils`. It shares with the product only the [records](crate::control) on
+//! the socket: the layout of the memory is defined here again, from the specification of
+//! [`ring::shm`](crate::ring::shm), as another program would do it.
 //!
 //! A [`Stack`] connects to a driver, a [`Driver`] waits for a stack. Both keep to the protocol until the test
 //! commits a [`Lie`], one variant for each kind of violation.

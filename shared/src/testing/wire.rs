@@ -16,7 +16,7 @@ use crate::ring::Completion;
 /// Timeout of each read and write: long enough for the slowest machine; only a failing test waits that long.
 const IO_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A connection.
+/// The bare socket of a connection, with which a test reads and writes records itself.
 #[derive(Debug)]
 pub struct Wire {
     stream: UnixStream,
@@ -24,7 +24,7 @@ pub struct Wire {
     begun: Vec<u8>,
     /// Lengths of the received frames that are not completed yet.
     pub(super) frames: VecDeque<u32>,
-    /// How many ALIVE messages came.
+    /// How many ALIVE messages were received.
     pub alive: u32,
 }
 
@@ -89,7 +89,7 @@ impl Wire {
                     return None;
                 }
                 Ok((_, came)) => came,
-                Err(error) => panic!("nothing came: {error}"),
+                Err(error) => panic!("no record arrived: {error}"),
             };
             let known = self.begun.len();
             self.begun.extend_from_slice(&ahead[..came]);

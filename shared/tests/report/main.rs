@@ -158,7 +158,7 @@ fn spell(value: &Value, known: &mut BTreeSet<String>) {
     }
 }
 
-/// Runs of digits, with the commas and points inside them.
+/// The sequences of digits in a text, with the commas and points inside them.
 fn numbers(text: &str) -> Vec<String> {
     let pieces = text.split(|c: char| !c.is_ascii_digit() && c != ',' && c != '.');
     let trimmed = pieces.map(|piece| piece.trim_matches([',', '.']).to_owned());

@@ -1,6 +1,6 @@
 //! One line per interval during a run.
 //!
-//! Once a driver that is alive has completed nothing for [`STALLED`], the line says so.
+//! Once a driver that is alive has completed nothing for [`STALLED`], the line states that.
 
 use super::human;
 use crate::report::Sample;
@@ -68,8 +68,8 @@ pub fn interval_line(sample: &Sample, previous: Nanos) -> String {
     ])
 }
 
-/// How many decimals of a second it takes to print both ends exactly, or within a hundredth of what is between them,
-/// if there is anything.
+/// Returns how many decimals of a second are needed to print both ends of an interval, exactly or within a hundredth of
+/// its length; 2 if it has no length.
 fn decimals(from: Nanos, to: Nanos) -> usize {
     let fits = |decimals: &usize| {
         let unit = 10_u64.pow(9 - *decimals as u32);

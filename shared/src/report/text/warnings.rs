@@ -60,7 +60,8 @@ pub fn machine_warning(report: &RunReport) -> Option<Warning> {
     // `starved_ns` comes from the peer, so it is not trusted: idle time cannot exceed the length of the run.
     let idle_ns = report.hardware.starved_ns.min(report.elapsed_ns);
     let idle = share(idle_ns as f64, report.elapsed_ns as f64);
-    // Idle time cost no more of the rate than was missed: packets that were delivered on time were not lost to it.
+    // Idle time reduced the rate at most by the share that was missed: packets that were delivered on time lost
+    // nothing.
     let missed = missed(report);
     if idle.min(missed) > LOST_RATE {
         let text = format!(

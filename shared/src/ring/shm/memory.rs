@@ -21,10 +21,11 @@ use crate::cpu::prefetch;
 use crate::depth::Depth;
 use crate::limits::{is_met, remedy};
 
-/// With these, no process can shrink the memory under a mapping of it.
+/// With these seals, no process can shrink the memory while another one maps it.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
-/// Where a memfd lies, unless it is made of huge pages: those may be missing when they are touched.
+/// The file system of a memfd of ordinary pages. A memfd of huge pages has another one, and is refused: a huge page may
+/// be missing when it is touched.
 const TMPFS: u64 = 0x0102_1994;
 
 /// A ring that lies in memory which both processes see.
@@ -34,47 +35,47 @@ pub struct SharedMemory {
     depth: Depth,
     /// Where the first slot starts.
     slots: usize,
-    /// Stands in for a word outside the mapping. No such word is ever asked for.
+    /// Returned for a word outside the mapping, which does not occur.
     nowhere: AtomicU64,
 }
 
-/// Memory that was handed over and is not what it must be.
+/// Why this side has no memory for a ring, or refuses the memory that the peer handed over.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
-    /// The system does not give it.
+    /// The system has no memory or no descriptor for it.
     #[error("no memory for the ring ({0}); {remedy}", remedy = remedy(.0, "lower --depth"))]
     NotGiven(io::Error),
-    /// Some other kind of descriptor.
+    /// The descriptor is not one of a memory file.
     #[error("the peer handed over a descriptor that is no memory file ({0})")]
     NotMemory(io::Error),
-    /// The peer could take it away again.
+    /// It is not sealed, so the peer could shrink it during the session.
     #[error("the peer handed over memory that is not sealed against shrinking, growing and other seals")]
     Unsealed,
-    /// Memory that may turn out not to be there.
+    /// It consists of huge pages, which may be missing when they are touched.
     #[error("the peer handed over memory of huge pages; it must be of ordinary ones")]
     HugePages,
-    /// It does not hold the ring that was agreed upon.
+    /// It has not the size of the ring that was agreed upon.
     #[error("the peer handed over {got} B of memory for a ring that takes {expected} B")]
     Size {
-        /// What came.
+        /// The size of the memory.
         got: u64,
-        /// What the ring takes.
+        /// The size of the ring.
         expected: u64,
     },
     /// This process has no address space for it.
     #[error("the ring's memory cannot be mapped ({0}); raise the limit with ulimit -v, or lower --depth")]
     NoAddressSpace(MmapRegionError),
-    /// The peer made it so that it cannot be mapped for reading and writing.
+    /// It cannot be mapped for reading and writing.
     #[error("the peer handed over memory that cannot be mapped for reading and writing: {0}")]
     Map(MmapRegionError),
-    /// It holds something else, or the ring of another session.
+    /// Its head is not that of the ring of this session.
     #[error("the peer handed over memory with {what} {got:#x} where {expected:#x} was agreed upon")]
     Stale {
-        /// Which part of the head.
+        /// The name of the word in the head.
         what: &'static str,
-        /// What is there.
+        /// The value of the word.
         got: u64,
-        /// What has to be there.
+        /// The value that was agreed upon.
         expected: u64,
     },
 }
@@ -121,11 +122,11 @@ impl SharedMemory {
         Ok((memory, file))
     }
 
-    /// Maps memory that a peer made for session `generation`, once it is known to be what it must
-    /// be and to stay so.
+    /// Maps memory that a peer made for session `generation`, after checking its kind, its seals, its size and its
+    /// head.
     ///
     /// # Errors
-    /// [`MemoryError`] if it is not.
+    /// [`MemoryError`] if a check fails, or if it cannot be mapped.
     pub fn open(file: OwnedFd, depth: Depth, generation: u64) -> Result<Self, MemoryError> {
         let seals = fcntl_get_seals(&file).map_err(|error| MemoryError::NotMemory(error.into()))?;
         if !seals.contains(SEALS) {
@@ -156,7 +157,7 @@ impl SharedMemory {
         Ok(Self { region, depth, slots: slot_at(depth, 0), nowhere: AtomicU64::new(0) })
     }
 
-    /// How many slots there are; the one in the memory is not looked at again.
+    /// How many slots there are: a private copy, because the peer can change the depth in shared memory.
     pub fn depth(&self) -> Depth {
         self.depth
     }
@@ -182,14 +183,14 @@ impl SharedMemory {
         let mut at = self.slot_at(slot);
         for part in parts {
             // A slot is as long as the largest frame with its header, and all slots are in the mapping.
-            if let Ok(room) = self.region.get_slice(at, part.len()) {
-                room.copy_from(part);
+            if let Ok(slice) = self.region.get_slice(at, part.len()) {
+                slice.copy_from(part);
             }
             at += part.len();
         }
     }
 
-    /// Asks the processor for the lines of `slot`, as far as a frame of `len` bytes takes them.
+    /// Prefetches the cache lines of `slot` that a frame of `len` bytes occupies.
     #[inline(always)]
     pub(super) fn prefetch(&self, slot: u32, len: usize) {
         if let Ok(slice) = self.region.get_slice(self.slot_at(slot), SLOT_HEADER + len) {
@@ -200,8 +201,8 @@ impl SharedMemory {
     /// A private copy of the header of `slot`.
     #[inline(always)]
     pub(super) fn read_header(&self, slot: u32) -> Header {
-        // Loads of their own, and no general copy: processors learn from the place of a load in the program which line
-        // it wants next, and a copy that is called for everything teaches them nothing.
+        // Separate load instructions, not the general copy routine: a processor predicts the next cache line from the
+        // address of the load instruction, and the loads of a routine with many callers have no pattern.
         self.region.get_ref(self.slot_at(slot)).map_or(Header::default(), |header| header.load())
     }
 
@@ -214,7 +215,7 @@ impl SharedMemory {
     }
 }
 
-/// The words that say what kind of ring it is, and where they lie.
+/// The words that identify the ring, each with its offset in the memory.
 fn head(depth: Depth, generation: u64) -> [(usize, u64); 4] {
     [(MAGIC_AT, MAGIC), (GENERATION_AT, generation), (DEPTH_AT, u64::from(depth.get())), (STRIDE_AT, STRIDE as u64)]
 }

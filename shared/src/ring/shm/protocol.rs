@@ -34,7 +34,7 @@ impl Writer {
     }
 
     /// Publishes `count`. Returns whether the reader sleeps until one of the new items, so that a doorbell is due.
-    #[must_use = "if a doorbell is due and is not sent, the reader sleeps for ever"]
+    #[must_use = "if a doorbell is due and is not sent, the reader is never woken"]
     pub fn publish(&mut self, words: &impl Words, count: u64) -> bool {
         if count == self.published {
             return false;

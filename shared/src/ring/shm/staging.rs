@@ -30,7 +30,7 @@ pub(super) struct Staging {
     used: usize,
 }
 
-/// Room for one frame, aligned to a cache line.
+/// A buffer for one frame, aligned to a cache line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct FrameBuffer {
@@ -73,7 +73,7 @@ impl Staging {
 }
 
 impl FrameBuffer {
-    /// The room for headers, and the room for the payload behind them. Always `Some`: `FRONT` is above `HEADROOM`.
+    /// The bytes for headers, and the bytes behind them for the payload. Always `Some`: `FRONT` is above `HEADROOM`.
     #[inline(always)]
     fn parts(&mut self) -> Option<(&mut Headroom, &mut [u8])> {
         let (front, body) = self.bytes.split_at_mut(FRONT);

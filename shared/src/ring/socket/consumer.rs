@@ -155,8 +155,8 @@ impl ConsumerPort for SocketConsumer {
 
     fn complete_group(&self, first: Completion, frames: u32) {
         for completion in first.group(frames) {
-            // Counted before it is queued, because queueing may write, and then it leaves at once. The end is not
-            // borrowed during that call, which borrows it for what leaves.
+            // Count the completion before queueing it: `queue` may write it at once, and then reports to this end that
+            // it left. For that report `queue` borrows the end, so do not hold a borrow here.
             let taken = self.end.borrow_mut().count_unsent();
             if taken && !self.connection.queue(Role::Consumer, |outbox| outbox.push(&encode_completion(&completion))) {
                 self.end.borrow_mut().unsent -= 1;

@@ -41,8 +41,8 @@ pub struct Tables<E> {
 const FRAME_RECORD: usize = FRAME_HEADER_LEN + MAX_FRAME;
 
 impl Tables<ProducerEnd> {
-    /// Bytes of frames for which a producer's end of a ring of `depth` slots has room: both halves of what is on its
-    /// way into the socket may hold all of them.
+    /// Bytes of frames for which a producer's end of a ring of `depth` slots has memory: each of the two buffers of its
+    /// outbox can hold all frames.
     pub fn size(depth: Depth) -> usize {
         2 * depth.as_usize() * FRAME_RECORD
     }

@@ -1,4 +1,4 @@
-//! Batches of frames: each arrives as a single one would, whatever the length of the frame before it.
+//! Batches of frames: each frame arrives as if it were submitted alone, for any length of the frame before it.
 
 use super::{Random, Transport, completion, settle};
 use crate::depth::Depth;

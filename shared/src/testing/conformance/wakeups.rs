@@ -8,10 +8,10 @@ use crate::connection::Connection;
 use crate::exec::{Announced, Clock, IdleMode, Interrupt, Park, RealPark, Tasks, Virtual, Wait, monotonic_now, run};
 use crate::ring::{ConsumerPort, Producer, ProducerPort};
 
-/// Frames of a run between two sleeping sides.
+/// How many frames each test sends between two sleeping sides.
 const FRAMES: u64 = 200;
 
-/// What has arrived is taken in by the announcement of sleep, and keeps this side awake.
+/// A side that announces sleep first takes in what has arrived; if there was anything, it stays awake.
 pub fn a_side_does_not_sleep_over_what_has_arrived<T: Transport>() {
     if T::in_threads(slots(1)).is_none() {
         return;
@@ -53,7 +53,7 @@ pub fn sleeping_sides_wake_each_other<T: Transport>() {
     }
 }
 
-/// Both sides as tasks of one executor, which halts if all of them wait.
+/// Runs both sides as tasks of one executor, which halts with an error if all of them wait.
 fn in_virtual_time<T: Transport>(depth: u32) {
     let (producer, consumer) = T::ring(slots(depth));
     let clock = Clock::default();
@@ -93,7 +93,7 @@ async fn consume(port: impl ConsumerPort) -> u64 {
     served.get()
 }
 
-/// Senders that wait for room get it in the order in which they came.
+/// Senders that wait for room are granted slots in the order in which they began to wait.
 pub fn waiters_are_served_in_order<T: Transport>() {
     let (producer, consumer) = T::ring(slots(2));
     let ring = Rc::new(Producer::new(producer, slots(2), Clock::default()));
@@ -111,7 +111,7 @@ pub fn waiters_are_served_in_order<T: Transport>() {
         }
         let mut taken = 0;
         while taken < 6 {
-            // Each turn lets the waiters run that were served in the one before.
+            // In this turn those waiters run that were granted a slot in the turn before.
             inner.next_turn().await;
             assert!(ring.outstanding() <= 2);
             settle(&[ring.connection(), consumer.connection()]);
