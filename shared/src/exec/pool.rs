@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Wake, Waker};
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 thread_local! {
-    /// Woken tasks of this thread's pool, in order, as indices of `Pool::slots`.
+    /// Woken tasks of this thread's pool, in order, as indices of `Pool::entries`.
     static READY: RefCell<VecDeque<usize>> = const { RefCell::new(VecDeque::new()) };
 }
 
@@ -45,17 +45,17 @@ impl Tasks {
 /// All tasks of a run.
 #[derive(Default)]
 pub(super) struct Pool {
-    slots: Vec<Slot>,
-    /// Indices of slots whose task is done, to be used again.
+    entries: Vec<Entry>,
+    /// Indices of entries whose task is done, to be used again.
     vacant: Vec<usize>,
-    /// Tasks that were spawned and are not in `slots` yet.
+    /// Tasks that were spawned and are not in `entries` yet.
     spawned: Tasks,
     /// The tasks being polled, in order; kept for its allocation.
     batch: VecDeque<usize>,
     elsewhere: Arc<Elsewhere>,
 }
 
-struct Slot {
+struct Entry {
     /// `None` once the task is done.
     task: Option<Task>,
     waker: Waker,
@@ -64,7 +64,7 @@ struct Slot {
 
 /// The waker's view of its task.
 struct Handle {
-    /// Of the task's slot.
+    /// The index of the entry of the task.
     index: usize,
     /// The thread that polls the task, as [`here`] identifies it.
     home: usize,
@@ -148,25 +148,25 @@ impl Pool {
     }
 
     fn insert(&mut self, task: Task) {
-        let index = self.vacant.pop().unwrap_or(self.slots.len());
+        let index = self.vacant.pop().unwrap_or(self.entries.len());
         let elsewhere = Arc::clone(&self.elsewhere);
         let handle = Arc::new(Handle { index, home: here(), queued: AtomicBool::new(false), elsewhere });
         handle.wake_by_ref();
-        let slot = Slot { task: Some(task), waker: Waker::from(Arc::clone(&handle)), handle };
-        match self.slots.get_mut(index) {
-            Some(vacant) => *vacant = slot,
-            None => self.slots.push(slot),
+        let entry = Entry { task: Some(task), waker: Waker::from(Arc::clone(&handle)), handle };
+        match self.entries.get_mut(index) {
+            Some(vacant) => *vacant = entry,
+            None => self.entries.push(entry),
         }
     }
 
-    /// Polls one task. A late wake of a task that is done polls nothing, or the task that now has its slot: harmless.
+    /// Polls one task. A late wake of a task that is done polls nothing, or the task that now has its entry: harmless.
     fn poll(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(entry) = self.entries.get_mut(index) else { return };
         // Cleared before the poll, so that a wake during the poll queues the task again.
-        slot.handle.queued.store(false, Ordering::Relaxed);
-        let Some(task) = &mut slot.task else { return };
-        if let Poll::Ready(()) = task.as_mut().poll(&mut Context::from_waker(&slot.waker)) {
-            slot.task = None;
+        entry.handle.queued.store(false, Ordering::Relaxed);
+        let Some(task) = &mut entry.task else { return };
+        if let Poll::Ready(()) = task.as_mut().poll(&mut Context::from_waker(&entry.waker)) {
+            entry.task = None;
             self.vacant.push(index);
         }
     }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_may_spawn_another_and_vacant_slots_are_reused() {
+    fn a_task_may_spawn_another_and_vacant_entries_are_reused() {
         let (mut pool, done) = (Pool::new(), Rc::new(Cell::new(0)));
         let (tasks, count) = (pool.tasks(), Rc::clone(&done));
         pool.tasks().spawn(async move {
@@ -213,7 +213,7 @@ mod tests {
             count.set(count.get() + 1);
         });
         pool.run_until_stalled();
-        assert_eq!((done.get(), pool.slots.len()), (2, 1));
+        assert_eq!((done.get(), pool.entries.len()), (2, 1));
     }
 
     #[test]

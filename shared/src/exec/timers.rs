@@ -20,24 +20,24 @@ pub enum Order {
 struct Entry {
     /// From the highest bits down: time (64 bits), order (1), number of creation (63). One comparison, not three.
     key: u128,
-    /// Its index in `Timers::slots`.
-    slot: usize,
+    /// Its index in `Timers::states`.
+    index: usize,
 }
 
 /// Bits for the number of creation: at one timer a nanosecond they last 292 years.
 const OWNER_BITS: u32 = 63;
 
-impl Slot {
-    /// Whether this slot still holds the timer of `entry`, and it is pending.
+impl TimerState {
+    /// Whether this value still belongs to the timer of `entry`, and it is pending.
     fn is_of(&self, entry: &Entry) -> bool {
         self.owner == entry.owner() && self.pending
     }
 }
 
 impl Entry {
-    fn new(at: Nanos, order: Order, owner: u64, slot: usize) -> Self {
+    fn new(at: Nanos, order: Order, owner: u64, index: usize) -> Self {
         let tie = (order as u64) << OWNER_BITS | owner;
-        Self { key: u128::from(at.0) << 64 | u128::from(tie), slot }
+        Self { key: u128::from(at.0) << 64 | u128::from(tie), index }
     }
 
     fn at(self) -> Nanos {
@@ -70,20 +70,20 @@ const SPARE: usize = 64;
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Entry>>,
     /// One for each pending timer, and vacant ones.
-    slots: Vec<Slot>,
-    /// Indices of vacant slots.
+    states: Vec<TimerState>,
+    /// Indices of vacant states.
     free: Vec<usize>,
     /// Timers created so far.
     created: u64,
 }
 
 #[derive(Debug)]
-struct Slot {
-    /// The number of the timer that has the slot: a heap entry with another number is stale.
+struct TimerState {
+    /// The number of the timer to which this state belongs: a heap entry with another number is stale.
     owner: u64,
     /// Whether it has neither fired nor been cancelled.
     pending: bool,
-    /// Kept after the timer has fired: the next timer in this slot is mostly of the same task, and then `clone_from`
+    /// Kept after the timer has fired: the next timer with this state is mostly of the same task, and then `clone_from`
     /// copies nothing.
     waker: Waker,
 }
@@ -91,7 +91,7 @@ struct Slot {
 /// Identifies a timer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TimerId {
-    slot: usize,
+    index: usize,
     owner: u64,
 }
 
@@ -99,41 +99,41 @@ impl Timers {
     pub(super) fn insert(&mut self, at: Nanos, order: Order, waker: &Waker) -> TimerId {
         let owner = self.created;
         self.created += 1;
-        let slot = match self.free.pop() {
+        let index = match self.free.pop() {
             Some(index) => {
-                let slot = &mut self.slots[index];
-                slot.waker.clone_from(waker);
-                (slot.owner, slot.pending) = (owner, true);
+                let state = &mut self.states[index];
+                state.waker.clone_from(waker);
+                (state.owner, state.pending) = (owner, true);
                 index
             }
             None => {
-                self.slots.push(Slot { owner, pending: true, waker: waker.clone() });
-                self.slots.len() - 1
+                self.states.push(TimerState { owner, pending: true, waker: waker.clone() });
+                self.states.len() - 1
             }
         };
-        self.heap.push(Reverse(Entry::new(at, order, owner, slot)));
-        TimerId { slot, owner }
+        self.heap.push(Reverse(Entry::new(at, order, owner, index)));
+        TimerId { index, owner }
     }
 
     /// Stores the newest waker of a timer that is polled again.
     pub(super) fn update(&mut self, id: TimerId, waker: &Waker) {
-        if let Some(slot) = self.owned(id) {
-            slot.waker.clone_from(waker);
+        if let Some(state) = self.owned(id) {
+            state.waker.clone_from(waker);
         }
     }
 
     pub(super) fn cancel(&mut self, id: TimerId) {
-        if let Some(slot) = self.owned(id)
-            && std::mem::take(&mut slot.pending)
+        if let Some(state) = self.owned(id)
+            && std::mem::take(&mut state.pending)
         {
-            self.free.push(id.slot);
+            self.free.push(id.index);
         }
         self.drop_stale();
         self.compact();
     }
 
-    fn owned(&mut self, id: TimerId) -> Option<&mut Slot> {
-        self.slots.get_mut(id.slot).filter(|slot| slot.owner == id.owner)
+    fn owned(&mut self, id: TimerId) -> Option<&mut TimerState> {
+        self.states.get_mut(id.index).filter(|state| state.owner == id.owner)
     }
 
     /// The earliest pending deadline.
@@ -153,11 +153,11 @@ impl Timers {
             }
             group = Some(entry.group());
             self.heap.pop();
-            let slot = &mut self.slots[entry.slot];
-            if slot.owner == entry.owner() && std::mem::take(&mut slot.pending) {
+            let state = &mut self.states[entry.index];
+            if state.owner == entry.owner() && std::mem::take(&mut state.pending) {
                 // Only queues the task, so these timers are not called again during the borrow.
-                slot.waker.wake_by_ref();
-                self.free.push(entry.slot);
+                state.waker.wake_by_ref();
+                self.free.push(entry.index);
                 noted(entry.at(), entry.order());
                 fired += 1;
             }
@@ -169,17 +169,17 @@ impl Timers {
     /// Removes cancelled timers once they are the larger part: otherwise a cancelled timer of an hour would stay in the
     /// heap for an hour.
     fn compact(&mut self) {
-        let pending = self.slots.len() - self.free.len();
+        let pending = self.states.len() - self.free.len();
         if self.heap.len() > 2 * pending + SPARE {
-            let slots = &self.slots;
-            self.heap.retain(|Reverse(entry)| slots[entry.slot].is_of(entry));
+            let states = &self.states;
+            self.heap.retain(|Reverse(entry)| states[entry.index].is_of(entry));
         }
     }
 
     /// Removes cancelled timers from the top of the heap, so that the executor does not sleep until one of them.
     fn drop_stale(&mut self) {
         while let Some(Reverse(entry)) = self.heap.peek() {
-            if self.slots[entry.slot].is_of(entry) {
+            if self.states[entry.index].is_of(entry) {
                 break;
             }
             self.heap.pop();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reused_slot_is_not_fired_by_its_former_owner() {
+    fn a_reused_state_is_not_fired_by_its_former_owner() {
         let mut timers = Timers::default();
         timers.insert(Nanos(1), Order::Arrival, waker());
         let stale = timers.insert(Nanos(5), Order::Arrival, waker());
