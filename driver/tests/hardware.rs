@@ -104,7 +104,7 @@ proptest! {
     }
 
     /// A link that gets its next frame at the last moment, just before it is idle, never loses a part of a nanosecond:
-    /// the last bit is sent when the sum of all bits says.
+    /// the last bit is sent at the time that follows from the sum of all bits.
     #[test]
     fn the_rate_is_exact(rate in 1_000u64..1_000_000_000_000, lens in proptest::collection::vec(14u32..1515, 1..500)) {
         let link = LinkRate::Limited(BitRate(rate));

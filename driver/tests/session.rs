@@ -58,12 +58,12 @@ impl Stack {
     async fn bye(&self, reason: ByeReason) -> Bye {
         let frames = self.ring.stats().submitted;
         self.ring.connection().send_control(&Control::Bye(Box::new(Bye { reason, frames, report: None })));
-        self.hear_bye().await
+        self.receive_bye().await
     }
 
-    async fn hear_bye(&self) -> Bye {
-        let heard = self.ring.connection().arrived().wait_for(|| self.ring.connection().next_control()).await;
-        match heard {
+    async fn receive_bye(&self) -> Bye {
+        let received = self.ring.connection().arrived().wait_for(|| self.ring.connection().next_control()).await;
+        match received {
             Control::Bye(bye) => *bye,
             other => panic!("not a farewell: {other:?}"),
         }
@@ -277,7 +277,7 @@ fn a_stack_that_vanishes_ends_the_session() {
 }
 
 #[test]
-fn an_interrupt_is_told_to_the_stack() {
+fn an_interrupt_is_reported_to_the_stack() {
     let handle = StopHandle::new().unwrap();
     let setup = setup_with(hardware(2, "1Gbit"), 8, Interrupt::by(handle.clone()));
     let (served, bye) = session(setup, move |stack| async move {
@@ -285,7 +285,7 @@ fn an_interrupt_is_told_to_the_stack() {
         stack.clock.sleep_until(Nanos(5)).await;
         handle.stop();
         assert!(stack.interrupt.notice(), "as the real executor does in each turn");
-        stack.hear_bye().await
+        stack.receive_bye().await
     });
     assert_eq!((served.ended, bye.reason), (SessionEnd::Interrupted, ByeReason::Interrupted));
     assert_eq!(bye.report.map(|report| report.discarded), Some(1));
@@ -297,7 +297,7 @@ fn a_message_that_does_not_belong_is_a_violation() {
         let hello =
             Hello { transport: TransportKind::Socket, rings: Vec::new(), wake: WakePoint::Each, idle_timeout_ns: 1 };
         stack.ring.connection().send_control(&Control::Hello(hello));
-        stack.hear_bye().await
+        stack.receive_bye().await
     });
     assert!(served.ended.peer_failed());
     assert!(served.report.ended.contains("hello"), "{}", served.report.ended);
@@ -327,7 +327,7 @@ proptest! {
         latency in prop_oneof![0u64..100, 0u64..100_000],
         stall in proptest::option::of(Just("every=70us,for=30us")),
         batch in prop_oneof![Just("frames=1,for=0ns"), Just("frames=8,for=40us")],
-        // Of any length and at any time, or together and alike, some of them refused.
+        // Frames of any length at any time, or of one length at one time; some of them are refused.
         frames in proptest::collection::vec(
             prop_oneof![1 => (0usize..1515, 0u64..40_000), 9 => (select(vec![60, 60, 60, 61, 3]), Just(0))],
             1..200,

@@ -63,7 +63,7 @@ impl<D> Pacer<D> {
 
 impl<D: Egress<()>> Egress<()> for Pacer<D> {
     async fn send(&self, packet: &mut Packet<'_>, to: &()) -> Result<(), SendError> {
-        // Any `async fn` will do: it may wait for whatever it likes.
+        // Any `async fn` is allowed: it may wait for anything.
         self.clock.sleep_until(self.take_turn()).await;
         self.below.send(packet, to).await
     }

@@ -28,7 +28,7 @@
 //! | a transport | `shared::ring`, and its conformance suite in `shared::testing` |
 //! | a command | `scripts/lab/src/commands` |
 //!
-//! `examples/own_layer_and_app.rs` runs two layers and an app of one's own, in virtual time.
+//! `examples/own_layer_and_app.rs` runs two layers and an app of its own, in virtual time.
 //!
 //! Everything between an app and the ring is a plain future on one thread, over a [`Clock`](shared::exec::Clock) that
 //! is handed in: real and virtual time differ only in how the executor waits. No future is `Send`.

@@ -44,27 +44,27 @@ pub struct Args {
     #[command(flatten)]
     #[serde(skip)]
     pub endpoint: Endpoint,
-    /// What shapes a run on both sides.
+    /// Settings of a run that both sides have.
     #[command(flatten)]
     #[serde(flatten)]
     pub common: Common,
-    /// How it waits.
+    /// How the process waits.
     #[command(flatten)]
     #[serde(flatten)]
     pub waiting: Waiting,
-    /// What only the stack takes, in real and in virtual time.
+    /// Settings of a run that only the stack has, in real and in virtual time.
     #[command(flatten)]
     #[serde(flatten)]
     pub stack: StackSettings,
-    /// How it reaches the driver.
+    /// How the stack connects to the driver.
     #[command(flatten)]
     #[serde(flatten)]
     pub session: SessionSettings,
-    /// What is printed while it runs.
+    /// What is printed during a run.
     #[command(flatten)]
     #[serde(flatten)]
     pub lines: LineSettings,
-    /// How long it lives, signals apart.
+    /// What ends the process, other than signals.
     #[command(flatten)]
     #[serde(skip)]
     pub lifetime: Lifetime,
@@ -92,19 +92,19 @@ pub struct FlagError(clap::Error);
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Flags that make no run.
+    /// The flags do not describe a valid run.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The report has no place.
+    /// The report cannot be written.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// No driver.
+    /// There is no session with a driver.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// A signal came before there was anything to report.
     #[error("interrupted before the run began")]
     Interrupted,
-    /// The machine refused something that every run needs.
+    /// The system lacks a resource that every run needs.
     #[error("{what}: {cause}")]
     System {
         /// What was needed.
@@ -112,7 +112,7 @@ pub enum RunError {
         /// The error of the system.
         cause: io::Error,
     },
-    /// The tables of a run do not fit.
+    /// There is not enough memory for the tables of a run.
     #[error(
         "no memory for the run ({0}); use a smaller --depth or --txqueue, or fewer apps, or raise the limit with \
          ulimit -v"
@@ -127,7 +127,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// What the process exits with.
+    /// The exit status of the process.
     pub fn status(&self) -> Status {
         match self {
             Self::Plan(_) | Self::Json(JsonError::Open { .. }) => Status::Usage,
@@ -142,12 +142,12 @@ impl RunError {
     }
 }
 
-/// Runs the stack with `args`: connects to the driver, sends, and writes the report as `args` say.
+/// Runs the stack with `args`: connects to the driver, sends, and writes the report to the target in `args`.
 ///
 /// # Errors
 /// [`RunError`] if there is no report; a run that ended early has one, and a status that shows it.
 pub fn run(args: &Args) -> Result<Status, RunError> {
-    // Flags that make no run are an error before the report's file is opened.
+    // Invalid flags are an error before the report's file is opened.
     Plan::check(&args.stack, args.common.depth)?;
     let sink = args.output.json.as_ref().map(JsonTarget::open).transpose()?;
     let report = report_with(args, || ())?;
@@ -179,7 +179,7 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
 /// ```
 ///
 /// # Errors
-/// [`RunError`] if there is no report; one of a run that ended early says so.
+/// [`RunError`] if there is no report. A run that ended early has one, which states how it ended.
 pub fn report_with<X: Extension>(
     args: &Args,
     extension: impl FnOnce() -> X + Send + 'static,
@@ -234,7 +234,7 @@ async fn on_a_thread<X: Extension>(
     let (done, report) = oneshot::channel();
     let data_path = thread::Builder::new().name("data-path".to_owned());
     let spawned = data_path.spawn(move || {
-        // The main thread waits for this; should it be gone, so is everything else.
+        // An error means that the main thread does not wait any more, because the process ends.
         let _ = done.send(data_path_main(&args, greeted, plan, stop, extension()));
     });
     spawned.map_err(|cause| RunError::System { what: "no thread is left", cause })?;
@@ -292,7 +292,8 @@ fn run_on(
     Ok(assemble(outcome, &plan, *depth, context))
 }
 
-/// Prints a line per interval, unless that is not wanted. This is the data path's thread, which waits for no reader.
+/// Prints a line for each interval, unless --quiet is set. It runs on the data path's thread, so it never waits for a
+/// reader.
 fn watcher(args: &Args) -> Option<Watch> {
     let json = args.output.json.clone();
     let mut lines = IntervalLines::default();
@@ -310,7 +311,7 @@ fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<()
 fn status(report: &RunReport) -> Status {
     let ending = match report.ending {
         Ending::Finished => Status::Fine,
-        // The sender of signals to both does not decide which of them arrives first.
+        // Signals to both processes may arrive in either order, so both kinds of interrupt have one status.
         Ending::Interrupted | Ending::PeerInterrupted => Status::Interrupted,
         Ending::PeerFailed(_) => Status::PeerFailed,
     };

@@ -1,5 +1,5 @@
-//! Layers and apps of a program of one's own, in virtual time: they join and leave while a run goes on, and wait in
-//! ways of their own, however the layers call each other.
+//! Layers and apps of a program of your own, in virtual time: they join and leave while a run goes on, and wait in ways
+//! of their own, under each way in which the layers call each other.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

@@ -230,7 +230,7 @@ fn a_batch_that_ends_early_leaves_the_rest_of_the_room() {
 }
 
 #[test]
-fn packets_of_one_run_keep_their_own_numbers() {
+fn packets_of_one_group_keep_their_own_numbers() {
     bench(Policy::Wait, 20, |bench| async move {
         assert_eq!(bench.device.try_send_batch(Numbers(2..15), &()), 13);
         (0..13).for_each(|position| bench.complete_one(position, Status::Sent));
@@ -239,7 +239,7 @@ fn packets_of_one_run_keep_their_own_numbers() {
 }
 
 #[test]
-fn policies_that_drop_take_no_batchs() {
+fn policies_that_drop_take_no_batches() {
     for policy in [Policy::DropNewest, Policy::DropOldest] {
         bench(policy, 3, |bench| async move {
             assert_eq!(bench.device.try_send_batch(Numbers(0..2), &()), 0);

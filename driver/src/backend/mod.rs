@@ -1,6 +1,6 @@
 //! Where frames go that the hardware has sent.
 //!
-//! A session calls its [`Backend`] for each sent frame. A backend of one's own is passed to a session in its
+//! A session calls its [`Backend`] for each sent frame. A backend of your own is passed to a session in its
 //! [`Setup`](crate::session::Setup):
 //!
 //! ```

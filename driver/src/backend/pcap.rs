@@ -43,8 +43,8 @@ pub struct Capture {
     /// Encodes frames as records, and puts them into `pending`.
     writer: PcapWriter<Pending>,
     pending: Pending,
-    /// The header of the file and each record are a piece. These are the ends, in bytes from the start of the file, of
-    /// the pieces that are not whole in the file.
+    /// Where each piece ends that is not whole in the file, in bytes from the start of the file. A piece is the header
+    /// of the file or one record.
     ends: VecDeque<u64>,
     /// Bytes written to the file.
     written: u64,
@@ -133,7 +133,7 @@ impl Capture {
         self.next_write = left + WRITE_SIZE;
         let too_slow = || io::Error::other("its reader takes too little");
         if let Some(error) = failure.or_else(|| (left > MOST_PENDING).then(too_slow)) {
-            // Fails for a pipe or a device, whose reader has the part of a record already.
+            // This fails for a pipe or a device; its reader has received part of a record already.
             let _ = self.file.set_len(self.bytes);
             self.pending.with(|pending| pending.consume(left));
             self.failure = Some(error);
@@ -163,7 +163,7 @@ impl Backend for Capture {
         let failure = self.writer.write_packet(&packet).err();
         let end = self.pending.with(|pending| pending.len());
         if let Some(error) = failure {
-            // The error is not one of the file: the record cannot be encoded. The pieces before it are whole.
+            // The record cannot be encoded, so the file is not at fault: write the pieces before it.
             self.write_pending();
             self.failure.get_or_insert(io::Error::other(error));
             return;
@@ -315,23 +315,23 @@ mod tests {
     #[test]
     fn a_capture_that_ends_early_has_whole_records_and_true_counts() {
         let header = 24;
-        for (room, whole) in [(0, 0), (header, 0), (header + RECORD - 1, 0), (header + 3 * RECORD, 3), (5_000, 6)] {
+        for (space, whole) in [(0, 0), (header, 0), (header + RECORD - 1, 0), (header + 3 * RECORD, 3), (5_000, 6)] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("sent.pcap");
             let mut capture = Capture::create(&path, Duration::ZERO).unwrap();
             for _ in 0..9 {
                 capture.sent(&[7; 700], Nanos(1));
             }
-            // A disk with so much room does the same.
+            // A disk with `space` free bytes would accept as much, and then fail.
             let bytes = capture.pending.with(|pending| pending.unwritten().to_vec());
-            capture.file.write_all(&bytes[..room as usize]).unwrap();
-            capture.note_written(room as usize, Some(ErrorKind::StorageFull.into()));
+            capture.file.write_all(&bytes[..space as usize]).unwrap();
+            capture.note_written(space as usize, Some(ErrorKind::StorageFull.into()));
             capture.sent(&[7; 700], Nanos(2));
             capture.flush();
             let said = capture.warning().unwrap().text;
             assert!(said.contains(&format!("has {whole} frames and misses the {} that", 10 - whole)), "{said}");
             let length = std::fs::metadata(&path).unwrap().len();
-            assert_eq!(length, if room < header { 0 } else { header + whole * RECORD }, "room for {room}");
+            assert_eq!(length, if space < header { 0 } else { header + whole * RECORD }, "{space} B free");
         }
     }
 

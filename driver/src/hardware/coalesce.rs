@@ -14,7 +14,7 @@ pub struct Coalesce {
     within: Nanos,
 }
 
-/// The text, or its values, do not describe coalescer.
+/// The text, or its values, do not describe coalescing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CoalesceError {
     /// The text is not a number and a time.
@@ -75,7 +75,7 @@ impl fmt::Display for Coalesce {
     }
 }
 
-/// Puts finished frames into coalescer.
+/// Collects finished frames in batches.
 #[derive(Debug, Clone)]
 pub(super) struct Coalescer {
     rule: Coalesce,

@@ -233,7 +233,7 @@ impl Hardware {
         self.counters.occupancy_max.max(self.held() as u32)
     }
 
-    /// Its counters so far. Of the frames that it still holds, only `occupancy_max` has a trace.
+    /// Its counters so far. Frames that it still holds count in `occupancy_max` only.
     pub fn report(&self) -> HardwareReport {
         let first = self.first_submitted.unwrap_or(self.last_completed);
         let active_ns = self.last_completed.since(first).0;
@@ -322,7 +322,7 @@ mod tests {
     proptest! {
         /// Frames in groups complete at the same times as frames that are held one by one, with the same report.
         #[test]
-        fn groups_change_nothing(
+        fn frames_complete_in_groups_as_they_do_one_by_one(
             stall in any::<bool>(),
             limited in any::<bool>(),
             coalesce in any::<bool>(),
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_take_no_time_and_come_together_are_one_group() {
+    fn frames_that_take_no_time_and_are_submitted_together_are_one_group() {
         let mut hardware = hardware(8, |config| config.link = LinkRate::Unlimited);
         for now in [5, 5, 5, 6] {
             assert!(hardware.submit(&frame(5), Nanos(now)));

@@ -102,12 +102,12 @@ impl Stalls {
         let (cycle, window) = (every.0, every.0 - length.0);
         let since = start.since(self.origin).0;
         let within = since % cycle;
-        // `wait` is the rest of a stall at `start`, and `room` is how long the link runs after it until the next stall.
-        let (wait, room) = match (since / cycle, length.0.checked_sub(within)) {
+        // `wait` is the rest of a stall at `start`, and `run` is how long the link runs after it until the next stall.
+        let (wait, run) = match (since / cycle, length.0.checked_sub(within)) {
             (1.., Some(left)) if left > 0 => (left, window),
             _ => (0, cycle - within),
         };
-        let stalls = match span.0.checked_sub(room) {
+        let stalls = match span.0.checked_sub(run) {
             None => 0,
             Some(0) if !more => 0,
             Some(left) if more => left / window + 1,
@@ -161,9 +161,9 @@ mod tests {
     }
 
     proptest! {
-        /// The result is that of a step through every nanosecond.
+        /// The result equals that of a step through every nanosecond.
         #[test]
-        fn stepping_through_agrees(every in 2u64..40, share in 0.0f64..1.0, start in 0u64..200, span in 1u64..200) {
+        fn a_transmission_ends_where_stepping_through_each_nanosecond_ends_it(every in 2u64..40, share in 0.0f64..1.0, start in 0u64..200, span in 1u64..200) {
             let length = 1 + ((every - 2) as f64 * share) as u64;
             let still = |at: u64| at >= every && at % every < length;
             let (mut at, mut left, mut lost) = (start, span, 0);

@@ -231,7 +231,7 @@ impl<'a> AcceptLoop<'a> {
         }
     }
 
-    /// Takes the output back, and reports what became of a stack. Returns how its session ended, if there was one.
+    /// Takes the output back, and logs the outcome of a grant. Returns how its session ended, if there was one.
     fn release(&mut self, outcome: GrantOutcome, log: &mut Log) -> Option<SessionEnd> {
         match outcome {
             GrantOutcome::NotBegun(stream, missing, output) => {

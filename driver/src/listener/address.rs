@@ -111,7 +111,7 @@ pub(super) struct Address {
 
 impl Drop for Address {
     fn drop(&mut self) {
-        // If it fails, another process has removed the name, or the driver cannot.
+        // An error means that another process has removed the name, or that the driver may not remove it.
         let _ = self.name.remove();
     }
 }

@@ -1,7 +1,7 @@
 //! Pending clients: those that are being greeted or refused, and have no session.
 //!
-//! Their number is bounded. To make room for one more, the oldest client that has sent nothing is evicted, before any
-//! other: so clients that connect and stay silent, however many, keep no stack from being served.
+//! Their number is bounded. At the bound, each new client evicts the oldest one that has sent nothing, before any
+//! other: so no number of silent clients keeps a stack from being served.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use super::greeting::{GreetingOutcome, greet, refuse};
 /// Most clients that are pending at once.
 const MOST_PENDING: usize = 128;
 
-/// Descriptors that are kept for everything else: standard streams, the runtime, a session, its report.
+/// Descriptors that are reserved for other purposes than clients: standard streams, the runtime, a session, its report.
 const RESERVED_DESCRIPTORS: u64 = 40;
 
 /// The clients that are being greeted or refused.
@@ -51,7 +51,7 @@ pub(super) enum Eviction {
 }
 
 impl PendingClients {
-    /// No clients, and room for as many as the limit of open files allows, at most [`MOST_PENDING`].
+    /// No clients yet; at most as many as the limit of open files allows, and at most [`MOST_PENDING`].
     pub(super) fn new() -> Self {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         // At most MOST_PENDING, which fits.
@@ -61,8 +61,8 @@ impl PendingClients {
 
     /// Greets a client that has just connected.
     pub(super) fn greet(&mut self, stream: Stream, allowed: AllowedUsers) {
-        // Looked at here, not in the task: a stack sends its greeting at once, and must not count as silent only
-        // because its task has not run yet.
+        // Checked here, not in the task: a stack sends its greeting at once, and must not count as silent only because
+        // its task has not run yet.
         let spoke = Arc::new(AtomicBool::new(has_spoken(&stream)));
         let task = greet(stream, allowed, Arc::clone(&spoke));
         self.add(spoke, None, task);

@@ -121,8 +121,8 @@ impl Prepared {
 struct Resources {
     ring: Ring,
     tables: Tables,
-    /// Memory for what is small and grows, and for buffers of the connection. It is given back when the session
-    /// begins, so that those find it.
+    /// Memory reserved for small data that grows during the session and for the buffers of the connection. It is
+    /// released when the session begins, so that they can be allocated.
     ballast: Ballast,
 }
 

@@ -72,9 +72,9 @@ pub(super) async fn greet(mut stream: Stream, allowed: AllowedUsers, spoke: Arc<
     }
 }
 
-/// Why there is no hello.
+/// Why a client has no valid hello.
 enum NoHello {
-    /// The client is told the reason.
+    /// The reason is sent to the client.
     Refused(RefuseCode, String),
     /// The connection failed, or the client speaks another protocol and would not understand a refusal.
     Failed(StreamError),
@@ -116,7 +116,7 @@ pub(super) async fn refuse(mut stream: Stream, code: RefuseCode, reason: String)
     GreetingOutcome::not_served(code.name(), format_args!("a client was refused: {reason}"))
 }
 
-/// Returns the ring that a stack gets that asks for `rings`, and its depth, which is at most `most`.
+/// Returns the ring to grant to a stack that requests `rings`, and its depth, which is at most `most`.
 ///
 /// # Errors
 /// The problem and the remedy, for the stack's user.

@@ -1,4 +1,5 @@
-//! A session for the accept loop: a task that welcomes a stack, serves it, and has an outcome.
+//! A session as the accept loop sees it: a task that sends the grant to a stack, serves the stack, and returns an
+//! outcome.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::hardware::Config;
 use crate::session::SessionOutcome;
 use crate::settings::Settings;
 
-/// What a stack gets.
+/// What a stack is granted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grant {
     /// The number of the session.
@@ -44,7 +45,7 @@ pub(super) struct RunningSession {
     task: JoinHandle<Result<GrantOutcome, SessionError>>,
 }
 
-/// What became of a stack that was granted a session. Each variant returns the output, for the next session.
+/// The outcome of a grant. Each variant returns the output, for the next session.
 pub(super) enum GrantOutcome {
     /// Its session is over.
     Served(Box<SessionOutcome<Output>>),

@@ -17,7 +17,7 @@ pub(super) struct FrameCopies {
 }
 
 impl FrameCopies {
-    /// Room for `most` copies; with 0, nothing is copied.
+    /// Memory for `most` copies; with 0, nothing is copied.
     ///
     /// # Errors
     /// If there is no memory for them.
@@ -25,7 +25,7 @@ impl FrameCopies {
         Ok(Self { bytes: zeroed(most * MAX_FRAME)?, most, newest: 0, oldest: 0 })
     }
 
-    /// The room for the next copy.
+    /// The buffer for the next copy; `None` if nothing is copied.
     pub(super) fn next(&mut self) -> Option<&mut [u8]> {
         let start = self.newest * MAX_FRAME;
         self.bytes.get_mut(start..start + MAX_FRAME)
@@ -37,20 +37,20 @@ impl FrameCopies {
         self.bytes.get(start..start + len as usize).unwrap_or_default()
     }
 
-    /// The frame that was copied last stays until it is the oldest and released.
+    /// Keeps the frame that was copied last until it is the oldest one and released.
     pub(super) fn keep(&mut self) {
         self.newest = self.behind(self.newest);
     }
 
-    /// The hardware is done with the oldest `frames`, of `len` bytes each. `sent` sees them; they are empty if nothing
-    /// is copied.
+    /// Releases the oldest `frames` copies, of `len` bytes each, because the hardware has finished with them. Calls
+    /// `sent` with the bytes of each, which are empty if nothing is copied.
     pub(super) fn release(&mut self, frames: u64, len: u32, mut sent: impl FnMut(&[u8])) {
         for _ in 0..frames {
             let start = self.oldest * MAX_FRAME;
             sent(self.bytes.get(start..start + len as usize).unwrap_or_default());
             self.oldest = self.behind(self.oldest);
         }
-        // Start again with the room that was used last: it is still in the cache.
+        // Start again with the first buffer: it is still in the cache.
         if self.oldest == self.newest {
             (self.oldest, self.newest) = (0, 0);
         }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_come_out_in_order_and_their_room_is_used_again() {
+    fn copies_are_released_in_order_and_their_buffers_are_used_again() {
         let mut frames = FrameCopies::new(2).unwrap();
         for round in 0..5u8 {
             for frame in [2 * round, 2 * round + 1] {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_nothing_is_copied() {
+    fn with_at_most_0_copies_nothing_is_copied() {
         let mut frames = FrameCopies::new(0).unwrap();
         assert!(frames.next().is_none());
         frames.keep();

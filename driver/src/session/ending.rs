@@ -16,9 +16,9 @@ const FAREWELL_TIMEOUT: Nanos = Nanos::from_secs(1);
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEnd {
-    /// The stack said farewell.
+    /// The stack sent its farewell.
     Finished,
-    /// The stack was interrupted, as its farewell says.
+    /// The stack was interrupted, as its farewell states.
     StackInterrupted,
     /// The stack states that this driver broke the protocol.
     Accused(String),
@@ -118,7 +118,7 @@ pub(super) async fn say_goodbye(connection: &Connection, clock: &Clock, ended: &
     poll_fn(|cx| if gone.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { timeout.as_mut().poll(cx) }).await;
 }
 
-/// The name of a message that does not belong into a session.
+/// The name of a message that may not be sent during a session.
 pub(super) fn name_of(message: &Control) -> &'static str {
     match message {
         Control::Hello(_) => "hello",

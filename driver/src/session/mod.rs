@@ -136,8 +136,8 @@ pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Se
     SessionOutcome { report, ended, backend: session.setup.backend }
 }
 
-/// Frames taken before those that are done are completed: few enough that their copies stay in the first-level cache.
-/// So hardware that needs no time never holds more.
+/// How many frames are taken before the next look for completed ones: few enough that their copies stay in the
+/// first-level cache. Hardware that needs no time never holds more.
 const BURST: u64 = 16;
 
 struct Session<P, B> {
@@ -200,15 +200,16 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             if let Some(ended) = self.fault(held).or_else(|| self.ending()) {
                 return ended;
             }
-            // There may be more to take, and hardware that needs no time has room again. This ends: what is in
-            // the ring is bounded by its depth until the port moves bytes, and that needs a turn of its own.
+            // Go on without waiting: more frames may wait, and hardware that needs no time has room again. The loop
+            // ends, because the ring holds at most `depth` frames until the port moves bytes, which happens between
+            // polls.
             if !moved || !self.more_is_due(now) && !self.can_take() {
                 self.wait().await;
             }
         }
     }
 
-    /// Completes, in ring order, what is done by `now`. Returns whether anything was.
+    /// Completes, in ring order, the frames that are done by `now`. Returns whether there were any.
     fn complete_due(&mut self, now: Nanos) -> bool {
         let before = self.completed;
         loop {
@@ -247,13 +248,13 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         self.completed += frames;
     }
 
-    /// Whether something can complete by `now` after all that was taken.
+    /// Whether another frame that was taken can complete by `now`.
     fn more_is_due(&self, now: Nanos) -> bool {
         self.refused.front().is_some_and(|refused| refused.position == self.completed)
             || self.hardware.next_completion().is_some_and(|at| at <= now)
     }
 
-    /// Whether a frame waits that the hardware has room for.
+    /// Whether a frame waits in the ring and the hardware has room for it.
     fn can_take(&self) -> bool {
         self.hardware.has_room() && self.port.waiting() > 0
     }

@@ -201,7 +201,7 @@ fn users_that_are_not_allowed_are_refused() {
             assert_eq!(refuse.code, RefuseCode::NotAllowed);
             assert!(refuse.reason.contains("--allow-uid 0"), "{}", refuse.reason);
             drop(stack);
-            assert!(driver.says().contains("belongs to user 0"));
+            assert!(driver.next_line().contains("belongs to user 0"));
         }
     }
 }

@@ -73,7 +73,7 @@ impl Driver {
     }
 
     /// Waits for the next line on its standard error.
-    pub(crate) fn says(&mut self) -> String {
+    pub(crate) fn next_line(&mut self) -> String {
         let mut line = String::new();
         self.stderr.read_line(&mut line).unwrap();
         line

@@ -36,7 +36,7 @@ fn serve_honestly(driver: &Driver) {
 }
 
 fn wait_for(driver: &mut Driver, what: &str) {
-    assert!(std::iter::repeat_with(|| driver.says()).any(|line| line.contains(what)));
+    assert!(std::iter::repeat_with(|| driver.next_line()).any(|line| line.contains(what)));
 }
 
 /// Serves an honest stack, interrupts the driver, and returns its report.

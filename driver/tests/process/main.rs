@@ -2,7 +2,7 @@
 //! of the process.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
+#![allow(clippy::print_stderr, reason = "a test prints why it is skipped")]
 
 mod accept_loop;
 mod driver;
@@ -29,13 +29,13 @@ fn datagram(payload: usize) -> Vec<u8> {
     bytes
 }
 
-/// The driver fails with one line on standard error, which contains all of `says`.
-fn one_line_error(flags: &[&str], says: &[&str]) {
+/// The driver fails with one line on standard error, which contains all of `parts`.
+fn one_line_error(flags: &[&str], parts: &[&str]) {
     let output = command(flags).output().unwrap();
     let line = String::from_utf8(output.stderr.clone()).unwrap();
     output.assert().code(2).stdout("");
     assert_eq!(line.lines().count(), 1, "{line}");
-    for part in says {
+    for part in parts {
         assert!(line.contains(part), "{part} is not in: {line}");
     }
 }
@@ -97,7 +97,10 @@ fn a_live_driver_keeps_its_path() {
     let mut first = Driver::start(&folder.path().join("driver.sock"), &[]);
     let path = first.socket.to_str().unwrap().to_owned();
     one_line_error(&["--socket", &path], &[&path, "a driver listens there already", "another path"]);
-    assert!(first.says().contains("closed the connection"), "the first driver has seen the connection of the second");
+    assert!(
+        first.next_line().contains("closed the connection"),
+        "the first driver has seen the connection of the second"
+    );
     Stack::greet(&first.socket, Socket, 4).accepted();
 }
 
@@ -122,7 +125,7 @@ fn other_protocols_and_garbage_do_not_harm_other_clients() {
 
     let mut stranger = Stack::connect(&driver.socket);
     stranger.0.send_bytes(b"GET / HTTP/1.1\r\n\r\n");
-    assert!(driver.says().contains("does not speak this protocol"));
+    assert!(driver.next_line().contains("does not speak this protocol"));
 
     let refused = |bytes: &[u8]| {
         let mut client = Stack::connect(&driver.socket);
@@ -179,7 +182,7 @@ fn a_second_stack_is_refused_as_busy_and_served_later() {
     let refuse = Stack::greet(&driver.socket, Socket, 4).refused();
     assert_eq!(refuse.code, RefuseCode::Busy);
     assert_eq!(first.leave(0).reason, ByeReason::Finished);
-    assert!(std::iter::repeat_with(|| driver.says()).any(|line| line.contains("session 1: finished")));
+    assert!(std::iter::repeat_with(|| driver.next_line()).any(|line| line.contains("session 1: finished")));
     let second = Stack::greet(&driver.socket, Socket, 4).accepted();
     assert_eq!((second.generation, second.rings[0].depth), (2, 4));
     assert_eq!(driver.stop().status, Some(130));

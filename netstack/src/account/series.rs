@@ -1,6 +1,6 @@
 //! Events added up by interval.
 //!
-//! A pure value: each event comes with its time, and is counted in the interval of that time, however late it is added.
+//! A pure value: each event is added with its time, and counts in the interval of that time, however late it is added.
 //! An interval includes its end and not its start, so the sum over all intervals up to a time t covers all events at or
 //! before t. A series is bounded: when it is full, adjacent intervals are merged in pairs and the interval doubles.
 
@@ -96,7 +96,8 @@ impl Series {
         self.interval
     }
 
-    /// The interval to count an event at `time` in. If that interval was taken already, the first one that was not.
+    /// The interval in which an event at `time` counts: the one that contains `time` or, if that was taken already, the
+    /// first one that was not.
     #[inline(always)]
     pub(super) fn at(&mut self, time: Nanos) -> &mut Interval {
         if !self.last.contains(time) {
@@ -167,7 +168,7 @@ impl Series {
     /// [`Series::hold`], for frames that held their slots at the end of an interval.
     #[cold]
     fn hold_over_an_end(&mut self, frames: u64, entered: Nanos, left: Option<Nanos>) {
-        // What happened in intervals that were taken goes straight into the occupancy at `from`.
+        // Changes in intervals that were taken already are added to the occupancy at `from`.
         match entered > self.from {
             true => self.at(entered).entered += frames,
             false => self.held += frames,

@@ -52,7 +52,7 @@ impl PacketRecord {
     }
 }
 
-/// Runs of packets that occupy slots, oldest first.
+/// Groups of packets that occupy slots, oldest first.
 #[derive(Debug)]
 pub(super) struct InFlight(VecDeque<FrameGroup>);
 
@@ -142,9 +142,9 @@ mod tests {
     }
 
     proptest! {
-        /// Seen packet by packet the table is a FIFO, however its packets are grouped into groups.
+        /// Packet by packet the table is a FIFO, for any division of the packets into groups.
         #[test]
-        fn runs_keep_every_packet_in_order(moves in proptest::collection::vec((0u32..2, 1usize..3, 0u64..2, 0u64..4), 0..100)) {
+        fn groups_keep_every_packet_in_order(moves in proptest::collection::vec((0u32..2, 1usize..3, 0u64..2, 0u64..4), 0..100)) {
             let (mut groups, mut plain) = (InFlight::new(4), VecDeque::new());
             for (flow, bytes, accepted, most) in moves {
                 groups.push(FrameGroup::of(record(flow, bytes, accepted)));

@@ -1,4 +1,4 @@
-//! The device layer: the only layer that drops packets on the way down, when its policy says so and the ring is full.
+//! The device layer: the only layer that drops packets on the way down, when the ring is full and its policy drops.
 //!
 //! A ring of one slot, whose consumer does nothing: the first packet is submitted, and the policy decides about the
 //! second.

@@ -98,7 +98,7 @@ pub(crate) struct WaitFor {
     pub(crate) credit: Option<Acquire>,
     /// A time.
     pub(crate) expiry: Option<Sleep>,
-    /// When the send reached the layer that waits, for a layer that asks for it afterwards.
+    /// When the send reached the layer that waits. [`Wait::take`] returns it, for a layer that needs it afterwards.
     pub(crate) began: Nanos,
 }
 
@@ -129,8 +129,9 @@ impl Wait {
         matches!(*self.0.borrow(), State::Idle)
     }
 
-    /// Ready once the wait is over; `begin` says what to wait for, and whose blocked time it is, if the wait has not
-    /// begun. The result stays here until [`Wait::take`], and until then further calls are ready at once.
+    /// Ready once the wait is over. If the wait has not begun, `begin` returns what to wait for, and `blocked` begins
+    /// to count the blocked time. The result stays here until [`Wait::take`], and until then further calls are ready at
+    /// once.
     pub(crate) async fn wait(&self, begin: impl FnMut() -> WaitFor, blocked: impl FnMut() -> Option<Blocked>) {
         self.wait_until(begin, blocked, |_| Poll::Pending).await;
     }

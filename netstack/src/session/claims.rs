@@ -1,4 +1,4 @@
-//! What the driver's farewell claims, held against what this side knows.
+//! Compares the claims of the driver's farewell with what this side knows.
 //!
 //! A claim that cannot be true is a fault of the driver, not of this side's books: the run then ends as one whose
 //! driver failed.
@@ -11,26 +11,26 @@ use shared::units::Nanos;
 /// What this side knows of a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
-    /// The session's number in the driver's grant; nothing where there was none.
+    /// The session's number in the driver's grant; `None` if there was no grant.
     pub(super) generation: Option<u64>,
-    /// At least as long as the session lasted; nothing where there was none.
+    /// An upper bound of the length of the session; `None` if there was no grant.
     pub(super) lasted: Option<Nanos>,
     pub(super) depth: Depth,
     /// All apps together.
     pub(super) total: &'a Counters,
     /// Frames that this side submitted.
     pub(super) submitted: u64,
-    /// Whether the driver left first. Frames that were on their way when it said farewell never reached it.
+    /// Whether the driver left first. Frames that were on their way when it sent its farewell never reached it.
     pub(super) left_first: bool,
-    /// Bytes of the frames that were delivered; nothing if they are not known for each app, or if layers of a program of
-    /// one's own may have changed them.
+    /// Bytes of the frames that were delivered; `None` if they are not known for each app, or if layers of an extension
+    /// may have changed the frames.
     pub(super) frame_bytes: Option<u64>,
 }
 
-/// What in the farewell, which counts `frames` and has the `report`, cannot be true; in words.
+/// Describes each claim of the farewell, which counts `frames` and has the `report`, that cannot be true.
 pub(super) fn contradictions(frames: u64, report: &DriverReport, known: &Known<'_>) -> Vec<String> {
     let fates = [report.sent, report.bad_length, report.bad_header, report.bad_checksum, report.discarded];
-    // A claim may be any number, also one so large that a sum overflows.
+    // A claim may be any number, also a number so large that a sum overflows.
     let fates = fates.into_iter().fold(0, u64::saturating_add);
     let dropped = |reason| ("dropped", known.total.dropped_for(reason));
     let submitted = match known.left_first {

@@ -82,7 +82,7 @@ pub enum ConnectError {
         /// The error of the system.
         cause: io::Error,
     },
-    /// This process lacks something, and no driver is to blame.
+    /// This process lacks a resource; no driver is at fault.
     #[error("no connection to the driver can be made: {cause}; {}", remedy(cause, "end other programs and try again"))]
     Own {
         /// The error of the system.
@@ -126,10 +126,10 @@ pub enum ConnectError {
         /// Which user it belongs to.
         cause: PeerError,
     },
-    /// The ring did not come behind ACCEPT.
+    /// No ring arrived behind ACCEPT.
     #[error(transparent)]
     Handover(#[from] HandoverError),
-    /// The memory that came is not the ring that was granted.
+    /// The memory that arrived is not the ring that was granted.
     #[error(transparent)]
     Memory(#[from] MemoryError),
     /// The driver granted a ring that is not possible, or that was not asked for.
@@ -144,7 +144,7 @@ impl From<DepthError> for ConnectError {
 }
 
 impl ConnectError {
-    /// What the process exits with.
+    /// The exit status of the process.
     pub fn status(&self) -> Status {
         match self {
             Self::BadPath { .. } => Status::Usage,
@@ -212,7 +212,7 @@ pub async fn connect(
     }
 }
 
-/// Connects; a driver that is only just starting is waited for.
+/// Connects. Tries again while the driver may be starting.
 async fn find(path: &Path, timeout: Nanos, deadline: Instant) -> Result<UnixStream, ConnectError> {
     loop {
         let bad_path = |cause| ConnectError::BadPath { path: path.to_owned(), cause };
@@ -222,9 +222,10 @@ async fn find(path: &Path, timeout: Nanos, deadline: Instant) -> Result<UnixStre
                 let path = path.to_owned();
                 match cause.kind() {
                     io::ErrorKind::InvalidInput => return Err(bad_path(cause)),
-                    // Not there yet, being replaced, or with a queue of connections that is full.
+                    // The driver does not listen yet, its socket is being replaced, or its queue of connections is
+                    // full.
                     io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::WouldBlock => {}
-                    // Its user may be about to open it.
+                    // The driver's user may be about to change the permissions of the socket.
                     io::ErrorKind::PermissionDenied => {}
                     _ if is_met(&cause) => return Err(ConnectError::Own { cause }),
                     _ => {}

@@ -100,11 +100,11 @@ impl Farewell {
             (_, Some(reason)) if reason.is_violation() => Ending::PeerFailed(reason.to_string()),
             (Some(bye), _) if self.driver_left_first.get() => left_first(&bye.reason),
             (Some(bye), _) if bye.report.is_none() => {
-                Ending::PeerFailed("the driver said farewell without a report".to_owned())
+                Ending::PeerFailed("the driver sent a farewell without a report".to_owned())
             }
             (Some(_), _) => Ending::Finished,
             (None, Some(reason)) => Ending::PeerFailed(reason.to_string()),
-            (None, None) => Ending::PeerFailed(format!("the driver did not say farewell within {FAREWELL_TIMEOUT}")),
+            (None, None) => Ending::PeerFailed(format!("the driver sent no farewell within {FAREWELL_TIMEOUT}")),
         }
     }
 }

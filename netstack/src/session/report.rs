@@ -1,4 +1,4 @@
-//! From what a run left behind to its report.
+//! Renders the outcome of a run as its report.
 
 use std::collections::BTreeMap;
 
@@ -24,15 +24,15 @@ pub struct Context {
     pub config: ConfigReport,
     /// `real` or `virtual`.
     pub clock: String,
-    /// Where it ran.
+    /// The machine and the program.
     pub host: HostReport,
     /// Hash of what the apps drew.
     pub arrivals_digest: String,
     /// What the process used.
     pub process: ProcessReport,
-    /// Interval lines that were dropped because their reader took none.
+    /// Interval lines that were dropped because their reader did not read them.
     pub lines_dropped: u64,
-    /// The driver's grant; nothing where there was none.
+    /// The driver's grant; `None` if there was none.
     pub grant: Option<Grant>,
 }
 
@@ -48,7 +48,7 @@ pub struct Grant {
 /// The settings of an app that sends on a socket which an extension opened.
 const OWN_SOCKET: &str = "socket";
 
-/// What a farewell that cannot be true is called in reports.
+/// The name in reports of a farewell that cannot be true.
 const MISCOUNTED: &str = "MISCOUNTED";
 
 /// Renders `outcome` of `plan` on a ring of `depth` slots as a report.
@@ -139,7 +139,7 @@ fn totals(counters: &Counters) -> Totals {
     }
 }
 
-/// Holds the apps' accounts against the ring's own count.
+/// Compares the apps' accounts with the ring's own count.
 fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
     let mut violations = total.check("totals");
     for account in outcome.accounts() {
@@ -156,7 +156,7 @@ fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
     LedgerReport { balanced: violations.is_empty(), violations }
 }
 
-/// What the driver's farewell claims and cannot be.
+/// The claims of the driver's farewell that cannot be true.
 fn contradicted(outcome: &Outcome, total: &Counters, depth: Depth, grant: Option<Grant>) -> Vec<String> {
     let Some(driver) = &outcome.driver else { return Vec::new() };
     let frame_bytes = outcome.apps.iter().map(|Joined { account, app, .. }| {
@@ -198,7 +198,7 @@ fn activity(outcome: &Outcome) -> Activity {
     outcome.accounts().map(|account| account.activity()).fold(Activity::default(), Activity::and)
 }
 
-/// What happened since the warm-up; nothing if nothing was delivered since.
+/// The figures since the warm-up; `None` if nothing was delivered since.
 fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
     let all = Snapshot::of(outcome.accounts(), outcome.ended);
     let delivered = all.counters.delivered - warm.counters.delivered;
@@ -272,7 +272,9 @@ fn warnings(outcome: &Outcome, plan: &Plan, total: &Counters, missed: u64) -> Ve
     let mut warn = |code, text: String| warnings.push(Warning::new(code, text));
     plan.without_effect.iter().for_each(|text| warn(WarningCode::NoEffect, text.clone()));
     if missed > 0 {
-        let text = format!("{missed} wake-ups were lost: a process slept over what its peer had not rung for");
+        let text = format!(
+            "{missed} wake-ups were lost: a process slept although there was work, because its peer did not ring"
+        );
         warn(WarningCode::WakeUpsLost, text);
     }
     match &outcome.driver {

@@ -30,7 +30,7 @@ use crate::layers::Neighbours;
 /// Why a phase of the run has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum PhaseEnd {
-    /// What it was for is done.
+    /// It is complete.
     Done,
     /// Its time is up.
     TimeUp,
@@ -69,7 +69,7 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
         Self { interrupt, ..self }
     }
 
-    /// The same; `watch` sees the line of each interval.
+    /// The same; `watch` is called with the line of each interval.
     #[must_use]
     pub fn watched_by(self, watch: Option<Watch>) -> Self {
         Self { watch, ..self }
@@ -96,7 +96,8 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
         };
         let offering = stack.until(apps.all_done(), time_up, &interrupt).await;
         apps.end(clock.now());
-        // They drop what they were doing by their next turn, and count what they did not get to in no time.
+        // By their next turn the apps drop the sends that wait, and count the packets that they did not get to, without
+        // taking time.
         apps.all_done().await;
         clock.next_turn().await;
         if matches!(offering, PhaseEnd::Done | PhaseEnd::TimeUp) {
@@ -104,7 +105,8 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
             stack.note_interrupt(&drain);
         }
         stack.note_interrupt(&offering);
-        // What completes from here on makes room, but the queue must not use it: the farewell has the final count.
+        // Frames that complete from here on free slots, but the transmit queue must not use them: the farewell states
+        // the final count.
         stack.device.seal();
         let ring = stack.device.ring();
         stack.farewell.exchange(ring.connection(), &clock, ring.stats().submitted).await;
@@ -169,8 +171,8 @@ impl<P: ProducerPort + 'static> RunState<P> {
                 let end = shared.borrow().next();
                 // The end is part of its interval, so something may still happen in it until then.
                 clock.sleep_until(end + Nanos(1)).await;
-                // A driver that completes nothing does not hold up the line that names it. What it reports later than
-                // this counts in the next line.
+                // The wait is bounded, so that a driver that completes nothing does not delay the line that names it. A
+                // completion that arrives later counts in the next line.
                 let late = clock.sleep_until(end + STALLED);
                 select(pin!(device.settled_by(end)), late).await;
                 shared.borrow_mut().show(end, &device);
@@ -183,16 +185,16 @@ impl<P: ProducerPort + 'static> RunState<P> {
     fn spawn_warmup(&self, tasks: &Tasks, began: Nanos, warmup: Nanos) -> Rc<Cell<Option<Snapshot>>> {
         let warm = Rc::new(Cell::new(None));
         if warmup > Nanos::ZERO {
-            let (slot, clock, accounts) = (Rc::clone(&warm), self.clock.clone(), Rc::clone(&self.accounts));
+            let (result, clock, accounts) = (Rc::clone(&warm), self.clock.clone(), Rc::clone(&self.accounts));
             tasks.spawn(async move {
                 clock.sleep_until(began + warmup).await;
-                slot.set(Some(Snapshot::of(&accounts.all(), clock.now())));
+                result.set(Some(Snapshot::of(&accounts.all(), clock.now())));
             });
         }
         warm
     }
 
-    /// Waits for `phase`, for its time to be up if it has one, for an interrupt, or for the driver to end it all.
+    /// Waits for `phase`, for the end of its time if it has one, for an interrupt, or for the end of the session.
     async fn until(&self, phase: impl Future<Output = ()>, time_up: Option<Nanos>, interrupt: &Interrupt) -> PhaseEnd {
         // No timer stands for "never": virtual time would go there when nothing else is left to happen.
         let time_up = OptionFuture::from(time_up.map(|at| self.clock.sleep_until(at)));

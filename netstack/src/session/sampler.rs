@@ -1,8 +1,8 @@
-//! Lines: what happened in each interval, while the run goes on.
+//! Prints what happened in each interval, a line for each, while the run goes on.
 //!
-//! A line is printed once it is known what had completed by the end of its interval, so lines and the series in the
-//! report say the same; it may be later than the end of the interval by the time that the driver takes to publish its
-//! completions.
+//! A line is printed once it is known what had completed by the end of its interval, so the lines and the series in the
+//! report have the same figures. A line may be later than the end of the interval by the time that the driver takes to
+//! publish its completions.
 
 use std::fmt;
 use std::rc::Rc;
@@ -14,10 +14,10 @@ use shared::units::Nanos;
 use crate::account::Timeline;
 use crate::device::RingDevice;
 
-/// Sees the line of each interval, in order; the last may be of a shorter one.
+/// Called with the sample of each interval, in order; the last interval may be shorter.
 pub type Watch = Box<dyn FnMut(&Sample)>;
 
-/// Shows lines.
+/// Passes the sample of each line to a [`Watch`].
 pub(super) struct Sampler {
     timeline: Rc<Timeline>,
     watch: Watch,
@@ -30,7 +30,7 @@ impl fmt::Debug for Sampler {
 }
 
 impl Sampler {
-    /// Shows `watch` the lines of `timeline`, on which nothing has happened.
+    /// Calls `watch` with the lines of `timeline`, which has no events yet.
     pub(super) fn new(timeline: Rc<Timeline>, watch: Watch) -> Self {
         timeline.keep_lines();
         Self { timeline, watch }
@@ -41,7 +41,8 @@ impl Sampler {
         self.timeline.line_end()
     }
 
-    /// Shows the line of the interval that ends at `end`. What had completed by then is settled.
+    /// Passes on the line of the interval that ends at `end`. The caller has settled all frames that completed by then,
+    /// as far as the driver has reported them.
     pub(super) fn show<P: ProducerPort>(&mut self, end: Nanos, device: &RingDevice<P>) {
         if let Some(mut line) = self.timeline.take_line(end) {
             line.occupancy += device.unsettled_at(end);
@@ -49,7 +50,7 @@ impl Sampler {
         }
     }
 
-    /// Shows the `lines` that are left at the end.
+    /// Passes on the `lines` that are left at the end.
     pub(super) fn show_rest(&mut self, lines: &[Sample]) {
         lines.iter().for_each(&mut self.watch);
     }

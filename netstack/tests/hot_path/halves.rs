@@ -87,7 +87,8 @@ impl Halves {
         let stack = Args::parse_from(named("netstack", &self.stack)).stack;
         let settings = Settings::parse_from(named("driver", &self.driver)).driver;
         let plan = Plan::new(&stack, Plan::check(&stack, depth).unwrap(), 1, depth, settings.hardware.link).unwrap();
-        // In virtual time an app that never waits would send for ever without time advancing, so give packets a cost.
+        // In virtual time an app that never waits would send packets without end while time stands still, so give
+        // packets a cost.
         let stack_cost = if self.in_virtual_time { Nanos::from_micros(2) } else { Nanos::ZERO };
         let plan = Plan { stack_cost, ..plan };
         let setup = Setup::new(settings.hardware(1).unwrap(), depth, settings.dma, Output::Model).unwrap();

@@ -18,7 +18,7 @@ use super::{command, report};
 /// A run that would take a minute if nothing ended it.
 const RUN: [&str; 4] = ["--transport=shm", "--depth=8", "--duration=60s", "--idle=sleep"];
 
-/// Runs the stack against `part`, and holds what every run that a driver breaks has to hold.
+/// Runs the stack against `part`, and checks what must hold for every run that the driver breaks.
 fn broken_by(part: impl FnOnce(Driver) + Send + 'static) -> RunReport {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("driver.sock");
@@ -63,7 +63,8 @@ fn scribbling_over_every_shared_word_ends_in_a_reason() {
     }
 }
 
-/// A run for which there is no session: one line that says why, and the status for a failed peer.
+/// Runs the stack against `part`, which lets no session begin. The stack prints one line with the reason, and exits
+/// with the status for a failed peer.
 fn refused_with(says: &str, part: impl FnOnce(Driver) + Send + 'static) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("driver.sock");
@@ -114,9 +115,9 @@ fn a_handshake_that_stays_half_open_is_given_up() {
     });
 }
 
-/// It completes nothing and reads nothing.
+/// The driver completes nothing and reads nothing.
 #[test]
-fn a_driver_that_does_nothing_is_waited_for_asleep_and_not_for_ever() {
+fn the_stack_sleeps_while_it_waits_for_a_driver_that_does_nothing_and_then_ends() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |driver| {
@@ -133,7 +134,7 @@ fn a_driver_that_does_nothing_is_waited_for_asleep_and_not_for_ever() {
     assert!(report.process.idle.sleeps < 100, "{}", report.process.idle.sleeps);
 }
 
-/// Neither a message nor a moved index comes from it: `--packets` alone would wait for ever.
+/// The driver sends no message and moves no index: without the idle timeout, a run with `--packets` would never end.
 #[test]
 fn a_driver_that_is_silent_for_too_long_is_given_up() {
     for transport in ["--transport=shm", "--transport=socket"] {
@@ -160,7 +161,7 @@ fn a_driver_that_is_silent_for_too_long_is_given_up() {
     }
 }
 
-/// It is alive, so that no timeout ends the run: the lines say what is wrong while it goes on.
+/// The driver sends signs of life, so no timeout ends the run: the lines name what is wrong while the run goes on.
 #[test]
 fn a_driver_that_lives_and_completes_nothing_is_named_on_the_line() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,9 +182,9 @@ fn a_driver_that_lives_and_completes_nothing_is_named_on_the_line() {
     assert_eq!(stack.wait().unwrap().code(), Some(3));
 }
 
-/// It works, but never rings: the watchdog wakes the stack, and counts that.
+/// The driver serves the stack, but never rings: the watchdog wakes the stack, and counts each missing doorbell.
 #[test]
-fn a_driver_that_never_rings_is_found_out_and_nothing_is_lost() {
+fn the_doorbells_of_a_driver_that_never_rings_count_as_missed_and_no_packet_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |driver| {

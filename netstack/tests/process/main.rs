@@ -1,7 +1,7 @@
 //! The stack as a process, against a driver that a test plays.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
-#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
+#![allow(clippy::print_stderr, reason = "a test prints why it is skipped")]
 
 mod hostile;
 
@@ -35,7 +35,7 @@ fn report(socket: &Path, flags: &[&str]) -> (Option<i32>, RunReport) {
 }
 
 #[test]
-fn a_run_whose_text_cannot_be_written_has_its_report_and_says_that_it_failed() {
+fn a_run_whose_text_cannot_be_written_has_its_report_and_a_status_of_failure() {
     let folder = tempfile::tempdir().unwrap();
     for (text, json) in [("stdout", "report.json"), ("stderr", "-")] {
         let socket = folder.path().join(text);
@@ -68,7 +68,7 @@ fn a_run_whose_text_cannot_be_written_has_its_report_and_says_that_it_failed() {
 }
 
 #[test]
-fn an_error_that_nobody_can_read_still_has_its_status() {
+fn an_error_whose_text_cannot_be_written_still_has_its_status() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let status = command(Path::new("unused"), &["--depth=0"]).stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(2));
@@ -80,7 +80,7 @@ fn frames_that_cross_the_farewell_of_an_interrupted_driver_are_in_flight() {
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |mut driver| {
         driver.accept();
-        // The ring is full when it leaves, and it has seen but one of the frames.
+        // The ring is full when the driver leaves, and the driver has received only one of the frames.
         driver.wire.receive();
         driver.complete();
         driver.leave(ByeReason::Interrupted);
@@ -95,7 +95,7 @@ fn frames_that_cross_the_farewell_of_an_interrupted_driver_are_in_flight() {
 }
 
 #[test]
-fn a_driver_that_leaves_unasked_has_failed_however_politely() {
+fn a_driver_that_sends_the_first_farewell_has_failed() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |mut driver| {
@@ -112,7 +112,7 @@ fn a_driver_that_leaves_unasked_has_failed_however_politely() {
 }
 
 #[test]
-fn claims_that_cannot_be_are_the_drivers_fault_and_no_panic() {
+fn impossible_claims_are_a_fault_of_the_driver_and_cause_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |mut driver| {
@@ -167,7 +167,7 @@ fn a_descriptor_that_this_process_cannot_hold_is_no_fault_of_the_drivers() {
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |mut driver| {
         driver.hello();
-        // The stack is asked to hold no further descriptor from here on.
+        // From here on the stack may open no further descriptor.
         let stack = socket_peercred(&driver.wire).unwrap().pid;
         let most = getrlimit(Resource::Nofile).maximum;
         let none = Rlimit { current: Some(3), maximum: most };

@@ -27,7 +27,7 @@ pub(super) async fn bulk<D: Egress<SocketAddr>>(
     let until = horizon.until(start);
     let mut left = horizon.packets();
     while left > 0 {
-        // At time zero, which has passed: this only yields to other apps, and only if it is time for that.
+        // Time zero has passed, so this never waits: it yields to other apps if the turn is used up.
         if outlet.must_rest(Nanos::ZERO) {
             outlet.rest_until(Nanos::ZERO).await;
         }
