@@ -33,7 +33,7 @@ offer_help() {
 
 # Creates the folder of --out: make_folder DIR
 make_folder() {
-    mkdir -p "$1" || fail "--out $1: cannot be created; name a folder inside one that you may write to"
+    mkdir -p "$1" || fail "--out $1: cannot be created; name a path in a folder that you may write to"
 }
 
 need_cargo() {

@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # Everything that CI checks: scripts/test.sh [--install]
 #
-# Format, lints (warnings are errors), docs, tests, simulated means against queueing theory, the
-# examples, a capture of real frames that an independent analyser must find clean, instructions per
-# packet against a ceiling, dependencies, and the scripts themselves. The summary at the end names what ran
-# and what was skipped and why: a check whose tool is not installed, with the package to install, and tests
-# that need what this machine does not have. With --install, the tools are installed first (Debian's packages if
-# this is root on Debian, cargo-deny by cargo); one that can be installed and is not there then is an error.
-# To accept other counts of instructions as the ceiling:
-# target/release/lab count --ceilings scripts/ceilings.json --accept
-# Exit status: 0 if all is well, that of the first step that failed otherwise, 2 for wrong usage.
+# Format, lints (warnings are errors), docs, tests, simulated means against queueing theory, the examples, a capture of
+# real frames that an independent analyser must find clean, instructions per packet against a ceiling, dependencies, and
+# the scripts themselves. The summary at the end names what ran and what was skipped and why: a check whose tool is not
+# installed, with the package to install, and tests that need what this machine does not have. With --install, the tools
+# are installed first (Debian's packages if this is root on Debian, cargo-deny by cargo); a tool that can be installed
+# and is still missing then is an error. To accept other counts of instructions as the ceiling: target/release/lab count
+# --ceilings scripts/ceilings.json --accept Exit status: 0 if all is well, that of the first step that failed otherwise,
+# 2 for wrong usage.
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -34,7 +33,7 @@ passed=()
 skipped=()
 step=
 
-# What there is to say at the end, also if a step failed.
+# Prints the summary at the end, also if a step failed.
 summarise() {
     local status=$?
     rm -rf "$work"
@@ -61,7 +60,7 @@ check() {
     passed+=("$step ($((SECONDS - start)) s)")
 }
 
-# Runs a check if its tool is there: check_with TOOL WHAT COMMAND ...
+# Runs a check if its tool is installed: check_with TOOL WHAT COMMAND ...
 check_with() {
     local tool=$1
     shift
@@ -81,7 +80,7 @@ run_docs() {
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 }
 
-# Tests that need what is not there say so in a file.
+# Tests that this machine cannot run append the reason to a file.
 run_tests() {
     SKIPPED_TESTS=$work/skipped cargo test --workspace
     [[ ! -e $work/skipped ]] || mapfile -t -O "${#skipped[@]}" skipped < <(sort -u "$work/skipped")
@@ -111,7 +110,7 @@ run_count() {
     local status=0
     "$lab" count --ceilings "$root/scripts/ceilings.json" 2>"$work/count" || status=$?
     cat "$work/count" >&2
-    # The lab's word for ceilings that were accepted on another kind of processor.
+    # The lab prints this for ceilings that were accepted on another kind of processor.
     if grep -q 'nothing is compared' "$work/count"; then
         skip "comparing instructions per packet: the ceilings are those of another kind of processor"
     fi

@@ -106,8 +106,8 @@ pub fn is_met(error: &io::Error) -> bool {
 pub fn remedy<'a>(error: &io::Error, otherwise: &'a str) -> &'a str {
     match error.kind() {
         ErrorKind::FileTooLarge => "raise the limit of a file's size with ulimit -f",
-        ErrorKind::StorageFull => "make room there, or name another place",
-        ErrorKind::QuotaExceeded => "make room in the quota, or name another place",
+        ErrorKind::StorageFull => "free some space there, or name another path",
+        ErrorKind::QuotaExceeded => "free some space of the quota, or name another path",
         _ if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
             "raise the limit of open files with ulimit -n"
         }
@@ -146,7 +146,7 @@ mod tests {
     fn each_limit_has_its_remedy() {
         let of = |errno: Errno| remedy(&errno.into(), "otherwise");
         assert!(of(Errno::FBIG).contains("ulimit -f") && of(Errno::MFILE).contains("ulimit -n"));
-        assert!(of(Errno::NOSPC).contains("room") && of(Errno::DQUOT).contains("quota"));
+        assert!(of(Errno::NOSPC).contains("free some space") && of(Errno::DQUOT).contains("quota"));
         assert_eq!(of(Errno::ACCESS), "otherwise");
     }
 }

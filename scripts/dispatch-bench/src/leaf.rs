@@ -25,7 +25,7 @@ pub trait Leaf: 'static {
     fn send(word: u64) -> u64;
 }
 
-/// A caller's place in the wait queue for room, if it waits: [`Leaf::poll_room`] uses it instead of a future.
+/// A caller's position in the wait queue for room, if it waits: [`Leaf::poll_room`] uses it instead of a future.
 #[derive(Debug, Default)]
 pub struct Place<'a> {
     waiting: Option<Acquire<&'a Credits>>,

@@ -100,7 +100,7 @@ impl Ring {
         self.credits.release(1);
     }
 
-    /// Completes a frame. Panics if no call was woken: a call that is not woken would wait for ever.
+    /// Completes a frame. Panics if no call was woken: a call that is not woken would never return.
     #[inline(never)]
     fn complete_and_wake(&self) {
         self.complete();

@@ -1,4 +1,4 @@
-//! The settings of one run, in real or in virtual time: what the flags of a command come to.
+//! The settings of one run, in real or in virtual time: the flags of a command, resolved.
 
 use clap::Parser;
 use driver::session::Dma;
@@ -54,8 +54,8 @@ pub struct SimulationSettings {
 }
 
 impl RunSettings {
-    /// The settings that shape a run in either clock. Those that exist only in real time, and those of one start only,
-    /// keep their defaults.
+    /// The settings of a run that apply in real and in virtual time. Settings that only real time has, and settings of
+    /// a single start such as the paths of files, keep their defaults.
     pub fn new(common: &Common, stack: StackSettings, driver: &DriverSettings) -> Self {
         Self {
             netstack: StackArgs {
@@ -106,7 +106,7 @@ impl RunSettings {
         &self.stack().sending.apps
     }
 
-    /// The stack's settings that shape a run in either clock.
+    /// The stack's settings that apply in real and in virtual time.
     pub fn stack(&self) -> &StackSettings {
         &self.netstack.stack
     }

@@ -56,14 +56,14 @@ pub fn run_main<A: Parser, E: Display>(
             Status::Usage
         }
     };
-    heard(name, status).into()
+    finish_output(name, status).into()
 }
 
 /// Waits for the readers of all text. Returns `status`, or the status of a text that was not read if that is worse.
-fn heard(name: &str, mut status: Status) -> Status {
+fn finish_output(name: &str, mut status: Status) -> Status {
     output::finish();
     if let Some(why) = output::unwritten() {
-        fail(format_args!("{name}: not all text could be written ({why}); make room, or redirect it"));
+        fail(format_args!("{name}: not all text could be written ({why}); free some space, or redirect it"));
         status = status.or_worse(Status::Failed);
     }
     if output::gave_up() {

@@ -1,4 +1,4 @@
-//! No futures: a trait object is polled for a permit, with a place in the wait queue that the caller holds, and then
+//! No futures: a trait object is polled for a permit, with a position in the wait queue that the caller holds, and then
 //! called to send. The work is done once, after the wait.
 
 use std::marker::PhantomData;

@@ -17,7 +17,7 @@ use crate::ring::Ring;
 const LENGTHS: [usize; 2] = [1, 3];
 
 /// Runs `passes` passes of `cell`, at most [`PASSES`](super::PASSES); this is what runs under valgrind. All orders are
-/// drawn, whatever `passes` is, so that drawing them cancels out in the difference of two runs.
+/// drawn, for any `passes`, so that drawing them cancels out in the difference of two runs.
 pub fn one_cell(cell: Cell, passes: usize) -> Checksum {
     let (ring, orders) = (Ring::full(), cell.mode.orders());
     let table = cell.arm.build(cell.leaf, ring);

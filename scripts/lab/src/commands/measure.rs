@@ -66,7 +66,7 @@ pub(super) fn measure_and_report<R: Serialize>(
 pub(super) type AtSize<T> = (Bytes, Vec<Vec<T>>);
 
 /// Measures all `subjects` in turn, `repetitions` times, at each of `sizes`. An interrupt ends it after the repetitions
-/// that all subjects have completed, and `left_out` gets a line that says so.
+/// that all subjects have completed, and adds a line about it to `left_out`.
 ///
 /// # Errors
 /// If a measurement failed, or an interrupt left not even one complete repetition.

@@ -24,7 +24,7 @@ use crate::theory::theory_of;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Repeat the run that this report is of; - reads it from standard input.
+    /// Repeat the run of this report; - reads the report from standard input.
     ///
     /// Flags on the command line win over the report. Environment variables do not: the report has
     /// every setting.

@@ -23,7 +23,7 @@ use crate::theory::theory_of;
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// Simulate the run that this report is of, real or simulated; - reads it from standard input.
+    /// Simulate the run of this report, real or simulated; - reads the report from standard input.
     #[arg(long, value_name = "FILE|-")]
     from: Option<PathBuf>,
 
@@ -44,15 +44,16 @@ pub(crate) struct SimulateArgs {
     #[arg(long, env = "PUSHBACK_WAKE_LATENCY", value_name = "TIME")]
     wake_latency: Option<Nanos>,
 
-    /// After how long counting begins for figures of the steady state. [default: a tenth of the run]
+    /// Time from the start of the run after which the figures of the steady state are counted. [default: a tenth of the
+    /// run]
     #[arg(long, env = "PUSHBACK_WARMUP", value_name = "TIME")]
     warmup: Option<Nanos>,
 
-    /// Repeat under the seeds that follow until each mean is known this well, such as 1%.
+    /// Repeat with consecutive seeds until the interval of each mean is as narrow as this share of it, such as 1%.
     #[arg(long, env = "PUSHBACK_PRECISION", value_name = "PERCENT")]
     precision: Option<Percent>,
 
-    /// Repeat under the seeds that follow, so many runs in all, however well the means are known then.
+    /// Repeat with consecutive seeds: this many runs in all, for any precision of the means.
     #[arg(long, env = "PUSHBACK_REPETITIONS", value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
     repetitions: Option<u64>,
 
@@ -60,7 +61,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, env = "PUSHBACK_LEVEL", value_name = "PERCENT", default_value = "95%")]
     level: Percent,
 
-    /// Give up after so many runs, and say so.
+    /// The most runs; if an interval is still too wide then, the report has a warning.
     #[arg(long, env = "PUSHBACK_MAX_REPLICATIONS", value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(2..))]
     max_replications: u64,
 
@@ -72,7 +73,7 @@ pub(crate) struct SimulateArgs {
 }
 
 impl SimulateArgs {
-    /// How often to repeat, if that is asked for.
+    /// How often to repeat, if a flag requests it.
     fn repeat(&self) -> Option<Repeat> {
         let runs = self.repetitions;
         let precision = match self.precision {
@@ -131,7 +132,7 @@ fn status(report: &RunReport, assert_theory: bool) -> Status {
 fn settings(args: &SimulateArgs, given: &Given) -> Result<RunSettings, Failure> {
     let settings = match &args.from {
         Some(file) => replay(file, given).map_err(Failure::From)?,
-        // What only real time has keeps its default, so that a report can be repeated in real time.
+        // Settings that only real time has keep their defaults, so that a report can be repeated in real time.
         None => RunSettings::new(&args.common, args.stack.clone(), &args.driver),
     };
     let recorded = settings.simulation;

@@ -1,8 +1,8 @@
 //! Flags that this command does not have but another one does: names the commands that have them.
 //!
-//! On the command line such a flag is an error, and the message names the commands that have it. In the environment
-//! its variable may be meant for the other command: it is ignored with a warning, except one that asks for a file. That
-//! one is an error, because the user would expect the file to be written.
+//! On the command line such a flag is an error, and the message names the commands that have it. In the environment its
+//! variable may be meant for the other command: it is ignored with a warning. A variable that asks for a file is an
+//! error instead, because the user would expect the file to be written.
 
 use std::collections::BTreeSet;
 
@@ -42,9 +42,8 @@ pub(crate) fn tip(lab: &Command, error: &clap::Error) -> Option<String> {
         _ => "",
     };
     // `--policy` may be meant for `--policies`, but `--socket` is never meant for `--packets`, which clap suggests.
-    let begins_alike =
-        long.get(..COMMON_PREFIX).is_some_and(|begin| similar.trim_start_matches('-').starts_with(begin));
-    let meant = if begins_alike { format!("; did you mean {similar}?") } else { String::new() };
+    let same_start = long.get(..COMMON_PREFIX).is_some_and(|begin| similar.trim_start_matches('-').starts_with(begin));
+    let meant = if same_start { format!("; did you mean {similar}?") } else { String::new() };
     Some(format!("--{long} is a flag of {owners}{meant}"))
 }
 

@@ -145,7 +145,7 @@ impl Lock {
 fn remove_abandoned(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()));
-    // `DirEntry::metadata` does not follow links, so a link is not taken for a folder.
+    // `DirEntry::metadata` does not follow symbolic links, so a symbolic link is not taken for a folder.
     let is_ours = |found: Metadata| found.is_dir() && found.uid() == user() && found.mode() & 0o7777 == MODE;
     let ours = named.filter(|entry| entry.metadata().is_ok_and(is_ours));
     let paths = ours.map(|entry| entry.path());
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_is_private_and_goes() {
+    fn the_folder_is_private_and_is_removed() {
         let parent = tempfile::tempdir().unwrap();
         let folder = PrivateFolder::new_in(parent.path()).unwrap();
         assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
@@ -195,7 +195,8 @@ mod tests {
             fs::set_permissions(path(dead), Permissions::from_mode(MODE)).unwrap();
         }
         fs::write(path("pushback-lab-full/report"), "a report").unwrap();
-        // A driver's folder, one of another program, one that a person has made, a file, and a link to a folder.
+        // A driver's folder, the folder of another program, a folder that a person has created, a file, and a symbolic
+        // link to a folder.
         for other in ["pushback-0", "pushback-labour", "pushback-lab-mine/notes", "kept/inside"] {
             fs::create_dir_all(path(other)).unwrap();
         }
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_worth_nothing_once_its_folder_is_gone() {
+    fn the_lock_of_a_folder_that_was_removed_cannot_be_taken() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("folder");
         fs::create_dir(&path).unwrap();
@@ -244,7 +245,7 @@ mod tests {
 
     /// Labs that start while others look for abandoned folders.
     #[test]
-    fn no_folder_is_removed_between_its_making_and_its_lock() {
+    fn no_folder_is_removed_between_its_creation_and_its_lock() {
         let parent = tempfile::tempdir().unwrap();
         let making = std::sync::atomic::AtomicBool::new(true);
         let order = std::sync::atomic::Ordering::Relaxed;
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_none_is_named_with_the_remedy() {
+    fn a_folder_that_does_not_exist_is_named_with_the_remedy() {
         let parent = tempfile::tempdir().unwrap();
         let missing = parent.path().join("missing");
         let said = PrivateFolder::new_in(&missing).unwrap_err().to_string();

@@ -209,9 +209,9 @@ fn time(count: u64, nanos: f64) -> Value {
 /// shows the figure of the run.
 fn estimate(run: &RunReport, column_is: &str) -> Option<EstimateReport> {
     let measured = run.theory.as_ref().map(|theory| &theory.measured);
-    let alike =
+    let same_definitions =
         measured.is_none_or(|measured| [&measured.loss_is, &measured.sojourn_is].iter().any(|is| *is == column_is));
-    run.estimate.filter(|estimate| estimate.replications > 1 && alike)
+    run.estimate.filter(|estimate| estimate.replications > 1 && same_definitions)
 }
 
 fn loss(run: &RunReport) -> f64 {

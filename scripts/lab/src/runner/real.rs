@@ -264,7 +264,7 @@ fn start(program: &Program, arguments: &[OsString], out: Stdio, err: Stdio) -> R
     Ok(process)
 }
 
-/// The part of a run in which there is a driver.
+/// The part of a run during which the driver runs.
 #[expect(clippy::disallowed_methods, reason = "the stream is handed to a child, and nothing is written to it")]
 async fn beside_driver(
     driver: &mut Process,
@@ -285,7 +285,7 @@ async fn beside_driver(
     };
     let mut stack = start(&binaries.netstack, &arguments, out, Stdio::inherit())?;
     if let Some(profiler) = profiler {
-        // Halted meanwhile, it is sampled from its first packet on.
+        // The stack is stopped until perf samples it, so that the profile begins with its first packet.
         stack.signal(Signal::STOP);
         profiler.attach(stack.id(), driver.id()).await;
         stack.signal(Signal::CONT);
@@ -294,7 +294,7 @@ async fn beside_driver(
     stack.kill().await;
     let stack = exit?;
     let report = folder.report("run.json");
-    // A stack without a report may never have connected to the driver, which would then wait for ever.
+    // A stack without a report may never have connected to the driver, which would then wait without end.
     let timeout = match (&report, stack.status()) {
         (Some(_), _) => END_TIMEOUT,
         (None, Status::PeerFailed) => UNMET_DRIVER_TIMEOUT,

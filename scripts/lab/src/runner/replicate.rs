@@ -28,7 +28,7 @@ pub struct Repeat {
     pub level: f64,
     /// The largest half-width of an interval, relative to its mean.
     pub precision: Option<f64>,
-    /// Exactly this many runs, whatever their precision; `None` for as many as the precision needs.
+    /// Exactly this many runs, for any precision of the means; `None` for as many runs as the precision needs.
     pub runs: Option<u64>,
     /// The largest number of runs.
     pub at_most: u64,

@@ -71,7 +71,7 @@ pub enum Timeless {
     Hardware,
     /// An app that is never blocked.
     #[error(
-        "--app {app} under --policy {policy}: it is never blocked, so it would offer packets for ever in no \
+        "--app {app} under --policy {policy}: it is never blocked, so it would offer packets without end in no \
          time; set --stack-cost 1us for what each packet costs the stack, or use an app with a rate"
     )]
     App {

@@ -301,7 +301,7 @@ impl KillTest {
         }
     }
 
-    /// Checks the report of the run, if there is one. Returns whether it says that the run finished.
+    /// Checks the report of the run, if there is one. Returns whether the run finished, according to the report.
     fn read_report(&self, violations: &mut Vec<String>) -> bool {
         let Ok(text) = fs::read(self.setup.files().join(REPORTS[0])) else { return false };
         if let Ok(run) = serde_json::from_slice::<RunReport>(&text) {
@@ -311,7 +311,7 @@ impl KillTest {
         }
         match serde_json::from_slice::<DriverFile>(&text) {
             Ok(file) => violations.extend(file.sessions.iter().filter_map(wrong_session)),
-            Err(error) => violations.push(format!("the report is none: {error}")),
+            Err(error) => violations.push(format!("the report cannot be parsed: {error}")),
         }
         false
     }
@@ -319,7 +319,7 @@ impl KillTest {
     fn read_driver(&self, violations: &mut Vec<String>) {
         match fs::read(self.setup.files().join(REPORTS[1])).map(|text| serde_json::from_slice::<DriverFile>(&text)) {
             Ok(Ok(file)) => violations.extend(file.sessions.iter().filter_map(wrong_session)),
-            Ok(Err(error)) => violations.push(format!("the driver's report is none: {error}")),
+            Ok(Err(error)) => violations.push(format!("the driver's report cannot be parsed: {error}")),
             Err(error) => violations.push(format!("the driver left no report: {error}")),
         }
     }

@@ -21,7 +21,7 @@ pub enum Evidence {
         known: bool,
     },
     /// All runs gave the same value although the runs are random: their spread is 0, so there is no interval.
-    Alike {
+    Equal {
         /// The value of each run.
         value: f64,
         /// How many runs.
@@ -84,8 +84,8 @@ pub fn compare(
             (true, true) => Finding::Agrees,
             (true, false) => Finding::Unknown,
         },
-        Evidence::Alike { value, .. } if near(value) => Finding::Agrees,
-        Evidence::Alike { value, runs, level, share_of: Some(packets) } => {
+        Evidence::Equal { value, .. } if near(value) => Finding::Agrees,
+        Evidence::Equal { value, runs, level, share_of: Some(packets) } => {
             let never = value == 0.0 && predicted <= never_in(packets, level)?;
             // Packets may depend on each other, runs do not: only what the number of runs excludes is a difference.
             match (never, (value - predicted).abs() > unlike(runs, level)?) {
@@ -94,7 +94,7 @@ pub fn compare(
                 (false, false) => Finding::Unknown,
             }
         }
-        Evidence::Alike { share_of: None, .. } => Finding::Unknown,
+        Evidence::Equal { share_of: None, .. } => Finding::Unknown,
         Evidence::Exact(value) if near(value) => Finding::Agrees,
         Evidence::Exact(_) => Finding::Differs,
     };
@@ -110,12 +110,12 @@ impl fmt::Display for Comparison {
                 let (mean, half_width) = (number(interval.mean), number(interval.half_width));
                 write!(f, "{figure} {mean} measured +- {half_width} ({})", at(interval.level, interval.count))?;
             }
-            Evidence::Alike { value: 0.0, runs, level, share_of: Some(packets) } => {
+            Evidence::Equal { value: 0.0, runs, level, share_of: Some(packets) } => {
                 let bound = number(never_in(packets, level).map_err(|_| fmt::Error)?);
                 let of = human::count(packets);
                 write!(f, "{figure} below {bound} if drops are independent (none of {of}, {})", at(level, runs))?;
             }
-            Evidence::Alike { value, runs, level, .. } => {
+            Evidence::Equal { value, runs, level, .. } => {
                 write!(f, "{figure} {} in each run, without any spread ({})", number(value), at(level, runs))?;
             }
             Evidence::Exact(value) => write!(f, "{figure} {} in every run", number(value))?,
@@ -217,8 +217,8 @@ mod tests {
 
     #[test]
     fn no_drop_supports_what_is_rarer_and_contradicts_only_what_runs_exclude() {
-        // None of 70 000: below 4.28e-5 at 95 % if independent. 12 runs alike: within 22.1 % without that.
-        let none = Evidence::Alike { value: 0.0, runs: 12, level: 0.95, share_of: Some(70_000) };
+        // None of 70 000: below 4.28e-5 at 95 % if independent. 12 equal runs: within 22.1 % without that.
+        let none = Evidence::Equal { value: 0.0, runs: 12, level: 0.95, share_of: Some(70_000) };
         let found = |predicted| compare("M/M/1/K", "loss ratio", predicted, none, 0.005).unwrap().finding;
         for (predicted, finding) in [
             (0.0, Finding::Agrees),
@@ -233,12 +233,12 @@ mod tests {
 
     #[test]
     fn equal_runs_do_not_give_an_interval_of_width_zero() {
-        let alike = |value, share_of| Evidence::Alike { value, runs: 10, level: 0.95, share_of };
+        let equal = |value, share_of| Evidence::Equal { value, runs: 10, level: 0.95, share_of };
         let found = |predicted, evidence| compare("", "", predicted, evidence, 0.005).unwrap().finding;
-        assert_eq!(found(0.101, alike(0.1, Some(100))), Finding::Unknown);
-        assert_eq!(found(0.5, alike(0.1, Some(100))), Finding::Differs);
-        assert_eq!(found(900.0, alike(100.0, None)), Finding::Unknown);
-        assert_eq!(found(100.2, alike(100.0, None)), Finding::Agrees);
+        assert_eq!(found(0.101, equal(0.1, Some(100))), Finding::Unknown);
+        assert_eq!(found(0.5, equal(0.1, Some(100))), Finding::Differs);
+        assert_eq!(found(900.0, equal(100.0, None)), Finding::Unknown);
+        assert_eq!(found(100.2, equal(100.0, None)), Finding::Agrees);
         // Without randomness the value is certain.
         assert_eq!(found(100.2, Evidence::Exact(100.0)), Finding::Agrees);
         assert_eq!(found(101.0, Evidence::Exact(100.0)), Finding::Differs);
@@ -252,10 +252,10 @@ mod tests {
         insta::assert_snapshot!(sentence(Evidence::Mean { interval, known: true }, 0.027_264), @"loss ratio 0.027000 measured +- 4.00e-4 (level 95 %, 10 runs) agrees with 0.027264 of M/D/1/K");
         let interval = Interval { mean: 3.6, half_width: 0.01, ..interval };
         insta::assert_snapshot!(sentence(Evidence::Mean { interval, known: true }, 3.446), @"loss ratio 3.600000 measured +- 0.010000 (level 95 %, 10 runs) differs from 3.446000 of M/D/1/K");
-        let none = Evidence::Alike { value: 0.0, runs: 10, level: 0.95, share_of: Some(70_000) };
+        let none = Evidence::Equal { value: 0.0, runs: 10, level: 0.95, share_of: Some(70_000) };
         insta::assert_snapshot!(sentence(none, 3e-6), @"loss ratio below 4.28e-5 if drops are independent (none of 70,000, level 95 %, 10 runs) agrees with 3.00e-6 of M/D/1/K");
-        let alike = Evidence::Alike { value: 0.25, runs: 10, level: 0.95, share_of: Some(40) };
-        insta::assert_snapshot!(sentence(alike, 0.27), @"loss ratio 0.250000 in each run, without any spread (level 95 %, 10 runs) cannot be distinguished from 0.270000 of M/D/1/K");
+        let equal = Evidence::Equal { value: 0.25, runs: 10, level: 0.95, share_of: Some(40) };
+        insta::assert_snapshot!(sentence(equal, 0.27), @"loss ratio 0.250000 in each run, without any spread (level 95 %, 10 runs) cannot be distinguished from 0.270000 of M/D/1/K");
         insta::assert_snapshot!(sentence(Evidence::Exact(0.5), 0.5), @"loss ratio 0.500000 in every run agrees with 0.500000 of M/D/1/K");
     }
 }

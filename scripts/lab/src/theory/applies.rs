@@ -167,9 +167,9 @@ impl Setting<'_> {
     /// The closed loop of `reqresp` apps.
     fn closed(&self, apps: &[AppSpec]) -> Result<Fit, NoFit> {
         let Some(app) = apps.first() else { return Err(NoFit("there is no app")) };
-        let alike = |other: &AppSpec| (other.traffic(), other.wire_bits()) == (app.traffic(), app.wire_bits());
+        let equal = |other: &AppSpec| (other.traffic(), other.wire_bits()) == (app.traffic(), app.wire_bits());
         let think = match app.traffic() {
-            Traffic::ReqResp { think, shape: Shape::Exponential } if apps.iter().all(alike) => think,
+            Traffic::ReqResp { think, shape: Shape::Exponential } if apps.iter().all(equal) => think,
             _ => return Err(NoFit("use apps with equal settings, with distribution=exponential")),
         };
         let sources = u32::try_from(apps.len()).unwrap_or(u32::MAX);

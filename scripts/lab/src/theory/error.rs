@@ -3,7 +3,7 @@
 //! A message names the parameter, its value, and the remedy.
 
 /// The largest number of places, servers or sources: the work grows with it, and so deep a ring behaves like an
-/// unbounded one. Twice the deepest ring (65 536) would do; this leaves room for `--txqueue`.
+/// unbounded one. Twice the deepest ring (65 536) would do; the rest is for `--txqueue`.
 pub const MAX_PLACES: u32 = 1 << 20;
 
 /// A parameter for which a model or an estimate is not defined.

@@ -186,7 +186,7 @@ impl Sample<'_> {
             Some(interval) => {
                 Evidence::Mean { interval, known: alone.is_some_and(|alone| alone.is_within(terms.precision)) }
             }
-            None => Evidence::Alike { value: runs.mean(), runs: runs.count(), level: each, share_of: self.share_of },
+            None => Evidence::Equal { value: runs.mean(), runs: runs.count(), level: each, share_of: self.share_of },
         })
     }
 }

@@ -28,7 +28,7 @@ fn play(command: &mut Command, folder: &TempDir, tool: &str, script: &str) {
     command.env("PATH", std::env::join_paths(folders).unwrap());
 }
 
-/// A script line that blocks for ever.
+/// A script line that never ends.
 fn never(folder: &TempDir) -> String {
     let path = folder.path().join("never");
     mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

@@ -93,7 +93,7 @@ fn an_interrupt_ends_a_benchmark_in_any_measurement() {
     }
 }
 
-/// The driver would wait for a stack for ever, so the lab ends it, and reports the failure of the stack only.
+/// The driver would wait for a stack without end, so the lab ends it, and reports the failure of the stack only.
 #[test]
 fn the_driver_is_ended_if_the_stack_fails_before_it_connects() {
     let (programs, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
@@ -118,7 +118,7 @@ fn the_driver_is_ended_if_the_stack_fails_before_it_connects() {
     }
 }
 
-/// A driver that is interrupted just before its stack comes, which then finds none.
+/// The driver is interrupted just before its stack connects, so the stack finds no driver.
 #[test]
 fn a_driver_that_is_interrupted_before_the_stack_meets_it_interrupts_the_run() {
     let (programs, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());

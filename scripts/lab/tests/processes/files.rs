@@ -52,7 +52,7 @@ fn on_a_full_disk_the_old_report_stays_and_the_error_is_reported() {
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{command}: {stderr}");
         assert!(
-            stderr.contains("run.json: the report could not be written (") && stderr.contains("make room"),
+            stderr.contains("run.json: the report could not be written (") && stderr.contains("free some space"),
             "{stderr}"
         );
         assert_eq!(names(kept.path()), ["full", "run.json"]);
@@ -95,7 +95,7 @@ fn a_capture_on_a_full_disk_has_whole_records_and_the_report_counts_them() {
 }
 
 #[test]
-fn temporary_files_without_a_place_name_tmpdir() {
+fn temporary_files_that_cannot_be_written_are_an_error_that_names_tmpdir() {
     let kept = TempDir::new().unwrap();
     for run in ["run", "compare", "bench --time 1ms --repetitions 1"] {
         let script = format!("dd if=/dev/zero of=\"$DISK\"/full bs=4k 2>/dev/null\nTMPDIR=\"$DISK\" \"$LAB\" {run}");
@@ -190,7 +190,7 @@ fn a_terminal_that_stops_background_writers_does_not_stop_a_run() {
 }
 
 #[test]
-fn a_report_that_is_never_written_leaves_no_file_and_a_link_stays() {
+fn a_report_that_is_never_written_leaves_no_file_and_a_symbolic_link_stays() {
     let folder = TempDir::new().unwrap();
     let (json, link) = (folder.path().join("run.json"), folder.path().join("link"));
     std::os::unix::fs::symlink("run.json", &link).unwrap();

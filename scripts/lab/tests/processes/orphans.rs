@@ -171,7 +171,7 @@ fn children_under_valgrind_end_with_the_lab() {
     }
     let folder = TempDir::new().unwrap();
     let mut lab = in_folder(folder.path(), &["count", "--sizes", "64B"]);
-    // Without a stack, the driver waits for ever.
+    // Without a stack, the driver does not end by itself.
     let orphans = halted(&mut lab, |_, _, line| line.contains("callgrind") && line.contains("driver"));
     all_end(lab, Signal::KILL, &orphans);
 }
@@ -191,7 +191,7 @@ fn children_that_perf_samples_end_with_the_lab_and_so_does_perf() {
     all_end(lab, Signal::KILL, &orphans);
 }
 
-/// Puts a tool that waits for ever first on the PATH.
+/// Puts a tool that never ends by itself first on the PATH.
 fn stuck(command: &mut Command, folder: &Path, tool: &str, script: &str) {
     let path = folder.join(tool);
     fs::write(&path, format!("#!/bin/sh\n{script}exec sleep 86400\n")).unwrap();

@@ -1,4 +1,4 @@
-//! Signals: several at once count as one request, and a later one ends a process whatever it waits for.
+//! Signals: several at once count as one request, and a later one ends a process in any wait.
 
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
@@ -15,7 +15,8 @@ use tempfile::TempDir;
 
 use crate::lab::{Running, child, lab, pid, program};
 
-/// Sends SIGINT every 50 ms until the process ends, which it must at the first one that comes a second after the first.
+/// Sends SIGINT every 50 ms until the process ends. It must end at the first SIGINT that is sent a second after the
+/// first.
 fn interrupt_until_it_ends(process: &mut Child) -> ExitStatus {
     let end = pidfd_open(pid(process.id()), PidfdFlags::empty()).unwrap();
     let beat = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };

@@ -1,4 +1,4 @@
-//! `lab stress`: a few of what the scripts try by the thousand, and that what must not be is found.
+//! `lab stress`: a few of the cases that the scripts try by the thousand, and that violations are found.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -58,7 +58,7 @@ fn kills_are_drawn_from_the_seed_and_nothing_is_wrong_after_them() {
 }
 
 #[test]
-fn a_stack_that_ends_as_none_may_is_a_violation_with_the_case_that_showed_it() {
+fn a_stack_that_ends_with_an_impossible_status_is_a_violation_printed_with_its_case() {
     // Some of them are by hand, where that status is seen at once.
     let (status, said) = stress(&["kills", "--count", "8", "--seed", "3"], Some(with_stack("exit 4").path()));
     assert_eq!(status, Some(1), "{said}");

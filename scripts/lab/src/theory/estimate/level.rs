@@ -46,7 +46,7 @@ pub fn bonferroni(joint: f64, intervals: u32) -> Result<f64, ParameterError> {
 
 /// The largest probability of an event that did not happen in `trials` independent trials: -ln(1 - `level`) / trials,
 /// which at 95 % is the "rule of three". Drops come in clusters, so for a loss the bound holds only if they are
-/// independent, and whatever prints it must state that.
+/// independent, and every text with the bound must state that.
 ///
 /// # Errors
 /// When `level` is not a valid level, or there was no trial.

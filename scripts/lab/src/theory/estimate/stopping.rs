@@ -29,7 +29,7 @@ pub enum Verdict {
     Precise(Interval),
     /// All runs have the same value: there is no interval, and more runs are not expected to give one.
     /// [`never_in`](super::never_in) and [`unlike`](super::unlike) bound what the runs did not show.
-    Alike,
+    Equal,
     /// The largest number of runs is reached, and the interval is too wide: the mean must not be reported as precise.
     TooWide(Interval),
 }
@@ -68,7 +68,7 @@ impl Stopping {
             return Ok(Verdict::Continue);
         }
         Ok(match runs.interval(self.level)? {
-            None => Verdict::Alike,
+            None => Verdict::Equal,
             Some(interval) if interval.is_within(self.precision) => Verdict::Precise(interval),
             Some(interval) if runs.count() >= self.at_most => Verdict::TooWide(interval),
             Some(_) => Verdict::Continue,
@@ -117,7 +117,7 @@ mod tests {
     fn equal_runs_stop_at_once() {
         let rule = Stopping::new(0.95, 0.01, 3, 30).unwrap();
         let (verdict, runs) = run(rule, || 0.0);
-        assert_eq!((verdict, runs), (Verdict::Alike, 3));
+        assert_eq!((verdict, runs), (Verdict::Equal, 3));
     }
 
     #[test]
