@@ -60,9 +60,9 @@ proptest! {
                 done.extend(std::iter::from_fn(|| hardware.complete(now)));
                 prop_assert!(hardware.next_completion().is_none_or(|at| at > now));
             }
-            let room = hardware.has_room();
-            prop_assert_eq!(hardware.submit(&frame(len, sequence as u64, now), now), room);
-            if room { given.push((len, now)); }
+            let has_room = hardware.has_room();
+            prop_assert_eq!(hardware.submit(&frame(len, sequence as u64, now), now), has_room);
+            if has_room { given.push((len, now)); }
             prop_assert!(hardware.held() <= config.queue.get() as usize);
             prop_assert_eq!(hardware.held(), given.len() - done.len());
         }

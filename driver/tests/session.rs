@@ -74,7 +74,7 @@ impl Stack {
     }
 }
 
-/// Takes completions as they come. It holds the stack only until the session is over.
+/// Takes completions as they arrive, until the session is over.
 async fn pump(stack: Rc<Stack>) {
     loop {
         let connection = stack.ring.connection();
@@ -99,7 +99,7 @@ fn setup_with(hardware: hardware::Config, depth: u32, interrupt: Interrupt) -> S
     Setup { interrupt: Rc::new(interrupt), ..setup }
 }
 
-/// Runs a session and what the stack does in it. What the stack returns ends the stack, too.
+/// Runs a session with a stack that does what `play` does. Returns the outcome of the session and the result of `play`.
 fn session<T: 'static, F: Future<Output = T> + 'static>(
     setup: Setup<Recorder>,
     play: impl FnOnce(Rc<Stack>) -> F + 'static,
@@ -316,8 +316,8 @@ fn a_stack_that_never_hangs_up_does_not_keep_the_driver() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Any hardware, any depth, any mix of frames: all come back, in order, none too early, and no
-    /// bound is ever passed.
+    /// For any hardware, any depth and any mix of frames: all frames complete, in order, none too early, and no bound
+    /// is exceeded.
     #[test]
     fn every_frame_comes_back_in_order(
         depth in 1u32..40,

@@ -101,7 +101,7 @@ pub enum RunError {
     /// There is no session with a driver.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// A signal came before there was anything to report.
+    /// A signal arrived before the run began.
     #[error("interrupted before the run began")]
     Interrupted,
     /// The system lacks a resource that every run needs.

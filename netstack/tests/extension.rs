@@ -240,7 +240,7 @@ fn a_layer_that_adds_bytes_to_frames_does_not_make_a_liar_of_the_driver() {
 }
 
 #[test]
-fn a_socket_of_ones_own_counts_what_it_sends_and_what_is_refused() {
+fn a_socket_of_an_extension_counts_sent_and_refused_packets() {
     struct Own;
 
     impl Extension for Own {

@@ -40,8 +40,8 @@ impl Bench {
     }
 }
 
-/// A batch of packets with these numbers. Numbers that are multiples of 4 come by `next`, the others also by
-/// `next_same_length`.
+/// A batch of packets with these numbers. `next_same_length` does not return packets whose numbers are multiples of 4;
+/// `next` returns any.
 struct Numbers(std::ops::Range<u64>);
 
 impl Batch for Numbers {
@@ -198,13 +198,13 @@ fn a_batch_uses_the_free_slots_and_does_not_overtake_waiting_sends() {
                 assert_eq!(
                     driver.device.try_send_batch(Numbers(4..9), &()),
                     0,
-                    "a completion is not room before it is seen"
+                    "a completion frees no slot before it is taken"
                 );
                 driver.clock.next_turn().await;
                 assert_eq!(
                     driver.device.try_send_batch(Numbers(4..9), &()),
                     0,
-                    "the room is granted to the waiting send"
+                    "the slot is granted to the waiting send"
                 );
             };
             let (sent, ()) = futures_util::future::join(later.send(3), batch).await;

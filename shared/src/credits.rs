@@ -141,13 +141,13 @@ impl Credits {
 impl State {
     #[inline(always)]
     fn take(&mut self, need: u64) -> bool {
-        let room = self.queue.is_empty() && self.available >= need;
-        if room {
+        let taken = self.queue.is_empty() && self.available >= need;
+        if taken {
             self.available -= need;
         } else {
             self.stop();
         }
-        room
+        taken
     }
 
     fn stop(&mut self) {

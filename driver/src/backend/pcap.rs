@@ -74,8 +74,8 @@ pub struct CaptureError {
 }
 
 impl Capture {
-    /// Opens a capture at `path`, and replaces a file that is there. `base` is the time of the wall clock at the origin
-    /// of the clock of [`Backend::sent`].
+    /// Opens a capture at `path`, and replaces the content of an existing file. `base` is the time of the wall clock at
+    /// the origin of the clock of [`Backend::sent`].
     ///
     /// # Errors
     /// If the file cannot be opened. [`CaptureError::has_no_reader`] says that it is a named pipe which no program

@@ -20,7 +20,7 @@ pub enum CoalesceError {
     /// The text is not a number and a time.
     #[error("{0}; an example is frames=32,for=50us")]
     Pairs(#[from] PairsError<&'static str>),
-    /// A batch would wait without end if no further frame comes.
+    /// A batch would wait without end if no further frame is submitted.
     #[error("a batch of {0} frames needs a time after which it is reported anyway; write for example for=50us")]
     Endless(u32),
 }

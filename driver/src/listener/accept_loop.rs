@@ -47,7 +47,7 @@ pub(super) struct AcceptLoop<'a> {
     signals: Signals,
     /// Clients that are being greeted or refused.
     clients: PendingClients,
-    /// Stacks whose greeting came while the session before them was closing, oldest first.
+    /// Stacks whose greeting was complete while the session before them was closing, oldest first.
     waiting: VecDeque<(Stream, Hello)>,
     running: Option<RunningSession>,
     /// Where sent frames go. While a session runs, the session has it.
@@ -57,7 +57,7 @@ pub(super) struct AcceptLoop<'a> {
     generation: u64,
     /// No connection is accepted before this time.
     accept_after: Instant,
-    /// Whether a signal has come.
+    /// Whether a signal has arrived.
     stopping: bool,
 }
 
@@ -78,7 +78,7 @@ impl<'a> AcceptLoop<'a> {
     /// # Errors
     /// [`RunError`], also if a signal comes while the capture waits for a reader of its named pipe.
     pub(super) async fn listen(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
-        // First of all: a signal may come as soon as the driver has reported that it is ready.
+        // Do this first: a signal may arrive as soon as the driver has reported that it is ready.
         let mut signals = Signals::of(settings.lifetime).map_err(RunError::System)?;
         let allowed = AllowedUsers::of(&settings.endpoint.allow_uid);
         let address = listen(&settings.endpoint.socket, &allowed)?;
@@ -108,11 +108,10 @@ impl<'a> AcceptLoop<'a> {
         })
     }
 
-    /// Serves stacks until the driver has to end, and adds sessions and clients to `log`. Returns the status of that
-    /// end.
+    /// Serves stacks until the driver has to end, and adds sessions and clients to `log`. Returns the exit status.
     pub(super) async fn run(mut self, log: &mut Log) -> Result<Status, RunError> {
         let status = self.handle_events(log).await;
-        // The reader of a capture may not have taken everything yet.
+        // The reader of a capture may not have taken all records yet.
         if let Some(output) = &mut self.output {
             output.flush();
         }
@@ -159,8 +158,8 @@ impl<'a> AcceptLoop<'a> {
             }
         };
         Ok(tokio::select! {
-            // The order matters: a signal stops a flood of clients, and the end of a session makes room for those that
-            // wait before another client is accepted.
+            // The order matters: a signal stops a flood of clients, and after the end of a session the stacks that wait
+            // are served before another client is accepted.
             biased;
             () = self.signals.next() => Event::Signal,
             outcome = session_over => {
@@ -173,7 +172,7 @@ impl<'a> AcceptLoop<'a> {
         })
     }
 
-    /// Decides again about the stacks that waited for the end of the session before them.
+    /// Decides again about the stacks in `waiting`.
     fn decide_waiting(&mut self, log: &mut Log) {
         for (stream, hello) in std::mem::take(&mut self.waiting) {
             self.decide(stream, hello, log);
@@ -196,7 +195,7 @@ impl<'a> AcceptLoop<'a> {
         }
     }
 
-    /// Returns the ring that a stack gets, and the depth in force, or the reason why it gets none.
+    /// Returns the ring to grant to a stack and the depth in force, or the reason for a refusal.
     fn admit(&self, hello: &Hello, closing: bool) -> Result<(RingInfo, Depth), (RefuseCode, String)> {
         if self.stopping || closing && self.settings.once {
             return Err((RefuseCode::ShuttingDown, "the driver is about to exit; start it again".to_owned()));

@@ -39,7 +39,7 @@ pub(super) struct SessionPlan {
     /// The stack gives this driver up after this much silence.
     pub(super) peer_timeout: Nanos,
     pub(super) stop: StopHandle,
-    /// Set by the session once it takes no more frames: it is about to make room for another.
+    /// Set by the session once it takes no more frames: another session can begin soon.
     pub(super) closing: Arc<AtomicBool>,
 }
 

@@ -109,7 +109,7 @@ impl RunningSession {
         self.stop.stop();
     }
 
-    /// Whether the session takes no more frames, so that its end, and with it room for another session, is near.
+    /// Whether the session takes no more frames, so that another session can begin soon.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire) || has_hung_up(&self.connection)
     }

@@ -14,7 +14,7 @@ pub(super) fn is_frame_length(len: u32) -> bool {
 
 /// Reads Ethernet, IP and UDP headers and recomputes their checksums.
 ///
-/// What it does not know how to read inside IP (fragments, other protocols) passes.
+/// IP payloads that it cannot parse (fragments, other protocols) pass.
 pub(super) fn verify(frame: &[u8]) -> Status {
     let Ok(ethernet) = Ethernet2HeaderSlice::from_slice(frame) else { return Status::BadHeader };
     let packet = &frame[MIN_FRAME..];
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stack_sends_passes_padded_or_not() {
+    fn valid_frames_pass_with_and_without_padding() {
         for v6 in [false, true] {
             assert_eq!(verify(&frame(v6, &[7; 1000])), Status::Sent);
         }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_that_matters_is_noticed_when_it_changes() {
+    fn a_change_of_any_byte_behind_the_addresses_is_detected() {
         let good = frame(false, b"some payload, long enough not to be padded at all");
         // Addresses of the link layer are covered by no checksum.
         for at in 12..good.len() {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_says_what_is_wrong() {
+    fn the_status_names_the_kind_of_fault() {
         let good = frame(false, &[7; 100]);
         let broken = |at: usize, value: u8| {
             let mut bad = good.clone();

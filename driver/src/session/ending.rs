@@ -32,7 +32,7 @@ pub enum SessionEnd {
     Miscounted {
         /// Frames that the stack claims to have submitted.
         submitted: u64,
-        /// Frames that came out of the ring.
+        /// Frames that the driver took out of the ring.
         received: u64,
     },
     /// A bound that the driver must keep did not hold.
@@ -40,7 +40,7 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
-    /// The end that the stack's farewell stands for, after `received` frames came out of the ring.
+    /// The end of a session in which the stack sent `bye` after the driver took `received` frames out of the ring.
     pub(super) fn by_stack(bye: Bye, received: u64) -> Self {
         match bye.reason {
             _ if bye.frames != received => Self::Miscounted { submitted: bye.frames, received },

@@ -60,7 +60,7 @@ pub struct Setup<B> {
     /// clock of the system.
     pub usage: Box<dyn Fn() -> ProcessReport>,
     /// Called once, when the session takes no more frames and before its farewell: a stack that has read the farewell
-    /// may connect again, and this session is about to make room for another.
+    /// may connect again, and must not be refused because of this session.
     pub closing: Box<dyn Fn()>,
     /// Obtained for the same hardware and depth. They decide whether bytes are copied.
     pub tables: Tables,
@@ -195,7 +195,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         loop {
             let now = self.clock.now();
             let held = self.note_held();
-            // Completions first: at equal times, they make room for what arrives.
+            // Completions first: at equal times, they free slots before new frames are taken.
             let moved = self.complete_due(now) | self.take_what_fits(now);
             if let Some(ended) = self.fault(held).or_else(|| self.ending()) {
                 return ended;

@@ -94,7 +94,7 @@ fn scribbling_over_every_shared_word_ends_in_a_reason() {
 }
 
 #[test]
-fn memory_cannot_be_taken_away_and_emptied_memory_is_an_index_that_goes_back() {
+fn memory_cannot_be_truncated_and_zeroed_memory_is_an_index_that_goes_back() {
     let file = report_of(|peer| {
         assert_eq!(ftruncate(peer.ring.file(), 0), Err(rustix::io::Errno::PERM));
         peer.send(8);

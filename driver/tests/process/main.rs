@@ -54,7 +54,7 @@ fn help_names_every_flag() {
 }
 
 #[test]
-fn wrong_flags_are_one_line_that_says_what_to_do() {
+fn wrong_flags_are_one_line_with_the_remedy() {
     one_line_error(&["--depth", "0"], &["--depth", "'0'", "1 to 65536"]);
     one_line_error(&["--depth", "65537"], &["65537", "1 to 65536"]);
     one_line_error(&["--link", "1000"], &["--link", "1000", "1000kbit"]);

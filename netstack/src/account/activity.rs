@@ -28,7 +28,7 @@ impl Activity {
         Self { begin: first_accepted, last_completion, schedule_end: None }
     }
 
-    /// Both together: from the earlier beginning to the later end.
+    /// The time in which either was active: from the earlier beginning to the later end.
     pub fn and(self, other: Self) -> Self {
         Self {
             begin: [self.begin, other.begin].into_iter().flatten().min(),
@@ -37,7 +37,7 @@ impl Activity {
         }
     }
 
-    /// The same with its beginning at `begin`.
+    /// The same activity with its beginning set to `begin`.
     pub fn since(self, begin: Nanos) -> Self {
         Self { begin: Some(begin), ..self }
     }

@@ -12,7 +12,7 @@ use crate::error::SendError;
 use crate::layer::Egress;
 use crate::packet::{Batch, Encapsulate, Packet};
 
-/// Where a datagram goes, and where it comes from.
+/// The destination of a datagram, and its source port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UdpTo {
     /// The sender's port.

@@ -5,7 +5,7 @@
 //! [`poll`](crate::dispatch::Dispatch::Poll) no future outlives a poll; the waits are then in the [`PendingSend`] that
 //! the packet refers to, so a send keeps its position in each wait queue.
 //!
-//! This module knows the kinds of waits (for credits, for a condition, for a time), and not the layers that wait.
+//! This module depends on the kinds of waits (for credits, for a condition, for a time), not on the layers that wait.
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -119,7 +119,7 @@ pub(crate) enum Waited {
     Granted(Grant),
     /// The condition holds.
     Met,
-    /// The time has come.
+    /// The time was reached.
     Expired,
 }
 
@@ -136,7 +136,7 @@ impl Wait {
         self.wait_until(begin, blocked, |_| Poll::Pending).await;
     }
 
-    /// The same, but also over once `condition` is ready. It is polled in each poll of the wait.
+    /// Like [`Wait::wait`], but the wait is also over once `condition`, which each poll of the wait calls, is ready.
     pub(crate) async fn wait_until(
         &self,
         mut begin: impl FnMut() -> WaitFor,

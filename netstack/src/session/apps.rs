@@ -204,7 +204,8 @@ impl Socket {
         self.send_intended(payload, to, self.clock.now()).await
     }
 
-    /// The same, for a datagram that the app's schedule sends at `intended`. Its latency counts from then.
+    /// Like [`Socket::send`], for a datagram that the app's schedule sends at `intended`, from which its latency
+    /// counts.
     ///
     /// # Errors
     /// As [`Socket::send`].
@@ -286,7 +287,8 @@ impl<D: Egress<()> + 'static> Sockets for Layers<D> {
     }
 }
 
-/// The source port of an app. More apps than ports share them: nothing ever answers.
+/// The source port of an app. If there are more apps than ports, apps share ports, which is harmless because no peer
+/// answers.
 fn port(account: &Account) -> u16 {
     // The low bits of the number, on purpose.
     FIRST_PORT | (account.id() as u16 & !FIRST_PORT)

@@ -253,7 +253,7 @@ async fn greet(stream: &mut UnixStream, request: Request) -> Result<Control, Str
     read_control(stream).await
 }
 
-/// The ring's memory comes right behind the grant.
+/// The driver sends the ring's memory right behind the grant.
 async fn take_over(stream: &UnixStream) -> io::Result<Result<OwnedFd, HandoverError>> {
     stream.async_io(Interest::READABLE, || receive(stream)).await
 }

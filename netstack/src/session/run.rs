@@ -57,19 +57,19 @@ impl<P: ProducerPort + 'static> StackRun<P> {
 }
 
 impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
-    /// The same, with layers and apps of your own.
+    /// The same run with the layers and apps of `extension`.
     pub fn extended_by<Y: Extension>(self, extension: Y) -> StackRun<P, Y> {
         let Self { ring, plan, interrupt, watch, .. } = self;
         StackRun { ring, plan, interrupt, watch, extension }
     }
 
-    /// The same, ended early by `interrupt`.
+    /// The same run, which `interrupt` may end early.
     #[must_use]
     pub fn interrupted_by(self, interrupt: Rc<Interrupt>) -> Self {
         Self { interrupt, ..self }
     }
 
-    /// The same; `watch` is called with the line of each interval.
+    /// The same run; `watch` is called with the line of each interval.
     #[must_use]
     pub fn watched_by(self, watch: Option<Watch>) -> Self {
         Self { watch, ..self }

@@ -84,7 +84,7 @@ fn refused_parcel(says: &str, parcel: impl FnOnce(u32, u64) -> Parcel + Send + '
 }
 
 #[test]
-fn memory_that_is_no_ring_is_refused_by_what_is_wrong_with_it() {
+fn memory_that_is_no_ring_is_refused_with_the_name_of_the_fault() {
     refused_parcel("not sealed", |depth, _| Parcel::unsealed(depth));
     let all = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
     refused_parcel("cannot be mapped for reading and writing", move |depth, _| {
@@ -102,7 +102,7 @@ fn memory_that_is_no_ring_is_refused_by_what_is_wrong_with_it() {
 }
 
 #[test]
-fn a_handshake_that_stays_half_open_is_given_up() {
+fn a_greeting_that_the_driver_does_not_complete_ends_after_a_timeout() {
     refused_with("did not answer within", |driver| driver.wire.wait_for_hang_up());
     refused_with("did not answer within", |mut driver| {
         driver.hello();

@@ -49,8 +49,8 @@ impl Producer {
         Self { memory, side: Side::default() }
     }
 
-    /// Writes up to a batch of `frame`, each with its sequence number in the first bytes, as room allows. Returns how
-    /// many were written, which may be none.
+    /// Writes up to a batch of `frame`, each with its sequence number in the first bytes, as long as slots are free.
+    /// Returns how many were written, which may be none.
     #[inline]
     pub(crate) fn batch(&mut self, frame: &mut [u8]) -> usize {
         let (depth, side) = (self.memory.depth(), &mut self.side);
@@ -59,8 +59,8 @@ impl Producer {
             side.others = self.memory.word(Word::Tail).load(Ordering::Acquire);
         }
         // At most `depth` frames are in the ring: the cast is exact.
-        let room = depth - (side.own - side.others) as usize;
-        let count = room.min(BATCH);
+        let free = depth - (side.own - side.others) as usize;
+        let count = free.min(BATCH);
         for _ in 0..count {
             number(frame, side.own);
             self.memory.write(side.slot, frame);

@@ -106,7 +106,7 @@ impl Doorbell {
         if in_a_row > STORM { Err(CloseReason::DoorbellStorm(in_a_row)) } else { Ok(()) }
     }
 
-    /// How many doorbells came since the last call.
+    /// How many doorbells arrived since the last call.
     pub(super) fn take_received(&self) -> u32 {
         self.received.take()
     }

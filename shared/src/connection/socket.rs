@@ -159,7 +159,7 @@ impl Socket {
     }
 
     /// Reads once, and calls `each` with each whole record. After a failed write it reads everything that is left.
-    /// Returns whether any bytes came.
+    /// Returns whether any bytes arrived.
     ///
     /// # Errors
     /// Why the connection closes.

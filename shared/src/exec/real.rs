@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_park_does_not_spin_for_more_than_what_the_announcement_found() {
+    fn the_park_does_not_spin_if_the_announcement_found_something() {
         let source = Rc::new(Found::default());
         let mut park = RealPark::new(vec![Rc::clone(&source) as _], Rc::new(Interrupt::never()), IdleMode::Spin);
         assert!(park.park(None));
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn time_for_which_a_spinning_thread_did_not_run_is_no_spinning() {
+    fn time_for_which_a_thread_did_not_run_does_not_count_as_spinning() {
         let mut spun = Spun::since(Nanos(1_000));
         spun.goes_on_at(Nanos(1_400));
         // Stopped for a minute.

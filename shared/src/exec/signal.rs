@@ -94,7 +94,7 @@ mod tests {
         let signal = Signal::default();
         assert_eq!(signal.wait_for(|| None::<()>).now_or_never(), None);
         signal.notify();
-        assert_eq!(signal.waiting.borrow().len(), 1, "it may come back");
+        assert_eq!(signal.waiting.borrow().len(), 1, "it may wait again");
         signal.notify();
         assert_eq!(signal.waiting.borrow().len(), 0);
     }

@@ -481,7 +481,7 @@ mod tests {
         let (_reader, writer) = stuck();
         writer.push(Line, "line\n".into());
         let looks = AtomicUsize::new(0);
-        // The signal comes during the wait.
+        // The signal arrives during the wait.
         let given_up = writer.write_whole("report\n".into(), || looks.fetch_add(1, Ordering::Relaxed) > 3).unwrap_err();
         assert!(is_unread(&given_up) && given_up.to_string().contains("2s"), "{given_up}");
         // A text that is queued later has no reader either: `settle` does not wait for it.

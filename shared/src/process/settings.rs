@@ -42,7 +42,7 @@ pub struct Waiting {
     #[arg(long, env = "PUSHBACK_IDLE", value_name = "MODE", value_enum, default_value_t)]
     pub idle: IdleMode,
 
-    /// End the session when nothing came from the peer for this long, such as 60s; at least 100ms.
+    /// End the session when nothing was received from the peer for this long, such as 60s; at least 100ms.
     ///
     /// Both sides send a sign of life every quarter of this time, even when there is nothing else to send. A
     /// peer that sends signs of life but completes nothing does not end the session.

@@ -23,8 +23,8 @@ use crate::process::leftovers;
 use crate::process::parent::{Lifetime, stdin_ends};
 use crate::units::Nanos;
 
-/// Signals that come so soon after the first are the same request: `timeout -s INT` signals its child and
-/// then the group of the child, and a terminal signals a whole group.
+/// Signals that arrive within this time of the first are the same request: `timeout -s INT` signals its child and then
+/// the group of the child, and a terminal signals a whole group.
 pub const SAME_REQUEST: Nanos = Nanos::from_secs(1);
 
 /// What a signal asks for.
@@ -137,7 +137,7 @@ impl Signals {
         }
     }
 
-    /// Whether a signal has come.
+    /// Whether a signal has arrived.
     pub fn have_come(&self) -> bool {
         self.stop.is_asked()
     }

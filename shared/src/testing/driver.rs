@@ -79,7 +79,7 @@ impl Driver {
         parcel(depth, GENERATION).send(self.wire.as_fd());
     }
 
-    /// Completes the oldest frame that came over the socket.
+    /// Completes the oldest frame that was received over the socket.
     pub fn complete(&mut self) {
         let completion = Completion { position: self.completed, status: Status::Sent, at: monotonic_now() };
         self.completed += 1;
@@ -87,7 +87,7 @@ impl Driver {
         self.wire.send_bytes(&encode_completion(&completion));
     }
 
-    /// Completes every frame that comes over the socket, and answers BYE.
+    /// Completes every frame that is received over the socket, and answers BYE.
     pub fn serve(mut self) {
         while let Some(received) = self.wire.receive() {
             match received {

@@ -116,7 +116,7 @@ impl Wire {
         Self::new(self.stream.try_clone().unwrap())
     }
 
-    /// Reads `times` ALIVE messages, and fails if anything else comes.
+    /// Reads `times` ALIVE messages, and fails if anything else arrives.
     pub fn wait_for_alive(&mut self, times: u32) {
         let one = encode_control(&Control::Alive).unwrap();
         let mut came = vec![0; one.len()];

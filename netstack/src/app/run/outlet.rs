@@ -14,7 +14,7 @@ use crate::layer::{Egress, Tries};
 use crate::packet::{Batch, Packet, Stamp};
 
 /// How long a closed loop waits after a refused send (`WouldBlock`). A send that does not wait registers no waker, so
-/// only polling finds room; 10 us is less than the time of a full-size frame at 1 Gbit/s (12.3 us).
+/// the app must try again until a slot is free; 10 us is less than the time of a full-size frame at 1 Gbit/s (12.3 us).
 const RETRY_INTERVAL: Nanos = Nanos::from_micros(10);
 
 /// Sends the packets of one app.

@@ -95,7 +95,7 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
             }
             let written = write(sink, &report);
             if changed {
-                say(json, format_args!("\nWith what the driver's own file says:\n{report}"));
+                say(json, format_args!("\nWith the figures of the driver's own file:\n{report}"));
             } else {
                 let theory = report.theory.iter().map(ToString::to_string);
                 let budget = report.budget.iter().map(ToString::to_string);
@@ -103,7 +103,7 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
             }
             Ok(status.after("lab", written, Failure::status))
         }
-        // A stack that ended with a status has printed the reason, and the driver has nothing to add.
+        // A stack that ended with a status has printed the reason; the driver's report adds nothing.
         Merged::DriverOnly(_) if matches!(exits.stack, ChildExit::Status(_)) => Ok(without_report(exits)),
         Merged::DriverOnly(file) => {
             let written = write(sink, &file);
@@ -173,9 +173,9 @@ fn write(sink: Option<JsonSink>, report: &impl Serialize) -> Result<(), Failure>
     Ok(sink.map_or(Ok(()), |sink| sink.write(report))?)
 }
 
-/// The text about a run of which only the driver reported.
+/// The text about a run for which only the driver wrote a report.
 fn driver_only(file: &DriverFile) -> String {
-    let mut text = "The stack did not report; this is what the driver saw:".to_owned();
+    let mut text = "The stack did not report; the driver reported:".to_owned();
     for session in &file.sessions {
         let bad = session.bad_length + session.bad_header + session.bad_checksum;
         text += &format!(

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_be_run_is_found() {
+    fn only_executable_files_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tool");
         let find = || in_folders(&env::join_paths([Path::new("/missing"), folder.path()]).unwrap(), "tool");

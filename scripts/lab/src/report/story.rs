@@ -21,7 +21,7 @@ pub(crate) fn story(runs: &[RunReport]) -> Vec<String> {
     let losing = runs.iter().find(|run| run.totals.dropped > 0 && loss(run) >= NEAR_GREATEST * greatest);
     let mut sentences = vec![losses(runs)];
     sentences.extend(waiting.map(price_of_waiting));
-    sentences.extend(waiting.zip(losing).map(|(waiting, losing)| where_the_delay_is(waiting, losing)));
+    sentences.extend(waiting.zip(losing).map(|(waiting, losing)| median_times(waiting, losing)));
     sentences.extend(warnings(runs, policy));
     sentences
 }
@@ -89,7 +89,7 @@ fn price_of_waiting(run: &RunReport) -> String {
 }
 
 /// Compares the medians from acceptance and from intended time: from acceptance alone, waiting seems to cost nothing.
-fn where_the_delay_is(waiting: &RunReport, losing: &RunReport) -> String {
+fn median_times(waiting: &RunReport, losing: &RunReport) -> String {
     let medians = |times: fn(&RunReport) -> &Summary| {
         let median = |run| time(times(run).p50 as f64);
         format!("{} under {WAIT} and {} under {}", median(waiting), median(losing), policy(losing))

@@ -65,9 +65,9 @@ pub(crate) struct RealRun {
 /// The exits of both processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exits {
-    /// That of the stack.
+    /// The exit of the stack.
     pub(crate) stack: ChildExit,
-    /// That of the driver; `None` if it ended only because the lab ended it: no stack connected.
+    /// The exit of the driver; `None` if it ended only because the lab ended it: no stack connected.
     pub(crate) driver: Option<ChildExit>,
     /// Whether a signal interrupted the lab.
     pub(crate) interrupted: bool,
@@ -383,7 +383,7 @@ async fn wait_for_driver(driver: &mut Process, timeout: Duration) -> Result<Opti
             continue;
         };
         let exit = exit?;
-        // It may notice the end of the stack just before the signal arrives.
+        // The driver may notice the end of the stack just before the signal arrives.
         let expected = matches!(exit, ChildExit::Status(Status::Interrupted | Status::PeerFailed));
         let obeyed = killed || (interrupted && expected);
         return Ok((!obeyed).then_some(exit));

@@ -131,7 +131,7 @@ pub(crate) struct Terms {
     /// The joint confidence level of all figures.
     pub(crate) level: f64,
     /// The half-width, relative to the mean, at which a mean is precise enough to support a prediction. It applies to
-    /// the interval at `level` for one figure alone, which is the one that the estimate prints.
+    /// the interval of one figure at `level`, which the estimate prints, not to the wider one at the level of each.
     pub(crate) precision: f64,
 }
 

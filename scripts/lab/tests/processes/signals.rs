@@ -48,7 +48,7 @@ pub(crate) fn until(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a process has a thread named `name`, which shows how far it has come.
+/// Whether a process has a thread named `name`, by which a test detects how far the process is.
 pub(crate) fn has_thread(process: Pid, name: &str) -> bool {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()));
     let names = tasks.into_iter().flatten().flatten().map(|task| std::fs::read_to_string(task.path().join("comm")));

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::lab::{lab, program};
 
-/// The status, and what was printed on standard output. No temporary file may be left.
+/// Runs `lab stress` with `arguments`, and checks that no temporary file is left. Returns the status and the standard
+/// output.
 fn stress(arguments: &[&str], programs: Option<&Path>) -> (Option<i32>, String) {
     let folder = TempDir::new().unwrap();
     let mut lab = lab(&[&["stress"], arguments].concat());
@@ -18,7 +19,7 @@ fn stress(arguments: &[&str], programs: Option<&Path>) -> (Option<i32>, String) 
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
-/// The real driver, and a stack that runs `script`.
+/// A folder with the real driver, and with a stack that runs `script`.
 fn with_stack(script: &str) -> TempDir {
     let programs = TempDir::new().unwrap();
     symlink(program("driver"), programs.path().join("driver")).unwrap();

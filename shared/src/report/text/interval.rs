@@ -34,7 +34,7 @@ pub struct IntervalLines {
 }
 
 impl IntervalLines {
-    /// The line of `sample`; the first one comes with the header above it.
+    /// The line of `sample`; the first line has the header above it.
     pub fn next(&mut self, sample: &Sample) -> String {
         let header = if self.previous.is_none() { interval_header() + "\n" } else { String::new() };
         let previous = self.previous.replace(Nanos(sample.time_ns)).unwrap_or_default();

@@ -24,10 +24,10 @@ pub enum HandoverError {
     /// The peer closed the connection.
     #[error("the peer closed the connection before it handed the ring over")]
     Closed,
-    /// Another record came in place of [`MEMORY_RECORD`].
+    /// Another record arrived in place of [`MEMORY_RECORD`].
     #[error("the peer sent {0:02x?} where it had to hand the ring over")]
     Record(Vec<u8>),
-    /// The descriptor came, but this process has reached its limit of open files.
+    /// The descriptor arrived, but this process has reached its limit of open files.
     #[error(
         "the ring's descriptor could not be received, because this process may open no more files; raise the limit \
          with ulimit -n, or try --transport socket"
@@ -59,7 +59,7 @@ pub fn hand_over(stream: impl AsFd, memory: impl AsFd) -> io::Result<()> {
 /// Receives the descriptor that [`hand_over`] sends.
 ///
 /// # Errors
-/// The system's error; [`io::ErrorKind::WouldBlock`] if nothing came yet.
+/// The system's error; [`io::ErrorKind::WouldBlock`] if nothing has arrived yet.
 pub fn receive(stream: impl AsFd) -> io::Result<Result<OwnedFd, HandoverError>> {
     let mut bytes = [0; MEMORY_RECORD.len()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];

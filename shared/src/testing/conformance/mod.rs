@@ -191,7 +191,7 @@ pub fn a_frame_has_the_length_of_its_parts<T: Transport>() {
     settle(&[producer.connection(), consumer.connection()]);
     let mut buffer = [0; 10];
     let taken = consumer.take(Some(&mut buffer)).map(|(found, bytes)| (found.len, bytes));
-    assert_eq!(taken, Some((14, &b"fourteen b"[..])), "never more than there is room for");
+    assert_eq!(taken, Some((14, &b"fourteen b"[..])), "no more bytes than the buffer holds");
     assert_eq!(consumer.take(None).map(|(found, bytes)| (found.len, bytes)), Some((14, &[][..])));
     assert_eq!((consumer.take(None), consumer.waiting()), (None, 0));
 }
