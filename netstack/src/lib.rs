@@ -23,7 +23,7 @@
 //! | a layer of your own | [`layer::Egress`], or [`layer::Decorator`] if it never waits; see [`session::Extension`] |
 //! | an app of your own | [`session::Apps::socket`]; a further kind of `--app` starts in `app/spec/keys.rs` |
 //! | a way of dispatch | [`dispatch::Dispatch`], and one adapter of `Egress` like `dispatch/boxed.rs` |
-//! | a place where sends wait | [`account::Stage`] counts it; `packet/pending.rs` keeps it |
+//! | a stage at which sends wait | [`account::Stage`] counts it; `packet/pending.rs` keeps it |
 //! | a backend, a hardware effect | the driver's `backend` and `hardware` |
 //! | a transport | `shared::ring`, and its conformance suite in `shared::testing` |
 //! | a command | `scripts/lab/src/commands` |

@@ -94,7 +94,8 @@ impl Credits {
         Acquire { pool: self, need, place: None }
     }
 
-    /// Like [`Credits::acquire`], but the future borrows nothing, so the caller can store it and keep its place.
+    /// Like [`Credits::acquire`], but the future borrows nothing, so the caller can store it and keep its position in
+    /// the wait queue.
     pub fn acquire_owned(&self, need: u64) -> Acquire<Self> {
         Acquire { pool: self.clone(), need, place: None }
     }

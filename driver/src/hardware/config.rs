@@ -33,8 +33,8 @@ pub struct Config {
     pub link: LinkRate,
     /// How long a frame occupies the link.
     pub service: Service,
-    /// Time from the end of a frame on the link to its completion. The link is free meanwhile, the frame's place in
-    /// the queue is not.
+    /// Time from the end of a frame on the link to its completion. The link is free meanwhile, but the frame stays in
+    /// the queue.
     pub latency: Nanos,
     /// Intervals at which the link stops.
     pub stall: Option<Stall>,

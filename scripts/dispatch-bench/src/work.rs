@@ -1,4 +1,4 @@
-//! The work of a level: very little, but with a different constant in each place.
+//! The work of a level: very little, but with a different constant for each level of each variant.
 
 use etherparse::UdpHeader;
 

@@ -147,7 +147,7 @@ pub fn is_terminal(stream: Stream) -> bool {
 }
 
 /// The writer of `stream`.
-#[expect(clippy::disallowed_methods, reason = "this is the place for it")]
+#[expect(clippy::disallowed_methods, reason = "this module owns the standard streams")]
 fn writer(stream: Stream) -> &'static Arc<QueuedWriter> {
     static OUT: LazyLock<Arc<QueuedWriter>> = LazyLock::new(|| QueuedWriter::new(io::stdout(), true));
     static ERR: LazyLock<Arc<QueuedWriter>> = LazyLock::new(|| QueuedWriter::new(io::stderr(), true));

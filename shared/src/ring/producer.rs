@@ -144,7 +144,7 @@ impl<P: ProducerPort> Producer<P> {
         Reserve { producer: self, credit: self.credits.acquire(1) }
     }
 
-    /// Like [`Producer::reserve`], but the future borrows nothing, so the caller can store it and keep its place in
+    /// Like [`Producer::reserve`], but the future borrows nothing, so the caller can store it and keep its position in
     /// the wait queue. Turn the credit into a permit with [`Producer::redeem`].
     pub fn reserve_credit(&self) -> Acquire {
         self.credits.acquire_owned(1)

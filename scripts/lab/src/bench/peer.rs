@@ -91,10 +91,10 @@ pub(super) async fn rate(peer: Peer, trial: &Trial<'_>) -> Result<f64, BenchErro
     })?;
     let out = sink.stdout().ok_or_else(|| failed("has a receiver without standard output"))?;
     let mut lines = BufReader::new(out);
-    let mut place = String::new();
-    lines.read_line(&mut place).await?;
+    let mut address = String::new();
+    lines.read_line(&mut address).await?;
     let mut source = start(peer, trial, trial.cpus.map(|cpus| cpus.producer), |command| {
-        command.arg("source").args(["--to", place.trim(), "--time", &trial.time.to_string()]);
+        command.arg("source").args(["--to", address.trim(), "--time", &trial.time.to_string()]);
     })?;
     let sent = source.exited().await?;
     if sent != ChildExit::Status(Status::Fine) {

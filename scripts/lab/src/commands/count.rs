@@ -45,7 +45,7 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     let binaries = Binaries::find()?;
     // With --accept the file is written and need not exist; without it, the file is read and must exist.
     let accepted = args.ceilings.as_deref().filter(|_| args.accept);
-    let place = accepted.map(Ceilings::place).transpose()?;
+    let file = accepted.map(Ceilings::open).transpose()?;
     let held_against = args.ceilings.as_deref().filter(|_| !args.accept).map(Ceilings::read).transpose()?;
     let progress = Progress::new();
     progress.now("counting instructions ...");
@@ -54,8 +54,8 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     drop(progress);
     sink.map_or(Ok(()), |sink| sink.write(&counts))?;
     say(json, table(&counts));
-    if let Some((path, place)) = accepted.zip(place) {
-        Ceilings::accept(&counts).write(place, path)?;
+    if let Some((path, file)) = accepted.zip(file) {
+        Ceilings::accept(&counts).write(file, path)?;
     }
     if let Some(other) = held_against.as_ref().and_then(Ceilings::of_another) {
         complain(format_args!("lab: nothing is compared: the ceilings were counted on another processor, {other}"));

@@ -88,7 +88,7 @@ impl Ceilings {
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub(crate) fn place(path: &Path) -> Result<AtomicFile, CeilingsError> {
+    pub(crate) fn open(path: &Path) -> Result<AtomicFile, CeilingsError> {
         AtomicFile::open(path).map_err(|source| CeilingsError::Write { path: path.to_owned(), source })
     }
 
@@ -160,11 +160,11 @@ mod tests {
         let read = || Ceilings::read(&path).map_err(|error| error.to_string());
         assert!(read().unwrap_err().contains("--accept"));
         let ceilings = Ceilings::accept(&[count(64, 400.0, 200.0)]);
-        let write = |ceilings: &Ceilings| ceilings.write(Ceilings::place(&path)?, &path);
+        let write = |ceilings: &Ceilings| ceilings.write(Ceilings::open(&path)?, &path);
         write(&ceilings).unwrap();
         assert_eq!(read(), Ok(ceilings.clone()));
         write(&Ceilings { schema: "other/1".to_owned(), ..ceilings }).unwrap();
         assert!(read().unwrap_err().contains("schema other/1"));
-        assert!(Ceilings::place(Path::new("/missing/x")).is_err());
+        assert!(Ceilings::open(Path::new("/missing/x")).is_err());
     }
 }

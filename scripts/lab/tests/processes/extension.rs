@@ -40,8 +40,8 @@ fn extended(transport: &str) -> RunReport {
     BufReader::new(driver.stdout.take().unwrap()).read_line(&mut ready).unwrap();
     assert!(ready.starts_with("driver: ready on"), "{ready}");
     let flags = ["--quiet", "--duration=200ms", "--app=cbr:rate=2kpps,size=100B", "--app=bulk:budget=3kB"];
-    let place = ["--transport", transport, "--socket", socket.to_str().unwrap()];
-    let report = report_with(&Args::of(&[&flags[..], &place].concat()).unwrap(), || Guest).unwrap();
+    let endpoint = ["--transport", transport, "--socket", socket.to_str().unwrap()];
+    let report = report_with(&Args::of(&[&flags[..], &endpoint].concat()).unwrap(), || Guest).unwrap();
     assert!(driver.wait().unwrap().success());
     report
 }

@@ -27,7 +27,7 @@
 //! | 384 | u64 producer's event: the count of completions that wakes it, 0 if it is awake | producer |
 //! | 512 | u64 consumer's event: the count of frames that wakes it, 0 if it is awake | consumer |
 //! | 640 | u64 consumer's plan: the count of completions by which it wakes by itself, or 0 | consumer |
-//! | 1024 + 8 i | u64 completion of slot i: status in the 4 lowest bits, nanoseconds of `CLOCK_MONOTONIC` above | consumer |
+//! | 1024 + 8 i | u64 completion of slot i: status in the 4 lowest bits, `CLOCK_MONOTONIC` in ns above | consumer |
 //! | s + 1664 i | slot i; s is 1024 + 8 depth, rounded up to a multiple of 128 | producer |
 //!
 //! | in a slot at | what |

@@ -14,7 +14,9 @@
 //! | --- | --- |
 //! | producer | depth unsent frames, depth unread completions |
 //! | consumer | depth frames, depth unsent completions |
-//! | both | one receive buffer, [`MAX_UNREAD_CONTROL`](crate::connection::MAX_UNREAD_CONTROL) control messages, and the control messages it sends itself |
+//! | both | one receive buffer, [`MAX_UNREAD_CONTROL`] control messages, and the control messages it sends itself |
+//!
+//! [`MAX_UNREAD_CONTROL`]: crate::connection::MAX_UNREAD_CONTROL
 
 use std::collections::TryReserveError;
 
