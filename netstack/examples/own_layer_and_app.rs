@@ -101,7 +101,10 @@ impl Extension for Own {
     }
 
     async fn run(self, apps: Apps) {
-        heartbeat(apps.socket("heartbeat", None), 20).await;
+        // The name is taken only if an `--app` has it.
+        if let Ok(socket) = apps.socket("heartbeat", None) {
+            heartbeat(socket, 20).await;
+        }
     }
 }
 

@@ -32,8 +32,8 @@ pub enum SendError {
         /// The socket's send budget, in bytes.
         budget: u64,
     },
-    /// The session with the driver has ended.
-    #[error("the session with the driver has ended")]
+    /// The socket was closed, or the session with the driver has ended.
+    #[error("the socket is closed, or the session with the driver has ended")]
     Closed,
 }
 

@@ -167,7 +167,7 @@ pub fn run(args: &Args) -> Result<Status, RunError> {
 ///
 /// impl Extension for Own {
 ///     async fn run(self, apps: Apps) {
-///         let socket = apps.socket("mine", None);
+///         let socket = apps.socket("mine", None).unwrap();
 ///         socket.send(b"hello", "10.0.0.2:9".parse().unwrap()).await.unwrap();
 ///     }
 /// }

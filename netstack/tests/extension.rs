@@ -18,7 +18,7 @@ use netstack::error::SendError;
 use netstack::layer::{Decorated, Decorator, Egress};
 use netstack::packet::{Batch, Packet};
 use netstack::process::Args;
-use netstack::session::{Apps, Context, Extension, JoinError, Plan, StackRun, assemble};
+use netstack::session::{Apps, Context, Extension, JoinError, Plan, Socket, StackRun, assemble};
 use shared::exec::{Clock, Tasks, Virtual, run};
 use shared::report::{AppReport, Ending, RunReport};
 use shared::ring::{Depth, Producer, loopback};
@@ -46,6 +46,17 @@ fn extended(way: Dispatch, flags: &[&str], extension: impl Extension) -> RunRepo
 
 /// The same, with a driver of this `setup`.
 fn extended_on(setup: Setup<Output>, way: Dispatch, flags: &[&str], extension: impl Extension) -> RunReport {
+    extended_beside(setup, way, flags, extension, |_, _| ())
+}
+
+/// The same; `beside` may start tasks beside the run.
+fn extended_beside(
+    setup: Setup<Output>,
+    way: Dispatch,
+    flags: &[&str],
+    extension: impl Extension,
+    beside: impl FnOnce(&Tasks, &Clock),
+) -> RunReport {
     let (link, depth) = link_and_depth();
     let args = Args::of(flags).unwrap();
     let length = Plan::check(&args.stack, depth).unwrap();
@@ -53,11 +64,14 @@ fn extended_on(setup: Setup<Output>, way: Dispatch, flags: &[&str], extension: i
     let (clock, planned) = (Clock::default(), plan.clone());
     let (port, driver_port) = loopback::pair(depth);
     let inner = clock.clone();
-    let both = |tasks: Tasks| async move {
-        let driver_clock = inner.clone();
-        tasks.spawn(async move { drop(serve(driver_port, driver_clock, setup).await) });
-        let ring = Producer::new(port, depth, inner.clone());
-        StackRun::new(ring, planned).extended_by(extension).run(tasks, inner).await
+    let both = |tasks: Tasks| {
+        beside(&tasks, &inner);
+        async move {
+            let driver_clock = inner.clone();
+            tasks.spawn(async move { drop(serve(driver_port, driver_clock, setup).await) });
+            let ring = Producer::new(port, depth, inner.clone());
+            StackRun::new(ring, planned).extended_by(extension).run(tasks, inner).await
+        }
     };
     let outcome = run(&clock, Virtual::default(), both).unwrap();
     let report = assemble(outcome, &plan, depth, Context::default());
@@ -83,7 +97,7 @@ impl Extension for Guest {
         clock.sleep_until(Nanos::from_millis(10)).await;
         let guest = apps.add(&self.0.parse().unwrap()).unwrap();
         let twice = apps.add(&self.0.parse().unwrap());
-        assert!(matches!(twice, Err(JoinError::Resolve(_))), "{twice:?}");
+        assert!(matches!(twice, Err(JoinError::NameTaken(_))), "{twice:?}");
         clock.sleep_until(Nanos::from_millis(30)).await;
         assert!(apps.remove(guest) && !apps.remove(guest + 1));
     }
@@ -135,6 +149,7 @@ fn no_app_joins_a_run_that_has_ended() {
     extended(Dispatch::Static, &["--duration=1ms", "--app=bulk"], Late(Rc::clone(&kept)));
     let apps = kept.take().unwrap();
     assert_eq!(apps.add(&"bulk".parse().unwrap()), Err(JoinError::Ended));
+    assert_eq!(apps.socket("own", None).err(), Some(JoinError::Ended));
 }
 
 /// Counts packets and calls at the device.
@@ -245,7 +260,7 @@ fn a_socket_of_an_extension_counts_sent_and_refused_packets() {
 
     impl Extension for Own {
         async fn run(self, apps: Apps) {
-            let socket = apps.socket("own", Some(1_000));
+            let socket = apps.socket("own", Some(1_000)).unwrap();
             let (near, far) = (SocketAddr::from(([10, 0, 0, 2], 7)), SocketAddr::from(([10, 9, 9, 9], 7)));
             assert_eq!(socket.try_send(&[0; 600], near), Ok(()));
             assert_eq!(socket.try_send(&[0; 600], near), Err(SendError::WouldBlock), "the budget is used up");
@@ -261,5 +276,62 @@ fn a_socket_of_an_extension_counts_sent_and_refused_packets() {
         let report = extended(way, &["--packets=1", "--app=bulk"], Own);
         let own = &app(&report, "own").totals;
         assert_eq!((own.offered, own.delivered, own.refused), (6, 2, 4), "{way:?}");
+    }
+}
+
+/// Opens a socket, and leaves it to a task beside the run.
+struct Left(Rc<RefCell<Option<Socket>>>);
+
+impl Extension for Left {
+    async fn run(self, apps: Apps) {
+        assert_eq!(apps.socket("bulk-0", None).err(), Some(JoinError::NameTaken("bulk-0".to_owned())));
+        self.0.replace(Some(apps.socket("left", None).unwrap()));
+    }
+}
+
+#[test]
+fn a_socket_is_closed_when_the_run_ends_even_while_it_waits() {
+    let near = SocketAddr::from(([10, 0, 0, 2], 7));
+    for way in WAITING {
+        let (left, refused) = (Rc::new(RefCell::new(None)), Rc::new(Cell::new(None)));
+        let (socket, result) = (Rc::clone(&left), Rc::clone(&refused));
+        let beside = |tasks: &Tasks, clock: &Clock| {
+            let clock = clock.clone();
+            tasks.spawn(async move {
+                clock.sleep_until(Nanos::from_millis(5)).await;
+                let socket: Socket = socket.take().unwrap();
+                // Beside a `bulk` app it soon waits for room, also at the end.
+                while socket.send(&[0; 1_000], near).await.is_ok() {}
+                result.set(Some((clock.now(), socket.try_send(&[0; 1_000], near))));
+            });
+        };
+        let flags = ["--duration=10ms", "--app=bulk:size=1400B"];
+        let report = extended_beside(setup(), way, &flags, Left(left), beside);
+        assert_eq!(refused.get(), Some((Nanos::from_millis(10), Err(SendError::Closed))), "{way:?}");
+        let totals = &app(&report, "left").totals;
+        assert_eq!((totals.refused, totals.in_flight, totals.delivered), (2, 0, totals.accepted), "{way:?}");
+        assert!(report.elapsed_ns < 11_000_000, "{way:?}: the drain has to end: {}", report.elapsed_ns);
+    }
+}
+
+#[test]
+fn a_socket_that_is_removed_is_closed() {
+    struct Removes;
+
+    impl Extension for Removes {
+        async fn run(self, apps: Apps) {
+            let (socket, near) = (apps.socket("own", None).unwrap(), SocketAddr::from(([10, 0, 0, 2], 7)));
+            assert_eq!(socket.send(&[0; 600], near).await, Ok(()));
+            assert!(apps.remove(socket.account().id()));
+            assert_eq!(socket.send(&[0; 600], near).await, Err(SendError::Closed));
+            // The name stays with the account.
+            assert_eq!(apps.socket("own", None).err(), Some(JoinError::NameTaken("own".to_owned())));
+        }
+    }
+
+    for way in WAITING {
+        let report = extended(way, &["--packets=1", "--app=bulk"], Removes);
+        let own = &app(&report, "own").totals;
+        assert_eq!((own.offered, own.delivered, own.refused), (2, 1, 1), "{way:?}");
     }
 }

@@ -5,15 +5,23 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use shared::exec::Signal;
+use shared::credits::Credits;
 use shared::units::Nanos;
 
 /// Whether and when an app must end: it was removed, or the run ended. The session cancels it once; the app then drops
 /// what it is doing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CancelToken {
     at: Cell<Option<Nanos>>,
-    changed: Signal,
+    /// Empty until the token is cancelled, and inexhaustible from then on. A wait queue, and not a signal, because it
+    /// forgets tasks that stop waiting: a socket may have any number of sends that wait, one after the other.
+    cancelled: Credits,
+}
+
+impl Default for CancelToken {
+    fn default() -> Self {
+        Self { at: Cell::new(None), cancelled: Credits::new(0) }
+    }
 }
 
 impl CancelToken {
@@ -21,7 +29,7 @@ impl CancelToken {
     pub fn cancel(&self, at: Nanos) {
         if self.at.get().is_none() {
             self.at.set(Some(at));
-            self.changed.notify();
+            self.cancelled.release(u64::MAX);
         }
     }
 
@@ -33,10 +41,10 @@ impl CancelToken {
     /// Runs `task` until it is done, or drops it when this token is cancelled and returns `None`.
     pub async fn run_until<T>(&self, task: impl Future<Output = T>) -> Option<T> {
         let mut task = pin!(task);
+        let mut cancelled = pin!(self.cancelled.acquire(1));
         poll_fn(|cx| {
             // The end is checked before the task, so that a task that is always ready is interrupted too.
-            let cancelled = pin!(self.changed.wait_for(|| self.at()));
-            if cancelled.poll(cx).is_ready() {
+            if cancelled.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
             task.as_mut().poll(cx).map(Some)
@@ -64,5 +72,16 @@ mod tests {
         token.cancel(Nanos(5));
         token.cancel(Nanos(6));
         assert_eq!((task.now_or_never(), token.at()), (Some(None), Some(Nanos(5))));
+    }
+    #[test]
+    fn tasks_that_end_or_are_dropped_are_forgotten() {
+        let token = CancelToken::default();
+        assert_eq!(token.run_until(std::future::ready(7)).now_or_never(), Some(Some(7)));
+        assert_eq!(token.run_until(std::future::pending::<()>()).now_or_never(), None);
+        assert_eq!(token.cancelled.waiting(), 0);
+        token.cancel(Nanos(5));
+        for _ in 0..2 {
+            assert_eq!(token.run_until(std::future::ready(7)).now_or_never(), Some(None));
+        }
     }
 }

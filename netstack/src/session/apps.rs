@@ -58,9 +58,12 @@ pub struct Joined {
 /// Why an app cannot join a run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum JoinError {
-    /// It cannot run on this link, or its name is taken.
+    /// It cannot run on this link.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// Another app or socket has its name.
+    #[error("another app is named {0} already; choose another name")]
+    NameTaken(String),
     /// The run has ended.
     #[error("the run has ended; add apps before its duration is over")]
     Ended,
@@ -104,14 +107,8 @@ impl Apps {
     /// # Errors
     /// [`JoinError`] if it cannot run on the link, if its name is taken, or if the run has ended.
     pub fn add(&self, spec: &AppSpec) -> Result<u32, JoinError> {
-        if self.0.ended.get().is_some() {
-            return Err(JoinError::Ended);
-        }
         let app = spec.resolve(self.0.accounts.count(), self.0.link, PAYLOAD_LIMIT)?;
-        if self.0.joined.borrow().iter().any(|other| other.account.name() == app.name()) {
-            let (spec, name) = (Box::new(spec.clone()), app.name().to_owned());
-            return Err(ResolveError::NameTaken { spec, name }.into());
-        }
+        self.may_join(app.name())?;
         Ok(self.start(app))
     }
 
@@ -126,11 +123,23 @@ impl Apps {
     }
 
     /// Opens a socket for an app of your own, which is counted in an account named `name`. `budget` is its send budget
-    /// in bytes of payload.
-    pub fn socket(&self, name: &str, budget: Option<u64>) -> Socket {
-        let Joined { account, .. } = self.join(name, budget, None);
+    /// in bytes of payload. The end of the run closes the socket.
+    ///
+    /// # Errors
+    /// [`JoinError`] if its name is taken, or if the run has ended.
+    pub fn socket(&self, name: &str, budget: Option<u64>) -> Result<Socket, JoinError> {
+        self.may_join(name)?;
+        let Joined { account, cancel, .. } = self.join(name, budget, None);
         let sender = self.0.sockets.open(&account);
-        Socket { sender, account, clock: self.0.clock.clone(), next: Cell::default() }
+        Ok(Socket { sender, account, cancel, clock: self.0.clock.clone(), next: Cell::default() })
+    }
+
+    fn may_join(&self, name: &str) -> Result<(), JoinError> {
+        if self.0.ended.get().is_some() {
+            return Err(JoinError::Ended);
+        }
+        let taken = self.0.joined.borrow().iter().any(|other| other.account.name() == name);
+        if taken { Err(JoinError::NameTaken(name.to_owned())) } else { Ok(()) }
     }
 
     fn join(&self, name: &str, budget: Option<u64>, app: Option<ResolvedApp>) -> Joined {
@@ -141,8 +150,8 @@ impl Apps {
         joined
     }
 
-    /// Ends the app of account `id`: it drops what it is doing. Its account stays, and its packets in flight settle.
-    /// Returns `false` if there is no such account.
+    /// Ends the app of account `id`: it drops what it is doing. A socket that was opened directly is closed. The account
+    /// stays, and its packets in flight settle. Returns `false` if there is no such account.
     pub fn remove(&self, id: u32) -> bool {
         let joined = self.0.joined.borrow();
         let app = joined.get(id as usize);
@@ -172,7 +181,7 @@ impl Apps {
         self.0.changed.wait_for(|| (self.0.running.get() == 0).then_some(())).await;
     }
 
-    /// Ends all apps and the extension at `at`.
+    /// Ends all apps and the extension, and closes all sockets, at `at`.
     pub(super) fn end(&self, at: Nanos) {
         self.0.ended.set(Some(at));
         self.0.extension.cancel(at);
@@ -186,9 +195,14 @@ impl Apps {
 }
 
 /// The socket of an app of your own.
+///
+/// Once it was removed or the run has ended, it is closed: each send, also one that waits, is refused as
+/// [`SendError::Closed`].
 pub struct Socket {
     sender: Polled<SocketAddr>,
     account: Rc<Account>,
+    /// Closes it.
+    cancel: Rc<CancelToken>,
     clock: Clock,
     /// Number of the next packet.
     next: Cell<u64>,
@@ -211,11 +225,12 @@ impl Socket {
     /// As [`Socket::send`].
     pub async fn send_intended(&self, payload: &[u8], to: SocketAddr, intended: Nanos) -> Result<(), SendError> {
         let offer = self.account.offer();
-        let (mut headroom, stamp) = ([0; HEADROOM], self.stamp(intended));
-        let mut packet = Packet::new(&mut headroom, payload, stamp);
-        let sent = match self.sender.try_send(&mut packet, &to) {
+        let stamp = self.stamp(intended);
+        let sent = match self.send_now(payload, to, stamp) {
             Err(SendError::WouldBlock) => {
-                self.sender.send(&mut Packet::new(&mut [0; HEADROOM], payload, stamp), &to).await
+                let mut headroom = [0; HEADROOM];
+                let mut packet = Packet::new(&mut headroom, payload, stamp);
+                self.cancel.run_until(self.sender.send(&mut packet, &to)).await.unwrap_or(Err(SendError::Closed))
             }
             sent => sent,
         };
@@ -229,7 +244,14 @@ impl Socket {
     pub fn try_send(&self, payload: &[u8], to: SocketAddr) -> Result<(), SendError> {
         let offer = self.account.offer();
         let stamp = self.stamp(self.clock.now());
-        offer.close(self.sender.try_send(&mut Packet::new(&mut [0; HEADROOM], payload, stamp), &to))
+        offer.close(self.send_now(payload, to, stamp))
+    }
+
+    fn send_now(&self, payload: &[u8], to: SocketAddr, stamp: Stamp) -> Result<(), SendError> {
+        if self.cancel.at().is_some() {
+            return Err(SendError::Closed);
+        }
+        self.sender.try_send(&mut Packet::new(&mut [0; HEADROOM], payload, stamp), &to)
     }
 
     fn stamp(&self, intended: Nanos) -> Stamp {

@@ -18,7 +18,7 @@ impl Extension for Guest {
         let (clock, began) = (apps.clock().clone(), apps.clock().now());
         clock.sleep_until(began + Nanos::from_millis(50)).await;
         let guest = apps.add(&"cbr:name=guest,rate=1kpps,size=100B".parse().unwrap()).unwrap();
-        let socket = apps.socket("own", None);
+        let socket = apps.socket("own", None).unwrap();
         for _ in 0..5 {
             socket.send(&[7; 300], "10.0.0.2:9".parse().unwrap()).await.unwrap();
         }
