@@ -128,7 +128,8 @@ pub enum Tries {
 /// [`Decorated`] makes a layer of it, which passes batches on as batches.
 pub trait Decorator {
     /// Sees each packet before the layer below does, and may change its headers or refuse it. A packet that finds no
-    /// room below is seen again when it is sent again.
+    /// room below is seen again when it is sent again. It must not send through the stack: the layers of a batch are
+    /// borrowed meanwhile (see [`Batch::next`]).
     ///
     /// # Errors
     /// [`SendError`], with which the packet is refused. It ends a batch.

@@ -11,10 +11,13 @@ use crate::packet::{Batch, Packet, PendingSend, Wait, WaitFor};
 
 /// A device behind a CPU that takes `cost` for each packet, one packet after the other.
 ///
+/// A packet passes one of these at most: a pending send has one wait for the CPU, see
+/// [`PendingSend`](crate::packet::PendingSend). So no program of one's own can put another one on a device.
+///
 /// In virtual time processing takes no time by itself, so this models a cost of, say, 4 us per packet. In real time
 /// the machine's own cost applies, and `cost` is zero.
 #[derive(Debug)]
-pub struct Costly<D> {
+pub(crate) struct Costly<D> {
     below: D,
     cost: Nanos,
     clock: Clock,
@@ -24,7 +27,7 @@ pub struct Costly<D> {
 
 impl<D> Costly<D> {
     /// `below`, behind a CPU that takes `cost` for each packet.
-    pub fn new(below: D, cost: Nanos, clock: Clock) -> Self {
+    pub(crate) fn new(below: D, cost: Nanos, clock: Clock) -> Self {
         Self { below, cost, clock, free_at: Cell::new(Nanos::ZERO) }
     }
 

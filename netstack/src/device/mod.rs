@@ -37,6 +37,6 @@ mod policy;
 mod ring;
 mod transmit_queue;
 
-pub use cpu::Costly;
+pub(crate) use cpu::Costly;
 pub use policy::{Policy, PolicyError};
 pub use ring::RingDevice;
