@@ -2,8 +2,11 @@
 //!
 //! Measured against the same code without it, two processes, frames of 1500 B. The checksum over the payload took 33 of
 //! the 128 ns that the stack spends on a packet; with AVX2 enabled for the compiler 12 of 107; the intrinsics here save
-//! another 3. Prefetching the next slot while this one is copied takes the driver from 78 to 66 ns. (Prefetching slots
-//! for writing takes the stack only from 26.3 to 25.7 ns at 64 B: too little to be worth `unsafe`.)
+//! another 3. Prefetching the next slot while this one is copied takes the driver from 78 to 66 ns.
+//!
+//! Frames of 64 B, prefetching the slot of a staged frame for writing, median of 31 pairs of runs on an AMD EPYC: packets
+//! that are sent singly take 44.5 in place of 59.2 ns, and batches take as long as without it. On an Intel Sapphire
+//! Rapids, in an experiment, single sends took 38 in place of 83 ns, and batches 31 in place of 67.
 #![allow(unsafe_code, reason = "a sixth of the time of a large packet on either side, and nothing else goes in here")]
 
 /// The kind of processor, as far as it decides which of the functions below are used.
@@ -93,6 +96,30 @@ pub fn prefetch(at: *const u8, len: usize) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch is allowed for any address: it changes nothing and never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(line).cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (at, len);
+}
+
+/// Asks for the cache lines of `len` bytes at `at`, which are written soon: if another processor has them, it gives them
+/// up. A hint without other effect.
+///
+/// The intrinsic with a hint for writing is compiled to a prefetch for reading, unless the whole program is built for
+/// processors with PREFETCHW. A processor without it runs the instruction as one that does nothing.
+#[inline(always)]
+pub fn prefetch_for_write(at: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let mut done = 0;
+        while done < len {
+            // SAFETY: a prefetch is allowed for any address: it changes nothing and never faults.
+            unsafe {
+                std::arch::asm!(
+                    "prefetchw [{}]", in(reg) at.wrapping_add(done), options(nostack, preserves_flags, readonly)
+                );
+            }
+            done += 64;
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (at, len);

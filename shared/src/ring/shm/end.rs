@@ -107,6 +107,15 @@ impl End {
         flow.batch_is_due()
     }
 
+    /// The slot of the frame that is put when `staged` others, at most 64, have been put before it.
+    #[inline(always)]
+    pub(super) fn slot_behind(&self, staged: usize) -> u32 {
+        let flow = self.flow.borrow();
+        // The caller holds a credit for each staged frame, so there are at most as many as slots: one lap is enough.
+        let slot = flow.put.slot + staged as u32;
+        if slot >= flow.depth.get() { slot - flow.depth.get() } else { slot }
+    }
+
     /// Publishes everything that was put, and rings if the peer sleeps until one of those items.
     pub(super) fn publish(&self, doorbell: &Doorbell) {
         self.publish_flow(&mut self.flow.borrow_mut(), doorbell);

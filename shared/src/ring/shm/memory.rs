@@ -17,7 +17,7 @@ use super::layout::{
 };
 use super::slot::Header;
 use super::{Head, Words};
-use crate::cpu::prefetch;
+use crate::cpu::{prefetch, prefetch_for_write};
 use crate::depth::Depth;
 use crate::limits::{is_met, remedy};
 
@@ -162,6 +162,12 @@ impl SharedMemory {
         self.depth
     }
 
+    /// The slot behind `slot`.
+    #[inline(always)]
+    pub(super) fn next_slot(&self, slot: u32) -> u32 {
+        if slot + 1 == self.depth.get() { 0 } else { slot + 1 }
+    }
+
     #[inline(always)]
     fn slot_at(&self, slot: u32) -> usize {
         self.slots + slot as usize * STRIDE
@@ -195,6 +201,14 @@ impl SharedMemory {
     pub(super) fn prefetch(&self, slot: u32, len: usize) {
         if let Ok(slice) = self.region.get_slice(self.slot_at(slot), SLOT_HEADER + len) {
             prefetch(slice.ptr_guard().as_ptr(), slice.len());
+        }
+    }
+
+    /// Prefetches the cache lines of `slot` to which `len` bytes, a header and a frame, will be written.
+    #[inline(always)]
+    pub(super) fn prefetch_for_write(&self, slot: u32, len: usize) {
+        if let Ok(slice) = self.region.get_slice(self.slot_at(slot), len) {
+            prefetch_for_write(slice.ptr_guard().as_ptr(), slice.len());
         }
     }
 

@@ -6,6 +6,9 @@
 //! back: measured at 64 B between distant CPUs, 280 ns a frame in place of
 //! 140. So frames are built here, and then copied in one pass, whole lines at a time. For a large frame
 //! the second copy costs more than it saves.
+//!
+//! While a frame is staged, the processor already asks for the lines of its slot, which the consumer has read before. By
+//! the time that the batch is copied they have arrived.
 
 use super::layout::SLOT_HEADER;
 use super::slot::{bytes, encode};
@@ -59,6 +62,12 @@ impl Staging {
     pub(super) fn keep(&mut self, buffers: usize) -> bool {
         self.used += buffers;
         self.used == BUFFERS
+    }
+
+    /// How many frames are staged.
+    #[inline(always)]
+    pub(super) fn used(&self) -> usize {
+        self.used
     }
 
     /// The staged frames.

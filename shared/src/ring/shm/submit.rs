@@ -31,6 +31,8 @@ impl<'a> Submission<'a> {
             self.write(frame);
         } else if let Some(buffer) = self.staging.free().first_mut() {
             buffer.fill(frame);
+            let len = buffer.bytes().len();
+            self.end.memory.prefetch_for_write(self.end.slot_behind(self.staging.used()), len);
             self.keep(1);
         }
         staged
@@ -73,8 +75,16 @@ impl<'a> Submission<'a> {
     fn stage_same_length(&mut self, headers: &Headroom, most: u32, frames: &mut impl Frames) -> u32 {
         let mut submitted = 0;
         loop {
+            let mut slot = self.end.slot_behind(self.staging.used());
             let free = self.staging.free().iter_mut().take((most - submitted) as usize);
-            let staged = free.map_while(|buffer| buffer.fill_same_length(headers, frames).then_some(())).count();
+            let staged = free.map_while(|buffer| {
+                let staged = buffer.fill_same_length(headers, frames);
+                staged.then(|| {
+                    self.end.memory.prefetch_for_write(slot, buffer.bytes().len());
+                    slot = self.end.memory.next_slot(slot);
+                })
+            });
+            let staged = staged.count();
             // The cast cannot truncate: `staged` is at most `most`, which is a u32.
             submitted += staged as u32;
             if !self.keep(staged) {
