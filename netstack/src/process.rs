@@ -29,8 +29,8 @@ use tokio::sync::oneshot;
 
 use crate::app::arrivals_digest;
 use crate::session::{
-    ConnectError, Context, Extension, Grant, Greeted, Plan, PlanError, Request, StackRun, Terms, Watch, assemble,
-    connect, memory_of_a_run,
+    ConnectError, Context, Extension, Grant, Greeted, Length, Plan, PlanError, Request, StackRun, Terms, Watch,
+    assemble, connect, memory_of_a_run,
 };
 use crate::settings::{LineSettings, SessionSettings, StackSettings};
 
@@ -148,9 +148,9 @@ impl RunError {
 /// [`RunError`] if there is no report; a run that ended early has one, and a status that shows it.
 pub fn run(args: &Args) -> Result<Status, RunError> {
     // Invalid flags are an error before the report's file is opened.
-    Plan::check(&args.stack, args.common.depth)?;
+    let length = Plan::check(&args.stack, args.common.depth)?;
     let sink = args.output.json.as_ref().map(JsonTarget::open).transpose()?;
-    let report = report_with(args, || ())?;
+    let report = report_of(args, length, || ())?;
     let written = publish(args, sink, &report);
     Ok(status(&report).after("netstack", written, RunError::status))
 }
@@ -184,7 +184,15 @@ pub fn report_with<X: Extension>(
     args: &Args,
     extension: impl FnOnce() -> X + Send + 'static,
 ) -> Result<RunReport, RunError> {
-    let length = Plan::check(&args.stack, args.common.depth)?;
+    report_of(args, Plan::check(&args.stack, args.common.depth)?, extension)
+}
+
+/// Runs the stack for `length`, which the check of `args` returned.
+fn report_of<X: Extension>(
+    args: &Args,
+    length: Length,
+    extension: impl FnOnce() -> X + Send + 'static,
+) -> Result<RunReport, RunError> {
     // Checks, before connecting, that the run's memory can be had. It is released at once; the parts are allocated
     // later.
     drop(Ballast::new(memory_of_a_run(&args.stack, args.common.depth) + memory_of_a_ring(args))?);

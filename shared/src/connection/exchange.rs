@@ -27,27 +27,27 @@ impl Connection {
     fn receive(&self, record: Parsed<'_>) -> Result<(), CloseReason> {
         // Whole records, so that a peer that sends single bytes of a message does not count as alive.
         self.records.set(self.records.get() + 1);
-        let role = match &record {
+        match (record, self.doorbell()) {
             // No action: the liveness check watches `records`, which has grown already.
-            Parsed::Control(Control::Alive) => return Ok(()),
-            Parsed::Control(message) => {
+            (Parsed::Control(Control::Alive), _) => Ok(()),
+            (Parsed::Control(message), _) => {
                 let mut control = self.control.borrow_mut();
                 if control.len() == MAX_UNREAD_CONTROL {
                     return Err(WireError::Unexpected("control message").into());
                 }
-                self.note_leaving(message);
-                control.push_back(message.clone());
-                return Ok(());
+                self.note_leaving(&message);
+                control.push_back(message);
+                Ok(())
             }
-            Parsed::Doorbell => {
-                return match self.doorbell() {
-                    Some(doorbell) => doorbell.receive(),
-                    None => Err(WireError::Unexpected(record.name()).into()),
-                };
-            }
-            Parsed::Frame(..) => Role::Consumer,
-            Parsed::Completion(_) => Role::Producer,
-        };
+            (Parsed::Doorbell, Some(doorbell)) => doorbell.receive(),
+            (record @ Parsed::Frame(..), _) => self.arrive(Role::Consumer, record),
+            (record @ Parsed::Completion(_), _) => self.arrive(Role::Producer, record),
+            (record @ Parsed::Doorbell, None) => Err(WireError::Unexpected(record.name()).into()),
+        }
+    }
+
+    /// Hands a received record to the end of `role`.
+    fn arrive(&self, role: Role, record: Parsed<'_>) -> Result<(), CloseReason> {
         match self.record_ring(role).map(RefCell::borrow).as_deref() {
             Some(Some(ring)) => ring.arrive(record),
             Some(None) | None => Err(WireError::Unexpected(record.name()).into()),

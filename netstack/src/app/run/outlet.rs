@@ -85,7 +85,7 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
     pub(super) fn try_send(&mut self, intended: Nanos) -> Result<(), SendError> {
         let stamp = self.next(intended);
         let offer = self.account.offer();
-        offer.close(self.socket.try_send(&mut Packet::new(&mut [0; HEADROOM], self.payloads.last(), stamp), &self.to))
+        offer.close(self.try_send_last(stamp))
     }
 
     /// Sends up to `most` packets, as many as need not wait and as the turn allows, in one call. Returns how many.
@@ -118,7 +118,7 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         if D::TRIES == Tries::IfItMustNotWait {
             return Err(Blocked { offer, stamp });
         }
-        match self.socket.try_send(&mut Packet::new(&mut [0; HEADROOM], self.payloads.last(), stamp), &self.to) {
+        match self.try_send_last(stamp) {
             Err(SendError::WouldBlock) if D::TRIES == Tries::First => Err(Blocked { offer, stamp }),
             sent => Ok(offer.close(sent)),
         }
@@ -130,6 +130,12 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         let mut packet = Packet::new(&mut headroom, self.payloads.last(), blocked.stamp);
         let sent = self.socket.send(&mut packet, &self.to).await;
         blocked.offer.close(sent)
+    }
+
+    /// Sends the payload taken last without waiting.
+    #[inline(always)]
+    fn try_send_last(&self, stamp: Stamp) -> Result<(), SendError> {
+        self.socket.try_send(&mut Packet::new(&mut [0; HEADROOM], self.payloads.last(), stamp), &self.to)
     }
 
     /// Takes the next payload and number, as a packet with intended time `intended`.
