@@ -1,7 +1,8 @@
 //! The in-flight table: the stack's private record of the frames in the ring, in ring order.
 //!
 //! Packets of one batch share their times, and often their size: they are recorded as one group, and those that
-//! complete together are settled together. Frames complete in the order in which they were submitted, so a FIFO is
+//! complete together are settled together. The packets of an app that is behind its schedule differ in their intended
+//! times: they are groups of one. Frames complete in the order in which they were submitted, so a FIFO is
 //! enough to find the packet of a slot.
 
 use std::collections::VecDeque;
@@ -37,6 +38,12 @@ impl PacketRecord {
     #[inline(always)]
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.into()
+    }
+
+    /// The record of a packet that differs from this one in its intended time.
+    #[inline(always)]
+    pub(super) fn intended_for(self, intended: Nanos) -> Self {
+        Self { intended, ..self }
     }
 
     /// Merge key: whether `other` differs in the sequence number only, so both may be kept in one group.

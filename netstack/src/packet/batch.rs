@@ -27,8 +27,8 @@ use shared::ring::Headroom;
 use super::Packet;
 use crate::error::SendError;
 
-/// Packets of one app to one destination, in order, all with the same intended time. A wrapper must consume exactly
-/// one inner packet for each packet it yields.
+/// Packets of one app to one destination, in order. A wrapper must consume exactly one inner packet for each packet it
+/// yields.
 pub trait Batch: Sized {
     /// How many packets may be pulled in all. The caller enforces this; [`Batch::next`] does not check it.
     fn most(&self) -> u64;

@@ -88,13 +88,14 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         offer.close(self.try_send_last(stamp))
     }
 
-    /// Sends up to `most` packets, as many as need not wait and as the turn allows, in one call. Returns how many.
+    /// Sends the next packets in one call: those that `due` has a time for, as many as need not wait, as the turn allows
+    /// and at most `most`. Returns how many.
     #[inline(always)]
-    pub(super) fn send_together(&mut self, intended: Nanos, most: u64) -> u64 {
+    pub(super) fn send_together(&mut self, most: u64, due: impl Due) -> u64 {
         let turn = u64::from(MOST_IN_A_TURN - self.sent);
         let before = self.payloads.taken();
         let (payloads, most) = (&mut self.payloads, most.min(turn));
-        let numbered = Numbered { payloads, flow: self.account.id(), intended, most };
+        let numbered = Numbered { payloads, flow: self.account.id(), due, most };
         let sent = self.socket.try_send_batch(numbered, &self.to);
         // The stack may have pulled one packet more than it sent, such as one that is too long for the MTU.
         if self.payloads.taken() > before + sent {
@@ -147,15 +148,30 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
     }
 }
 
+/// The intended times of packets that are sent together.
+pub(super) trait Due {
+    /// The intended time of the next packet; `None` if no further packet is due now. The packet before it has been
+    /// accepted, if there was one.
+    fn next(&mut self) -> Option<Nanos>;
+}
+
+/// Any number of packets, all intended for this time.
+impl Due for Nanos {
+    #[inline(always)]
+    fn next(&mut self) -> Option<Nanos> {
+        Some(*self)
+    }
+}
+
 /// The next packets of an app, as a batch.
-struct Numbered<'a> {
+struct Numbered<'a, T> {
     payloads: &'a mut Payloads,
     flow: u32,
-    intended: Nanos,
+    due: T,
     most: u64,
 }
 
-impl Batch for Numbered<'_> {
+impl<T: Due> Batch for Numbered<'_, T> {
     #[inline(always)]
     fn most(&self) -> u64 {
         self.most
@@ -163,8 +179,9 @@ impl Batch for Numbered<'_> {
 
     #[inline(always)]
     fn next<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
+        let intended = self.due.next()?;
         let (sequence, payload) = self.payloads.next();
-        Some(Packet::new(headroom, payload, Stamp { flow: self.flow, sequence, intended: self.intended }))
+        Some(Packet::new(headroom, payload, Stamp { flow: self.flow, sequence, intended }))
     }
 
     /// All packets of an app have the same length.
