@@ -110,16 +110,33 @@ impl InFlight {
         }
     }
 
-    /// Removes and returns packets of the oldest group, `most` at most; their slots are free afterwards.
-    pub(super) fn pop(&mut self, most: u64) -> Option<FrameGroup> {
+    /// Removes up to `most` of the oldest packets, as many as differ in sequence and intended time only, and returns them
+    /// as one group; their slots are free afterwards. Calls `each` for every part of it with one intended time.
+    pub(super) fn pop(&mut self, most: u64, mut each: impl FnMut(&FrameGroup)) -> Option<FrameGroup> {
+        let mut popped = self.pop_part(most)?;
+        each(&popped);
+        while popped.packets < most
+            && let Some(next) = self.0.front()
+            && popped.each.intended_for(next.each.intended).differs_only_in_sequence_from(&next.each)
+            && let Some(part) = self.pop_part(most - popped.packets)
+        {
+            each(&part);
+            popped.packets += part.packets;
+        }
+        Some(popped)
+    }
+
+    /// Removes and returns packets of the oldest group, `most` at most.
+    #[inline(always)]
+    fn pop_part(&mut self, most: u64) -> Option<FrameGroup> {
         let oldest = self.0.front_mut()?;
         let packets = oldest.packets.min(most);
-        let group = FrameGroup { packets, ..*oldest };
+        let part = FrameGroup { packets, ..*oldest };
         oldest.packets -= packets;
         if oldest.packets == 0 {
             self.0.pop_front();
         }
-        Some(group)
+        Some(part)
     }
 
     /// When the oldest packet was submitted.
@@ -157,7 +174,7 @@ mod tests {
                 groups.push(FrameGroup::of(record(flow, bytes, accepted)));
                 plain.push_back((flow, bytes as u64, accepted));
                 let mut left = most;
-                while left > 0 && let Some(group) = groups.pop(left) {
+                while left > 0 && let Some(group) = groups.pop(left, |_| {}) {
                     prop_assert!((1..=left).contains(&group.packets));
                     left -= group.packets;
                     for _ in 0..group.packets {
@@ -176,7 +193,22 @@ mod tests {
         for (flow, bytes) in [(1, 10), (1, 10), (1, 20), (2, 20)] {
             groups.push(FrameGroup::of(record(flow, bytes, 5)));
         }
-        let popped: Vec<_> = std::iter::from_fn(|| groups.pop(9)).map(|group| (group.packets, group.bytes())).collect();
+        let popped: Vec<_> =
+            std::iter::from_fn(|| groups.pop(9, |_| {})).map(|group| (group.packets, group.bytes())).collect();
         assert_eq!(popped, [(2, 20), (1, 20), (1, 20)]);
+    }
+
+    #[test]
+    fn packets_that_differ_in_intended_time_too_are_popped_together_and_their_times_are_reported() {
+        let mut groups = InFlight::new(4);
+        let each = record(1, 10, 5);
+        for (each, packets) in [(each, 2), (each.intended_for(Nanos(7)), 3), (record(2, 10, 5), 1)] {
+            groups.push(FrameGroup { each, packets });
+        }
+        let (mut times, mut popped) = (Vec::new(), Vec::new());
+        while let Some(group) = groups.pop(4, |part| times.push((part.each.intended.0, part.packets))) {
+            popped.push((group.each.flow, group.packets));
+        }
+        assert_eq!((popped, times), (vec![(1, 4), (1, 1), (2, 1)], vec![(0, 2), (7, 2), (7, 1), (0, 1)]));
     }
 }

@@ -149,27 +149,35 @@ impl<P: ProducerPort> RingDevice<P> {
         let now = self.clock.now();
         let mut in_flight = self.in_flight.borrow_mut();
         let completed = self.ring.take_completions(|Completion { status, at, .. }, mut frames| {
+            // The driver is not trusted: clamp its time, as no frame completes before its submission or after now.
+            let clamped = |submitted: Nanos| at.max(submitted).min(now);
+            let note_latency = |part: &FrameGroup| {
+                if status == Status::Sent {
+                    let latency = clamped(part.each.submitted).since(part.each.intended);
+                    self.accounts.with(part.each.flow, |account| account.note_latency(part.packets, latency));
+                }
+            };
             while frames > 0
-                && let Some(group) = in_flight.pop(frames)
+                && let Some(group) = in_flight.pop(frames, note_latency)
             {
                 frames -= group.packets;
-                // The driver is not trusted: clamp its time, as no frame completes before its submission or after now.
-                self.settle(&group, status, at.max(group.each.submitted).min(now));
+                self.settle(&group, status, clamped(group.each.submitted));
             }
         });
         completed > 0
     }
 
-    /// Records the completion of `group`, whose frames were delivered or dropped, depending on `status`.
+    /// Records the completion of `group`, whose frames were delivered or dropped, depending on `status`. The latencies
+    /// of its packets are recorded already.
     fn settle(&self, group: &FrameGroup, status: Status, completed: Nanos) {
-        let &FrameGroup { each: PacketRecord { flow, intended, accepted, submitted, .. }, packets } = group;
+        let &FrameGroup { each: PacketRecord { flow, accepted, submitted, .. }, packets } = group;
         let held = u128::from(completed.since(submitted).0) * u128::from(packets);
         self.held_ns.set(self.held_ns.get() + held);
         self.last_settled.set(completed);
         self.accounts.with(flow, |account| {
             account.timeline().hold_slots(packets, submitted, Some(completed));
             match DropReason::of_status(status) {
-                None => account.deliver(packets, group.bytes(), intended, accepted, completed),
+                None => account.deliver(packets, group.bytes(), accepted, completed),
                 Some(reason) => account.drop_packets(packets, group.bytes(), reason, completed),
             }
         });
@@ -215,7 +223,7 @@ impl<P: ProducerPort> RingDevice<P> {
             if alive { account.leave_in_flight(group.packets) } else { account.lose(group.packets, group.bytes()) }
         };
         let mut in_flight = self.in_flight.borrow_mut();
-        while let Some(group) = in_flight.pop(u64::MAX) {
+        while let Some(group) = in_flight.pop(u64::MAX, |_| {}) {
             self.accounts.with(group.each.flow, |account| {
                 account.timeline().hold_slots(group.packets, group.each.submitted, None)
             });
@@ -357,7 +365,10 @@ impl<B: Batch> Frames for BatchFrames<'_, B> {
     fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
         let packet = self.batch.next_same_length(headroom)?;
         let next = self.group.each.intended_for(packet.stamp().intended);
-        debug_assert!(next.differs_only_in_sequence_from(&PacketRecord::of(&packet, self.now)), "a batch is of one app");
+        debug_assert!(
+            next.differs_only_in_sequence_from(&PacketRecord::of(&packet, self.now)),
+            "a batch is of one app"
+        );
         if next.intended == self.group.each.intended {
             self.group.packets += 1;
         } else {
