@@ -364,16 +364,17 @@ impl<B: Batch> Frames for BatchFrames<'_, B> {
     #[inline(always)]
     fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
         let packet = self.batch.next_same_length(headroom)?;
-        let next = self.group.each.intended_for(packet.stamp().intended);
-        debug_assert!(
-            next.differs_only_in_sequence_from(&PacketRecord::of(&packet, self.now)),
-            "a batch is of one app"
-        );
-        if next.intended == self.group.each.intended {
+        let intended = packet.stamp().intended;
+        if intended == self.group.each.intended {
             self.group.packets += 1;
         } else {
-            self.in_flight.push(std::mem::replace(&mut self.group, FrameGroup::of(next)));
+            let next = FrameGroup::of(self.group.each.intended_for(intended));
+            self.in_flight.push(std::mem::replace(&mut self.group, next));
         }
+        debug_assert!(
+            self.group.each.differs_only_in_sequence_from(&PacketRecord::of(&packet, self.now)),
+            "a batch is of one app"
+        );
         Some(self.group.frame(packet))
     }
 }

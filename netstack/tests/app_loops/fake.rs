@@ -28,8 +28,9 @@ pub(crate) enum Behaviour {
     Refuses(SendError),
     /// Sends fail from this time on.
     ClosesAt(Nanos),
-    /// Of each batch this many packets are sent, and the next one is pulled but not sent.
-    SendsOf(u64),
+    /// There is no room before this time; then, of each batch, this many packets are sent, and the next one is pulled but
+    /// not sent.
+    SendsOf(Nanos, u64),
 }
 
 /// A packet that was accepted.
@@ -85,7 +86,7 @@ impl Egress<SocketAddr> for Fake {
     async fn send(&self, packet: &mut Packet<'_>, _: &SocketAddr) -> Result<(), SendError> {
         self.refusal()?;
         match self.behaviour {
-            Behaviour::BlocksUntil(at) => self.clock.sleep_until(at).await,
+            Behaviour::BlocksUntil(at) | Behaviour::SendsOf(at, _) => self.clock.sleep_until(at).await,
             Behaviour::Serves(_) => self.room.acquire(1).await.spend(),
             _ => {}
         }
@@ -97,7 +98,9 @@ impl Egress<SocketAddr> for Fake {
     fn try_send(&self, packet: &mut Packet<'_>, _: &SocketAddr) -> Result<(), SendError> {
         self.refusal()?;
         match self.behaviour {
-            Behaviour::BlocksUntil(at) if self.clock.now() < at => return Err(SendError::WouldBlock),
+            Behaviour::BlocksUntil(at) | Behaviour::SendsOf(at, _) if self.clock.now() < at => {
+                return Err(SendError::WouldBlock);
+            }
             Behaviour::Serves(_) => self.room.try_acquire(1).ok_or(SendError::WouldBlock)?.spend(),
             _ => {}
         }
@@ -106,7 +109,10 @@ impl Egress<SocketAddr> for Fake {
     }
 
     fn try_send_batch(&self, mut batch: impl Batch, _: &SocketAddr) -> u64 {
-        let Behaviour::SendsOf(fit) = self.behaviour else { return 0 };
+        let Behaviour::SendsOf(from, fit) = self.behaviour else { return 0 };
+        if self.clock.now() < from {
+            return 0;
+        }
         let most = batch.most();
         let (mut sent, mut headroom) = (0, [0; HEADROOM]);
         while sent < most
@@ -175,6 +181,7 @@ impl Behaviour {
     fn after_start(self) -> Self {
         match self {
             Self::BlocksUntil(at) => Self::BlocksUntil(START + at),
+            Self::SendsOf(at, fit) => Self::SendsOf(START + at, fit),
             Self::ClosesAt(at) => Self::ClosesAt(START + at),
             other => other,
         }

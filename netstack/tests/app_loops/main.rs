@@ -54,7 +54,7 @@ fn packets_carry_their_number() {
 #[test]
 fn a_packet_of_a_batch_that_was_not_sent_is_the_next_one_again() {
     for fit in [1, 3, 63] {
-        let outcome = simulate("bulk:size=1B", Behaviour::SendsOf(fit), Horizon::Packets(300), NEVER);
+        let outcome = simulate("bulk:size=1B", Behaviour::SendsOf(Nanos::ZERO, fit), Horizon::Packets(300), NEVER);
         assert!(outcome.sent.iter().map(|sent| sent.stamp.sequence).eq(0..300), "{fit} at a time");
         assert!(outcome.sent.iter().all(|sent| sent.ends == [sent.stamp.sequence as u8; 2]));
     }
@@ -70,6 +70,19 @@ fn wait_catches_up_without_sleeping_and_skip_never_falls_behind() {
     assert_eq!((skipped.times(), skipped.intended()), (vec![30, 40], vec![30, 40]));
     assert_eq!(refused(&skipped, RefuseReason::WouldBlock), 3);
     assert_eq!(skipped.counters.offered, waited.counters.offered);
+}
+
+#[test]
+fn an_app_that_is_behind_its_schedule_catches_up_in_batches_as_it_would_one_by_one() {
+    for spec in ["cbr:rate=100kpps", "poisson:rate=1Mpps", "onoff:rate=1Mpps,on=7us,off=20us"] {
+        for horizon in [Horizon::Until(us(200)), Horizon::Packets(9), Horizon::Packets(10)] {
+            let single = simulate(spec, Behaviour::BlocksUntil(us(75)), horizon, us(90));
+            for fit in [0, 1, 3, 99] {
+                let batched = simulate(spec, Behaviour::SendsOf(us(75), fit), horizon, us(90));
+                assert_eq!((&batched.sent, batched.counters), (&single.sent, single.counters), "{spec}, {fit}");
+            }
+        }
+    }
 }
 
 #[test]
