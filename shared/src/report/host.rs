@@ -31,21 +31,24 @@ impl HostReport {
         Self {
             name: system.nodename().to_string_lossy().into_owned(),
             kernel: system.release().to_string_lossy().into_owned(),
-            cpu: cpu_model(&cpus).unwrap_or(UNKNOWN).to_owned(),
+            cpu: cpu_model(&cpus).unwrap_or_else(|| UNKNOWN.to_owned()),
             cpus: thread::available_parallelism().map_or(1, usize::from),
             git_revision: env!("PUSHBACK_GIT_REVISION").to_owned(),
         }
     }
 }
 
-/// The first CPU model in `/proc/cpuinfo`; its key differs between x86 and ARM.
-fn cpu_model(cpuinfo: &str) -> Option<&str> {
+/// The first CPU model in `/proc/cpuinfo`; its key differs between x86 and ARM. On x86 with its family and model number,
+/// because a virtual machine may have a name that tells nothing else.
+fn cpu_model(cpuinfo: &str) -> Option<String> {
     let value = |wanted| {
         let fields = cpuinfo.lines().filter_map(|line| line.split_once(':'));
         let mut values = fields.filter(move |(key, _)| key.trim() == wanted).map(|(_, value)| value.trim());
         values.find(|value| !value.is_empty())
     };
-    value("model name").or_else(|| value("Model")).or_else(|| value("CPU part"))
+    let name = value("model name").or_else(|| value("Model")).or_else(|| value("CPU part"))?;
+    let numbers = value("cpu family").zip(value("model"));
+    Some(numbers.map_or_else(|| name.to_owned(), |(family, model)| format!("{name} (family {family}, model {model})")))
 }
 
 #[cfg(test)]
@@ -55,10 +58,11 @@ mod tests {
     #[test]
     fn the_cpu_model_is_found_under_the_keys_of_x86_and_arm() {
         assert_eq!(
-            cpu_model("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Example CPU @ 2 GHz\n"),
-            Some("Example CPU @ 2 GHz")
+            cpu_model("processor\t: 0\ncpu family\t: 6\nmodel\t\t: 85\nmodel name\t: Example CPU @ 2 GHz\n").as_deref(),
+            Some("Example CPU @ 2 GHz (family 6, model 85)")
         );
-        assert_eq!(cpu_model("processor\t: 0\nCPU part\t: 0xd0c\n\nModel\t\t: Example Board\n"), Some("Example Board"));
+        let board = "processor\t: 0\nCPU part\t: 0xd0c\n\nModel\t\t: Example Board\n";
+        assert_eq!(cpu_model(board).as_deref(), Some("Example Board"));
         assert_eq!(cpu_model("processor\t: 0\nmodel name\t:\n"), None);
     }
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use driver::session::Dma;
-use netstack::app::MOST_IN_A_TURN;
 use shared::control::TransportKind;
 use shared::process::exit::Status;
 use shared::ring::Depth;
@@ -13,6 +12,7 @@ use shared::units::{Bytes, Nanos};
 
 use crate::launch::{Binaries, CpuPair, FolderError};
 use crate::runner::full_rate::MeasureError;
+use crate::runner::workload::Workload;
 use crate::settings::RunSettings;
 
 /// The largest number of slots of a memif ring.
@@ -40,12 +40,22 @@ pub(crate) enum Variant {
     Single,
     /// With `--transport socket`: frames travel through the socket.
     Socket,
+    /// [`Workload::Mixed`].
+    Mixed,
+    /// A thousand apps.
+    ThousandApps,
+}
+
+impl Variant {
+    /// Every variant, in the order of each repetition.
+    const ALL: [Self; 6] = [Self::Shm, Self::NoDma, Self::Single, Self::Socket, Self::Mixed, Self::ThousandApps];
 }
 
 /// Two processes of the bench crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Peer {
-    /// A hand-written ring in shared memory without anything else: the limit of this machine.
+    /// A hand-written ring in shared memory without anything else: the limit of this machine. It moves as many bytes as
+    /// the stack's ring: the frame and the header of its slot.
     BareRing,
     /// A Unix stream socket, with 64 frames per write.
     UnixStream,
@@ -122,6 +132,8 @@ impl Contestant {
             Self::Pushback(Variant::NoDma) => "pushback-shm-nodma",
             Self::Pushback(Variant::Single) => "pushback-shm-single",
             Self::Pushback(Variant::Socket) => "pushback-socket",
+            Self::Pushback(Variant::Mixed) => "pushback-shm-mixed",
+            Self::Pushback(Variant::ThousandApps) => "pushback-shm-1000-apps",
             Self::Peer(peer) => peer.name(),
             Self::Memif(_) => "memif",
         }
@@ -132,22 +144,24 @@ impl Variant {
     pub(super) const fn transport(self) -> TransportKind {
         match self {
             Self::Socket => TransportKind::Socket,
-            Self::Shm | Self::NoDma | Self::Single => TransportKind::Shm,
+            _ => TransportKind::Shm,
         }
     }
 
     pub(super) const fn dma(self) -> Dma {
         match self {
             Self::NoDma => Dma::None,
-            Self::Shm | Self::Single | Self::Socket => Dma::Copy,
+            _ => Dma::Copy,
         }
     }
 
-    /// The largest number of packets per call.
-    pub(super) const fn burst(self) -> u32 {
+    /// What the apps send.
+    pub(super) const fn workload(self) -> Workload {
         match self {
-            Self::Single => 1,
-            Self::Shm | Self::NoDma | Self::Socket => MOST_IN_A_TURN,
+            Self::Shm | Self::NoDma | Self::Socket => Workload::BULK,
+            Self::Single => Workload::Bulk { burst: 1 },
+            Self::Mixed => Workload::Mixed,
+            Self::ThousandApps => Workload::Many { apps: 1000 },
         }
     }
 }
@@ -169,15 +183,9 @@ pub(crate) fn contestants(
     depth: Depth,
     two_cpus: bool,
 ) -> (Vec<Contestant>, Option<LeftOut>) {
-    let mut all = vec![
-        Contestant::Pushback(Variant::Shm),
-        Contestant::Pushback(Variant::NoDma),
-        Contestant::Pushback(Variant::Single),
-        Contestant::Pushback(Variant::Socket),
-        Contestant::Peer(Peer::BareRing),
-        Contestant::Peer(Peer::UnixStream),
-        Contestant::Peer(Peer::UdpLoopback),
-    ];
+    let peers = [Peer::BareRing, Peer::UnixStream, Peer::UdpLoopback];
+    let mut all: Vec<_> = Variant::ALL.map(Contestant::Pushback).into();
+    all.extend(peers.map(Contestant::Peer));
     let memif = match testpmd {
         None => Err(LeftOut::NoTestpmd),
         Some(_) if !two_cpus => Err(LeftOut::OneCpu),
@@ -199,7 +207,7 @@ mod tests {
 
     fn left_out(testpmd: Option<&str>, depth: u32, two_cpus: bool) -> Option<LeftOut> {
         let (all, left_out) = contestants(testpmd.map(PathBuf::from), Depth::new(depth).unwrap(), two_cpus);
-        assert_eq!(all.len(), if left_out.is_some() { 7 } else { 8 });
+        assert_eq!(all.len(), if left_out.is_some() { 9 } else { 10 });
         left_out
     }
 

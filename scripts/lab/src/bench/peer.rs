@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use shared::process::exit::Status;
 use shared::process::parent::killed_on_exit;
 use shared::ring::Depth;
+use shared::ring::shm::SLOT_HEADER;
 use shared::units::{Bytes, Nanos};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
@@ -60,17 +61,19 @@ enum PeerRole {
 /// If this machine does not allow it.
 pub(crate) fn act(args: &PeerArgs) -> io::Result<()> {
     let (frame, depth) = (length(args.size), args.depth.as_usize());
+    // The bytes that a packet of the stack takes in the ring.
+    let slot = frame + SLOT_HEADER;
     let payload = length(Bytes(args.size.0.saturating_sub(HEADERS)));
     match &args.role {
         PeerRole::Sink { folder } => match args.peer {
-            Peer::BareRing => ring_peer::sink(depth, frame),
+            Peer::BareRing => ring_peer::sink(depth, slot),
             Peer::UnixStream => unix_stream::sink(folder, frame),
             Peer::UdpLoopback => udp::sink(),
         },
         PeerRole::Source { to, time } => {
             let time = Duration::from_nanos(time.0);
             match args.peer {
-                Peer::BareRing => ring_peer::source(Path::new(to), depth, frame, time),
+                Peer::BareRing => ring_peer::source(Path::new(to), depth, slot, time),
                 Peer::UnixStream => unix_stream::source(Path::new(to), frame, time),
                 Peer::UdpLoopback => udp::source(to.parse().map_err(io::Error::other)?, payload, time),
             }

@@ -8,6 +8,7 @@ use plotters::style::text_anchor::HPos;
 use shared::report::human;
 
 use super::rows::{BenchReport, Row};
+use super::simulation;
 use crate::count;
 use crate::report::svg::{Area, BAR, BLUE, BOTTOM, Drawn, GREY, INK, PANEL_TITLE, ROW, TITLE, svg, text};
 use crate::report::table::markdown;
@@ -17,12 +18,17 @@ const LEFT: i32 = 180;
 /// Where the longest bar ends, in pixels: left of its figures.
 const RIGHT: i32 = 650;
 
-/// The table of contestants, the table of instructions, and a line for each thing that is missing.
+/// The table of contestants, the table of instructions, that of simulations, the processor, and a line for each thing
+/// that is missing.
 pub(crate) fn table(report: &BenchReport) -> String {
     let mut parts = vec![contestants(&report.rows)];
     if !report.instructions.is_empty() {
         parts.push(count::table(&report.instructions));
     }
+    if !report.simulations.is_empty() {
+        parts.push(simulation::table(&report.simulations));
+    }
+    parts.push(format!("Processor: {}, CPUs {}", report.host.cpu, report.host.cpus));
     parts.extend(report.left_out.iter().cloned());
     parts.join("\n\n")
 }
@@ -38,6 +44,7 @@ fn contestants(rows: &[Row]) -> String {
         "of memif",
         "times bare ring",
         "times udp",
+        "of bulk",
     ];
     let cells = |row: &Row| {
         let (least, most) = row.spread();
@@ -57,6 +64,7 @@ fn contestants(rows: &[Row]) -> String {
             ratio(ratios.of_memif, intervals.of_memif, 2),
             ratio(ratios.times_bare_ring, intervals.times_bare_ring, 2),
             ratio(ratios.times_udp_loopback, intervals.times_udp_loopback, 1),
+            ratio(ratios.of_bulk, intervals.of_bulk, 2),
         ]
     };
     markdown(2, header, rows.iter().map(cells))

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use shared::report::HostReport;
 use shared::report::median::Median;
 
-use super::contestant::Peer;
+use super::contestant::{Contestant, Peer, Variant};
+use super::simulation::Simulated;
 use crate::count::Count;
 
 /// Schema of the file that `lab bench --json` writes.
@@ -25,8 +26,27 @@ pub(crate) struct BenchReport {
     pub(crate) rows: Vec<Row>,
     /// Instructions of stack and driver by size; empty where they cannot be counted.
     pub(crate) instructions: Vec<Count>,
+    /// How fast simulations run.
+    #[serde(default)]
+    pub(crate) simulations: Vec<Simulated>,
     /// What is missing, and why.
     pub(crate) left_out: Vec<String>,
+}
+
+/// What one run delivered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Delivered {
+    /// Packets per second.
+    pub(crate) packets_per_second: f64,
+    /// Bits of Ethernet frames per second, without their check sequences.
+    pub(crate) bits_per_second: f64,
+}
+
+impl Delivered {
+    /// `packets_per_second`, in frames of `size_bytes`.
+    pub(crate) fn of_size(packets_per_second: f64, size_bytes: u64) -> Self {
+        Self { packets_per_second, bits_per_second: packets_per_second * size_bytes as f64 * 8.0 }
+    }
 }
 
 /// One contestant at one size.
@@ -34,13 +54,13 @@ pub(crate) struct BenchReport {
 pub(crate) struct Row {
     /// The contestant.
     pub(crate) name: String,
-    /// Bytes of the Ethernet frame without its check sequence.
+    /// Bytes of the Ethernet frame without its check sequence; of mixed traffic, the mean over its apps.
     pub(crate) size_bytes: u64,
     /// Median of the delivered rates.
     pub(crate) packets_per_second: f64,
     /// 1e9 / `packets_per_second`; 0 if nothing was delivered.
     pub(crate) ns_per_packet: f64,
-    /// Frame bits per second.
+    /// Median of the frame bits per second.
     pub(crate) bits_per_second: f64,
     /// Ratios to other contestants at the same size.
     pub(crate) ratios: Ratios,
@@ -60,6 +80,9 @@ pub(crate) struct Ratios {
     pub(crate) times_bare_ring: Option<f64>,
     /// Packets per second over those of UDP over loopback: more is better.
     pub(crate) times_udp_loopback: Option<f64>,
+    /// Packets per second over those of one `bulk` app of this project: more is better.
+    #[serde(default)]
+    pub(crate) of_bulk: Option<f64>,
 }
 
 /// The interval of each of [`Ratios`]; `null` if there is no ratio, or too few repetitions for an interval.
@@ -71,18 +94,22 @@ pub(crate) struct Intervals {
     pub(crate) times_bare_ring: Option<(f64, f64)>,
     /// Of `times_udp_loopback` in [`Ratios`].
     pub(crate) times_udp_loopback: Option<(f64, f64)>,
+    /// Of `of_bulk` in [`Ratios`].
+    #[serde(default)]
+    pub(crate) of_bulk: Option<(f64, f64)>,
 }
 
 impl Row {
-    /// The row of contestant `name` at frames of `size_bytes`, computed from its delivered rates.
-    pub(crate) fn new(name: &str, size_bytes: u64, repetitions: Vec<f64>) -> Self {
+    /// The row of contestant `name` at frames of `size_bytes`, computed from what each of its runs delivered.
+    pub(crate) fn new(name: &str, size_bytes: u64, runs: &[Delivered]) -> Self {
+        let repetitions: Vec<f64> = runs.iter().map(|run| run.packets_per_second).collect();
         let packets_per_second = Median::of(repetitions.iter().copied()).value;
         Self {
             name: name.to_owned(),
             size_bytes,
             packets_per_second,
             ns_per_packet: if packets_per_second > 0.0 { 1e9 / packets_per_second } else { 0.0 },
-            bits_per_second: packets_per_second * size_bytes as f64 * 8.0,
+            bits_per_second: Median::of(runs.iter().map(|run| run.bits_per_second)).value,
             ratios: Ratios::default(),
             intervals: Intervals::default(),
             repetitions,
@@ -103,20 +130,24 @@ impl Row {
 pub(crate) fn compare(rows: &mut [Row]) {
     let rates = |name| rows.iter().find(|row| row.name == name).map(|row| row.repetitions.clone());
     let (memif, bare, udp) = (rates("memif"), rates(Peer::BareRing.name()), rates(Peer::UdpLoopback.name()));
+    let bulk = rates(Contestant::Pushback(Variant::Shm).name());
     for row in rows {
         let over = |peer: &Option<Vec<f64>>| peer.as_ref().and_then(|peer| median_ratio(&row.repetitions, peer));
         let of_memif = over(&memif);
         let times_bare_ring = bare.as_ref().and_then(|bare| median_ratio(bare, &row.repetitions));
         let times_udp_loopback = over(&udp);
+        let of_bulk = over(&bulk);
         row.ratios = Ratios {
             of_memif: of_memif.map(|ratio| ratio.value),
             times_bare_ring: times_bare_ring.map(|ratio| ratio.value),
             times_udp_loopback: times_udp_loopback.map(|ratio| ratio.value),
+            of_bulk: of_bulk.map(|ratio| ratio.value),
         };
         row.intervals = Intervals {
             of_memif: of_memif.and_then(|ratio| ratio.interval),
             times_bare_ring: times_bare_ring.and_then(|ratio| ratio.interval),
             times_udp_loopback: times_udp_loopback.and_then(|ratio| ratio.interval),
+            of_bulk: of_bulk.and_then(|ratio| ratio.interval),
         };
     }
 }
@@ -129,11 +160,20 @@ fn median_ratio(rates: &[f64], of: &[f64]) -> Option<Median> {
 }
 
 #[cfg(test)]
+impl Row {
+    /// A row of these packet rates.
+    pub(crate) fn of_rates(name: &str, size_bytes: u64, rates: &[f64]) -> Self {
+        let runs: Vec<_> = rates.iter().map(|rate| Delivered::of_size(*rate, size_bytes)).collect();
+        Self::new(name, size_bytes, &runs)
+    }
+}
+
+#[cfg(test)]
 impl BenchReport {
     /// A report with invented figures, for tests.
     pub(crate) fn made_up() -> Self {
         let rows = |size, rates: [(&str, &[f64]); 7]| {
-            let mut rows = rates.map(|(name, rates)| Row::new(name, size, rates.to_vec()));
+            let mut rows = rates.map(|(name, rates)| Row::of_rates(name, size, rates));
             compare(&mut rows);
             rows
         };
@@ -149,7 +189,7 @@ impl BenchReport {
                 ("memif", &[25e6, 24e6, 26e6]),
             ],
         );
-        let mut large = vec![Row::new("pushback-shm", 1500, vec![2e6]), Row::new("bare-ring", 1500, vec![4e6])];
+        let mut large = vec![Row::of_rates("pushback-shm", 1500, &[2e6]), Row::of_rates("bare-ring", 1500, &[4e6])];
         compare(&mut large);
         Self {
             schema: BENCH_SCHEMA.to_owned(),
@@ -158,6 +198,7 @@ impl BenchReport {
             depth: 1024,
             rows: small.into_iter().chain(large).collect(),
             instructions: vec![Count { size_bytes: 64, stack: 321.4, driver: 210.0 }],
+            simulations: vec![Simulated::new(1, vec![5e6, 4e6, 8e6]), Simulated::new(1000, vec![2e6])],
             left_out: vec!["something is left out: it is made up".to_owned()],
         }
     }
@@ -183,7 +224,7 @@ mod tests {
     #[test]
     fn a_machine_that_slows_down_in_the_middle_does_not_change_ratios() {
         let mut rows = [("memif", [20.0, 20.0, 10.0]), ("pushback-shm", [30.0, 15.0, 15.0])]
-            .map(|(name, rates)| Row::new(name, 64, rates.to_vec()));
+            .map(|(name, rates)| Row::of_rates(name, 64, &rates));
         compare(&mut rows);
         assert_eq!(rows[1].ratios.of_memif, Some(1.5));
         rows[0].repetitions.fill(0.0);
@@ -195,8 +236,8 @@ mod tests {
     fn the_interval_of_a_ratio_is_over_pairs_of_the_same_repetition() {
         let memif = [10.0, 20.0, 10.0, 20.0, 10.0, 20.0, 10.0];
         let times = [1.5, 1.4, 1.6, 1.3, 1.5, 1.7, 1.5];
-        let ours = memif.iter().zip(times).map(|(rate, times)| rate * times).collect();
-        let mut rows = [Row::new("memif", 64, memif.to_vec()), Row::new("pushback-shm", 64, ours)];
+        let ours: Vec<f64> = memif.iter().zip(times).map(|(rate, times)| rate * times).collect();
+        let mut rows = [Row::of_rates("memif", 64, &memif), Row::of_rates("pushback-shm", 64, &ours)];
         compare(&mut rows);
         let (low, high) = rows[1].intervals.of_memif.unwrap();
         assert!((low - 1.3).abs() < 1e-9 && (high - 1.7).abs() < 1e-9, "{low} {high}");

@@ -13,7 +13,10 @@ use shared::units::{Bytes, Nanos};
 
 use super::common::{Failure, frame_size};
 use super::measure::{Results, Setup, in_turn, measure_and_report};
-use crate::bench::{BENCH_SCHEMA, BenchReport, Contestant, Row, Trial, compare, contestants, figure, rate, table};
+use crate::bench::{
+    BENCH_SCHEMA, BenchReport, Contestant, Delivered, Row, SIMULATED_APPS, Simulated, Trial, compare, contestants,
+    figure, rate, simulated_rate, table,
+};
 use crate::count::{Count, CountError, count};
 use crate::launch::{CpuPair, find_tool};
 use crate::progress::Progress;
@@ -30,7 +33,7 @@ pub(crate) struct BenchArgs {
     repetitions: u32,
 
     /// Ethernet frames without check sequence, 64B to 1514B.
-    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "782B", "1500B"], value_parser = frame_size)]
     sizes: Vec<Bytes>,
 
     /// Slots of every ring, 1 to 65536.
@@ -68,9 +71,9 @@ async fn measure(args: &BenchArgs, setup: &mut Setup) -> Result<BenchReport, Fai
     };
     let runs = in_turn((&args.sizes, args.repetitions), &who, Contestant::name, left_out, one).await?;
     let mut rows = Vec::new();
-    for (size, rates) in runs {
-        let row = |(contestant, rates): (&Contestant, Vec<f64>)| Row::new(contestant.name(), size.0, rates);
-        let mut of_one_size: Vec<_> = who.iter().zip(rates).map(row).collect();
+    for (size, runs) in runs {
+        let row = |(contestant, runs): (&Contestant, Vec<Delivered>)| Row::new(contestant.name(), size.0, &runs);
+        let mut of_one_size: Vec<_> = who.iter().zip(runs).map(row).collect();
         compare(&mut of_one_size);
         rows.extend(of_one_size);
     }
@@ -81,8 +84,25 @@ async fn measure(args: &BenchArgs, setup: &mut Setup) -> Result<BenchReport, Fai
         depth: args.depth.get(),
         rows,
         instructions: instructions(&args.sizes, setup).await?,
+        simulations: simulations(args.repetitions, setup)?,
         left_out: setup.left_out.clone(),
     })
+}
+
+/// Measures the speed of simulations; none after an interrupt.
+fn simulations(repetitions: u32, setup: &Setup) -> Result<Vec<Simulated>, Failure> {
+    let progress = Progress::new();
+    let mut rates = SIMULATED_APPS.map(|_| Vec::new());
+    for repetition in 1..=repetitions {
+        for (apps, rates) in SIMULATED_APPS.into_iter().zip(&mut rates) {
+            if setup.signals.have_come() {
+                return Ok(Vec::new());
+            }
+            progress.now(&format!("simulation with {apps} apps ({repetition} of {repetitions}) ..."));
+            rates.push(simulated_rate(apps)?);
+        }
+    }
+    Ok(SIMULATED_APPS.into_iter().zip(rates).map(|(apps, rates)| Simulated::new(apps, rates)).collect())
 }
 
 /// Counts instructions; if there is no count, `left_out` gets the reason.

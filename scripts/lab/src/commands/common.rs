@@ -7,6 +7,7 @@ use shared::process::exit::Status;
 use shared::process::json::JsonError;
 use shared::process::output::is_unread;
 use shared::process::parent::EndWithParentError;
+use shared::ring::MAX_FRAME;
 use shared::units::{Bytes, parse_accepted};
 
 use crate::bench::BenchError;
@@ -17,6 +18,7 @@ use crate::profile::ProfileError;
 use crate::replay::FileError;
 use crate::report::svg::ChartError;
 use crate::runner::SimulateError;
+use crate::runner::full_rate::SMALLEST;
 use crate::runner::real::LaunchError;
 use crate::stress::StressError;
 use crate::theory::ParameterError;
@@ -132,5 +134,5 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 /// Parses the size of a frame that holds at least one byte of payload.
 pub(super) fn frame_size(text: &str) -> Result<Bytes, String> {
-    parse_accepted(text, |size: &Bytes| (64..=1514).contains(&size.0), "use a frame of 64B to 1514B")
+    parse_accepted(text, |size: &Bytes| (SMALLEST..=MAX_FRAME as u64).contains(&size.0), "use a frame of 64B to 1514B")
 }

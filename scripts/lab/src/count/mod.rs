@@ -7,7 +7,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use netstack::app::MOST_IN_A_TURN;
 use serde::{Deserialize, Serialize};
 use shared::exec::IdleMode;
 use shared::process::signals::Signals;
@@ -15,7 +14,8 @@ use shared::units::{Bytes, Nanos};
 
 use crate::launch::{Binaries, CpuPair, FolderError, PrivateFolder, find_tool};
 use crate::report::table::markdown;
-use crate::runner::full_rate::{MeasureError, bulk, measured};
+use crate::runner::full_rate::{MeasureError, measured};
+use crate::runner::workload::Workload;
 use crate::settings::RunSettings;
 
 pub(crate) use ceilings::{Ceilings, CeilingsError};
@@ -78,7 +78,7 @@ pub(crate) async fn count(
     let mut counts = Vec::new();
     for size in sizes {
         let PerPacket { stack, driver } =
-            instructions_per_packet(binaries, &bulk(settings, *size, MOST_IN_A_TURN), signals).await?;
+            instructions_per_packet(binaries, &Workload::BULK.settings(settings, *size), signals).await?;
         counts.push(Count { size_bytes: size.0, stack, driver });
     }
     Ok(counts)

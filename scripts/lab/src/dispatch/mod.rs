@@ -17,7 +17,8 @@ use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region};
 
 use crate::launch::{Binaries, CpuPair};
-use crate::runner::full_rate::{MeasureError, bulk, timed};
+use crate::runner::full_rate::{MeasureError, timed};
+use crate::runner::workload::Workload;
 use crate::runner::{SimulateError, simulate_figures};
 use crate::settings::RunSettings;
 
@@ -44,7 +45,7 @@ pub(crate) const fn way_name(way: Dispatch) -> &'static str {
 /// `settings` with bulk traffic of frames of `size`, whose layers are called in `way`.
 pub(crate) fn in_way(settings: &RunSettings, way: Dispatch, size: Bytes) -> RunSettings {
     // A burst of 1: the cost of a call is compared, so each call sends one packet.
-    let mut settings = bulk(settings, size, 1);
+    let mut settings = Workload::Bulk { burst: 1 }.settings(settings, size);
     settings.set_dispatch(way);
     settings
 }

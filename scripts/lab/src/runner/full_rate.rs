@@ -4,7 +4,7 @@ use shared::exec::IdleMode;
 use shared::process::exit::Status;
 use shared::process::signals::Signals;
 use shared::report::RunReport;
-use shared::units::{Bytes, LinkRate, Nanos};
+use shared::units::Nanos;
 
 use super::real::{LaunchError, Merged, StackOutput, run};
 use crate::launch::{Binaries, CpuPair};
@@ -12,6 +12,9 @@ use crate::settings::RunSettings;
 
 /// Bytes of the Ethernet, IPv4 and UDP headers: frame size minus payload size.
 pub(crate) const HEADERS: u64 = 42;
+
+/// Bytes of the smallest Ethernet frame that is measured.
+pub(crate) const SMALLEST: u64 = 64;
 
 /// Why a run is no measurement.
 #[derive(Debug, thiserror::Error)]
@@ -36,17 +39,6 @@ impl MeasureError {
             Self::Lost => Status::Failed,
         }
     }
-}
-
-/// Returns `settings` with one bulk app that sends frames of `size`, up to `burst` per call, over an unlimited link.
-pub(crate) fn bulk(settings: &RunSettings, size: Bytes, burst: u32) -> RunSettings {
-    let mut settings = settings.clone();
-    let app = format!("bulk:size={},burst={burst}", Bytes(size.0.saturating_sub(HEADERS)));
-    // Parsing cannot fail: frames of 64 to 1514 bytes have a valid payload size.
-    settings.set_app_specs(app.parse().into_iter().collect());
-    settings.set_quiet();
-    settings.set_link(LinkRate::Unlimited);
-    settings
 }
 
 /// Makes one run of this `duration`, in which each process has one of `cpus` and spins.

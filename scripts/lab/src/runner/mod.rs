@@ -22,6 +22,7 @@ mod merge;
 pub(crate) mod real;
 mod replicate;
 mod virtual_time;
+pub(crate) mod workload;
 
 pub use replicate::{DEFAULT_PRECISION, Repeat, Replicated, replicate, replicate_while};
 pub use virtual_time::{SimulateError, Timeless, clock, simulate, simulate_figures, simulate_on};

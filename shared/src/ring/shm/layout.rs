@@ -38,7 +38,7 @@ pub(super) const STRIDE_AT: usize = 24;
 const HEAD_LEN: usize = 8 * LINE;
 
 /// Bytes of a slot in front of its frame.
-pub(super) const SLOT_HEADER: usize = 32;
+pub const SLOT_HEADER: usize = 32;
 
 /// Bytes from the start of one slot to the start of the next.
 pub(super) const STRIDE: usize = (SLOT_HEADER + MAX_FRAME).next_multiple_of(LINE);

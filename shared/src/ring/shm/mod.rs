@@ -103,7 +103,7 @@ mod words;
 
 pub use consumer::ShmConsumer;
 pub use handover::{HandoverError, hand_over, receive};
-pub use layout::Head;
+pub use layout::{Head, SLOT_HEADER};
 pub use memory::{MemoryError, SharedMemory};
 pub use producer::ShmProducer;
 pub use protocol::{AWAKE, Announcement, Reader, Writer, plan, planned_beyond, sleeps_until};
