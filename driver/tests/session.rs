@@ -170,6 +170,23 @@ fn the_link_is_kept_busy_at_every_depth() {
 }
 
 #[test]
+fn a_completion_says_when_the_hardware_took_the_frame_and_when_it_completed_it() {
+    for (queue, taken) in [(1, [0, 1, 2, 3]), (2, [0, 0, 1, 2]), (4, [0; 4])] {
+        let (_, completions) = session(setup(hardware(queue, "1Gbit"), 4), |stack| async move {
+            for n in 0..4 {
+                stack.send(n, &[0; 1514]).await;
+            }
+            stack.completed(4).await;
+            stack.bye(ByeReason::Finished).await;
+            stack.completions.take()
+        });
+        let times: Vec<_> = completions.iter().map(|each| (each.taken.0, each.at.0)).collect();
+        let expected: Vec<_> = (1..).zip(taken).map(|(at, taken)| (taken * FULL_NS, at * FULL_NS)).collect();
+        assert_eq!(times, expected, "a queue of {queue}");
+    }
+}
+
+#[test]
 fn an_unlimited_link_completes_at_once() {
     let (served, times) = session(setup(hardware(1, "unlimited"), 3), |stack| async move {
         for n in 0..100 {

@@ -36,7 +36,8 @@ impl Bench {
     /// Takes one frame as the hardware, and completes it.
     fn complete_one(&self, position: u64, status: Status) {
         self.taken.borrow_mut().extend(self.consumer.take(None).map(|(frame, _)| frame.sequence));
-        self.consumer.complete(Completion { position, status, at: self.clock.now() });
+        let now = self.clock.now();
+        self.consumer.complete(Completion { position, status, taken: now, at: now });
     }
 }
 

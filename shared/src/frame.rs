@@ -1,7 +1,5 @@
 //! A frame's descriptor, which goes from producer to consumer, and its completion, which goes back.
 
-use std::collections::VecDeque;
-
 use crate::units::Nanos;
 
 /// The largest Ethernet frame a slot holds, without frame check sequence: 1500 B of IP behind a
@@ -26,10 +24,11 @@ pub struct Descriptor {
 }
 
 /// How the hardware finished a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub enum Status {
     /// Sent on the link.
+    #[default]
     Sent = 0,
     /// Refused: its length is below [`MIN_FRAME`] or above [`MAX_FRAME`].
     BadLength = 1,
@@ -47,34 +46,31 @@ impl Status {
 }
 
 /// The hardware has finished with a frame; its slot is free again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Completion {
     /// Position in the ring's order: the first frame of a session is 0.
     pub position: u64,
     /// How it was finished.
     pub status: Status,
+    /// When the hardware took the frame: from then on its transmission is up to the hardware. At most `at`.
+    pub taken: Nanos,
     /// When the hardware finished: the ideal time of the hardware model, not when the driver noticed.
     pub at: Nanos,
 }
 
 impl Completion {
-    /// `frames` completions in consecutive positions with one status and time, this one first.
-    pub(crate) fn group(self, frames: u32) -> impl Iterator<Item = Self> {
-        (0..u64::from(frames)).map(move |behind| Self { position: self.position.wrapping_add(behind), ..self })
+    /// The completion that is `frames` positions behind this one in a group, which shares status and times.
+    #[inline(always)]
+    pub(crate) fn behind(self, frames: u32) -> Self {
+        Self { position: self.position.wrapping_add(u64::from(frames)), ..self }
     }
 
-    /// Removes from the front of `behind` the completions that continue this one: next position, equal status and
-    /// time. Returns how many.
-    pub(crate) fn take_group(&self, behind: &mut VecDeque<Self>) -> u32 {
-        let mut next = *self;
-        let mut taken = 0;
-        loop {
-            next.position = next.position.wrapping_add(1);
-            if behind.pop_front_if(|completion| *completion == next).is_none() {
-                return taken;
-            }
-            taken += 1;
-        }
+    /// The same at `now`, with times that are possible: no frame completes after now, or is taken after it completed.
+    /// The peer states both.
+    #[inline(always)]
+    pub(crate) fn possible(self, now: Nanos) -> Self {
+        let at = self.at.min(now);
+        Self { taken: self.taken.min(at), at, ..self }
     }
 }
 
@@ -93,11 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn only_consecutive_completions_with_equal_status_and_time_are_taken_together() {
-        let completion = |position, at| Completion { position, status: Status::Sent, at: Nanos(at) };
-        let mut behind =
-            VecDeque::from([(5, 7), (6, 7), (8, 7), (7, 7)].map(|(position, at)| completion(position, at)));
-        assert_eq!((completion(4, 7).take_group(&mut behind), behind.len()), (2, 2));
-        assert_eq!((completion(7, 6).take_group(&mut behind), behind.len()), (0, 2));
+    fn times_in_the_wrong_order_become_possible_ones() {
+        let times = |taken, at| {
+            let completion = Completion { position: 0, status: Status::Sent, taken: Nanos(taken), at: Nanos(at) };
+            let Completion { taken, at, .. } = completion.possible(Nanos(100));
+            (taken.0, at.0)
+        };
+        assert_eq!([times(7, 9), times(9, 9), times(100, 100)], [(7, 9), (9, 9), (100, 100)]);
+        assert_eq!([times(9, 7), times(7, 101), times(u64::MAX, u64::MAX)], [(7, 7), (7, 100), (100, 100)]);
     }
 }

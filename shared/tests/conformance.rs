@@ -24,7 +24,7 @@ macro_rules! conformance {
 conformance! {
     frames_and_completions_keep_their_order
     any_interleaving_loses_nothing
-    completions_with_equal_status_and_time_are_taken_together
+    completions_that_were_put_together_are_taken_together
     a_slot_is_freed_on_completion
     a_permit_on_a_dead_connection_is_lost
     a_completion_without_a_frame_is_not_put

@@ -24,7 +24,8 @@ fn traffic(ring: &Producer<ShmProducer>, consumer: &ShmConsumer, position: &mut 
         ring.connection().exchange();
         consumer.connection().exchange();
         while consumer.take(Some(&mut buffer)).is_some() {
-            consumer.complete(Completion { position: *position, status: Status::Sent, at: Nanos(*position) });
+            let now = Nanos(*position);
+            consumer.complete(Completion { position: *position, status: Status::Sent, taken: now, at: now });
             *position += 1;
         }
         consumer.connection().exchange();

@@ -48,6 +48,8 @@ use link::{Link, Transmission};
 pub struct Completed {
     /// Its length.
     pub len: u32,
+    /// When the hardware took it.
+    pub taken: Nanos,
     /// When its last bit was on the wire.
     pub sent: Nanos,
     /// When its completion was reported.
@@ -88,6 +90,8 @@ struct FrameGroup {
     /// The value of `Hardware::submitted` right after its last frame.
     through: u64,
     len: u32,
+    /// When they were submitted.
+    taken: Nanos,
     transmission: Transmission,
     /// When its completions are reported.
     at: Nanos,
@@ -131,7 +135,12 @@ impl Hardware {
 
     /// Whether the queue has room for one more frame.
     pub fn has_room(&self) -> bool {
-        self.held() < self.capacity
+        self.room() > 0
+    }
+
+    /// For how many more frames the queue has room.
+    pub fn room(&self) -> u64 {
+        self.capacity as u64 - (self.submitted - self.completed)
     }
 
     /// Frames that are submitted and not completed.
@@ -144,15 +153,29 @@ impl Hardware {
     /// had none, nothing changes.
     #[inline]
     pub fn submit(&mut self, frame: &Descriptor, now: Nanos) -> bool {
-        if !self.has_room() {
-            return false;
+        self.submit_group(frame, 1, now) > 0
+    }
+
+    /// Takes up to `frames` frames at `now`, as far as the queue has room. `first` is the first of them, the others
+    /// differ from it by consecutive sequence numbers. Returns how many it took.
+    #[inline]
+    pub fn submit_group(&mut self, first: &Descriptor, frames: u64, now: Nanos) -> u64 {
+        let (mut frame, frames) = (*first, frames.min(self.room()));
+        let last = self.submitted + frames;
+        while self.submitted < last {
+            match self.groups.back_mut() {
+                Some(group) if self.joins_last == Some((frame.len, now)) => {
+                    self.submitted = last;
+                    group.through = last;
+                }
+                _ => {
+                    self.submitted += 1;
+                    self.begin_group(&frame, now);
+                    frame.sequence = frame.sequence.wrapping_add(1);
+                }
+            }
         }
-        self.submitted += 1;
-        match self.groups.back_mut() {
-            Some(last) if self.joins_last == Some((frame.len, now)) => last.through = self.submitted,
-            _ => self.begin_group(frame, now),
-        }
-        true
+        frames
     }
 
     /// Transmits a frame that does not join the last group.
@@ -167,7 +190,7 @@ impl Hardware {
                 (at, before == 0)
             }
         };
-        self.groups.push_back(FrameGroup { through: self.submitted, len: frame.len, transmission, at });
+        self.groups.push_back(FrameGroup { through: self.submitted, len: frame.len, taken: now, transmission, at });
         self.joins_last = (alone && self.link.repeats(&transmission)).then_some((frame.len, now));
     }
 
@@ -208,7 +231,7 @@ impl Hardware {
     /// completed by `now`. Returns what they share, and their number, which is not 0.
     #[inline]
     pub fn complete_group(&mut self, now: Nanos, most: u64) -> Option<(Completed, u64)> {
-        let &FrameGroup { through, len, transmission, at } =
+        let &FrameGroup { through, len, taken, transmission, at } =
             self.groups.front().filter(|group| most > 0 && group.at <= now)?;
         // The number of frames that it holds is greatest just before some of them complete.
         self.counters.occupancy_max = self.most_held();
@@ -225,7 +248,7 @@ impl Hardware {
         // Busy and stalled times do not overlap, and lie between the origin and now: their sums fit.
         self.counters.busy_ns += transmission.busy.0 * frames;
         self.counters.stalled_ns += transmission.stalled.0 * frames;
-        Some((Completed { len, sent: transmission.end, at }, frames))
+        Some((Completed { len, taken, sent: transmission.end, at }, frames))
     }
 
     fn most_held(&self) -> u32 {
@@ -270,7 +293,7 @@ mod tests {
         assert!(hardware.submit(&frame(0), Nanos(0)) && hardware.submit(&frame(0), Nanos(0)));
         assert!(!hardware.submit(&frame(0), Nanos(20_000)), "completed, but not taken out yet");
         assert_eq!(hardware.complete(Nanos(12_303)), None);
-        let completed = Completed { len: FULL, sent: Nanos(12_304), at: Nanos(12_304) };
+        let completed = Completed { len: FULL, taken: Nanos(0), sent: Nanos(12_304), at: Nanos(12_304) };
         assert_eq!(hardware.complete(Nanos(20_000)), Some(completed));
         assert!(hardware.submit(&frame(0), Nanos(20_000)));
         assert_eq!(ends(&mut hardware), [24_608, 36_912], "late polling does not slow it down");
@@ -368,7 +391,7 @@ mod tests {
         for now in [5, 5, 5, 6] {
             assert!(hardware.submit(&frame(5), Nanos(now)));
         }
-        let completed = |at| Completed { len: FULL, sent: Nanos(at), at: Nanos(at) };
+        let completed = |at| Completed { len: FULL, taken: Nanos(at), sent: Nanos(at), at: Nanos(at) };
         assert_eq!(hardware.complete_group(Nanos(6), 0), None);
         assert_eq!(hardware.complete_group(Nanos(6), 2), Some((completed(5), 2)));
         assert_eq!(hardware.complete_group(Nanos(6), 9), Some((completed(5), 1)));

@@ -3,7 +3,7 @@
 use std::collections::TryReserveError;
 
 use shared::limits::zeroed;
-use shared::ring::MAX_FRAME;
+use shared::ring::{Buffers, MAX_FRAME};
 
 /// Private copies of the frames in the hardware, oldest first; or none, if the bytes stay in the ring.
 #[derive(Debug, Default)]
@@ -12,7 +12,8 @@ pub(super) struct FrameCopies {
     /// so a deep queue that stays shallow costs little.
     bytes: Vec<u8>,
     most: usize,
-    newest: usize,
+    /// The buffer of the next copy.
+    next: usize,
     oldest: usize,
 }
 
@@ -22,24 +23,18 @@ impl FrameCopies {
     /// # Errors
     /// If there is no memory for them.
     pub(super) fn new(most: usize) -> Result<Self, TryReserveError> {
-        Ok(Self { bytes: zeroed(most * MAX_FRAME)?, most, newest: 0, oldest: 0 })
+        Ok(Self { bytes: zeroed(most * MAX_FRAME)?, most, next: 0, oldest: 0 })
     }
 
-    /// The buffer for the next copy; `None` if nothing is copied.
-    pub(super) fn next(&mut self) -> Option<&mut [u8]> {
-        let start = self.newest * MAX_FRAME;
-        self.bytes.get_mut(start..start + MAX_FRAME)
-    }
-
-    /// The frame of `len` bytes that was copied last, which is not kept yet; empty if nothing is copied.
-    pub(super) fn newest(&self, len: u32) -> &[u8] {
-        let start = self.newest * MAX_FRAME;
+    /// The frame of `len` bytes that was copied last; empty if nothing is copied.
+    pub(super) fn last(&self, len: u32) -> &[u8] {
+        let start = self.before(self.next) * MAX_FRAME;
         self.bytes.get(start..start + len as usize).unwrap_or_default()
     }
 
-    /// Keeps the frame that was copied last until it is the oldest one and released.
-    pub(super) fn keep(&mut self) {
-        self.newest = self.behind(self.newest);
+    /// Discards the copy that was made last.
+    pub(super) fn discard_last(&mut self) {
+        self.next = self.before(self.next);
     }
 
     /// Releases the oldest `frames` copies, of `len` bytes each, because the hardware has finished with them. Calls
@@ -51,13 +46,26 @@ impl FrameCopies {
             self.oldest = self.behind(self.oldest);
         }
         // Start again with the first buffer: it is still in the cache.
-        if self.oldest == self.newest {
-            (self.oldest, self.newest) = (0, 0);
+        if self.oldest == self.next {
+            (self.oldest, self.next) = (0, 0);
         }
     }
 
     fn behind(&self, copy: usize) -> usize {
         if copy + 1 >= self.most { 0 } else { copy + 1 }
+    }
+
+    fn before(&self, copy: usize) -> usize {
+        if copy == 0 { self.most.saturating_sub(1) } else { copy - 1 }
+    }
+}
+
+impl Buffers for FrameCopies {
+    #[inline(always)]
+    fn next(&mut self) -> Option<&mut [u8]> {
+        let start = self.next * MAX_FRAME;
+        self.next = self.behind(self.next);
+        self.bytes.get_mut(start..start + MAX_FRAME)
     }
 }
 
@@ -70,8 +78,10 @@ mod tests {
         let mut frames = FrameCopies::new(2).unwrap();
         for round in 0..5u8 {
             for frame in [2 * round, 2 * round + 1] {
+                frames.next().unwrap()[..3].fill(0xff);
+                frames.discard_last();
                 frames.next().unwrap()[..3].fill(frame);
-                frames.keep();
+                assert_eq!(frames.last(3), [frame; 3]);
             }
             let mut seen = Vec::new();
             frames.release(2, 3, |bytes| seen.extend_from_slice(bytes));
@@ -83,7 +93,7 @@ mod tests {
     fn with_at_most_0_copies_nothing_is_copied() {
         let mut frames = FrameCopies::new(0).unwrap();
         assert!(frames.next().is_none());
-        frames.keep();
+        assert_eq!(frames.last(100), b"");
         frames.release(1, 100, |bytes| assert_eq!(bytes, b""));
     }
 }

@@ -164,7 +164,7 @@ struct Session<P, B> {
 struct Refused {
     position: u64,
     status: Status,
-    at: Nanos,
+    taken: Nanos,
 }
 
 impl<P: ConsumerPort, B: Backend> Session<P, B> {
@@ -218,7 +218,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             if behind == 0
                 && let Some(refused) = self.refused.pop_front()
             {
-                self.complete(refused.status, refused.at, 1);
+                self.complete(refused.status, (refused.taken, refused.taken), 1);
             } else if let Some((done, frames)) = self.hardware.complete_group(now, behind) {
                 self.sent(done, frames);
             } else {
@@ -231,11 +231,11 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         let backend = &mut self.setup.backend;
         self.frames.release(frames, done.len, |bytes| backend.sent(bytes, done.sent));
         self.report.sent_bytes += u64::from(done.len) * frames;
-        self.complete(Status::Sent, done.at, frames);
+        self.complete(Status::Sent, (done.taken, done.at), frames);
     }
 
-    /// Completes the oldest `frames`, which share status and time.
-    fn complete(&mut self, status: Status, at: Nanos, frames: u64) {
+    /// Completes the oldest `frames`, which share status and times.
+    fn complete(&mut self, status: Status, (taken, at): (Nanos, Nanos), frames: u64) {
         *match status {
             Status::Sent => &mut self.report.sent,
             Status::BadLength => &mut self.report.bad_length,
@@ -244,7 +244,8 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         } += frames;
         self.last_at = self.last_at.max(at);
         // The cast cannot truncate: `frames` is at most the depth, which is a u32.
-        self.port.complete_group(Completion { position: self.completed, status, at: self.last_at }, frames as u32);
+        let first = Completion { position: self.completed, status, taken, at: self.last_at };
+        self.port.complete_group(first, frames as u32);
         self.completed += frames;
     }
 
@@ -262,30 +263,41 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     /// Takes up to [`BURST`] frames while the hardware has room. Returns whether there was any.
     fn take_what_fits(&mut self, now: Nanos) -> bool {
         let before = self.taken;
-        while self.hardware.has_room()
-            && self.taken - before < BURST
-            && let Some(frame) = self.port.take_frame(self.frames.next())
-        {
-            let status = match frame.len {
-                len if !is_frame_length(len) => Status::BadLength,
-                len if self.setup.verify => verify(self.frames.newest(len)),
-                _ => Status::Sent,
+        loop {
+            let most = self.hardware.room().min(BURST - (self.taken - before));
+            // Checked frames are taken one by one, because each may be refused.
+            let most = if self.setup.verify { most.min(1) } else { most };
+            // The cast cannot truncate: `most` is at most `BURST`.
+            let Some((first, frames)) =
+                (most > 0).then(|| self.port.take_frames(most as u32, &mut self.frames)).flatten()
+            else {
+                return self.taken != before;
             };
-            self.hand_over(&frame, status, now);
+            match first.len {
+                len if !is_frame_length(len) => self.refuse(frames, Status::BadLength, now),
+                len if self.setup.verify => match verify(self.frames.last(len)) {
+                    Status::Sent => self.hand_over(&first, frames, now),
+                    status => self.refuse(frames, status, now),
+                },
+                _ => self.hand_over(&first, frames, now),
+            }
         }
-        self.taken != before
     }
 
-    /// Gives a frame that was taken to the hardware, or refuses it.
+    /// Gives frames that were taken to the hardware, which has room for them.
     #[inline(always)]
-    fn hand_over(&mut self, frame: &Descriptor, status: Status, now: Nanos) {
-        if status == Status::Sent {
-            self.hardware.submit(frame, now);
-            self.frames.keep();
-        } else {
-            self.refused.push_back(Refused { position: self.taken, status, at: now });
+    fn hand_over(&mut self, first: &Descriptor, frames: u32, now: Nanos) {
+        self.hardware.submit_group(first, frames.into(), now);
+        self.taken += u64::from(frames);
+    }
+
+    /// Refuses frames that were taken last.
+    fn refuse(&mut self, frames: u32, status: Status, now: Nanos) {
+        for _ in 0..frames {
+            self.frames.discard_last();
+            self.refused.push_back(Refused { position: self.taken, status, taken: now });
+            self.taken += 1;
         }
-        self.taken += 1;
     }
 
     /// Frames in the ring, here and in the hardware.

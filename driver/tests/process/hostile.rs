@@ -99,7 +99,7 @@ fn memory_cannot_be_truncated_and_zeroed_memory_is_an_index_that_goes_back() {
         assert_eq!(ftruncate(peer.ring.file(), 0), Err(rustix::io::Errno::PERM));
         peer.send(8);
         let all = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(peer.ring.file(), all, 0, peer.ring.slot_at(8)).unwrap();
+        fallocate(peer.ring.file(), all, 0, peer.ring.back_at(8)).unwrap();
         peer.wire.doorbells(1);
         assert!(matches!(peer.bye().reason, ByeReason::Violation(_)));
     });
@@ -126,7 +126,7 @@ fn a_stack_that_reads_nothing_from_its_socket_is_served() {
     let file = report_of(|peer| {
         for count in 1..=1_000u64 {
             peer.ring.word(PRODUCER_EVENT, count);
-            peer.ring.slot(((count - 1) % 8) as u32, 60);
+            peer.ring.frames(((count - 1) % 8) as u32, 60, 1);
             peer.ring.word(PRODUCED, count);
             peer.wire.doorbells(1);
             peer.ring.wait_for(COMPLETED, |completed| completed == count);

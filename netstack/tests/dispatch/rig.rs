@@ -156,7 +156,8 @@ impl Rig {
                 frames.borrow_mut().extend(frame.map(|(_, bytes)| bytes.to_vec()));
             }
             self.clock.sleep_until(self.clock.now() + SERVICE).await;
-            self.hardware.complete(Completion { position, status: Status::Sent, at: self.clock.now() });
+            let now = self.clock.now();
+            self.hardware.complete(Completion { position, status: Status::Sent, taken: now, at: now });
         }
     }
 

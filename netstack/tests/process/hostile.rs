@@ -189,7 +189,7 @@ fn the_doorbells_of_a_driver_that_never_rings_count_as_missed_and_no_packet_is_l
     let socket = folder.path().join("driver.sock");
     let driver = listen(&socket, |driver| {
         let mut peer = driver.share();
-        (0..8).for_each(|slot| peer.ring.completion(slot, 0));
+        (0..8).for_each(|place| peer.ring.completions(place, 1, 0, [99, 99]));
         for submitted in [8, 16, 24] {
             peer.ring.wait_for(PRODUCED, |count| count == submitted);
             peer.ring.wait_for(PRODUCER_EVENT, |event| event > 0);

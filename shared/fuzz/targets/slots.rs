@@ -9,7 +9,7 @@ use std::rc::Rc;
 use shared::exec::{Announced, Clock, Source, Wait};
 use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
 use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, MAX_FRAME, Producer, Status};
-use shared::testing::{HEAD, RawRing};
+use shared::testing::{FRAMES, RECORD, RawRing};
 use shared::units::Nanos;
 
 /// Slots of the ring, chosen by the first byte: few, so that the ring is often full.
@@ -63,9 +63,9 @@ impl Script<'_> {
         match step & 7 {
             // Frames published, completed, both events, the plan.
             which @ 1..=5 => peer.word(u64::from(which) * 128, value),
-            6 => peer.word(HEAD + u64::from(slot) * 8, value),
-            7 => peer.word(peer.slot_at(slot) + u64::from(step >> 6) * 8, value),
-            _ => peer.slot(slot, value as u32),
+            6 => peer.word(peer.completion_at(slot) + u64::from(step >> 6) * 8, value),
+            7 => peer.word(FRAMES + u64::from(slot) * RECORD + u64::from(step >> 6) * 8, value),
+            _ => peer.frames(slot, value as u32 & 0xfff, (value >> 32) as u32 & 7),
         }
         Some(())
     }
@@ -88,7 +88,12 @@ fn consume(end: &ShmConsumer, peer: &RawRing, depth: Depth, mut script: Script<'
             }
             4 if completed < taken => {
                 let frames = u64::from(1 + step / 6 % 3).min(taken - completed);
-                let first = Completion { position: completed, status: Status::Sent, at: Nanos(completed) };
+                let first = Completion {
+                    position: completed,
+                    status: Status::Sent,
+                    taken: Nanos(completed),
+                    at: Nanos(completed),
+                };
                 end.complete_group(first, frames as u32);
                 completed += frames;
             }

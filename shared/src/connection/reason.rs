@@ -48,6 +48,14 @@ pub enum IndexError {
         /// How many frames were submitted so far.
         submitted: u64,
     },
+    /// A group in shared memory without items, or with more than were published.
+    #[error("the peer put a group of {items} where {arrived} are published")]
+    GroupSize {
+        /// Items of the group.
+        items: u32,
+        /// Items that were published and not taken, which include those of the group.
+        arrived: u64,
+    },
     /// The peer's count in shared memory went back, or above its bound.
     #[error("the peer moved its index from {from} to {to}; it never goes back, and {most} is the most it can be")]
     Jumped {
@@ -90,6 +98,7 @@ impl IndexError {
         match self {
             Self::Overrun { .. } => "RING_OVERRUN",
             Self::OutOfOrder { .. } => "COMPLETION_OUT_OF_ORDER",
+            Self::GroupSize { .. } => "GROUP_SIZE",
             Self::Jumped { from, to, .. } if to < from => "INDEX_WENT_BACK",
             Self::Jumped { .. } => "INDEX_TOO_FAR",
         }

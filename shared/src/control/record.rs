@@ -5,7 +5,7 @@
 //! | kind | bytes | layout |
 //! | --- | --- | --- |
 //! | 1 frame | 32 + len | kind u8, 0 u8, len u16, flow u32, sequence u64, submitted u64, 0 u64, frame |
-//! | 2 completion | 24 | kind u8, status u8, 0 u16, 0 u32, position u64, at u64 |
+//! | 2 completion | 32 | kind u8, status u8, 0 u16, 0 u32, position u64, taken u64, at u64 |
 //! | 3 control | 8 + len | kind u8, 0 u8, 0 u16, len u32, bincode of [`Control`] |
 //! | 4 memory | 8 | kind u8, 0 u8, 0 u16, descriptors u32; the descriptors are its ancillary data |
 //! | 5 doorbell | 8 | kind u8, 0 u8, 0 u16, 0 u32 |
@@ -19,7 +19,7 @@ use crate::units::Nanos;
 /// Bytes in front of a frame.
 pub const FRAME_HEADER_LEN: usize = 32;
 /// Bytes of a completion.
-pub const COMPLETION_LEN: usize = 24;
+pub const COMPLETION_LEN: usize = 32;
 /// The longest control message, in bytes without its header.
 pub const MAX_CONTROL: usize = 64 * 1024;
 /// Bytes in front of a control message.
@@ -124,7 +124,8 @@ fn parse_frame(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError> {
 fn parse_completion(bytes: &[u8]) -> Result<Option<(Parsed<'_>, usize)>, WireError> {
     let Some(record) = bytes.first_chunk::<COMPLETION_LEN>() else { return Ok(None) };
     let status = Status::from_byte(record[1]).ok_or(WireError::UnknownStatus(record[1]))?;
-    let completion = Completion { position: u64_at(record, 8), status, at: Nanos(u64_at(record, 16)) };
+    let [position, taken, at] = [8, 16, 24].map(|at| u64_at(record, at));
+    let completion = Completion { position, status, taken: Nanos(taken), at: Nanos(at) };
     Ok(Some((Parsed::Completion(completion), COMPLETION_LEN)))
 }
 
@@ -175,7 +176,8 @@ pub fn encode_completion(completion: &Completion) -> [u8; COMPLETION_LEN] {
     record[0] = COMPLETION;
     record[1] = completion.status as u8;
     record[8..16].copy_from_slice(&completion.position.to_le_bytes());
-    record[16..24].copy_from_slice(&completion.at.0.to_le_bytes());
+    record[16..24].copy_from_slice(&completion.taken.0.to_le_bytes());
+    record[24..32].copy_from_slice(&completion.at.0.to_le_bytes());
     record
 }
 
@@ -249,8 +251,8 @@ mod tests {
         }
 
         #[test]
-        fn a_completion_round_trips(position in any::<u64>(), at in any::<u64>()) {
-            let completion = Completion { position, status: Status::BadHeader, at: Nanos(at) };
+        fn a_completion_round_trips(position in any::<u64>(), taken in any::<u64>(), at in any::<u64>()) {
+            let completion = Completion { position, status: Status::BadHeader, taken: Nanos(taken), at: Nanos(at) };
             let bytes = encode_completion(&completion);
             prop_assert_eq!(parse(&bytes), Ok(Some((Parsed::Completion(completion), COMPLETION_LEN))));
         }

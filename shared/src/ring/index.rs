@@ -127,11 +127,14 @@ impl ConsumerIndex {
 
     /// Completes the oldest taken frame and returns its position; `None` if none is taken.
     pub fn complete(&mut self) -> Option<u64> {
-        if self.held() == 0 {
-            return None;
-        }
-        self.completed += 1;
-        Some(self.completed - 1)
+        (self.complete_group(1) > 0).then(|| self.completed - 1)
+    }
+
+    /// Completes the oldest `frames` taken frames, or as many as were taken. Returns how many.
+    pub fn complete_group(&mut self, frames: u32) -> u32 {
+        let completed = frames.min(self.held());
+        self.completed += u64::from(completed);
+        completed
     }
 }
 

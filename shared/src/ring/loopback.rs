@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::{ConsumerIndex, ConsumerPort, Frame, ProducerPort};
+use super::{Buffers, ConsumerIndex, ConsumerPort, Frame, ProducerPort};
 use crate::connection::{CloseReason, Connection};
 use crate::depth::Depth;
 use crate::frame::{Completion, Descriptor, MAX_FRAME};
@@ -40,8 +40,8 @@ struct Ring {
     descriptors: RefCell<Vec<Descriptor>>,
     /// `MAX_FRAME` bytes for each slot.
     frames: RefCell<Vec<u8>>,
-    /// Completions that the producer has not taken yet.
-    completions: RefCell<VecDeque<Completion>>,
+    /// Completions that the producer has not taken yet: the first of each group, and how many it has.
+    completions: RefCell<VecDeque<(Completion, u32)>>,
 }
 
 impl Ring {
@@ -91,12 +91,15 @@ impl ProducerPort for LoopbackProducer {
         self.connection.notify_peer();
     }
 
-    fn next_completion(&self) -> Option<Completion> {
-        self.ring.completions.borrow_mut().pop_front()
-    }
-
-    fn take_group(&self, first: &Completion) -> u32 {
-        first.take_group(&mut self.ring.completions.borrow_mut())
+    fn next_completions(&self, most: u32) -> Option<(Completion, u32)> {
+        let mut completions = self.ring.completions.borrow_mut();
+        let (first, left) = completions.front_mut()?;
+        if *left <= most {
+            return completions.pop_front();
+        }
+        let taken = *first;
+        (*first, *left) = (taken.behind(most), *left - most);
+        Some((taken, most))
     }
 }
 
@@ -110,22 +113,22 @@ impl ConsumerPort for LoopbackConsumer {
         self.ring.index.borrow().waiting()
     }
 
-    fn take_frame(&self, into: Option<&mut [u8]>) -> Option<Descriptor> {
+    /// Takes one frame: each has a descriptor of its own.
+    fn take_frames(&self, _most: u32, into: &mut impl Buffers) -> Option<(Descriptor, u32)> {
         let slot = self.ring.index.borrow_mut().take()?;
         let descriptor = self.ring.descriptors.borrow()[slot as usize];
-        if let Some(buffer) = into {
+        if let Some(buffer) = into.next() {
             let len = (descriptor.len as usize).min(MAX_FRAME).min(buffer.len());
             buffer[..len].copy_from_slice(&self.ring.frames.borrow()[Ring::bytes_of(slot, len)]);
         }
-        Some(descriptor)
+        Some((descriptor, 1))
     }
 
     fn complete_group(&self, first: Completion, frames: u32) {
-        for completion in first.group(frames) {
-            if self.ring.index.borrow_mut().complete().is_some() {
-                self.ring.completions.borrow_mut().push_back(completion);
-                self.connection.notify_peer();
-            }
+        let completed = self.ring.index.borrow_mut().complete_group(frames);
+        if completed > 0 {
+            self.ring.completions.borrow_mut().push_back((first, completed));
+            self.connection.notify_peer();
         }
     }
 }
@@ -148,7 +151,7 @@ mod tests {
         let ring = Producer::new(producer, depth, Clock::default());
         ring.try_reserve().unwrap().submit(frame(0), b"", b"");
         consumer.take(None);
-        consumer.complete(Completion { position: 7, status: Status::Sent, at: Nanos(3) });
+        consumer.complete(Completion { position: 7, status: Status::Sent, taken: Nanos(2), at: Nanos(3) });
         assert_eq!(ring.next_completion(), None);
         assert!(matches!(ring.connection().closed(), Some(CloseReason::Index(_))));
     }

@@ -27,9 +27,10 @@
 //! let mut buffer = [0; 64];
 //! let (frame, bytes) = consumer.take(Some(&mut buffer)).unwrap();
 //! assert_eq!((frame.len, bytes), (19, &b"headers and payload"[..]));
-//! consumer.complete(Completion { position: 0, status: Status::Sent, at: Nanos(12_304) });
+//! let (taken, at) = (Nanos(0), Nanos(12_304));
+//! consumer.complete(Completion { position: 0, status: Status::Sent, taken, at });
 //!
-//! assert_eq!(ring.next_completion().map(|completion| completion.at), Some(Nanos(12_304)));
+//! assert_eq!(ring.next_completion().map(|completion| completion.position), Some(0));
 //! assert!(ring.try_reserve().is_some(), "the completion has freed the slot");
 //! ```
 
@@ -47,5 +48,5 @@ pub use crate::frame::{Completion, Descriptor, MAX_FRAME, MIN_FRAME, Status};
 pub use frames::{Frame, Frames, HEADROOM, Headroom};
 pub use index::{ConsumerIndex, ProducerIndex};
 pub use occupancy::Occupancy;
-pub use port::{ConsumerPort, Need, ProducerPort};
+pub use port::{Buffers, ConsumerPort, Need, ProducerPort};
 pub use producer::{Permit, Producer, Reserve, RingStats};

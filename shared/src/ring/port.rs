@@ -46,16 +46,31 @@ pub trait ProducerPort {
         submitted
     }
 
-    /// The next completion that arrived.
-    fn next_completion(&self) -> Option<Completion>;
+    /// Takes the next completions that arrived as one group, up to `most` of it; `most` is at least 1. Returns the first
+    /// of them, with which the others share status and times, and how many they are.
+    fn next_completions(&self, most: u32) -> Option<(Completion, u32)>;
 
-    /// Takes the completions that follow `first`, the last one taken, as long as they have its status and time.
-    /// Returns how many.
-    fn take_group(&self, first: &Completion) -> u32;
+    /// Takes the next completion that arrived.
+    fn next_completion(&self) -> Option<Completion> {
+        self.next_completions(1).map(|(completion, _)| completion)
+    }
 
     /// Sets the function that returns, before this side sleeps, the completion it must be woken for. A transport
     /// whose peer signals every completion ignores it.
     fn before_sleep_ask(&self, _need: Box<dyn Fn() -> Need>) {}
+}
+
+/// Where the bytes of frames go that a consumer takes.
+pub trait Buffers {
+    /// The buffer for the next frame; `None` if its bytes stay in the ring.
+    fn next(&mut self) -> Option<&mut [u8]>;
+}
+
+/// One buffer for each frame that is taken, or none.
+impl Buffers for Option<&mut [u8]> {
+    fn next(&mut self) -> Option<&mut [u8]> {
+        self.as_deref_mut()
+    }
 }
 
 /// The end that takes and completes frames.
@@ -66,13 +81,15 @@ pub trait ConsumerPort {
     /// Frames that arrived and were not taken yet.
     fn waiting(&self) -> u32;
 
-    /// Takes the oldest waiting frame. If `into` holds a buffer, copies the frame's bytes to its beginning, as DMA
-    /// would, as far as they fit.
-    fn take_frame(&self, into: Option<&mut [u8]>) -> Option<Descriptor>;
+    /// Takes the oldest waiting frames as one group, up to `most` of it; `most` is at least 1. Returns the descriptor of
+    /// the first, from which those of the others differ by consecutive sequence numbers, and how many they are. Copies
+    /// the bytes of each, as DMA would, to the beginning of the next buffer of `into`, as far as they fit.
+    fn take_frames(&self, most: u32, into: &mut impl Buffers) -> Option<(Descriptor, u32)>;
 
-    /// The same, and also returns the part of the buffer that the frame's bytes fill.
+    /// Takes the oldest waiting frame. If `into` holds a buffer, copies the frame's bytes to its beginning, and also
+    /// returns the part that they fill.
     fn take<'a>(&self, mut into: Option<&'a mut [u8]>) -> Option<(Descriptor, &'a [u8])> {
-        let descriptor = self.take_frame(into.as_deref_mut())?;
+        let (descriptor, _) = self.take_frames(1, &mut into.as_deref_mut())?;
         let bytes = into.map_or(&[][..], |buffer| {
             let len = (descriptor.len as usize).min(buffer.len());
             &buffer[..len]
@@ -85,8 +102,8 @@ pub trait ConsumerPort {
         self.complete_group(completion, 1);
     }
 
-    /// Completes the oldest `frames` taken frames (or as many as were taken) with one status and time; `first` has
-    /// the position of the first of them.
+    /// Completes the oldest `frames` taken frames (or as many as were taken) as one group, with one status and the same
+    /// times; `first` has the position of the first of them.
     fn complete_group(&self, first: Completion, frames: u32);
 
     /// Returns how many completions may be batched before they must be published: at most `most`, which is how many

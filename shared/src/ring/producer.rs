@@ -165,7 +165,7 @@ impl<P: ProducerPort> Producer<P> {
     /// Takes the next completion, frees its slot and serves the wait queue. A completion that is not that of the
     /// oldest outstanding frame closes the connection.
     pub fn next_completion(&self) -> Option<Completion> {
-        let completion = self.port.next_completion()?;
+        let completion = self.port.next_completion()?.possible(self.clock.now());
         let free = self.free(&mut self.slots.borrow_mut(), &completion, 1);
         free.then(|| {
             self.credits.release(1);
@@ -173,16 +173,18 @@ impl<P: ProducerPort> Producer<P> {
         })
     }
 
-    /// Takes every completion that arrived. Consecutive completions with equal status and time are reported as one
-    /// `each(first, count)`. The wait queue is served once, after all of them. Returns how many there were.
+    /// Takes every completion that arrived. Those that share status and times, and were completed together, are reported
+    /// as one `each(first, count)`. The wait queue is served once, after all of them. Returns how many there were.
     pub fn take_completions(&self, mut each: impl FnMut(Completion, u64)) -> u64 {
         let mut slots = self.slots.borrow_mut();
         let mut freed = 0;
         let shortfall = self.credits.shortfall();
         // When the hardware completed the frame whose slot lets the head of the wait queue be served.
         let mut room_at = None;
-        while let Some(first) = self.port.next_completion() {
-            let frames = 1 + self.port.take_group(&first);
+        let now = self.clock.now();
+        while let Some((first, frames)) = self.port.next_completions(u32::MAX) {
+            // The peer writes these times.
+            let first = first.possible(now);
             if !self.free(&mut slots, &first, frames) {
                 break;
             }
@@ -208,8 +210,7 @@ impl<P: ProducerPort> Producer<P> {
         let freed = slots.index.complete_group(completion.position, frames);
         match freed {
             // Recorded at the hardware's completion time, not at the time this side noticed it (it may have slept).
-            // A time in the future would be false: the peer writes it.
-            Ok(()) => slots.note(completion.at.min(self.clock.now())),
+            Ok(()) => slots.note(completion.at),
             Err(error) => self.connection().close(CloseReason::Index(error)),
         }
         freed.is_ok()

@@ -81,7 +81,8 @@ impl Driver {
 
     /// Completes the oldest frame that was received over the socket.
     pub fn complete(&mut self) {
-        let completion = Completion { position: self.completed, status: Status::Sent, at: monotonic_now() };
+        let now = monotonic_now();
+        let completion = Completion { position: self.completed, status: Status::Sent, taken: now, at: now };
         self.completed += 1;
         self.bytes += u64::from(self.wire.frames.pop_front().unwrap());
         self.wire.send_bytes(&encode_completion(&completion));

@@ -10,7 +10,7 @@ use crate::ring::{Completion, Status};
 use crate::units::Nanos;
 
 /// A completion sent over the socket, where only the socket transport may send one.
-const STRAY_COMPLETION: Completion = Completion { position: 0, status: Status::Sent, at: Nanos(1) };
+const STRAY_COMPLETION: Completion = Completion { position: 0, status: Status::Sent, taken: Nanos(1), at: Nanos(1) };
 
 /// A protocol violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,12 @@ pub enum Lie {
     LengthZero,
     /// A frame that is longer than its slot.
     LengthOverSlot,
-    /// A length that overflows 32 bits when the header is added.
+    /// A length near 2^32.
     LengthNear32Bits,
+    /// A group of no frames.
+    NoFramesInGroup,
+    /// A group of more frames than are published.
+    FramesOverCount,
     /// Completions of frames that were not submitted.
     CompletionsJumpForwards,
     /// A count of completions below the one published before.
@@ -35,6 +39,10 @@ pub enum Lie {
     CompletionDuplicated,
     /// A count of completions above 2^32.
     CompletionsNear32Bits,
+    /// A group of no completions.
+    NoCompletionsInGroup,
+    /// A group of more completions than are published.
+    CompletionsOverCount,
     /// A completion with an unknown status.
     UnknownStatus,
     /// Doorbells without end.
@@ -51,13 +59,15 @@ pub enum Lie {
 
 impl Lie {
     /// Those that a stack can commit.
-    pub const BY_STACK: [Self; 11] = [
+    pub const BY_STACK: [Self; 13] = [
         Self::FramesJumpForwards,
         Self::FramesJumpBackwards,
         Self::FramesNear32Bits,
         Self::LengthZero,
         Self::LengthOverSlot,
         Self::LengthNear32Bits,
+        Self::NoFramesInGroup,
+        Self::FramesOverCount,
         Self::DoorbellStorm,
         Self::RecordBesideTheRing,
         Self::UnknownRecord,
@@ -66,11 +76,13 @@ impl Lie {
     ];
 
     /// Those that a driver can commit.
-    pub const BY_DRIVER: [Self; 10] = [
+    pub const BY_DRIVER: [Self; 12] = [
         Self::CompletionsJumpForwards,
         Self::CompletionReplayed,
         Self::CompletionDuplicated,
         Self::CompletionsNear32Bits,
+        Self::NoCompletionsInGroup,
+        Self::CompletionsOverCount,
         Self::UnknownStatus,
         Self::DoorbellStorm,
         Self::RecordBesideTheRing,
@@ -86,6 +98,8 @@ impl Lie {
             Self::CompletionsJumpForwards | Self::CompletionDuplicated | Self::CompletionsNear32Bits => "INDEX_TOO_FAR",
             Self::FramesJumpBackwards | Self::CompletionReplayed => "INDEX_WENT_BACK",
             Self::LengthZero | Self::LengthOverSlot | Self::LengthNear32Bits => "SLOT_LENGTH",
+            Self::NoFramesInGroup | Self::FramesOverCount => "GROUP_SIZE",
+            Self::NoCompletionsInGroup | Self::CompletionsOverCount => "GROUP_SIZE",
             Self::UnknownStatus => "UNKNOWN_STATUS",
             Self::DoorbellStorm => "DOORBELL_STORM",
             Self::RecordBesideTheRing | Self::HandoverAgain | Self::ByeTwice => "UNEXPECTED_RECORD",
@@ -106,9 +120,11 @@ impl Lie {
                 peer.ring.wait_for(COMPLETED, |count| count == slots);
                 peer.ring.word(PRODUCED, slots - 1);
             }
-            Self::LengthZero => peer.publish_one(0),
-            Self::LengthOverSlot => peer.publish_one(1515),
-            Self::LengthNear32Bits => peer.publish_one(u32::MAX - 31),
+            Self::LengthZero => peer.publish_one(0, 1),
+            Self::LengthOverSlot => peer.publish_one(1515, 1),
+            Self::LengthNear32Bits => peer.publish_one(u32::MAX - 31, 1),
+            Self::NoFramesInGroup => peer.publish_one(60, 0),
+            Self::FramesOverCount => peer.publish_one(60, 2),
             Self::CompletionsJumpForwards => {
                 let submitted = peer.full_ring();
                 peer.ring.word(COMPLETED, submitted + slots);
@@ -123,17 +139,15 @@ impl Lie {
             }
             Self::CompletionReplayed => {
                 let submitted = peer.full_ring();
-                (0..depth).for_each(|slot| peer.ring.completion(slot, 0));
+                peer.ring.completions(0, depth, 0, [99, 99]);
                 peer.ring.word(COMPLETED, submitted);
                 peer.wire.doorbells(1);
                 peer.ring.wait_for(PRODUCED, |count| count > submitted);
                 peer.ring.word(COMPLETED, submitted - 1);
             }
-            Self::UnknownStatus => {
-                peer.full_ring();
-                peer.ring.completion(0, 9);
-                peer.ring.word(COMPLETED, 1);
-            }
+            Self::NoCompletionsInGroup => peer.complete_one(0, 0),
+            Self::CompletionsOverCount => peer.complete_one(2, 0),
+            Self::UnknownStatus => peer.complete_one(1, 9),
             Self::DoorbellStorm => peer.wire.doorbells(20_000),
             Self::RecordBesideTheRing => peer.wire.send_bytes(&encode_completion(&STRAY_COMPLETION)),
             Self::UnknownRecord => peer.wire.send_bytes(&[77; 8]),
@@ -159,7 +173,7 @@ impl Scribbler {
         let thread = thread::spawn(move || {
             let mut state = seed + 1;
             while !stopped.load(Ordering::Relaxed) {
-                for at in (0..ring.slot_at(1)).step_by(8) {
+                for at in (0..ring.back_at(0)).step_by(8) {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     ring.word(at, state >> (state % 61));
                 }

@@ -17,21 +17,33 @@ pub const PRODUCER_EVENT: u64 = 384;
 pub const CONSUMER_EVENT: u64 = 512;
 /// The count of completions at which a sleeping consumer wakes by its own timer.
 pub const CONSUMER_PLAN: u64 = 640;
-/// Bytes in front of the completions.
-pub const HEAD: u64 = 1024;
-/// Bytes from the start of one slot to the start of the next.
-pub const STRIDE: u64 = 1664;
+/// The first record of a group of frames.
+pub const FRAMES: u64 = 1024;
+/// Bytes of the record of a group.
+pub const RECORD: u64 = 32;
+/// Bytes of a slot: its front and its back.
+pub const SLOT_SIZE: u64 = FRONT + BACK;
+const FRONT: u64 = 64;
+const BACK: u64 = 1472;
 
 /// How long to wait for a word to change: long enough for the slowest machine.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes of a ring of `depth` slots.
 pub fn size_of_ring(depth: u32) -> u64 {
-    slot_at(depth, depth)
+    back_at(depth, depth)
 }
 
-fn slot_at(depth: u32, slot: u32) -> u64 {
-    (HEAD + u64::from(depth) * 8).next_multiple_of(128) + u64::from(slot) * STRIDE
+fn completion_at(depth: u32, place: u32) -> u64 {
+    (FRAMES + u64::from(depth) * RECORD).next_multiple_of(128) + u64::from(place) * RECORD
+}
+
+fn front_at(depth: u32, slot: u32) -> u64 {
+    completion_at(depth, depth).next_multiple_of(128) + u64::from(slot) * FRONT
+}
+
+fn back_at(depth: u32, slot: u32) -> u64 {
+    front_at(depth, depth).next_multiple_of(128) + u64::from(slot) * BACK
 }
 
 /// Reads and writes any part of a ring's memory.
@@ -87,29 +99,39 @@ impl RawRing {
         }
     }
 
-    /// Fills `into` with the bytes at offset `at`.
-    pub fn bytes(&self, at: u64, into: &mut [u8]) {
-        self.file.read_exact_at(into, at).unwrap();
+    /// Fills `into` with the frame in `slot`.
+    pub fn frame(&self, slot: u32, into: &mut [u8]) {
+        let (front, back) = into.split_at_mut(into.len().min(FRONT as usize));
+        self.file.read_exact_at(front, front_at(self.depth, slot)).unwrap();
+        self.file.read_exact_at(back, back_at(self.depth, slot)).unwrap();
     }
 
-    /// The offset of slot `slot`.
-    pub fn slot_at(&self, slot: u32) -> u64 {
-        slot_at(self.depth, slot)
+    /// The offset of the record of a group of completions at `place`.
+    pub fn completion_at(&self, place: u32) -> u64 {
+        completion_at(self.depth, place)
     }
 
-    /// Writes a slot's header with the length `len`.
-    pub fn slot(&self, slot: u32, len: u32) {
-        self.file.write_all_at(&len.to_ne_bytes(), self.slot_at(slot)).unwrap();
+    /// The offset of the back of slot `slot`, behind all words that either side reads.
+    pub fn back_at(&self, slot: u32) -> u64 {
+        back_at(self.depth, slot)
     }
 
-    /// Writes a completion with any status, at 99 ns of the clock.
-    pub fn completion(&self, slot: u32, status: u64) {
-        self.word(HEAD + u64::from(slot) * 8, (99 << 4) | status);
+    /// Writes the record of a group of `frames` frames of `len` bytes each.
+    pub fn frames(&self, place: u32, len: u32, frames: u32) {
+        let at = FRAMES + u64::from(place) * RECORD;
+        [len.into(), 0, 0, frames.into()].into_iter().zip(0..).for_each(|(word, n)| self.word(at + 8 * n, word));
     }
 
-    /// Writes the length 60 into every slot's header and publishes the count of frames `count`.
+    /// Writes the record of a group of `completions` completions with any status, taken and completed at the `times`.
+    pub fn completions(&self, place: u32, completions: u32, status: u32, times: [u64; 2]) {
+        let last = u64::from(completions) | u64::from(status) << 32;
+        let words = [times[0], times[1], 0, last];
+        words.into_iter().zip(0..).for_each(|(word, n)| self.word(self.completion_at(place) + 8 * n, word));
+    }
+
+    /// Writes a group of one frame of 60 bytes at every place, and publishes the count of frames `count`.
     pub fn publish(&self, count: u64) {
-        (0..self.depth).for_each(|slot| self.slot(slot, 60));
+        (0..self.depth).for_each(|place| self.frames(place, 60, 1));
         self.word(PRODUCED, count);
     }
 }

@@ -29,8 +29,8 @@ pub use driver::{Driver, listen};
 pub use handover::Parcel;
 pub use lie::{Lie, Scribbler};
 pub use memory::{
-    COMPLETED, CONSUMER_EVENT, CONSUMER_PLAN, GENERATION_AT, HEAD, PRODUCED, PRODUCER_EVENT, RawRing, STRIDE,
-    size_of_ring,
+    COMPLETED, CONSUMER_EVENT, CONSUMER_PLAN, FRAMES, GENERATION_AT, PRODUCED, PRODUCER_EVENT, RECORD, RawRing,
+    SLOT_SIZE, size_of_ring,
 };
 pub use peer::Peer;
 pub use skipped::skipped;

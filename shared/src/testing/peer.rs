@@ -15,9 +15,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Publishes one frame whose slot header has the length `len`.
-    pub fn publish_one(&self, len: u32) {
-        self.ring.slot(0, len);
+    /// Publishes one frame, in a group of `frames` frames of `len` bytes.
+    pub fn publish_one(&self, len: u32, frames: u32) {
+        self.ring.frames(0, len, frames);
         self.ring.word(PRODUCED, 1);
     }
 
@@ -37,6 +37,13 @@ impl Peer {
     pub fn full_ring(&self) -> u64 {
         let depth = u64::from(self.ring.depth());
         self.ring.wait_for(PRODUCED, |count| count == depth)
+    }
+
+    /// Waits until the stack has filled the ring, and publishes one completion, in a group of `completions` completions.
+    pub(super) fn complete_one(&self, completions: u32, status: u32) {
+        self.full_ring();
+        self.ring.completions(0, completions, status, [99, 99]);
+        self.ring.word(COMPLETED, 1);
     }
 
     /// Reads until the other side's BYE.

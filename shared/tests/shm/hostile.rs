@@ -2,8 +2,11 @@
 
 use shared::connection::{CloseReason, IndexError};
 use shared::control::{Bye, ByeReason, Control, WireError};
-use shared::ring::{ConsumerPort, ProducerPort};
-use shared::testing::{COMPLETED, CONSUMER_EVENT, CONSUMER_PLAN, PRODUCED, PRODUCER_EVENT, STRIDE, Scribbler};
+use shared::exec::Clock;
+use shared::ring::{ConsumerPort, Producer, ProducerPort};
+use shared::testing::{
+    COMPLETED, CONSUMER_EVENT, CONSUMER_PLAN, FRAMES, PRODUCED, PRODUCER_EVENT, SLOT_SIZE, Scribbler,
+};
 
 use super::*;
 
@@ -25,7 +28,7 @@ fn a_count_of_frames_above_the_depth_closes_the_session() {
 #[test]
 fn a_count_that_goes_back_closes_the_session() {
     let (consumer, peer) = consumer_and_peer(8);
-    (0..5).for_each(|slot| peer.ring.slot(slot, 60));
+    (0..5).for_each(|slot| peer.ring.frames(slot, 60, 1));
     peer.ring.word(PRODUCED, 5);
     consumer.connection().exchange();
     peer.ring.word(PRODUCED, 4);
@@ -36,7 +39,7 @@ fn a_count_that_goes_back_closes_the_session() {
 #[test]
 fn a_slot_that_was_taken_but_not_completed_cannot_be_used_again() {
     let (consumer, peer) = consumer_and_peer(2);
-    (0..2).for_each(|slot| peer.ring.slot(slot, 60));
+    (0..2).for_each(|slot| peer.ring.frames(slot, 60, 1));
     peer.ring.word(PRODUCED, 2);
     consumer.connection().exchange();
     (0..2).for_each(|_| assert!(consumer.take(None).is_some()));
@@ -62,6 +65,7 @@ fn a_replayed_completion_is_a_count_that_goes_back() {
     let (producer, peer) = producer_and_peer(8);
     (0..3).for_each(|number| submit(&producer, number));
     producer.connection().exchange();
+    (0..2).for_each(|place| peer.ring.completions(place, 1, 0, [99, 99]));
     peer.ring.word(COMPLETED, 2);
     producer.connection().exchange();
     assert!(producer.next_completion().is_some() && producer.next_completion().is_some());
@@ -75,18 +79,75 @@ fn an_unknown_status_closes_the_session() {
     let (producer, peer) = producer_and_peer(8);
     submit(&producer, 0);
     producer.connection().exchange();
-    peer.ring.completion(0, 9);
+    peer.ring.completions(0, 1, 9, [99, 99]);
     peer.ring.word(COMPLETED, 1);
     producer.connection().exchange();
     assert_eq!(producer.next_completion(), None);
     assert_eq!(producer.connection().closed(), Some(WireError::UnknownStatus(9).into()));
 }
 
+/// Lies about times change nothing but times, and no frame is taken after it completed, or completes in the future.
+#[test]
+fn false_times_become_possible_ones() {
+    for times in [[0, 0], [7, 3], [u64::MAX, 0], [0, u64::MAX], [u64::MAX; 2]] {
+        let (port, peer) = producer_and_peer(8);
+        let clock = Clock::starting_at(Nanos(1_000));
+        let ring = Producer::new(port, depth(8), clock);
+        assert!(ring.try_submit(descriptor(0), &frame(0), b""));
+        ring.connection().exchange();
+        peer.ring.completions(0, 1, 0, times);
+        peer.ring.word(COMPLETED, 1);
+        ring.connection().exchange();
+        let mut seen = None;
+        assert_eq!(ring.take_completions(|completion, _| seen = Some((completion.taken, completion.at))), 1);
+        let at = times[1].min(1_000);
+        assert_eq!(seen, Some((Nanos(times[0].min(at)), Nanos(at))), "{times:?}");
+        assert_eq!(ring.connection().closed(), None);
+    }
+}
+
+#[test]
+fn a_group_that_is_empty_or_larger_than_what_is_published_closes_the_session() {
+    for (items, published) in [(0, 3), (4, 3), (u32::MAX, 3), (9, 8)] {
+        let expected = Some(CloseReason::Index(IndexError::GroupSize { items, arrived: published }));
+        let (consumer, peer) = consumer_and_peer(8);
+        peer.ring.frames(0, 60, items);
+        peer.ring.word(PRODUCED, published);
+        consumer.connection().exchange();
+        assert_eq!((consumer.take(None), consumer.connection().closed()), (None, expected.clone()));
+        let (producer, peer) = producer_and_peer(8);
+        (0..8).for_each(|number| submit(&producer, number));
+        producer.connection().exchange();
+        peer.ring.completions(0, items, 0, [99, 99]);
+        peer.ring.word(COMPLETED, published);
+        producer.connection().exchange();
+        assert_eq!((producer.next_completions(9), producer.connection().closed()), (None, expected));
+    }
+}
+
+/// A record that changes after it was read has no effect on the rest of its group.
+#[test]
+fn the_record_of_a_group_is_read_once() {
+    let (consumer, peer) = consumer_and_peer(8);
+    peer.ring.frames(0, 60, 5);
+    peer.ring.word(PRODUCED, 5);
+    consumer.connection().exchange();
+    let taken: Vec<_> = [2, 1, 8]
+        .map(|most| {
+            let taken = consumer.take_frames(most, &mut None);
+            peer.ring.frames(0, 1_000_000, 1_000_000);
+            taken.map(|(first, frames)| (first.len, first.sequence, frames))
+        })
+        .into();
+    assert_eq!(taken, [Some((60, 0, 2)), Some((60, 2, 1)), Some((60, 3, 2))]);
+    assert_eq!((consumer.waiting(), consumer.connection().closed()), (0, None));
+}
+
 #[test]
 fn an_invalid_frame_length_closes_the_session() {
     for len in [0, 1515, 1 << 16, u32::MAX - 1, u32::MAX] {
         let (consumer, peer) = consumer_and_peer(8);
-        peer.ring.slot(0, len);
+        peer.ring.frames(0, len, 1);
         peer.ring.word(PRODUCED, 1);
         consumer.connection().exchange();
         let mut buffer = [1; MAX_FRAME];
@@ -118,7 +179,7 @@ fn doorbells_for_published_frames_are_no_storm() {
     for count in 1..10_000u64 {
         let slot = ((count - 1) % 8) as u32;
         let asleep = fall_asleep(consumer.connection()).unwrap();
-        peer.ring.slot(slot, 60);
+        peer.ring.frames(slot, 60, 1);
         peer.ring.word(PRODUCED, count);
         peer.wire.doorbells(1);
         drop(asleep);
@@ -133,7 +194,7 @@ fn doorbells_for_published_frames_are_no_storm() {
 #[test]
 fn doorbells_that_each_follow_a_completion_are_no_storm() {
     let (consumer, mut peer) = consumer_and_peer(8_192);
-    (0..8_192).for_each(|slot| peer.ring.slot(slot, 60));
+    (0..8_192).for_each(|slot| peer.ring.frames(slot, 60, 1));
     peer.ring.word(PRODUCED, 8_192);
     settle(consumer.connection());
     for position in 0..8_192 {
@@ -168,7 +229,7 @@ fn false_event_words_only_cause_needless_doorbells() {
 
 #[test]
 fn frames_and_completions_on_the_socket_close_the_session() {
-    for (record, name) in [(vec![1; 40], "frame"), (vec![2; 24], "completion"), (vec![4; 8], "descriptor of memory")] {
+    for (record, name) in [(vec![1; 40], "frame"), (vec![2; 32], "completion"), (vec![4; 8], "descriptor of memory")] {
         let mut record = record;
         if record[0] == 1 {
             record[..4].copy_from_slice(&[1, 0, 8, 0]);
@@ -261,13 +322,34 @@ fn the_memory_has_the_specified_layout() {
     let (producer, peer) = producer_and_peer(3);
     (0..3).for_each(|number| submit(&producer, number));
     producer.connection().exchange();
-    assert_eq!([0, 8, 16, 24].map(|at| peer.ring.read(at)), [u64::from_le_bytes(*b"PBKRING1"), GENERATION, 3, STRIDE]);
+    assert_eq!(
+        [0, 8, 16, 24].map(|at| peer.ring.read(at)),
+        [u64::from_le_bytes(*b"PBKRING2"), GENERATION, 3, SLOT_SIZE]
+    );
     assert_eq!((peer.ring.read(PRODUCED), peer.ring.read(COMPLETED)), (3, 0));
-    let slot = peer.ring.slot_at(2);
     let expected = descriptor(2);
-    assert_eq!(peer.ring.read(slot), u64::from(expected.len) | u64::from(expected.flow) << 32);
-    assert_eq!((peer.ring.read(slot + 8), peer.ring.read(slot + 16)), (2, 3));
+    let record = [0, 8, 16, 24].map(|word| peer.ring.read(FRAMES + 2 * 32 + word));
+    assert_eq!(record, [u64::from(expected.len) | u64::from(expected.flow) << 32, 2, 3, 1]);
     let mut bytes = vec![0; frame(2).len()];
-    peer.ring.bytes(slot + 32, &mut bytes);
+    peer.ring.frame(2, &mut bytes);
     assert_eq!(bytes, frame(2));
+}
+
+#[test]
+fn frames_that_differ_in_sequence_only_are_one_group() {
+    let (producer, peer) = producer_and_peer(8);
+    let submit = |sequence, len: usize| {
+        let descriptor = Descriptor { sequence, ..Descriptor::default() };
+        producer.submit(Frame { descriptor, headers: &[1; 42], payload: &vec![2; len - 42] });
+    };
+    for (sequence, len) in [(0, 60), (1, 60), (3, 60), (4, 60), (5, 61), (6, 1500), (7, 1500)] {
+        submit(sequence, len);
+    }
+    producer.connection().exchange();
+    let group = |place: u64| {
+        let record = [0, 8, 24].map(|word| peer.ring.read(FRAMES + place * 32 + word));
+        record.map(|word| word as u32)
+    };
+    assert_eq!(peer.ring.read(PRODUCED), 7);
+    assert_eq!([0, 1, 2, 3].map(group), [[60, 0, 2], [60, 3, 2], [61, 5, 1], [1500, 6, 2]]);
 }

@@ -66,7 +66,7 @@ fn submit(producer: &ShmProducer, number: u64) {
 }
 
 fn completion(position: u64) -> Completion {
-    Completion { position, status: Status::Sent, at: Nanos(position * 7) }
+    Completion { position, status: Status::Sent, taken: Nanos(position * 5), at: Nanos(position * 7) }
 }
 
 /// Calls `exchange` often enough that the connection has read the socket as well as the rings.

@@ -79,7 +79,7 @@ fn frame_record(number: u64) -> Vec<u8> {
 }
 
 fn completion(position: u64) -> Completion {
-    Completion { position, status: Status::Sent, at: Nanos(position * 7) }
+    Completion { position, status: Status::Sent, taken: Nanos(position * 5), at: Nanos(position * 7) }
 }
 
 fn submit(producer: &SocketProducer, number: u64) {

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use shared::process::exit::Status;
 use shared::process::parent::killed_on_exit;
 use shared::ring::Depth;
-use shared::ring::shm::SLOT_HEADER;
+use shared::ring::shm::RECORD;
 use shared::units::{Bytes, Nanos};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
@@ -61,8 +61,8 @@ enum PeerRole {
 /// If this machine does not allow it.
 pub(crate) fn act(args: &PeerArgs) -> io::Result<()> {
     let (frame, depth) = (length(args.size), args.depth.as_usize());
-    // The bytes that a packet of the stack takes in the ring.
-    let slot = frame + SLOT_HEADER;
+    // The bytes that a packet of the stack takes in the ring if it shares its record with no other.
+    let slot = frame + RECORD;
     let payload = length(Bytes(args.size.0.saturating_sub(HEADERS)));
     match &args.role {
         PeerRole::Sink { folder } => match args.peer {

@@ -4,15 +4,13 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 
-use super::end::{End, Item, refuse_item};
-use super::slot::{decode, pack};
+use super::end::{End, Taken, behind, refuse_item};
 use super::{AWAKE, Head, SharedMemory, plan};
 use crate::connection::{Connection, Doorbell, IndexError, Look, MemoryRing};
 use crate::exec::Wait;
 use crate::frame::{Completion, Descriptor};
-use crate::ring::ConsumerPort;
+use crate::ring::{Buffers, ConsumerPort};
 
 /// The consumer's end of a ring in shared memory.
 #[derive(Debug)]
@@ -24,7 +22,7 @@ pub struct ShmConsumer {
 /// The part that the connection holds as well.
 #[derive(Debug)]
 struct ConsumerEnd {
-    end: End,
+    end: End<Descriptor>,
     /// The count of completions at which this side wakes by its own timer; [`AWAKE`] if it waits only for frames.
     plan: Cell<u64>,
 }
@@ -124,31 +122,19 @@ impl ConsumerPort for ShmConsumer {
     }
 
     #[inline]
-    fn take_frame(&self, into: Option<&mut [u8]>) -> Option<Descriptor> {
-        self.end.end.next(|memory, Item { slot, behind, .. }| {
-            let descriptor = match decode(&memory.read_header(slot)) {
-                Ok(descriptor) => descriptor,
-                Err(error) => {
-                    refuse_item(&self.connection, error);
-                    return None;
-                }
-            };
-            let Some(buffer) = into else { return Some(descriptor) };
-            // Most frames have the length of the one before, so this length is the best guess for the next.
-            if let Some(next) = behind {
-                memory.prefetch(next, descriptor.len as usize);
+    fn take_frames(&self, most: u32, into: &mut impl Buffers) -> Option<(Descriptor, u32)> {
+        match self.end.end.take(most, |memory, taken| copy_frames(memory, taken, into)) {
+            Ok(taken) => taken.map(|taken| (taken.first, taken.items)),
+            Err(reason) => {
+                refuse_item(&self.connection, reason);
+                None
             }
-            let len = (descriptor.len as usize).min(buffer.len());
-            memory.read_frame(slot, &mut buffer[..len]);
-            Some(descriptor)
-        })
+        }
     }
 
     #[inline]
     fn complete_group(&self, first: Completion, frames: u32) {
-        let word = pack(&first);
-        let store = |memory: &SharedMemory, slot| memory.completion(slot).store(word, Relaxed);
-        if self.end.end.complete(first.position, frames, store)
+        if self.end.end.complete(&first, frames)
             && let Some(doorbell) = self.connection.doorbell()
         {
             self.end.end.publish(doorbell);
@@ -163,5 +149,22 @@ impl ConsumerPort for ShmConsumer {
         self.end.plan.set(if wait == 0 { AWAKE } else { completed + wait });
         // The cast cannot truncate: `wait` is at most `most`, which is a u32.
         wait as u32
+    }
+}
+
+/// Copies the frames that were taken out of their slots.
+#[inline(always)]
+fn copy_frames(memory: &SharedMemory, taken: &Taken<Descriptor>, into: &mut impl Buffers) {
+    let (len, mut slot) = (taken.first.len as usize, taken.slot);
+    for number in 0..taken.items {
+        let Some(buffer) = into.next() else { return };
+        let next = behind(slot, 1, memory.depth());
+        // Most frames have the length of the one before, so this length is the best guess for the next.
+        if u64::from(number) < taken.behind {
+            memory.prefetch_back(next, len);
+        }
+        let held = len.min(buffer.len());
+        memory.read_frame(slot, &mut buffer[..held]);
+        slot = next;
     }
 }

@@ -1,30 +1,34 @@
 //! The common part of both ends: put items into the ring, take items out of it, follow the peer's count, sleep.
 //!
 //! An item is a frame or a completion: a producer puts frames and takes completions, a consumer the other way round.
+//! Both move in groups, and each group has a record.
 
 use std::cell::RefCell;
 
+use super::memory::Kind;
+use super::record::{Item, items};
 use super::{Announcement, Head, Reader, SharedMemory, Writer, sleeps_until};
 use crate::connection::{CloseReason, Connection, Doorbell, IndexError, Look};
 use crate::depth::Depth;
+use crate::frame::{Completion, Descriptor};
 use crate::ring::index::Cursor;
 
 /// Unpublished items at which a batch is published in the middle of a turn, so that the peer can work on them while
 /// this side puts more.
 const EARLY_PUBLISH: u64 = 64;
 
-/// One end of a ring in shared memory.
+/// One end of a ring in shared memory, which takes items of type `T`.
 #[derive(Debug)]
-pub(super) struct End {
+pub(super) struct End<T> {
     pub(super) memory: SharedMemory,
-    flow: RefCell<Flow>,
+    flow: RefCell<Flow<T>>,
     /// This side's announcement, while it waits.
     announcement: RefCell<Option<Announcement>>,
 }
 
 /// This side's private view of the ring. Nothing in it is read back from shared memory unchecked.
 #[derive(Debug)]
-struct Flow {
+struct Flow<T> {
     depth: Depth,
     /// This side's published count.
     writer: Writer,
@@ -34,30 +38,78 @@ struct Flow {
     /// exceed frames), depth for a consumer.
     ahead: u64,
     /// Items put by this side, published or not.
-    put: Cursor,
+    put: u64,
+    /// The kind of the groups put by this side, and the place of the next record.
+    puts: Kind,
+    next_put: u32,
     /// The peer's items taken by this side.
     taken: Cursor,
+    /// The kind of the groups taken by this side, and the place of the next record.
+    takes: Kind,
+    next_taken: u32,
+    /// The items that are left of the group whose record was read last, and the first of them.
+    left: u32,
+    first: T,
 }
 
-/// The next item to be taken.
+/// Items of one group that were taken together.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Item {
+pub(super) struct Taken<T> {
+    pub(super) first: T,
+    pub(super) items: u32,
+    /// The slot of the first; the others follow.
     pub(super) slot: u32,
-    pub(super) position: u64,
-    /// The slot of the item behind it, if that has arrived too.
-    pub(super) behind: Option<u32>,
+    /// How many items have arrived behind the first, those of other groups included.
+    pub(super) behind: u64,
 }
 
-impl Flow {
+impl<T: Item> Flow<T> {
+    #[inline(always)]
+    fn put_record(&mut self, memory: &SharedMemory, first: &impl Item, items: u32) {
+        memory.write_record(self.puts, self.next_put, first.encode(items));
+        self.next_put = behind(self.next_put, 1, self.depth);
+    }
+
     #[inline(always)]
     fn batch_is_due(&self) -> bool {
-        self.put.count - self.writer.published() >= EARLY_PUBLISH
+        self.put - self.writer.published() >= EARLY_PUBLISH
     }
 
     fn look(&mut self, memory: &SharedMemory) -> Result<bool, IndexError> {
         let most = self.writer.published() + self.ahead;
         self.reader.look(memory, most)
     }
+
+    /// Reads the record of the next group, unless items are left of the last one. Returns whether there are items.
+    ///
+    /// # Errors
+    /// If the record is none that an honest peer writes.
+    #[inline(always)]
+    fn open_group(&mut self, memory: &SharedMemory) -> Result<bool, CloseReason> {
+        let arrived = self.reader.seen() - self.taken.count;
+        if self.left > 0 || arrived == 0 {
+            return Ok(self.left > 0);
+        }
+        // Read once and checked as a private copy.
+        let record = memory.read_record(self.takes, self.next_taken);
+        self.first = T::decode(&record, self.taken.count)?;
+        let items = items(&record);
+        if items == 0 || u64::from(items) > arrived {
+            return Err(IndexError::GroupSize { items, arrived }.into());
+        }
+        self.left = items;
+        // A group has at least one item, so no more groups than items are in the ring: as many places as slots suffice.
+        self.next_taken = behind(self.next_taken, 1, self.depth);
+        Ok(true)
+    }
+}
+
+/// The place or slot that is `steps` behind `place`; `steps` is at most the depth.
+#[inline(always)]
+pub(super) fn behind(place: u32, steps: u32, depth: Depth) -> u32 {
+    let next = place + steps;
+    // The depth need not be a power of two, so a mask does not work, and a division is slower than this branch.
+    if next >= depth.get() { next - depth.get() } else { next }
 }
 
 /// Closes `connection` because of an item that cannot be taken. The item stays, so a later call finds it again, and
@@ -69,51 +121,39 @@ pub(super) fn refuse_item(connection: &Connection, reason: impl Into<CloseReason
     }
 }
 
-impl End {
-    /// The producer's end.
-    pub(super) fn producer(memory: SharedMemory) -> Self {
-        let frames = Writer::new(Head::Produced, Head::ConsumerEvent);
-        let completions = Reader::new(Head::Completed, Head::ProducerEvent);
-        Self::new(memory, frames, completions, 0)
-    }
-
-    /// The consumer's end.
-    pub(super) fn consumer(memory: SharedMemory) -> Self {
-        let completions = Writer::new(Head::Completed, Head::ProducerEvent);
-        let frames = Reader::new(Head::Produced, Head::ConsumerEvent);
-        let ahead = u64::from(memory.depth().get());
-        Self::new(memory, completions, frames, ahead)
-    }
-
-    fn new(memory: SharedMemory, writer: Writer, reader: Reader, ahead: u64) -> Self {
-        let depth = memory.depth();
-        let flow = Flow { depth, writer, reader, ahead, put: Cursor::default(), taken: Cursor::default() };
+impl<T: Item> End<T> {
+    fn new(memory: SharedMemory, ends: (Writer, Reader), kinds: (Kind, Kind), ahead: u64) -> Self {
+        let flow = Flow {
+            depth: memory.depth(),
+            writer: ends.0,
+            reader: ends.1,
+            ahead,
+            put: 0,
+            puts: kinds.0,
+            next_put: 0,
+            taken: Cursor::default(),
+            takes: kinds.1,
+            next_taken: 0,
+            left: 0,
+            first: T::default(),
+        };
         Self { memory, flow: RefCell::new(flow), announcement: RefCell::new(None) }
     }
 
-    /// Puts `items` into the next slots; `write` fills the slot of each. Returns whether a batch is due to be
-    /// published, in the middle of the turn.
+    /// Counts `items` whose slots have been filled; the record of their group is put before they are published.
+    /// Returns whether a batch is due to be published, in the middle of the turn.
     #[inline(always)]
-    #[must_use = "a batch that is due must be published"]
-    pub(super) fn put<T>(&self, items: impl IntoIterator<Item = T>, write: impl Fn(&SharedMemory, u32, T)) -> bool {
+    pub(super) fn count(&self, items: u64) -> bool {
         let flow = &mut *self.flow.borrow_mut();
-        // Local copies, so that they stay in registers: for all the compiler can tell, each volatile write to the ring
-        // could change `flow`, and it would load the cursor again for each item.
-        let (mut put, depth) = (flow.put, flow.depth);
-        for item in items {
-            write(&self.memory, put.step(depth), item);
-        }
-        flow.put = put;
+        flow.put += items;
         flow.batch_is_due()
     }
 
-    /// The slot of the frame that is put when `staged` others, at most 64, have been put before it.
+    /// Puts the record of a group of `items` items, the first of which is `first`.
     #[inline(always)]
-    pub(super) fn slot_behind(&self, staged: usize) -> u32 {
-        let flow = self.flow.borrow();
-        // The caller holds a credit for each staged frame, so there are at most as many as slots: one lap is enough.
-        let slot = flow.put.slot + staged as u32;
-        if slot >= flow.depth.get() { slot - flow.depth.get() } else { slot }
+    pub(super) fn put_group(&self, first: &impl Item, items: u32) {
+        let flow = &mut *self.flow.borrow_mut();
+        flow.put_record(&self.memory, first, items);
     }
 
     /// Publishes everything that was put, and rings if the peer sleeps until one of those items.
@@ -121,55 +161,32 @@ impl End {
         self.publish_flow(&mut self.flow.borrow_mut(), doorbell);
     }
 
-    fn publish_flow(&self, flow: &mut Flow, doorbell: &Doorbell) {
-        if flow.put.count != flow.writer.published() {
-            doorbell.published(flow.writer.publish(&self.memory, flow.put.count));
+    fn publish_flow(&self, flow: &mut Flow<T>, doorbell: &Doorbell) {
+        if flow.put != flow.writer.published() {
+            doorbell.published(flow.writer.publish(&self.memory, flow.put));
         }
     }
 
-    /// Puts completions for the oldest `items` frames that were taken and not completed (or for as many as there
-    /// are). Does nothing unless the first of them has `position`: another one would be out of order. `write` fills
-    /// the completion of each slot. Returns whether a batch is due, as [`End::put`] does.
+    /// Takes up to `most` of the next items, as far as they are of one group, which `read` reads from their slots.
+    ///
+    /// # Errors
+    /// If the record of the group is none that an honest peer writes. The items stay.
     #[inline(always)]
-    #[must_use = "a batch that is due must be published"]
-    pub(super) fn complete(&self, position: u64, items: u32, write: impl Fn(&SharedMemory, u32)) -> bool {
+    pub(super) fn take(
+        &self,
+        most: u32,
+        read: impl FnOnce(&SharedMemory, &Taken<T>),
+    ) -> Result<Option<Taken<T>>, CloseReason> {
         let flow = &mut *self.flow.borrow_mut();
-        let in_order = position == flow.put.count;
-        if in_order {
-            for _ in 0..u64::from(items).min(flow.taken.count - flow.put.count) {
-                write(&self.memory, flow.put.step(flow.depth));
-            }
+        if !flow.open_group(&self.memory)? {
+            return Ok(None);
         }
-        in_order && flow.batch_is_due()
-    }
-
-    /// Takes the next item, which `read` reads from its slot. If `read` returns nothing, the item is not taken.
-    #[inline(always)]
-    pub(super) fn next<T>(&self, read: impl FnOnce(&SharedMemory, Item) -> Option<T>) -> Option<T> {
-        let flow = &mut *self.flow.borrow_mut();
-        let position = flow.taken.count;
-        if position == flow.reader.seen() {
-            return None;
-        }
-        let mut taken = flow.taken;
-        let slot = taken.step(flow.depth);
-        let behind = (taken.count < flow.reader.seen()).then_some(taken.slot);
-        let item = read(&self.memory, Item { slot, position, behind })?;
-        flow.taken = taken;
-        Some(item)
-    }
-
-    /// Takes items as long as `take` returns true for their slots. Returns how many.
-    #[inline(always)]
-    pub(super) fn take_while(&self, take: impl Fn(&SharedMemory, u32) -> bool) -> u32 {
-        let flow = &mut *self.flow.borrow_mut();
-        let (mut taken, depth, seen) = (flow.taken, flow.depth, flow.reader.seen());
-        while taken.count < seen && take(&self.memory, taken.slot) {
-            taken.step(depth);
-        }
-        let before = std::mem::replace(&mut flow.taken, taken);
-        // The cast cannot truncate: `Reader::look` refuses a count that would make this more than the depth.
-        (taken.count - before.count) as u32
+        let (first, slot, items) = (flow.first, flow.taken.slot, flow.left.min(most));
+        let taken = Taken { first, slot, items, behind: flow.reader.seen() - flow.taken.count - 1 };
+        read(&self.memory, &taken);
+        (flow.first, flow.left) = (first.behind(items), flow.left - items);
+        flow.taken = Cursor { count: flow.taken.count + u64::from(items), slot: behind(slot, items, flow.depth) };
+        Ok(Some(taken))
     }
 
     /// Items that arrived and were not taken.
@@ -182,7 +199,7 @@ impl End {
     /// Items put, and the peer's count as of the last look.
     pub(super) fn counts(&self) -> (u64, u64) {
         let flow = self.flow.borrow();
-        (flow.put.count, flow.reader.seen())
+        (flow.put, flow.reader.seen())
     }
 
     /// Looks at the peer's count. Returns whether it moved.
@@ -216,12 +233,48 @@ impl End {
 
     /// The count at which the peer must be woken; `None` if it is awake, or the items put so far wake it.
     pub(super) fn peer_sleeps_until(&self, event: Head) -> Option<u64> {
-        sleeps_until(&self.memory, event, self.flow.borrow().put.count)
+        sleeps_until(&self.memory, event, self.flow.borrow().put)
     }
 
     /// Items that the peer published (as of the last look), and items that this side published.
     pub(super) fn published(&self) -> (u64, u64) {
         let flow = self.flow.borrow();
         (flow.reader.seen(), flow.writer.published())
+    }
+}
+
+impl End<Completion> {
+    /// The producer's end.
+    pub(super) fn producer(memory: SharedMemory) -> Self {
+        let frames = Writer::new(Head::Produced, Head::ConsumerEvent);
+        let completions = Reader::new(Head::Completed, Head::ProducerEvent);
+        Self::new(memory, (frames, completions), (Kind::Frames, Kind::Completions), 0)
+    }
+}
+
+impl End<Descriptor> {
+    /// The consumer's end.
+    pub(super) fn consumer(memory: SharedMemory) -> Self {
+        let completions = Writer::new(Head::Completed, Head::ProducerEvent);
+        let frames = Reader::new(Head::Produced, Head::ConsumerEvent);
+        let ahead = u64::from(memory.depth().get());
+        Self::new(memory, (completions, frames), (Kind::Completions, Kind::Frames), ahead)
+    }
+
+    /// Puts one group of completions for the oldest `items` frames that were taken and not completed (or for as many as
+    /// there are). Does nothing unless the first of them has the position of `first`: another one would be out of
+    /// order. Returns whether a batch is due, as [`End::count`] does.
+    #[inline(always)]
+    #[must_use = "a batch that is due must be published"]
+    pub(super) fn complete(&self, first: &Completion, items: u32) -> bool {
+        let flow = &mut *self.flow.borrow_mut();
+        // The cast cannot truncate: at most the depth is taken and not completed.
+        let items = items.min((flow.taken.count - flow.put) as u32);
+        if first.position != flow.put || items == 0 {
+            return false;
+        }
+        flow.put_record(&self.memory, first, items);
+        flow.put += u64::from(items);
+        flow.batch_is_due()
     }
 }

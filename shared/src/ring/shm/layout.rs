@@ -29,34 +29,46 @@ impl Head {
 }
 
 /// Magic and version of the layout.
-pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"PBKRING1");
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"PBKRING2");
 pub(super) const MAGIC_AT: usize = 0;
 pub(super) const GENERATION_AT: usize = 8;
 pub(super) const DEPTH_AT: usize = 16;
-pub(super) const STRIDE_AT: usize = 24;
+pub(super) const SLOT_SIZE_AT: usize = 24;
 
 const HEAD_LEN: usize = 8 * LINE;
 
-/// Bytes of a slot in front of its frame.
-pub const SLOT_HEADER: usize = 32;
+/// Bytes of the record of a group: half a cache line, so that none lies in two.
+pub const RECORD: usize = 32;
 
-/// Bytes from the start of one slot to the start of the next.
-pub(super) const STRIDE: usize = (SLOT_HEADER + MAX_FRAME).next_multiple_of(LINE);
+/// The first bytes of each frame, a cache line of its own: all of a small frame. The fronts of consecutive frames lie
+/// side by side, so a ring of small frames takes few lines and pages, whatever its depth.
+pub(super) const FRONT: usize = 64;
 
-/// Bytes of a completion.
-const COMPLETION: usize = 8;
+/// The bytes of a frame behind its front, in whole cache lines.
+pub(super) const BACK: usize = (MAX_FRAME - FRONT).next_multiple_of(64);
 
-/// Bytes of a whole ring of `depth` slots.
-pub(super) const fn total(depth: Depth) -> usize {
-    slot_at(depth, depth.get())
+/// Where the parts of a ring of some depth lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    /// The records of groups of frames. The next ones are offsets too.
+    pub(super) frames: usize,
+    /// The records of groups of completions.
+    pub(super) completions: usize,
+    pub(super) fronts: usize,
+    pub(super) backs: usize,
+    /// Bytes of the whole ring.
+    pub(super) total: usize,
 }
 
-pub(super) const fn completion_at(slot: u32) -> usize {
-    HEAD_LEN + slot as usize * COMPLETION
-}
-
-pub(super) const fn slot_at(depth: Depth, slot: u32) -> usize {
-    completion_at(depth.get()).next_multiple_of(LINE) + slot as usize * STRIDE
+impl Layout {
+    pub(super) const fn of(depth: Depth) -> Self {
+        let slots = depth.as_usize();
+        let frames = HEAD_LEN;
+        let completions = (frames + slots * RECORD).next_multiple_of(LINE);
+        let fronts = (completions + slots * RECORD).next_multiple_of(LINE);
+        let backs = (fronts + slots * FRONT).next_multiple_of(LINE);
+        Self { frames, completions, fronts, backs, total: backs + slots * BACK }
+    }
 }
 
 #[cfg(test)]
@@ -65,10 +77,12 @@ mod tests {
 
     #[test]
     fn the_documented_offsets_hold() {
-        let three = Depth::new(3).unwrap();
+        let layout = |slots| {
+            let Layout { frames, completions, fronts, backs, total } = Layout::of(Depth::new(slots).unwrap());
+            [frames, completions, fronts, backs, total]
+        };
         assert_eq!([Head::Produced, Head::ConsumerPlan].map(Head::offset), [128, 640]);
-        assert_eq!((completion_at(2), slot_at(three, 0), slot_at(three, 1)), (1040, 1152, 1152 + 1664));
-        assert_eq!(total(three), 1152 + 3 * 1664);
-        assert_eq!(total(Depth::new(1024).unwrap()), 9216 + 1024 * 1664);
+        assert_eq!(layout(3), [1024, 1152, 1280, 1536, 1536 + 3 * 1472]);
+        assert_eq!(layout(1024), [1024, 33_792, 66_560, 132_096, 132_096 + 1024 * 1472]);
     }
 }

@@ -12,10 +12,8 @@ use rustix::io::{Errno, retry_on_intr};
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
-use super::layout::{
-    DEPTH_AT, GENERATION_AT, MAGIC, MAGIC_AT, SLOT_HEADER, STRIDE, STRIDE_AT, completion_at, slot_at, total,
-};
-use super::slot::Header;
+use super::layout::{BACK, DEPTH_AT, FRONT, GENERATION_AT, Layout, MAGIC, MAGIC_AT, RECORD, SLOT_SIZE_AT};
+use super::record::Record;
 use super::{Head, Words};
 use crate::cpu::{prefetch, prefetch_for_write};
 use crate::depth::Depth;
@@ -33,10 +31,16 @@ const TMPFS: u64 = 0x0102_1994;
 pub struct SharedMemory {
     region: MmapRegion,
     depth: Depth,
-    /// Where the first slot starts.
-    slots: usize,
+    layout: Layout,
     /// Returned for a word outside the mapping, which does not occur.
     nowhere: AtomicU64,
+}
+
+/// What the groups of an array of records consist of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Frames,
+    Completions,
 }
 
 /// Why this side has no memory for a ring, or refuses the memory that the peer handed over.
@@ -99,7 +103,7 @@ impl From<MmapRegionError> for MemoryError {
 impl SharedMemory {
     /// Bytes of a ring of `depth` slots.
     pub fn size(depth: Depth) -> usize {
-        total(depth)
+        Layout::of(depth).total
     }
 
     /// Makes an empty ring of `depth` slots for session `generation`, and the descriptor to hand
@@ -112,7 +116,7 @@ impl SharedMemory {
         let system = |error: Errno| MemoryError::NotGiven(error.into());
         let file = memfd_create("pushback-ring", flags).map_err(system)?;
         // Sets the size, and reserves the memory, which `ftruncate` does not.
-        let size = total(depth) as u64;
+        let size = Layout::of(depth).total as u64;
         retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), 0, size)).map_err(system)?;
         fcntl_add_seals(&file, SEALS).map_err(system)?;
         let memory = Self::map(file.try_clone().map_err(MemoryError::NotGiven)?, depth)?;
@@ -136,13 +140,13 @@ impl SharedMemory {
         if fstatfs(&file).map_err(system)?.f_type as u64 != TMPFS {
             return Err(MemoryError::HugePages);
         }
-        let (got, expected) = (fstat(file.as_fd()).map_err(system)?.st_size as u64, total(depth) as u64);
+        let (got, expected) = (fstat(file.as_fd()).map_err(system)?.st_size as u64, Layout::of(depth).total as u64);
         if got != expected {
             return Err(MemoryError::Size { got, expected });
         }
         let memory = Self::map(file, depth)?;
         for ((at, expected), what) in
-            head(depth, generation).into_iter().zip(["magic", "generation", "depth", "stride"])
+            head(depth, generation).into_iter().zip(["magic", "generation", "depth", "slot size"])
         {
             let got = memory.word_at(at).load(Ordering::Relaxed);
             if got != expected {
@@ -153,8 +157,9 @@ impl SharedMemory {
     }
 
     fn map(file: OwnedFd, depth: Depth) -> Result<Self, MemoryError> {
-        let region = MmapRegion::from_file(FileOffset::new(File::from(file), 0), total(depth))?;
-        Ok(Self { region, depth, slots: slot_at(depth, 0), nowhere: AtomicU64::new(0) })
+        let layout = Layout::of(depth);
+        let region = MmapRegion::from_file(FileOffset::new(File::from(file), 0), layout.total)?;
+        Ok(Self { region, depth, layout, nowhere: AtomicU64::new(0) })
     }
 
     /// How many slots there are: a private copy, because the peer can change the depth in shared memory.
@@ -162,76 +167,108 @@ impl SharedMemory {
         self.depth
     }
 
-    /// The slot behind `slot`.
-    #[inline(always)]
-    pub(super) fn next_slot(&self, slot: u32) -> u32 {
-        if slot + 1 == self.depth.get() { 0 } else { slot + 1 }
-    }
-
-    #[inline(always)]
-    fn slot_at(&self, slot: u32) -> usize {
-        self.slots + slot as usize * STRIDE
-    }
-
     /// The word at `at`, which is inside the mapping and aligned.
     fn word_at(&self, at: usize) -> &AtomicU64 {
         self.region.get_atomic_ref(at).unwrap_or(&self.nowhere)
     }
 
-    /// The completion of `slot`.
-    pub(super) fn completion(&self, slot: u32) -> &AtomicU64 {
-        self.word_at(completion_at(slot))
-    }
-
-    /// Writes `parts`, which are a header and a frame, into `slot`.
+    /// Writes the record at `place`, one of as many places as slots.
     #[inline(always)]
-    pub(super) fn write_slot(&self, slot: u32, parts: &[&[u8]]) {
-        let mut at = self.slot_at(slot);
-        for part in parts {
-            // A slot is as long as the largest frame with its header, and all slots are in the mapping.
-            if let Ok(slice) = self.region.get_slice(at, part.len()) {
-                slice.copy_from(part);
-            }
-            at += part.len();
+    pub(super) fn write_record(&self, kind: Kind, place: u32, record: Record) {
+        if let Ok(words) = self.region.get_ref(self.record_at(kind, place)) {
+            words.store(record);
         }
     }
 
-    /// Prefetches the cache lines of `slot` that a frame of `len` bytes occupies.
+    /// A private copy of the record at `place`.
     #[inline(always)]
-    pub(super) fn prefetch(&self, slot: u32, len: usize) {
-        if let Ok(slice) = self.region.get_slice(self.slot_at(slot), SLOT_HEADER + len) {
+    pub(super) fn read_record(&self, kind: Kind, place: u32) -> Record {
+        self.region.get_ref(self.record_at(kind, place)).map_or(Record::default(), |words| words.load())
+    }
+
+    #[inline(always)]
+    fn record_at(&self, kind: Kind, place: u32) -> usize {
+        let start = match kind {
+            Kind::Frames => self.layout.frames,
+            Kind::Completions => self.layout.completions,
+        };
+        start + place as usize * RECORD
+    }
+
+    #[inline(always)]
+    fn front_at(&self, slot: u32) -> usize {
+        self.layout.fronts + slot as usize * FRONT
+    }
+
+    #[inline(always)]
+    fn back_at(&self, slot: u32) -> usize {
+        self.layout.backs + slot as usize * BACK
+    }
+
+    /// Writes `bytes` into the frame of `slot`, `behind` bytes behind its start. They must end within a frame.
+    #[inline(always)]
+    pub(super) fn write_frame(&self, slot: u32, behind: usize, bytes: &[u8]) {
+        let (front, back) = bytes.split_at(FRONT.saturating_sub(behind).min(bytes.len()));
+        self.write(self.front_at(slot) + behind, front);
+        self.write(self.back_at(slot) + (behind + front.len()).saturating_sub(FRONT), back);
+    }
+
+    #[inline(always)]
+    fn write(&self, at: usize, bytes: &[u8]) {
+        if !bytes.is_empty()
+            && let Ok(slice) = self.region.get_slice(at, bytes.len())
+        {
+            slice.copy_from(bytes);
+        }
+    }
+
+    /// Copies the frame in `slot` into `buffer`, as much as it holds.
+    #[inline(always)]
+    pub(super) fn read_frame(&self, slot: u32, buffer: &mut [u8]) {
+        let (front, back) = buffer.split_at_mut(FRONT.min(buffer.len()));
+        self.read(self.front_at(slot), front);
+        self.read(self.back_at(slot), back);
+    }
+
+    #[inline(always)]
+    fn read(&self, at: usize, buffer: &mut [u8]) {
+        if !buffer.is_empty()
+            && let Ok(slice) = self.region.get_slice(at, buffer.len())
+        {
+            slice.copy_to(buffer);
+        }
+    }
+
+    /// Prefetches the cache lines that the back of a frame of `len` bytes in `slot` occupies. Fronts lie side by side:
+    /// processors find those by themselves.
+    #[inline(always)]
+    pub(super) fn prefetch_back(&self, slot: u32, len: usize) {
+        if len > FRONT
+            && let Ok(slice) = self.region.get_slice(self.back_at(slot), len - FRONT)
+        {
             prefetch(slice.ptr_guard().as_ptr(), slice.len());
         }
     }
 
-    /// Prefetches the cache lines of `slot` to which `len` bytes, a header and a frame, will be written.
+    /// Prefetches the cache lines of `slot` to which a frame of `len` bytes will be written.
     #[inline(always)]
     pub(super) fn prefetch_for_write(&self, slot: u32, len: usize) {
-        if let Ok(slice) = self.region.get_slice(self.slot_at(slot), len) {
-            prefetch_for_write(slice.ptr_guard().as_ptr(), slice.len());
-        }
-    }
-
-    /// A private copy of the header of `slot`.
-    #[inline(always)]
-    pub(super) fn read_header(&self, slot: u32) -> Header {
-        // Separate load instructions, not the general copy routine: a processor predicts the next cache line from the
-        // address of the load instruction, and the loads of a routine with many callers have no pattern.
-        self.region.get_ref(self.slot_at(slot)).map_or(Header::default(), |header| header.load())
-    }
-
-    /// Copies the frame in `slot` into `buffer`, as much as it holds.
-    pub(super) fn read_frame(&self, slot: u32, buffer: &mut [u8]) {
-        let at = self.slot_at(slot) + SLOT_HEADER;
-        if let Ok(slice) = self.region.get_slice(at, STRIDE - SLOT_HEADER) {
-            slice.copy_to(buffer);
+        for (at, len) in [(self.front_at(slot), len.min(FRONT)), (self.back_at(slot), len.saturating_sub(FRONT))] {
+            if let Ok(slice) = self.region.get_slice(at, len) {
+                prefetch_for_write(slice.ptr_guard().as_ptr(), slice.len());
+            }
         }
     }
 }
 
 /// The words that identify the ring, each with its offset in the memory.
 fn head(depth: Depth, generation: u64) -> [(usize, u64); 4] {
-    [(MAGIC_AT, MAGIC), (GENERATION_AT, generation), (DEPTH_AT, u64::from(depth.get())), (STRIDE_AT, STRIDE as u64)]
+    [
+        (MAGIC_AT, MAGIC),
+        (GENERATION_AT, generation),
+        (DEPTH_AT, u64::from(depth.get())),
+        (SLOT_SIZE_AT, (FRONT + BACK) as u64),
+    ]
 }
 
 impl Words for SharedMemory {

@@ -18,39 +18,58 @@
 //!
 //! | at | what | written by |
 //! | --- | --- | --- |
-//! | 0 | u64 magic, the bytes `PBKRING1` | driver, once |
+//! | 0 | u64 magic, the bytes `PBKRING2` | driver, once |
 //! | 8 | u64 generation, as in ACCEPT | driver, once |
 //! | 16 | u64 depth, as in ACCEPT | driver, once |
-//! | 24 | u64 stride, 1664 | driver, once |
+//! | 24 | u64 slot size, 1536 | driver, once |
 //! | 128 | u64 frames published | producer |
 //! | 256 | u64 frames completed | consumer |
 //! | 384 | u64 producer's event: the count of completions that wakes it, 0 if it is awake | producer |
 //! | 512 | u64 consumer's event: the count of frames that wakes it, 0 if it is awake | consumer |
 //! | 640 | u64 consumer's plan: the count of completions by which it wakes by itself, or 0 | consumer |
-//! | 1024 + 8 i | u64 completion of slot i: status in the 4 lowest bits, `CLOCK_MONOTONIC` in ns above | consumer |
-//! | s + 1664 i | slot i; s is 1024 + 8 depth, rounded up to a multiple of 128 | producer |
+//! | f + 32 i, f is 1024 | record i of a group of frames | producer |
+//! | c + 32 i, c is f + 32 depth | record i of a group of completions | consumer |
+//! | a + 64 i, a is c + 32 depth | front of slot i: the first 64 bytes of its frame | producer |
+//! | b + 1472 i, b is a + 64 depth | back of slot i: the bytes of its frame from the 65th on | producer |
 //!
-//! | in a slot at | what |
+//! i counts from 0 to depth - 1; c, a and b are rounded up to multiples of 128. The fronts lie side by side, so that
+//! small frames take one cache line each, and few pages at any depth.
+//!
+//! | in a record of frames at | what |
 //! | --- | --- |
-//! | 0 | u32 length of the frame, 1 to 1514 |
+//! | 0 | u32 length of each frame, 1 to 1514 |
 //! | 4 | u32 flow |
-//! | 8 | u64 sequence number |
-//! | 16 | u64 time of submission, nanoseconds of `CLOCK_MONOTONIC` |
-//! | 24 | u64 zero |
-//! | 32 | the frame |
+//! | 8 | u64 sequence number of the first frame; the others follow, and wrap |
+//! | 16 | u64 time of submission |
+//! | 24 | u32 number of frames, at least 1 |
+//! | 28 | u32 zero |
 //!
-//! Words of the head are 128 bytes apart, so that no two writers share a pair of cache lines. Each
-//! has one writer. Depth and stride are there for debugging: both sides keep private copies, and
-//! neither reads them again after the greeting.
+//! | in a record of completions at | what |
+//! | --- | --- |
+//! | 0 | u64 time at which the hardware took the frames |
+//! | 8 | u64 time at which it completed them, at least the former |
+//! | 16 | u64 zero |
+//! | 24 | u32 number of completions, at least 1 |
+//! | 28 | u32 status |
+//!
+//! Times are nanoseconds of `CLOCK_MONOTONIC`. Words of the head are 128 bytes apart, so that no two writers share a
+//! pair of cache lines. Each has one writer. Depth and slot size are there for debugging: both sides keep private
+//! copies, and neither reads them again after the greeting.
 //!
 //! # How frames and completions move
 //!
-//! Counts start at 0 and never go back; frame n lies in slot n modulo depth, and so does its
-//! completion. The producer fills slots and then publishes (stores with release ordering) the new
-//! count; the consumer loads it with acquire ordering. The consumer completes frames in order: it writes
-//! their completions and then publishes the new count of completions; only then do the slots belong to
+//! Counts start at 0 and never go back; they count frames and completions, not groups. Frame n lies in slot n modulo
+//! depth. A group consists of consecutive frames that differ in the sequence number only, or of consecutive completions
+//! with one status and the same times; it never has more items than are published with it. A writer need not form
+//! groups: a group of one is valid. Record n lies at place n modulo depth; there are never more groups than items
+//! outstanding, so that place is free.
+//!
+//! The producer fills slots, writes the records of their groups, and then publishes (stores with release ordering) the
+//! new count; the consumer loads it with acquire ordering. The consumer completes frames in order: it writes the records
+//! of their completions and then publishes the new count of completions; only then do the slots belong to
 //! the producer again. So the count of frames is at least the count of completions, and at most depth more.
-//! Both sides publish in batches, at the latest before they wait for anything.
+//! Both sides publish in batches, at the latest before they wait for anything. A reader copies a record once, checks the
+//! copy, and does not look at the record again.
 //!
 //! # How a side sleeps
 //!
@@ -83,11 +102,13 @@
 //! | --- | --- |
 //! | a count that goes back, or above its bound | the connection closes: `Index` |
 //! | a length of 0 or above 1514, read and checked once | the connection closes: `SlotLength` |
+//! | a group without items, or with more than are published | the connection closes: `Index` |
 //! | an unknown status | the connection closes: `Wire` |
+//! | a time of completion in the future, a time of taking behind it | counts as now, as the time of completion |
 //! | an event word or a plan | this side rings without need, at most once for each batch and each sleep |
 //! | a doorbell that does not come | this side wakes after its longest sleep, and counts the missed doorbell |
 //! | a doorbell without reason | this side looks at the ring; 4096 in a row close the connection: `DoorbellStorm` |
-//! | flow, sequence, times, the frame | statistics are wrong, and so is the frame |
+//! | flow, sequence, other times, the frame | statistics are wrong, and so is the frame |
 
 mod consumer;
 mod end;
@@ -96,14 +117,14 @@ mod layout;
 mod memory;
 mod producer;
 mod protocol;
-mod slot;
+mod record;
 mod staging;
 mod submit;
 mod words;
 
 pub use consumer::ShmConsumer;
 pub use handover::{HandoverError, hand_over, receive};
-pub use layout::{Head, SLOT_HEADER};
+pub use layout::{Head, RECORD};
 pub use memory::{MemoryError, SharedMemory};
 pub use producer::ShmProducer;
 pub use protocol::{AWAKE, Announcement, Reader, Writer, plan, planned_beyond, sleeps_until};

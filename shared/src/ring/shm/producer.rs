@@ -5,12 +5,9 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use super::end::{End, refuse_item};
-use super::slot::{pack, unpack};
-use super::staging::Staging;
-use super::submit::{Submission, flush};
+use super::submit::{Submission, Unwritten};
 use super::{AWAKE, SharedMemory, planned_beyond};
 use crate::connection::{Connection, Doorbell, IndexError, Look, MemoryRing};
 use crate::exec::Wait;
@@ -26,8 +23,8 @@ pub struct ShmProducer {
 
 /// The part that the connection holds as well.
 struct ProducerEnd {
-    end: End,
-    staging: RefCell<Staging>,
+    end: End<Completion>,
+    unwritten: RefCell<Unwritten>,
     /// Returns the completion that this side must be woken for. Called before each sleep.
     need: RefCell<Box<dyn Fn() -> Need>>,
 }
@@ -48,7 +45,7 @@ impl ShmProducer {
     pub fn on(connection: &Rc<Connection>, memory: SharedMemory) -> io::Result<Self> {
         let end = Rc::new(ProducerEnd {
             end: End::producer(memory),
-            staging: RefCell::new(Staging::new()),
+            unwritten: RefCell::new(Unwritten::new()),
             need: RefCell::new(Box::new(|| Need::Completion)),
         });
         connection.add_memory_ring(Rc::clone(&end) as _)?;
@@ -57,14 +54,14 @@ impl ShmProducer {
 
     #[inline(always)]
     fn submission(&self) -> Submission<'_> {
-        Submission::new(&self.connection, &self.end.end, self.end.staging.borrow_mut())
+        Submission::new(&self.connection, &self.end.end, self.end.unwritten.borrow_mut())
     }
 }
 
 impl ProducerEnd {
-    /// Writes the staged frames into the ring. The caller publishes.
-    fn flush(&self) {
-        let _due = flush(&self.end, &mut self.staging.borrow_mut());
+    /// Writes everything that was submitted into the ring. The caller publishes.
+    fn write(&self) {
+        self.unwritten.borrow_mut().write(&self.end);
     }
 
     /// The count of completions at which this side must be woken; [`AWAKE`] if none is outstanding, or none is needed.
@@ -90,7 +87,7 @@ impl fmt::Debug for ProducerEnd {
 
 impl MemoryRing for ProducerEnd {
     fn publish(&self, doorbell: &Doorbell) {
-        self.flush();
+        self.write();
         self.end.publish(doorbell);
     }
 
@@ -109,7 +106,7 @@ impl MemoryRing for ProducerEnd {
         if wait == Wait::Spin && !matches!(need, Need::Room(_)) {
             return Ok(Look::Nothing);
         }
-        self.flush();
+        self.write();
         let wake_at = self.wake_at(need);
         let found = self.end.announce(wake_at, doorbell)?;
         // Wake a consumer that plans to sleep past `wake_at`. The plan is read after the fence in `Reader::announce`,
@@ -149,17 +146,15 @@ impl ProducerPort for ShmProducer {
         self.submission().submit_batch(most, frames)
     }
 
-    fn next_completion(&self) -> Option<Completion> {
-        self.end.end.next(|memory, item| {
-            let completion = unpack(memory.completion(item.slot).load(Relaxed), item.position);
-            completion.map_err(|error| refuse_item(&self.connection, error)).ok()
-        })
-    }
-
     #[inline]
-    fn take_group(&self, first: &Completion) -> u32 {
-        let word = pack(first);
-        self.end.end.take_while(|memory, slot| memory.completion(slot).load(Relaxed) == word)
+    fn next_completions(&self, most: u32) -> Option<(Completion, u32)> {
+        match self.end.end.take(most, |_, _| {}) {
+            Ok(taken) => taken.map(|taken| (taken.first, taken.items)),
+            Err(reason) => {
+                refuse_item(&self.connection, reason);
+                None
+            }
+        }
     }
 
     fn before_sleep_ask(&self, need: Box<dyn Fn() -> Need>) {

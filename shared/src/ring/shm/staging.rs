@@ -10,8 +10,6 @@
 //! While a frame is staged, the processor already asks for the lines of its slot, which the consumer has read before. By
 //! the time that the batch is copied they have arrived.
 
-use super::layout::SLOT_HEADER;
-use super::slot::{bytes, encode};
 use crate::frame::Descriptor;
 use crate::ring::{Frame, Frames, HEADROOM, Headroom};
 
@@ -21,12 +19,11 @@ pub(super) const BUFFERS: usize = 64;
 /// The largest frame that is staged, in bytes.
 pub(super) const LARGEST: usize = 256;
 
-/// Where the payload starts. In front of it are the frame's headers, and in front of those the slot's header, for
-/// which 64 bytes (a cache line) are reserved although it has 32: then no store crosses two lines in frames over
-/// IPv4 or IPv6. With 32 bytes a frame took 1 ns more.
-const FRONT: usize = 64 + HEADROOM;
+/// Where the payload starts. In front of it are the frame's headers.
+const PAYLOAD_AT: usize = 128;
+const _: () = assert!(HEADROOM <= PAYLOAD_AT);
 
-/// Staged frames, each in the form that its slot holds, oldest first.
+/// Staged frames, oldest first.
 #[derive(Debug)]
 pub(super) struct Staging {
     buffers: Box<[FrameBuffer; BUFFERS]>,
@@ -37,16 +34,18 @@ pub(super) struct Staging {
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct FrameBuffer {
-    bytes: [u8; FRONT + LARGEST],
-    /// Where the slot's header starts in `bytes`.
+    bytes: [u8; PAYLOAD_AT + LARGEST],
+    /// Where the frame starts in `bytes`.
     start: usize,
-    /// Where the payload ends in `bytes`.
+    /// Where it ends.
     end: usize,
+    /// The slot to which it goes.
+    slot: u32,
 }
 
 impl Staging {
     pub(super) fn new() -> Self {
-        let buffer = FrameBuffer { start: FRONT, end: FRONT, bytes: [0; FRONT + LARGEST] };
+        let buffer = FrameBuffer { bytes: [0; PAYLOAD_AT + LARGEST], start: PAYLOAD_AT, end: PAYLOAD_AT, slot: 0 };
         Self { buffers: Box::new([buffer; BUFFERS]), used: 0 }
     }
 
@@ -82,52 +81,57 @@ impl Staging {
 }
 
 impl FrameBuffer {
-    /// The bytes for headers, and the bytes behind them for the payload. Always `Some`: `FRONT` is above `HEADROOM`.
+    /// The bytes for headers, and the bytes behind them for the payload. Always `Some`: `PAYLOAD_AT` is above `HEADROOM`.
     #[inline(always)]
     fn parts(&mut self) -> Option<(&mut Headroom, &mut [u8])> {
-        let (front, body) = self.bytes.split_at_mut(FRONT);
+        let (front, body) = self.bytes.split_at_mut(PAYLOAD_AT);
         front.last_chunk_mut().map(|headroom| (headroom, body))
     }
 
-    /// Copies a whole frame here, of at most [`LARGEST`] bytes, of which at most [`HEADROOM`] are headers.
+    /// Copies a whole frame here, of at most [`LARGEST`] bytes, of which at most [`HEADROOM`] are headers. It goes to
+    /// `slot`.
     #[inline(always)]
-    pub(super) fn fill(&mut self, frame: Frame<'_>) {
-        let Frame { descriptor, headers, payload } = frame;
+    pub(super) fn fill(&mut self, frame: &Frame<'_>, slot: u32) {
+        let &Frame { headers, payload, .. } = frame;
         if let Some((headroom, body)) = self.parts() {
             headroom[HEADROOM - headers.len()..].copy_from_slice(headers);
             copy(&mut body[..payload.len()], payload);
-            self.finish(descriptor, headers.len(), payload.len());
+            self.finish(headers.len(), payload.len(), slot);
         }
     }
 
-    /// Builds the next of `frames` here, if it is like the frame with these `headers`. Returns whether it was.
+    /// Builds the next of `frames` here, if it is like the frame with these `headers`. It goes to `slot`. Returns its
+    /// descriptor if there was one.
     ///
     /// `headers` come from the buffer in which the first frame of the batch was built. Those in the preceding buffer
     /// are newer, but were just stored in pieces, so a load of them as a whole would wait for the store buffer.
     #[inline(always)]
-    pub(super) fn fill_same_length(&mut self, headers: &Headroom, frames: &mut impl Frames) -> bool {
-        let Some((headroom, body)) = self.parts() else { return false };
+    pub(super) fn fill_same_length(
+        &mut self,
+        headers: &Headroom,
+        frames: &mut impl Frames,
+        slot: u32,
+    ) -> Option<Descriptor> {
+        let (headroom, body) = self.parts()?;
         *headroom = *headers;
-        let Some(Frame { descriptor, headers, payload }) = frames.next_same_length(headroom) else { return false };
+        let Frame { descriptor, headers, payload } = frames.next_same_length(headroom)?;
         copy(&mut body[..payload.len()], payload);
         let (headers, payload) = (headers.len(), payload.len());
-        self.finish(descriptor, headers, payload);
-        true
+        self.finish(headers, payload, slot);
+        // The cast cannot truncate: the frame is no longer than the one before it.
+        Some(Descriptor { len: (headers + payload) as u32, ..descriptor })
     }
 
-    /// Adds the slot's header to a frame whose `headers` and `payload` (in bytes) are in place.
+    /// Records a frame whose `headers` and `payload` (in bytes) are in place.
     #[inline(always)]
-    fn finish(&mut self, descriptor: Descriptor, headers: usize, payload: usize) {
-        let start = FRONT - headers - SLOT_HEADER;
-        let header = encode(&Descriptor { len: (headers + payload) as u32, ..descriptor });
-        self.bytes[start..start + SLOT_HEADER].copy_from_slice(&bytes(&header));
-        (self.start, self.end) = (start, FRONT + payload);
+    fn finish(&mut self, headers: usize, payload: usize, slot: u32) {
+        (self.start, self.end, self.slot) = (PAYLOAD_AT - headers, PAYLOAD_AT + payload, slot);
     }
 
-    /// The bytes to copy into the slot.
+    /// The slot, and the bytes to copy into it.
     #[inline(always)]
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
+    pub(super) fn frame(&self) -> (u32, &[u8]) {
+        (self.slot, &self.bytes[self.start..self.end])
     }
 }
 

@@ -12,7 +12,7 @@ use crate::control::{Parsed, WireError, encode_completion};
 use crate::depth::Depth;
 use crate::frame::{Completion, Descriptor, MAX_FRAME};
 use crate::limits::zeroed;
-use crate::ring::{ConsumerIndex, ConsumerPort};
+use crate::ring::{Buffers, ConsumerIndex, ConsumerPort};
 
 /// The consumer's end of a ring whose frames and completions are records on the socket.
 #[derive(Debug)]
@@ -104,10 +104,10 @@ impl ConsumerEnd {
         taken
     }
 
-    fn take(&mut self, into: Option<&mut [u8]>) -> Option<Descriptor> {
+    fn take(&mut self, into: &mut impl Buffers) -> Option<Descriptor> {
         let (descriptor, number) = self.waiting.pop_front()?;
         self.index.take();
-        if let Some(buffer) = into {
+        if let Some(buffer) = into.next() {
             let len = (descriptor.len as usize).min(buffer.len());
             let start = number as usize * MAX_FRAME;
             buffer[..len].copy_from_slice(&self.bytes[start..start + len]);
@@ -149,12 +149,14 @@ impl ConsumerPort for SocketConsumer {
         self.end.borrow().index.waiting()
     }
 
-    fn take_frame(&self, into: Option<&mut [u8]>) -> Option<Descriptor> {
-        self.end.borrow_mut().take(into)
+    /// Takes one frame: each has a record of its own.
+    fn take_frames(&self, _most: u32, into: &mut impl Buffers) -> Option<(Descriptor, u32)> {
+        self.end.borrow_mut().take(into).map(|descriptor| (descriptor, 1))
     }
 
     fn complete_group(&self, first: Completion, frames: u32) {
-        for completion in first.group(frames) {
+        for behind in 0..frames {
+            let completion = first.behind(behind);
             // Count the completion before queueing it: `queue` may write it at once, and then reports to this end that
             // it left. For that report `queue` borrows the end, so do not hold a borrow here.
             let taken = self.end.borrow_mut().count_unsent();

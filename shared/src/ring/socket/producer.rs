@@ -92,11 +92,13 @@ impl ProducerPort for SocketProducer {
         }
     }
 
-    fn next_completion(&self) -> Option<Completion> {
-        self.end.borrow_mut().completions.pop_front()
-    }
-
-    fn take_group(&self, first: &Completion) -> u32 {
-        first.take_group(&mut self.end.borrow_mut().completions)
+    fn next_completions(&self, most: u32) -> Option<(Completion, u32)> {
+        let completions = &mut self.end.borrow_mut().completions;
+        let first = completions.pop_front()?;
+        let mut frames = 1;
+        while frames < most && completions.pop_front_if(|next| *next == first.behind(frames)).is_some() {
+            frames += 1;
+        }
+        Some((first, frames))
     }
 }

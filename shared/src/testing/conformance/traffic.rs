@@ -7,6 +7,7 @@ use crate::depth::Depth;
 use crate::exec::Clock;
 use crate::frame::MAX_FRAME;
 use crate::ring::{ConsumerPort, Producer};
+use crate::units::Nanos;
 
 /// Frames and completions arrive in order and unchanged, never more than depth frames are outstanding, and in the end
 /// none is missing.
@@ -16,7 +17,7 @@ pub fn any_interleaving_loses_nothing<T: Transport>() {
         let slots = 1 + random.below(69) as u32;
         let depth = Depth::new(slots).unwrap();
         let (producer, consumer) = T::ring(depth);
-        let ring = Producer::new(producer, depth, Clock::default());
+        let ring = Producer::new(producer, depth, Clock::starting_at(Nanos(1 << 40)));
         let mut state = Interleaving::<T> {
             ring,
             consumer,
