@@ -141,22 +141,25 @@ impl Account {
     }
 
     /// The hardware completed `packets` without error at `at`: `bytes` of payload together, all accepted at `accepted`.
-    /// Their latencies are counted by [`Account::note_latency`], because their intended times may differ.
-    pub fn deliver(&self, packets: u64, bytes: u64, accepted: Nanos, at: Nanos) {
+    /// `intended` has their intended times, each with how many packets have it.
+    pub fn deliver(
+        &self,
+        packets: u64,
+        bytes: u64,
+        intended: impl IntoIterator<Item = (Nanos, u64)>,
+        accepted: Nanos,
+        at: Nanos,
+    ) {
         let mut counters = self.counters.borrow_mut();
         counters.delivered += packets;
         counters.delivered_bytes += bytes;
         self.last_completion.set(self.last_completion.get().max(Some(at)));
         self.sojourn.borrow_mut().record(at.since(accepted).0, packets);
-        drop(counters);
+        let mut latency = self.latency.borrow_mut();
+        intended.into_iter().for_each(|(intended, packets)| latency.record(at.since(intended).0, packets));
+        drop((counters, latency));
         self.timeline.deliver(packets, bytes, at);
         self.settle(bytes);
-    }
-
-    /// Counts `latency`, from intended to completed, of each of `packets` that are delivered.
-    #[inline(always)]
-    pub fn note_latency(&self, packets: u64, latency: Nanos) {
-        self.latency.borrow_mut().record(latency.0, packets);
     }
 
     /// Accepted packets, `bytes` of payload together, were dropped at `at`.
@@ -377,8 +380,7 @@ mod tests {
             budget.try_acquire(10).unwrap().spend();
             account.accept(1);
         }
-        account.note_latency(1, Nanos(2));
-        account.deliver(1, 10, Nanos(1), Nanos(2));
+        account.deliver(1, 10, [(Nanos(0), 1)], Nanos(1), Nanos(2));
         account.drop_packets(1, 10, DropReason::DeviceDeadline, Nanos(2));
         account.lose(1, 10);
         assert_eq!(budget.available(), 30);

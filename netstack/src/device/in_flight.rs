@@ -6,6 +6,8 @@
 //! enough to find the packet of a slot.
 
 use std::collections::VecDeque;
+use std::collections::vec_deque::Drain;
+use std::iter::Take;
 
 use shared::ring::{Descriptor, Frame};
 use shared::units::Nanos;
@@ -40,15 +42,15 @@ impl PacketRecord {
         self.bytes.into()
     }
 
-    /// The record of a packet that differs from this one in its intended time.
-    #[inline(always)]
-    pub(super) fn intended_for(self, intended: Nanos) -> Self {
-        Self { intended, ..self }
+    /// Whether `packet`, accepted at `accepted`, differs from this one in sequence number and intended time only.
+    pub(super) fn is_like(&self, packet: &Packet<'_>, accepted: Nanos) -> bool {
+        let other = Self::of(packet, accepted);
+        Self { intended: other.intended, ..*self }.differs_only_in_sequence_from(&other)
     }
 
     /// Merge key: whether `other` differs in the sequence number only, so both may be kept in one group.
     #[inline(always)]
-    pub(super) fn differs_only_in_sequence_from(&self, other: &Self) -> bool {
+    fn differs_only_in_sequence_from(&self, other: &Self) -> bool {
         Self { sequence: other.sequence, ..*self } == *other
     }
 
@@ -61,22 +63,29 @@ impl PacketRecord {
 
 /// Groups of packets that occupy slots, oldest first.
 #[derive(Debug)]
-pub(super) struct InFlight(VecDeque<FrameGroup>);
+pub(super) struct InFlight {
+    groups: VecDeque<FrameGroup>,
+    /// For each group whose packets have intended times of their own, in order: all but that of its first packet.
+    own_times: VecDeque<Nanos>,
+}
 
-/// Consecutive packets whose records differ in the sequence number only; may be empty.
+/// Consecutive packets whose records differ in the sequence number, and in the intended time if `own_times` is set; may
+/// be empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FrameGroup {
     /// The record of the first packet.
     pub(super) each: PacketRecord,
     /// How many packets there are.
     pub(super) packets: u64,
+    /// Whether each packet has an intended time of its own.
+    own_times: bool,
 }
 
 impl FrameGroup {
     /// A group of one packet.
     #[inline(always)]
     pub(super) fn of(each: PacketRecord) -> Self {
-        Self { each, packets: 1 }
+        Self { each, packets: 1, own_times: false }
     }
 
     /// The frame of `packet`, which belongs to this group.
@@ -97,57 +106,91 @@ impl FrameGroup {
 impl InFlight {
     /// An empty table. `most` is the depth of the ring; with that capacity the table never reallocates.
     pub(super) fn new(most: usize) -> Self {
-        Self(VecDeque::with_capacity(most))
+        Self { groups: VecDeque::with_capacity(most), own_times: VecDeque::with_capacity(most) }
     }
 
     /// Appends `group`: its packets occupy the next slots. Packets like the last ones extend the last group.
     #[inline(always)]
     pub(super) fn push(&mut self, group: FrameGroup) {
-        match self.0.back_mut() {
-            Some(last) if last.each.differs_only_in_sequence_from(&group.each) => last.packets += group.packets,
-            _ if group.packets > 0 => self.0.push_back(group),
+        match self.groups.back_mut() {
+            Some(last)
+                if !last.own_times && !group.own_times && last.each.differs_only_in_sequence_from(&group.each) =>
+            {
+                last.packets += group.packets;
+            }
+            _ if group.packets > 0 => self.groups.push_back(group),
             _ => {}
         }
     }
 
-    /// Removes up to `most` of the oldest packets, as many as differ in sequence and intended time only, and returns them
-    /// as one group; their slots are free afterwards. Calls `each` for every part of it with one intended time.
-    pub(super) fn pop(&mut self, most: u64, mut each: impl FnMut(&FrameGroup)) -> Option<FrameGroup> {
-        let mut popped = self.pop_part(most)?;
-        each(&popped);
-        while popped.packets < most
-            && let Some(next) = self.0.front()
-            && popped.each.intended_for(next.each.intended).differs_only_in_sequence_from(&next.each)
-            && let Some(part) = self.pop_part(most - popped.packets)
-        {
-            each(&part);
-            popped.packets += part.packets;
+    /// Adds a packet to `group`, which is not empty and is the next one to be pushed. The packet may differ from the
+    /// others in its sequence number and in its intended time. Those of one intended time may have to be pushed first;
+    /// then `group` continues with this packet.
+    #[inline(always)]
+    pub(super) fn extend(&mut self, group: &mut FrameGroup, intended: Nanos) {
+        if !group.own_times {
+            if intended == group.each.intended {
+                group.packets += 1;
+                return;
+            }
+            if group.packets > 1 {
+                let next = FrameGroup::of(PacketRecord { intended, ..group.each });
+                self.push(std::mem::replace(group, next));
+                return;
+            }
+            group.own_times = true;
         }
-        Some(popped)
+        self.own_times.push_back(intended);
+        group.packets += 1;
     }
 
-    /// Removes and returns packets of the oldest group, `most` at most.
-    #[inline(always)]
-    fn pop_part(&mut self, most: u64) -> Option<FrameGroup> {
-        let oldest = self.0.front_mut()?;
+    /// Removes and returns packets of the oldest group, `most` at most, with their intended times; their slots are free
+    /// afterwards.
+    pub(super) fn pop(&mut self, most: u64) -> Option<(FrameGroup, IntendedTimes<'_>)> {
+        let oldest = self.groups.front_mut()?;
         let packets = oldest.packets.min(most);
-        let part = FrameGroup { packets, ..*oldest };
+        let popped = FrameGroup { packets, ..*oldest };
         oldest.packets -= packets;
+        let (first, others) = if popped.own_times { (1, packets - 1) } else { (packets, 0) };
+        // The cast cannot truncate: at most the depth of the ring, as this many times are in memory.
+        let mut taken = others as usize;
         if oldest.packets == 0 {
-            self.0.pop_front();
+            self.groups.pop_front();
+        } else if popped.own_times {
+            // The next packet becomes the first one of its group.
+            oldest.each.intended = self.own_times[taken];
+            taken += 1;
         }
-        Some(part)
+        let others = (taken > 0).then(|| self.own_times.drain(..taken).take(others as usize));
+        Some((popped, IntendedTimes { first: Some((popped.each.intended, first)), others }))
     }
 
     /// When the oldest packet was submitted.
     pub(super) fn oldest(&self) -> Option<Nanos> {
-        self.0.front().map(|group| group.each.submitted)
+        self.groups.front().map(|group| group.each.submitted)
     }
 
     /// How many packets were submitted after `time`.
     pub(super) fn submitted_after(&self, time: Nanos) -> u64 {
-        let later = self.0.iter().rev().take_while(|group| group.each.submitted > time);
+        let later = self.groups.iter().rev().take_while(|group| group.each.submitted > time);
         later.map(|group| group.packets).sum()
+    }
+}
+
+/// The intended times of packets that were popped: each with how many consecutive packets have it. Dropping it forgets
+/// the rest.
+#[derive(Debug)]
+pub(super) struct IntendedTimes<'a> {
+    first: Option<(Nanos, u64)>,
+    others: Option<Take<Drain<'a, Nanos>>>,
+}
+
+impl Iterator for IntendedTimes<'_> {
+    type Item = (Nanos, u64);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(Nanos, u64)> {
+        self.first.take().or_else(|| Some((self.others.as_mut()?.next()?, 1)))
     }
 }
 
@@ -165,25 +208,45 @@ mod tests {
         )
     }
 
+    /// Pops until `most` packets are popped or the table is empty. Returns flow, size, and accepted and intended time of
+    /// each.
+    fn popped(table: &mut InFlight, most: u64) -> Vec<(u32, u64, u64, u64)> {
+        let (mut all, mut left) = (Vec::new(), most);
+        while left > 0
+            && let Some((group, times)) = table.pop(left)
+        {
+            assert!((1..=left).contains(&group.packets));
+            left -= group.packets;
+            let times = times.flat_map(|(intended, packets)| (0..packets).map(move |_| intended.0));
+            let FrameGroup { each, packets, .. } = group;
+            let before = all.len();
+            all.extend(times.map(|intended| (each.flow, each.bytes(), each.accepted.0, intended)));
+            assert_eq!((all.len() - before) as u64, packets);
+        }
+        all
+    }
+
     proptest! {
-        /// Packet by packet the table is a FIFO, for any division of the packets into groups.
+        /// Packet by packet the table is a FIFO, for any batches, and any division of them into groups.
         #[test]
-        fn groups_keep_every_packet_in_order(moves in proptest::collection::vec((0u32..2, 1usize..3, 0u64..2, 0u64..4), 0..100)) {
-            let (mut groups, mut plain) = (InFlight::new(4), VecDeque::new());
-            for (flow, bytes, accepted, most) in moves {
-                groups.push(FrameGroup::of(record(flow, bytes, accepted)));
-                plain.push_back((flow, bytes as u64, accepted));
-                let mut left = most;
-                while left > 0 && let Some(group) = groups.pop(left, |_| {}) {
-                    prop_assert!((1..=left).contains(&group.packets));
-                    left -= group.packets;
-                    for _ in 0..group.packets {
-                        let each = (group.each.flow, group.bytes() / group.packets, group.each.accepted.0);
-                        prop_assert_eq!(plain.pop_front(), Some(each));
-                    }
-                }
-                prop_assert!(left == 0 || plain.is_empty());
+        fn groups_keep_every_packet_in_order(
+            moves in proptest::collection::vec(
+                (0u32..2, 1usize..3, 0u64..2, proptest::collection::vec(0u64..3, 1..6), 0u64..9),
+                0..100,
+            ),
+        ) {
+            let (mut table, mut plain) = (InFlight::new(4), VecDeque::new());
+            for (flow, bytes, accepted, intended, most) in moves {
+                let each = record(flow, bytes, accepted);
+                let mut group = FrameGroup::of(PacketRecord { intended: Nanos(intended[0]), ..each });
+                intended[1..].iter().for_each(|intended| table.extend(&mut group, Nanos(*intended)));
+                table.push(group);
+                plain.extend(intended.iter().map(|intended| (flow, bytes as u64, accepted, *intended)));
+                let expected: Vec<_> = plain.drain(..plain.len().min(most as usize)).collect();
+                prop_assert_eq!(popped(&mut table, most), expected);
             }
+            prop_assert_eq!(popped(&mut table, u64::MAX), Vec::from(plain));
+            prop_assert!(table.own_times.is_empty());
         }
     }
 
@@ -193,22 +256,22 @@ mod tests {
         for (flow, bytes) in [(1, 10), (1, 10), (1, 20), (2, 20)] {
             groups.push(FrameGroup::of(record(flow, bytes, 5)));
         }
-        let popped: Vec<_> =
-            std::iter::from_fn(|| groups.pop(9, |_| {})).map(|group| (group.packets, group.bytes())).collect();
+        let group = |table: &mut InFlight| table.pop(9).map(|(group, _)| (group.packets, group.bytes()));
+        let popped: Vec<_> = std::iter::from_fn(|| group(&mut groups)).collect();
         assert_eq!(popped, [(2, 20), (1, 20), (1, 20)]);
     }
 
     #[test]
-    fn packets_that_differ_in_intended_time_too_are_popped_together_and_their_times_are_reported() {
-        let mut groups = InFlight::new(4);
-        let each = record(1, 10, 5);
-        for (each, packets) in [(each, 2), (each.intended_for(Nanos(7)), 3), (record(2, 10, 5), 1)] {
-            groups.push(FrameGroup { each, packets });
-        }
-        let (mut times, mut popped) = (Vec::new(), Vec::new());
-        while let Some(group) = groups.pop(4, |part| times.push((part.each.intended.0, part.packets))) {
-            popped.push((group.each.flow, group.packets));
-        }
-        assert_eq!((popped, times), (vec![(1, 4), (1, 1), (2, 1)], vec![(0, 2), (7, 2), (7, 1), (0, 1)]));
+    fn the_packets_of_a_batch_are_one_group_although_their_intended_times_differ() {
+        let mut table = InFlight::new(4);
+        let mut group = FrameGroup::of(record(1, 10, 5));
+        [3, 4, 4, 9].into_iter().for_each(|intended| table.extend(&mut group, Nanos(intended)));
+        table.push(group);
+        let times =
+            |popped: Option<(FrameGroup, IntendedTimes<'_>)>| popped.map(|(_, times)| times.collect::<Vec<_>>());
+        assert_eq!(times(table.pop(2)), Some(vec![(Nanos(0), 1), (Nanos(3), 1)]));
+        // Times that are not asked for are forgotten with their packets.
+        assert_eq!(table.pop(1).map(|(group, _)| group.packets), Some(1));
+        assert_eq!(times(table.pop(9)), Some(vec![(Nanos(4), 1), (Nanos(9), 1)]));
     }
 }

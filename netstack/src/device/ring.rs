@@ -9,7 +9,7 @@ use shared::ring::{Completion, Frame, Frames, Headroom, Need, Permit, Producer, 
 use shared::units::Nanos;
 
 use super::Policy;
-use super::in_flight::{FrameGroup, InFlight, PacketRecord};
+use super::in_flight::{FrameGroup, InFlight, IntendedTimes, PacketRecord};
 use super::transmit_queue::TransmitQueue;
 use crate::account::{Accounts, Stage};
 use crate::error::SendError;
@@ -149,35 +149,27 @@ impl<P: ProducerPort> RingDevice<P> {
         let now = self.clock.now();
         let mut in_flight = self.in_flight.borrow_mut();
         let completed = self.ring.take_completions(|Completion { status, at, .. }, mut frames| {
-            // The driver is not trusted: clamp its time, as no frame completes before its submission or after now.
-            let clamped = |submitted: Nanos| at.max(submitted).min(now);
-            let note_latency = |part: &FrameGroup| {
-                if status == Status::Sent {
-                    let latency = clamped(part.each.submitted).since(part.each.intended);
-                    self.accounts.with(part.each.flow, |account| account.note_latency(part.packets, latency));
-                }
-            };
             while frames > 0
-                && let Some(group) = in_flight.pop(frames, note_latency)
+                && let Some((group, intended)) = in_flight.pop(frames)
             {
                 frames -= group.packets;
-                self.settle(&group, status, clamped(group.each.submitted));
+                // The driver is not trusted: clamp its time, as no frame completes before its submission or after now.
+                self.settle(&group, intended, status, at.max(group.each.submitted).min(now));
             }
         });
         completed > 0
     }
 
-    /// Records the completion of `group`, whose frames were delivered or dropped, depending on `status`. The latencies
-    /// of its packets are recorded already.
-    fn settle(&self, group: &FrameGroup, status: Status, completed: Nanos) {
-        let &FrameGroup { each: PacketRecord { flow, accepted, submitted, .. }, packets } = group;
+    /// Records the completion of `group`, whose frames were delivered or dropped, depending on `status`.
+    fn settle(&self, group: &FrameGroup, intended: IntendedTimes<'_>, status: Status, completed: Nanos) {
+        let &FrameGroup { each: PacketRecord { flow, accepted, submitted, .. }, packets, .. } = group;
         let held = u128::from(completed.since(submitted).0) * u128::from(packets);
         self.held_ns.set(self.held_ns.get() + held);
         self.last_settled.set(completed);
         self.accounts.with(flow, |account| {
             account.timeline().hold_slots(packets, submitted, Some(completed));
             match DropReason::of_status(status) {
-                None => account.deliver(packets, group.bytes(), accepted, completed),
+                None => account.deliver(packets, group.bytes(), intended, accepted, completed),
                 Some(reason) => account.drop_packets(packets, group.bytes(), reason, completed),
             }
         });
@@ -223,7 +215,7 @@ impl<P: ProducerPort> RingDevice<P> {
             if alive { account.leave_in_flight(group.packets) } else { account.lose(group.packets, group.bytes()) }
         };
         let mut in_flight = self.in_flight.borrow_mut();
-        while let Some(group) = in_flight.pop(u64::MAX, |_| {}) {
+        while let Some((group, _)) = in_flight.pop(u64::MAX) {
             self.accounts.with(group.each.flow, |account| {
                 account.timeline().hold_slots(group.packets, group.each.submitted, None)
             });
@@ -364,17 +356,8 @@ impl<B: Batch> Frames for BatchFrames<'_, B> {
     #[inline(always)]
     fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
         let packet = self.batch.next_same_length(headroom)?;
-        let intended = packet.stamp().intended;
-        if intended == self.group.each.intended {
-            self.group.packets += 1;
-        } else {
-            let next = FrameGroup::of(self.group.each.intended_for(intended));
-            self.in_flight.push(std::mem::replace(&mut self.group, next));
-        }
-        debug_assert!(
-            self.group.each.differs_only_in_sequence_from(&PacketRecord::of(&packet, self.now)),
-            "a batch is of one app"
-        );
+        debug_assert!(self.group.each.is_like(&packet, self.now), "a batch is of one app");
+        self.in_flight.extend(&mut self.group, packet.stamp().intended);
         Some(self.group.frame(packet))
     }
 }

@@ -68,15 +68,13 @@ impl Fake {
         self.account.accept(1);
         let bytes = payload.len() as u64;
         let Behaviour::Serves(time) = self.behaviour else {
-            self.account.note_latency(1, at.since(stamp.intended));
-            self.account.deliver(1, bytes, at, at);
+            self.account.deliver(1, bytes, [(stamp.intended, 1)], at, at);
             return;
         };
         let fake = self.clone();
         self.tasks.spawn(async move {
             fake.clock.sleep_until(at + time).await;
-            fake.account.note_latency(1, (at + time).since(stamp.intended));
-            fake.account.deliver(1, bytes, at, at + time);
+            fake.account.deliver(1, bytes, [(stamp.intended, 1)], at, at + time);
             fake.room.release(1);
         });
     }
