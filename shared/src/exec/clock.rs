@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::timers::{Order, TimerId, Timers};
+use super::timers::{Due, Order, TimerId, Timers};
 use crate::units::Nanos;
 
 /// A handle on the executor's time. Cheap to clone; every task has one.
@@ -70,10 +70,6 @@ impl Clock {
         self.0.now.set(self.now().max(to));
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Nanos> {
-        self.0.timers.borrow().next()
-    }
-
     /// Sets `record` to be called with the lateness of each wake-up from now on: for a timer, now minus its deadline;
     /// for a sender that waited for room, now minus the completion time that made the room. Only the first
     /// call has an effect.
@@ -89,18 +85,20 @@ impl Clock {
         }
     }
 
-    /// Fires the earliest group of due timers (one time, one order). Returns whether there was one.
-    pub(super) fn fire_due(&self) -> bool {
+    /// Fires the earliest group of timers (one time, one order), if it is due.
+    #[inline]
+    pub(super) fn fire_due(&self) -> Due {
         // In a simulation the hardware's timers fire here too. They are not wake-ups of the stack. The grant of a slot
         // that they free is one, and is recorded where the slot is granted.
         let noted = |at, order| match order {
             Order::Completion => {}
             Order::Arrival => self.note_late(at),
         };
-        self.0.timers.borrow_mut().fire_due(self.now(), noted) > 0
+        self.0.timers.borrow_mut().fire_due(self.now(), noted)
     }
 
     /// Wakes the tasks that yielded in the turn before.
+    #[inline]
     pub(super) fn begin_turn(&self) {
         if !self.has_yielded() {
             return;
@@ -136,25 +134,29 @@ impl Sleep {
 impl Future for Sleep {
     type Output = ();
 
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if self.clock.now() >= self.at {
             return Poll::Ready(());
         }
-        let mut timers = self.clock.0.timers.borrow_mut();
-        let pending = match self.pending {
-            Some(id) => {
-                timers.update(id, cx.waker());
-                id
-            }
-            None => timers.insert(self.at, self.order, cx.waker()),
-        };
-        drop(timers);
-        self.pending = Some(pending);
+        self.set_timer(cx);
         Poll::Pending
     }
 }
 
+impl Sleep {
+    fn set_timer(&mut self, cx: &Context<'_>) {
+        let Self { clock, at, order, pending } = self;
+        let mut timers = clock.0.timers.borrow_mut();
+        match *pending {
+            Some(id) => timers.update(id, cx.waker()),
+            None => *pending = Some(timers.insert(*at, *order, cx.waker())),
+        }
+    }
+}
+
 impl Drop for Sleep {
+    #[inline]
     fn drop(&mut self) {
         if let Some(id) = self.pending {
             self.clock.0.timers.borrow_mut().cancel(id);

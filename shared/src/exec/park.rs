@@ -12,6 +12,17 @@ pub trait Park {
     /// The time now.
     fn now(&mut self) -> Nanos;
 
+    /// Lets a peer in this process act, after the tasks and before any timer fires. Returns whether it has woken tasks.
+    /// By default the peer is elsewhere.
+    fn step(&mut self) -> bool {
+        false
+    }
+
+    /// When the next turn begins: at `timer`, the next one of the tasks, or earlier if that peer must act before it.
+    fn next_turn(&mut self, timer: Option<Nanos>) -> Option<Nanos> {
+        timer
+    }
+
     /// Sends and receives what it can without waiting, and wakes the tasks concerned. Returns whether
     /// anything arrived.
     fn exchange(&mut self) -> bool;

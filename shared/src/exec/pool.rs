@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+/// How many tasks may be woken at once before the queue grows.
+const USUAL_TASKS: usize = 64;
+
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 thread_local! {
@@ -22,8 +25,9 @@ thread_local! {
 }
 
 /// A number that identifies this thread without a system call: the address of its queue.
-fn here() -> usize {
-    READY.with(|ready| std::ptr::from_ref(ready).addr())
+#[inline(always)]
+fn thread_of(ready: &RefCell<VecDeque<usize>>) -> usize {
+    std::ptr::from_ref(ready).addr()
 }
 
 /// Whether a task of this thread was woken and has not run yet.
@@ -50,8 +54,6 @@ pub(super) struct Pool {
     vacant: Vec<usize>,
     /// Tasks that were spawned and are not in `entries` yet.
     spawned: Tasks,
-    /// The tasks being polled, in order; kept for its allocation.
-    batch: VecDeque<usize>,
     elsewhere: Arc<Elsewhere>,
 }
 
@@ -66,7 +68,7 @@ struct Entry {
 struct Handle {
     /// The index of the entry of the task.
     index: usize,
-    /// The thread that polls the task, as [`here`] identifies it.
+    /// The thread that polls the task, as [`thread_of`] identifies it.
     home: usize,
     /// Whether the task is in the queue already. Set and cleared on the home thread only (hence Relaxed); a wake from
     /// another thread may queue a task twice, which is harmless.
@@ -88,21 +90,34 @@ impl Wake for Handle {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.home != here() {
-            self.elsewhere.woken.lock().unwrap_or_else(PoisonError::into_inner).push(self.index);
-            // After the push: `admit` clears the flag before it takes the list, so no wake is missed.
-            self.elsewhere.any.store(true, Ordering::Release);
-        } else if !self.queued.load(Ordering::Relaxed) {
-            self.queued.store(true, Ordering::Relaxed);
-            READY.with(|ready| ready.borrow_mut().push_back(self.index));
-        }
+        READY.with(|ready| {
+            if self.home != thread_of(ready) {
+                self.wake_elsewhere();
+            } else if !self.queued.load(Ordering::Relaxed) {
+                self.queued.store(true, Ordering::Relaxed);
+                ready.borrow_mut().push_back(self.index);
+            }
+        });
+    }
+}
+
+impl Handle {
+    #[cold]
+    fn wake_elsewhere(&self) {
+        self.elsewhere.woken.lock().unwrap_or_else(PoisonError::into_inner).push(self.index);
+        // After the push: `admit` clears the flag before it takes the list, so no wake is missed.
+        self.elsewhere.any.store(true, Ordering::Release);
     }
 }
 
 impl Pool {
     pub(super) fn new() -> Self {
         // An earlier pool of this thread may have left wakes of tasks that no longer exist.
-        READY.with(|ready| ready.borrow_mut().clear());
+        READY.with(|ready| {
+            let mut ready = ready.borrow_mut();
+            ready.clear();
+            ready.reserve(USUAL_TASKS);
+        });
         Self::default()
     }
 
@@ -110,47 +125,42 @@ impl Pool {
         self.spawned.clone()
     }
 
-    /// Polls woken tasks in the order in which they were woken, until none is left.
+    /// Polls woken tasks in the order in which they were woken, and then those that were spawned or that other threads
+    /// woke meanwhile, until none is left.
+    #[inline]
     pub(super) fn run_until_stalled(&mut self) {
-        loop {
-            self.admit();
-            // One batch at a time: tasks that are woken during the batch go into the other queue and are polled after
-            // it, which is the order of a single queue.
-            let any = READY.with(|ready| {
-                let mut ready = ready.borrow_mut();
-                let any = !ready.is_empty();
-                if any {
-                    std::mem::swap(&mut *ready, &mut self.batch);
+        READY.with(|ready| {
+            loop {
+                let next = ready.borrow_mut().pop_front();
+                match next {
+                    Some(index) => self.poll(index),
+                    None if self.has_others() => self.admit(ready),
+                    None => break,
                 }
-                any
-            });
-            if !any {
-                break;
             }
-            while let Some(index) = self.batch.pop_front() {
-                self.poll(index);
-            }
-        }
+        });
+    }
+
+    fn has_others(&self) -> bool {
+        !self.spawned.0.borrow().is_empty() || self.elsewhere.any.load(Ordering::Acquire)
     }
 
     /// Admits spawned tasks, and tasks that other threads woke.
-    fn admit(&mut self) {
-        if !self.spawned.0.borrow().is_empty() {
-            for task in self.spawned.0.take() {
-                self.insert(task);
-            }
+    #[cold]
+    fn admit(&mut self, ready: &RefCell<VecDeque<usize>>) {
+        for task in self.spawned.0.take() {
+            self.insert(task);
         }
-        if self.elsewhere.any.load(Ordering::Acquire) {
-            self.elsewhere.any.store(false, Ordering::Release);
+        if self.elsewhere.any.swap(false, Ordering::AcqRel) {
             let woken = std::mem::take(&mut *self.elsewhere.woken.lock().unwrap_or_else(PoisonError::into_inner));
-            READY.with(|ready| ready.borrow_mut().extend(woken));
+            ready.borrow_mut().extend(woken);
         }
     }
 
     fn insert(&mut self, task: Task) {
         let index = self.vacant.pop().unwrap_or(self.entries.len());
         let elsewhere = Arc::clone(&self.elsewhere);
-        let handle = Arc::new(Handle { index, home: here(), queued: AtomicBool::new(false), elsewhere });
+        let handle = Arc::new(Handle { index, home: READY.with(thread_of), queued: AtomicBool::new(false), elsewhere });
         handle.wake_by_ref();
         let entry = Entry { task: Some(task), waker: Waker::from(Arc::clone(&handle)), handle };
         match self.entries.get_mut(index) {
@@ -160,6 +170,7 @@ impl Pool {
     }
 
     /// Polls one task. A late wake of a task that is done polls nothing, or the task that now has its entry: harmless.
+    #[inline]
     fn poll(&mut self, index: usize) {
         let Some(entry) = self.entries.get_mut(index) else { return };
         // Cleared before the poll, so that a wake during the poll queues the task again.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 use super::pool::{Pool, Tasks};
+use super::timers::Due;
 use super::{Clock, Park};
 
 /// The run stopped without a result, because nothing further can happen. Only virtual time detects this.
@@ -43,18 +44,25 @@ where
     loop {
         clock.advance(park.now());
         clock.begin_turn();
-        pool.run_until_stalled();
-        while clock.fire_due() {
+        let deadline = loop {
             pool.run_until_stalled();
-        }
+            if park.step() {
+                continue;
+            }
+            match clock.fire_due() {
+                Due::Fired => {}
+                Due::At(deadline) => break deadline,
+            }
+        };
         if let Some(value) = result.take() {
             return Ok(value);
         }
+        // Neither of them sets a timer, so `deadline` is still the next one.
         let moved = park.exchange();
         if moved || clock.has_yielded() {
             continue;
         }
-        let deadline = clock.next_deadline();
+        let deadline = park.next_turn(deadline);
         if !park.park(deadline) {
             return Err(if deadline.is_some() { Halted::TimeOver } else { Halted::Stalled });
         }

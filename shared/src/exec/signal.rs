@@ -24,7 +24,14 @@ struct Waiter {
 
 impl Signal {
     /// Wakes the waiters, because the condition may have changed.
+    #[inline(always)]
     pub fn notify(&self) {
+        if self.is_awaited() {
+            self.wake_all();
+        }
+    }
+
+    fn wake_all(&self) {
         // Drops the wakers of tasks that have not waited since the last call, so the list does not grow. The borrow
         // is safe: a waker only queues its task, so it does not call this signal again.
         self.waiting.borrow_mut().retain_mut(|waiter| {
@@ -36,6 +43,7 @@ impl Signal {
     }
 
     /// Whether a task waits, or waited at the last [`Signal::notify`].
+    #[inline(always)]
     pub fn is_awaited(&self) -> bool {
         !self.waiting.borrow().is_empty()
     }
@@ -46,18 +54,22 @@ impl Signal {
     }
 
     /// One poll of [`Signal::wait_for`]: if `condition` returns none, registers the task to be woken.
+    #[inline]
     pub fn poll_for<T>(&self, cx: &mut Context<'_>, condition: impl FnOnce() -> Option<T>) -> Poll<T> {
         match condition() {
             Some(value) => Poll::Ready(value),
             None => {
-                self.register(cx.waker());
+                self.register(cx);
                 Poll::Pending
             }
         }
     }
 
-    fn register(&self, waker: &Waker) {
-        let mut waiting = self.waiting.borrow_mut();
+    /// Registers the task to be woken by the next [`Signal::notify`]: for a task that checks what it waits for whenever
+    /// it is polled.
+    #[inline]
+    pub fn register(&self, cx: &Context<'_>) {
+        let (waker, mut waiting) = (cx.waker(), self.waiting.borrow_mut());
         match waiting.iter_mut().find(|known| known.waker.will_wake(waker)) {
             Some(known) => known.waits = true,
             None => waiting.push(Waiter { waker: waker.clone(), waits: true }),

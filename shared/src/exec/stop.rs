@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Context;
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -74,6 +75,14 @@ impl Interrupt {
     /// Ready once a stop is requested.
     pub async fn asked(&self) {
         self.requested.wait_for(|| self.is_asked().then_some(())).await;
+    }
+
+    /// Registers the task to be woken once a stop is requested: for a task that asks whenever it is polled.
+    #[inline]
+    pub fn register(&self, cx: &Context<'_>) {
+        if self.handle.is_some() {
+            self.requested.register(cx);
+        }
     }
 
     /// In the first call after the request, wakes the waiting tasks and returns `true`; otherwise returns `false`.

@@ -1,6 +1,6 @@
 //! The heap of pending timers.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::task::Waker;
 
@@ -15,8 +15,8 @@ pub enum Order {
     Arrival,
 }
 
-/// A timer in the heap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A timer in the heap. The earliest is the greatest, because a `BinaryHeap` has its greatest entry at the top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     /// From the highest bits down: time (64 bits), order (1), number of creation (63). One comparison, not three.
     key: u128,
@@ -27,10 +27,20 @@ struct Entry {
 /// Bits for the number of creation: at one timer a nanosecond they last 292 years.
 const OWNER_BITS: u32 = 63;
 
-impl TimerState {
-    /// Whether this value still belongs to the timer of `entry`, and it is pending.
-    fn is_of(&self, entry: &Entry) -> bool {
-        self.owner == entry.owner() && self.pending
+/// The owner of a vacant state: it has more bits than any number of creation.
+const VACANT: u64 = u64::MAX;
+
+impl Ord for Entry {
+    #[inline(always)]
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.key.cmp(&self.key)
+    }
+}
+
+impl PartialOrd for Entry {
+    #[inline(always)]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -68,7 +78,7 @@ const SPARE: usize = 64;
 /// is cheap and the number of pending timers bounds the heap.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<Entry>>,
+    heap: BinaryHeap<Entry>,
     /// One for each pending timer, and vacant ones.
     states: Vec<TimerState>,
     /// Indices of vacant states.
@@ -79,13 +89,21 @@ pub(super) struct Timers {
 
 #[derive(Debug)]
 struct TimerState {
-    /// The number of the timer to which this state belongs: a heap entry with another number is stale.
+    /// The number of the pending timer to which this state belongs, or [`VACANT`]: a heap entry with another number is
+    /// stale.
     owner: u64,
-    /// Whether it has neither fired nor been cancelled.
-    pending: bool,
     /// Kept after the timer has fired: the next timer with this state is mostly of the same task, and then `clone_from`
     /// copies nothing.
     waker: Waker,
+}
+
+/// What [`Timers::fire_due`] has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// A group of timers, which it has fired. There may be more.
+    Fired,
+    /// None; the earliest pending deadline, if there is one.
+    At(Option<Nanos>),
 }
 
 /// Identifies a timer.
@@ -96,6 +114,7 @@ pub(super) struct TimerId {
 }
 
 impl Timers {
+    #[inline]
     pub(super) fn insert(&mut self, at: Nanos, order: Order, waker: &Waker) -> TimerId {
         let owner = self.created;
         self.created += 1;
@@ -103,67 +122,63 @@ impl Timers {
             Some(index) => {
                 let state = &mut self.states[index];
                 state.waker.clone_from(waker);
-                (state.owner, state.pending) = (owner, true);
+                state.owner = owner;
                 index
             }
             None => {
-                self.states.push(TimerState { owner, pending: true, waker: waker.clone() });
+                self.states.push(TimerState { owner, waker: waker.clone() });
                 self.states.len() - 1
             }
         };
-        self.heap.push(Reverse(Entry::new(at, order, owner, index)));
+        self.heap.push(Entry::new(at, order, owner, index));
         TimerId { index, owner }
     }
 
     /// Stores the newest waker of a timer that is polled again.
+    #[inline]
     pub(super) fn update(&mut self, id: TimerId, waker: &Waker) {
         if let Some(state) = self.owned(id) {
             state.waker.clone_from(waker);
         }
     }
 
+    /// Removes a timer; one that has fired was removed already.
+    #[inline]
     pub(super) fn cancel(&mut self, id: TimerId) {
-        if let Some(state) = self.owned(id)
-            && std::mem::take(&mut state.pending)
-        {
+        if let Some(state) = self.owned(id) {
+            state.owner = VACANT;
             self.free.push(id.index);
+            self.compact();
         }
-        self.drop_stale();
-        self.compact();
     }
 
+    #[inline]
     fn owned(&mut self, id: TimerId) -> Option<&mut TimerState> {
         self.states.get_mut(id.index).filter(|state| state.owner == id.owner)
     }
 
-    /// The earliest pending deadline.
-    pub(super) fn next(&self) -> Option<Nanos> {
-        self.heap.peek().map(|Reverse(entry)| entry.at())
-    }
-
     /// Fires the earliest group of timers that share one time and one order, if it is due by `now`: wakes
-    /// their tasks in order of creation and calls `noted` with the deadline and the order of each. Returns how many
-    /// there were.
-    pub(super) fn fire_due(&mut self, now: Nanos, noted: impl Fn(Nanos, Order)) -> usize {
+    /// their tasks in order of creation and calls `noted` with the deadline and the order of each.
+    #[inline]
+    pub(super) fn fire_due(&mut self, now: Nanos, noted: impl Fn(Nanos, Order)) -> Due {
         let mut group = None;
-        let mut fired = 0;
-        while let Some(Reverse(entry)) = self.heap.peek().copied() {
-            if entry.at() > now || group.is_some_and(|first| first != entry.group()) {
-                break;
-            }
-            group = Some(entry.group());
-            self.heap.pop();
+        while let Some(&entry) = self.heap.peek() {
             let state = &mut self.states[entry.index];
-            if state.owner == entry.owner() && std::mem::take(&mut state.pending) {
+            // A cancelled timer is removed here, so it is no deadline either.
+            if state.owner == entry.owner() {
+                if entry.at() > now || group.is_some_and(|first| first != entry.group()) {
+                    return if group.is_some() { Due::Fired } else { Due::At(Some(entry.at())) };
+                }
+                group = Some(entry.group());
+                state.owner = VACANT;
                 // Only queues the task, so these timers are not called again during the borrow.
                 state.waker.wake_by_ref();
                 self.free.push(entry.index);
                 noted(entry.at(), entry.order());
-                fired += 1;
             }
-            self.drop_stale();
+            self.heap.pop();
         }
-        fired
+        if group.is_some() { Due::Fired } else { Due::At(None) }
     }
 
     /// Removes cancelled timers once they are the larger part: otherwise a cancelled timer of an hour would stay in the
@@ -172,17 +187,7 @@ impl Timers {
         let pending = self.states.len() - self.free.len();
         if self.heap.len() > 2 * pending + SPARE {
             let states = &self.states;
-            self.heap.retain(|Reverse(entry)| states[entry.index].is_of(entry));
-        }
-    }
-
-    /// Removes cancelled timers from the top of the heap, so that the executor does not sleep until one of them.
-    fn drop_stale(&mut self) {
-        while let Some(Reverse(entry)) = self.heap.peek() {
-            if self.states[entry.index].is_of(entry) {
-                break;
-            }
-            self.heap.pop();
+            self.heap.retain(|entry| states[entry.index].owner == entry.owner());
         }
     }
 }
@@ -195,14 +200,19 @@ mod tests {
         Waker::noop()
     }
 
+    fn fire(timers: &mut Timers, now: u64) -> Due {
+        timers.fire_due(Nanos(now), |_, _| ())
+    }
+
     #[test]
     fn completions_come_before_arrivals_of_the_same_instant() {
         let mut timers = Timers::default();
         timers.insert(Nanos(5), Order::Arrival, waker());
         timers.insert(Nanos(5), Order::Completion, waker());
-        assert_eq!(timers.fire_due(Nanos(5), |_, _| ()), 1, "one order at a time");
-        assert_eq!(timers.fire_due(Nanos(5), |_, _| ()), 1);
-        assert_eq!(timers.fire_due(Nanos(5), |_, _| ()), 0);
+        let orders = std::cell::RefCell::new(Vec::new());
+        let mut fire = || timers.fire_due(Nanos(5), |_, order| orders.borrow_mut().push(order));
+        assert_eq!([fire(), fire(), fire()], [Due::Fired, Due::Fired, Due::At(None)], "one order at a time");
+        assert_eq!(orders.take(), [Order::Completion, Order::Arrival]);
     }
 
     #[test]
@@ -211,10 +221,9 @@ mod tests {
         let early = timers.insert(Nanos(1), Order::Arrival, waker());
         timers.insert(Nanos(9), Order::Arrival, waker());
         timers.cancel(early);
-        assert_eq!(timers.next(), Some(Nanos(9)));
+        assert_eq!(fire(&mut timers, 8), Due::At(Some(Nanos(9))));
         timers.cancel(early);
-        assert_eq!(timers.fire_due(Nanos(8), |_, _| ()), 0);
-        assert_eq!(timers.fire_due(Nanos(9), |_, _| ()), 1);
+        assert_eq!(fire(&mut timers, 9), Due::Fired);
     }
 
     #[test]
@@ -226,7 +235,7 @@ mod tests {
             timers.cancel(id);
         }
         assert!(timers.heap.len() <= 2 + SPARE, "{}", timers.heap.len());
-        assert_eq!(timers.next(), Some(Nanos(1)));
+        assert_eq!(fire(&mut timers, 0), Due::At(Some(Nanos(1))));
     }
 
     #[test]
@@ -236,7 +245,7 @@ mod tests {
         let stale = timers.insert(Nanos(5), Order::Arrival, waker());
         timers.cancel(stale);
         timers.insert(Nanos(7), Order::Arrival, waker());
-        assert_eq!(timers.fire_due(Nanos(6), |_, _| ()), 1);
-        assert_eq!(timers.next(), Some(Nanos(7)));
+        assert_eq!(fire(&mut timers, 6), Due::Fired);
+        assert_eq!(fire(&mut timers, 0), Due::At(Some(Nanos(7))));
     }
 }

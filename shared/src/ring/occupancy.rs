@@ -9,14 +9,14 @@ pub struct Occupancy {
     held: u64,
     most: u64,
     since: Nanos,
-    /// Nanoseconds spent at each count. The sum is exact, so that a test can check Little's law with it.
-    time_at: Histogram,
+    /// Nanoseconds spent at each count, by count: a change costs one addition.
+    time_at: Vec<u64>,
 }
 
 impl Occupancy {
     /// A count of 0 from `now` on.
     pub fn new(now: Nanos) -> Self {
-        Self { held: 0, most: 0, since: now, time_at: Histogram::default() }
+        Self { held: 0, most: 0, since: now, time_at: Vec::new() }
     }
 
     /// Sets the count to `held` at `now`.
@@ -32,7 +32,12 @@ impl Occupancy {
     // Cold: within a turn the clock stands still, so most changes have the time of the one before.
     #[cold]
     fn advance(&mut self, now: Nanos) {
-        self.time_at.record(self.held, now.since(self.since).0);
+        // The cast cannot truncate: a count that is in memory fits.
+        let held = self.held as usize;
+        if held >= self.time_at.len() {
+            self.time_at.resize(held + 1, 0);
+        }
+        self.time_at[held] += now.since(self.since).0;
         self.since = now;
     }
 
@@ -47,9 +52,11 @@ impl Occupancy {
     }
 
     /// Nanoseconds spent at each count, up to the last change: the sum is in slot-nanoseconds, the mean is the
-    /// mean count.
-    pub fn time_at(&self) -> &Histogram {
-        &self.time_at
+    /// mean count. Both are exact, so that a test can check Little's law with them.
+    pub fn time_at(&self) -> Histogram {
+        let mut time_at = Histogram::default();
+        (0..).zip(&self.time_at).for_each(|(held, time)| time_at.record(held, *time));
+        time_at
     }
 }
 
