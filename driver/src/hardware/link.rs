@@ -75,6 +75,10 @@ impl Link {
             Service::Exponential => (scaled as f64 * unit_exponential(self.seed, frame)) as u128,
         };
         let total = work + u128::from(carried);
+        // Always, but for a random time of hours: one division of 64 bits takes a tenth of two of 128 bits.
+        if let Ok(total) = u64::try_from(total) {
+            return (Nanos(total / rate), total % rate);
+        }
         let whole = u64::try_from(total / u128::from(rate)).unwrap_or(u64::MAX);
         // The remainder is less than `rate`, so it fits into the same type.
         (Nanos(whole), (total % u128::from(rate)) as u64)

@@ -212,9 +212,12 @@ impl Hardware {
     /// When the oldest `frames` frames have completed; `None` if it holds fewer. A frame that is submitted later may
     /// fill their batch: then they complete earlier.
     pub fn completion_of(&self, frames: usize) -> Option<Nanos> {
-        let last = self.completed.saturating_add(frames as u64);
-        let group = self.groups.partition_point(|group| group.through < last);
-        self.groups.get(group).filter(|_| frames > 0).map(|group| group.at)
+        let group = match frames {
+            0 => return None,
+            1 => 0,
+            _ => self.groups.partition_point(|group| group.through < self.completed.saturating_add(frames as u64)),
+        };
+        self.groups.get(group).map(|group| group.at)
     }
 
     /// How many frames may complete, with none submitted, before the queue is no more than half full.

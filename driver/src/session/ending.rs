@@ -107,12 +107,19 @@ impl std::fmt::Display for SessionEnd {
     }
 }
 
-/// Sends the report behind the last completion, and waits until the connection is closed: what the
-/// socket did not take at once is sent only while this session is polled.
-pub(super) async fn say_goodbye(connection: &Connection, clock: &Clock, ended: &SessionEnd, report: &DriverReport) {
-    let Some(reason) = ended.farewell() else { return };
-    let bye = Bye { reason, frames: report.received, report: Some(report.clone()) };
-    connection.send_control(&Control::Bye(Box::new(bye)));
+/// Sends the report behind the last completion. Returns `false` if the connection is gone.
+pub(super) fn send_farewell(connection: &Connection, ended: &SessionEnd, report: &DriverReport) -> bool {
+    let farewell = ended.farewell();
+    let sent = farewell.is_some();
+    if let Some(reason) = farewell {
+        let bye = Bye { reason, frames: report.received, report: Some(report.clone()) };
+        connection.send_control(&Control::Bye(Box::new(bye)));
+    }
+    sent
+}
+
+/// Waits until the connection is closed: what the socket did not take at once is sent only while this session is polled.
+pub(super) async fn stack_leaves(connection: &Connection, clock: &Clock) {
     let mut gone = pin!(connection.control_arrived().wait_for(|| connection.closed().map(drop)));
     let mut timeout = pin!(clock.sleep_until(clock.now() + FAREWELL_TIMEOUT));
     poll_fn(|cx| if gone.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { timeout.as_mut().poll(cx) }).await;

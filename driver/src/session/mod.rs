@@ -1,26 +1,28 @@
 //! A session with one stack: frames out of the ring, through the hardware, completions back.
 //!
-//! It is a plain future over the executor's clock and a port of the ring, so that the same code runs in
-//! real time in a process of its own and in virtual time in one process. It takes a frame only while the
+//! [`serve`] is a plain future over the executor's clock and a port of the ring. A simulation steps the same session
+//! itself, as a [`SteppedSession`]. It takes a frame only while the
 //! hardware has room for it, and completes frames in ring order: a frame that is refused waits for
 //! those before it, and never occupies the link.
 
 mod check;
 mod dma;
 mod ending;
+mod stepped;
 
 pub use ending::SessionEnd;
+pub use stepped::SteppedSession;
 
 use std::collections::{TryReserveError, VecDeque};
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use serde::{Deserialize, Serialize};
 use shared::connection::{CloseReason, Connection};
 use shared::control::{Control, WireError};
-use shared::exec::{Clock, Interrupt, Order, Signal, Sleep};
+use shared::exec::{Clock, Interrupt, Order, Sleep};
 use shared::report::{DriverReport, ProcessReport, Warning, WarningCode};
 use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Status};
 use shared::units::Nanos;
@@ -29,7 +31,7 @@ use crate::backend::Backend;
 use crate::hardware::{self, Completed, Hardware, QueueMemory};
 use check::{is_frame_length, verify};
 use dma::FrameCopies;
-use ending::{name_of, say_goodbye};
+use ending::{name_of, send_farewell, stack_leaves};
 
 /// What happens to the bytes of a frame that is handed to the hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -128,11 +130,10 @@ pub struct SessionOutcome<B> {
 pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Setup<B>) -> SessionOutcome<B> {
     let mut session = Session::new(port, clock, setup);
     let ended = session.run().await;
-    (session.setup.closing)();
-    session.count_discarded();
-    session.setup.backend.flush();
-    let report = session.report(&ended);
-    say_goodbye(session.connection(), &session.clock, &ended, &report).await;
+    let report = session.close(&ended);
+    if send_farewell(session.connection(), &ended, &report) {
+        stack_leaves(session.connection(), &session.clock).await;
+    }
     SessionOutcome { report, ended, backend: session.setup.backend }
 }
 
@@ -192,19 +193,33 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     }
 
     async fn run(&mut self) -> SessionEnd {
+        poll_fn(|cx| {
+            loop {
+                if let Some(ended) = self.advance(self.clock.now()) {
+                    return Poll::Ready(ended);
+                }
+                if self.poll_wait(cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Moves frames and completions until there is nothing more to do at `now`. Returns how the session ended, if it
+    /// did.
+    fn advance(&mut self, now: Nanos) -> Option<SessionEnd> {
         loop {
-            let now = self.clock.now();
             let held = self.note_held();
             // Completions first: at equal times, they free slots before new frames are taken.
             let moved = self.complete_due(now) | self.take_what_fits(now);
             if let Some(ended) = self.fault(held).or_else(|| self.ending()) {
-                return ended;
+                return Some(ended);
             }
-            // Go on without waiting: more frames may wait, and hardware that needs no time has room again. The loop
-            // ends, because the ring holds at most `depth` frames until the port moves bytes, which happens between
-            // polls.
+            // Go on: more frames may wait, and hardware that needs no time has room again. The loop ends, because the
+            // ring holds at most `depth` frames until the port moves bytes, which happens between calls.
             if !moved || !self.more_is_due(now) && !self.can_take() {
-                self.wait().await;
+                return None;
             }
         }
     }
@@ -342,24 +357,19 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         self.setup.interrupt.is_asked().then_some(SessionEnd::Interrupted)
     }
 
-    /// Waits until something may have changed: the connection, the request to stop, or the hardware.
-    async fn wait(&mut self) {
+    /// Registers the task to be polled when something may have changed: the connection, the request to stop, or the
+    /// hardware. Ready if the hardware has completed what this session waits for.
+    ///
+    /// The caller has looked at all of them in the same poll, so no notification between the look and this registration
+    /// can be lost. The next poll looks at all of them again, whichever woke the task.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let at = self.hardware.completion_of(self.batch_limit());
         if at != self.due.as_ref().map(Sleep::at) {
             self.due = at.map(|at| self.clock.sleep_until_as(Order::Completion, at));
         }
-        let (due, connection) = (&mut self.due, self.port.connection());
-        // All of it was checked in this same poll, so no notification between the check and this wait can be lost.
-        let mut arrived = pin!(next(connection.arrived()));
-        let mut control = pin!(next(connection.control_arrived()));
-        let mut stopped = pin!(self.setup.interrupt.asked());
-        poll_fn(|cx| {
-            let timer = due.as_mut().is_some_and(|due| Pin::new(due).poll(cx).is_ready());
-            let moved = arrived.as_mut().poll(cx).is_ready();
-            let notified = control.as_mut().poll(cx).is_ready() | stopped.as_mut().poll(cx).is_ready();
-            if timer || moved || notified { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        self.port.connection().arrived().register(cx);
+        self.setup.interrupt.register(cx);
+        self.due.as_mut().map_or(Poll::Pending, |due| Pin::new(due).poll(cx))
     }
 
     /// Returns how many completions may pass before the session must look again: the hardware must not run dry
@@ -377,10 +387,14 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         self.port.batch_limit(most as u32) as usize
     }
 
-    /// Counts the frames that were received and will never be completed.
-    fn count_discarded(&mut self) {
+    /// Ends the session, which takes no more frames. Returns its report.
+    fn close(&mut self, ended: &SessionEnd) -> DriverReport {
+        (self.setup.closing)();
         self.report.received = self.taken + u64::from(self.port.waiting());
+        // The rest was received and will never be completed.
         self.report.discarded = self.report.received - self.completed;
+        self.setup.backend.flush();
+        self.report(ended)
     }
 
     fn warnings(&self) -> Vec<Warning> {
@@ -399,10 +413,4 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             ..self.report.clone()
         }
     }
-}
-
-/// Ready at the next notification of `signal`.
-async fn next(signal: &Signal) {
-    let mut looked = false;
-    signal.wait_for(|| std::mem::replace(&mut looked, true).then_some(())).await;
 }

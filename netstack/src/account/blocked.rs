@@ -44,6 +44,9 @@ pub struct Blocked {
 impl Blocked {
     pub(super) fn begin(account: Rc<Account>, stage: Stage) -> Self {
         account.timeline.wait_begins();
+        if stage == Stage::Budget {
+            account.timeline.await_settling();
+        }
         Self { since: account.timeline.now(), account, stage }
     }
 }
@@ -51,6 +54,9 @@ impl Blocked {
 impl Drop for Blocked {
     fn drop(&mut self) {
         self.account.timeline.wait_ends();
+        if self.stage == Stage::Budget {
+            self.account.timeline.has_settled();
+        }
         let span = self.account.timeline.now().since(self.since);
         // A send that is polled once and dropped at the same time has not waited.
         if span > Nanos::ZERO {

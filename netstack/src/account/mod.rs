@@ -195,12 +195,8 @@ impl Account {
     /// Ready once `packets` of the accepted packets have settled.
     pub async fn settled(&self, packets: u64) {
         let reached = || (self.settled_so_far() >= packets).then_some(());
+        let _awaiting = Awaiting::begin(&self.timeline);
         self.settled.wait_for(reached).await;
-    }
-
-    /// Whether a task waits for the next packet to settle: for a response, or for bytes of the budget.
-    pub fn is_awaited(&self) -> bool {
-        self.settled.is_awaited() || self.budget.as_ref().is_some_and(|budget| budget.waiting() > 0)
     }
 
     fn settled_so_far(&self) -> u64 {
@@ -294,6 +290,22 @@ impl Drop for Offer<'_> {
     }
 }
 
+/// A wait for a packet to settle, while this value lives.
+struct Awaiting<'a>(&'a Timeline);
+
+impl<'a> Awaiting<'a> {
+    fn begin(timeline: &'a Timeline) -> Self {
+        timeline.await_settling();
+        Self(timeline)
+    }
+}
+
+impl Drop for Awaiting<'_> {
+    fn drop(&mut self) {
+        self.0.has_settled();
+    }
+}
+
 /// All accounts of a run, by account number.
 #[derive(Debug, Default)]
 pub struct Accounts(RefCell<Vec<Rc<Account>>>);
@@ -324,7 +336,8 @@ impl Accounts {
 
     /// Whether a task waits for the next packet of any of them to settle.
     pub fn are_awaited(&self) -> bool {
-        self.0.borrow().iter().any(|account| account.is_awaited())
+        // All accounts share the timeline, which counts the tasks that wait.
+        self.0.borrow().first().is_some_and(|account| account.timeline.is_awaited())
     }
 
     /// All accounts, in order.

@@ -1,6 +1,6 @@
 //! Interval samples of all apps together.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use shared::exec::Clock;
@@ -18,6 +18,8 @@ use super::series::{MAX_SAMPLES, Series};
 #[derive(Debug)]
 pub struct Timeline {
     clock: Clock,
+    /// Tasks that wait for a packet to settle.
+    awaiting: Cell<u64>,
     state: RefCell<State>,
 }
 
@@ -57,7 +59,11 @@ impl Timeline {
     pub fn new(clock: &Clock, interval: Nanos) -> Rc<Self> {
         let now = clock.now();
         let kept = Series::new(now, interval, MAX_SAMPLES);
-        Rc::new(Self { clock: clock.clone(), state: RefCell::new(State { kept, lines: None, waiting: 0, noted: now }) })
+        Rc::new(Self {
+            clock: clock.clone(),
+            awaiting: Cell::new(0),
+            state: RefCell::new(State { kept, lines: None, waiting: 0, noted: now }),
+        })
     }
 
     /// Enables the series for printed lines. The caller does this before the first event.
@@ -110,6 +116,21 @@ impl Timeline {
         let state = &mut *self.state.borrow_mut();
         state.note_waits(self.now());
         state.waiting -= 1;
+    }
+
+    /// A task begins to wait for a packet to settle: for a response, or for bytes of the budget.
+    pub(super) fn await_settling(&self) {
+        self.awaiting.set(self.awaiting.get() + 1);
+    }
+
+    /// It stops waiting.
+    pub(super) fn has_settled(&self) {
+        self.awaiting.set(self.awaiting.get() - 1);
+    }
+
+    /// Whether any task waits for a packet to settle.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaiting.get() > 0
     }
 
     /// When the interval of the next line ends; [`Nanos::MAX`] if lines are not enabled.

@@ -1,7 +1,9 @@
 //! The device on top of the ring: policies, and the accounting of what is in flight.
 
 use std::cell::{Cell, RefCell, RefMut};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use shared::exec::{Clock, Signal};
 use shared::ledger::DropReason;
@@ -112,14 +114,21 @@ impl<P: ProducerPort> RingDevice<P> {
     /// handled even if no app sends.
     pub async fn run_completions(&self) {
         let connection = self.ring.connection();
-        // The order matters: completions that arrived before the session closed are settled first.
-        let next = || if self.settle_completions() { Some(true) } else { connection.is_closed().then_some(false) };
-        while connection.arrived().wait_for(next).await {
-            self.settled.notify();
-            if self.is_drained() {
-                self.drained.notify();
+        poll_fn(|cx| {
+            if self.settle_completions() {
+                self.settled.notify();
+                if self.drained.is_awaited() && self.is_drained() {
+                    self.drained.notify();
+                }
             }
-        }
+            // The order matters: completions that arrived before the session closed are settled first.
+            if connection.is_closed() {
+                return Poll::Ready(());
+            }
+            connection.arrived().register(cx);
+            Poll::Pending
+        })
+        .await;
         self.settled.notify();
         self.drained.notify();
     }

@@ -83,7 +83,7 @@ pub const MAX_UNREAD_CONTROL: usize = 16;
 /// use it. It closes when the last of them drops it.
 #[derive(Debug)]
 pub struct Connection {
-    /// Notified when frames or completions arrived, or the connection closed.
+    /// Notified when frames, completions or a control message arrived, or the connection closed.
     arrived: Signal,
     /// Notified when a control message arrived, or the connection closed.
     control_arrived: Signal,
@@ -165,7 +165,7 @@ impl Connection {
         }
     }
 
-    /// Notified when frames or completions arrived, or the connection closed.
+    /// Notified when frames, completions or a control message arrived, or the connection closed.
     #[inline(always)]
     pub fn arrived(&self) -> &Signal {
         &self.arrived
@@ -202,12 +202,19 @@ impl Connection {
         if let Some(peer) = self.peer() {
             peer.note_leaving(message);
             peer.control.borrow_mut().push_back(message.clone());
+            peer.arrived.notify();
             peer.control_arrived.notify();
         }
     }
 
     fn note_leaving(&self, message: &Control) {
         self.leaving.set(self.leaving.get() || matches!(message, Control::Bye(_)));
+    }
+
+    /// Whether a control message has arrived that was not read yet.
+    #[inline]
+    pub fn has_control(&self) -> bool {
+        !self.control.borrow().is_empty()
     }
 
     /// The next control message that arrived.

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 
-use super::{Buffers, ConsumerIndex, ConsumerPort, Frame, ProducerPort};
+use super::{Buffers, ConsumerIndex, ConsumerPort, Frame, Need, ProducerPort};
 use crate::connection::{CloseReason, Connection};
 use crate::depth::Depth;
 use crate::frame::{Completion, Descriptor, MAX_FRAME};
@@ -27,6 +28,7 @@ pub fn ring(
         descriptors: RefCell::new(vec![Descriptor::default(); depth.as_usize()]),
         frames: RefCell::new(vec![0; depth.as_usize() * MAX_FRAME]),
         completions: RefCell::default(),
+        need: RefCell::new(Asked(Box::new(|| Need::Completion))),
     });
     let producer = LoopbackProducer { connection: Rc::clone(producer), ring: Rc::clone(&ring) };
     (producer, LoopbackConsumer { connection: Rc::clone(consumer), ring })
@@ -42,6 +44,16 @@ struct Ring {
     frames: RefCell<Vec<u8>>,
     /// Completions that the producer has not taken yet: the first of each group, and how many it has.
     completions: RefCell<VecDeque<(Completion, u32)>>,
+    /// Returns the completion for which the producer must be woken.
+    need: RefCell<Asked>,
+}
+
+struct Asked(Box<dyn Fn() -> Need>);
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Asked")
+    }
 }
 
 impl Ring {
@@ -100,6 +112,17 @@ impl ProducerPort for LoopbackProducer {
         let taken = *first;
         (*first, *left) = (taken.behind(most), *left - most);
         Some((taken, most))
+    }
+
+    fn before_sleep_ask(&self, need: Box<dyn Fn() -> Need>) {
+        self.ring.need.replace(Asked(need));
+    }
+}
+
+impl LoopbackConsumer {
+    /// The completion for which the producer must be woken if it does nothing by itself until then.
+    pub fn need(&self) -> Need {
+        (self.ring.need.borrow().0)()
     }
 }
 

@@ -1,18 +1,17 @@
 //! One run in virtual time, in this process.
 
 use std::collections::TryReserveError;
-use std::rc::Rc;
 
 use driver::backend::Output;
-use driver::session::{Setup, serve};
+use driver::session::{Dma, Setup, SteppedSession, serve};
 use driver::settings::SettingsError;
 use netstack::app::{AppSpec, Traffic, WhenBlocked, arrivals_digest};
-use netstack::session::{Context, Length, Plan, PlanError, StackRun, assemble, memory_of_a_run};
-use shared::exec::{Clock, Halted, Interrupt, Park, Tasks, Virtual, run};
+use netstack::session::{Context, Length, Outcome, Plan, PlanError, StackRun, assemble, memory_of_a_run};
+use shared::exec::{Clock, Halted, Park, Virtual, run};
 use shared::limits::Ballast;
 use shared::report::{HostReport, RunReport};
-use shared::ring::loopback::{LoopbackConsumer, LoopbackProducer, pair};
-use shared::ring::{Depth, Descriptor, MAX_FRAME, Producer};
+use shared::ring::loopback::pair;
+use shared::ring::{Descriptor, MAX_FRAME, Producer};
 use shared::units::{LinkRate, Nanos};
 
 use crate::settings::RunSettings;
@@ -146,9 +145,7 @@ pub fn simulate_figures(settings: &RunSettings, park: impl Park) -> Result<RunRe
     // Reserve the memory of the run and release it: too little memory is an error here, not an abort in the middle.
     drop(Ballast::new(memory_of_a_run(settings.stack(), depth) + ring)?);
     let clock = Clock::default();
-    let (inner, planned, interrupt) = (clock.clone(), plan.clone(), park.interrupt());
-    let ends = pair(depth);
-    let outcome = run(&clock, park, move |tasks| both(tasks, inner, ends, setup, planned, depth, interrupt))?;
+    let outcome = run_on(&clock, park, plan.clone(), setup, settings.simulation.wake_latency)?;
     let context = Context { clock: "virtual".to_owned(), ..Context::default() };
     Ok(assemble(outcome, &plan, depth, context))
 }
@@ -186,24 +183,78 @@ fn expected_length(settings: &RunSettings, plan: &Plan) -> Nanos {
 fn setup(settings: &RunSettings) -> Result<Setup<Output>, SimulateError> {
     let driver = &settings.driver.driver;
     let hardware = driver.hardware(settings.driver.common.seed)?;
-    let setup = Setup::new(hardware, settings.depth(), driver.dma, Output::Model)?;
+    // The bytes go nowhere: only a check reads them.
+    let dma = if driver.verify { driver.dma } else { Dma::None };
+    let setup = Setup::new(hardware, settings.depth(), dma, Output::Model)?;
     Ok(Setup { verify: driver.verify, ..setup })
 }
 
-async fn both(
-    tasks: Tasks,
-    clock: Clock,
-    (producer, consumer): (LoopbackProducer, LoopbackConsumer),
-    setup: Setup<Output>,
+/// Runs a stack and a driver as `plan` and `setup` say.
+///
+/// If sleeps end late, each completion is a sleep of the driver that ends late: its session is a task with a timer, as
+/// the apps are. If they end on time, the driver is stepped beside the tasks, which takes half as long and yields the
+/// same report.
+fn run_on(
+    clock: &Clock,
+    park: impl Park,
     plan: Plan,
-    depth: Depth,
-    interrupt: Rc<Interrupt>,
-) -> netstack::session::Outcome {
-    let driver_clock = clock.clone();
-    // Only the report of the stack is used; it contains what the driver sent in its farewell.
-    tasks.spawn(async move { drop(serve(consumer, driver_clock, setup).await) });
+    setup: Setup<Output>,
+    wake_latency: Nanos,
+) -> Result<Outcome, Halted> {
+    let depth = setup.depth;
+    let (producer, consumer) = pair(depth);
     let ring = Producer::with_wake_point(producer, depth, plan.wake_point, clock.clone());
-    StackRun::new(ring, plan).interrupted_by(interrupt).run(tasks, clock).await
+    let stack = StackRun::new(ring, plan).interrupted_by(park.interrupt());
+    let time = clock.clone();
+    let (mut stepped, mut late) = (None, None);
+    if wake_latency == Nanos::ZERO {
+        stepped = Some(SteppedSession::new(consumer, clock.clone(), setup));
+    } else {
+        late = Some(serve(consumer, clock.clone(), setup));
+    }
+    run(clock, BesideDriver { park, driver: stepped }, move |tasks| {
+        if let Some(session) = late {
+            // Only the report of the stack is used; it contains what the driver sent in its farewell.
+            tasks.spawn(async move { drop(session.await) });
+        }
+        stack.run(tasks, time)
+    })
+}
+
+/// A park beside the driver: its session is stepped whenever no task can proceed.
+struct BesideDriver<P> {
+    park: P,
+    /// `None` if the session is a task.
+    driver: Option<SteppedSession<Output>>,
+}
+
+impl<P: Park> Park for BesideDriver<P> {
+    fn now(&mut self) -> Nanos {
+        self.park.now()
+    }
+
+    #[inline]
+    fn step(&mut self) -> bool {
+        self.driver.as_mut().is_some_and(|driver| driver.step(self.park.now()))
+    }
+
+    fn exchange(&mut self) -> bool {
+        self.park.exchange()
+    }
+
+    /// At the completion that the stack needs, if that is earlier than its next timer.
+    #[inline]
+    fn next_turn(&mut self, timer: Option<Nanos>) -> Option<Nanos> {
+        match (&self.driver, timer) {
+            (Some(driver), Some(timer)) => Some(driver.needed_by(timer).unwrap_or(timer)),
+            (Some(driver), None) => driver.next_completion(),
+            (None, timer) => timer,
+        }
+    }
+
+    fn park(&mut self, deadline: Option<Nanos>) -> bool {
+        self.park.park(deadline)
+    }
 }
 
 /// Checks that a run with `settings` can be simulated.
@@ -235,4 +286,44 @@ fn check(settings: &RunSettings) -> Result<(), Timeless> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, FromArgMatches};
+
+    fn parse<S: CommandFactory + FromArgMatches>(flags: &str) -> S {
+        let matches = S::command().no_binary_name(true).try_get_matches_from(flags.split_whitespace()).unwrap();
+        S::from_arg_matches(&matches).unwrap()
+    }
+
+    fn report(settings: &RunSettings, wake_latency: Nanos) -> RunReport {
+        let (clock, plan) = (Clock::default(), plan(settings).unwrap());
+        let outcome = run_on(&clock, Virtual::default(), plan.clone(), setup(settings).unwrap(), wake_latency).unwrap();
+        assemble(outcome, &plan, settings.depth(), Context::default())
+    }
+
+    #[test]
+    fn a_driver_that_is_stepped_gives_the_same_report_as_one_that_is_a_task_with_timers() {
+        let apps = [
+            "--app poisson:load=0.7,size=300B --app reqresp:think=30us --app bulk:budget=3000B,size=700B",
+            "--app onoff:load=2,on=300us,off=300us --app cbr:load=0.5,size=100B,when-blocked=skip",
+            "--app poisson:load=1.2 --app poisson:load=0.1,budget=2kB,size=22B",
+        ];
+        let drivers = [
+            "--hw-queue 3 --coalesce frames=4,for=70us --latency 20us",
+            "--hw-queue 64 --stall every=700us,for=90us --service exponential --verify",
+        ];
+        for policy in ["wait --wake half", "wait --wake each", "drop-newest", "drop-oldest", "deadline=60us"] {
+            for (apps, driver) in apps.iter().flat_map(|apps| drivers.iter().map(move |driver| (apps, driver))) {
+                let stack = format!("--depth 8 --txqueue 5 --packets 300 --interval 1ms --policy {policy} {apps}");
+                let driver = format!("--link 100Mbit --depth 8 {driver}");
+                let (netstack, driver) = (parse(&stack), parse(&driver));
+                let settings = RunSettings { netstack, driver, simulation: Default::default() };
+                let [stepped, task] = [Nanos::ZERO, Nanos(1)].map(|latency| report(&settings, latency));
+                assert_eq!(stepped, task, "{stack}");
+            }
+        }
+    }
 }
