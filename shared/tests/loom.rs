@@ -8,7 +8,8 @@
 use loom::sync::Notify;
 use loom::sync::atomic::{AtomicU64, Ordering, fence};
 use loom::thread;
-use shared::ring::shm::{Head, Reader, Word, Words, Writer, plan, planned_beyond, sleeps_until};
+use shared::exec::Wait;
+use shared::ring::shm::{Head, Reader, Word, Words, Writer, plan, planned_beyond, waits_until};
 
 struct Loom(AtomicU64);
 
@@ -64,7 +65,7 @@ fn completions() -> (Writer, Reader) {
 fn follow(ring: &Ring, reader: &mut Reader, wake_at: u64, most: u64, bell: &Notify) {
     while reader.seen() < wake_at {
         if !reader.look(ring, most).unwrap()
-            && let Some(announcement) = reader.announce(ring, wake_at, most).unwrap()
+            && let Some(announcement) = reader.announce(ring, wake_at, most, Wait::Sleep).unwrap()
         {
             bell.wait();
             announcement.withdraw(ring);
@@ -145,6 +146,28 @@ fn a_producer_that_waits_for_two_completions_is_woken_once() {
     });
 }
 
+/// A producer that spins is not rung; one that falls asleep after its spin is woken.
+#[test]
+fn a_side_that_sleeps_after_a_spin_is_woken_and_one_that_spins_is_not_rung() {
+    loom::model(|| {
+        let ring = Ring::new(true);
+        let (mut complete, mut settle) = completions();
+        let producer = thread::spawn(move || {
+            let spinning = settle.announce(ring, 1, 1, Wait::Spin).unwrap();
+            let sleeps = spinning.and_then(|_replaced| settle.announce(ring, 1, 1, Wait::Sleep).unwrap());
+            if sleeps.is_some() {
+                ring.producer_bell.wait();
+            }
+            sleeps.is_some()
+        });
+        let rung = complete.publish(ring, 1);
+        if rung {
+            ring.producer_bell.notify();
+        }
+        assert!(rung || !producer.join().unwrap(), "who is not rung found the completion itself");
+    });
+}
+
 /// The consumer plans to batch two completions, the producer announces the first: one
 /// of them must notice.
 fn plans_too_late(fences: bool) {
@@ -152,13 +175,13 @@ fn plans_too_late(fences: bool) {
     let ((_, mut take), (_, mut settle)) = (frames(), completions());
     let consumer = thread::spawn(move || {
         plan(ring, 2);
-        let announcement = take.announce(ring, 1, 2).unwrap();
+        let announcement = take.announce(ring, 1, 2, Wait::Sleep).unwrap();
         assert!(announcement.is_some(), "no frame comes in this model");
-        if sleeps_until(ring, Head::ProducerEvent, 0).is_none_or(|at| at >= 2) {
+        if waits_until(ring, Head::ProducerEvent, 0).is_none_or(|at| at >= 2) {
             ring.consumer_bell.wait();
         }
     });
-    let announcement = settle.announce(ring, 1, 2).unwrap();
+    let announcement = settle.announce(ring, 1, 2, Wait::Sleep).unwrap();
     assert!(announcement.is_some(), "no completion comes either");
     if planned_beyond(ring, 1) {
         ring.consumer_bell.notify();
@@ -181,7 +204,7 @@ fn without_the_fence_a_consumer_that_plans_too_late_sleeps_on() {
 fn watched(fences: bool) {
     let ring = Ring::new(fences);
     let (mut writer, mut reader) = frames();
-    let sleeper = thread::spawn(move || reader.announce(ring, 1, 1).unwrap());
+    let sleeper = thread::spawn(move || reader.announce(ring, 1, 1, Wait::Sleep).unwrap());
     let rung = writer.publish(ring, 1);
     // A side that found the item before it slept has no doorbell due.
     let Some(asleep) = sleeper.join().unwrap() else { return };

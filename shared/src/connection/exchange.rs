@@ -163,8 +163,9 @@ impl Source for Connection {
     /// The next turn reads the socket, because a record on it may have ended the wait.
     fn withdraw(&self, _: Announcer) {
         if let Carrier::Memory { rings, turns, .. } = &self.carrier {
-            let announced = rings.borrow().iter().filter(|ring| ring.withdraw()).count();
-            if announced > 0 {
+            // Not `any`, which would stop at the first ring.
+            let slept = rings.borrow().iter().filter(|ring| ring.withdraw()).count();
+            if slept > 0 {
                 turns.set(0);
             }
         }

@@ -38,7 +38,7 @@ pub(crate) trait MemoryRing: Debug {
     /// Whether what this side announced has happened, so that the peer has rung or is about to.
     fn doorbell_due(&self) -> bool;
 
-    /// Withdraws the announcement, if there is one. Returns whether there was.
+    /// Withdraws the announcement, if there is one. Returns whether this side slept.
     fn withdraw(&self) -> bool;
 
     /// Items that the peer published (as of the last look), and items that this side published.

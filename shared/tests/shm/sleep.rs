@@ -85,6 +85,19 @@ fn a_producer_that_waits_for_room_is_woken_by_the_completion_that_reaches_its_wa
 }
 
 #[test]
+fn a_producer_that_spins_until_its_wake_point_lets_completions_be_batched_and_is_not_rung() {
+    let (producer, consumer) = pair(8);
+    producer.before_sleep_ask(Box::new(|| Need::Room(4)));
+    fill(&producer, &consumer, 8);
+    let spinning = announce(producer.connection(), Wait::Spin).unwrap();
+    assert_eq!(consumer.batch_limit(8), 4);
+    complete(&consumer, 0, 4);
+    assert_eq!((consumer.connection().doorbells().rung, producer.connection().exchange()), (0, true));
+    drop(spinning);
+    assert_eq!(producer.connection().socket_stats().reads, 0, "nothing on the socket can have ended a spin");
+}
+
+#[test]
 fn a_producer_that_waits_for_a_completion_is_woken_by_the_next_although_slots_are_free() {
     let (producer, consumer) = pair(8);
     producer.before_sleep_ask(Box::new(|| Need::Completion));

@@ -51,7 +51,7 @@ impl ConsumerEnd {
     /// Whether the producer must be woken for an earlier completion than this side's plan.
     fn plans_too_late(&self) -> bool {
         self.plan.get() != AWAKE
-            && self.end.peer_sleeps_until(Head::ProducerEvent).is_some_and(|at| at < self.plan.get())
+            && self.end.peer_waits_until(Head::ProducerEvent).is_some_and(|at| at < self.plan.get())
     }
 
     /// What to do after a look that found nothing: a producer that waits for an earlier completion than this side's
@@ -74,7 +74,7 @@ impl MemoryRing for ConsumerEnd {
 
     /// A producer rings for a second reason: its event is earlier than the consumer's plan.
     fn peer_may_hurry(&self) -> bool {
-        self.end.peer_sleeps_until(Head::ProducerEvent).is_some()
+        self.end.peer_waits_until(Head::ProducerEvent).is_some()
     }
 
     /// Announces the next frame, unless frames wait already: those wait for the hardware, and so would further ones.
@@ -89,7 +89,7 @@ impl MemoryRing for ConsumerEnd {
         // The plan is compared after the fence in `Reader::announce`, and pairs with the one of the producer's
         // announcement: a producer that read the plan too early to see this one wrote its event word before, and is
         // seen here.
-        let found = self.end.announce(wake_at, doorbell).map(|found| self.or_hurried(found));
+        let found = self.end.announce(wake_at, wait, doorbell).map(|found| self.or_hurried(found));
         if !matches!(found, Ok(Look::Nothing)) {
             self.withdraw();
         }
@@ -144,7 +144,7 @@ impl ConsumerPort for ShmConsumer {
     fn batch_limit(&self, most: u32) -> u32 {
         let (completed, _) = self.end.end.counts();
         // A producer that is awake, or wakes by its own timer, may look for credits at any time: publish each one.
-        let wanted = self.end.end.peer_sleeps_until(Head::ProducerEvent).map_or(1, |at| at - completed);
+        let wanted = self.end.end.peer_waits_until(Head::ProducerEvent).map_or(1, |at| at - completed);
         let wait = wanted.min(u64::from(most));
         self.end.plan.set(if wait == 0 { AWAKE } else { completed + wait });
         // The cast cannot truncate: `wait` is at most `most`, which is a u32.

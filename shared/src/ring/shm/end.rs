@@ -7,9 +7,10 @@ use std::cell::RefCell;
 
 use super::memory::Kind;
 use super::record::{Item, items};
-use super::{Announcement, Head, Reader, SharedMemory, Writer, sleeps_until};
+use super::{Announcement, Head, Reader, SharedMemory, Writer, waits_until};
 use crate::connection::{CloseReason, Connection, Doorbell, IndexError, Look};
 use crate::depth::Depth;
+use crate::exec::Wait;
 use crate::frame::{Completion, Descriptor};
 use crate::ring::index::Cursor;
 
@@ -208,12 +209,12 @@ impl<T: Item> End<T> {
     }
 
     /// Publishes, announces that this side waits until the peer's count is `wake_at`, and looks once more.
-    pub(super) fn announce(&self, wake_at: u64, doorbell: &Doorbell) -> Result<Look, IndexError> {
+    pub(super) fn announce(&self, wake_at: u64, wait: Wait, doorbell: &Doorbell) -> Result<Look, IndexError> {
         let flow = &mut *self.flow.borrow_mut();
         self.publish_flow(flow, doorbell);
         let most = flow.writer.published() + flow.ahead;
         // An announcement that this one replaces is forgotten, not withdrawn: the peer would see a gap between them.
-        let announced = flow.reader.announce(&self.memory, wake_at, most);
+        let announced = flow.reader.announce(&self.memory, wake_at, most, wait);
         let announcement = &mut *self.announcement.borrow_mut();
         *announcement = None;
         *announcement = announced?;
@@ -225,15 +226,14 @@ impl<T: Item> End<T> {
         self.announcement.borrow().as_ref().is_some_and(|announcement| announcement.doorbell_due(&self.memory))
     }
 
-    /// Withdraws the announcement, if there is one. Returns whether there was.
+    /// Withdraws the announcement, if there is one. Returns whether this side slept.
     pub(super) fn withdraw(&self) -> bool {
-        let announcement = self.announcement.take();
-        announcement.map(|announcement| announcement.withdraw(&self.memory)).is_some()
+        self.announcement.take().is_some_and(|announcement| announcement.withdraw(&self.memory))
     }
 
-    /// The count at which the peer must be woken; `None` if it is awake, or the items put so far wake it.
-    pub(super) fn peer_sleeps_until(&self, event: Head) -> Option<u64> {
-        sleeps_until(&self.memory, event, self.flow.borrow().put)
+    /// The count for which the peer waits; `None` if it does not wait, or the items put so far reach it.
+    pub(super) fn peer_waits_until(&self, event: Head) -> Option<u64> {
+        waits_until(&self.memory, event, self.flow.borrow().put)
     }
 
     /// Items that the peer published (as of the last look), and items that this side published.

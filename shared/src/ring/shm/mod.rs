@@ -24,7 +24,7 @@
 //! | 24 | u64 slot size, 1536 | driver, once |
 //! | 128 | u64 frames published | producer |
 //! | 256 | u64 frames completed | consumer |
-//! | 384 | u64 producer's event: the count of completions that wakes it, 0 if it is awake | producer |
+//! | 384 | u64 producer's event: the count of completions that wakes it, 0 if it is awake; with the highest bit set, it spins | producer |
 //! | 512 | u64 consumer's event: the count of frames that wakes it, 0 if it is awake | consumer |
 //! | 640 | u64 consumer's plan: the count of completions by which it wakes by itself, or 0 | consumer |
 //! | f + 32 i, f is 1024 | record i of a group of frames | producer |
@@ -83,7 +83,8 @@
 //! A consumer announces the next frame, or none if frames wait for the hardware
 //! already. A producer announces the next completion if an app waits for its budget, for a response or
 //! for the end of the run. If it waits only for room, it announces the completion that reaches its
-//! wake point, and does so before it spins, not only before it sleeps.
+//! wake point, and does so before it spins, not only before it sleeps: so the consumer may batch completions up to it.
+//! While it spins, the highest bit of the word is set as well. Then the event is above every count, and nobody rings.
 //!
 //! A consumer with frames in its hardware sleeps until a time, not until it is woken. Its plan is the count
 //! of completions that it will have published by then. It writes the plan before it announces sleep, and does
@@ -127,5 +128,5 @@ pub use handover::{HandoverError, hand_over, receive};
 pub use layout::{Head, RECORD};
 pub use memory::{MemoryError, SharedMemory};
 pub use producer::ShmProducer;
-pub use protocol::{AWAKE, Announcement, Reader, Writer, plan, planned_beyond, sleeps_until};
+pub use protocol::{AWAKE, Announcement, Reader, Writer, plan, planned_beyond, waits_until};
 pub use words::{Word, Words};

@@ -100,7 +100,7 @@ impl MemoryRing for ProducerEnd {
     }
 
     /// Announces the completion that this side waits for. A spin is announced only if senders wait for room: then
-    /// completions up to the wake point may be batched.
+    /// completions up to the wake point may be batched. Nobody rings a side that spins.
     fn announce(&self, wait: Wait, doorbell: &Doorbell) -> Result<Look, IndexError> {
         let need = (self.need.borrow())();
         if wait == Wait::Spin && !matches!(need, Need::Room(_)) {
@@ -108,7 +108,7 @@ impl MemoryRing for ProducerEnd {
         }
         self.write();
         let wake_at = self.wake_at(need);
-        let found = self.end.announce(wake_at, doorbell)?;
+        let found = self.end.announce(wake_at, wait, doorbell)?;
         // Wake a consumer that plans to sleep past `wake_at`. The plan is read after the fence in `Reader::announce`,
         // which pairs with the fence between plan and event word of the consumer's announcement.
         if found == Look::Nothing && planned_beyond(&self.end.memory, wake_at) {

@@ -1,4 +1,4 @@
-//! Publish, look, announce sleep, wake: how two sides follow each other's count without losing a
+//! Publish, look, announce a wait, wake: how two sides follow each other's count without losing a
 //! wake-up. [`ring::shm`](super) explains the protocol; here are its steps.
 //!
 //! Frames and completions work in the same way: one side increments a count ([`Writer`]), the other follows it
@@ -9,10 +9,15 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::{Head, Word, Words};
 use crate::connection::IndexError;
+use crate::exec::Wait;
 
 /// The event word of a reader that is awake, and the plan of a consumer that has none. A writer rings only for an event
 /// above its old count, and no count is below 0, so this value never causes a doorbell.
 pub const AWAKE: u64 = 0;
+
+/// The bit in an event word of a reader that spins: it looks at the count itself. With it the event is above every
+/// count, so a writer does not ring.
+const SPINS: u64 = 1 << 63;
 
 /// The side that increments a count.
 #[derive(Debug)]
@@ -86,7 +91,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// Announces that this side sleeps until the count is `wake_at`, in place of an earlier announcement, and looks
+    /// Announces that this side waits until the count is `wake_at`, in place of an earlier announcement, and looks
     /// once more. `None` if items arrived before the announcement, for which the writer may not ring: then it is
     /// withdrawn, and this side must not sleep.
     ///
@@ -97,9 +102,11 @@ impl Reader {
         words: &impl Words,
         wake_at: u64,
         most: u64,
+        wait: Wait,
     ) -> Result<Option<Announcement>, IndexError> {
-        let announcement = Announcement { index: self.index, event: self.event, wake_at };
-        words.word(self.event).store(wake_at, Relaxed);
+        let announcement = Announcement { index: self.index, event: self.event, wake_at, wait };
+        let spins = if wait == Wait::Spin { SPINS } else { 0 };
+        words.word(self.event).store(wake_at | spins, Relaxed);
         // Pairs with the fence in `Writer::publish`: orders this store before the load of the count.
         words.fence();
         match self.look(words, most) {
@@ -112,7 +119,7 @@ impl Reader {
     }
 }
 
-/// A reader's announcement that it sleeps.
+/// A reader's announcement that it waits.
 #[derive(Debug)]
 #[must_use = "an announcement that is not withdrawn lets the writer ring a reader that is awake"]
 pub struct Announcement {
@@ -120,6 +127,7 @@ pub struct Announcement {
     event: Head,
     /// The count that wakes the reader.
     wake_at: u64,
+    wait: Wait,
 }
 
 impl Announcement {
@@ -128,16 +136,17 @@ impl Announcement {
         self.wake_at != AWAKE && words.word(self.index).load(Relaxed) >= self.wake_at
     }
 
-    /// Withdraws it: the reader is awake.
-    pub fn withdraw(self, words: &impl Words) {
+    /// Withdraws it: the reader is awake. Returns whether it slept.
+    pub fn withdraw(self, words: &impl Words) -> bool {
         words.word(self.event).store(AWAKE, Relaxed);
+        self.wait == Wait::Sleep
     }
 }
 
-/// The count at which a reader must be woken, read from `event`; `None` if it is awake, or if `count`, the items put so
-/// far, already reaches it.
-pub fn sleeps_until(words: &impl Words, event: Head, count: u64) -> Option<u64> {
-    let at = words.word(event).load(Relaxed);
+/// The count for which a reader waits, asleep or spinning, read from `event`; `None` if it has announced none, or if
+/// `count`, the items put so far, already reaches it.
+pub fn waits_until(words: &impl Words, event: Head, count: u64) -> Option<u64> {
+    let at = words.word(event).load(Relaxed) & !SPINS;
     (at != AWAKE && at > count).then_some(at)
 }
 
