@@ -30,6 +30,7 @@
 //! ```
 
 mod clock;
+mod idle;
 mod park;
 mod pool;
 mod real;
@@ -39,9 +40,10 @@ mod stop;
 mod timers;
 
 pub use clock::{Clock, NextTurn, Sleep};
+pub use idle::IdleMode;
 pub use park::{Announced, Announcer, Park, Source, Virtual, Wait};
 pub use pool::Tasks;
-pub use real::{IdleMode, RealPark, monotonic_now, process_cpu_time};
+pub use real::{RealPark, monotonic_now, process_cpu_time};
 pub use run::{Halted, run};
 pub use signal::Signal;
 pub use stop::{Interrupt, StopHandle};

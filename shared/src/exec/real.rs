@@ -1,15 +1,17 @@
-//! Real time: the monotonic clock, a bounded spin, then sleep.
+//! Real time: the monotonic clock; spin, yield and sleep, as the rule in [`super::idle`] says.
 
 use std::cell::Cell;
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::thread::set_current_timer_slack;
+use rustix::net::sockopt::socket_peercred;
+use rustix::thread::{CpuSet, sched_getaffinity, set_current_timer_slack};
 use rustix::time::{ClockId, clock_gettime};
-use serde::{Deserialize, Serialize};
 
+use super::idle::{IdleMode, IdleRule};
 use super::pool::any_ready;
 use super::{Announced, Interrupt, Park, Source, Wait};
 use crate::ledger::IdleStats;
@@ -38,19 +40,6 @@ fn read(clock: ClockId) -> Nanos {
     Nanos(at.tv_sec.unsigned_abs() * 1_000_000_000 + at.tv_nsec.unsigned_abs())
 }
 
-/// How a process waits when it has nothing to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum IdleMode {
-    /// Never sleeps; takes a whole CPU.
-    Spin,
-    /// Spins for a bounded, adaptive time, then sleeps.
-    #[default]
-    Hybrid,
-    /// Sleeps at once.
-    Sleep,
-}
-
 /// The longest sleep. No wake-up depends on it, because the peer rings for each. It bounds the harm of a doorbell that
 /// does not come: the process finds what it missed, and does not hang.
 const LONGEST_SLEEP: Nanos = Nanos::from_secs(1);
@@ -62,6 +51,26 @@ const DOORBELL_TIMEOUT: Nanos = Nanos::from_secs(1);
 /// the doorbell may still be on its way, and waiting for it would delay the task of the timer.
 const SHORTEST_CHECKED_SLEEP: Nanos = Nanos::from_millis(10);
 
+/// How many CPUs this process and the processes behind `peers` may use.
+///
+/// Each of two processes may be restricted to a CPU of its own, so that the number of this process alone is one.
+fn cpus_with<'a>(peers: impl Iterator<Item = BorrowedFd<'a>>) -> u32 {
+    let mut all = sched_getaffinity(None).unwrap_or_default();
+    let own = all.count();
+    // A control group may allow fewer CPUs than there are in the set.
+    let allowed = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let allowed = u32::try_from(allowed).unwrap_or(u32::MAX);
+    if allowed < own {
+        return allowed;
+    }
+    for peer in peers {
+        let Ok(peer) = socket_peercred(peer) else { continue };
+        let theirs = sched_getaffinity(Some(peer.pid)).unwrap_or_default();
+        (0..CpuSet::MAX_CPU).filter(|cpu| theirs.is_set(*cpu)).for_each(|cpu| all.set(cpu));
+    }
+    all.count()
+}
+
 /// Waits in real time on a set of [`Source`]s.
 ///
 /// It is also the watchdog over lost wake-ups. When a timer ends a sleep although the announced event has happened, the
@@ -69,7 +78,7 @@ const SHORTEST_CHECKED_SLEEP: Nanos = Nanos::from_millis(10);
 pub struct RealPark {
     sources: Vec<Rc<dyn Source>>,
     interrupt: Rc<Interrupt>,
-    spin: SpinBudget,
+    rule: IdleRule,
     stats: Rc<Cell<IdleStats>>,
     /// Whether a wake-up was lost before: then the next missing doorbell is counted at once.
     distrusts: Cell<bool>,
@@ -79,9 +88,9 @@ impl RealPark {
     /// Waits on `sources` and on `interrupt`, on this thread, whose timers are exact from here on.
     pub fn new(sources: Vec<Rc<dyn Source>>, interrupt: Rc<Interrupt>, mode: IdleMode) -> Self {
         wake_on_time();
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let spin = SpinBudget::new(mode, cpus);
-        Self { sources, interrupt, spin, stats: Rc::default(), distrusts: Cell::new(false) }
+        let peers = sources.iter().filter_map(|source| source.descriptor()).map(|(peer, _)| peer);
+        let rule = IdleRule::new(mode, cpus_with(peers));
+        Self { sources, interrupt, rule, stats: Rc::default(), distrusts: Cell::new(false) }
     }
 
     /// The counters, which go on counting while the park is in use.
@@ -95,26 +104,30 @@ impl RealPark {
         self.sources.iter().fold(self.interrupt.notice(), moved)
     }
 
-    /// Spins until something arrived, the deadline has passed or the budget is used up. Returns whether there is
-    /// something to do, and how long this thread spun.
-    fn spin(&self, began: Nanos, deadline: Nanos) -> (bool, Spun) {
-        let give_up = began + self.spin.budget;
+    /// Spins until something arrived, the deadline has passed, or this side must not spin any longer: from `until` on,
+    /// or because it lost its CPU. Returns which of the first two ended the spin, and how long this thread spun.
+    fn spin(&self, began: Nanos, deadline: Nanos, until: Nanos) -> (Option<Ended>, Spun) {
         let mut spun = Spun::since(began);
         loop {
-            let moved = self.exchange_all();
+            let arrived = self.exchange_all();
             let now = monotonic_now();
-            spun.goes_on_at(now);
-            if moved || now >= deadline {
-                return (true, spun);
+            if spun.goes_on_at(now) {
+                // What this side waits for may have to be done on this very CPU: the peer may have been woken here.
+                std::thread::yield_now();
             }
-            if now >= give_up {
-                return (false, spun);
+            if arrived || now >= deadline {
+                let ended = if arrived { Ended::Arrived } else { Ended::Timer };
+                return (Some(ended), spun);
+            }
+            if now >= until || spun.lost_cpu {
+                return (None, spun);
             }
             std::hint::spin_loop();
         }
     }
 
-    fn sleep(&self, announced: &Announced<'_>, deadline: Option<Nanos>) {
+    /// Sleeps until a source or `wake_at` ends the sleep. Returns whether `wake_at` did.
+    fn sleep(&self, announced: &Announced<'_>, wake_at: Option<Nanos>) -> bool {
         debug_assert!(!any_ready(), "a sleep while a task can run is a lost wake-up");
         let sources = self.sources.iter().filter_map(|source| source.descriptor()).map(|(fd, writable)| {
             let also = if writable { PollFlags::OUT } else { PollFlags::empty() };
@@ -122,12 +135,14 @@ impl RealPark {
         });
         let stop = self.interrupt.descriptor().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         let mut watched: Vec<_> = sources.chain(stop).collect();
-        let span = deadline.map_or(LONGEST_SLEEP, |at| at.since(monotonic_now()).min(LONGEST_SLEEP));
+        let left = wake_at.map_or(Nanos::MAX, |at| at.since(monotonic_now()));
+        let span = left.min(LONGEST_SLEEP);
         // An interrupted sleep is a short sleep: the loop looks at everything again.
         let woken = poll(&mut watched, Some(&timespec(span)));
         if woken == Ok(0) && span >= SHORTEST_CHECKED_SLEEP {
             announced.doorbells_due().for_each(|source| self.await_doorbell(announced, &**source));
         }
+        woken == Ok(0) && span == left
     }
 
     /// Waits for the doorbell of `source`, whose peer has published the announced event. Counts a lost wake-up if none
@@ -150,42 +165,49 @@ impl RealPark {
         self.stats.set(stats);
     }
 
-    /// Spins, then sleeps. Returns how long the wait took, for the budget of the next spin.
-    fn wait(&self, began: Nanos, deadline: Option<Nanos>) -> Nanos {
+    /// Spins, then sleeps, as the rule says.
+    fn wait(&mut self, began: Nanos, deadline: Option<Nanos>) {
+        let until = self.rule.spin_until(began, deadline);
         let mut announced = None;
-        if self.spin.budget > Nanos::ZERO {
+        if until > began {
             announced = Announced::new(&self.sources, Wait::Spin);
-            let (found, spun) = match announced {
-                Some(_) => self.spin(began, deadline.unwrap_or(Nanos::MAX)),
-                None => (true, Spun::since(began)),
+            let (ended, spun) = match announced {
+                Some(_) => self.spin(began, deadline.unwrap_or(Nanos::MAX), until),
+                None => (Some(Ended::Arrived), Spun::since(began)),
             };
             self.count(|stats| stats.spin_ns += spun.total.0);
-            if found {
-                return spun.last.since(began);
+            if spun.lost_cpu {
+                self.rule.lost_its_cpu(spun.last);
+            }
+            if let Some(ended) = ended {
+                return self.rule.waited(spun.last.since(began), ended == Ended::Arrived);
             }
         }
         let fell_asleep = monotonic_now();
+        let wake_at = deadline.map(|at| self.rule.wake_at(fell_asleep, at).max(fell_asleep));
         let announced = match announced {
             Some(spinning) => spinning.and_then(Wait::Sleep),
             None => Announced::new(&self.sources, Wait::Sleep),
         };
-        if let Some(announced) = announced {
-            self.sleep(&announced, deadline);
-        }
+        let timer = announced.as_ref().is_some_and(|announced| self.sleep(announced, wake_at));
+        drop(announced);
         let awoke = monotonic_now();
         self.count(|stats| {
             stats.sleep_ns += awoke.since(fell_asleep).0;
             stats.sleeps += 1;
         });
+        if timer && let Some(asked) = wake_at {
+            self.rule.woke(asked, awoke);
+        }
         // Takes in what arrived during the sleep before the timers that became due meanwhile fire.
-        self.exchange_all();
-        awoke.since(began)
+        let arrived = self.exchange_all();
+        self.rule.slept(awoke.since(began), arrived);
     }
 }
 
 impl fmt::Debug for RealPark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RealPark").field("spin", &self.spin).field("stats", &self.stats).finish_non_exhaustive()
+        f.debug_struct("RealPark").field("rule", &self.rule).field("stats", &self.stats).finish_non_exhaustive()
     }
 }
 
@@ -199,10 +221,16 @@ impl Park for RealPark {
     }
 
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
-        let waited = self.wait(monotonic_now(), deadline);
-        self.spin.learn(waited);
+        self.wait(monotonic_now(), deadline);
         true
     }
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Arrived,
+    Timer,
 }
 
 /// Time that a thread spends spinning, without the time for which it did not run: it had lost its CPU, or was stopped.
@@ -210,23 +238,36 @@ impl Park for RealPark {
 struct Spun {
     last: Nanos,
     total: Nanos,
+    lost_cpu: bool,
+    /// When to offer the CPU to other threads.
+    yields_at: Nanos,
 }
 
 impl Spun {
     /// A pass that takes longer was interrupted. It takes less than a microsecond, or a few with a system call.
     const LONGEST_PASS: Nanos = Nanos::from_micros(100);
+    /// The first yield comes later: most waits of a fast stream are shorter, and a yield takes half a microsecond.
+    const FIRST_YIELD: Nanos = Nanos::from_micros(20);
+    const BETWEEN_YIELDS: Nanos = Nanos::from_micros(10);
 
     fn since(began: Nanos) -> Self {
-        Self { last: began, total: Nanos::ZERO }
+        Self { last: began, total: Nanos::ZERO, lost_cpu: false, yields_at: began + Self::FIRST_YIELD }
     }
 
-    /// Records that another pass of the spin ended at `now`.
-    fn goes_on_at(&mut self, now: Nanos) {
+    /// Records that another pass of the spin ended at `now`. Returns whether it is time to yield.
+    fn goes_on_at(&mut self, now: Nanos) -> bool {
         let pass = now.since(self.last);
         if pass <= Self::LONGEST_PASS {
             self.total += pass;
+        } else {
+            self.lost_cpu = true;
         }
         self.last = now;
+        let yields = now >= self.yields_at;
+        if yields {
+            self.yields_at = now + Self::BETWEEN_YIELDS;
+        }
+        yields
     }
 }
 
@@ -234,48 +275,10 @@ fn timespec(span: Nanos) -> Timespec {
     Timespec { tv_sec: (span.0 / 1_000_000_000) as i64, tv_nsec: (span.0 % 1_000_000_000) as i64 }
 }
 
-/// How long to spin before sleeping: grows while waits are short, shrinks while they are long.
-#[derive(Debug, PartialEq, Eq)]
-struct SpinBudget {
-    mode: IdleMode,
-    budget: Nanos,
-    /// Zero on one CPU: a process that spins there keeps its peer from running.
-    most: Nanos,
-}
-
-impl SpinBudget {
-    /// About the time that it takes to wake an idle virtual CPU, so a spin in vain at most doubles the cost of the
-    /// sleep that follows.
-    const MOST: Nanos = Nanos::from_micros(50);
-    /// Low enough to cost nothing, high enough to notice when traffic is back.
-    const LEAST: Nanos = Nanos::from_micros(1);
-
-    fn new(mode: IdleMode, cpus: usize) -> Self {
-        let most = match mode {
-            IdleMode::Spin => Nanos::MAX,
-            IdleMode::Hybrid if cpus > 1 => Self::MOST,
-            IdleMode::Hybrid | IdleMode::Sleep => Nanos::ZERO,
-        };
-        Self { mode, budget: most, most }
-    }
-
-    /// Adapts the budget to a wait that took `waited`, spinning and asleep together. Even the shortest sleep lasts
-    /// about as long as a wake-up takes; a wait that is only a little longer is better spent spinning.
-    fn learn(&mut self, waited: Nanos) {
-        if self.mode != IdleMode::Hybrid {
-            return;
-        }
-        let worth_it = waited <= Self::MOST + Self::MOST;
-        let next = if worth_it { self.budget.0 * 2 } else { self.budget.0 / 2 };
-        self.budget = Nanos(next).clamp(Self::LEAST.min(self.most), self.most);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::exec::Announcer;
-    use std::os::fd::BorrowedFd;
 
     /// A source into which something has arrived when it announces a wait. Counts the calls of `exchange`.
     #[derive(Debug, Default)]
@@ -326,22 +329,9 @@ mod tests {
     }
 
     #[test]
-    fn one_cpu_spins_only_under_idle_spin() {
-        assert_eq!(SpinBudget::new(IdleMode::Hybrid, 1).budget, Nanos::ZERO);
-        assert_eq!(SpinBudget::new(IdleMode::Sleep, 8).budget, Nanos::ZERO);
-        assert_eq!(SpinBudget::new(IdleMode::Spin, 1).budget, Nanos::MAX);
-    }
-
-    #[test]
-    fn the_budget_follows_how_long_waits_are() {
-        let mut spin = SpinBudget::new(IdleMode::Hybrid, 2);
-        for _ in 0..20 {
-            spin.learn(Nanos::from_micros(101));
-        }
-        assert_eq!(spin.budget, SpinBudget::LEAST);
-        for _ in 0..20 {
-            spin.learn(Nanos::from_micros(100));
-        }
-        assert_eq!(spin.budget, SpinBudget::MOST);
+    fn a_spin_offers_its_cpu_to_others_but_not_at_once() {
+        let mut spun = Spun::since(Nanos(1_000));
+        let yields: Vec<_> = (1..=40).filter(|micros| spun.goes_on_at(Nanos(1_000 + micros * 1_000))).collect();
+        assert_eq!(yields, [20, 30, 40]);
     }
 }
