@@ -68,8 +68,10 @@ pub(crate) enum Peer {
 pub(crate) enum LeftOut {
     #[error("memif is left out: dpdk-testpmd is not on the PATH; install it (Debian package dpdk-dev)")]
     NoTestpmd,
-    #[error("memif is left out: its two processes never sleep and need a CPU each, and there is only one")]
-    OneCpu,
+    #[error(
+        "memif is left out: its two processes never sleep and need a CPU each: that takes two CPUs, and --pin auto"
+    )]
+    NoCpuEach,
     #[error("memif is left out: its rings have a power of two of slots, at most {MOST_SLOTS}, and --depth is {0}")]
     Depth(Depth),
 }
@@ -87,7 +89,7 @@ pub(crate) struct Trial<'a> {
     pub(crate) size: Bytes,
     /// How long each contestant sends.
     pub(crate) time: Nanos,
-    /// One CPU for each process, if there are two.
+    /// One CPU for each process, if there are two and the scheduler is not to choose.
     pub(crate) cpus: Option<CpuPair>,
 }
 
@@ -181,14 +183,14 @@ impl Peer {
 pub(crate) fn contestants(
     testpmd: Option<PathBuf>,
     depth: Depth,
-    two_cpus: bool,
+    cpu_each: bool,
 ) -> (Vec<Contestant>, Option<LeftOut>) {
     let peers = [Peer::BareRing, Peer::UnixStream, Peer::UdpLoopback];
     let mut all: Vec<_> = Variant::ALL.map(Contestant::Pushback).into();
     all.extend(peers.map(Contestant::Peer));
     let memif = match testpmd {
         None => Err(LeftOut::NoTestpmd),
-        Some(_) if !two_cpus => Err(LeftOut::OneCpu),
+        Some(_) if !cpu_each => Err(LeftOut::NoCpuEach),
         Some(_) if !depth.get().is_power_of_two() || depth.get() > MOST_SLOTS => Err(LeftOut::Depth(depth)),
         Some(testpmd) => Ok(Contestant::Memif(testpmd)),
     };
@@ -205,8 +207,8 @@ pub(crate) fn contestants(
 mod tests {
     use super::*;
 
-    fn left_out(testpmd: Option<&str>, depth: u32, two_cpus: bool) -> Option<LeftOut> {
-        let (all, left_out) = contestants(testpmd.map(PathBuf::from), Depth::new(depth).unwrap(), two_cpus);
+    fn left_out(testpmd: Option<&str>, depth: u32, cpu_each: bool) -> Option<LeftOut> {
+        let (all, left_out) = contestants(testpmd.map(PathBuf::from), Depth::new(depth).unwrap(), cpu_each);
         assert_eq!(all.len(), if left_out.is_some() { 9 } else { 10 });
         left_out
     }
@@ -215,7 +217,7 @@ mod tests {
     fn memif_is_measured_where_it_can_run_and_reported_as_left_out_elsewhere() {
         assert_eq!(left_out(Some("/bin/testpmd"), 1024, true), None);
         assert_eq!(left_out(None, 1024, true), Some(LeftOut::NoTestpmd));
-        assert_eq!(left_out(Some("/bin/testpmd"), 1024, false), Some(LeftOut::OneCpu));
+        assert_eq!(left_out(Some("/bin/testpmd"), 1024, false), Some(LeftOut::NoCpuEach));
         for depth in [1000, 32_768] {
             let reason = left_out(Some("/bin/testpmd"), depth, true).unwrap().to_string();
             assert!(reason.contains(&format!("--depth is {depth}")) && !reason.contains('\n'), "{reason}");

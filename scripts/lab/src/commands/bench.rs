@@ -18,7 +18,7 @@ use crate::bench::{
     figure, rate, simulated_rate, table,
 };
 use crate::count::{Count, CountError, count};
-use crate::launch::{CpuPair, find_tool};
+use crate::launch::{MeasuredPinning, Pin, find_tool};
 use crate::progress::Progress;
 use crate::runner::full_rate::MeasureError;
 
@@ -40,6 +40,9 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value = "1024")]
     depth: Depth,
 
+    #[command(flatten)]
+    pinning: MeasuredPinning,
+
     /// Draw the rows as bars in this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -60,7 +63,7 @@ pub(crate) fn main(args: &BenchArgs) -> Result<Status, Failure> {
 
 /// Measures everything, or after an interrupt as much as is complete.
 async fn measure(args: &BenchArgs, setup: &mut Setup) -> Result<BenchReport, Failure> {
-    let cpus = CpuPair::here();
+    let cpus = args.pinning.pin.cpus();
     let (who, memif_left_out) = contestants(find_tool("dpdk-testpmd"), args.depth, cpus.is_some());
     setup.left_out.extend(memif_left_out.map(|why| why.to_string()));
     let Setup { binaries, settings, signals, left_out } = setup;
@@ -112,7 +115,7 @@ async fn instructions(sizes: &[Bytes], setup: &mut Setup) -> Result<Vec<Count>, 
     }
     let progress = Progress::new();
     progress.now("counting instructions ...");
-    let why = match count(&setup.binaries, &setup.settings, sizes, &mut setup.signals).await {
+    let why = match count(&setup.binaries, &setup.settings, sizes, Pin::Auto, &mut setup.signals).await {
         Err(CountError::Run(MeasureError::Interrupted)) => "interrupted: instructions were not counted".to_owned(),
         Err(error @ CountError::NoValgrind) => error.to_string(),
         counts => return Ok(counts?),

@@ -15,7 +15,7 @@ use shared::process::signals::Signals;
 use shared::report::RunReport;
 
 use super::common::{Failure, runtime};
-use crate::launch::Binaries;
+use crate::launch::{Binaries, Pinning};
 use crate::progress::Progress;
 use crate::replay::COMPARE_SCHEMA;
 use crate::report::story::story;
@@ -38,6 +38,8 @@ pub(crate) struct CompareArgs {
     common: Common,
     #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    pinning: Pinning,
     #[command(flatten)]
     sending: SendSettings,
     #[command(flatten)]
@@ -87,7 +89,7 @@ struct Comparison {
 pub(crate) fn main(args: &CompareArgs) -> Result<Status, Failure> {
     let json = args.output.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
-    let binaries = Binaries::find()?;
+    let binaries = Binaries::find()?.on(args.pinning.pin.cpus());
     let (runs, status) = runtime()?.block_on(all(args, &binaries))?;
     let comparison = Comparison { schema: COMPARE_SCHEMA, runs };
     let written = sink.map_or(Ok(()), |sink| sink.write(&comparison));

@@ -12,7 +12,7 @@ use shared::units::Bytes;
 
 use super::common::{Failure, frame_size, runtime};
 use crate::count::{Ceilings, count, table};
-use crate::launch::Binaries;
+use crate::launch::{Binaries, Pin};
 use crate::progress::Progress;
 use crate::settings::RunSettings;
 
@@ -29,6 +29,10 @@ pub(crate) struct CountArgs {
     /// Write these counts to the file of --ceilings as the new ceilings.
     #[arg(long, requires = "ceilings")]
     accept: bool,
+
+    /// Let both processes share one CPU (auto), so that counts repeat, or leave both to the scheduler (none).
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Pin::Auto)]
+    pin: Pin,
 
     /// Write the counts as JSON to this file, or to standard output if it is `-`.
     #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
@@ -49,8 +53,9 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     let held_against = args.ceilings.as_deref().filter(|_| !args.accept).map(Ceilings::read).transpose()?;
     let progress = Progress::new();
     progress.now("counting instructions ...");
-    let counts = runtime()?
-        .block_on(async { count(&binaries, &RunSettings::defaults(), &args.sizes, &mut Signals::new()?).await })?;
+    let counts = runtime()?.block_on(async {
+        count(&binaries, &RunSettings::defaults(), &args.sizes, args.pin, &mut Signals::new()?).await
+    })?;
     drop(progress);
     sink.map_or(Ok(()), |sink| sink.write(&counts))?;
     say(json, table(&counts));

@@ -19,6 +19,7 @@ use crate::dispatch::{
     AtSize, DISPATCH_SCHEMA, DispatchReport, WAYS, Way, allocations_per_packet, figure, in_way, text, time_per_packet,
     way_name,
 };
+use crate::launch::{MeasuredPinning, Pin};
 use crate::progress::Progress;
 use crate::runner::full_rate::MeasureError;
 
@@ -43,6 +44,9 @@ pub(crate) struct DispatchArgs {
     /// Slots of the ring, 1 to 65536.
     #[arg(long, value_name = "N", default_value = "1024")]
     depth: Depth,
+
+    #[command(flatten)]
+    pinning: MeasuredPinning,
 
     /// Draw the costs as bars in this file.
     #[arg(long, value_name = "FILE")]
@@ -96,7 +100,7 @@ async fn timed(args: &DispatchArgs, setup: &mut Setup) -> Result<[Vec<AtSize>; W
     let Setup { binaries, settings, signals, left_out } = setup;
     let (binaries, settings) = (&*binaries, &*settings);
     let one = async |way: &Dispatch, size| {
-        Ok(time_per_packet(binaries, in_way(settings, *way, size), args.time, signals).await?)
+        Ok(time_per_packet(binaries, in_way(settings, *way, size), args.time, args.pinning.pin, signals).await?)
     };
     let runs = in_turn((&args.sizes, args.repetitions), &WAYS, |way| way_name(*way), left_out, one).await?;
     let mut timed = WAYS.map(|_| Vec::new());
@@ -118,7 +122,7 @@ async fn counted(size: Bytes, setup: &mut Setup) -> Result<Vec<f64>, Failure> {
     for way in WAYS {
         progress.now(&format!("counting instructions of {} ...", way_name(way)));
         let settings = in_way(&setup.settings, way, size);
-        match instructions_per_packet(&setup.binaries, &settings, &mut setup.signals).await {
+        match instructions_per_packet(&setup.binaries, &settings, Pin::Auto, &mut setup.signals).await {
             Ok(count) => counted.push(count.stack),
             Err(error @ CountError::NoValgrind) => {
                 setup.left_out.push(error.to_string());

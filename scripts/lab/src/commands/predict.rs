@@ -14,7 +14,7 @@ use shared::process::signals::Signals;
 use shared::units::LinkRate;
 
 use super::common::{Failure, runtime};
-use crate::launch::Binaries;
+use crate::launch::{Binaries, Pinning};
 use crate::predict::grid::{Grid, Point};
 use crate::predict::judge::{Compared, Verdict, compare, judge};
 use crate::progress::Progress;
@@ -37,6 +37,8 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
 
+    #[command(flatten)]
+    pinning: Pinning,
     #[command(flatten)]
     output: Output,
 }
@@ -70,10 +72,10 @@ struct Confirmed {
 /// # Errors
 /// If a point cannot be simulated or the processes cannot be started.
 pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
-    let PredictArgs { grid, jobs, output } = args;
+    let PredictArgs { grid, jobs, pinning, output } = args;
     let json = output.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
-    let binaries = Binaries::find()?;
+    let binaries = Binaries::find()?.on(pinning.pin.cpus());
     let (points, interrupted) = runtime()?.block_on(all(grid, &binaries, *jobs as usize))?;
     let confirmed =
         Confirmed { schema: PREDICT_SCHEMA, link: grid.link, packets: grid.packets, seed: grid.seed, points };

@@ -15,7 +15,7 @@ use shared::report::{DriverFile, RunReport, Warning, WarningCode};
 
 use super::common::{Failure, runtime};
 use crate::flags::Given;
-use crate::launch::{Binaries, ChildExit};
+use crate::launch::{Binaries, ChildExit, Pinning};
 use crate::profile::Profiler;
 use crate::replay::replay;
 use crate::runner::real::{Exits, Merged, StackOutput, run_profiled};
@@ -41,6 +41,8 @@ pub(crate) struct RunArgs {
     common: Common,
     #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    pinning: Pinning,
     #[command(flatten)]
     stack: StackSettings,
     #[command(flatten)]
@@ -78,7 +80,7 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
         None => (args.settings(), None),
     };
     let sink = json.map(JsonTarget::open).transpose()?;
-    let binaries = Binaries::find()?;
+    let binaries = Binaries::find()?.on(args.pinning.pin.cpus());
     let output = if json == Some(&JsonTarget::Stdout) { StackOutput::StandardError } else { StackOutput::Inherit };
     let mut signals = Signals::new()?;
     let mut profiler = args.profile.then(|| Profiler::prepare(&binaries)).transpose()?;

@@ -12,7 +12,7 @@ use shared::exec::IdleMode;
 use shared::process::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
-use crate::launch::{Binaries, CpuPair, FolderError, PrivateFolder, find_tool};
+use crate::launch::{Binaries, FolderError, Pin, PrivateFolder, find_tool};
 use crate::report::table::markdown;
 use crate::runner::full_rate::{MeasureError, measured};
 use crate::runner::workload::Workload;
@@ -73,12 +73,13 @@ pub(crate) async fn count(
     binaries: &Binaries,
     settings: &RunSettings,
     sizes: &[Bytes],
+    pin: Pin,
     signals: &mut Signals,
 ) -> Result<Vec<Count>, CountError> {
     let mut counts = Vec::new();
     for size in sizes {
         let PerPacket { stack, driver } =
-            instructions_per_packet(binaries, &Workload::BULK.settings(settings, *size), signals).await?;
+            instructions_per_packet(binaries, &Workload::BULK.settings(settings, *size), pin, signals).await?;
         counts.push(Count { size_bytes: size.0, stack, driver });
     }
     Ok(counts)
@@ -88,7 +89,7 @@ pub(crate) async fn count(
 /// dispatch.
 ///
 /// Two settings make the count repeatable: both processes sleep when idle, because the machine decides how long a
-/// process spins; and both share one CPU, because the machine also decides how two CPUs interleave, and thus the sizes
+/// process spins; and both share one CPU, unless `pin` leaves them to the scheduler, because the machine also decides how two CPUs interleave, and thus the sizes
 /// of the batches.
 ///
 /// # Errors
@@ -96,13 +97,14 @@ pub(crate) async fn count(
 pub(crate) async fn instructions_per_packet(
     binaries: &Binaries,
     settings: &RunSettings,
+    pin: Pin,
     signals: &mut Signals,
 ) -> Result<PerPacket, CountError> {
     let mut settings = settings.clone();
     settings.set_idle(IdleMode::Sleep);
     settings.set_quiet();
     settings.set_timeouts(VALGRIND_TIMEOUT);
-    let binaries = binaries.on(CpuPair::shared());
+    let binaries = binaries.on(pin.shared_cpu());
     let mut totals = [PerPacket { stack: 0.0, driver: 0.0 }; 2];
     for (packets, total) in [SHORT, LONG].into_iter().zip(&mut totals) {
         let callgrind = Callgrind::find()?;

@@ -16,7 +16,7 @@ use shared::process::signals::Signals;
 use shared::units::{BitRate, Bytes, LinkRate, Nanos};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region};
 
-use crate::launch::{Binaries, CpuPair};
+use crate::launch::{Binaries, Pin};
 use crate::runner::full_rate::{MeasureError, timed};
 use crate::runner::workload::Workload;
 use crate::runner::{SimulateError, simulate_figures};
@@ -58,9 +58,10 @@ pub(crate) async fn time_per_packet(
     binaries: &Binaries,
     settings: RunSettings,
     duration: Nanos,
+    pin: Pin,
     signals: &mut Signals,
 ) -> Result<Repetition, MeasureError> {
-    let report = timed(binaries, settings, duration, CpuPair::here(), signals).await?;
+    let report = timed(binaries, settings, duration, pin.cpus(), signals).await?;
     // On a busy machine the system may take the CPU from a process. Neither that time nor spinning counts as busy: so
     // take the smaller of the time not idle and the CPU time.
     let idle = report.process.idle;

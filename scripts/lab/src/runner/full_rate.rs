@@ -41,7 +41,8 @@ impl MeasureError {
     }
 }
 
-/// Makes one run of this `duration`, in which each process has one of `cpus` and spins.
+/// Makes one run of this `duration`, in which each process has one of `cpus` and spins. Without `cpus`, the scheduler
+/// places them.
 ///
 /// # Errors
 /// If it is no measurement.
@@ -53,8 +54,7 @@ pub(crate) async fn timed(
     signals: &mut Signals,
 ) -> Result<Box<RunReport>, MeasureError> {
     settings.set_duration(duration);
-    // A process that may use only one CPU takes the machine for one with a single CPU, where hybrid never spins. So it
-    // is set to spin.
+    // A process that has a CPU to itself has nobody to leave it to.
     settings.set_idle(if cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid });
     measured(&binaries.on(cpus), &settings, signals).await
 }

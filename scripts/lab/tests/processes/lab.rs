@@ -78,7 +78,8 @@ impl Running {
         Self::start_as(json, folder, |_| {})
     }
 
-    fn start_as(json: &Path, folder: &Path, how: impl FnOnce(&mut Command)) -> Self {
+    /// The same as `start_in`, after `how` has changed the command.
+    pub(crate) fn start_as(json: &Path, folder: &Path, how: impl FnOnce(&mut Command)) -> Self {
         let flags = ["run", "--link", "10Mbit", "--duration", "30s", "--interval", "50ms", "--json"];
         let mut command = lab(&[&flags[..], &[json.to_str().unwrap()]].concat());
         command.env("TMPDIR", folder);
@@ -105,7 +106,12 @@ impl Running {
 
     /// Sends `signal` to the lab's child named `name`.
     pub(crate) fn signal_child(&self, name: &str, signal: Signal) {
-        kill_process(child(&self.lab, name).unwrap(), signal).unwrap();
+        kill_process(self.child(name).unwrap(), signal).unwrap();
+    }
+
+    /// Its child named `name`, if there is one now.
+    pub(crate) fn child(&self, name: &str) -> Option<Pid> {
+        child(&self.lab, name)
     }
 
     /// Waits until it ends. The standard output returned starts after the first interval.

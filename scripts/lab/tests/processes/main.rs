@@ -16,6 +16,7 @@ mod ledger;
 mod lines;
 mod orphans;
 mod output;
+mod pin;
 mod profile;
 mod readers;
 mod replay;
