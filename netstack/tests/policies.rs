@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use netstack::account::{Account, Accounts, Stage, Timeline};
+use netstack::account::{Account, Accounts, Stage, Timed, Timeline};
 use netstack::device::{Policy, RingDevice};
 use netstack::error::SendError;
 use netstack::layer::Egress;
@@ -116,7 +116,7 @@ fn wait_waits_for_a_completion_and_counts_the_time() {
         };
         let (sent, ()) = futures_util::future::join(bench.send(1), completion).await;
         assert_eq!((sent, bench.clock.now()), (Ok(()), Nanos(500)));
-        assert_eq!(bench.account.blocked(Stage::Room).sum(), 500);
+        assert_eq!(bench.account.tally(Timed::Wait(Stage::Room)).sum, 500);
         let counters = bench.account.counters();
         assert_eq!((counters.accepted, counters.delivered, counters.dropped()), (2, 1, 0));
         assert_eq!((bench.device.ring().stats().stops, bench.device.ring().stats().wakes), (1, 1));

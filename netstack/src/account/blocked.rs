@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use shared::units::Nanos;
 
-use super::Account;
+use super::{Account, Timed};
 
 /// A stage at which a send can wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Drop for Blocked {
         let span = self.account.timeline.now().since(self.since);
         // A send that is polled once and dropped at the same time has not waited.
         if span > Nanos::ZERO {
-            self.account.blocked.borrow_mut()[self.stage as usize].record(span.0, 1);
+            self.account.times.record(Timed::Wait(self.stage), span.0, 1);
         }
     }
 }

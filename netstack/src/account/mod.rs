@@ -9,19 +9,22 @@ mod activity;
 mod blocked;
 mod series;
 mod timeline;
+mod times;
 
 pub use activity::Activity;
 pub use blocked::{Blocked, Stage};
 pub use timeline::Timeline;
+pub use times::{Histograms, MOST_WITH_HISTOGRAMS, Tally, Timed};
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use shared::credits::Credits;
 use shared::exec::Signal;
-use shared::ledger::{Counters, DropReason, Histogram, RefuseReason};
+use shared::ledger::{Counters, DropReason, RefuseReason};
 use shared::units::Nanos;
 
+use self::times::Times;
 use crate::error::SendError;
 
 /// One app's account.
@@ -42,16 +45,29 @@ pub struct Account {
     first_accepted: Cell<Option<Nanos>>,
     /// When the last delivered packet completed.
     last_completion: Cell<Option<Nanos>>,
-    sojourn: RefCell<Histogram>,
-    latency: RefCell<Histogram>,
-    blocked: RefCell<[Histogram; Stage::ALL.len()]>,
+    times: Times,
     /// Notified whenever packets settle.
     settled: Signal,
 }
 
 impl Account {
-    /// An empty account. `budget` is in bytes of payload.
+    /// An empty account, with histograms of its own. `budget` is in bytes of payload.
     pub fn new(id: u32, name: &str, budget: Option<u64>, timeline: &Rc<Timeline>) -> Rc<Self> {
+        Self::with(id, name, budget, timeline, Times::own())
+    }
+
+    /// Like [`Account::new`], but its times are recorded in `histograms`, which other accounts share.
+    pub fn sharing(
+        id: u32,
+        name: &str,
+        budget: Option<u64>,
+        timeline: &Rc<Timeline>,
+        histograms: &Rc<Histograms>,
+    ) -> Rc<Self> {
+        Self::with(id, name, budget, timeline, Times::sharing(histograms))
+    }
+
+    fn with(id: u32, name: &str, budget: Option<u64>, timeline: &Rc<Timeline>, times: Times) -> Rc<Self> {
         Rc::new(Self {
             id,
             name: name.to_owned(),
@@ -62,9 +78,7 @@ impl Account {
             schedule: Cell::default(),
             first_accepted: Cell::default(),
             last_completion: Cell::default(),
-            sojourn: RefCell::default(),
-            latency: RefCell::default(),
-            blocked: RefCell::default(),
+            times,
             settled: Signal::default(),
         })
     }
@@ -154,10 +168,11 @@ impl Account {
         counters.delivered += packets;
         counters.delivered_bytes += bytes;
         self.last_completion.set(self.last_completion.get().max(Some(at)));
-        self.sojourn.borrow_mut().record(at.since(accepted).0, packets);
-        let mut latency = self.latency.borrow_mut();
-        intended.into_iter().for_each(|(intended, packets)| latency.record(at.since(intended).0, packets));
-        drop((counters, latency));
+        self.times.record(Timed::Sojourn, at.since(accepted).0, packets);
+        for (intended, packets) in intended {
+            self.times.record(Timed::Latency, at.since(intended).0, packets);
+        }
+        drop(counters);
         self.timeline.deliver(packets, bytes, at);
         self.settle(bytes);
     }
@@ -218,34 +233,19 @@ impl Account {
         }
     }
 
-    /// Times from accepted to completed, in nanoseconds.
-    pub fn sojourn(&self) -> Histogram {
-        self.sojourn.borrow().clone()
+    /// The sums of its times, in nanoseconds.
+    pub fn tally(&self, timed: Timed) -> Tally {
+        self.times.tally(timed)
     }
 
-    /// Times from intended to completed, in nanoseconds.
-    pub fn latency(&self) -> Histogram {
-        self.latency.borrow().clone()
-    }
-
-    /// The sum of [`Account::sojourn`].
-    pub fn sojourn_sum(&self) -> u128 {
-        self.sojourn.borrow().sum()
-    }
-
-    /// The sum of [`Account::latency`].
-    pub fn latency_sum(&self) -> u128 {
-        self.latency.borrow().sum()
-    }
-
-    /// Times of the waits at `stage` that are over, in nanoseconds.
-    pub fn blocked(&self, stage: Stage) -> Histogram {
-        self.blocked.borrow()[stage as usize].clone()
+    /// The histograms of its times; `None` if it shares them.
+    pub fn histograms(&self) -> Option<&Histograms> {
+        self.times.histograms()
     }
 
     /// Nanoseconds of all waits that are over, at all stages.
     pub fn blocked_ns(&self) -> u128 {
-        self.blocked.borrow().iter().map(Histogram::sum).sum()
+        Stage::ALL.into_iter().map(|stage| self.tally(Timed::Wait(stage)).sum).sum()
     }
 }
 
@@ -308,41 +308,58 @@ impl Drop for Awaiting<'_> {
 
 /// All accounts of a run, by account number.
 #[derive(Debug, Default)]
-pub struct Accounts(RefCell<Vec<Rc<Account>>>);
+pub struct Accounts {
+    all: RefCell<Vec<Rc<Account>>>,
+    /// The histograms of the accounts that have none of their own.
+    shared: Rc<Histograms>,
+}
 
 impl Accounts {
     /// Adds an account. Accounts are numbered in the order in which they are added.
     pub fn add(&self, account: Rc<Account>) {
-        self.0.borrow_mut().push(account);
+        self.all.borrow_mut().push(account);
     }
 
     /// How many accounts there are, which is the number of the next one.
     pub fn count(&self) -> u32 {
         // The cast cannot truncate: an account takes far more than a byte, so there are fewer than 2^32.
-        self.0.borrow().len() as u32
+        self.all.borrow().len() as u32
     }
 
     /// Account number `id`, which must have been added.
     pub fn get(&self, id: u32) -> Rc<Account> {
-        Rc::clone(&self.0.borrow()[id as usize])
+        Rc::clone(&self.all.borrow()[id as usize])
     }
 
     /// Calls `act` with account number `id`, which must have been added. Unlike [`Accounts::get`] it does not count a
     /// reference.
     #[inline(always)]
     pub fn with<T>(&self, id: u32, act: impl FnOnce(&Account) -> T) -> T {
-        act(&self.0.borrow()[id as usize])
+        act(&self.all.borrow()[id as usize])
     }
 
     /// Whether a task waits for the next packet of any of them to settle.
     pub fn are_awaited(&self) -> bool {
         // All accounts share the timeline, which counts the tasks that wait.
-        self.0.borrow().first().is_some_and(|account| account.timeline.is_awaited())
+        self.all.borrow().first().is_some_and(|account| account.timeline.is_awaited())
+    }
+
+    /// The histograms for accounts that have none of their own.
+    pub fn shared_histograms(&self) -> &Rc<Histograms> {
+        &self.shared
+    }
+
+    /// The histograms of all accounts together.
+    pub fn histograms(&self) -> Histograms {
+        let sum = Histograms::default();
+        sum.add(&self.shared);
+        self.all.borrow().iter().filter_map(|account| account.histograms()).for_each(|own| sum.add(own));
+        sum
     }
 
     /// All accounts, in order.
     pub fn all(&self) -> Vec<Rc<Account>> {
-        self.0.borrow().clone()
+        self.all.borrow().clone()
     }
 }
 
@@ -381,8 +398,9 @@ mod tests {
             drop(shared.begin_wait(Stage::Budget));
         });
         assert_eq!(done, Ok(()));
-        assert_eq!((account.blocked(Stage::Room).count(), account.blocked_ns()), (2, 40));
-        assert_eq!(account.blocked(Stage::Budget).count(), 0);
+        let room = account.tally(Timed::Wait(Stage::Room));
+        assert_eq!((room, account.blocked_ns()), (Tally { count: 2, max: 30, sum: 40 }, 40));
+        assert_eq!(account.tally(Timed::Wait(Stage::Budget)), Tally::default());
     }
 
     #[test]

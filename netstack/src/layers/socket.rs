@@ -79,7 +79,7 @@ impl<T: Egress<UdpTo>> Egress<SocketAddr> for UdpSocket<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Timeline;
+    use crate::account::{Timed, Timeline};
     use crate::packet::Stamp;
     use futures_util::FutureExt;
     use shared::exec::Clock;
@@ -135,7 +135,7 @@ mod tests {
         let socket = socket(4, Ok(()));
         assert_eq!(try_send(&socket, b"123"), Ok(()));
         assert_eq!(try_send(&socket, b"12"), Err(SendError::WouldBlock));
-        assert_eq!(socket.account.blocked(Stage::Budget).count(), 0);
+        assert_eq!(socket.account.tally(Timed::Wait(Stage::Budget)).count, 0);
         assert_eq!(try_send(&socket, b"1"), Ok(()));
     }
 

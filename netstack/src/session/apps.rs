@@ -11,7 +11,7 @@ use shared::ring::HEADROOM;
 use shared::units::{LinkRate, Nanos};
 
 use super::plan::{PAYLOAD_LIMIT, Plan};
-use crate::account::{Account, Accounts, Timeline};
+use crate::account::{Account, Accounts, MOST_WITH_HISTOGRAMS, Timeline};
 use crate::app::{AppContext, AppSpec, CancelToken, Horizon, ResolveError, ResolvedApp, run_app};
 use crate::dispatch::{Layers, Polled, UseSocket};
 use crate::error::SendError;
@@ -31,6 +31,8 @@ struct Shared {
     sockets: Box<dyn Sockets>,
     accounts: Rc<Accounts>,
     timeline: Rc<Timeline>,
+    /// Whether the run starts with more apps than may have histograms of their own: then none has.
+    shares_histograms: bool,
     seed: u64,
     link: LinkRate,
     horizon: Horizon,
@@ -85,6 +87,7 @@ impl Apps {
             sockets: Box::new(layers),
             accounts: Rc::clone(accounts),
             timeline: Rc::clone(timeline),
+            shares_histograms: plan.apps.len() > MOST_WITH_HISTOGRAMS,
             seed: plan.seed,
             link: plan.link,
             horizon: plan.horizon(),
@@ -143,7 +146,12 @@ impl Apps {
     }
 
     fn join(&self, name: &str, budget: Option<u64>, app: Option<ResolvedApp>) -> Joined {
-        let account = Account::new(self.0.accounts.count(), name, budget, &self.0.timeline);
+        let Shared { accounts, timeline, .. } = &*self.0;
+        let id = accounts.count();
+        let account = match self.0.shares_histograms || id as usize >= MOST_WITH_HISTOGRAMS {
+            true => Account::sharing(id, name, budget, timeline, accounts.shared_histograms()),
+            false => Account::new(id, name, budget, timeline),
+        };
         self.0.accounts.add(Rc::clone(&account));
         let joined = Joined { account, app, cancel: Rc::default() };
         self.0.joined.borrow_mut().push(joined.clone());

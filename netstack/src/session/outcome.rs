@@ -10,7 +10,7 @@ use shared::units::Nanos;
 use super::apps::Joined;
 #[cfg(doc)]
 use super::extension::Extension;
-use crate::account::Account;
+use crate::account::{Account, Histograms, Timed};
 
 /// The result of a run.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Outcome {
     /// All apps that have joined. Their accounts are closed: every accepted packet is delivered, dropped, in flight or
     /// lost.
     pub apps: Vec<Joined>,
+    /// The times of all apps together.
+    pub times: Histograms,
     /// The ring's counters.
     pub ring: RingStats,
     /// Slots held over time.
@@ -81,8 +83,8 @@ impl Snapshot {
         let mut all = Self { at, ..Self::default() };
         for account in accounts {
             all.counters += &account.counters();
-            all.sojourn_ns += account.sojourn_sum();
-            all.latency_ns += account.latency_sum();
+            all.sojourn_ns += account.tally(Timed::Sojourn).sum;
+            all.latency_ns += account.tally(Timed::Latency).sum;
         }
         all
     }

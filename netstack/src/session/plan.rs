@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use shared::ring::{Depth, MAX_FRAME, WakePointError};
 use shared::units::{Bytes, LinkRate, Nanos};
 
+use crate::account::MOST_WITH_HISTOGRAMS;
 use crate::app::{Horizon, ResolveError, ResolvedApp, Traffic, WhenBlocked, check_all, resolve_all};
 use crate::device::Policy;
 use crate::dispatch::Dispatch;
@@ -202,9 +203,13 @@ impl Length {
     }
 }
 
-/// Bytes of memory per app, estimated on the high side. Its five histograms (sojourn, latency, blocked time by stage)
-/// grow with the spread of their values; one whose values are spread over everything up to an hour takes 270 KB.
-const APP: usize = 1 << 20;
+/// Bytes of memory per app, estimated on the high side: its task, its payloads and its account.
+const APP: usize = 32 << 10;
+
+/// Bytes of the five histograms (sojourn, latency, blocked time by stage) of an app, or of all apps that share theirs,
+/// estimated on the high side. They grow with the spread of their values; one whose values are spread over everything
+/// up to an hour takes 270 KB.
+const HISTOGRAMS: usize = 1 << 20;
 
 /// Bytes of the stack's own records for each slot and each place of the transmit queue, besides the frame itself.
 const PLACE: usize = 128;
@@ -214,7 +219,8 @@ const PLACE: usize = 128;
 pub fn memory_of_a_run(settings: &StackSettings, depth: Depth) -> usize {
     let apps = settings.sending.apps.len().max(1);
     let queue = if settings.policy.has_queue() { settings.layers.txqueue as usize } else { 0 };
-    apps * APP + depth.as_usize() * PLACE + queue * (MAX_FRAME + PLACE)
+    let histograms = if apps > MOST_WITH_HISTOGRAMS { 1 } else { apps };
+    apps * APP + histograms * HISTOGRAMS + depth.as_usize() * PLACE + queue * (MAX_FRAME + PLACE)
 }
 
 /// Checks the apps as far as that is possible without the link. Returns the routing table.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use shared::ledger::{Counters, Doorbells, DropReason, Histogram, Imbalance, RefuseReason};
+use shared::ledger::{Counters, Doorbells, DropReason, Imbalance, RefuseReason};
 use shared::report::{
     AppReport, BlockedReport, ConfigReport, DriverReport, Ending, HostReport, LedgerReport, ProcessReport, RUN_SCHEMA,
-    RingReport, RunReport, StageReport, SteadyReport, Totals, WakesReport, WakeupsReport, Warning, WarningCode,
-    machine_warning,
+    RingReport, RunReport, StageReport, SteadyReport, Summary, Totals, WakesReport, WakeupsReport, Warning,
+    WarningCode, machine_warning,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
@@ -15,7 +15,7 @@ use super::apps::Joined;
 use super::claims::{Known, contradictions};
 use super::outcome::{Outcome, Snapshot};
 use super::plan::Plan;
-use crate::account::{Activity, Stage};
+use crate::account::{Account, Activity, Stage, Tally, Timed};
 
 /// The parts of a report that are known before or beside the run itself.
 #[derive(Debug, Clone, Default)]
@@ -54,12 +54,7 @@ const MISCOUNTED: &str = "MISCOUNTED";
 /// Renders `outcome` of `plan` on a ring of `depth` slots as a report.
 pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -> RunReport {
     let mut total = Counters::default();
-    let (mut sojourn, mut latency) = (Histogram::default(), Histogram::default());
-    for account in outcome.accounts() {
-        total += &account.counters();
-        sojourn.add(&account.sojourn());
-        latency.add(&account.latency());
-    }
+    outcome.accounts().for_each(|account| total += &account.counters());
     let ledger = ledger(&outcome, &total, depth);
     let contradicted = contradicted(&outcome, &total, depth, context.grant);
     let doorbells = both(context.process.doorbells, outcome.driver.as_ref().map(|driver| driver.process.doorbells));
@@ -77,8 +72,8 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         drops: by_reason(DropReason::ALL, DropReason::name, |reason| total.dropped_for(reason)),
         refusals: by_reason(RefuseReason::ALL, RefuseReason::name, |reason| total.refused_for(reason)),
         rate: activity(&outcome).rate(total.delivered, total.delivered_bytes),
-        sojourn_ns: (&sojourn).into(),
-        latency_ns: (&latency).into(),
+        sojourn_ns: (&*outcome.times.of(Timed::Sojourn)).into(),
+        latency_ns: (&*outcome.times.of(Timed::Latency)).into(),
         steady: outcome.warm.and_then(|warm| steady(&warm, &outcome)),
         theory: None,
         estimate: None,
@@ -91,6 +86,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         wakeups: WakeupsReport { late_ns: (&outcome.late).into() },
         violation: outcome.violation.or((!contradicted.is_empty()).then_some(MISCOUNTED)).map(str::to_owned),
         apps: outcome.apps.iter().map(app_report).collect(),
+        apps_without_quantiles: outcome.accounts().filter(|account| account.histograms().is_none()).count() as u64,
         process: context.process,
         lines_dropped: context.lines_dropped,
         warnings: warnings(&outcome, plan, &total, doorbells.missed),
@@ -223,18 +219,13 @@ fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
 }
 
 fn blocked(outcome: &Outcome) -> BlockedReport {
-    let mut stages = BTreeMap::new();
-    for stage in Stage::ALL {
-        let mut all = Histogram::default();
-        outcome.accounts().for_each(|account| all.add(&account.blocked(stage)));
-        stages.insert(stage.name().to_owned(), stage_report(&all));
-    }
+    let stage = |stage: Stage| {
+        let waits = outcome.times.of(Timed::Wait(stage));
+        (stage.name().to_owned(), StageReport { total_ns: waits.sum(), waits_ns: (&*waits).into() })
+    };
     let total_ns = outcome.accounts().map(|account| account.blocked_ns()).sum();
+    let stages = Stage::ALL.into_iter().map(stage).collect();
     BlockedReport { stops: outcome.ring.stops, wakes: outcome.ring.wakes, total_ns, stages }
-}
-
-fn stage_report(waits: &Histogram) -> StageReport {
-    StageReport { total_ns: waits.sum(), waits_ns: waits.into() }
 }
 
 fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
@@ -255,15 +246,30 @@ fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
 
 fn app_report(Joined { account, app, .. }: &Joined) -> AppReport {
     let counters = account.counters();
-    let waits = |stage: Stage| (stage.name().to_owned(), stage_report(&account.blocked(stage)));
+    let waits = |stage: Stage| {
+        let timed = Timed::Wait(stage);
+        let report = StageReport { total_ns: account.tally(timed).sum, waits_ns: app_times(account, timed) };
+        (stage.name().to_owned(), report)
+    };
     AppReport {
         name: account.name().to_owned(),
         spec: app.as_ref().map_or_else(|| OWN_SOCKET.to_owned(), |app| app.spec().to_string()),
         totals: totals(&counters),
         rate: account.activity().rate(counters.delivered, counters.delivered_bytes),
-        sojourn_ns: (&account.sojourn()).into(),
-        latency_ns: (&account.latency()).into(),
+        sojourn_ns: app_times(account, Timed::Sojourn),
+        latency_ns: app_times(account, Timed::Latency),
         blocked: Stage::ALL.into_iter().map(waits).collect(),
+    }
+}
+
+/// The times of one app; their quantiles are not known if it shares its histograms.
+fn app_times(account: &Account, timed: Timed) -> Summary<Option<u64>> {
+    match account.histograms() {
+        Some(own) => Summary::from(&*own.of(timed)).known(),
+        None => {
+            let Tally { count, max, sum } = account.tally(timed);
+            Summary { count, mean: sum as f64 / count.max(1) as f64, p50: None, p90: None, p99: None, p999: None, max }
+        }
     }
 }
 

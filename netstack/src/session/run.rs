@@ -241,6 +241,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
             began,
             ended,
             apps,
+            times: self.accounts.histograms(),
             ring: ring.stats(),
             occupancy: ring.with_occupancy(figures),
             late: self.late.borrow().clone(),

@@ -30,7 +30,7 @@ fn same(ways: &[Dispatch], scene: Scene<'_>) -> Seen {
     first
 }
 
-fn waits(seen: &Seen, stage: Stage) -> u128 {
+fn waits(seen: &Seen, stage: Stage) -> u64 {
     seen.apps.iter().map(|app| app.waits[stage as usize]).sum()
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, poll_fn};
-use netstack::account::{Account, Accounts, Stage, Timeline};
+use netstack::account::{Account, Accounts, Stage, Timed, Timeline};
 use netstack::app::{AppContext, AppSpec, CancelToken, Horizon, ResolvedApp, resolve_all, run_app};
 use netstack::device::{Policy, RingDevice};
 use netstack::dispatch::{Dispatch, Parts, UseSocket};
@@ -66,7 +66,7 @@ pub(crate) struct App {
     /// How often its task was polled: once to begin, and once per wake-up.
     pub(crate) polls: u64,
     /// How often it waited at each stage, and for how long at all stages together.
-    pub(crate) waits: [u128; Stage::ALL.len()],
+    pub(crate) waits: [u64; Stage::ALL.len()],
     pub(crate) blocked_ns: u128,
     /// Bytes that are left of its send budget.
     pub(crate) budget: Option<u64>,
@@ -216,7 +216,7 @@ impl Rig {
         let apps = self.accounts.all().into_iter().zip(polls).map(|(account, polls)| App {
             counters: account.counters(),
             polls: polls.get(),
-            waits: Stage::ALL.map(|stage| account.blocked(stage).count()),
+            waits: Stage::ALL.map(|stage| account.tally(Timed::Wait(stage)).count),
             blocked_ns: account.blocked_ns(),
             budget: account.budget().map(shared::credits::Credits::available),
         });

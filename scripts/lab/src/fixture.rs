@@ -49,6 +49,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         wakeups: Default::default(),
         violation: None,
         apps: Vec::new(),
+        apps_without_quantiles: 0,
         series_interval_ns: 1_000_000_000,
         series: Vec::new(),
         process: ProcessReport { cpu_ns: 100_000_000, ..ProcessReport::default() },

@@ -82,6 +82,10 @@ pub struct RunReport {
     pub violation: Option<String>,
     /// One for each app.
     pub apps: Vec<AppReport>,
+    /// How many of the apps share their histograms, so that their quantiles are not known: all, if the run started with
+    /// more than 64, and otherwise those from the 65th on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub apps_without_quantiles: u64,
     /// The length of the intervals of the series: the one that was set, doubled as often as it gave too many samples.
     /// Zero in old reports, which lack it.
     #[serde(default)]
@@ -106,6 +110,10 @@ impl RunReport {
         let warned = |code| self.warnings.iter().any(|warning| warning.code == code);
         warned(WarningCode::NothingDelivered) || warned(WarningCode::NeighbourUnknown)
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// All settings, as `lab run --from` reads them.
@@ -155,6 +163,24 @@ pub struct Totals {
     pub loss_ratio: f64,
 }
 
+impl Totals {
+    /// The sums of both.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let (accepted, dropped) =
+            (self.accepted.saturating_add(other.accepted), self.dropped.saturating_add(other.dropped));
+        Self {
+            offered: self.offered.saturating_add(other.offered),
+            accepted,
+            refused: self.refused.saturating_add(other.refused),
+            delivered: self.delivered.saturating_add(other.delivered),
+            dropped,
+            in_flight: self.in_flight.saturating_add(other.in_flight),
+            lost: self.lost.saturating_add(other.lost),
+            loss_ratio: if accepted == 0 { 0.0 } else { dropped as f64 / accepted as f64 },
+        }
+    }
+}
+
 /// Whether every equation holds, on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LedgerReport {
@@ -191,11 +217,11 @@ pub struct BlockedReport {
 
 /// Waiting at one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct StageReport {
+pub struct StageReport<Quantile = u64> {
     /// Time spent waiting.
     pub total_ns: u128,
     /// The waits that took time.
-    pub waits_ns: Summary,
+    pub waits_ns: Summary<Quantile>,
 }
 
 /// The ring, and the device's queue in front of it.
@@ -243,7 +269,8 @@ pub struct WakeupsReport {
     pub late_ns: Summary,
 }
 
-/// One app.
+/// One app. If it shares its histograms with others (see [`RunReport::apps_without_quantiles`]), its quantiles are null;
+/// its counts, means, sums and maxima are exact in any case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppReport {
     /// Its name.
@@ -256,11 +283,11 @@ pub struct AppReport {
     /// Its own rate.
     pub rate: RateReport,
     /// From accepted to completed.
-    pub sojourn_ns: Summary,
+    pub sojourn_ns: Summary<Option<u64>>,
     /// From the intended time of sending to completed.
-    pub latency_ns: Summary,
+    pub latency_ns: Summary<Option<u64>>,
     /// Time it spent waiting, by stage.
-    pub blocked: BTreeMap<String, StageReport>,
+    pub blocked: BTreeMap<String, StageReport<Option<u64>>>,
 }
 
 /// One interval.

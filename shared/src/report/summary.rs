@@ -4,21 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::Histogram;
 
-/// A distribution of nanoseconds. All zero if nothing was recorded.
+/// A distribution of nanoseconds. All zero if nothing was recorded. `Quantile` is optional where it may not be known.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Summary {
+pub struct Summary<Quantile = u64> {
     /// How many values.
     pub count: u64,
     /// Exact mean.
     pub mean: f64,
     /// Median, within 0.1 % and between the smallest and the largest value, as all quantiles are.
-    pub p50: u64,
+    pub p50: Quantile,
     /// 90 % are at most this.
-    pub p90: u64,
+    pub p90: Quantile,
     /// 99 % are at most this.
-    pub p99: u64,
+    pub p99: Quantile,
     /// 99.9 % are at most this.
-    pub p999: u64,
+    pub p999: Quantile,
     /// The largest, exact.
     pub max: u64,
 }
@@ -35,6 +35,14 @@ impl From<&Histogram> for Summary {
             p999: times.quantile(999),
             max: times.max(),
         }
+    }
+}
+
+impl Summary {
+    /// The same figures, where others may lack the quantiles.
+    pub fn known(self) -> Summary<Option<u64>> {
+        let Self { count, mean, p50, p90, p99, p999, max } = self;
+        Summary { count, mean, p50: Some(p50), p90: Some(p90), p99: Some(p99), p999: Some(p999), max }
     }
 }
 

@@ -17,7 +17,7 @@ fn run(spec: &str, starved_ns: u64) -> RunReport {
     let app = &mut report.apps[0];
     (app.spec, app.totals) = (spec.to_owned(), report.totals);
     (app.sojourn_ns.mean, app.latency_ns.mean) = (40_000.0, 41_000.0);
-    (report.sojourn_ns, report.latency_ns) = (app.sojourn_ns, app.latency_ns);
+    (report.sojourn_ns.mean, report.latency_ns.mean) = (app.sojourn_ns.mean, app.latency_ns.mean);
     let driver = report.driver.as_mut().unwrap();
     driver.received = 6_000;
     (driver.process.cpu_ns, driver.process.idle.spin_ns) = (300_000_000, 100_000_000);

@@ -76,6 +76,7 @@ pub(crate) fn finished() -> RunReport {
         wakeups: WakeupsReport { late_ns: times(21_000, 2_345) },
         violation: None,
         apps: vec![app("bulk", "bulk:name=bulk,size=1472B", totals, rate)],
+        apps_without_quantiles: 0,
         series_interval_ns: 1_000_000_000,
         series: vec![Sample { time_ns: 1_000_000_000, delivered: 81_000, ..Sample::default() }],
         process: process(2_345_678_901, 6_789),
@@ -208,6 +209,35 @@ pub(crate) fn peer_failed() -> RunReport {
     }
 }
 
+/// Many apps that share their histograms: number 0 was blocked least, except that number 7 was not blocked at all.
+pub(crate) fn crowded() -> RunReport {
+    let finished = finished();
+    let totals = Totals {
+        offered: 3_000,
+        accepted: 2_500,
+        refused: 500,
+        delivered: 2_000,
+        dropped: 500,
+        loss_ratio: 0.2,
+        ..Totals::default()
+    };
+    let unknown = |times: Summary| {
+        let Summary { count, mean, max, .. } = times;
+        Summary { count, mean, p50: None, p90: None, p99: None, p999: None, max }
+    };
+    let apps = (0..25).map(|number: u32| {
+        let blocked_ns = if number == 7 { 0 } else { 1_000_000_000 + u128::from(number) * 100_000_000 };
+        let waits = StageReport { total_ns: blocked_ns, waits_ns: unknown(times(228_456, 9)) };
+        AppReport {
+            sojourn_ns: unknown(times(3_456_789, 77)),
+            latency_ns: unknown(times(45_678_912, 78)),
+            blocked: BTreeMap::from([("room".to_owned(), waits)]),
+            ..app(&format!("bulk-{number}"), &format!("bulk:name=bulk-{number},size=1472B"), totals, finished.rate)
+        }
+    });
+    RunReport { apps: apps.collect(), apps_without_quantiles: 25, ..finished }
+}
+
 fn times(median: u64, count: u64) -> Summary {
     Summary {
         count,
@@ -228,15 +258,20 @@ fn stages(waits: [(u64, u128); 3]) -> BTreeMap<String, StageReport> {
     ["budget", "neighbour", "room"].map(str::to_owned).into_iter().zip(waits.map(stage)).collect()
 }
 
+fn app_stages(waits: [(u64, u128); 3]) -> BTreeMap<String, StageReport<Option<u64>>> {
+    let known = |StageReport { total_ns, waits_ns }: StageReport| StageReport { total_ns, waits_ns: waits_ns.known() };
+    stages(waits).into_iter().map(|(stage, report)| (stage, known(report))).collect()
+}
+
 fn app(name: &str, spec: &str, totals: Totals, rate: RateReport) -> AppReport {
     AppReport {
         name: name.to_owned(),
         spec: spec.to_owned(),
         totals,
         rate,
-        sojourn_ns: times(3_456_789, 77),
-        latency_ns: times(45_678_912, 78),
-        blocked: stages([(3, 1_111_111), (0, 0), (4, 2_222_222)]),
+        sojourn_ns: times(3_456_789, 77).known(),
+        latency_ns: times(45_678_912, 78).known(),
+        blocked: app_stages([(3, 1_111_111), (0, 0), (4, 2_222_222)]),
     }
 }
 

@@ -38,6 +38,20 @@ fn a_profiled_run() {
 }
 
 #[test]
+fn a_run_of_many_apps_shows_those_that_were_blocked_most() {
+    insta::assert_snapshot!(made_up::crowded());
+}
+
+#[test]
+fn quantiles_that_are_not_known_are_null_and_an_older_report_without_the_count_is_read() {
+    let mut json = serde_json::to_value(made_up::crowded()).unwrap();
+    assert_eq!(json["apps"][3]["latency_ns"]["p99"], Value::Null);
+    assert_eq!(json["apps"][3]["latency_ns"]["max"], 45_678_912_u64 * 40);
+    assert_eq!(json.as_object_mut().unwrap().remove("apps_without_quantiles"), Some(25.into()));
+    assert_eq!(serde_json::from_value::<RunReport>(json).unwrap().apps_without_quantiles, 0);
+}
+
+#[test]
 fn interval_lines_are_aligned_with_their_header() {
     let first = Sample { time_ns: 1_000_004_321, delivered: 81_274, delivered_bytes: 119_635_328, ..Sample::default() };
     let second = Sample {
@@ -100,9 +114,14 @@ fn the_stable_keys_exist() {
 
 #[test]
 fn a_report_round_trips_through_json() {
-    for report in
-        [made_up::finished(), made_up::interrupted(), made_up::peer_failed(), made_up::estimated(), made_up::profiled()]
-    {
+    for report in [
+        made_up::finished(),
+        made_up::interrupted(),
+        made_up::peer_failed(),
+        made_up::estimated(),
+        made_up::profiled(),
+        made_up::crowded(),
+    ] {
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<RunReport>(&json).unwrap(), report);
     }

@@ -19,13 +19,13 @@ fn line(out: &mut String, label: &str, what: impl Display) -> Result {
 
 /// Writes a table: columns as wide as their widest cell, the first one left-aligned, the others right-aligned.
 fn table(out: &mut String, rows: &[Vec<String>]) -> Result {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut widths = vec![0; columns];
     for row in rows {
-        for (column, cell) in row.iter().enumerate() {
-            let width = width(column);
+        widths.iter_mut().zip(row).for_each(|(width, cell)| *width = cell.chars().count().max(*width));
+    }
+    for row in rows {
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
             if column == 0 { write!(out, "{cell:<width$}")? } else { write!(out, "  {cell:>width$}")? }
         }
         writeln!(out)?;

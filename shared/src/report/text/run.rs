@@ -1,5 +1,6 @@
 //! The text of a run: its setup, the ledger, times, waiting, ring, hardware, apps and warnings.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result, Write as _};
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use super::{human, line, plain, table};
 use crate::ledger::Doorbells;
-use crate::report::{Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary};
+use crate::report::{AppReport, Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary, Totals};
 
 /// Lines of text, without a line feed after the last.
 impl Display for RunReport {
@@ -76,8 +77,12 @@ impl RunReport {
             config.extend(setting(settings, key).map(|value| format!(", {key} {value}")));
         }
         line(out, "Config", config)?;
-        for app in &self.apps {
+        for app in self.apps.iter().take(MOST_APPS) {
             line(out, "App", plain(&app.spec))?;
+        }
+        if self.apps.len() > MOST_APPS {
+            let others = human::count((self.apps.len() - MOST_APPS) as u64);
+            line(out, "App", format!("{others} more are in the JSON report"))?;
         }
         let host = &self.host;
         let (name, kernel, cpu) = (plain(&host.name), plain(&host.kernel), plain(&host.cpu));
@@ -195,7 +200,8 @@ impl RunReport {
         }
     }
 
-    /// Each app, if there are several.
+    /// Each app, if there are several. If there are very many, only those that were blocked most, in their order in the
+    /// report, and the sums of the others.
     fn write_apps(&self, out: &mut String) -> Result {
         if self.apps.len() < 2 {
             return Ok(());
@@ -203,20 +209,49 @@ impl RunReport {
         let header = ["Apps", "offered", "refused", "delivered", "dropped", "lost", "loss", "goodput"];
         let header = [&header[..], &["sojourn p50", "p99", "latency p50", "p99", "blocked"]].concat();
         let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
-        for app in &self.apps {
-            let totals = &app.totals;
-            let counts = [totals.offered, totals.refused, totals.delivered, totals.dropped, totals.lost];
+        let mut most_blocked: Vec<usize> = (0..self.apps.len()).collect();
+        // Stable, so that of equally blocked apps the first are shown.
+        most_blocked.sort_by_key(|index| Reverse(blocked(&self.apps[*index])));
+        let others = most_blocked.split_off(self.apps.len().min(MOST_APPS));
+        most_blocked.sort_unstable();
+        for app in most_blocked.into_iter().map(|index| &self.apps[index]) {
             let (sojourn, latency) = (&app.sojourn_ns, &app.latency_ns);
-            let blocked: u128 = app.blocked.values().map(|stage| stage.total_ns).sum();
-            let times = [sojourn.p50, sojourn.p99, latency.p50, latency.p99].map(|span| span as f64);
-            let mut row = vec![format!("  {}", plain(&app.name))];
-            row.extend(counts.map(human::count));
-            row.extend([human::percent(totals.loss_ratio), human::known(human::bit_rate, app.rate.bits_per_second)]);
-            row.extend(times.into_iter().chain([blocked as f64]).map(human::time));
-            rows.push(row);
+            let times = [sojourn.p50, sojourn.p99, latency.p50, latency.p99].map(|span| span.map(|span| span as f64));
+            let name = plain(&app.name);
+            rows.push(app_row(name, &app.totals, app.rate.bits_per_second, times, blocked(app)));
         }
-        table(out, &rows)
+        if !others.is_empty() {
+            let apps = || others.iter().map(|index| &self.apps[*index]);
+            let goodput = apps().filter_map(|app| app.rate.bits_per_second).reduce(|sum, rate| sum + rate);
+            let totals = apps().fold(Totals::default(), |sum, app| sum.and(&app.totals));
+            let name = format!("{} others", human::count(others.len() as u64));
+            rows.push(app_row(name, &totals, goodput, [None; 4], apps().map(blocked).sum()));
+        }
+        table(out, &rows)?;
+        if self.apps_without_quantiles > 0 {
+            let apps = human::count(self.apps_without_quantiles);
+            line(out, "", format!("{apps} apps share their histograms: quantiles of each are not known"))?;
+        }
+        Ok(())
     }
+}
+
+/// How many apps the text shows one by one.
+const MOST_APPS: usize = 20;
+
+/// Time that an app was blocked, at all stages.
+fn blocked(app: &AppReport) -> u128 {
+    app.blocked.values().map(|stage| stage.total_ns).sum()
+}
+
+fn app_row(name: String, totals: &Totals, goodput: Option<f64>, times: [Option<f64>; 4], blocked: u128) -> Vec<String> {
+    let counts = [totals.offered, totals.refused, totals.delivered, totals.dropped, totals.lost];
+    let mut row = vec![format!("  {name}")];
+    row.extend(counts.map(human::count));
+    row.extend([human::percent(totals.loss_ratio), human::known(human::bit_rate, goodput)]);
+    row.extend(times.map(|time| human::known(human::time, time)));
+    row.push(human::time(blocked as f64));
+    row
 }
 
 fn reasons(counts: &BTreeMap<String, u64>) -> String {

@@ -1,0 +1,106 @@
+//! Times of an app's packets and waits: exact sums of its own, and histograms that many apps may share.
+//!
+//! A histogram takes up to 270 KB. With a thousand apps their histograms do not fit into the cache, and recording in
+//! them takes most of the stack's time. So an app has histograms of its own only in a run of few apps
+//! ([`MOST_WITH_HISTOGRAMS`]); otherwise all apps record in the same ones, and their own quantiles are not known.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::rc::Rc;
+
+use shared::ledger::Histogram;
+
+use super::Stage;
+
+/// How many apps of a run may have histograms of their own.
+pub const MOST_WITH_HISTOGRAMS: usize = 64;
+
+/// What is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timed {
+    /// A delivered packet, from accepted to completed.
+    Sojourn,
+    /// A delivered packet, from its intended time to completed.
+    Latency,
+    /// A wait of a send that took time.
+    Wait(Stage),
+}
+
+impl Timed {
+    const COUNT: usize = 2 + Stage::ALL.len();
+
+    #[inline(always)]
+    fn index(self) -> usize {
+        match self {
+            Self::Sojourn => 0,
+            Self::Latency => 1,
+            Self::Wait(stage) => 2 + stage as usize,
+        }
+    }
+}
+
+/// A histogram of each of [`Timed`], in nanoseconds.
+#[derive(Debug, Default)]
+pub struct Histograms([RefCell<Histogram>; Timed::COUNT]);
+
+impl Histograms {
+    /// The histogram of `timed`.
+    pub fn of(&self, timed: Timed) -> Ref<'_, Histogram> {
+        self.0[timed.index()].borrow()
+    }
+
+    /// Adds the values of `other` to these.
+    pub fn add(&self, other: &Self) {
+        self.0.iter().zip(&other.0).for_each(|(mine, theirs)| mine.borrow_mut().add(&theirs.borrow()));
+    }
+}
+
+/// Exact figures of one app, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// How many values.
+    pub count: u64,
+    /// The largest.
+    pub max: u64,
+    /// Their sum.
+    pub sum: u128,
+}
+
+/// The times of one app.
+#[derive(Debug)]
+pub(super) struct Times {
+    tallies: [Cell<Tally>; Timed::COUNT],
+    histograms: Rc<Histograms>,
+    /// Whether other apps record in `histograms` too.
+    shared: bool,
+}
+
+impl Times {
+    /// With histograms of its own.
+    pub(super) fn own() -> Self {
+        Self { tallies: Default::default(), histograms: Rc::default(), shared: false }
+    }
+
+    /// With `histograms`, in which other apps record too.
+    pub(super) fn sharing(histograms: &Rc<Histograms>) -> Self {
+        Self { tallies: Default::default(), histograms: Rc::clone(histograms), shared: true }
+    }
+
+    /// Counts `nanos` `times` times.
+    #[inline]
+    pub(super) fn record(&self, timed: Timed, nanos: u64, times: u64) {
+        let tally = &self.tallies[timed.index()];
+        let Tally { count, max, sum } = tally.get();
+        let sum = sum + u128::from(nanos) * u128::from(times);
+        tally.set(Tally { count: count + times, max: max.max(nanos), sum });
+        self.histograms.0[timed.index()].borrow_mut().record(nanos, times);
+    }
+
+    pub(super) fn tally(&self, timed: Timed) -> Tally {
+        self.tallies[timed.index()].get()
+    }
+
+    /// Histograms of this app alone, if it has any.
+    pub(super) fn histograms(&self) -> Option<&Histograms> {
+        (!self.shared).then_some(&*self.histograms)
+    }
+}
