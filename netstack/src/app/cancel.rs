@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use shared::credits::Credits;
 use shared::units::Nanos;
@@ -42,10 +42,16 @@ impl CancelToken {
     pub async fn run_until<T>(&self, task: impl Future<Output = T>) -> Option<T> {
         let mut task = pin!(task);
         let mut cancelled = pin!(self.cancelled.acquire(1));
+        let mut waker: Option<Waker> = None;
         poll_fn(|cx| {
             // The end is checked before the task, so that a task that is always ready is interrupted too.
-            if cancelled.as_mut().poll(cx).is_ready() {
+            if self.at.get().is_some() {
                 return Poll::Ready(None);
+            }
+            // The wait queue has this waker already, except in the first poll: leave its memory alone.
+            if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                waker = Some(cx.waker().clone());
+                let _not_cancelled = cancelled.as_mut().poll(cx);
             }
             task.as_mut().poll(cx).map(Some)
         })

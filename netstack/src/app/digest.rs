@@ -8,28 +8,31 @@ use super::resolve::{Draws, ResolvedApp};
 /// How many draws of each app are hashed. A fixed number, because the number of packets that a run sends depends on its
 /// speed.
 const DRAWS: usize = 65_536;
+/// How many draws of all apps together are hashed: in a run of more than 64 apps fewer of each.
+const DRAWS_OF_ALL: usize = 64 * DRAWS;
 
-/// Hash of what `apps` draw from `seed`: kind, payload size and the first 65 536 intended times or think times of each,
-/// in order. Equal digests mean equal arrivals.
+/// Hash of what `apps` draw from `seed`: kind, payload size and the first 65 536 intended times or think times of each
+/// (fewer in a run of more than 64 apps), in order. Equal digests mean equal arrivals.
 ///
 /// Names, budgets and policies are not hashed. Neither is the seed itself, because apps without randomness send the
 /// same under every seed.
 pub fn arrivals_digest(seed: u64, apps: &[ResolvedApp]) -> String {
     let mut hash = Xxh3Default::new();
+    let draws = DRAWS.min(DRAWS_OF_ALL / apps.len().max(1));
     for app in apps {
         hash.update(app.spec().kind().name().as_bytes());
         hash.update(&app.spec().size().0.to_le_bytes());
         match app.draws(seed) {
             Draws::None { .. } => {}
-            Draws::Arrivals(mut arrivals, _) => update(&mut hash, || arrivals.draw()),
-            Draws::Think(mut think) => update(&mut hash, || think.draw()),
+            Draws::Arrivals(mut arrivals, _) => update(&mut hash, draws, || arrivals.draw()),
+            Draws::Think(mut think) => update(&mut hash, draws, || think.draw()),
         }
     }
     format!("{:016x}", hash.digest())
 }
 
-fn update(hash: &mut Xxh3Default, mut draw: impl FnMut() -> Nanos) {
-    (0..DRAWS).for_each(|_| hash.update(&draw().0.to_le_bytes()));
+fn update(hash: &mut Xxh3Default, draws: usize, mut draw: impl FnMut() -> Nanos) {
+    (0..draws).for_each(|_| hash.update(&draw().0.to_le_bytes()));
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Resolves the settings of an app for the link in use: its period, its name, its limits.
 
+use std::collections::HashSet;
+
 use shared::units::{Bytes, LinkRate, Nanos, wire_bits};
 
 use super::schedule::{Arrivals, Cbr, OnOff, Period, Poisson, Shape, ThinkTimes, generator};
@@ -86,10 +88,11 @@ enum Schedule {
 /// # Errors
 /// [`ResolveError`] for the first app that cannot run.
 pub fn resolve_all(specs: &[AppSpec], link: LinkRate, payload_limit: Bytes) -> Result<Vec<ResolvedApp>, ResolveError> {
-    let mut apps: Vec<ResolvedApp> = Vec::with_capacity(specs.len());
+    let mut apps = Vec::with_capacity(specs.len());
+    let mut names = HashSet::with_capacity(specs.len());
     for (spec, index) in specs.iter().zip(0..) {
         let app = spec.resolve(index, link, payload_limit)?;
-        if apps.iter().any(|other| other.name == app.name) {
+        if !names.insert(app.name.clone()) {
             return Err(ResolveError::NameTaken { spec: Box::new(spec.clone()), name: app.name });
         }
         apps.push(app);
@@ -104,17 +107,16 @@ pub fn resolve_all(specs: &[AppSpec], link: LinkRate, payload_limit: Bytes) -> R
 /// # Errors
 /// [`ResolveError`] for the first app that can run on no link.
 pub fn check_all(specs: &[AppSpec], payload_limit: Bytes) -> Result<(), ResolveError> {
-    let mut names = Vec::with_capacity(specs.len());
+    let mut names = HashSet::with_capacity(specs.len());
     for (spec, index) in specs.iter().zip(0..) {
         if !matches!(spec.traffic, Traffic::Open { pace: Pace::Load(_), .. }) {
             spec.resolve(index, LinkRate::Unlimited, payload_limit)?;
         }
         spec.check_size(payload_limit)?;
         let name = spec.name(index);
-        if names.contains(&name) {
+        if let Some(name) = names.replace(name) {
             return Err(ResolveError::NameTaken { spec: Box::new(spec.clone()), name });
         }
-        names.push(name);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The apps of a run. They may join and leave while it goes on.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -38,6 +39,8 @@ struct Shared {
     horizon: Horizon,
     /// In the order of their accounts.
     joined: RefCell<Vec<Joined>>,
+    /// The names of those: no two apps share one.
+    names: RefCell<HashSet<String>>,
     /// Ends the extension.
     extension: Rc<CancelToken>,
     /// Loops that have not ended: of apps, and of the extension.
@@ -92,6 +95,7 @@ impl Apps {
             link: plan.link,
             horizon: plan.horizon(),
             joined: RefCell::default(),
+            names: RefCell::default(),
             extension: Rc::default(),
             running: Cell::default(),
             changed: Signal::default(),
@@ -141,8 +145,7 @@ impl Apps {
         if self.0.ended.get().is_some() {
             return Err(JoinError::Ended);
         }
-        let taken = self.0.joined.borrow().iter().any(|other| other.account.name() == name);
-        if taken { Err(JoinError::NameTaken(name.to_owned())) } else { Ok(()) }
+        if self.0.names.borrow().contains(name) { Err(JoinError::NameTaken(name.to_owned())) } else { Ok(()) }
     }
 
     fn join(&self, name: &str, budget: Option<u64>, app: Option<ResolvedApp>) -> Joined {
@@ -155,6 +158,7 @@ impl Apps {
         self.0.accounts.add(Rc::clone(&account));
         let joined = Joined { account, app, cancel: Rc::default() };
         self.0.joined.borrow_mut().push(joined.clone());
+        self.0.names.borrow_mut().insert(name.to_owned());
         joined
     }
 
