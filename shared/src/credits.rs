@@ -13,6 +13,10 @@ use std::task::{Context, Poll, Waker};
 /// A released credit is granted to the head of the wait queue in the same call, so no later taker can overtake a
 /// waiter, and as many waiters are woken as the free credits suffice for. Clones share the pool.
 ///
+/// A waiter that can use several credits gets up to its *share* in its turn: those of the pool divided by the number of
+/// waiters, at least one. If fewer are free, it is granted those, and its turn goes on: it may queue at the head for the
+/// rest. So every waiter gets as much as the others, however many credits each release returns.
+///
 /// A pool may have a *wake point*: once a taker has joined the wait queue, the queue is served only when at
 /// least that many credits are free, and takers that arrive meanwhile queue behind it. The rule depends
 /// on credits alone, so it is the same in real and in virtual time, awake or asleep.
@@ -23,6 +27,7 @@ pub struct Credits {
 
 #[derive(Debug)]
 struct State {
+    total: u64,
     available: u64,
     /// Credits that must be free before the queue is served; 0 if it is served with any release.
     wake_point: u64,
@@ -32,6 +37,8 @@ struct State {
     waiters: Vec<Waiter>,
     /// Indices of vacant entries of `waiters`, to be used again.
     vacant: Vec<usize>,
+    /// The turn of the waiter that was served last, if it goes on.
+    turn: Option<Turn>,
     /// Whether a taker found too few credits since the last wake.
     stopped: bool,
     stops: u64,
@@ -39,10 +46,40 @@ struct State {
 }
 
 #[derive(Debug)]
-enum Waiter {
+struct Waiter {
+    /// Kept while the entry is vacant: the task that has left mostly queues again at once, in the same entry, and then
+    /// `clone_from` copies nothing.
+    waker: Waker,
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
     Vacant,
-    Waiting { need: u64, waker: Waker },
-    Granted,
+    /// `rest` is what is left of its turn, if that has begun.
+    Queued {
+        asks: Asks,
+        rest: Option<u64>,
+    },
+    Granted(u64),
+}
+
+/// What a taker asks for.
+#[derive(Debug, Clone, Copy)]
+struct Asks {
+    /// The fewest credits that it is granted.
+    need: u64,
+    /// How many more it can use.
+    more: u32,
+    /// Identifies the taker from one wait to the next; of no importance if it needs no more than `need`.
+    taker: u32,
+}
+
+/// A turn that goes on: its taker was granted fewer credits than its share.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    taker: u32,
+    rest: u64,
 }
 
 impl Credits {
@@ -57,11 +94,13 @@ impl Credits {
         debug_assert!(wake_point <= total, "a queue that waits for {wake_point} of {total} credits is never served");
         Self {
             state: Rc::new(RefCell::new(State {
+                total,
                 available: total,
                 wake_point,
                 queue: VecDeque::new(),
                 waiters: Vec::new(),
                 vacant: Vec::new(),
+                turn: None,
                 stopped: false,
                 stops: 0,
                 wakes: 0,
@@ -91,13 +130,19 @@ impl Credits {
 
     /// Waits for `need` credits in FIFO order. A need above the pool's total is never granted.
     pub fn acquire(&self, need: u64) -> Acquire<&Self> {
-        Acquire { pool: self, need, place: None }
+        Acquire { pool: self, asks: Asks { need, more: 0, taker: 0 }, place: None }
     }
 
     /// Like [`Credits::acquire`], but the future borrows nothing, so the caller can store it and keep its position in
     /// the wait queue.
     pub fn acquire_owned(&self, need: u64) -> Acquire<Self> {
-        Acquire { pool: self.clone(), need, place: None }
+        Acquire { pool: self.clone(), asks: Asks { need, more: 0, taker: 0 }, place: None }
+    }
+
+    /// Waits for one credit in FIFO order, and takes up to `most` if it has to wait: as many as are free, within the
+    /// share of `taker`. The future borrows nothing.
+    pub fn acquire_share(&self, most: u32, taker: u32) -> Acquire<Self> {
+        Acquire { pool: self.clone(), asks: Asks { need: 1, more: most.saturating_sub(1), taker }, place: None }
     }
 
     /// Turns an owned grant of this pool into one that borrows the pool.
@@ -122,8 +167,8 @@ impl Credits {
     pub fn shortfall(&self) -> Option<u64> {
         let state = self.state.borrow();
         let &place = state.queue.front()?;
-        let Waiter::Waiting { need, .. } = state.waiters[place] else { return None };
-        Some(state.wake_point.max(need).saturating_sub(state.available))
+        let Place::Queued { asks, .. } = state.waiters[place].place else { return None };
+        Some(state.wake_point.max(asks.need).saturating_sub(state.available))
     }
 
     /// The length of the wait queue.
@@ -180,46 +225,60 @@ impl State {
         if self.available < self.wake_point {
             return false;
         }
+        // Those that were granted credits and have not run yet count too: they will queue again.
+        let share = (self.total / (self.waiters.len() - self.vacant.len()).max(1) as u64).max(1);
         while let Some(&place) = self.queue.front() {
-            let Waiter::Waiting { need, waker } = &self.waiters[place] else { break };
-            if *need > self.available {
+            let waiter = &mut self.waiters[place];
+            let Place::Queued { asks, rest } = waiter.place else { break };
+            if asks.need > self.available {
                 break;
             }
-            self.available -= need;
-            waker.wake_by_ref();
-            self.waiters[place] = Waiter::Granted;
+            let due = (asks.need + u64::from(asks.more)).min(rest.unwrap_or(share)).max(asks.need);
+            let amount = due.min(self.available);
+            self.turn = (amount < due).then_some(Turn { taker: asks.taker, rest: due - amount });
+            self.available -= amount;
+            waiter.waker.wake_by_ref();
+            waiter.place = Place::Granted(amount);
             self.queue.pop_front();
         }
         self.queue.len() < before
     }
 
-    /// Appends a waiter to the queue and returns its index in `waiters`.
-    fn join(&mut self, need: u64, waker: &Waker) -> usize {
-        let waiter = Waiter::Waiting { need, waker: waker.clone() };
+    /// Adds a waiter to the queue and returns its index in `waiters`: at the end, or at the head if its turn goes on.
+    fn join(&mut self, asks: Asks, waker: &Waker) -> usize {
+        let turn = self.turn.take_if(|turn| asks.more > 0 && turn.taker == asks.taker);
+        let rest = turn.map(|turn| turn.rest);
+        let queued = Place::Queued { asks, rest };
         let place = match self.vacant.pop() {
             Some(place) => {
-                self.waiters[place] = waiter;
+                let waiter = &mut self.waiters[place];
+                waiter.waker.clone_from(waker);
+                waiter.place = queued;
                 place
             }
             None => {
-                self.waiters.push(waiter);
+                self.waiters.push(Waiter { waker: waker.clone(), place: queued });
                 self.waiters.len() - 1
             }
         };
-        self.queue.push_back(place);
+        if rest.is_some() {
+            self.queue.push_front(place)
+        } else {
+            self.queue.push_back(place)
+        }
         place
     }
 
-    /// Vacates the entry of a waiter, and removes the waiter from the queue if it is still in it. Returns whether its
-    /// credits had been granted already.
-    fn leave(&mut self, place: usize) -> bool {
-        let waiter = std::mem::replace(&mut self.waiters[place], Waiter::Vacant);
+    /// Vacates the entry of a waiter, and removes the waiter from the queue if it is still in it. Returns how many
+    /// credits had been granted to it already.
+    fn leave(&mut self, place: usize) -> Option<u64> {
+        let left = std::mem::replace(&mut self.waiters[place].place, Place::Vacant);
         self.vacant.push(place);
-        let granted = matches!(waiter, Waiter::Granted);
-        if !granted {
-            self.queue.retain(|&other| other != place);
+        if let Place::Granted(amount) = left {
+            return Some(amount);
         }
-        granted
+        self.queue.retain(|&other| other != place);
+        None
     }
 }
 
@@ -232,10 +291,24 @@ pub struct Grant<C: borrow::Borrow<Credits> = Credits> {
 }
 
 impl<C: borrow::Borrow<Credits>> Grant<C> {
+    /// How many credits.
+    pub fn amount(&self) -> u64 {
+        self.amount
+    }
+
     /// Keeps the credits out of the pool; a later [`Credits::release`] must return them.
     #[inline(always)]
     pub fn spend(mut self) {
         self.amount = 0;
+    }
+}
+
+impl Grant {
+    /// Splits off `amount` credits, at most all of them.
+    pub fn split(&mut self, amount: u64) -> Self {
+        let amount = amount.min(self.amount);
+        self.amount -= amount;
+        Self { pool: self.pool.clone(), amount }
     }
 }
 
@@ -254,7 +327,7 @@ impl<C: borrow::Borrow<Credits>> Drop for Grant<C> {
 #[must_use = "this joins the wait queue only when it is awaited"]
 pub struct Acquire<C: borrow::Borrow<Credits> = Credits> {
     pool: C,
-    need: u64,
+    asks: Asks,
     /// Its index in `State::waiters`; `None` before the first poll and after the grant was returned.
     place: Option<usize>,
 }
@@ -263,22 +336,23 @@ impl<C: borrow::Borrow<Credits> + Clone + Unpin> Future for Acquire<C> {
     type Output = Grant<C>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Grant<C>> {
-        let Self { pool, need, place } = &mut *self;
+        let Self { pool, asks, place } = &mut *self;
         let mut state = (*pool).borrow().state.borrow_mut();
         let Some(taken) = *place else {
-            if state.take(*need) {
-                return Poll::Ready(Grant { pool: pool.clone(), amount: *need });
+            if state.take(asks.need) {
+                return Poll::Ready(Grant { pool: pool.clone(), amount: asks.need });
             }
-            *place = Some(state.join(*need, cx.waker()));
+            *place = Some(state.join(*asks, cx.waker()));
             return Poll::Pending;
         };
-        if let Waiter::Waiting { waker, .. } = &mut state.waiters[taken] {
-            waker.clone_from(cx.waker());
+        let waiter = &mut state.waiters[taken];
+        if let Place::Queued { .. } = waiter.place {
+            waiter.waker.clone_from(cx.waker());
             return Poll::Pending;
         }
-        state.leave(taken);
         *place = None;
-        Poll::Ready(Grant { pool: pool.clone(), amount: *need })
+        let amount = state.leave(taken).unwrap_or(asks.need);
+        Poll::Ready(Grant { pool: pool.clone(), amount })
     }
 }
 
@@ -286,11 +360,10 @@ impl<C: borrow::Borrow<Credits>> Drop for Acquire<C> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let mut state = self.pool.borrow().state.borrow_mut();
-        if state.leave(place) {
-            state.release(self.need);
-        } else {
+        match state.leave(place) {
+            Some(granted) => state.release(granted),
             // If this was the head with a large need, the free credits may suffice for the smaller needs behind it.
-            state.serve_queue();
+            None => drop(state.serve_queue()),
         }
     }
 }
@@ -426,7 +499,7 @@ mod tests {
                 let mut granted_all_so_far = true;
                 let mut still = VecDeque::new();
                 for mut waiter in std::mem::take(&mut queue) {
-                    let need = waiter.need;
+                    let need = waiter.asks.need;
                     match poll(&mut waiter) {
                         Some(grant) => {
                             prop_assert!(granted_all_so_far, "a later waiter was served first");
@@ -440,9 +513,64 @@ mod tests {
                 prop_assert_eq!(pool.available() + spent.iter().sum::<u64>(), total);
                 prop_assert_eq!(pool.shortfall().is_some(), !queue.is_empty());
                 if let (Some(head), Some(short)) = (queue.front(), pool.shortfall()) {
-                    prop_assert!(short > 0 && pool.available() + short == head.need.max(wake_point));
+                    prop_assert!(short > 0 && pool.available() + short == head.asks.need.max(wake_point));
                 }
             }
+        }
+
+        /// Takers that always want more, in any sequence of releases: credits are conserved, and at any time none has
+        /// been granted more than one share beyond another.
+        #[test]
+        fn shares_are_equal_however_few_credits_are_released_at_once(
+            total in 1u64..40,
+            takers in 1usize..9,
+            most in 1u32..20,
+            releases in proptest::collection::vec(1u64..40, 1..200),
+        ) {
+            let pool = Credits::new(total);
+            pool.try_acquire(total).unwrap().spend();
+            let mut context = Context::from_waker(noop_waker_ref());
+            let ask = |taker: usize| pool.acquire_share(most, taker as u32);
+            let mut waiting: Vec<_> = (0..takers).map(ask).collect();
+            let mut granted = vec![0; takers];
+            prop_assert!(waiting.iter_mut().all(|waiter| waiter.poll_unpin(&mut context).is_pending()));
+            let mut held = total;
+            for amount in releases {
+                let amount = amount.min(held);
+                held -= amount;
+                pool.release(amount);
+                for taker in 0..takers {
+                    while let Poll::Ready(grant) = waiting[taker].poll_unpin(&mut context) {
+                        prop_assert!((1..=u64::from(most)).contains(&grant.amount()));
+                        granted[taker] += grant.amount();
+                        held += grant.amount();
+                        grant.spend();
+                        waiting[taker] = ask(taker);
+                    }
+                }
+                prop_assert_eq!(pool.available() + held, total);
+                prop_assert_eq!(pool.available(), 0, "a taker waits, so none is left over");
+                let share = u64::from(most).min((total / takers as u64).max(1));
+                prop_assert!(granted.iter().max().unwrap() - granted.iter().min().unwrap() <= share, "{granted:?}");
+            }
+        }
+
+        /// The parts of a grant are the whole, and each returns on its own.
+        #[test]
+        fn a_split_grant_returns_in_parts(total in 1u64..20, amount in 0u64..25) {
+            let pool = Credits::new(total);
+            pool.try_acquire(total).unwrap().spend();
+            let mut waiter = pool.acquire_share(total as u32, 1);
+            let mut context = Context::from_waker(noop_waker_ref());
+            prop_assert!(waiter.poll_unpin(&mut context).is_pending());
+            pool.release(total);
+            let Poll::Ready(mut grant) = waiter.poll_unpin(&mut context) else { panic!("all credits are free") };
+            let part = grant.split(amount);
+            prop_assert_eq!((grant.amount() + part.amount(), part.amount()), (total, amount.min(total)));
+            drop(part);
+            prop_assert_eq!(pool.available(), amount.min(total));
+            drop(grant);
+            prop_assert_eq!(pool.available(), total);
         }
     }
 }

@@ -16,7 +16,7 @@ use super::transmit_queue::TransmitQueue;
 use crate::account::{Accounts, Stage};
 use crate::error::SendError;
 use crate::layer::Egress;
-use crate::packet::{Batch, Packet, PendingSend, Wait, WaitFor, Waited};
+use crate::packet::{Batch, Packet, PendingSend, Reservation, Room, Wait, WaitFor, Waited};
 
 /// Sends frames through the ring, and applies its policy when there is no room.
 #[derive(Debug)]
@@ -238,12 +238,32 @@ impl<P: ProducerPort> RingDevice<P> {
     #[inline(always)]
     fn send_now(&self, packet: &Packet<'_>) -> Result<(), SendError> {
         let record = PacketRecord::of(packet, self.clock.now());
+        if let Some(credit) = packet.reservation().and_then(Reservation::take_one) {
+            self.accounts.with(record.flow, |account| account.accept(1));
+            self.submit(self.ring.redeem(credit), record, packet.headers(), packet.payload());
+            return Ok(());
+        }
         if !self.ring.try_submit(record.descriptor(packet.len()), packet.headers(), packet.payload()) {
-            return Err(if self.ring.connection().is_closed() { SendError::Closed } else { SendError::WouldBlock });
+            return Err(self.no_room(packet));
         }
         self.in_flight.borrow_mut().push(FrameGroup::of(record));
         self.accounts.with(record.flow, |account| account.accept(1));
         Ok(())
+    }
+
+    /// The error of a packet that found no room. Under `wait` its app may wait for room by itself.
+    #[cold]
+    fn no_room(&self, packet: &Packet<'_>) -> SendError {
+        if self.ring.connection().is_closed() {
+            return SendError::Closed;
+        }
+        if self.policy == Policy::Wait
+            && let Some(reservation) = packet.reservation()
+        {
+            let account = || self.accounts.get(packet.stamp().flow);
+            reservation.note_full(|| Room { credits: self.ring.credits().clone(), account: account() });
+        }
+        SendError::WouldBlock
     }
 
     /// Submits packets of `batch` until there is no room, with the same result as calling [`RingDevice::send_now`] for
@@ -251,13 +271,14 @@ impl<P: ProducerPort> RingDevice<P> {
     #[inline(always)]
     fn send_batch_now(&self, batch: impl Batch) -> u64 {
         let most = batch.most();
+        let reserved = batch.reservation().and_then(Reservation::take_all);
         let mut frames = BatchFrames {
             batch,
             now: self.clock.now(),
             group: FrameGroup::default(),
             in_flight: self.in_flight.borrow_mut(),
         };
-        let sent = self.ring.try_submit_batch(most, &mut frames);
+        let sent = self.ring.try_submit_batch(most, reserved, &mut frames);
         // The last group is still open; an empty batch leaves an empty group, which the table ignores.
         frames.in_flight.push(frames.group);
         if sent > 0 {
@@ -271,12 +292,13 @@ impl<P: ProducerPort> RingDevice<P> {
     /// The packet is counted as accepted only at the end of the wait: an app that cancels the send before still has the
     /// payload, and its packet counts as refused.
     async fn send_waiting(&self, packet: &Packet<'_>, wait: &Wait, timeout: Option<Nanos>) {
+        let (flow, reservation) = (packet.stamp().flow, packet.reservation());
         let begin = || {
             let began = self.clock.now();
             let expiry = timeout.map(|timeout| self.clock.sleep_until(began + timeout));
-            WaitFor { credit: Some(self.ring.reserve_credit()), expiry, began }
+            let most = reservation.map_or(1, Reservation::asks);
+            WaitFor { credit: Some(self.ring.reserve_credits(most, flow)), expiry, began }
         };
-        let flow = packet.stamp().flow;
         wait.wait(begin, || Some(self.accounts.get(flow).begin_wait(Stage::Room))).await;
         let Some((waited, began)) = wait.take() else { return };
         let account = self.accounts.get(flow);
@@ -286,7 +308,11 @@ impl<P: ProducerPort> RingDevice<P> {
         let accepted = if timeout.is_none() { self.clock.now() } else { began };
         let record = PacketRecord::of(packet, accepted);
         match waited {
-            Waited::Granted(credit) => {
+            Waited::Granted(granted) => {
+                let credit = match reservation {
+                    Some(reservation) => reservation.keep(granted),
+                    None => granted,
+                };
                 self.submit(self.ring.redeem(credit), record, packet.headers(), packet.payload());
             }
             Waited::Met | Waited::Expired => {

@@ -24,7 +24,7 @@
 
 use shared::ring::Headroom;
 
-use super::Packet;
+use super::{Packet, Reservation};
 use crate::error::SendError;
 
 /// Packets of one app to one destination, in order. A wrapper must consume exactly one inner packet for each packet it
@@ -43,6 +43,11 @@ pub trait Batch: Sized {
     /// packet (or of one of equal length), and this call overwrites the fields that differ. `None` if the next packet
     /// differs in length or there is none; the caller then calls [`Batch::next`].
     fn next_same_length<'a>(&'a mut self, _headroom: &'a mut Headroom) -> Option<Packet<'a>> {
+        None
+    }
+
+    /// The slots that the app has reserved for these packets, if it reserves any.
+    fn reservation(&self) -> Option<&Reservation> {
         None
     }
 
@@ -92,6 +97,11 @@ impl<B: Batch, L: Encapsulate> Batch for Through<B, L> {
         let mut packet = self.batch.next_same_length(headroom)?;
         self.layer.encapsulate_same_length(&mut packet);
         Some(packet)
+    }
+
+    #[inline(always)]
+    fn reservation(&self) -> Option<&Reservation> {
+        self.batch.reservation()
     }
 }
 

@@ -2,10 +2,13 @@
 
 mod batch;
 mod pending;
+mod reservation;
 
 pub use batch::{Batch, Encapsulate, Through};
 pub use pending::PendingSend;
 pub(crate) use pending::{Wait, WaitFor, Waited};
+pub use reservation::Reservation;
+pub(crate) use reservation::Room;
 
 use shared::ring::{HEADROOM, Headroom, MAX_FRAME};
 use shared::units::Nanos;
@@ -33,19 +36,28 @@ pub struct Packet<'a> {
     stamp: Stamp,
     /// The waits of this send, if the caller keeps them; otherwise a layer that waits keeps its own.
     pending: Option<&'a PendingSend>,
+    /// Where to keep slots for the next packets of the same app, if it has more to send.
+    reservation: Option<&'a Reservation>,
 }
 
 impl<'a> Packet<'a> {
     /// A packet without headers.
     #[inline(always)]
     pub fn new(headroom: &'a mut Headroom, payload: &'a [u8], stamp: Stamp) -> Self {
-        Self { headroom, start: HEADROOM, payload, stamp, pending: None }
+        Self { headroom, start: HEADROOM, payload, stamp, pending: None, reservation: None }
     }
 
     /// The same packet, for which the layers keep their waits in `pending`.
     pub(crate) fn waiting_in<'b>(&'b mut self, pending: &'b PendingSend) -> Packet<'b> {
-        let Self { ref mut headroom, start, payload, stamp, .. } = *self;
-        Packet { headroom, start, payload, stamp, pending: Some(pending) }
+        let Self { ref mut headroom, start, payload, stamp, reservation, .. } = *self;
+        Packet { headroom, start, payload, stamp, pending: Some(pending), reservation }
+    }
+
+    /// The same packet, sent with a slot of `reservation` if that has any. A wait for room also reserves slots there
+    /// for the packets that follow.
+    #[inline(always)]
+    pub(crate) fn reserving(self, reservation: &'a Reservation) -> Self {
+        Self { reservation: Some(reservation), ..self }
     }
 
     /// Puts `header` in front of everything so far.
@@ -102,6 +114,12 @@ impl<'a> Packet<'a> {
         self.pending
     }
 
+    /// The slots that its app has reserved, if it reserves any.
+    #[inline(always)]
+    pub(crate) fn reservation(&self) -> Option<&'a Reservation> {
+        self.reservation
+    }
+
     /// Account, sequence number and intended time.
     #[inline(always)]
     pub fn stamp(&self) -> Stamp {
@@ -133,7 +151,7 @@ impl OwnedPacket {
 
     pub(crate) fn as_packet(&mut self) -> Packet<'_> {
         let Self { headroom, start, payload, len, stamp } = self;
-        Packet { headroom, start: *start, payload: &payload[..*len], stamp: *stamp, pending: None }
+        Packet { headroom, start: *start, payload: &payload[..*len], stamp: *stamp, pending: None, reservation: None }
     }
 }
 

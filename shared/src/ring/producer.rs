@@ -120,14 +120,25 @@ impl<P: ProducerPort> Producer<P> {
         taken
     }
 
-    /// Submits up to `most` of `frames`, as far as slots are free. Returns how many; 0 if the connection is closed.
+    /// Submits up to `most` of `frames`: with the credits in `reserved` if there are any, otherwise as far as slots are
+    /// free. Returns how many; 0 if the connection is closed. Credits that are left over return.
     #[inline(always)]
-    pub fn try_submit_batch(&self, most: u64, frames: &mut impl Frames) -> u64 {
+    pub fn try_submit_batch(&self, most: u64, reserved: Option<Grant>, frames: &mut impl Frames) -> u64 {
         if self.connection().is_closed() {
+            // As in [`Permit::submit`]: the next waiter must not be granted these.
+            reserved.into_iter().for_each(Grant::spend);
             return 0;
         }
         let slots = &mut *self.slots.borrow_mut();
-        let spent = self.credits.try_spend_up_to(most.min(slots.index.free().into()));
+        let spent = match reserved {
+            Some(mut reserved) => {
+                let used = reserved.split(most);
+                let spent = used.amount();
+                used.spend();
+                spent
+            }
+            None => self.credits.try_spend_up_to(most.min(slots.index.free().into())),
+        };
         // The cast cannot truncate: `spent` is at most the number of free slots, which is a u32.
         let submitted = self.port.submit_batch(spent as u32, frames);
         slots.index.submit_group(submitted);
@@ -144,10 +155,11 @@ impl<P: ProducerPort> Producer<P> {
         Reserve { producer: self, credit: self.credits.acquire(1) }
     }
 
-    /// Like [`Producer::reserve`], but the future borrows nothing, so the caller can store it and keep its position in
-    /// the wait queue. Turn the credit into a permit with [`Producer::redeem`].
-    pub fn reserve_credit(&self) -> Acquire {
-        self.credits.acquire_owned(1)
+    /// Like [`Producer::reserve`], but for up to `most` credits, within the share of `taker` (see [`Credits`]), and the
+    /// future borrows nothing, so the caller can store it and keep its position in the wait queue. Turn a credit into a
+    /// permit with [`Producer::redeem`].
+    pub fn reserve_credits(&self, most: u32, taker: u32) -> Acquire {
+        self.credits.acquire_share(most, taker)
     }
 
     /// Turns a credit of this ring into a permit.
@@ -229,6 +241,11 @@ impl<P: ProducerPort> Producer<P> {
     /// How many more slots must become free before the head of the wait queue is served; `None` if none waits.
     pub fn shortfall(&self) -> Option<u64> {
         self.credits.shortfall()
+    }
+
+    /// The credits of the slots, one for each: to wait for room apart from a frame.
+    pub fn credits(&self) -> &Credits {
+        &self.credits
     }
 
     /// How many credits are free.

@@ -35,7 +35,7 @@ pub(super) async fn bulk<D: Egress<SocketAddr>>(
         if until.is_some_and(|until| intended >= until) {
             return;
         }
-        if burst > 1 {
+        if burst > 1 && outlet.may_proceed() {
             let sent = outlet.send_together(left.min(burst.into()), intended);
             left -= sent;
             if sent > 0 {
@@ -45,7 +45,8 @@ pub(super) async fn bulk<D: Egress<SocketAddr>>(
         left -= 1;
         let sent = match outlet.begin(intended) {
             Ok(sent) => sent,
-            Err(blocked) => outlet.finish(blocked).await,
+            // This packet, and those behind it that a call would pass. The cast cannot truncate: at most `burst`.
+            Err(blocked) => outlet.finish(blocked, (left + 1).min(burst.into()) as u32).await,
         };
         match sent {
             Ok(()) => {}
@@ -185,7 +186,7 @@ impl Unsent {
     #[inline(always)]
     fn catch_up<D: Egress<SocketAddr>>(&mut self, outlet: &mut Outlet<'_, D>, next: Nanos) -> bool {
         let now = outlet.now();
-        if next >= now {
+        if next >= now || !outlet.may_proceed() {
             return false;
         }
         let most = self.left;

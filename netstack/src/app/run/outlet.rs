@@ -11,7 +11,7 @@ use crate::account::{Account, Offer};
 use crate::app::{MOST_IN_A_TURN, ResolvedApp};
 use crate::error::SendError;
 use crate::layer::{Egress, Tries};
-use crate::packet::{Batch, Packet, Stamp};
+use crate::packet::{Batch, Packet, Reservation, Stamp};
 
 /// How long a closed loop waits after a refused send (`WouldBlock`). A send that does not wait registers no waker, so
 /// the app must try again until a slot is free; 10 us is less than the time of a full-size frame at 1 Gbit/s (12.3 us).
@@ -27,6 +27,11 @@ pub(super) struct Outlet<'a, D> {
     payloads: Payloads,
     /// Sends since the app last waited or yielded to other tasks.
     sent: u32,
+    /// Slots that were granted to the last send that waited, for the next ones.
+    reservation: Reservation,
+    /// Whether the last send that was completed by [`Outlet::finish`] had to wait for room: then the next one probably
+    /// has to, too.
+    waited: bool,
 }
 
 impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
@@ -34,7 +39,16 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         let spec = app.spec();
         // The cast cannot truncate: a resolved app's payload fits into the MTU.
         let payloads = Payloads::new(spec.size().0 as usize);
-        Self { socket, account, clock, to: spec.to(), payloads, sent: 0 }
+        Self {
+            socket,
+            account,
+            clock,
+            to: spec.to(),
+            payloads,
+            sent: 0,
+            reservation: Reservation::default(),
+            waited: false,
+        }
     }
 
     pub(super) fn account(&self) -> &'a Account {
@@ -76,8 +90,15 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
     pub(super) async fn send(&mut self, intended: Nanos) -> Result<(), SendError> {
         match self.begin(intended) {
             Ok(sent) => sent,
-            Err(blocked) => self.finish(blocked).await,
+            Err(blocked) => self.finish(blocked, 1).await,
         }
+    }
+
+    /// Whether a send may proceed without waiting: it has a slot, or the last one did not wait for room. Within a send
+    /// budget that is to be tried, because a wait for the budget comes before one for room.
+    #[inline(always)]
+    pub(super) fn may_proceed(&self) -> bool {
+        !self.waited || !self.reservation.is_empty() || self.account.budget().is_some()
     }
 
     /// Sends the next packet without waiting.
@@ -94,8 +115,8 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
     pub(super) fn send_together(&mut self, most: u64, due: impl Due) -> u64 {
         let turn = u64::from(MOST_IN_A_TURN - self.sent);
         let before = self.payloads.taken();
-        let (payloads, most) = (&mut self.payloads, most.min(turn));
-        let numbered = Numbered { payloads, flow: self.account.id(), due, most };
+        let Self { payloads, reservation, .. } = self;
+        let numbered = Numbered { payloads, reservation, flow: self.account.id(), due, most: most.min(turn) };
         let sent = self.socket.try_send_batch(numbered, &self.to);
         // The stack may have pulled one packet more than it sent, such as one that is too long for the MTU.
         if self.payloads.taken() > before + sent {
@@ -116,7 +137,12 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
     pub(super) fn begin(&mut self, intended: Nanos) -> Result<Result<(), SendError>, Blocked<'a>> {
         let stamp = self.next(intended);
         let offer = self.account.offer();
-        if D::TRIES == Tries::IfItMustNotWait {
+        let tries = match D::TRIES {
+            Tries::First => self.may_proceed(),
+            Tries::IfItMustNotWait => false,
+            Tries::Always => true,
+        };
+        if !tries {
             return Err(Blocked { offer, stamp });
         }
         match self.try_send_last(stamp) {
@@ -125,18 +151,39 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         }
     }
 
-    /// Completes a send that [`Outlet::begin`] left open, waiting as long as it takes.
-    pub(super) async fn finish(&self, blocked: Blocked<'a>) -> Result<(), SendError> {
+    /// Completes a send that [`Outlet::begin`] left open, waiting as long as it takes. If it has to wait for room, it
+    /// asks for that of `packets`, this one included.
+    pub(super) async fn finish(&mut self, blocked: Blocked<'a>, packets: u32) -> Result<(), SendError> {
+        let Blocked { offer, stamp } = blocked;
+        self.reservation.ask(packets);
+        self.waited = false;
+        if D::TRIES == Tries::First && self.reservation.is_full() {
+            self.waited = self.reservation.granted().await;
+            // A new turn, of which this is the first send: no more packets are asked for than fit into it.
+            self.sent = 1;
+            match self.try_send_last(stamp) {
+                // There is room, so the send has to wait for something else as well.
+                Err(SendError::WouldBlock) => self.reservation.forget_room(),
+                sent => return offer.close(sent),
+            }
+        }
+        offer.close(self.send_last(stamp).await)
+    }
+
+    /// Sends the payload taken last, and waits in each layer as long as it has to wait.
+    async fn send_last(&self, stamp: Stamp) -> Result<(), SendError> {
+        self.reservation.ask(self.reservation.asks());
         let mut headroom = [0; HEADROOM];
-        let mut packet = Packet::new(&mut headroom, self.payloads.last(), blocked.stamp);
-        let sent = self.socket.send(&mut packet, &self.to).await;
-        blocked.offer.close(sent)
+        let mut packet = Packet::new(&mut headroom, self.payloads.last(), stamp).reserving(&self.reservation);
+        self.socket.send(&mut packet, &self.to).await
     }
 
     /// Sends the payload taken last without waiting.
     #[inline(always)]
     fn try_send_last(&self, stamp: Stamp) -> Result<(), SendError> {
-        self.socket.try_send(&mut Packet::new(&mut [0; HEADROOM], self.payloads.last(), stamp), &self.to)
+        let mut headroom = [0; HEADROOM];
+        let mut packet = Packet::new(&mut headroom, self.payloads.last(), stamp).reserving(&self.reservation);
+        self.socket.try_send(&mut packet, &self.to)
     }
 
     /// Takes the next payload and number, as a packet with intended time `intended`.
@@ -166,6 +213,7 @@ impl Due for Nanos {
 /// The next packets of an app, as a batch.
 struct Numbered<'a, T> {
     payloads: &'a mut Payloads,
+    reservation: &'a Reservation,
     flow: u32,
     due: T,
     most: u64,
@@ -188,6 +236,11 @@ impl<T: Due> Batch for Numbered<'_, T> {
     #[inline(always)]
     fn next_same_length<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
         self.next(headroom)
+    }
+
+    #[inline(always)]
+    fn reservation(&self) -> Option<&Reservation> {
+        Some(self.reservation)
     }
 }
 

@@ -105,6 +105,7 @@ const SOURCES: &[(&str, CountsFor)] = &[
     ("netstack/src/packet/batch.rs", CountsFor::Caller),
     ("netstack/src/packet/mod.rs", CountsFor::Caller),
     ("netstack/src/packet/pending.rs", CountsFor::Component(Component::Device)),
+    ("netstack/src/packet/reservation.rs", CountsFor::Component(Component::Device)),
     ("netstack/src/session/", CountsFor::Component(Component::Session)),
     ("netstack/src/lib.rs", CountsFor::Component(Component::Process)),
     ("netstack/src/main.rs", CountsFor::Component(Component::Process)),

@@ -6,6 +6,7 @@ mod conservation;
 mod determinism;
 mod dispatch;
 mod invariants;
+mod many_apps;
 mod ratios;
 mod series;
 #[path = "../common/setup.rs"]
