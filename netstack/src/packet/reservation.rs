@@ -35,10 +35,14 @@ pub(crate) struct Room {
 }
 
 impl Reservation {
-    /// Returns the slots that were not used, and asks for `packets` slots in the next wait for room.
+    /// Asks for `packets` slots in the next wait for room.
     pub(crate) fn ask(&self, packets: u32) {
-        self.granted.take();
         self.asks.set(packets);
+    }
+
+    /// Returns the slots that were not used: no slot is held during a wait.
+    pub(crate) fn give_back(&self) {
+        self.granted.take();
     }
 
     /// How many slots it asks for; at least one.
@@ -127,7 +131,7 @@ mod tests {
         reservation.keep(granted(&pool, 4)).spend();
         reservation.take_one().expect("three are left").spend();
         assert!(!reservation.is_empty());
-        reservation.ask(1);
+        reservation.give_back();
         assert_eq!((pool.available(), reservation.is_empty()), (2, true));
         assert!(reservation.take_one().is_none() && reservation.take_all().is_none());
     }

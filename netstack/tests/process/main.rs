@@ -145,7 +145,7 @@ fn a_limit_of_address_space_is_one_line_that_names_it() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let mut apps = String::from("--packets=1");
-    (0..100).for_each(|_| apps.push_str(" --app=bulk"));
+    (0..5_000).for_each(|_| apps.push_str(" --app=bulk"));
     for (kibibytes, flags) in [
         (16_000, "--packets=1"),
         (100_000, "--depth=65536"),

@@ -1,6 +1,8 @@
 //! The sending side of an app: payloads, packet numbers, turns, and the offer of each packet.
 
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 
 use shared::exec::Clock;
 use shared::ring::{HEADROOM, Headroom};
@@ -145,6 +147,8 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         if !tries {
             return Err(Blocked { offer, stamp });
         }
+        // The device states again whether this send waits for room alone.
+        self.reservation.forget_room();
         match self.try_send_last(stamp) {
             Err(SendError::WouldBlock) if D::TRIES == Tries::First => Err(Blocked { offer, stamp }),
             sent => Ok(offer.close(sent)),
@@ -157,25 +161,35 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         let Blocked { offer, stamp } = blocked;
         self.reservation.ask(packets);
         self.waited = false;
+        let mut sent = Err(SendError::WouldBlock);
         if D::TRIES == Tries::First && self.reservation.is_full() {
+            self.reservation.give_back();
             self.waited = self.reservation.granted().await;
+            sent = self.try_send_last(stamp);
+        }
+        let mut waited = self.waited;
+        if sent == Err(SendError::WouldBlock) {
+            // The send has to wait for something else, or it is not known yet for what.
+            self.reservation.forget_room();
+            let mut headroom = [0; HEADROOM];
+            let packet = Packet::new(&mut headroom, self.payloads.last(), stamp);
+            let mut packet = packet.reserving(&self.reservation);
+            let mut send = pin!(self.socket.send(&mut packet, &self.to));
+            let polled = poll_fn(|cx| {
+                let sent = send.as_mut().poll(cx);
+                if sent.is_pending() {
+                    waited = true;
+                    self.reservation.give_back();
+                }
+                sent
+            });
+            sent = polled.await;
+        }
+        if waited && packets > 1 {
             // A new turn, of which this is the first send: no more packets are asked for than fit into it.
             self.sent = 1;
-            match self.try_send_last(stamp) {
-                // There is room, so the send has to wait for something else as well.
-                Err(SendError::WouldBlock) => self.reservation.forget_room(),
-                sent => return offer.close(sent),
-            }
         }
-        offer.close(self.send_last(stamp).await)
-    }
-
-    /// Sends the payload taken last, and waits in each layer as long as it has to wait.
-    async fn send_last(&self, stamp: Stamp) -> Result<(), SendError> {
-        self.reservation.ask(self.reservation.asks());
-        let mut headroom = [0; HEADROOM];
-        let mut packet = Packet::new(&mut headroom, self.payloads.last(), stamp).reserving(&self.reservation);
-        self.socket.send(&mut packet, &self.to).await
+        offer.close(sent)
     }
 
     /// Sends the payload taken last without waiting.
