@@ -519,7 +519,8 @@ mod tests {
         }
 
         /// Takers that always want more, in any sequence of releases: credits are conserved, and at any time none has
-        /// been granted more than one share beyond another.
+        /// been granted more than two shares beyond another (one of them because takers ask here in another order than
+        /// they were granted).
         #[test]
         fn shares_are_equal_however_few_credits_are_released_at_once(
             total in 1u64..40,
@@ -552,7 +553,7 @@ mod tests {
                 }
                 prop_assert_eq!(pool.available() + held, total);
                 prop_assert_eq!(pool.available(), 0, "a taker waits, so none is left over");
-                prop_assert!(granted.iter().max().unwrap() - granted.iter().min().unwrap() <= share, "{granted:?}");
+                prop_assert!(granted.iter().max().unwrap() - granted.iter().min().unwrap() <= 2 * share, "{granted:?}");
             }
         }
 
