@@ -36,8 +36,9 @@ pub struct AppSpec {
 pub enum Traffic {
     /// As fast as the stack accepts.
     Bulk {
-        /// Most packets that it passes to the stack in one call, from 1 to [`MOST_IN_A_TURN`]. It does not change how
-        /// any packet is treated; one call for many costs less.
+        /// Most packets that it passes to the stack in one call, and for which it waits for room at once, from 1 to
+        /// [`MOST_IN_A_TURN`]. One call or wait for many costs less. It does not change how any packet is treated;
+        /// beside other apps that wait, it changes whose packets come first.
         burst: u32,
     },
     /// Open loop: by a schedule that does not depend on how its packets settle.

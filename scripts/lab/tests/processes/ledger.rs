@@ -50,6 +50,22 @@ fn waiting_loses_nothing_if_the_link_is_unlimited_and_every_frame_is_checked() {
     assert_complete(&report(&["--link", "unlimited", "--verify", "--hw-queue", "16", "--packets", "50000"], 0), 50_000);
 }
 
+/// More than may have histograms of their own, and more than there are slots.
+#[test]
+fn each_of_many_apps_delivers_all_it_offers() {
+    let apps = (0..400).map(|number| match number % 4 {
+        0 => "poisson:rate=5kpps,size=22B",
+        1 => "bulk:size=100B,budget=300B",
+        _ => "bulk:size=22B",
+    });
+    let apps = apps.collect::<Vec<_>>().join(";");
+    let run =
+        report(&["--link", "unlimited", "--depth", "64", "--hw-queue", "16", "--packets", "100", "--app", &apps], 0);
+    assert_complete(&run, 40_000);
+    assert!(run.apps.iter().all(|app| app.totals.delivered == 100 && app.latency_ns.count == 100));
+    assert_eq!((run.apps.len(), run.apps_without_quantiles), (400, 400));
+}
+
 /// The number of drops depends on the load of the machine and is checked in virtual time only. But each packet must
 /// have one fate and each drop one reason.
 #[test]

@@ -1,4 +1,4 @@
-//! The report of a run is the same with each dispatch and with bursts of any size, to the byte.
+//! The report of a run is the same with each dispatch, to the byte; with one app it is with bursts of any size, too.
 
 use lab::runner::{SimulateError, simulate};
 use lab::settings::{RunSettings, SimulationSettings};
@@ -50,19 +50,39 @@ fn runs_that_wait_are_the_same_with_each_dispatch() {
     same(&["app=poisson:load=1.2", "packets=500", "depth=4", "policy=deadline=50us"], Nanos(9_000), &WAITING);
 }
 
+/// The apps, policy and depth of a run of 1000 packets of each app, up to `burst` of them in a call.
+fn in_bursts(apps: &[&str], policy: &str, depth: u32, burst: u32) -> Value {
+    let apps = apps.iter().map(|app| match app.starts_with("bulk") {
+        true => format!("app={app},burst={burst}"),
+        false => format!("app={app}"),
+    });
+    let others = [format!("policy={policy}"), format!("depth={depth}"), "packets=1000".to_owned()];
+    let flags: Vec<String> = apps.chain(others).collect();
+    report(&settings_of(&flags, Nanos::ZERO), Dispatch::Static)
+}
+
 #[test]
-fn the_number_of_packets_in_a_call_changes_nothing() {
+fn with_one_app_the_number_of_packets_in_a_call_changes_nothing() {
     for (policy, depth) in [("wait", 1), ("wait", 16), ("wait", 200), ("deadline=30us", 4)] {
-        let run = |burst: u32| {
-            let [small, large] =
-                ["size=64B", "size=1000B,budget=5000B"].map(|of| format!("app=bulk:{of},burst={burst}"));
-            let (policy, depth) = (format!("policy={policy}"), format!("depth={depth}"));
-            let flags = [&small, &large, "app=cbr:load=0.2", &policy, &depth, "packets=1000"];
-            report(&settings_of(&flags, Nanos::ZERO), Dispatch::Static)
+        for app in ["bulk:size=64B", "bulk:size=1000B,budget=5000B"] {
+            let [one_by_one, some, most] = [1, 7, 64].map(|burst| in_bursts(&[app], policy, depth, burst));
+            assert!(one_by_one["totals"]["delivered"].as_u64() > Some(100), "{app} {policy} {depth}");
+            assert_eq!([&some, &most], [&one_by_one, &one_by_one], "{app} {policy} {depth}");
+        }
+    }
+}
+
+/// An app that waits is granted room for several packets of its burst, so those of the others come later.
+#[test]
+fn with_several_apps_the_number_of_packets_in_a_call_changes_their_order_alone() {
+    let apps = ["bulk:size=64B", "bulk:size=1000B,budget=5000B", "cbr:load=0.2"];
+    for depth in [1, 16, 200] {
+        let totals = |burst: u32| -> Vec<[u64; 3]> {
+            let report = in_bursts(&apps, "wait", depth, burst);
+            let of = |app: &Value| ["offered", "accepted", "delivered"].map(|count| app[count].as_u64().unwrap());
+            report["apps"].as_array().unwrap().iter().map(of).collect()
         };
-        let one_by_one = run(1);
-        assert!(one_by_one["totals"]["delivered"].as_u64() > Some(100), "{policy} {depth}");
-        assert_eq!([run(7), run(64)], [one_by_one.clone(), one_by_one], "{policy} {depth}");
+        assert_eq!([1, 7, 64].map(totals), [const { [[1000; 3]; 3] }; 3], "{depth}");
     }
 }
 
