@@ -16,7 +16,8 @@ use std::task::{Context, Poll, Waker};
 /// A waiter that can use several credits gets up to its *share* in its turn: those of the pool divided by the number of
 /// waiters, at least one. If fewer are free, it is granted those, and its turn goes on: until it has taken its grant,
 /// the next releases add to that, and then it may queue at the head for the rest. So every waiter gets as much as the
-/// others, however many credits each release returns.
+/// others, however many credits each release returns. As long as one of them can use a single credit only, which it
+/// may need again at once, the share is one.
 ///
 /// A pool may have a *wake point*: once a taker has joined the wait queue, the queue is served only when at
 /// least that many credits are free, and takers that arrive meanwhile queue behind it. The rule depends
@@ -38,6 +39,8 @@ struct State {
     waiters: Vec<Waiter>,
     /// Indices of vacant entries of `waiters`, to be used again.
     vacant: Vec<usize>,
+    /// How many of the waiters, queued or granted, can use no more than they need.
+    frugal: usize,
     /// The turn of the waiter that was served last, if it goes on.
     turn: Option<Turn>,
     /// Whether a taker found too few credits since the last wake.
@@ -103,6 +106,7 @@ impl Credits {
                 queue: VecDeque::new(),
                 waiters: Vec::new(),
                 vacant: Vec::new(),
+                frugal: 0,
                 turn: None,
                 stopped: false,
                 stops: 0,
@@ -230,7 +234,8 @@ impl State {
         }
         self.continue_turn();
         // Those that were granted credits and have not run yet count too: they will queue again.
-        let share = (self.total / (self.waiters.len() - self.vacant.len()).max(1) as u64).max(1);
+        let waiting = (self.waiters.len() - self.vacant.len()).max(1) as u64;
+        let share = if self.frugal > 0 { 1 } else { (self.total / waiting).max(1) };
         while let Some(&place) = self.queue.front() {
             let waiter = &mut self.waiters[place];
             let Place::Queued { asks, rest } = waiter.place else { break };
@@ -265,6 +270,7 @@ impl State {
         let turn = self.turn.take_if(|turn| asks.more > 0 && turn.taker == asks.taker);
         let rest = turn.map(|turn| turn.rest);
         let queued = Place::Queued { asks, rest };
+        self.frugal += usize::from(asks.more == 0);
         let place = match self.vacant.pop() {
             Some(place) => {
                 let waiter = &mut self.waiters[place];
@@ -287,7 +293,8 @@ impl State {
 
     /// Vacates the entry of a waiter, and removes the waiter from the queue if it is still in it. Returns how many
     /// credits had been granted to it already.
-    fn leave(&mut self, place: usize) -> Option<u64> {
+    fn leave(&mut self, place: usize, asks: Asks) -> Option<u64> {
+        self.frugal -= usize::from(asks.more == 0);
         let left = std::mem::replace(&mut self.waiters[place].place, Place::Vacant);
         self.vacant.push(place);
         if let Place::Granted(amount) = left {
@@ -370,7 +377,7 @@ impl<C: borrow::Borrow<Credits> + Clone + Unpin> Future for Acquire<C> {
             return Poll::Pending;
         }
         *place = None;
-        let amount = state.leave(taken).unwrap_or(asks.need);
+        let amount = state.leave(taken, *asks).unwrap_or(asks.need);
         Poll::Ready(Grant { pool: pool.clone(), amount })
     }
 }
@@ -379,7 +386,7 @@ impl<C: borrow::Borrow<Credits>> Drop for Acquire<C> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let mut state = self.pool.borrow().state.borrow_mut();
-        match state.leave(place) {
+        match state.leave(place, self.asks) {
             Some(granted) => state.release(granted),
             // If this was the head with a large need, the free credits may suffice for the smaller needs behind it.
             None => drop(state.serve_queue()),
@@ -574,26 +581,28 @@ mod tests {
         }
 
         /// Takers that always want more, polled in the order of their wakes, at any time, in any sequence of releases:
-        /// credits are conserved, and none is ever granted more than a share beyond another.
+        /// credits are conserved, and none is ever granted more than a share beyond another. One of them asks for less.
         #[test]
         fn shares_are_equal_however_few_credits_are_released_at_once(
             total in 1u64..40,
             takers in 1usize..9,
             most in 1u32..20,
+            least in 1u32..20,
             steps in proptest::collection::vec((1u64..40, 0usize..9), 1..200),
         ) {
             let pool = Credits::new(total);
             pool.try_acquire(total).unwrap().spend();
             let woken = Woken::default();
             let wakers: Vec<_> = (0..takers).map(|taker| woken.waker(taker)).collect();
+            let least = if least < most { 1 } else { most };
             let ask = |taker: usize| {
-                let mut waiting = pool.acquire_share(most, taker as u32);
+                let mut waiting = pool.acquire_share(if taker == 0 { least } else { most }, taker as u32);
                 assert!(waiting.poll_unpin(&mut Context::from_waker(&wakers[taker])).is_pending());
                 waiting
             };
             let mut waiting: Vec<_> = (0..takers).map(ask).collect();
             let (mut taken, mut held) = (vec![0; takers], total);
-            let share = u64::from(most).min((total / takers as u64).max(1));
+            let share = if least == 1 { 1 } else { u64::from(most).min((total / takers as u64).max(1)) };
             for (amount, polls) in steps {
                 // Not more than those in the queue want, of whom the first may want the rest of a turn only: what no
                 // waiter wants goes to the next that asks.

@@ -53,11 +53,16 @@ impl<'a> Packet<'a> {
         Packet { headroom, start, payload, stamp, pending: Some(pending), reservation }
     }
 
-    /// The same packet, sent with a slot of `reservation` if that has any. A wait for room also reserves slots there
-    /// for the packets that follow.
+    /// Like [`Packet::new`], but sent with a slot of `reservation` if that has any. A wait for room also reserves slots
+    /// there for the packets that follow.
     #[inline(always)]
-    pub(crate) fn reserving(self, reservation: &'a Reservation) -> Self {
-        Self { reservation: Some(reservation), ..self }
+    pub(crate) fn reserving(
+        headroom: &'a mut Headroom,
+        payload: &'a [u8],
+        stamp: Stamp,
+        reservation: &'a Reservation,
+    ) -> Self {
+        Self { headroom, start: HEADROOM, payload, stamp, pending: None, reservation: Some(reservation) }
     }
 
     /// Puts `header` in front of everything so far.

@@ -25,6 +25,8 @@ pub struct Reservation {
     granted: RefCell<Option<Grant>>,
     /// Where room is waited for, once a send found none.
     room: RefCell<Option<Room>>,
+    /// Whether the last send found no room there.
+    full: Cell<bool>,
 }
 
 /// The room of a ring, and the account that is blocked while an app waits for it.
@@ -58,16 +60,18 @@ impl Reservation {
     /// The device found no room for a packet, which has to wait for nothing else.
     pub(crate) fn note_full(&self, room: impl FnOnce() -> Room) {
         self.room.borrow_mut().get_or_insert_with(room);
+        self.full.set(true);
     }
 
     /// Forgets that sends wait for room alone.
+    #[inline(always)]
     pub(crate) fn forget_room(&self) {
-        self.room.take();
+        self.full.set(false);
     }
 
     /// Whether the device found no room for a packet, since [`Reservation::forget_room`].
     pub(crate) fn is_full(&self) -> bool {
-        self.room.borrow().is_some()
+        self.full.get()
     }
 
     /// Waits in FIFO order for the slots that were asked for, as far as they are granted. Ready at once if no send has

@@ -167,26 +167,23 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
             self.waited = self.reservation.granted().await;
             sent = self.try_send_last(stamp);
         }
-        let mut waited = self.waited;
         if sent == Err(SendError::WouldBlock) {
             // The send has to wait for something else, or it is not known yet for what.
             self.reservation.forget_room();
             let mut headroom = [0; HEADROOM];
-            let packet = Packet::new(&mut headroom, self.payloads.last(), stamp);
-            let mut packet = packet.reserving(&self.reservation);
+            let mut packet = Packet::reserving(&mut headroom, self.payloads.last(), stamp, &self.reservation);
             let mut send = pin!(self.socket.send(&mut packet, &self.to));
             let polled = poll_fn(|cx| {
                 let sent = send.as_mut().poll(cx);
                 if sent.is_pending() {
-                    waited = true;
                     self.reservation.give_back();
                 }
                 sent
             });
             sent = polled.await;
         }
-        if waited && packets > 1 {
-            // A new turn, of which this is the first send: no more packets are asked for than fit into it.
+        if !self.reservation.is_empty() {
+            // The slots are for a new turn, of which this is the first send: no more are asked for than fit into it.
             self.sent = 1;
         }
         offer.close(sent)
@@ -196,7 +193,7 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
     #[inline(always)]
     fn try_send_last(&self, stamp: Stamp) -> Result<(), SendError> {
         let mut headroom = [0; HEADROOM];
-        let mut packet = Packet::new(&mut headroom, self.payloads.last(), stamp).reserving(&self.reservation);
+        let mut packet = Packet::reserving(&mut headroom, self.payloads.last(), stamp, &self.reservation);
         self.socket.try_send(&mut packet, &self.to)
     }
 
