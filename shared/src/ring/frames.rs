@@ -15,8 +15,9 @@ pub trait Frames {
     /// call the ring, which is borrowed during this call.
     fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>>;
 
-    /// The next frame, if it has the length of the last one and nearly the same headers; otherwise `None`. `headroom`
-    /// holds the headers of the last frame (or of an earlier one like it), so only the differences are written.
+    /// The next frame, if its descriptor differs from that of the last one in the sequence number only, and its headers
+    /// are nearly the same; otherwise `None`. `headroom` holds the headers of the last frame (or of an earlier one like
+    /// it), so only the differences are written.
     fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>>;
 }
 

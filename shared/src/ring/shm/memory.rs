@@ -209,8 +209,30 @@ impl SharedMemory {
     #[inline(always)]
     pub(super) fn write_frame(&self, slot: u32, behind: usize, bytes: &[u8]) {
         let (front, back) = bytes.split_at(FRONT.saturating_sub(behind).min(bytes.len()));
-        self.write(self.front_at(slot) + behind, front);
+        match front.as_array::<FRONT>() {
+            Some(whole) => self.write_front(slot, whole),
+            None => self.write(self.front_at(slot) + behind, front),
+        }
         self.write(self.back_at(slot) + (behind + front.len()).saturating_sub(FRONT), back);
+    }
+
+    /// Writes the whole front of a frame. A copy of a constant length needs no call of memcpy.
+    #[inline(always)]
+    fn write_front(&self, slot: u32, front: &[u8; FRONT]) {
+        let mut words = [0; FRONT / 8];
+        words.iter_mut().zip(front.as_chunks().0).for_each(|(word, bytes)| *word = u64::from_ne_bytes(*bytes));
+        if let Ok(place) = self.region.get_ref::<[u64; FRONT / 8]>(self.front_at(slot)) {
+            place.store(words);
+        }
+    }
+
+    /// Reads the whole front of a frame.
+    #[inline(always)]
+    fn read_front(&self, slot: u32, front: &mut [u8; FRONT]) {
+        if let Ok(place) = self.region.get_ref::<[u64; FRONT / 8]>(self.front_at(slot)) {
+            let words = place.load();
+            front.as_chunks_mut().0.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
+        }
     }
 
     #[inline(always)]
@@ -226,7 +248,10 @@ impl SharedMemory {
     #[inline(always)]
     pub(super) fn read_frame(&self, slot: u32, buffer: &mut [u8]) {
         let (front, back) = buffer.split_at_mut(FRONT.min(buffer.len()));
-        self.read(self.front_at(slot), front);
+        match front.as_mut_array::<FRONT>() {
+            Some(whole) => self.read_front(slot, whole),
+            None => self.read(self.front_at(slot), front),
+        }
         self.read(self.back_at(slot), back);
     }
 
@@ -253,10 +278,14 @@ impl SharedMemory {
     /// Prefetches the cache lines of `slot` to which a frame of `len` bytes will be written.
     #[inline(always)]
     pub(super) fn prefetch_for_write(&self, slot: u32, len: usize) {
-        for (at, len) in [(self.front_at(slot), len.min(FRONT)), (self.back_at(slot), len.saturating_sub(FRONT))] {
+        let ask = |at, len| {
             if let Ok(slice) = self.region.get_slice(at, len) {
                 prefetch_for_write(slice.ptr_guard().as_ptr(), slice.len());
             }
+        };
+        ask(self.front_at(slot), len.min(FRONT));
+        if len > FRONT {
+            ask(self.back_at(slot), len - FRONT);
         }
     }
 }

@@ -10,7 +10,6 @@
 //! While a frame is staged, the processor already asks for the lines of its slot, which the consumer has read before. By
 //! the time that the batch is copied they have arrived.
 
-use crate::frame::Descriptor;
 use crate::ring::{Frame, Frames, HEADROOM, Headroom};
 
 /// Frames in a batch: few enough that small frames stay in the first-level cache.
@@ -101,7 +100,7 @@ impl FrameBuffer {
     }
 
     /// Builds the next of `frames` here, if it is like the frame with these `headers`. It goes to `slot`. Returns its
-    /// descriptor if there was one.
+    /// sequence number if there was one.
     ///
     /// `headers` come from the buffer in which the first frame of the batch was built. Those in the preceding buffer
     /// are newer, but were just stored in pieces, so a load of them as a whole would wait for the store buffer.
@@ -111,15 +110,14 @@ impl FrameBuffer {
         headers: &Headroom,
         frames: &mut impl Frames,
         slot: u32,
-    ) -> Option<Descriptor> {
+    ) -> Option<u64> {
         let (headroom, body) = self.parts()?;
         *headroom = *headers;
         let Frame { descriptor, headers, payload } = frames.next_same_length(headroom)?;
         copy(&mut body[..payload.len()], payload);
         let (headers, payload) = (headers.len(), payload.len());
         self.finish(headers, payload, slot);
-        // The cast cannot truncate: the frame is no longer than the one before it.
-        Some(Descriptor { len: (headers + payload) as u32, ..descriptor })
+        Some(descriptor.sequence)
     }
 
     /// Records a frame whose `headers` and `payload` (in bytes) are in place.

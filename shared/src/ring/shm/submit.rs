@@ -37,6 +37,17 @@ impl FrameGroup {
         self.frames += 1;
     }
 
+    /// Adds a frame whose descriptor differs from that of the last one in the `sequence` number only.
+    #[inline(always)]
+    fn add_like(&mut self, sequence: u64, end: &End<Completion>) {
+        if self.first.behind(self.frames).sequence != sequence {
+            let descriptor = Descriptor { sequence, ..self.first };
+            self.put(end);
+            self.first = descriptor;
+        }
+        self.frames += 1;
+    }
+
     /// Puts the record of these frames, and begins another group.
     fn put(&mut self, end: &End<Completion>) {
         if self.frames > 0 {
@@ -147,9 +158,9 @@ impl<'a> Submission<'a> {
             let Unwritten { staging, group, slot } = &mut *self.unwritten;
             let (memory, mut staged) = (&self.end.memory, 0);
             for buffer in staging.free().iter_mut().take((most - submitted) as usize) {
-                let Some(descriptor) = buffer.fill_same_length(headers, frames, *slot) else { break };
-                group.add(descriptor, self.end);
-                memory.prefetch_for_write(*slot, descriptor.len as usize);
+                let Some(sequence) = buffer.fill_same_length(headers, frames, *slot) else { break };
+                group.add_like(sequence, self.end);
+                memory.prefetch_for_write(*slot, group.first.len as usize);
                 *slot = behind(*slot, 1, memory.depth());
                 staged += 1;
             }
