@@ -99,7 +99,7 @@ fn memory_cannot_be_truncated_and_zeroed_memory_is_an_index_that_goes_back() {
         assert_eq!(ftruncate(peer.ring.file(), 0), Err(rustix::io::Errno::PERM));
         peer.send(8);
         let all = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(peer.ring.file(), all, 0, peer.ring.back_at(8)).unwrap();
+        fallocate(peer.ring.file(), all, 0, peer.ring.large_at(8)).unwrap();
         peer.wire.doorbells(1);
         assert!(matches!(peer.bye().reason, ByeReason::Violation(_)));
     });

@@ -173,7 +173,7 @@ impl Scribbler {
         let thread = thread::spawn(move || {
             let mut state = seed + 1;
             while !stopped.load(Ordering::Relaxed) {
-                for at in (0..ring.back_at(0)).step_by(8) {
+                for at in (0..ring.large_at(0)).step_by(8) {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     ring.word(at, state >> (state % 61));
                 }

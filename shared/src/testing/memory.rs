@@ -21,29 +21,29 @@ pub const CONSUMER_PLAN: u64 = 640;
 pub const FRAMES: u64 = 1024;
 /// Bytes of the record of a group.
 pub const RECORD: u64 = 32;
-/// Bytes of a slot: its front and its back.
-pub const SLOT_SIZE: u64 = FRONT + BACK;
-const FRONT: u64 = 64;
-const BACK: u64 = 1472;
+/// Bytes of a slot: the places for a small and for a larger frame.
+pub const SLOT_SIZE: u64 = SMALL + LARGE;
+const SMALL: u64 = 64;
+const LARGE: u64 = 1536;
 
 /// How long to wait for a word to change: long enough for the slowest machine.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes of a ring of `depth` slots.
 pub fn size_of_ring(depth: u32) -> u64 {
-    back_at(depth, depth)
+    large_at(depth, depth)
 }
 
 fn completion_at(depth: u32, place: u32) -> u64 {
     (FRAMES + u64::from(depth) * RECORD).next_multiple_of(128) + u64::from(place) * RECORD
 }
 
-fn front_at(depth: u32, slot: u32) -> u64 {
-    completion_at(depth, depth).next_multiple_of(128) + u64::from(slot) * FRONT
+fn small_at(depth: u32, slot: u32) -> u64 {
+    completion_at(depth, depth).next_multiple_of(128) + u64::from(slot) * SMALL
 }
 
-fn back_at(depth: u32, slot: u32) -> u64 {
-    front_at(depth, depth).next_multiple_of(128) + u64::from(slot) * BACK
+fn large_at(depth: u32, slot: u32) -> u64 {
+    small_at(depth, depth).next_multiple_of(128) + u64::from(slot) * LARGE
 }
 
 /// Reads and writes any part of a ring's memory.
@@ -101,9 +101,9 @@ impl RawRing {
 
     /// Fills `into` with the frame in `slot`.
     pub fn frame(&self, slot: u32, into: &mut [u8]) {
-        let (front, back) = into.split_at_mut(into.len().min(FRONT as usize));
-        self.file.read_exact_at(front, front_at(self.depth, slot)).unwrap();
-        self.file.read_exact_at(back, back_at(self.depth, slot)).unwrap();
+        let is_small = into.len() as u64 <= SMALL;
+        let at = if is_small { small_at(self.depth, slot) } else { large_at(self.depth, slot) };
+        self.file.read_exact_at(into, at).unwrap();
     }
 
     /// The offset of the record of a group of completions at `place`.
@@ -111,9 +111,9 @@ impl RawRing {
         completion_at(self.depth, place)
     }
 
-    /// The offset of the back of slot `slot`, behind all words that either side reads.
-    pub fn back_at(&self, slot: u32) -> u64 {
-        back_at(self.depth, slot)
+    /// The offset of a larger frame in `slot`, behind all words that either side reads.
+    pub fn large_at(&self, slot: u32) -> u64 {
+        large_at(self.depth, slot)
     }
 
     /// Writes the record of a group of `frames` frames of `len` bytes each.

@@ -161,10 +161,9 @@ fn copy_frames(memory: &SharedMemory, taken: &Taken<Descriptor>, into: &mut impl
         let next = behind(slot, 1, memory.depth());
         // Most frames have the length of the one before, so this length is the best guess for the next.
         if u64::from(number) < taken.behind {
-            memory.prefetch_back(next, len);
+            memory.prefetch_large(next, len);
         }
-        let held = len.min(buffer.len());
-        memory.read_frame(slot, &mut buffer[..held]);
+        memory.read_frame(slot, len, buffer);
         slot = next;
     }
 }

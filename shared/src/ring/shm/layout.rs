@@ -40,12 +40,12 @@ const HEAD_LEN: usize = 8 * LINE;
 /// Bytes of the record of a group: half a cache line, so that none lies in two.
 pub const RECORD: usize = 32;
 
-/// The first bytes of each frame, a cache line of its own: all of a small frame. The fronts of consecutive frames lie
-/// side by side, so a ring of small frames takes few lines and pages, whatever its depth.
-pub(super) const FRONT: usize = 64;
+/// The largest small frame: one cache line. Small frames lie side by side, so a ring of them takes few lines and pages,
+/// whatever its depth.
+pub(super) const SMALL: usize = 64;
 
-/// The bytes of a frame behind its front, in whole cache lines.
-pub(super) const BACK: usize = (MAX_FRAME - FRONT).next_multiple_of(64);
+/// Bytes for a larger frame, in whole cache lines.
+pub(super) const LARGE: usize = MAX_FRAME.next_multiple_of(64);
 
 /// Where the parts of a ring of some depth lie.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +54,8 @@ pub(super) struct Layout {
     pub(super) frames: usize,
     /// The records of groups of completions.
     pub(super) completions: usize,
-    pub(super) fronts: usize,
-    pub(super) backs: usize,
+    pub(super) small: usize,
+    pub(super) large: usize,
     /// Bytes of the whole ring.
     pub(super) total: usize,
 }
@@ -65,9 +65,9 @@ impl Layout {
         let slots = depth.as_usize();
         let frames = HEAD_LEN;
         let completions = (frames + slots * RECORD).next_multiple_of(LINE);
-        let fronts = (completions + slots * RECORD).next_multiple_of(LINE);
-        let backs = (fronts + slots * FRONT).next_multiple_of(LINE);
-        Self { frames, completions, fronts, backs, total: backs + slots * BACK }
+        let small = (completions + slots * RECORD).next_multiple_of(LINE);
+        let large = (small + slots * SMALL).next_multiple_of(LINE);
+        Self { frames, completions, small, large, total: large + slots * LARGE }
     }
 }
 
@@ -78,11 +78,11 @@ mod tests {
     #[test]
     fn the_documented_offsets_hold() {
         let layout = |slots| {
-            let Layout { frames, completions, fronts, backs, total } = Layout::of(Depth::new(slots).unwrap());
-            [frames, completions, fronts, backs, total]
+            let Layout { frames, completions, small, large, total } = Layout::of(Depth::new(slots).unwrap());
+            [frames, completions, small, large, total]
         };
         assert_eq!([Head::Produced, Head::ConsumerPlan].map(Head::offset), [128, 640]);
-        assert_eq!(layout(3), [1024, 1152, 1280, 1536, 1536 + 3 * 1472]);
-        assert_eq!(layout(1024), [1024, 33_792, 66_560, 132_096, 132_096 + 1024 * 1472]);
+        assert_eq!(layout(3), [1024, 1152, 1280, 1536, 1536 + 3 * 1536]);
+        assert_eq!(layout(1024), [1024, 33_792, 66_560, 132_096, 132_096 + 1024 * 1536]);
     }
 }

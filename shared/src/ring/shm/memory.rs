@@ -12,7 +12,7 @@ use rustix::io::{Errno, retry_on_intr};
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
-use super::layout::{BACK, DEPTH_AT, FRONT, GENERATION_AT, Layout, MAGIC, MAGIC_AT, RECORD, SLOT_SIZE_AT};
+use super::layout::{DEPTH_AT, GENERATION_AT, LARGE, Layout, MAGIC, MAGIC_AT, RECORD, SLOT_SIZE_AT, SMALL};
 use super::record::Record;
 use super::{Head, Words};
 use crate::cpu::{prefetch, prefetch_for_write};
@@ -195,43 +195,36 @@ impl SharedMemory {
         start + place as usize * RECORD
     }
 
+    /// Where the frame of `slot` lies, if it has `len` bytes.
     #[inline(always)]
-    fn front_at(&self, slot: u32) -> usize {
-        self.layout.fronts + slot as usize * FRONT
+    fn frame_at(&self, slot: u32, len: usize) -> usize {
+        let Layout { small, large, .. } = self.layout;
+        let slot = slot as usize;
+        if len <= SMALL { small + slot * SMALL } else { large + slot * LARGE }
     }
 
+    /// Writes a frame that consists of `headers` and `payload` into `slot`.
     #[inline(always)]
-    fn back_at(&self, slot: u32) -> usize {
-        self.layout.backs + slot as usize * BACK
+    pub(super) fn write_parts(&self, slot: u32, headers: &[u8], payload: &[u8]) {
+        let at = self.frame_at(slot, headers.len() + payload.len());
+        self.write(at, headers);
+        self.write(at + headers.len(), payload);
     }
 
-    /// Writes `bytes` into the frame of `slot`, `behind` bytes behind its start. They must end within a frame.
+    /// Writes `frame` into `slot`.
     #[inline(always)]
-    pub(super) fn write_frame(&self, slot: u32, behind: usize, bytes: &[u8]) {
-        let (front, back) = bytes.split_at(FRONT.saturating_sub(behind).min(bytes.len()));
-        match front.as_array::<FRONT>() {
-            Some(whole) => self.write_front(slot, whole),
-            None => self.write(self.front_at(slot) + behind, front),
-        }
-        self.write(self.back_at(slot) + (behind + front.len()).saturating_sub(FRONT), back);
-    }
-
-    /// Writes the whole front of a frame. A copy of a constant length needs no call of memcpy.
-    #[inline(always)]
-    fn write_front(&self, slot: u32, front: &[u8; FRONT]) {
-        let mut words = [0; FRONT / 8];
-        words.iter_mut().zip(front.as_chunks().0).for_each(|(word, bytes)| *word = u64::from_ne_bytes(*bytes));
-        if let Ok(place) = self.region.get_ref::<[u64; FRONT / 8]>(self.front_at(slot)) {
-            place.store(words);
-        }
-    }
-
-    /// Reads the whole front of a frame.
-    #[inline(always)]
-    fn read_front(&self, slot: u32, front: &mut [u8; FRONT]) {
-        if let Ok(place) = self.region.get_ref::<[u64; FRONT / 8]>(self.front_at(slot)) {
-            let words = place.load();
-            front.as_chunks_mut().0.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
+    pub(super) fn write_frame(&self, slot: u32, frame: &[u8]) {
+        let at = self.frame_at(slot, frame.len());
+        // A copy of a constant length needs no call of memcpy.
+        match frame.as_array::<SMALL>() {
+            Some(line) => {
+                let mut words = Line::default();
+                words.iter_mut().zip(line.as_chunks().0).for_each(|(word, bytes)| *word = u64::from_ne_bytes(*bytes));
+                if let Ok(place) = self.region.get_ref::<Line>(at) {
+                    place.store(words);
+                }
+            }
+            None => self.write(at, frame),
         }
     }
 
@@ -244,32 +237,26 @@ impl SharedMemory {
         }
     }
 
-    /// Copies the frame in `slot` into `buffer`, as much as it holds.
+    /// Copies the frame of `len` bytes in `slot` into `buffer`, as much as it holds.
     #[inline(always)]
-    pub(super) fn read_frame(&self, slot: u32, buffer: &mut [u8]) {
-        let (front, back) = buffer.split_at_mut(FRONT.min(buffer.len()));
-        match front.as_mut_array::<FRONT>() {
-            Some(whole) => self.read_front(slot, whole),
-            None => self.read(self.front_at(slot), front),
-        }
-        self.read(self.back_at(slot), back);
-    }
-
-    #[inline(always)]
-    fn read(&self, at: usize, buffer: &mut [u8]) {
-        if !buffer.is_empty()
-            && let Ok(slice) = self.region.get_slice(at, buffer.len())
+    pub(super) fn read_frame(&self, slot: u32, len: usize, buffer: &mut [u8]) {
+        let at = self.frame_at(slot, len);
+        if len == SMALL
+            && let Some(line) = buffer.first_chunk_mut::<SMALL>()
+            && let Ok(place) = self.region.get_ref::<Line>(at)
         {
+            line.as_chunks_mut().0.iter_mut().zip(place.load()).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
+        } else if let Ok(slice) = self.region.get_slice(at, len.min(buffer.len())) {
             slice.copy_to(buffer);
         }
     }
 
-    /// Prefetches the cache lines that the back of a frame of `len` bytes in `slot` occupies. Fronts lie side by side:
-    /// processors find those by themselves.
+    /// Prefetches the cache lines that a frame of `len` bytes in `slot` occupies, unless it is small: those lie side by
+    /// side, and processors find them by themselves.
     #[inline(always)]
-    pub(super) fn prefetch_back(&self, slot: u32, len: usize) {
-        if len > FRONT
-            && let Ok(slice) = self.region.get_slice(self.back_at(slot), len - FRONT)
+    pub(super) fn prefetch_large(&self, slot: u32, len: usize) {
+        if len > SMALL
+            && let Ok(slice) = self.region.get_slice(self.frame_at(slot, len), len)
         {
             prefetch(slice.ptr_guard().as_ptr(), slice.len());
         }
@@ -278,17 +265,14 @@ impl SharedMemory {
     /// Prefetches the cache lines of `slot` to which a frame of `len` bytes will be written.
     #[inline(always)]
     pub(super) fn prefetch_for_write(&self, slot: u32, len: usize) {
-        let ask = |at, len| {
-            if let Ok(slice) = self.region.get_slice(at, len) {
-                prefetch_for_write(slice.ptr_guard().as_ptr(), slice.len());
-            }
-        };
-        ask(self.front_at(slot), len.min(FRONT));
-        if len > FRONT {
-            ask(self.back_at(slot), len - FRONT);
+        if let Ok(slice) = self.region.get_slice(self.frame_at(slot, len), len) {
+            prefetch_for_write(slice.ptr_guard().as_ptr(), slice.len());
         }
     }
 }
+
+/// The words of a small frame.
+type Line = [u64; SMALL / 8];
 
 /// The words that identify the ring, each with its offset in the memory.
 fn head(depth: Depth, generation: u64) -> [(usize, u64); 4] {
@@ -296,7 +280,7 @@ fn head(depth: Depth, generation: u64) -> [(usize, u64); 4] {
         (MAGIC_AT, MAGIC),
         (GENERATION_AT, generation),
         (DEPTH_AT, u64::from(depth.get())),
-        (SLOT_SIZE_AT, (FRONT + BACK) as u64),
+        (SLOT_SIZE_AT, (SMALL + LARGE) as u64),
     ]
 }
 

@@ -29,11 +29,11 @@
 //! | 640 | u64 consumer's plan: the count of completions by which it wakes by itself, or 0 | consumer |
 //! | f + 32 i, f is 1024 | record i of a group of frames | producer |
 //! | c + 32 i, c is f + 32 depth | record i of a group of completions | consumer |
-//! | a + 64 i, a is c + 32 depth | front of slot i: the first 64 bytes of its frame | producer |
-//! | b + 1472 i, b is a + 64 depth | back of slot i: the bytes of its frame from the 65th on | producer |
+//! | a + 64 i, a is c + 32 depth | the frame of slot i, if it has at most 64 bytes | producer |
+//! | b + 1536 i, b is a + 64 depth | the frame of slot i, if it has more | producer |
 //!
-//! i counts from 0 to depth - 1; c, a and b are rounded up to multiples of 128. The fronts lie side by side, so that
-//! small frames take one cache line each, and few pages at any depth.
+//! i counts from 0 to depth - 1; c, a and b are rounded up to multiples of 128. Small frames lie side by side, so that
+//! they take one cache line each, and few pages at any depth.
 //!
 //! | in a record of frames at | what |
 //! | --- | --- |

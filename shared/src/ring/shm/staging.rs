@@ -105,12 +105,7 @@ impl FrameBuffer {
     /// `headers` come from the buffer in which the first frame of the batch was built. Those in the preceding buffer
     /// are newer, but were just stored in pieces, so a load of them as a whole would wait for the store buffer.
     #[inline(always)]
-    pub(super) fn fill_same_length(
-        &mut self,
-        headers: &Headroom,
-        frames: &mut impl Frames,
-        slot: u32,
-    ) -> Option<u64> {
+    pub(super) fn fill_same_length(&mut self, headers: &Headroom, frames: &mut impl Frames, slot: u32) -> Option<u64> {
         let (headroom, body) = self.parts()?;
         *headroom = *headers;
         let Frame { descriptor, headers, payload } = frames.next_same_length(headroom)?;

@@ -65,7 +65,7 @@ impl Unwritten {
     /// Writes the staged frames into their slots, and the record of the last group. The caller publishes.
     pub(super) fn write(&mut self, end: &End<Completion>) {
         let staged = self.staging.complete();
-        staged.iter().map(FrameBuffer::frame).for_each(|(slot, frame)| end.memory.write_frame(slot, 0, frame));
+        staged.iter().map(FrameBuffer::frame).for_each(|(slot, frame)| end.memory.write_frame(slot, frame));
         end.count(staged.len() as u64);
         self.staging.clear();
         self.group.put(end);
@@ -206,8 +206,7 @@ impl<'a> Submission<'a> {
         };
         let Unwritten { group, slot, .. } = &mut *self.unwritten;
         group.add(descriptor, self.end);
-        self.end.memory.write_frame(*slot, 0, frame.headers);
-        self.end.memory.write_frame(*slot, frame.headers.len(), frame.payload);
+        self.end.memory.write_parts(*slot, frame.headers, frame.payload);
         *slot = behind(*slot, 1, self.end.memory.depth());
         if self.end.count(1) {
             self.publish();
