@@ -12,7 +12,7 @@ use shared::testing::{Parcel, size_of_ring};
 use super::*;
 
 /// The size of a ring of 4 slots.
-const FOUR: u64 = 1536 + 4 * 1472;
+const FOUR: u64 = 1536 + 4 * 1536;
 
 fn memory(len: u64, seals: SealFlags) -> OwnedFd {
     Parcel::memory(len, seals).into_file()
