@@ -55,13 +55,15 @@ fn without_other_tools_the_rest_is_measured_and_what_is_missing_is_reported() {
     let report: Value = serde_json::from_str(&json).unwrap();
     let rows = report["rows"].as_array().unwrap();
     let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
-    let ours = ["pushback-shm", "pushback-shm-nodma", "pushback-shm-single", "pushback-socket"];
+    let apps = ["pushback-shm-mixed", "pushback-shm-1000-apps"];
+    let ours = [&["pushback-shm", "pushback-shm-nodma", "pushback-shm-single", "pushback-socket"], &apps[..]].concat();
     assert_eq!(names, [&ours[..], &["bare-ring", "unix-stream", "udp-loopback"]].concat());
     for row in rows {
         assert!(row["packets_per_second"].as_f64().unwrap() > 0.0, "{row}");
         assert!(row["ratios"]["of_memif"].is_null() && row["ratios"]["times_udp_loopback"].is_number(), "{row}");
     }
-    assert_eq!(rows[4]["ratios"]["times_bare_ring"], 1.0);
+    assert_eq!((&rows[6]["ratios"]["times_bare_ring"], &rows[0]["ratios"]["of_bulk"]), (&1.0.into(), &1.0.into()));
+    assert!(report["simulations"].as_array().unwrap().iter().all(|row| row["packets_per_second"].as_f64() > Some(0.0)));
     assert!(fs::read_to_string(svg).unwrap().starts_with("<svg "));
 }
 
