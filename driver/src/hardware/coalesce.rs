@@ -110,7 +110,11 @@ impl Coalescer {
     }
 
     /// Adds a frame that finishes at `at`, which is no earlier than the frame before it. Returns when it is reported.
+    #[inline]
     pub(super) fn finish(&mut self, at: Nanos) -> ReportTime {
+        if self.rule.frames == NonZeroU32::MIN {
+            return ReportTime::Now { at, before: 0 };
+        }
         let open = self.open.take().filter(|batch| at <= batch.deadline);
         let mut batch = open.unwrap_or(Batch { frames: 0, deadline: at + self.rule.within });
         batch.frames += 1;

@@ -184,10 +184,11 @@ impl Hardware {
         let transmission = self.link.transmit(frame, now);
         let (at, alone) = match self.coalescer.finish(transmission.end + self.latency) {
             ReportTime::AtLatest(at) => (at, false),
+            ReportTime::Now { at, before: 0 } => (at, true),
             ReportTime::Now { at, before } => {
                 // The frames of an open batch are in groups of one, so `before` groups are `before` frames.
                 self.groups.iter_mut().rev().take(before as usize).for_each(|group| group.at = at);
-                (at, before == 0)
+                (at, false)
             }
         };
         self.groups.push_back(FrameGroup { through: self.submitted, len: frame.len, taken: now, transmission, at });

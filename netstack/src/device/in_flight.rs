@@ -146,9 +146,14 @@ impl InFlight {
 
     /// Removes and returns packets of the oldest group, `most` at most, with their intended times; their slots are free
     /// afterwards.
+    #[inline]
     pub(super) fn pop(&mut self, most: u64) -> Option<(FrameGroup, IntendedTimes<'_>)> {
         let oldest = self.groups.front_mut()?;
         let packets = oldest.packets.min(most);
+        if packets == oldest.packets && !oldest.own_times {
+            let group = self.groups.pop_front()?;
+            return Some((group, IntendedTimes { first: Some((group.each.intended, packets)), others: None }));
+        }
         let popped = FrameGroup { packets, ..*oldest };
         oldest.packets -= packets;
         let (first, others) = if popped.own_times { (1, packets - 1) } else { (packets, 0) };

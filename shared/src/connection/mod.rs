@@ -84,7 +84,7 @@ pub const MAX_UNREAD_CONTROL: usize = 16;
 #[derive(Debug)]
 pub struct Connection {
     /// Notified when frames, completions or a control message arrived, or the connection closed.
-    arrived: Signal,
+    arrived: Rc<Signal>,
     /// Notified when a control message arrived, or the connection closed.
     control_arrived: Signal,
     /// Received control messages, oldest first.
@@ -154,7 +154,7 @@ impl Connection {
 
     fn new(carrier: Carrier) -> Self {
         Self {
-            arrived: Signal::default(),
+            arrived: Rc::default(),
             control_arrived: Signal::default(),
             control: RefCell::default(),
             records: Cell::new(0),
@@ -169,6 +169,11 @@ impl Connection {
     #[inline(always)]
     pub fn arrived(&self) -> &Signal {
         &self.arrived
+    }
+
+    /// The same signal, for the peer's end of a ring in this process.
+    pub(crate) fn arrived_signal(&self) -> Rc<Signal> {
+        Rc::clone(&self.arrived)
     }
 
     /// Notified when a control message arrived, or the connection closed. Separate from [`Connection::arrived`], so
@@ -360,13 +365,6 @@ impl Connection {
         match &self.carrier {
             Carrier::Memory { doorbell, .. } => Some(doorbell),
             Carrier::Socket { .. } | Carrier::InProcess { .. } => None,
-        }
-    }
-
-    /// Notifies the tasks of a peer in this process that frames or completions arrived.
-    pub(crate) fn notify_peer(&self) {
-        if let Some(peer) = self.peer() {
-            peer.arrived.notify();
         }
     }
 

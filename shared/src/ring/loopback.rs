@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::{Buffers, ConsumerIndex, ConsumerPort, Frame, Need, ProducerPort};
 use crate::connection::{CloseReason, Connection};
 use crate::depth::Depth;
+use crate::exec::Signal;
 use crate::frame::{Completion, Descriptor, MAX_FRAME};
 
 /// A connection within this process, and its ring of `depth` slots from one side to the other.
@@ -23,12 +24,17 @@ pub fn ring(
     consumer: &Rc<Connection>,
     depth: Depth,
 ) -> (LoopbackProducer, LoopbackConsumer) {
+    let slots = Slots {
+        index: ConsumerIndex::new(depth),
+        descriptors: vec![Descriptor::default(); depth.as_usize()],
+        frames: vec![0; depth.as_usize() * MAX_FRAME],
+        completions: VecDeque::new(),
+    };
     let ring = Rc::new(Ring {
-        index: RefCell::new(ConsumerIndex::new(depth)),
-        descriptors: RefCell::new(vec![Descriptor::default(); depth.as_usize()]),
-        frames: RefCell::new(vec![0; depth.as_usize() * MAX_FRAME]),
-        completions: RefCell::default(),
+        slots: RefCell::new(slots),
         need: RefCell::new(Asked(Box::new(|| Need::Completion))),
+        producer: producer.arrived_signal(),
+        consumer: consumer.arrived_signal(),
     });
     let producer = LoopbackProducer { connection: Rc::clone(producer), ring: Rc::clone(&ring) };
     (producer, LoopbackConsumer { connection: Rc::clone(consumer), ring })
@@ -37,15 +43,25 @@ pub fn ring(
 /// The state of a ring, which both ends share.
 #[derive(Debug)]
 struct Ring {
-    index: RefCell<ConsumerIndex>,
-    /// The descriptor in each slot.
-    descriptors: RefCell<Vec<Descriptor>>,
-    /// `MAX_FRAME` bytes for each slot.
-    frames: RefCell<Vec<u8>>,
-    /// Completions that the producer has not taken yet: the first of each group, and how many it has.
-    completions: RefCell<VecDeque<(Completion, u32)>>,
+    slots: RefCell<Slots>,
     /// Returns the completion for which the producer must be woken.
     need: RefCell<Asked>,
+    /// Wakes the tasks of the producer's side of the connection. Not that connection itself: it closes when its own
+    /// side drops it.
+    producer: Rc<Signal>,
+    /// Those of the consumer's side.
+    consumer: Rc<Signal>,
+}
+
+#[derive(Debug)]
+struct Slots {
+    index: ConsumerIndex,
+    /// The descriptor in each slot.
+    descriptors: Vec<Descriptor>,
+    /// `MAX_FRAME` bytes for each slot.
+    frames: Vec<u8>,
+    /// Completions that the producer has not taken yet: the first of each group, and how many it has.
+    completions: VecDeque<(Completion, u32)>,
 }
 
 struct Asked(Box<dyn Fn() -> Need>);
@@ -56,7 +72,7 @@ impl fmt::Debug for Asked {
     }
 }
 
-impl Ring {
+impl Slots {
     /// Where the first `len` bytes of `slot` lie in `frames`.
     fn bytes_of(slot: u32, len: usize) -> std::ops::Range<usize> {
         let start = slot as usize * MAX_FRAME;
@@ -84,10 +100,12 @@ impl ProducerPort for LoopbackProducer {
         &self.connection
     }
 
+    #[inline]
     fn submit(&self, frame: Frame<'_>) {
+        let slots = &mut *self.ring.slots.borrow_mut();
         let slot = frame.described().map_err(CloseReason::Wire).and_then(|descriptor| {
-            let slot = self.ring.index.borrow_mut().arrive()?;
-            self.ring.descriptors.borrow_mut()[slot as usize] = descriptor;
+            let slot = slots.index.arrive()?;
+            slots.descriptors[slot as usize] = descriptor;
             Ok(slot)
         });
         let slot = match slot {
@@ -95,16 +113,16 @@ impl ProducerPort for LoopbackProducer {
             Err(reason) => return self.connection.close(reason),
         };
         let Frame { headers, payload, .. } = frame;
-        let mut frames = self.ring.frames.borrow_mut();
-        let bytes = &mut frames[Ring::bytes_of(slot, headers.len() + payload.len())];
+        let bytes = &mut slots.frames[Slots::bytes_of(slot, headers.len() + payload.len())];
         let (head, body) = bytes.split_at_mut(headers.len());
         head.copy_from_slice(headers);
         body.copy_from_slice(payload);
-        self.connection.notify_peer();
+        self.ring.consumer.notify();
     }
 
+    #[inline]
     fn next_completions(&self, most: u32) -> Option<(Completion, u32)> {
-        let mut completions = self.ring.completions.borrow_mut();
+        let completions = &mut self.ring.slots.borrow_mut().completions;
         let (first, left) = completions.front_mut()?;
         if *left <= most {
             return completions.pop_front();
@@ -121,6 +139,7 @@ impl ProducerPort for LoopbackProducer {
 
 impl LoopbackConsumer {
     /// The completion for which the producer must be woken if it does nothing by itself until then.
+    #[inline]
     pub fn need(&self) -> Need {
         (self.ring.need.borrow().0)()
     }
@@ -132,26 +151,31 @@ impl ConsumerPort for LoopbackConsumer {
         &self.connection
     }
 
+    #[inline]
     fn waiting(&self) -> u32 {
-        self.ring.index.borrow().waiting()
+        self.ring.slots.borrow().index.waiting()
     }
 
     /// Takes one frame: each has a descriptor of its own.
+    #[inline]
     fn take_frames(&self, _most: u32, into: &mut impl Buffers) -> Option<(Descriptor, u32)> {
-        let slot = self.ring.index.borrow_mut().take()?;
-        let descriptor = self.ring.descriptors.borrow()[slot as usize];
+        let slots = &mut *self.ring.slots.borrow_mut();
+        let slot = slots.index.take()?;
+        let descriptor = slots.descriptors[slot as usize];
         if let Some(buffer) = into.next() {
             let len = (descriptor.len as usize).min(MAX_FRAME).min(buffer.len());
-            buffer[..len].copy_from_slice(&self.ring.frames.borrow()[Ring::bytes_of(slot, len)]);
+            buffer[..len].copy_from_slice(&slots.frames[Slots::bytes_of(slot, len)]);
         }
         Some((descriptor, 1))
     }
 
+    #[inline]
     fn complete_group(&self, first: Completion, frames: u32) {
-        let completed = self.ring.index.borrow_mut().complete_group(frames);
+        let slots = &mut *self.ring.slots.borrow_mut();
+        let completed = slots.index.complete_group(frames);
         if completed > 0 {
-            self.ring.completions.borrow_mut().push_back((first, completed));
-            self.connection.notify_peer();
+            slots.completions.push_back((first, completed));
+            self.ring.producer.notify();
         }
     }
 }

@@ -32,13 +32,17 @@ impl Occupancy {
     // Cold: within a turn the clock stands still, so most changes have the time of the one before.
     #[cold]
     fn advance(&mut self, now: Nanos) {
+        let span = now.since(self.since).0;
+        self.since = now;
         // The cast cannot truncate: a count that is in memory fits.
         let held = self.held as usize;
-        if held >= self.time_at.len() {
-            self.time_at.resize(held + 1, 0);
+        match self.time_at.get_mut(held) {
+            Some(time) => *time += span,
+            None => {
+                self.time_at.resize(held, 0);
+                self.time_at.push(span);
+            }
         }
-        self.time_at[held] += now.since(self.since).0;
-        self.since = now;
     }
 
     /// The count now.
