@@ -8,17 +8,22 @@ use super::resolve::{Draws, ResolvedApp};
 /// How many draws of each app are hashed. A fixed number, because the number of packets that a run sends depends on its
 /// speed.
 const DRAWS: usize = 65_536;
-/// How many draws of all apps together are hashed: in a run of more than 64 apps fewer of each.
-const DRAWS_OF_ALL: usize = 64 * DRAWS;
+
+/// How many, in a run of more than [`FEW_APPS`] apps: with [`DRAWS`] of each of a thousand apps, the digest would take
+/// as long as a simulation of millions of packets.
+const DRAWS_OF_MANY: usize = 512;
+
+/// The most apps of which [`DRAWS`] are hashed.
+const FEW_APPS: usize = 64;
 
 /// Hash of what `apps` draw from `seed`: kind, payload size and the first 65 536 intended times or think times of each
-/// (fewer in a run of more than 64 apps), in order. Equal digests mean equal arrivals.
+/// (the first 512 if there are more than 64 apps), in order. Equal digests mean equal arrivals.
 ///
 /// Names, budgets and policies are not hashed. Neither is the seed itself, because apps without randomness send the
 /// same under every seed.
 pub fn arrivals_digest(seed: u64, apps: &[ResolvedApp]) -> String {
     let mut hash = Xxh3Default::new();
-    let draws = DRAWS.min(DRAWS_OF_ALL / apps.len().max(1));
+    let draws = if apps.len() > FEW_APPS { DRAWS_OF_MANY } else { DRAWS };
     for app in apps {
         hash.update(app.spec().kind().name().as_bytes());
         hash.update(&app.spec().size().0.to_le_bytes());
@@ -92,6 +97,16 @@ mod tests {
         assert_ne!(digest(1, &["bulk"]), digest(1, &["bulk:size=22B"]));
         let think = "reqresp:think=1ms,distribution=exponential";
         assert_ne!(digest(1, &[think]), digest(2, &[think]));
+    }
+
+    #[test]
+    fn the_digest_of_many_apps_covers_the_draws_of_each() {
+        let many: Vec<String> = (0..=FEW_APPS).map(|app| format!("poisson:load=0.0009,name=app{app}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let first = digest(1, &many);
+        assert_eq!(first, digest(1, &many));
+        assert_ne!(first, digest(2, &many));
+        assert_ne!(first, digest(1, &[&many[..FEW_APPS], &["poisson:load=0.001"]].concat()), "the last app counts");
     }
 
     #[test]
