@@ -8,7 +8,7 @@ mod memif;
 mod peer;
 mod render;
 mod rows;
-mod simulation;
+pub(crate) mod simulation;
 mod testpmd;
 
 use shared::process::signals::Signals;

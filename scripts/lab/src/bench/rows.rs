@@ -24,7 +24,7 @@ pub(crate) struct BenchReport {
     pub(crate) depth: u32,
     /// One row for each contestant and size.
     pub(crate) rows: Vec<Row>,
-    /// Instructions of stack and driver by size; empty where they cannot be counted.
+    /// Instructions of stack and driver by traffic and size; empty where they cannot be counted.
     pub(crate) instructions: Vec<Count>,
     /// How fast simulations run.
     #[serde(default)]
@@ -197,7 +197,10 @@ impl BenchReport {
             seconds: 2.0,
             depth: 1024,
             rows: small.into_iter().chain(large).collect(),
-            instructions: vec![Count { size_bytes: 64, stack: 321.4, driver: 210.0 }],
+            instructions: vec![
+                Count { traffic: crate::count::Traffic::Bulk, size_bytes: 64, stack: 321.4, driver: Some(210.0) },
+                Count { traffic: crate::count::Traffic::Simulation, size_bytes: 64, stack: 2500.0, driver: None },
+            ],
             simulations: vec![Simulated::new(1, vec![5e6, 4e6, 8e6]), Simulated::new(1000, vec![2e6])],
             left_out: vec!["something is left out: it is made up".to_owned()],
         }
@@ -250,6 +253,7 @@ mod tests {
         let json = serde_json::to_value(BenchReport::made_up()).unwrap();
         insta::assert_snapshot!(serde_json::to_string_pretty(&json["rows"][0]).unwrap());
         assert_eq!((&json["schema"], &json["depth"]), (&"pushback.bench/1".into(), &1024.into()));
-        assert_eq!(json["instructions"][0], serde_json::json!({"size_bytes": 64, "stack": 321.4, "driver": 210.0}));
+        let count = serde_json::json!({"traffic": "bulk", "size_bytes": 64, "stack": 321.4, "driver": 210.0});
+        assert_eq!(json["instructions"][0], count);
     }
 }

@@ -21,6 +21,9 @@ const PACKETS: u64 = 1_000_000;
 /// Load of the link by all apps together.
 const LOAD: f64 = 0.9;
 
+/// The link.
+const LINK: LinkRate = LinkRate::Limited(BitRate(1_000_000_000));
+
 /// Slots of the ring.
 const DEPTH: u32 = 64;
 
@@ -41,14 +44,26 @@ impl Simulated {
     }
 }
 
+/// The apps of the simulation with `apps`.
+fn specs(apps: u32) -> impl Iterator<Item = String> {
+    (0..apps).map(move |app| format!("poisson:name=app{app},size=22B,load={}", LOAD / f64::from(apps)))
+}
+
+/// The flags of `lab simulate` for the simulation with `apps`, which together offer `packets`.
+pub(crate) fn flags(apps: u32, packets: u64) -> Vec<String> {
+    let each = packets / u64::from(apps);
+    let mut flags = vec![format!("--depth={DEPTH}"), format!("--link={LINK}"), format!("--packets={each}")];
+    flags.extend(specs(apps).map(|spec| format!("--app={spec}")));
+    flags
+}
+
 /// The settings of the simulation with `apps`: `poisson` in frames of 64 B, at a link of 1 Gbit/s. Together they offer
 /// `packets`.
 fn settings(apps: u32, packets: u64) -> RunSettings {
     let mut settings = RunSettings::defaults();
-    let specs = (0..apps).map(|app| format!("poisson:name=app{app},size=22B,load={}", LOAD / f64::from(apps)));
     // Parsing cannot fail: the keys and their values are spelled here.
-    settings.set_app_specs(specs.filter_map(|spec| spec.parse().ok()).collect());
-    settings.set_link(LinkRate::Limited(BitRate(1_000_000_000)));
+    settings.set_app_specs(specs(apps).filter_map(|spec| spec.parse().ok()).collect());
+    settings.set_link(LINK);
     settings.set_packets(packets / u64::from(apps));
     if let Ok(depth) = Depth::new(DEPTH) {
         settings.set_depth(depth);

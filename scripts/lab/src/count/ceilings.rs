@@ -27,7 +27,7 @@ pub(crate) struct Ceilings {
     processor: String,
     /// The share by which a count may exceed the accepted one.
     slack: f64,
-    /// The counts, one per frame size.
+    /// The counts, one for each kind of traffic and frame size.
     counts: Vec<Count>,
 }
 
@@ -63,7 +63,8 @@ pub(crate) enum CeilingsError {
 impl Ceilings {
     /// The ceilings that accept `counts`, with [`SLACK`].
     pub(crate) fn accept(counts: &[Count]) -> Self {
-        let whole = |count: &Count| Count { stack: count.stack.round(), driver: count.driver.round(), ..*count };
+        let whole =
+            |count: &Count| Count { stack: count.stack.round(), driver: count.driver.map(f64::round), ..*count };
         let (schema, processor) = (SCHEMA.to_owned(), cpu::kind());
         Self { schema, processor, slack: SLACK, counts: counts.iter().map(whole).collect() }
     }
@@ -109,17 +110,19 @@ impl Ceilings {
     }
 
     fn exceeded_by(&self, count: &Count) -> Vec<String> {
-        let size = count.size_bytes;
-        let Some(accepted) = self.counts.iter().find(|accepted| accepted.size_bytes == size) else {
-            return vec![format!("frames of {size} B have no ceiling; accept this count with --accept")];
+        let (traffic, size) = (count.traffic.name(), count.size_bytes);
+        let same = |accepted: &&Count| (accepted.traffic, accepted.size_bytes) == (count.traffic, size);
+        let Some(accepted) = self.counts.iter().find(same) else {
+            return vec![format!("frames of {size} B ({traffic}) have no ceiling; accept this count with --accept")];
         };
-        let sides = [("stack", count.stack, accepted.stack), ("driver", count.driver, accepted.driver)];
-        let above = sides.into_iter().filter(|(_, count, accepted)| *count > accepted * (1.0 + self.slack));
+        let driver = count.driver.zip(accepted.driver).map(|(count, accepted)| ("driver", count, accepted));
+        let sides = [Some(("stack", count.stack, accepted.stack)), driver].into_iter().flatten();
+        let above = sides.filter(|(_, count, accepted)| *count > accepted * (1.0 + self.slack));
         let line = |(side, count, accepted): (&str, f64, f64)| {
             let most = accepted * (1.0 + self.slack);
             format!(
-                "{count:.0} instructions per packet of {size} B in the {side}, but the ceiling is {most:.0}; \
-                 if that is worth it, accept it with --accept"
+                "{count:.0} instructions per packet of {size} B ({traffic}) in the {side}, but the ceiling is \
+                 {most:.0}; if that is worth it, accept it with --accept"
             )
         };
         above.map(line).collect()
@@ -128,10 +131,11 @@ impl Ceilings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Traffic;
     use super::*;
 
     fn count(size_bytes: u64, stack: f64, driver: f64) -> Count {
-        Count { size_bytes, stack, driver }
+        Count { traffic: Traffic::Bulk, size_bytes, stack, driver: Some(driver) }
     }
 
     #[test]
@@ -142,15 +146,27 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "421 instructions per packet of 64 B in the stack, but the ceiling is 420; if that is worth it, accept it with --accept",
-                "1051 instructions per packet of 1500 B in the stack, but the ceiling is 1050; if that is worth it, accept it with --accept",
-                "600 instructions per packet of 1500 B in the driver, but the ceiling is 525; if that is worth it, accept it with --accept",
+                "421 instructions per packet of 64 B (bulk) in the stack, but the ceiling is 420; if that is worth it, accept it with --accept",
+                "1051 instructions per packet of 1500 B (bulk) in the stack, but the ceiling is 1050; if that is worth it, accept it with --accept",
+                "600 instructions per packet of 1500 B (bulk) in the driver, but the ceiling is 525; if that is worth it, accept it with --accept",
             ]
         );
         assert_eq!(ceilings.of_another(), None);
         let other = Ceilings { processor: "abacus".to_owned(), ..ceilings.clone() };
         assert_eq!(other.of_another(), Some("abacus"));
         assert!(ceilings.exceeded(&[count(200, 1.0, 1.0)])[0].contains("--accept"));
+        let single = Count { traffic: Traffic::Single, ..count(64, 1.0, 1.0) };
+        assert!(ceilings.exceeded(&[single])[0].contains("(single) have no ceiling"), "each has its own ceiling");
+    }
+
+    #[test]
+    fn a_simulation_has_a_ceiling_without_a_driver_and_old_files_contain_bulk() {
+        let simulation = Count { traffic: Traffic::Simulation, driver: None, ..count(64, 100.0, 0.0) };
+        let ceilings = Ceilings::accept(&[simulation]);
+        assert_eq!(ceilings.exceeded(&[simulation]), Vec::<String>::new());
+        assert_eq!(ceilings.exceeded(&[Count { stack: 106.0, ..simulation }]).len(), 1);
+        let old = r#"{"size_bytes": 64, "stack": 285.0, "driver": 258.0}"#;
+        assert_eq!(serde_json::from_str::<Count>(old).unwrap(), count(64, 285.0, 258.0));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Instructions per packet of each process, counted by valgrind. A busy machine does not change them.
+//! Instructions per packet, counted by valgrind: of both processes, and of a simulation. A busy machine does not change
+//! them.
 
 mod ceilings;
 
@@ -6,13 +7,17 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde::{Deserialize, Serialize};
 use shared::exec::IdleMode;
+use shared::process::exit::Status;
+use shared::process::parent::killed_on_exit;
 use shared::process::signals::Signals;
 use shared::units::{Bytes, Nanos};
 
-use crate::launch::{Binaries, FolderError, Pin, PrivateFolder, find_tool};
+use crate::bench::simulation;
+use crate::launch::{Binaries, ChildExit, FolderError, Pin, PrivateFolder, Process, find_tool};
 use crate::report::table::markdown;
 use crate::runner::full_rate::{MeasureError, measured};
 use crate::runner::workload::Workload;
@@ -20,22 +25,94 @@ use crate::settings::RunSettings;
 
 pub(crate) use ceilings::{Ceilings, CeilingsError};
 
-/// Packets of the shorter and of the longer run. Their difference excludes what a process does once.
+/// Packets of the shorter and of the longer run, over all apps. Their difference excludes what a process does once.
 const SHORT: u64 = 20_000;
 const LONG: u64 = 120_000;
 
 /// Timeouts for processes under valgrind, which slows them down about fifty times.
 const VALGRIND_TIMEOUT: Nanos = Nanos(60_000_000_000);
 
-/// Instructions per packet at one frame size.
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Traffic {
+    /// [`Workload::BULK`].
+    #[default]
+    Bulk,
+    /// One app that passes one packet to the stack in each call.
+    Single,
+    /// [`Workload::Mixed`].
+    Mixed,
+    /// A thousand `bulk` apps.
+    ThousandApps,
+    /// A simulation of one app.
+    Simulation,
+    /// A simulation of a thousand apps.
+    SimulationOfThousandApps,
+}
+
+impl Traffic {
+    /// Those that are counted at one size only, and that size: of a mix, the mean size.
+    const OF_ONE_SIZE: [(Self, Bytes); 4] = [
+        (Self::Mixed, Bytes(782)),
+        (Self::ThousandApps, Bytes(64)),
+        (Self::Simulation, Bytes(64)),
+        (Self::SimulationOfThousandApps, Bytes(64)),
+    ];
+
+    /// The name in tables and messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bulk => "bulk",
+            Self::Single => "single",
+            Self::Mixed => "mixed",
+            Self::ThousandApps => "1000 apps",
+            Self::Simulation => "simulation",
+            Self::SimulationOfThousandApps => "simulation of 1000 apps",
+        }
+    }
+
+    /// Counts frames of `size`.
+    async fn count(
+        self,
+        binaries: &Binaries,
+        settings: &RunSettings,
+        size: Bytes,
+        pin: Pin,
+        signals: &mut Signals,
+    ) -> Result<Count, CountError> {
+        let workload = match self {
+            Self::Bulk => Workload::BULK,
+            Self::Single => Workload::Bulk { burst: 1 },
+            Self::Mixed => Workload::Mixed,
+            Self::ThousandApps => Workload::Many { apps: 1000 },
+            Self::Simulation => return self.count_simulated(1, size, signals).await,
+            Self::SimulationOfThousandApps => return self.count_simulated(1000, size, signals).await,
+        };
+        let PerPacket { stack, driver } =
+            instructions_per_packet(binaries, &workload.settings(settings, size), pin, signals).await?;
+        Ok(Count { traffic: self, size_bytes: size.0, stack, driver: Some(driver) })
+    }
+
+    async fn count_simulated(self, apps: u32, size: Bytes, signals: &mut Signals) -> Result<Count, CountError> {
+        let (short, long) = (simulated(apps, SHORT, signals).await?, simulated(apps, LONG, signals).await?);
+        let stack = (long as f64 - short as f64) / (LONG - SHORT) as f64;
+        Ok(Count { traffic: self, size_bytes: size.0, stack, driver: None })
+    }
+}
+
+/// Instructions per packet of one kind of traffic at one frame size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Count {
+    /// What is counted; `bulk` in files from before there was anything else.
+    #[serde(default)]
+    pub(crate) traffic: Traffic,
     /// Bytes of the Ethernet frame without its check sequence.
     pub(crate) size_bytes: u64,
-    /// Instructions per packet of the stack's process.
+    /// Instructions per packet of the stack's process; of a simulation, all of them.
     pub(crate) stack: f64,
-    /// Instructions per packet of the driver's process.
-    pub(crate) driver: f64,
+    /// Instructions per packet of the driver's process; none in a simulation, where stack and driver are one process.
+    pub(crate) driver: Option<f64>,
 }
 
 /// Instructions per packet of both processes.
@@ -54,6 +131,9 @@ pub(crate) enum CountError {
     /// A run failed.
     #[error(transparent)]
     Run(#[from] MeasureError),
+    /// valgrind does not start.
+    #[error("valgrind does not start: {0}; reinstall it")]
+    Start(io::Error),
     /// valgrind wrote no count.
     #[error("valgrind wrote no count of the instructions of {0}; check that it can run target/release/{0}")]
     NoFigure(&'static str),
@@ -65,10 +145,11 @@ pub(crate) enum CountError {
     Read(#[from] io::Error),
 }
 
-/// Counts the instructions for bulk traffic of each of `sizes`; `settings` sets everything else.
+/// Counts the instructions for each [`Traffic`]: bulk and single packets at each of `sizes`, the others at one size.
+/// `settings` sets everything else.
 ///
 /// # Errors
-/// [`CountError`] if one size cannot be counted.
+/// [`CountError`] if one of them cannot be counted.
 pub(crate) async fn count(
     binaries: &Binaries,
     settings: &RunSettings,
@@ -76,11 +157,11 @@ pub(crate) async fn count(
     pin: Pin,
     signals: &mut Signals,
 ) -> Result<Vec<Count>, CountError> {
+    let of_each_size = [Traffic::Bulk, Traffic::Single].into_iter();
+    let of_each_size = of_each_size.flat_map(|traffic| sizes.iter().map(move |size| (traffic, *size)));
     let mut counts = Vec::new();
-    for size in sizes {
-        let PerPacket { stack, driver } =
-            instructions_per_packet(binaries, &Workload::BULK.settings(settings, *size), pin, signals).await?;
-        counts.push(Count { size_bytes: size.0, stack, driver });
+    for (traffic, size) in of_each_size.chain(Traffic::OF_ONE_SIZE) {
+        counts.push(traffic.count(binaries, settings, size, pin, signals).await?);
     }
     Ok(counts)
 }
@@ -105,26 +186,48 @@ pub(crate) async fn instructions_per_packet(
     settings.set_quiet();
     settings.set_timeouts(VALGRIND_TIMEOUT);
     let binaries = binaries.on(pin.shared_cpu());
+    let apps = settings.apps().len().max(1) as u64;
     let mut totals = [PerPacket { stack: 0.0, driver: 0.0 }; 2];
     for (packets, total) in [SHORT, LONG].into_iter().zip(&mut totals) {
         let callgrind = Callgrind::find()?;
-        settings.set_packets(packets);
+        settings.set_packets(packets / apps);
         measured(&binaries.under(&callgrind.command()), &settings, signals).await?;
         let of = |program| callgrind.instructions(program).map(|count| count as f64);
         *total = PerPacket { stack: of("netstack")?, driver: of("driver")? };
     }
-    let apps = settings.apps().len().max(1) as u64;
-    let more = ((LONG - SHORT) * apps) as f64;
+    let more = ((LONG / apps - SHORT / apps) * apps) as f64;
     let [short, long] = totals;
     Ok(PerPacket { stack: (long.stack - short.stack) / more, driver: (long.driver - short.driver) / more })
+}
+
+/// Counts the instructions of the simulation with `apps` that together offer `packets`: see [`simulation::flags`].
+async fn simulated(apps: u32, packets: u64, signals: &mut Signals) -> Result<u64, CountError> {
+    let callgrind = Callgrind::find()?;
+    let [valgrind, others @ ..] = callgrind.command();
+    let mut command = tokio::process::Command::from(killed_on_exit(valgrind).map_err(CountError::Start)?);
+    command.args(others).arg(std::env::current_exe().map_err(CountError::Start)?).args(["simulate", "--json=-"]);
+    command.args(simulation::flags(apps, packets)).stdout(Stdio::null());
+    let mut process = Process::start(command, Stdio::null()).map_err(CountError::Start)?;
+    let exit = tokio::select! {
+        exit = process.exited() => exit.map_err(CountError::Start)?,
+        _ = signals.next() => {
+            process.kill().await;
+            return Err(MeasureError::Interrupted.into());
+        }
+    };
+    if exit != ChildExit::Status(Status::Fine) {
+        return Err(MeasureError::Lost.into());
+    }
+    callgrind.instructions("lab")
 }
 
 /// The counts as a table.
 pub(crate) fn table(counts: &[Count]) -> String {
     let row = |count: &Count| {
-        [format!("{} B", count.size_bytes), format!("{:.0}", count.stack), format!("{:.0}", count.driver)]
+        let driver = count.driver.map_or("in the same process".to_owned(), |driver| format!("{driver:.0}"));
+        [count.traffic.name().to_owned(), format!("{} B", count.size_bytes), format!("{:.0}", count.stack), driver]
     };
-    markdown(1, ["frame", "instructions per packet: stack", "driver"], counts.iter().map(row))
+    markdown(2, ["traffic", "frame", "instructions per packet: stack", "driver"], counts.iter().map(row))
 }
 
 /// The path of valgrind, and a folder for its output.

@@ -112,9 +112,9 @@ fn the_error_of_a_testpmd_that_fails_is_shown() {
 
 /// An instruction counter that counts a hundred instructions per packet in the stack.
 const VALGRIND: &str = r#"
-file=${4#--callgrind-out-file=}; shift 4; packets=0
-for word; do case $word in --packets=*) packets=${word#*=};; esac; done
-printf 'cmd: %s\nsummary: %s\n' "$1" $((5000 + packets * 100)) >"${file%\%p}$$"
+file=${4#--callgrind-out-file=}; shift 4; packets=0 apps=0
+for word; do case $word in --packets=*) packets=${word#*=};; --app=*) apps=$((apps + 1));; esac; done
+printf 'cmd: %s\nsummary: %s\n' "$1" $((5000 + packets * apps * 100)) >"${file%\%p}$$"
 exec "$@"
 "#;
 
@@ -135,13 +135,13 @@ fn a_count_above_its_ceiling_fails() {
     assert_eq!(serde_json::from_str::<Value>(&accepted).unwrap()["counts"][0]["stack"], 100.0);
     let (status, text, stderr) = count(&[]);
     assert_eq!((status, stderr.as_str()), (0, ""));
-    assert!(text.contains("| 64 B") && text.contains("100 "), "{text}");
-    fs::write(&ceilings, accepted.replace("100.0", "90.0")).unwrap();
+    assert!(text.contains("| bulk ") && text.contains("| simulation ") && text.contains("100 "), "{text}");
+    fs::write(&ceilings, accepted.replacen("100.0", "90.0", 1)).unwrap();
     let (status, _, stderr) = count(&[]);
     assert_eq!(status, 1);
     assert_eq!(
         stderr,
-        "lab: 100 instructions per packet of 64 B in the stack, but the ceiling is 94; if that is worth it, accept it with --accept\n"
+        "lab: 100 instructions per packet of 64 B (bulk) in the stack, but the ceiling is 94; if that is worth it, accept it with --accept\n"
     );
 }
 
