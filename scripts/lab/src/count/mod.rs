@@ -170,8 +170,8 @@ pub(crate) async fn count(
 /// dispatch.
 ///
 /// Two settings make the count repeatable: both processes sleep when idle, because the machine decides how long a
-/// process spins; and both share one CPU, unless `pin` leaves them to the scheduler, because the machine also decides how two CPUs interleave, and thus the sizes
-/// of the batches.
+/// process spins; and both share one CPU, unless `pin` leaves them to the scheduler, because the machine also decides
+/// how two CPUs interleave, and thus the sizes of the batches.
 ///
 /// # Errors
 /// [`CountError`] if they cannot be counted.
@@ -205,7 +205,7 @@ async fn simulated(apps: u32, packets: u64, signals: &mut Signals) -> Result<u64
     let callgrind = Callgrind::find()?;
     let [valgrind, others @ ..] = callgrind.command();
     let mut command = tokio::process::Command::from(killed_on_exit(valgrind).map_err(CountError::Start)?);
-    command.args(others).arg(std::env::current_exe().map_err(CountError::Start)?).args(["simulate", "--json=-"]);
+    command.args(others).arg(std::env::current_exe().map_err(CountError::Start)?).arg("simulate");
     command.args(simulation::flags(apps, packets)).stdout(Stdio::null());
     let mut process = Process::start(command, Stdio::null()).map_err(CountError::Start)?;
     let exit = tokio::select! {
