@@ -204,7 +204,7 @@ impl Length {
 }
 
 /// Bytes of memory per app, estimated on the high side: its task, its payloads and its account.
-const APP: usize = 32 << 10;
+const APP: usize = 16 << 10;
 
 /// Bytes of the five histograms (sojourn, latency, blocked time by stage) of an app, or of all apps that share theirs,
 /// estimated on the high side. They grow with the spread of their values; one whose values are spread over everything
