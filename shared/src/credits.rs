@@ -14,10 +14,10 @@ use std::task::{Context, Poll, Waker};
 /// waiter, and as many waiters are woken as the free credits suffice for. Clones share the pool.
 ///
 /// A waiter that can use several credits gets up to its *share* in its turn: those of the pool divided by the number of
-/// waiters, at least one. If fewer are free, it is granted those, and its turn goes on: until it has taken its grant,
-/// the next releases add to that, and then it may queue at the head for the rest. So every waiter gets as much as the
-/// others, however many credits each release returns. As long as one of them can use a single credit only, which it
-/// may need again at once, the share is one.
+/// waiters, at least one. If fewer are free, it gets those, and is owed the rest. Credits that are released before it
+/// runs are added to its grant. If it queues again, it goes to the head for what it is still owed. So every waiter gets
+/// as much as the others, however many credits each release returns. While any waiter asks for a single credit, the
+/// share is one.
 ///
 /// A pool may have a *wake point*: once a taker has joined the wait queue, the queue is served only when at
 /// least that many credits are free, and takers that arrive meanwhile queue behind it. The rule depends

@@ -54,7 +54,7 @@ impl<B: Backend> SteppedSession<B> {
     /// itself. The step at that time then comes first.
     #[inline]
     pub fn needed_by(&self, timer: Nanos) -> Option<Nanos> {
-        // Mostly nothing completes before, or nobody needs it; the first is checked first because it costs less.
+        // Mostly nothing completes before, or the stack does not need it. The first test is the cheaper one.
         self.next_completion().filter(|at| *at < timer)?;
         let session = &self.session;
         let frames = match session.port.need() {

@@ -2,7 +2,7 @@
 //!
 //! Packets of one batch share their times, and often their size: they are recorded as one group, and those that
 //! complete together are settled together. The packets of an app that is behind its schedule differ in their intended
-//! times: they are groups of one. Frames complete in the order in which they were submitted, so a FIFO is
+//! times: those are kept beside the group. Frames complete in the order in which they were submitted, so a FIFO is
 //! enough to find the packet of a slot.
 
 use std::collections::VecDeque;

@@ -4,9 +4,9 @@
 //! packet that waited takes one, and the others stay here until the app sends the next packets, which it does before
 //! anything else runs. Dropped, or when the app has to wait again, the slots return to the ring.
 //!
-//! The device states here what a send would have to wait for, if that is room alone. The app can then wait for it by
-//! itself, and try again: that is one future of one wait, in place of those of all layers, which with a thousand apps
-//! are never in the cache.
+//! The device states here what a send would have to wait for, if that is room alone. The app can then wait in one small
+//! future, and try again. The futures of all layers together are larger: with a thousand apps they never stay in the
+//! cache.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -8,7 +8,7 @@ use crate::units::Nanos;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum IdleMode {
-    /// Spins, and sleeps only for a while after another program took its CPU; takes a whole CPU.
+    /// Always spins; takes a whole CPU. Sleeps for some milliseconds after another program took that CPU.
     Spin,
     /// Spins if the wait is expected to be shorter than twice the time that waking up takes, and else sleeps.
     #[default]
@@ -103,8 +103,8 @@ impl IdleRule {
         }
     }
 
-    /// Learns from a wait of `span` with a sleep, in which the time that waking up takes is no part of what this side
-    /// waited for.
+    /// Learns from a wait of `span` that included a sleep. The time to wake up is subtracted: a spin would not have taken
+    /// it.
     pub(super) fn slept(&mut self, span: Nanos, arrived: bool) {
         self.waited(span - self.wake_cost, arrived);
     }

@@ -41,8 +41,8 @@ pub trait Park {
 /// How a side waits for its sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// It polls its sources again and again. A source announces a spin only if the completions that it waits for may be
-    /// batched. Without that announcement the peer would take this side for busy and publish each completion, and
+    /// It polls its sources again and again. A source announces a spin only while senders wait for room: the announcement
+    /// lets the peer batch completions up to the wake point. Without it the peer would publish each completion, and
     /// neither side would ever sleep.
     Spin,
     /// It sleeps until a descriptor is ready, or until a timer.

@@ -111,16 +111,17 @@ impl RealPark {
         loop {
             let arrived = self.exchange_all();
             let now = monotonic_now();
-            if spun.goes_on_at(now) {
-                // What this side waits for may have to be done on this very CPU: the peer may have been woken here.
-                std::thread::yield_now();
-            }
+            let yields = spun.goes_on_at(now);
             if arrived || now >= deadline {
                 let ended = if arrived { Ended::Arrived } else { Ended::Timer };
                 return (Some(ended), spun);
             }
             if now >= until || spun.lost_cpu {
                 return (None, spun);
+            }
+            if yields {
+                // What this side waits for may have to be done on this very CPU: the peer may have been woken here.
+                std::thread::yield_now();
             }
             std::hint::spin_loop();
         }
@@ -142,7 +143,8 @@ impl RealPark {
         if woken == Ok(0) && span >= SHORTEST_CHECKED_SLEEP {
             announced.doorbells_due().for_each(|source| self.await_doorbell(announced, &**source));
         }
-        woken == Ok(0) && span == left
+        // Without any time left nothing slept, so nothing can be learned from how late it ended.
+        woken == Ok(0) && span == left && left > Nanos::ZERO
     }
 
     /// Waits for the doorbell of `source`, whose peer has published the announced event. Counts a lost wake-up if none

@@ -57,7 +57,7 @@ where
         if let Some(value) = result.take() {
             return Ok(value);
         }
-        // Neither of them sets a timer, so `deadline` is still the next one.
+        // `exchange` sets no timer, so `deadline` is still that of the next timer.
         let moved = park.exchange();
         if moved || clock.has_yielded() {
             continue;

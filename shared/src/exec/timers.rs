@@ -17,16 +17,16 @@ pub enum Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     at: Nanos,
-    /// From the highest bit down: order (1 bit), number of creation (63).
+    /// From the highest bit down: order (1 bit), serial number (63).
     tie: u64,
     /// Its index in `Timers::states`.
     index: usize,
 }
 
-/// Bits for the number of creation: at one timer a nanosecond they last 292 years.
+/// Bits of a timer's serial number: enough for 292 years at one timer a nanosecond.
 const OWNER_BITS: u32 = 63;
 
-/// The owner of a vacant state: it has more bits than any number of creation.
+/// The owner of a vacant state: it has more bits than any serial number.
 const VACANT: u64 = u64::MAX;
 
 impl Entry {
@@ -34,7 +34,7 @@ impl Entry {
         Self { at, tie: (order as u64) << OWNER_BITS | owner, index }
     }
 
-    /// Time, order and number of creation: one comparison, not three.
+    /// Time, order and serial number: one comparison, not three.
     #[inline(always)]
     fn key(&self) -> u128 {
         u128::from(self.at.0) << 64 | u128::from(self.tie)

@@ -38,8 +38,8 @@ pub struct Common {
 pub struct Waiting {
     /// How to wait when there is nothing to do.
     ///
-    /// With one CPU, hybrid never spins, because the peer could not run at the same time. Neither hybrid nor spin
-    /// spins for a while after another program took the CPU.
+    /// With one CPU, hybrid never spins, because the peer could not run at the same time. After another program took
+    /// its CPU, a process sleeps instead of spinning for 4 to 256 ms, in every mode.
     #[arg(long, env = "PUSHBACK_IDLE", value_name = "MODE", value_enum, default_value_t)]
     pub idle: IdleMode,
 

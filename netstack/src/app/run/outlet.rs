@@ -96,8 +96,8 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         }
     }
 
-    /// Whether a send may proceed without waiting: it has a slot, or the last one did not wait for room. Within a send
-    /// budget that is to be tried, because a wait for the budget comes before one for room.
+    /// Whether to try a send before waiting: yes if a slot is reserved, if the last send found room, or if the app has a
+    /// send budget (the wait for that comes first, so only a try finds out which wait it is).
     #[inline(always)]
     pub(super) fn may_proceed(&self) -> bool {
         !self.waited || !self.reservation.is_empty() || self.account.budget().is_some()

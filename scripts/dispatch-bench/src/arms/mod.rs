@@ -195,7 +195,7 @@ fn chain<const V: u64, L: Leaf>(ring: &'static Ring) -> Chain<V, L> {
 /// traits, so it must be enough for every leaf. The leaf that waits needs it to within two words. Too little space
 /// shows: dynify panics, stackfuture does not build, smallbox allocates.
 const fn space(level: usize) -> usize {
-    80 + level * 48
+    96 + level * 48
 }
 
 /// The same in machine words.

@@ -54,7 +54,7 @@ pub(crate) async fn timed(
     signals: &mut Signals,
 ) -> Result<Box<RunReport>, MeasureError> {
     settings.set_duration(duration);
-    // A process that has a CPU to itself has nobody to leave it to.
+    // A process that has a CPU to itself need not leave it to its peer.
     settings.set_idle(if cpus.is_some() { IdleMode::Spin } else { IdleMode::Hybrid });
     measured(&binaries.on(cpus), &settings, signals).await
 }

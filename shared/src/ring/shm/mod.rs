@@ -21,7 +21,7 @@
 //! | 0 | u64 magic, the bytes `PBKRING2` | driver, once |
 //! | 8 | u64 generation, as in ACCEPT | driver, once |
 //! | 16 | u64 depth, as in ACCEPT | driver, once |
-//! | 24 | u64 slot size, 1536 | driver, once |
+//! | 24 | u64 slot size, 1600: 64 for a small frame and 1536 for a larger one | driver, once |
 //! | 128 | u64 frames published | producer |
 //! | 256 | u64 frames completed | consumer |
 //! | 384 | u64 producer's event: the count of completions that wakes it, 0 if it is awake; with the highest bit set, it spins | producer |
@@ -53,8 +53,8 @@
 //! | 28 | u32 status |
 //!
 //! Times are nanoseconds of `CLOCK_MONOTONIC`. Words of the head are 128 bytes apart, so that no two writers share a
-//! pair of cache lines. Each has one writer. Depth and slot size are there for debugging: both sides keep private
-//! copies, and neither reads them again after the greeting.
+//! pair of cache lines. Each has one writer. Magic, generation, depth and slot size are checked once, when the memory is
+//! handed over; both sides keep private copies, and neither reads them again.
 //!
 //! # How frames and completions move
 //!
@@ -84,7 +84,8 @@
 //! already. A producer announces the next completion if an app waits for its budget, for a response or
 //! for the end of the run. If it waits only for room, it announces the completion that reaches its
 //! wake point, and does so before it spins, not only before it sleeps: so the consumer may batch completions up to it.
-//! While it spins, the highest bit of the word is set as well. Then the event is above every count, and nobody rings.
+//! While it spins, the highest bit of the word is set as well. Then the event is above every count, so the consumer
+//! does not ring.
 //!
 //! A consumer with frames in its hardware sleeps until a time, not until it is woken. Its plan is the count
 //! of completions that it will have published by then. It writes the plan before it announces sleep, and does

@@ -100,7 +100,8 @@ impl MemoryRing for ProducerEnd {
     }
 
     /// Announces the completion that this side waits for. A spin is announced only if senders wait for room: then
-    /// completions up to the wake point may be batched. Nobody rings a side that spins.
+    /// completions up to the wake point may be batched. The consumer does not ring a side that
+    /// spins.
     fn announce(&self, wait: Wait, doorbell: &Doorbell) -> Result<Look, IndexError> {
         let need = (self.need.borrow())();
         if wait == Wait::Spin && !matches!(need, Need::Room(_)) {
