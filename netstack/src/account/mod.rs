@@ -12,9 +12,9 @@ mod timeline;
 mod times;
 
 pub use activity::Activity;
-pub use blocked::{Blocked, Stage};
+pub use blocked::Blocked;
 pub use timeline::Timeline;
-pub use times::{Histograms, MOST_WITH_HISTOGRAMS, Tally, Timed};
+pub use times::{Histograms, MOST_WITH_HISTOGRAMS, Stage, Tally, Timed};
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
