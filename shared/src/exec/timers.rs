@@ -1,5 +1,7 @@
 //! The heap of pending timers.
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::task::Waker;
 
 use crate::units::Nanos;
@@ -13,12 +15,11 @@ pub enum Order {
     Arrival,
 }
 
-/// A timer in the heap.
+/// A timer in the heap. The earliest is the greatest, because a `BinaryHeap` has its greatest entry at the top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
-    at: Nanos,
-    /// From the highest bit down: order (1 bit), serial number (63).
-    tie: u64,
+    /// From the highest bits down: time (64 bits), order (1), serial number (63). One comparison, not three.
+    key: u128,
     /// Its index in `Timers::states`.
     index: usize,
 }
@@ -29,123 +30,42 @@ const OWNER_BITS: u32 = 63;
 /// The owner of a vacant state: it has more bits than any serial number.
 const VACANT: u64 = u64::MAX;
 
+impl Ord for Entry {
+    #[inline(always)]
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.key.cmp(&self.key)
+    }
+}
+
+impl PartialOrd for Entry {
+    #[inline(always)]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Entry {
     fn new(at: Nanos, order: Order, owner: u64, index: usize) -> Self {
-        Self { at, tie: (order as u64) << OWNER_BITS | owner, index }
+        let tie = (order as u64) << OWNER_BITS | owner;
+        Self { key: u128::from(at.0) << 64 | u128::from(tie), index }
     }
 
-    /// Time, order and serial number: one comparison, not three.
-    #[inline(always)]
-    fn key(&self) -> u128 {
-        u128::from(self.at.0) << 64 | u128::from(self.tie)
+    fn at(self) -> Nanos {
+        Nanos((self.key >> 64) as u64)
     }
 
-    fn owner(&self) -> u64 {
-        self.tie & !(1 << OWNER_BITS)
+    fn owner(self) -> u64 {
+        self.key as u64 & !(1 << OWNER_BITS)
     }
 
-    fn order(&self) -> Order {
+    fn order(self) -> Order {
         // The bit above the owner's: set for the later of both orders.
-        if self.tie >> OWNER_BITS == 0 { Order::Completion } else { Order::Arrival }
+        if self.key >> OWNER_BITS & 1 == 0 { Order::Completion } else { Order::Arrival }
     }
 
     /// Time and order: equal for timers that fire together.
-    fn group(&self) -> (Nanos, u64) {
-        (self.at, self.tie >> OWNER_BITS)
-    }
-}
-
-/// Entries, of which the earliest can be taken: a heap in which each has up to four children, so it has half the levels
-/// of one with two.
-#[derive(Debug, Default)]
-struct Heap {
-    entries: Vec<Entry>,
-    /// Whether the first entry was taken and its place is still open. A task whose timer has fired mostly sets its next
-    /// one at once: then that takes the open place, and one pass serves both.
-    open: bool,
-}
-
-/// Children of an entry of [`Heap`].
-const CHILDREN: usize = 4;
-
-impl Heap {
-    fn len(&self) -> usize {
-        self.entries.len() - usize::from(self.open)
-    }
-
-    /// The earliest entry.
-    #[inline]
-    fn first(&mut self) -> Option<Entry> {
-        if self.open {
-            self.close();
-        }
-        self.entries.first().copied()
-    }
-
-    /// Removes the entry that [`Heap::first`] has just returned.
-    #[inline]
-    fn take_first(&mut self) {
-        self.open = true;
-    }
-
-    #[inline]
-    fn insert(&mut self, entry: Entry) {
-        if std::mem::take(&mut self.open) {
-            return self.sink(entry);
-        }
-        let mut at = self.entries.len();
-        self.entries.push(entry);
-        while at > 0 {
-            let parent = (at - 1) / CHILDREN;
-            if self.entries[parent].key() <= entry.key() {
-                break;
-            }
-            self.entries[at] = self.entries[parent];
-            at = parent;
-        }
-        self.entries[at] = entry;
-    }
-
-    /// Fills the open place.
-    fn close(&mut self) {
-        self.open = false;
-        if let Some(last) = self.entries.pop()
-            && !self.entries.is_empty()
-        {
-            self.sink(last);
-        }
-    }
-
-    /// Puts `entry` into the first place, and moves it down to where no child is earlier.
-    #[inline]
-    fn sink(&mut self, entry: Entry) {
-        let mut at = 0;
-        loop {
-            let first = (at * CHILDREN + 1).min(self.entries.len());
-            let children = &self.entries[first..self.entries.len().min(first + CHILDREN)];
-            let (mut least, mut to) = (entry, at);
-            for (child, place) in children.iter().zip(first..) {
-                if child.key() < least.key() {
-                    (least, to) = (*child, place);
-                }
-            }
-            if to == at {
-                break;
-            }
-            self.entries[at] = least;
-            at = to;
-        }
-        self.entries[at] = entry;
-    }
-
-    /// Removes all entries but those that `keep` returns `true` for.
-    fn retain(&mut self, keep: impl FnMut(&Entry) -> bool) {
-        if self.open {
-            self.close();
-        }
-        self.entries.retain(keep);
-        // Ascending entries are a heap.
-        self.entries.sort_unstable_by_key(Entry::key);
+    fn group(self) -> u128 {
+        self.key >> OWNER_BITS
     }
 }
 
@@ -158,7 +78,7 @@ const SPARE: usize = 64;
 /// is cheap and the number of pending timers bounds the heap.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    heap: Heap,
+    heap: BinaryHeap<Entry>,
     /// One for each pending timer, and vacant ones.
     states: Vec<TimerState>,
     /// Indices of vacant states.
@@ -210,7 +130,7 @@ impl Timers {
                 self.states.len() - 1
             }
         };
-        self.heap.insert(Entry::new(at, order, owner, index));
+        self.heap.push(Entry::new(at, order, owner, index));
         TimerId { index, owner }
     }
 
@@ -242,21 +162,21 @@ impl Timers {
     #[inline]
     pub(super) fn fire_due(&mut self, now: Nanos, noted: impl Fn(Nanos, Order)) -> Due {
         let mut group = None;
-        while let Some(entry) = self.heap.first() {
+        while let Some(&entry) = self.heap.peek() {
             let state = &mut self.states[entry.index];
             // A cancelled timer is removed here, so it is no deadline either.
             if state.owner == entry.owner() {
-                if entry.at > now || group.is_some_and(|first| first != entry.group()) {
-                    return if group.is_some() { Due::Fired } else { Due::At(Some(entry.at)) };
+                if entry.at() > now || group.is_some_and(|first| first != entry.group()) {
+                    return if group.is_some() { Due::Fired } else { Due::At(Some(entry.at())) };
                 }
                 group = Some(entry.group());
                 state.owner = VACANT;
                 // Only queues the task, so these timers are not called again during the borrow.
                 state.waker.wake_by_ref();
                 self.free.push(entry.index);
-                noted(entry.at, entry.order());
+                noted(entry.at(), entry.order());
             }
-            self.heap.take_first();
+            self.heap.pop();
         }
         if group.is_some() { Due::Fired } else { Due::At(None) }
     }
