@@ -210,7 +210,7 @@ impl Account {
     /// Ready once `packets` of the accepted packets have settled.
     pub async fn settled(&self, packets: u64) {
         let reached = || (self.settled_so_far() >= packets).then_some(());
-        let _awaiting = Awaiting::begin(&self.timeline);
+        let _awaiting = self.timeline.await_settling();
         self.settled.wait_for(reached).await;
     }
 
@@ -287,22 +287,6 @@ impl Drop for Offer<'_> {
         if self.open {
             self.account.refuse(RefuseReason::GaveUp, 1, self.account.timeline.now());
         }
-    }
-}
-
-/// A wait for a packet to settle, while this value lives.
-struct Awaiting<'a>(&'a Timeline);
-
-impl<'a> Awaiting<'a> {
-    fn begin(timeline: &'a Timeline) -> Self {
-        timeline.await_settling();
-        Self(timeline)
-    }
-}
-
-impl Drop for Awaiting<'_> {
-    fn drop(&mut self) {
-        self.0.has_settled();
     }
 }
 

@@ -118,14 +118,11 @@ impl Timeline {
         state.waiting -= 1;
     }
 
-    /// A task begins to wait for a packet to settle: for a response, or for bytes of the budget.
-    pub(super) fn await_settling(&self) {
+    /// A task begins to wait for a packet to settle: for a response, or for bytes of the budget. It waits until the
+    /// returned value is dropped.
+    pub(super) fn await_settling(self: &Rc<Self>) -> Awaiting {
         self.awaiting.set(self.awaiting.get() + 1);
-    }
-
-    /// It stops waiting.
-    pub(super) fn has_settled(&self) {
-        self.awaiting.set(self.awaiting.get() - 1);
+        Awaiting(Rc::clone(self))
     }
 
     /// Whether any task waits for a packet to settle.
@@ -155,5 +152,15 @@ impl Timeline {
         let series = state.kept.finish(ended);
         let lines = state.lines.as_mut().map(|lines| lines.finish(ended));
         (series, state.kept.interval(), lines.unwrap_or_default())
+    }
+}
+
+/// A wait for a packet to settle, while this value lives.
+#[derive(Debug)]
+pub(super) struct Awaiting(Rc<Timeline>);
+
+impl Drop for Awaiting {
+    fn drop(&mut self) {
+        self.0.awaiting.set(self.0.awaiting.get() - 1);
     }
 }

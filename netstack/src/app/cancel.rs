@@ -79,6 +79,7 @@ mod tests {
         token.cancel(Nanos(6));
         assert_eq!((task.now_or_never(), token.at()), (Some(None), Some(Nanos(5))));
     }
+
     #[test]
     fn tasks_that_end_or_are_dropped_are_forgotten() {
         let token = CancelToken::default();

@@ -155,15 +155,15 @@ impl<P: ProducerPort> RingDevice<P> {
 
     /// Settles the frames whose completions have arrived. Returns whether there were any.
     fn settle_completions(&self) -> bool {
-        let now = self.clock.now();
         let mut in_flight = self.in_flight.borrow_mut();
         let completed = self.ring.take_completions(|Completion { status, at, .. }, mut frames| {
             while frames > 0
                 && let Some((group, intended)) = in_flight.pop(frames)
             {
                 frames -= group.packets;
-                // The driver is not trusted: clamp its time, as no frame completes before its submission or after now.
-                self.settle(&group, intended, status, at.max(group.each.submitted).min(now));
+                // The driver is not trusted: no frame completes before its submission. The ring has checked that none
+                // completes after now.
+                self.settle(&group, intended, status, at.max(group.each.submitted));
             }
         });
         completed > 0
@@ -297,7 +297,7 @@ impl<P: ProducerPort> RingDevice<P> {
             let began = self.clock.now();
             let expiry = timeout.map(|timeout| self.clock.sleep_until(began + timeout));
             let most = reservation.map_or(1, Reservation::asks);
-            WaitFor { credit: Some(self.ring.reserve_credits(most, flow)), expiry, began }
+            WaitFor { credit: Some(self.ring.credits().acquire_share(most, flow)), expiry, began }
         };
         wait.wait(begin, || Some(self.accounts.get(flow).begin_wait(Stage::Room))).await;
         let Some((waited, began)) = wait.take() else { return };

@@ -62,7 +62,7 @@ impl<'a> Packet<'a> {
         stamp: Stamp,
         reservation: &'a Reservation,
     ) -> Self {
-        Self { headroom, start: HEADROOM, payload, stamp, pending: None, reservation: Some(reservation) }
+        Self { reservation: Some(reservation), ..Self::new(headroom, payload, stamp) }
     }
 
     /// Puts `header` in front of everything so far.

@@ -155,13 +155,6 @@ impl<P: ProducerPort> Producer<P> {
         Reserve { producer: self, credit: self.credits.acquire(1) }
     }
 
-    /// Like [`Producer::reserve`], but for up to `most` credits, within the share of `taker` (see [`Credits`]), and the
-    /// future borrows nothing, so the caller can store it and keep its position in the wait queue. Turn a credit into a
-    /// permit with [`Producer::redeem`].
-    pub fn reserve_credits(&self, most: u32, taker: u32) -> Acquire {
-        self.credits.acquire_share(most, taker)
-    }
-
     /// Turns a credit of this ring into a permit.
     ///
     /// # Panics
@@ -243,7 +236,8 @@ impl<P: ProducerPort> Producer<P> {
         self.credits.shortfall()
     }
 
-    /// The credits of the slots, one for each: to wait for room apart from a frame.
+    /// The credits of the slots, one for each: to wait for room apart from a frame, or for several slots. Turn a credit
+    /// into a permit with [`Producer::redeem`].
     pub fn credits(&self) -> &Credits {
         &self.credits
     }

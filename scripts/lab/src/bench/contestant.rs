@@ -55,7 +55,7 @@ impl Variant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Peer {
     /// A hand-written ring in shared memory without anything else: the limit of this machine. It moves as many bytes as
-    /// the stack's ring: the frame and the header of its slot.
+    /// the stack's ring: the frame and a record.
     BareRing,
     /// A Unix stream socket, with 64 frames per write.
     UnixStream,

@@ -206,12 +206,10 @@ fn run_on(
     let ring = Producer::with_wake_point(producer, depth, plan.wake_point, clock.clone());
     let stack = StackRun::new(ring, plan).interrupted_by(park.interrupt());
     let time = clock.clone();
-    let (mut stepped, mut late) = (None, None);
-    if wake_latency == Nanos::ZERO {
-        stepped = Some(SteppedSession::new(consumer, clock.clone(), setup));
-    } else {
-        late = Some(serve(consumer, clock.clone(), setup));
-    }
+    let (stepped, late) = match wake_latency {
+        Nanos::ZERO => (Some(SteppedSession::new(consumer, clock.clone(), setup)), None),
+        _ => (None, Some(serve(consumer, clock.clone(), setup))),
+    };
     run(clock, BesideDriver { park, driver: stepped }, move |tasks| {
         if let Some(session) = late {
             // Only the report of the stack is used; it contains what the driver sent in its farewell.

@@ -40,12 +40,7 @@ impl FrameGroup {
     /// Adds a frame whose descriptor differs from that of the last one in the `sequence` number only.
     #[inline(always)]
     fn add_like(&mut self, sequence: u64, end: &End<Completion>) {
-        if self.first.behind(self.frames).sequence != sequence {
-            let descriptor = Descriptor { sequence, ..self.first };
-            self.put(end);
-            self.first = descriptor;
-        }
-        self.frames += 1;
+        self.add(Descriptor { sequence, ..self.first }, end);
     }
 
     /// Puts the record of these frames, and begins another group.
