@@ -107,8 +107,11 @@ pub struct HardwareSettings {
 
     /// Stop the link at intervals, such as every=100ms,for=5ms.
     ///
-    /// The first stall begins one interval after the start of the session. A frame on the link is resumed afterwards.
-    #[arg(long, env = "PUSHBACK_STALL", value_name = "every=TIME,for=TIME")]
+    /// A frame on the link is resumed afterwards. The first stall begins one interval after the start of the session;
+    /// phase=TIME lets it, and all others, begin by that time earlier, and phase=random draws a time within the
+    /// interval. With distribution=exponential, the time from the end of a stall to the beginning of the next is
+    /// exponential with mean every - for, and so is the length with mean for. What is drawn depends on --seed alone.
+    #[arg(long, env = "PUSHBACK_STALL", value_name = "every=TIME,for=TIME,...")]
     pub stall: Option<Stall>,
 
     /// Report completions in batches: when N frames have finished, or TIME after the first of them.
@@ -169,7 +172,7 @@ impl Settings {
 }
 
 impl DriverSettings {
-    /// The hardware that these settings describe, with `seed` as the seed of its random service times.
+    /// The hardware that these settings describe, with `seed` as the seed of its random service times and stalls.
     ///
     /// # Errors
     /// If two flags contradict each other.
@@ -223,6 +226,8 @@ mod tests {
             ("--service", "random", "exponential"),
             ("--latency", "20", "20us"),
             ("--stall", "every=1ms", "every=100ms,for=5ms"),
+            ("--stall", "every=1ms,for=1us,distribution=normal", "fixed or exponential"),
+            ("--stall", "every=1ms,for=1us,phase=1ms", "below 1ms, or random"),
             ("--coalesce", "frames=2,for=0s", "for=50us"),
             ("--dma", "maybe", "none"),
             ("--pcap", "-", "mkfifo"),

@@ -4,10 +4,10 @@
 
 use std::num::NonZeroU32;
 
-use driver::hardware::{Coalesce, Completed, Config, Hardware, QueueMemory, Service, Stall};
+use driver::hardware::{Coalesce, Completed, Config, Hardware, QueueMemory, Service, Stall, Timing};
 use proptest::prelude::*;
 use shared::ring::{Depth, Descriptor};
-use shared::units::{BitRate, LinkRate, Nanos, wire_bits};
+use shared::units::{BitRate, LinkRate, Nanos, Phase, wire_bits};
 
 fn config() -> impl Strategy<Value = Config> {
     let link = prop_oneof![
@@ -15,9 +15,12 @@ fn config() -> impl Strategy<Value = Config> {
         3 => (1_000_000u64..100_000_000_000).prop_map(|rate| LinkRate::Limited(BitRate(rate))),
     ];
     let service = prop_oneof![Just(Service::Fixed), Just(Service::Exponential)];
-    let stall = proptest::option::of((2u64..2_000_000, 0.0f64..1.0).prop_map(|(every, share)| {
+    let timing =
+        prop_oneof![Just(Timing::default()), Just(Timing::Fixed { phase: Phase::Random }), Just(Timing::Exponential),];
+    let stall = proptest::option::of((2u64..2_000_000, 0.0f64..1.0, timing).prop_map(|(every, share, timing)| {
+        let every = if timing == Timing::Exponential { every.max(Stall::SHORTEST_RANDOM.0) } else { every };
         let length = 1 + ((every - 2) as f64 * share) as u64;
-        Stall::new(Nanos(every), Nanos(length)).unwrap()
+        Stall::new(Nanos(every), Nanos(length), timing).unwrap()
     }));
     let coalesce = (1u32..20, 1u64..100_000)
         .prop_map(|(frames, within)| Coalesce::new(NonZeroU32::new(frames).unwrap(), Nanos(within)).unwrap());

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use shared::ring::Depth;
 use shared::units::{LinkRate, Nanos};
 
+use super::stalls::Stalls;
 use super::{Coalesce, Stall};
 
 /// How long a frame occupies the link.
@@ -40,7 +41,7 @@ pub struct Config {
     pub stall: Option<Stall>,
     /// How many completions are reported together.
     pub coalesce: Coalesce,
-    /// Seed of random service times.
+    /// Seed of random service times and stalls.
     pub seed: u64,
 }
 
@@ -69,7 +70,8 @@ impl Config {
                 self.coalesce
             ));
         }
-        if let Some(stall) = self.stall.filter(|stall| lasted < stall.every()) {
+        let first = Stalls::new(self.stall, self.seed, Nanos::ZERO).first();
+        if let Some(stall) = self.stall.filter(|_| first.is_some_and(|first| lasted < first)) {
             found.push(format!(
                 "--stall {stall}: the session was over before the first; stall more often, or run longer"
             ));
@@ -104,5 +106,8 @@ mod tests {
         stalls.stall = Some("every=40ms,for=3ms".parse().unwrap());
         let over = |lasted| stalls.without_effect(Depth::new(8).unwrap(), Nanos(lasted)).len();
         assert_eq!((over(39_999_999), over(40_000_000)), (1, 0));
+        stalls.stall = Some("every=40ms,for=3ms,phase=10ms".parse().unwrap());
+        let over = |lasted| stalls.without_effect(Depth::new(8).unwrap(), Nanos(lasted)).len();
+        assert_eq!((over(29_999_999), over(30_000_000)), (1, 0));
     }
 }

@@ -4,7 +4,8 @@ use shared::ring::Descriptor;
 use shared::units::{LinkRate, Nanos, wire_bits};
 
 use super::config::{Config, Service};
-use super::stall::{Extended, Stalls};
+use super::draw::{Draw, Stream};
+use super::stalls::{Extended, Stalls};
 
 /// Transmits one frame after the other.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl Link {
             LinkRate::Unlimited => None,
             LinkRate::Limited(rate) => Some(rate.0.max(1)),
         };
-        let stalls = Stalls::new(config.stall, origin);
+        let stalls = Stalls::new(config.stall, config.seed, origin);
         Self { rate, service: config.service, seed: config.seed, stalls, free: origin, part: 0 }
     }
 
@@ -72,7 +73,10 @@ impl Link {
             Service::Fixed => scaled,
             // The product is positive. A float has 53 bits, so the product is off by one in 2^53 at most: far less than
             // a random draw matters.
-            Service::Exponential => (scaled as f64 * unit_exponential(self.seed, frame)) as u128,
+            Service::Exponential => {
+                let draw = Draw::new(self.seed, Stream::Flow(frame.flow), frame.sequence);
+                (scaled as f64 * draw.exponential()) as u128
+            }
         };
         let total = work + u128::from(carried);
         // Always, but for a random time of hours: one division of 64 bits takes a tenth of two of 128 bits.
@@ -83,24 +87,6 @@ impl Link {
         // The remainder is less than `rate`, so it fits into the same type.
         (Nanos(whole), (total % u128::from(rate)) as u64)
     }
-}
-
-/// An exponential draw of mean 1. It depends on seed, flow and sequence number only, so the same packet takes the same
-/// time under every policy and depth.
-fn unit_exponential(seed: u64, frame: &Descriptor) -> f64 {
-    let hash = mix(mix(mix(seed) ^ u64::from(frame.flow)) ^ frame.sequence);
-    // The upper 53 bits, which a float holds exactly, plus 1: a uniform value in (0, 1], never zero, which has no
-    // logarithm.
-    let uniform = ((hash >> 11) + 1) as f64 / (1u64 << 53) as f64;
-    -uniform.ln()
-}
-
-/// The output step of splitmix64.
-fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -144,23 +130,19 @@ mod tests {
         assert_eq!(link.idle_since(Nanos(99)), None);
     }
 
+    /// The same packet takes the same time under every policy and depth.
     #[test]
-    fn exponential_times_have_the_right_mean_and_spread() {
-        let draws: Vec<f64> = (0..200_000).map(|n| unit_exponential(7, &frame(0, n))).collect();
-        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
-        let spread = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
-        // Five standard errors: 1/sqrt(n), and sqrt(8/n) for the variance.
-        assert!((mean - 1.0).abs() < 5.0 / 447.0, "{mean}");
-        assert!((spread - 1.0).abs() < 5.0 * 2.83 / 447.0, "{spread}");
-    }
-
-    #[test]
-    fn a_draw_depends_on_flow_sequence_and_seed_and_nothing_else() {
+    fn a_random_time_depends_on_flow_sequence_and_seed_and_nothing_else() {
+        let time = |seed, frame: Descriptor| {
+            let service = Service::Exponential;
+            let config = Config { service, seed, ..Config::new(Depth::new(1).unwrap(), "1Gbit".parse().unwrap()) };
+            Link::new(&config, Nanos(0)).transmit(&frame, Nanos(0)).busy
+        };
         let base = Descriptor { len: 100, flow: 1, sequence: 2, submitted: Nanos(3) };
-        let draw = unit_exponential(5, &base);
-        assert_eq!(draw, unit_exponential(5, &Descriptor { len: 200, submitted: Nanos(4), ..base }));
-        assert_ne!(draw, unit_exponential(6, &base));
-        assert_ne!(draw, unit_exponential(5, &Descriptor { flow: 2, ..base }));
-        assert_ne!(draw, unit_exponential(5, &Descriptor { sequence: 3, ..base }));
+        let first = time(5, base);
+        assert_eq!(first, time(5, Descriptor { submitted: Nanos(4), ..base }));
+        assert_ne!(first, time(6, base));
+        assert_ne!(first, time(5, Descriptor { flow: 2, ..base }));
+        assert_ne!(first, time(5, Descriptor { sequence: 3, ..base }));
     }
 }

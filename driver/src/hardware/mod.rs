@@ -27,12 +27,14 @@
 
 mod coalesce;
 mod config;
+mod draw;
 mod link;
 mod stall;
+mod stalls;
 
 pub use coalesce::{Coalesce, CoalesceError};
 pub use config::{Config, Service};
-pub use stall::{Stall, StallError};
+pub use stall::{Stall, StallError, Timing};
 
 use std::collections::{TryReserveError, VecDeque};
 
@@ -350,13 +352,14 @@ mod tests {
         /// Frames in groups complete at the same times as frames that are held one by one, with the same report.
         #[test]
         fn frames_complete_in_groups_as_they_do_one_by_one(
-            stall in any::<bool>(),
+            stall in proptest::sample::select(&["", "every=9ns,for=3ns", "every=9ns,for=3ns,phase=random",
+                "every=10us,for=9us,distribution=exponential"][..]),
             limited in any::<bool>(),
             coalesce in any::<bool>(),
             moves in proptest::collection::vec((0u32..2, 0u64..2, 0u64..9), 0..200),
         ) {
             let mut grouped = hardware(8, |config| {
-                config.stall = stall.then(|| "every=9ns,for=3ns".parse().unwrap());
+                config.stall = (!stall.is_empty()).then(|| stall.parse().unwrap());
                 config.latency = Nanos(1);
                 if coalesce {
                     config.coalesce = "frames=3,for=2ns".parse().unwrap();

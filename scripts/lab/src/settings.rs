@@ -118,7 +118,10 @@ impl RunSettings {
 
     /// Whether anything in the run depends on the seed.
     pub fn is_random(&self) -> bool {
-        self.apps().iter().any(AppSpec::is_random) || self.hardware().service.is_random()
+        let hardware = self.hardware();
+        self.apps().iter().any(AppSpec::is_random)
+            || hardware.service.is_random()
+            || hardware.stall.is_some_and(|stall| stall.is_random())
     }
 
     /// The same settings with another seed.

@@ -237,6 +237,8 @@ mod tests {
             &["driver"][..],
             &["driver", "--link=unlimited", "--hw-queue=2", "--latency=20us", "--verify"],
             &["driver", "--stall=every=1ms,for=10us", "--service=exponential", "--coalesce=frames=4,for=50us"],
+            &["driver", "--stall=every=1ms,for=10us,distribution=exponential"],
+            &["driver", "--stall=every=1ms,for=10us,phase=random"],
         ] {
             let settings = DriverArgs::try_parse_from(flags).unwrap();
             assert_eq!(reparsed(&settings), settings, "{flags:?}");

@@ -45,7 +45,14 @@ fn app(bulk: bool, skip: bool, limited: bool) -> impl Strategy<Value = String> {
 
 fn below() -> impl Strategy<Value = (Vec<String>, bool)> {
     let link = select(vec!["10Mbit", "1Gbit", "7Gbit", "unlimited"]);
-    let stall = select(vec!["", "", "stall=every=100us,for=30us", "stall=every=10us,for=9us"]);
+    let stall = select(vec![
+        "",
+        "",
+        "stall=every=100us,for=30us",
+        "stall=every=10us,for=9us",
+        "stall=every=10us,for=9us,distribution=exponential",
+        "stall=every=50us,for=9us,phase=random",
+    ]);
     let coalesce = select(vec!["", "", "coalesce=frames=4,for=20us", "coalesce=frames=64,for=1us"]);
     let service = select(vec!["fixed", "exponential"]);
     let bytes = select(vec!["dma=none", "dma=copy", "verify"]);

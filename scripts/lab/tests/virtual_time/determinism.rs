@@ -19,11 +19,13 @@ fn json(settings: &RunSettings) -> String {
 }
 
 fn all_settings() -> Vec<RunSettings> {
-    let plain: [&[&str]; 5] = [
+    let plain: [&[&str]; 7] = [
         &["app=bulk", "packets=3000", "depth=16"],
         &["app=poisson:load=1.1", "packets=3000", "depth=8", "policy=drop-newest", "service=exponential"],
         &["app=poisson:load=1.5", "app=cbr:load=0.3", "packets=2000", "depth=8", "policy=drop-oldest", "txqueue=5"],
         &["app=onoff:load=2,on=1ms,off=1ms,distribution=exponential", "duration=50ms", "policy=deadline=100us"],
+        &["app=cbr:load=0.7", "duration=30ms", "depth=8", "stall=every=1ms,for=300us,distribution=exponential"],
+        &["app=bulk", "duration=20ms", "depth=8", "stall=every=3ms,for=1ms,phase=random"],
         &[
             "app=reqresp:think=30us,distribution=exponential",
             "app=bulk:size=64B,budget=1000B",
@@ -66,4 +68,10 @@ fn a_loaded_machine_changes_nothing() {
 fn another_seed_is_another_run() {
     let settings = settings_of(&["app=poisson:load=1.1", "packets=1000", "depth=8"], Nanos::ZERO);
     assert_ne!(json(&settings), json(&settings.with_seed(2)));
+    for stall in ["every=1ms,for=300us,distribution=exponential", "every=1ms,for=300us,phase=random"] {
+        let settings = settings_of(&["app=cbr:load=0.9", "packets=1000", &format!("stall={stall}")], Nanos::ZERO);
+        assert!(settings.is_random(), "{stall}");
+        let stalled = |seed| simulate(&settings.with_seed(seed)).unwrap().hardware.stalled_ns;
+        assert_ne!(stalled(1), stalled(2), "{stall}");
+    }
 }

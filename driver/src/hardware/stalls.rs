@@ -1,0 +1,308 @@
+//! The stalls of one session: the link stops, and resumes afterwards the frame that it was transmitting.
+
+use shared::units::Nanos;
+
+use super::draw::{Draw, Stream};
+use super::stall::{Stall, Timing};
+
+/// The stalls of one session. Transmissions are extended in the order of their starts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stalls(Pattern);
+
+#[derive(Debug, Clone, Copy)]
+enum Pattern {
+    None,
+    Fixed(Fixed),
+    Random(Random),
+}
+
+/// A transmission that is extended by stalls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extended {
+    pub(super) end: Nanos,
+    /// How long the link was stopped between its earliest start and its end.
+    pub(super) stalled: Nanos,
+}
+
+impl Stalls {
+    /// The stalls of a session that begins at `origin`. They depend on `seed` and on nothing else.
+    pub(super) fn new(stall: Option<Stall>, seed: u64, origin: Nanos) -> Self {
+        let Some(stall) = stall else { return Self(Pattern::None) };
+        let (every, length) = (stall.every(), stall.length());
+        Self(match stall.timing() {
+            Timing::Fixed { phase } => {
+                let phase = phase.resolve(every, Draw::new(seed, Stream::StallPhase, 0).uniform());
+                Pattern::Fixed(Fixed { every, length, phase, origin })
+            }
+            Timing::Exponential => {
+                let before = Random { gap: every - length, length, seed, next: 0, begin: origin, end: origin };
+                Pattern::Random(before.next())
+            }
+        })
+    }
+
+    /// When the first stall begins; `None` if there is none.
+    pub(super) fn first(&self) -> Option<Nanos> {
+        match self.0 {
+            Pattern::None => None,
+            Pattern::Fixed(Fixed { every, phase, origin, .. }) => Some(origin + (every - phase)),
+            Pattern::Random(first) => Some(first.begin),
+        }
+    }
+
+    /// Extends a transmission by the stalls that it meets. It could begin at `start`, no earlier than the transmission
+    /// before it ended, and takes `span` of the link's time, or a part of a nanosecond longer if `more` is set.
+    pub(super) fn extend(&mut self, start: Nanos, span: Nanos, more: bool) -> Extended {
+        match &mut self.0 {
+            Pattern::None => Extended { end: start + span, stalled: Nanos::ZERO },
+            Pattern::Fixed(fixed) => fixed.extend(start, span, more),
+            Pattern::Random(random) => random.extend(start, span, more),
+        }
+    }
+}
+
+/// Stalls of equal lengths at equal intervals.
+#[derive(Debug, Clone, Copy)]
+struct Fixed {
+    every: Nanos,
+    length: Nanos,
+    /// Where in its period the session begins.
+    phase: Nanos,
+    origin: Nanos,
+}
+
+impl Fixed {
+    fn extend(&self, start: Nanos, span: Nanos, more: bool) -> Extended {
+        // In each cycle but the first, the link first stops for `length`, then runs for `window`.
+        let (cycle, window) = (self.every.0, self.every.0 - self.length.0);
+        let since = (start.since(self.origin) + self.phase).0;
+        let within = since % cycle;
+        // `wait` is the rest of a stall at `start`, and `run` is how long the link runs after it until the next stall.
+        let (wait, run) = match (since / cycle, self.length.0.checked_sub(within)) {
+            (1.., Some(left)) if left > 0 => (left, window),
+            _ => (0, cycle - within),
+        };
+        let stalls = match span.0.checked_sub(run) {
+            None => 0,
+            Some(0) if !more => 0,
+            Some(left) if more => left / window + 1,
+            // A transmission that ends exactly with a window meets no further stall: hence the 1.
+            Some(left) => (left - 1) / window + 1,
+        };
+        let stalled = Nanos(wait.saturating_add(stalls.saturating_mul(self.length.0)));
+        Extended { end: start + span + stalled, stalled }
+    }
+}
+
+/// Stalls of random lengths at random intervals: the one that the link is in or meets next. Those before it have ended
+/// before the start of the last transmission, so that no later one meets them.
+#[derive(Debug, Clone, Copy)]
+struct Random {
+    /// Mean time from the end of a stall to the beginning of the next.
+    gap: Nanos,
+    /// Mean length.
+    length: Nanos,
+    seed: u64,
+    /// The number of the stall after this one.
+    next: u64,
+    begin: Nanos,
+    end: Nanos,
+}
+
+impl Random {
+    /// The stall after this one.
+    fn next(self) -> Self {
+        let span = |mean: Nanos, stream| {
+            let unit = Draw::new(self.seed, stream, self.next).exponential();
+            // Rounds to the nearest nanosecond, so that the mean is kept. A product above `u64::MAX` saturates.
+            Nanos((unit * mean.0 as f64).round() as u64)
+        };
+        let begin = self.end + span(self.gap, Stream::StallGaps);
+        Self { begin, end: begin + span(self.length, Stream::StallLengths), next: self.next + 1, ..self }
+    }
+
+    fn extend(&mut self, start: Nanos, span: Nanos, more: bool) -> Extended {
+        let (mut at, mut left, mut stalled) = (start, span, Nanos::ZERO);
+        // Times are saturated at `Nanos::MAX`; a stall that begins there is never met.
+        while self.begin < Nanos::MAX {
+            let run = self.begin.since(at);
+            // A transmission that ends exactly as the stall begins does not meet it; one that begins then does.
+            let meets = at >= self.begin || left > run || (left == run && more);
+            if !meets {
+                break;
+            }
+            left = left - run;
+            let resumed = at.max(self.end);
+            stalled += resumed.since(at.max(self.begin));
+            at = resumed;
+            *self = self.next();
+        }
+        Extended { end: at + left, stalled }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shared::units::Phase;
+
+    use super::*;
+
+    const ORIGIN: Nanos = Nanos(1000);
+
+    fn fixed(every: u64, length: u64, phase: Phase) -> Stalls {
+        let stall = Stall::new(Nanos(every), Nanos(length), Timing::Fixed { phase }).unwrap();
+        Stalls::new(Some(stall), 5, ORIGIN)
+    }
+
+    fn random(every: u64, length: u64, seed: u64) -> Stalls {
+        let stall = Stall::new(Nanos(every), Nanos(length), Timing::Exponential).unwrap();
+        Stalls::new(Some(stall), seed, ORIGIN)
+    }
+
+    /// Beginning and end of each random stall that begins before `until`.
+    fn listed(stalls: Stalls, until: Nanos) -> Vec<(Nanos, Nanos)> {
+        let Pattern::Random(first) = stalls.0 else { panic!("{stalls:?}") };
+        let all = std::iter::successors(Some(first), |stall| Some(stall.next()));
+        all.take_while(|stall| stall.begin < until).map(|stall| (stall.begin, stall.end)).collect()
+    }
+
+    fn extend(start: u64, span: u64, more: bool) -> (u64, u64) {
+        let extended = fixed(100, 10, Phase::default()).extend(ORIGIN + Nanos(start), Nanos(span), more);
+        (extended.end.since(ORIGIN).0, extended.stalled.0)
+    }
+
+    #[test]
+    fn a_transmission_is_suspended_and_resumed() {
+        assert_eq!(extend(0, 50, false), (50, 0), "the first cycle has no stall");
+        assert_eq!(extend(90, 10, false), (100, 0), "it ends as the stall begins");
+        assert_eq!(extend(90, 10, true), (110, 10), "a part of a nanosecond is left");
+        assert_eq!(extend(90, 20, false), (120, 10));
+        assert_eq!(extend(105, 20, false), (130, 5), "it could begin within a stall");
+        assert_eq!(extend(100, 90, false), (200, 10));
+        assert_eq!(extend(100, 91, false), (211, 20));
+        assert_eq!(extend(0, 100 + 90 + 90 + 1, false), (311, 30));
+    }
+
+    #[test]
+    fn a_phase_moves_all_stalls_towards_the_start_of_the_session() {
+        let mut stalls = fixed(100, 10, Phase::At(Nanos(30)));
+        assert_eq!(stalls.first(), Some(ORIGIN + Nanos(70)));
+        let extended = |end: u64, stalled| Extended { end: ORIGIN + Nanos(end), stalled: Nanos(stalled) };
+        assert_eq!(stalls.extend(ORIGIN, Nanos(70), false), extended(70, 0));
+        assert_eq!(stalls.extend(ORIGIN + Nanos(70), Nanos(1), false), extended(81, 10));
+        assert_eq!(stalls.extend(ORIGIN + Nanos(81), Nanos(100), false), extended(191, 10));
+    }
+
+    #[test]
+    fn a_random_phase_is_uniform_in_the_period() {
+        let seeds = 0..20_000u64;
+        let stall = "every=1ms,for=1us,phase=random".parse().unwrap();
+        let first = seeds.clone().map(|seed| Stalls::new(Some(stall), seed, ORIGIN).first().unwrap().since(ORIGIN));
+        let firsts: Vec<f64> = first.map(|first| first.0 as f64 / 1e6).collect();
+        assert!(firsts.iter().all(|first| *first > 0.0 && *first <= 1.0));
+        let mean = firsts.iter().sum::<f64>() / firsts.len() as f64;
+        // Five standard errors of the mean of a uniform distribution, whose variance is 1/12.
+        assert!((mean - 0.5).abs() < 5.0 * (1.0 / 12.0 / firsts.len() as f64).sqrt(), "{mean}");
+    }
+
+    #[test]
+    fn gaps_and_lengths_of_random_stalls_are_exponential() {
+        let (gap, length) = (70_000.0, 30_000.0);
+        let stalls = listed(random(100_000, 30_000, 11), Nanos(20_000_000_000));
+        let gaps = stalls.windows(2).map(|pair| pair[1].0.since(pair[0].1).0 as f64 / gap);
+        let lengths = stalls.iter().map(|(begin, end)| end.since(*begin).0 as f64 / length);
+        let count = stalls.len() as f64;
+        // 200 000 are expected; the number has a variance of at most one per stall.
+        assert!((count - 2e5).abs() < 5.0 * 2e5f64.sqrt(), "{count}");
+        for spans in [gaps.collect::<Vec<_>>(), lengths.collect()] {
+            let mean = spans.iter().sum::<f64>() / spans.len() as f64;
+            let variance = spans.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / spans.len() as f64;
+            // Five standard errors: the variance of an exponential is 1, its fourth central moment 9.
+            assert!((mean - 1.0).abs() < 5.0 / count.sqrt(), "{mean}");
+            assert!((variance - 1.0).abs() < 5.0 * (8.0 / count).sqrt(), "{variance}");
+        }
+    }
+
+    #[test]
+    fn random_stalls_depend_on_the_seed() {
+        let until = Nanos(10_000_000);
+        assert_eq!(listed(random(50_000, 1_000, 3), until), listed(random(50_000, 1_000, 3), until));
+        assert_ne!(listed(random(50_000, 1_000, 3), until), listed(random(50_000, 1_000, 4), until));
+    }
+
+    /// Times saturate instead of overflowing, and the search for the next stall ends.
+    #[test]
+    fn the_end_of_time_is_reached() {
+        let mut stalls = random(u64::MAX, u64::MAX / 2, 1);
+        let mut at = ORIGIN;
+        for _ in 0..100 {
+            at = stalls.extend(at, Nanos(u64::MAX / 4), true).end;
+        }
+        assert_eq!(at, Nanos::MAX);
+        assert_eq!(stalls.extend(Nanos::MAX, Nanos(1), true).end, Nanos::MAX);
+    }
+
+    proptest! {
+        /// The result equals that of a step through every nanosecond.
+        #[test]
+        fn a_transmission_ends_where_stepping_through_each_nanosecond_ends_it(
+            every in 2u64..40,
+            share in 0.0f64..1.0,
+            offset in 0.0f64..1.0,
+            start in 0u64..200,
+            span in 1u64..200,
+        ) {
+            let length = 1 + ((every - 2) as f64 * share) as u64;
+            let phase = (every as f64 * offset) as u64;
+            let still = |at: u64| at + phase >= every && (at + phase) % every < length;
+            let (mut at, mut left, mut lost) = (start, span, 0);
+            while left > 0 {
+                if still(at) { lost += 1 } else { left -= 1 }
+                at += 1;
+            }
+            let mut stalls = fixed(every, length, Phase::At(Nanos(phase)));
+            let extended = stalls.extend(ORIGIN + Nanos(start), Nanos(span), false);
+            prop_assert_eq!((extended.end.since(ORIGIN).0, extended.stalled.0), (at, lost));
+        }
+
+        /// However the time is divided into transmissions, the link is stopped exactly during the listed stalls.
+        #[test]
+        fn the_link_is_stopped_during_the_stalls_and_at_no_other_time(
+            seed: u64,
+            length in 1u64..10_000,
+            moves in proptest::collection::vec((0u64..30_000, 0u64..30_000, any::<bool>()), 1..60),
+        ) {
+            let mut stalls = random(10_000 + length / 2, length, seed);
+            let mut free = ORIGIN;
+            let until = |time| listed(random(10_000 + length / 2, length, seed), time);
+            for (idle, span, more) in moves {
+                let start = free + Nanos(idle);
+                let Extended { end, stalled } = stalls.extend(start, Nanos(span), more);
+                prop_assert_eq!(end.since(start).since(stalled), Nanos(span), "it was transmitted for its whole time");
+                // A stall that begins as the transmission ends is met if a part of a nanosecond is left.
+                let met = until(end + Nanos(1)).into_iter().filter(|(begin, _)| *begin < end || more || span == 0);
+                let stopped: Nanos = met.map(|(begin, stop)| stop.min(end).since(begin.max(start))).sum();
+                prop_assert_eq!(stopped, stalled);
+                free = end;
+            }
+        }
+
+        /// A transmission takes the same time as its parts one after the other.
+        #[test]
+        fn a_transmission_in_parts_ends_at_the_same_time(
+            seed: u64,
+            spans in proptest::collection::vec(1u64..30_000, 1..40),
+        ) {
+            let mut whole = random(20_000, 5_000, seed);
+            let mut parts = whole;
+            let once = whole.extend(ORIGIN, Nanos(spans.iter().sum()), false);
+            let (mut at, mut stalled) = (ORIGIN, Nanos::ZERO);
+            for span in spans {
+                let part = parts.extend(at, Nanos(span), false);
+                (at, stalled) = (part.end, stalled + part.stalled);
+            }
+            prop_assert_eq!(once, Extended { end: at, stalled });
+        }
+    }
+}
