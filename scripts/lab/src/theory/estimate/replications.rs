@@ -73,7 +73,7 @@ impl Replications {
         if variance == 0.0 {
             return Ok(None);
         }
-        let t = student_t::two_sided(level, self.count - 1)?;
+        let t = student_t::two_sided(level, (self.count - 1) as f64)?;
         let half_width = t * (variance / self.count as f64).sqrt();
         Ok(Some(Interval { mean: self.mean, half_width, level, count: self.count }))
     }
