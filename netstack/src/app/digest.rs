@@ -16,8 +16,9 @@ const DRAWS_OF_MANY: usize = 512;
 /// The most apps of which [`DRAWS`] are hashed.
 const FEW_APPS: usize = 64;
 
-/// Hash of what `apps` draw from `seed`: kind, payload size and the first 65 536 intended times or think times of each
-/// (the first 512 if there are more than 64 apps), in order. Equal digests mean equal arrivals.
+/// Hash of what `apps` draw from `seed`: kind, payload size (of a mix, the first 65 536) and the first 65 536 intended
+/// times or think times of each (the first 512 if there are more than 64 apps), in order. Equal digests mean equal
+/// arrivals.
 ///
 /// Names, budgets and policies are not hashed. Neither is the seed itself, because apps without randomness send the
 /// same under every seed.
@@ -26,7 +27,13 @@ pub fn arrivals_digest(seed: u64, apps: &[ResolvedApp]) -> String {
     let draws = if apps.len() > FEW_APPS { DRAWS_OF_MANY } else { DRAWS };
     for app in apps {
         hash.update(app.spec().kind().name().as_bytes());
-        hash.update(&app.spec().size().0.to_le_bytes());
+        match app.spec().sizes().only() {
+            Some(size) => hash.update(&size.0.to_le_bytes()),
+            None => {
+                let lengths = app.lengths(seed);
+                (0..draws as u64).for_each(|packet| hash.update(&(lengths.of(packet) as u64).to_le_bytes()));
+            }
+        }
         match app.draws(seed) {
             Draws::None { .. } => {}
             Draws::Arrivals(mut arrivals, _) => update(&mut hash, draws, || arrivals.draw()),
@@ -86,6 +93,12 @@ mod tests {
             ("reqresp:think=1ms", false),
             ("reqresp:think=1ms,distribution=exponential", true),
             ("reqresp:think=0s,distribution=exponential", false),
+            ("reqresp:think=1ms,distribution=pareto,shape=2", true),
+            ("onoff:rate=10kpps,on=3ms,distribution=pareto,shape=1.5", true),
+            ("onoff:rate=10kpps,on=3ms,phase=1ms", false),
+            ("onoff:rate=10kpps,on=3ms,phase=random", true),
+            ("bulk:size=64B:7/576B:4/1472B:1", true),
+            ("bulk:size=64B:7", false),
         ] {
             assert_eq!(spec.parse::<AppSpec>().unwrap().is_random(), random, "{spec}");
             assert_eq!(digest(5, &[spec]) != digest(6, &[spec]), random, "{spec}");
@@ -95,6 +108,7 @@ mod tests {
     #[test]
     fn sizes_and_think_times_change_the_digest() {
         assert_ne!(digest(1, &["bulk"]), digest(1, &["bulk:size=22B"]));
+        assert_ne!(digest(1, &["bulk:size=22B:1/64B:1"]), digest(1, &["bulk:size=22B:2/64B:1"]));
         let think = "reqresp:think=1ms,distribution=exponential";
         assert_ne!(digest(1, &[think]), digest(2, &[think]));
     }

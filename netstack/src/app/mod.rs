@@ -12,11 +12,15 @@ mod digest;
 mod resolve;
 mod run;
 mod schedule;
+mod sizes;
+mod spans;
 mod spec;
 
 pub use cancel::CancelToken;
 pub use digest::arrivals_digest;
 pub use resolve::{ResolveError, ResolvedApp, check_all, resolve_all};
 pub use run::{AppContext, Horizon, run_app};
-pub use schedule::{Period, Phases, Shape};
+pub use schedule::{Period, Phases};
+pub use sizes::Sizes;
+pub use spans::Shape;
 pub use spec::{AppSpec, Kind, MOST_IN_A_TURN, Pace, Process, SpecError, SpecProblem, Traffic, WhenBlocked};

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use shared::units::{Bytes, LinkRate, Nanos, wire_bits};
 
-use super::schedule::{Arrivals, Cbr, OnOff, Period, Poisson, Shape, ThinkTimes, generator};
+use super::schedule::{Arrivals, Cbr, OnOff, Period, Poisson, ThinkTimes};
+use super::sizes::Lengths;
+use super::spans::{Shape, generator};
 use super::spec::{AppSpec, Pace, Process, Traffic, WhenBlocked};
 
 /// Bytes of Ethernet, IPv4 and UDP headers.
@@ -148,9 +150,9 @@ impl AppSpec {
     }
 
     fn check_size(&self, payload_limit: Bytes) -> Result<(), ResolveError> {
-        let limit = self.limit(payload_limit);
-        if self.size > limit {
-            return Err(ResolveError::TooLarge { spec: Box::new(self.clone()), size: self.size, limit });
+        let (size, limit) = (self.sizes.largest(), self.limit(payload_limit));
+        if size > limit {
+            return Err(ResolveError::TooLarge { spec: Box::new(self.clone()), size, limit });
         }
         Ok(())
     }
@@ -158,15 +160,22 @@ impl AppSpec {
     fn period(&self, pace: Pace, link: LinkRate) -> Result<Period, ResolveError> {
         let spec = || Box::new(self.clone());
         let period = match pace {
-            Pace::Bits(rate) => Period::new(u128::from(self.size.0) * 8 * NANOS_PER_SECOND, u128::from(rate.0)),
+            Pace::Bits(rate) => {
+                // Does not overflow, however large the sizes are: 64, 20 and 6 bits for the sum of the sizes by weight,
+                // and 33 for the constants.
+                let (sizes, weight) = self.sizes.mean(|size| size.0);
+                Period::new(sizes * 8 * NANOS_PER_SECOND, weight * u128::from(rate.0))
+            }
             Pace::Packets(rate) => Period::new(NANOS_PER_SECOND, u128::from(rate.0)),
             Pace::Load(load) => {
                 let LinkRate::Limited(link) = link else { return Err(ResolveError::LoadNeedsLink { spec: spec() }) };
                 // Round the load to a decimal fraction, as it was written: with the binary one, which differs slightly,
                 // the period would be wrong and intended times would drift.
                 let parts = (load.0 * LOAD_PARTS).round() as u128;
-                let nanos = u128::from(self.wire_bits()) * NANOS_PER_SECOND * LOAD_PARTS as u128;
-                Period::new(nanos, u128::from(link.0).saturating_mul(parts))
+                // A size has been checked to fit into a frame, so that this does not overflow.
+                let (bits, weight) = self.wire_bits();
+                let nanos = bits * NANOS_PER_SECOND * LOAD_PARTS as u128;
+                Period::new(nanos, (weight * u128::from(link.0)).saturating_mul(parts))
             }
         };
         period.ok_or_else(|| ResolveError::TooFast { spec: spec() })
@@ -192,9 +201,11 @@ impl AppSpec {
         if self.to.is_ipv6() { HEADERS_V6 } else { HEADERS_V4 }
     }
 
-    /// Bits of the link's time that one packet takes.
-    pub fn wire_bits(&self) -> u64 {
-        wire_bits(usize::try_from(self.size.0).unwrap_or(usize::MAX).saturating_add(self.headers()))
+    /// Bits of the link's time that a packet takes in the mean: numerator and denominator.
+    pub fn wire_bits(&self) -> (u128, u128) {
+        let headers = self.headers();
+        let bits = |size: Bytes| wire_bits(usize::try_from(size.0).unwrap_or(usize::MAX).saturating_add(headers));
+        self.sizes.mean(bits)
     }
 }
 
@@ -231,6 +242,11 @@ impl ResolvedApp {
             Schedule::Open { period, .. } => Some(period),
             Schedule::Bulk { .. } | Schedule::ReqResp { .. } => None,
         }
+    }
+
+    /// The length of each of its payloads.
+    pub(super) fn lengths(&self, seed: u64) -> Lengths {
+        self.spec.sizes().lengths(seed, self.index)
     }
 
     /// Its generators, in their initial state.
@@ -272,6 +288,10 @@ mod tests {
             ("onoff:load=0.9", (12_304 * 10, 9)),
             ("cbr:load=2,size=22B", (704, 2)),
             ("cbr:load=1,to=[::1]:9,size=1452B", (12_304, 1)),
+            // The means of payload and of wire time: 22 B and 1472 B of payload are 88 B and 1538 B on the wire.
+            ("cbr:rate=1Gbit,size=22B:3/1472B:1", ((22 * 3 + 1472) * 8, 4)),
+            ("poisson:load=0.5,size=1472B:1/22B:3", ((88 * 3 + 1538) * 8 * 2, 4)),
+            ("onoff:rate=250kpps,size=1472B:1/22B:3", (4000, 1)),
         ];
         for (text, (nanos, per)) in cases {
             let period = resolve(text, GIGABIT).unwrap().period().unwrap();
@@ -296,6 +316,7 @@ mod tests {
             ("cbr:load=0.9", LinkRate::Unlimited),
             ("bulk:size=1473B", GIGABIT),
             ("bulk:size=1453B,to=[::1]:9", GIGABIT),
+            ("bulk:size=64B:5/1473B:1", GIGABIT),
             ("cbr:rate=100Gbit,size=1B", GIGABIT),
             ("cbr:load=1000000", GIGABIT),
             ("onoff:rate=1bit,on=1us", GIGABIT),
@@ -307,6 +328,7 @@ mod tests {
         --app cbr:size=1472B,load=0.9,when-blocked=wait,to=10.0.0.2:9: load is a share of the link's time, but the link is unlimited; write rate, or limit --link
         --app bulk:size=1473B,burst=64,to=10.0.0.2:9: size=1473B does not fit into a packet; write at most 1472B
         --app bulk:size=1453B,burst=64,to=[::1]:9: size=1453B does not fit into a packet; write at most 1452B
+        --app bulk:size=64B:5/1473B:1,burst=64,to=10.0.0.2:9: size=1473B does not fit into a packet; write at most 1472B
         --app cbr:size=1B,rate=100Gbit,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
         --app cbr:size=1472B,load=1000000,when-blocked=wait,to=10.0.0.2:9: more than one packet a nanosecond; lower rate or load, or raise size
         --app onoff:size=1472B,rate=1bit,on=1us,off=100ms,distribution=fixed,when-blocked=wait,to=10.0.0.2:9: only one packet in 11776000000 on phases; raise rate, load or on

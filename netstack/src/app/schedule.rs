@@ -3,22 +3,11 @@
 //! They read no clock and do not depend on how packets settle, so the same seed gives the same arrivals under every
 //! policy and depth, and on every machine.
 
-use std::fmt;
-
-use rand::SeedableRng;
-use rand_distr::{Distribution, Exp1};
+use rand_distr::{Distribution, Exp1, StandardUniform};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use shared::units::Nanos;
-use xxhash_rust::xxh3::xxh3_64;
+use shared::units::{Nanos, Phase};
 
-/// The random generator of app number `index`. Seed and index are hashed together, so that apps and seeds with adjacent
-/// numbers have unrelated sequences.
-pub(super) fn generator(seed: u64, index: u32) -> Xoshiro256PlusPlus {
-    let mut key = *b"app.............";
-    key[4..12].copy_from_slice(&seed.to_le_bytes());
-    key[12..].copy_from_slice(&index.to_le_bytes());
-    Xoshiro256PlusPlus::seed_from_u64(xxh3_64(&key))
-}
+use super::spans::{Shape, draw_rest, draw_span};
 
 /// Time from one packet to the next: an exact fraction of nanoseconds, at least one nanosecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,45 +36,6 @@ impl Period {
 
 fn gcd(a: u128, b: u128) -> u128 {
     if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// The distribution of a span of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// Always the mean.
-    Fixed,
-    /// Exponentially distributed with that mean.
-    Exponential,
-}
-
-impl Shape {
-    /// Every shape.
-    pub const ALL: [Self; 2] = [Self::Fixed, Self::Exponential];
-
-    /// The spelling in flags.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Fixed => "fixed",
-            Self::Exponential => "exponential",
-        }
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-fn draw_span(mean: Nanos, shape: Shape, generator: &mut Xoshiro256PlusPlus) -> Nanos {
-    match shape {
-        Shape::Fixed => mean,
-        Shape::Exponential => {
-            let unit: f64 = Exp1.sample(generator);
-            // A product above `u64::MAX` saturates: 584 years are as good as never.
-            Nanos((unit * mean.0 as f64).round() as u64)
-        }
-    }
 }
 
 /// The endless sequence of intended times of an open-loop app.
@@ -239,8 +189,11 @@ pub(super) struct OnOff {
     generator: Xoshiro256PlusPlus,
 }
 
+/// How many pairs of phases are drawn to count what an app did not get to.
+const MOST_PAIRS: u32 = 1 << 20;
+
 /// The phases of `onoff`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Phases {
     /// Mean length of the on phase.
     pub on: Nanos,
@@ -248,14 +201,41 @@ pub struct Phases {
     pub off: Nanos,
     /// The distribution of both lengths.
     pub shape: Shape,
+    /// Where in its period, which begins with the on phase, the app begins. If lengths are random, [`Phase::Random`] is
+    /// a time at which the app has run for long already: it may be in an on or in an off phase, and its rest is drawn.
+    pub phase: Phase,
+}
+
+impl Phases {
+    /// Whether times depend on the seed.
+    pub fn are_random(&self) -> bool {
+        self.shape.is_random() || self.phase == Phase::Random
+    }
+
+    /// The rest of the off phase in which the app begins, zero if it begins in an on phase; then that of the on phase
+    /// with which it begins, or the one that follows.
+    fn begin(&self, generator: &mut Xoshiro256PlusPlus) -> (Nanos, Nanos) {
+        let Self { on, off, shape, phase } = *self;
+        let at = match phase {
+            Phase::At(Nanos::ZERO) => return (Nanos::ZERO, draw_span(on, shape, generator)),
+            Phase::At(at) => at,
+            Phase::Random => phase.resolve(on + off, StandardUniform.sample(generator)),
+        };
+        match (at < on, shape) {
+            (true, Shape::Fixed) => (Nanos::ZERO, on - at),
+            (false, Shape::Fixed) => ((on + off) - at, on),
+            (true, _) => (Nanos::ZERO, draw_rest(on, shape, generator)),
+            (false, _) => (draw_rest(off, shape, generator), draw_span(on, shape, generator)),
+        }
+    }
 }
 
 impl OnOff {
-    /// Begins with an on phase. Phases whose mean is 0 make no progress, so `on` is at least 1 ns.
+    /// Phases whose mean is 0 make no progress, so `on` is at least 1 ns.
     pub(super) fn new(period: Period, phases: Phases, mut generator: Xoshiro256PlusPlus) -> Self {
         let phases = Phases { on: phases.on.max(Nanos(1)), ..phases };
-        let on_ends = draw_span(phases.on, phases.shape, &mut generator);
-        Self { steady: Cbr::new(period), phases, on_ends, silent: Nanos::ZERO, generator }
+        let (silent, on_ends) = phases.begin(&mut generator);
+        Self { steady: Cbr::new(period), phases, on_ends, silent, generator }
     }
 
     fn draw(&mut self) -> Nanos {
@@ -285,7 +265,25 @@ impl OnOff {
             Shape::Fixed => span / (on + off) * on + (span % (on + off)).saturating_sub(off),
             // Round up, because arrivals are at whole nanoseconds: those before a fraction are before the next integer.
             Shape::Exponential => self.random_on_time(span as f64).ceil() as u128,
+            Shape::Pareto(_) => self.drawn_on_time(span),
         }
+    }
+
+    /// [`OnOff::on_time`] by drawing each phase, because sums of Pareto spans have no distribution with a name. After
+    /// [`MOST_PAIRS`] pairs it takes the mean for the rest, so that it ends soon in the longest run.
+    fn drawn_on_time(&mut self, span: u128) -> u128 {
+        let (mut left, mut on_time) = (span, 0);
+        for _ in 0..MOST_PAIRS {
+            let [off, on] = [self.phases.off, self.phases.on]
+                .map(|mean| u128::from(draw_span(mean, self.phases.shape, &mut self.generator).0));
+            on_time += left.saturating_sub(off).min(on);
+            left = left.saturating_sub(off + on);
+            if left == 0 {
+                return on_time;
+            }
+        }
+        let (on, off) = (u128::from(self.phases.on.0), u128::from(self.phases.off.0));
+        on_time + left / (on + off) * on
     }
 
     /// [`OnOff::on_time`] for exponential phases, without drawing each phase.
@@ -357,7 +355,9 @@ impl ThinkTimes {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use shared::units::Ratio;
 
+    use super::super::spans::generator;
     use super::*;
 
     fn period(nanos: u128, per: u128) -> Period {
@@ -414,15 +414,42 @@ mod tests {
 
     #[test]
     fn onoff_is_silent_in_its_off_phases_and_keeps_its_rate_in_the_others() {
-        let phases = Phases { on: Nanos(100), off: Nanos(1000), shape: Shape::Fixed };
+        let phases = Phases { on: Nanos(100), off: Nanos(1000), shape: Shape::Fixed, phase: Phase::default() };
         let drawn = times(Arrivals::OnOff(OnOff::new(period(30, 1), phases, generator(1, 0))), 8);
         // 30 ns apart, but nothing from 100 to 1100, and the next 30 ns are counted across the gap.
         assert_eq!(drawn, [0, 30, 60, 90, 1120, 1150, 1180, 2210]);
     }
 
     #[test]
+    fn a_phase_is_where_in_its_period_the_app_begins() {
+        let drawn = |at| {
+            let phases = Phases { on: Nanos(100), off: Nanos(1000), shape: Shape::Fixed, phase: Phase::At(Nanos(at)) };
+            times(Arrivals::OnOff(OnOff::new(period(30, 1), phases, generator(1, 0))), 6)
+        };
+        assert_eq!(drawn(70), [0, 1030, 1060, 1090, 1120, 2150], "30 ns of the on phase are left");
+        assert_eq!(drawn(100), [1000, 1030, 1060, 1090, 2120, 2150], "the off phase begins");
+        assert_eq!(drawn(1099), [1, 31, 61, 91, 1121, 1151]);
+    }
+
+    /// As many apps begin in an on phase as it has a share of the time, within five standard deviations.
+    #[test]
+    fn a_random_phase_is_anywhere_in_the_period() {
+        let (seeds, share) = (20_000u64, 0.3f64);
+        for shape in [Shape::Fixed, Shape::Exponential, Shape::Pareto(Ratio(1.5))] {
+            let phases = Phases { on: Nanos(3_000_000), off: Nanos(7_000_000), shape, phase: Phase::Random };
+            let first = |seed| OnOff::new(period(1, 1), phases, generator(seed, 0)).draw();
+            let firsts: Vec<Nanos> = (0..seeds).map(first).collect();
+            let on = firsts.iter().filter(|first| **first == Nanos::ZERO).count() as f64;
+            let deviation = (share * (1.0 - share) * seeds as f64).sqrt();
+            assert!((on - share * seeds as f64).abs() < 5.0 * deviation, "{shape}: {on}");
+            assert!(shape != Shape::Fixed || firsts.iter().all(|first| *first <= Nanos(7_000_000)));
+        }
+    }
+
+    #[test]
     fn exponential_phases_keep_the_share_of_on_time() {
-        let phases = Phases { on: Nanos(10_000), off: Nanos(30_000), shape: Shape::Exponential };
+        let phases =
+            Phases { on: Nanos(10_000), off: Nanos(30_000), shape: Shape::Exponential, phase: Phase::default() };
         let drawn = times(Arrivals::OnOff(OnOff::new(period(100, 1), phases, generator(3, 0))), 1_000_000);
         let share = 1e6 * 100.0 / drawn[999_999] as f64;
         assert!((share / 0.25 - 1.0).abs() < 0.05, "{share}");
@@ -446,11 +473,13 @@ mod tests {
             (per, more) in (1..40u128, 0..4_000u128),
             on in 1..300u64,
             off in 0..300u64,
+            at in 0.0..1.0f64,
             drawn in 0..100u64,
             span in 0..20_000u64,
         ) {
             let period = period(per + more, per);
-            let phases = Phases { on: Nanos(on), off: Nanos(off), shape: Shape::Fixed };
+            let phase = Phase::At(Phase::Random.resolve(Nanos(on + off), at));
+            let phases = Phases { on: Nanos(on), off: Nanos(off), shape: Shape::Fixed, phase };
             let onoff = OnOff::new(period, phases, generator(1, 0));
             for arrivals in [Arrivals::Cbr(Cbr::new(period)), Arrivals::OnOff(onoff)] {
                 let mut arrivals = after(arrivals, drawn);
@@ -460,15 +489,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn counts_of_pareto_phases_equal_those_drawn_one_by_one() {
+        for (seed, drawn) in (0..200).flat_map(|seed| [(seed, 0), (seed, 1 + seed % 50)]) {
+            let shape = Shape::Pareto(Ratio(1.2));
+            let phases = Phases { on: Nanos(3_000), off: Nanos(2_000), shape, phase: Phase::Random };
+            let onoff = Arrivals::OnOff(OnOff::new(period(777, 1), phases, generator(seed, 0)));
+            let mut arrivals = after(onoff, drawn);
+            let end = arrivals.draw().0 + 300_000;
+            assert_eq!(arrivals.clone().count_before(end.into()), drawn_before(arrivals, end), "{seed}");
+        }
+    }
+
     /// About 2^64 packets: drawing them one by one would not end.
     #[test]
     fn counting_is_fast_for_the_largest_counts() {
         let end = u128::from(u64::MAX);
         assert_eq!(Arrivals::Cbr(Cbr::new(period(1, 1))).count_before(end), end);
         assert_eq!(Arrivals::Cbr(Cbr::new(period(10, 7))).count_before(end), (end * 7).div_ceil(10));
-        let phases = Phases { on: Nanos(3), off: Nanos(4), shape: Shape::Fixed };
+        let phases = Phases { on: Nanos(3), off: Nanos(4), shape: Shape::Fixed, phase: Phase::default() };
         let onoff = OnOff::new(period(1, 1), phases, generator(1, 0));
         assert_eq!(Arrivals::OnOff(onoff).count_before(end), end / 7 * 3 + (end % 7).min(3));
+        // After the pairs that are drawn one by one, the mean counts.
+        let pareto = Phases { shape: Shape::Pareto(Ratio(3.0)), ..phases };
+        let count = Arrivals::OnOff(OnOff::new(period(1, 1), pareto, generator(1, 0))).count_before(end) as f64;
+        assert!((count / (end as f64 * 3.0 / 7.0) - 1.0).abs() < 1e-6, "{count}");
         let phases = Phases { shape: Shape::Exponential, ..phases };
         let onoff = OnOff::new(period(1, 1), phases, generator(1, 0));
         for (random, share) in
@@ -499,7 +544,7 @@ mod tests {
         }
         // Phases much longer than the span, about as long, and much shorter.
         for (on, off, drawn) in [(500_000, 300_000, 0), (20_000, 70_000, 3), (400, 300, 0), (5_000, 50, 7)] {
-            let phases = Phases { on: Nanos(on), off: Nanos(off), shape: Shape::Exponential };
+            let phases = Phases { on: Nanos(on), off: Nanos(off), shape: Shape::Exponential, phase: Phase::default() };
             let onoff = |seed| Arrivals::OnOff(OnOff::new(period(777, 1), phases, generator(seed, 0)));
             counts_match(|seed| after(onoff(seed), drawn), 200_000);
         }

@@ -67,7 +67,7 @@ pub struct AppContext {
 pub async fn run_app(app: ResolvedApp, account: Rc<Account>, socket: impl Egress<SocketAddr>, context: AppContext) {
     let AppContext { seed, clock, horizon, cancel } = context;
     let start = clock.now();
-    let mut outlet = Outlet::new(&app, &account, socket, &clock);
+    let mut outlet = Outlet::new(&app, seed, &account, socket, &clock);
     match app.draws(seed) {
         Draws::None { burst } => {
             cancel.run_until(loops::bulk(&mut outlet, burst, horizon, start)).await;

@@ -37,10 +37,9 @@ pub(super) struct Outlet<'a, D> {
 }
 
 impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
-    pub(super) fn new(app: &ResolvedApp, account: &'a Account, socket: D, clock: &'a Clock) -> Self {
+    pub(super) fn new(app: &ResolvedApp, seed: u64, account: &'a Account, socket: D, clock: &'a Clock) -> Self {
         let spec = app.spec();
-        // The cast cannot truncate: a resolved app's payload fits into the MTU.
-        let payloads = Payloads::new(spec.size().0 as usize);
+        let payloads = Payloads::new(app.lengths(seed));
         Self {
             socket,
             account,
@@ -111,14 +110,15 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         offer.close(self.try_send_last(stamp))
     }
 
-    /// Sends the next packets in one call: those that `due` has a time for, as many as need not wait, as the turn allows
-    /// and at most `most`. Returns how many.
+    /// Sends the next packets in one call: those that `due` has a time for, as many as need not wait, as the turn allows,
+    /// as have the same length, and at most `most`. Returns how many.
     #[inline(always)]
     pub(super) fn send_together(&mut self, most: u64, due: impl Due) -> u64 {
         let turn = u64::from(MOST_IN_A_TURN - self.sent);
         let before = self.payloads.taken();
         let Self { payloads, reservation, .. } = self;
-        let numbered = Numbered { payloads, reservation, flow: self.account.id(), due, most: most.min(turn) };
+        let most = payloads.run(most.min(turn));
+        let numbered = Numbered { payloads, reservation, flow: self.account.id(), due, most };
         let sent = self.socket.try_send_batch(numbered, &self.to);
         // The stack may have pulled one packet more than it sent, such as one that is too long for the MTU.
         if self.payloads.taken() > before + sent {
@@ -243,7 +243,7 @@ impl<T: Due> Batch for Numbered<'_, T> {
         Some(Packet::new(headroom, payload, Stamp { flow: self.flow, sequence, intended }))
     }
 
-    /// All packets of an app have the same length.
+    /// All packets of this batch have the same length.
     #[inline(always)]
     fn next_same_length<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
         self.next(headroom)

@@ -3,8 +3,13 @@
 //! Several payload buffers are used in rotation, and all but the current one are numbered in one pass. So the stack
 //! reads a payload some packets after it was written, as with a real app. Reading bytes at once in other widths than
 //! they were just written in would stall the processor (failed store forwarding) for longer than all layers take.
+//!
+//! If payloads differ in length, each packet numbers the buffer of the packet before it, for its next use. That is
+//! behind the branch that an app with one length takes once in a rotation, so that such an app pays nothing for it.
 
 use std::ops::RangeInclusive;
+
+use crate::app::sizes::Lengths;
 
 /// Bytes of all payloads together: few enough to stay in the first-level cache (usually 32 KiB) beside everything else.
 const CACHED: usize = 4096;
@@ -16,9 +21,13 @@ const TURNS: RangeInclusive<usize> = 2..=64;
 /// The payloads of one app, in rotation.
 #[derive(Debug)]
 pub(super) struct Payloads {
-    /// All payloads, contiguous.
+    /// All buffers, contiguous.
     bytes: Vec<u8>,
+    /// Bytes of a buffer: the largest length.
     size: usize,
+    lengths: Lengths,
+    /// The length of the payload of the last packet.
+    length: usize,
     /// Packets taken so far, which is also the number of the next one.
     taken: u64,
     /// The first number that is in no payload yet.
@@ -28,13 +37,21 @@ pub(super) struct Payloads {
 }
 
 impl Payloads {
-    /// Payloads of `size` bytes each; `size` is at least 1.
-    pub(super) fn new(size: usize) -> Self {
+    /// Payloads of these lengths, of which none is 0.
+    pub(super) fn new(lengths: Lengths) -> Self {
+        let size = lengths.largest();
         let turns = (CACHED / size).clamp(*TURNS.start(), *TURNS.end());
-        // Bytes 0, 1, 2, ...: easy to recognise in a capture. The cast wraps on purpose.
-        let bytes = (0..turns * size).map(|at| (at % size) as u8).collect();
-        let mut payloads = Self { bytes, size, taken: 0, numbered: 0, at: (turns - 1) * size };
-        payloads.number_others();
+        let bytes = (0..turns * size).map(|at| pattern(at % size)).collect();
+        let at = (turns - 1) * size;
+        let mut payloads = Self { bytes, size, lengths, length: size, taken: 0, numbered: 0, at };
+        if let Lengths::One(_) = payloads.lengths {
+            payloads.number_others();
+        } else {
+            for (buffer, sequence) in payloads.bytes.chunks_exact_mut(size).zip(0..turns as u64 - 1) {
+                number(&mut buffer[..payloads.lengths.of(sequence)], sequence);
+            }
+            payloads.numbered = 1;
+        }
         payloads
     }
 
@@ -54,6 +71,9 @@ impl Payloads {
     /// Writes the next numbers into all payloads except the current one, in order of use. Their packets were sent.
     #[inline(never)]
     fn number_others(&mut self) {
+        if !matches!(self.lengths, Lengths::One(_)) {
+            return self.number_previous();
+        }
         let (front, behind) = self.bytes.split_at_mut(self.at + self.size);
         let others = behind.chunks_exact_mut(self.size).chain(front[..self.at].chunks_exact_mut(self.size));
         // `for_each` on a chain runs two plain loops; a `for` loop would check in each turn which half it is in.
@@ -63,10 +83,34 @@ impl Payloads {
         });
     }
 
+    /// Sets the length of the current payload, and writes the number of its next use into the buffer of the packet
+    /// before, which was sent.
+    fn number_previous(&mut self) {
+        let turns = (self.bytes.len() / self.size) as u64;
+        let current = self.taken - 1;
+        self.length = self.lengths.of(current);
+        self.numbered = self.taken + 1;
+        let at = if self.at == 0 { self.bytes.len() } else { self.at } - self.size;
+        let buffer = &mut self.bytes[at..at + self.size];
+        if let Some(previous) = current.checked_sub(1) {
+            // Its number is in the middle of a longer payload.
+            let length = self.lengths.of(previous);
+            (length.saturating_sub(size_of::<u64>())..length).for_each(|at| buffer[at] = pattern(at));
+        }
+        let next = current + turns - 1;
+        number(&mut buffer[..self.lengths.of(next)], next);
+    }
+
+    /// How many of the next packets, `most` at most, have the same length.
+    #[inline(always)]
+    pub(super) fn run(&self, most: u64) -> u64 {
+        self.lengths.run(self.taken, most)
+    }
+
     /// The payload of the packet taken last.
     #[inline(always)]
     pub(super) fn last(&self) -> &[u8] {
-        &self.bytes[self.at..self.at + self.size]
+        &self.bytes[self.at..self.at + self.length]
     }
 
     /// How many packets were taken.
@@ -77,8 +121,16 @@ impl Payloads {
     /// Undoes the last [`Payloads::next`]: that packet was not sent, and is the next one again.
     pub(super) fn give_back(&mut self) {
         self.taken -= 1;
+        if !matches!(self.lengths, Lengths::One(_)) {
+            self.numbered = self.taken + 1;
+        }
         self.at = if self.at == 0 { self.bytes.len() } else { self.at } - self.size;
     }
+}
+
+/// The byte at `at` of each payload: 0, 1, 2, ..., easy to recognise in a capture. The cast wraps on purpose.
+fn pattern(at: usize) -> u8 {
+    at as u8
 }
 
 /// Writes `sequence` at the end of `payload`. At the beginning, packet analysers would mistake some numbers for the
@@ -96,18 +148,20 @@ fn number(payload: &mut [u8], sequence: u64) {
 mod tests {
     use super::*;
 
-    fn numbers(size: usize, packets: u64) {
-        let mut payloads = Payloads::new(size);
+    fn numbers(lengths: &Lengths, packets: u64) {
+        let mut payloads = Payloads::new(lengths.clone());
         for sequence in 0..packets {
             let (number, payload) = payloads.next();
+            let size = lengths.of(sequence);
             assert_eq!((number, payload.len()), (sequence, size));
             let digits = sequence.to_be_bytes();
             let shown = size.min(digits.len());
             assert_eq!(payload[size - shown..], digits[digits.len() - shown..], "packet {sequence} of {size} B");
-            assert!(payload[..size - shown].iter().zip(0u8..=u8::MAX).all(|(byte, at)| *byte == at));
+            assert!(payload[..size - shown].iter().zip((0u8..=u8::MAX).cycle()).all(|(byte, at)| *byte == at));
             if sequence % 3 == 0 {
                 payloads.give_back();
                 assert_eq!(payloads.next().0, sequence);
+                assert_eq!(payloads.last().len(), size);
             }
         }
     }
@@ -115,7 +169,14 @@ mod tests {
     #[test]
     fn payloads_of_every_size_end_with_the_packet_number() {
         for size in [1, 7, 8, 22, 200, 1458, 9000] {
-            numbers(size, 300);
+            numbers(&Lengths::One(size), 300);
+        }
+    }
+
+    #[test]
+    fn payloads_of_a_mix_end_with_the_packet_number_and_have_no_number_before() {
+        for mix in ["1B:1/9B:1", "64B:7/576B:4/1472B:1", "1B:1/2B:1/3B:1/300B:9", "5000B:1/8B:1"] {
+            numbers(&crate::app::Sizes::read_mix(mix).unwrap().lengths(3, 1), 3_000);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shared::units::{PairsError, shown};
+use shared::units::{PairsError, Phase, shown};
 
 use super::keys::{Key, Kind};
 
@@ -54,6 +54,15 @@ pub enum SpecProblem {
     /// An open-loop app has no pace.
     #[error("{0} needs a rate or a load; add rate=100Mbit, rate=10kpps or load=0.9")]
     NoPace(Kind),
+    /// One distribution has no default shape.
+    #[error("distribution=pareto needs a shape; add shape=1.5, or another number above 1")]
+    ShapeMissing,
+    /// Only one distribution has a shape.
+    #[error("shape is for distribution=pareto; leave it out, or write distribution=pareto")]
+    NoShape,
+    /// A random period has no certain place.
+    #[error("phase={0} needs distribution=fixed; write phase=random, or leave it out")]
+    RandomPeriod(Phase),
     /// An open-loop app has two paces.
     #[error("rate and load exclude each other; write one of them")]
     TwoPaces,

@@ -65,6 +65,10 @@ pub enum Key {
     Think,
     /// The distribution of phases or think times.
     Distribution,
+    /// How heavy the tail of that distribution is.
+    Shape,
+    /// Where in its on/off period the app begins.
+    Phase,
     /// Whether the app waits or skips the packet when it is blocked.
     WhenBlocked,
     /// Send budget in bytes of payload.
@@ -75,7 +79,7 @@ pub enum Key {
 
 impl Key {
     /// Every key.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Name,
         Self::Size,
         Self::Burst,
@@ -85,6 +89,8 @@ impl Key {
         Self::Off,
         Self::Think,
         Self::Distribution,
+        Self::Shape,
+        Self::Phase,
         Self::WhenBlocked,
         Self::Budget,
         Self::To,
@@ -102,6 +108,8 @@ impl Key {
             Self::Off => "off",
             Self::Think => "think",
             Self::Distribution => "distribution",
+            Self::Shape => "shape",
+            Self::Phase => "phase",
             Self::WhenBlocked => "when-blocked",
             Self::Budget => "budget",
             Self::To => "to",
@@ -114,9 +122,9 @@ impl Key {
             Self::Name | Self::Size | Self::Budget | Self::To => true,
             Self::Burst => matches!(kind, Kind::Bulk),
             Self::Rate | Self::Load | Self::WhenBlocked => matches!(kind, Kind::Cbr | Kind::Poisson | Kind::OnOff),
-            Self::On | Self::Off => matches!(kind, Kind::OnOff),
+            Self::On | Self::Off | Self::Phase => matches!(kind, Kind::OnOff),
             Self::Think => matches!(kind, Kind::ReqResp),
-            Self::Distribution => matches!(kind, Kind::OnOff | Kind::ReqResp),
+            Self::Distribution | Self::Shape => matches!(kind, Kind::OnOff | Kind::ReqResp),
         }
     }
 }

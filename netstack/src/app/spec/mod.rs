@@ -11,9 +11,11 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
-use shared::units::{BitRate, Bytes, Nanos, PacketRate, Ratio};
+use shared::units::{BitRate, Bytes, Nanos, PacketRate, Phase, Ratio};
 
-use super::schedule::{Phases, Shape};
+use super::schedule::Phases;
+use super::sizes::Sizes;
+use super::spans::Shape;
 
 /// How many packets an app sends without waiting before it yields to other tasks. It also limits `burst`.
 pub const MOST_IN_A_TURN: u32 = 64;
@@ -25,7 +27,7 @@ pub const MOST_IN_A_TURN: u32 = 64;
 #[derive(Debug, Clone, PartialEq, SerializeDisplay, DeserializeFromStr)]
 pub struct AppSpec {
     pub(super) name: Option<String>,
-    pub(super) size: Bytes,
+    pub(super) sizes: Sizes,
     pub(super) budget: Option<Bytes>,
     pub(super) to: SocketAddr,
     pub(super) traffic: Traffic,
@@ -60,7 +62,7 @@ pub enum Traffic {
 }
 
 /// The schedule of an open-loop app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Process {
     /// At a constant rate.
     Cbr,
@@ -117,12 +119,13 @@ impl AppSpec {
 
     /// Whether its arrivals depend on the seed.
     pub fn is_random(&self) -> bool {
-        match self.traffic {
+        let timing = match self.traffic {
             Traffic::Bulk { .. } | Traffic::Open { process: Process::Cbr, .. } => false,
             Traffic::Open { process: Process::Poisson, .. } => true,
-            Traffic::Open { process: Process::OnOff(phases), .. } => phases.shape == Shape::Exponential,
-            Traffic::ReqResp { think, shape } => shape == Shape::Exponential && think > Nanos::ZERO,
-        }
+            Traffic::Open { process: Process::OnOff(phases), .. } => phases.are_random(),
+            Traffic::ReqResp { think, shape } => shape.is_random() && think > Nanos::ZERO,
+        };
+        timing || self.sizes.only().is_none()
     }
 
     /// Its kind of traffic, with the settings of that kind.
@@ -131,8 +134,8 @@ impl AppSpec {
     }
 
     /// UDP payload of each packet.
-    pub fn size(&self) -> Bytes {
-        self.size
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     /// Send budget in bytes of payload; `None` is unlimited.
@@ -152,7 +155,7 @@ impl fmt::Display for AppSpec {
         if let Some(name) = &self.name {
             write!(f, "name={name},")?;
         }
-        write!(f, "size={}", self.size)?;
+        write!(f, "size={}", self.sizes)?;
         match self.traffic {
             Traffic::Bulk { burst } => write!(f, ",burst={burst}")?,
             Traffic::Open { process, pace, when_blocked } => {
@@ -161,12 +164,15 @@ impl fmt::Display for AppSpec {
                     Pace::Packets(rate) => write!(f, ",rate={rate}")?,
                     Pace::Load(load) => write!(f, ",load={load}")?,
                 }
-                if let Process::OnOff(Phases { on, off, shape }) = process {
-                    write!(f, ",on={on},off={off},distribution={shape}")?;
+                if let Process::OnOff(Phases { on, off, shape, phase }) = process {
+                    write!(f, ",on={on},off={off},{shape}")?;
+                    if phase != Phase::default() {
+                        write!(f, ",phase={phase}")?;
+                    }
                 }
                 write!(f, ",when-blocked={}", when_blocked.name())?;
             }
-            Traffic::ReqResp { think, shape } => write!(f, ",think={think},distribution={shape}")?,
+            Traffic::ReqResp { think, shape } => write!(f, ",think={think},{shape}")?,
         }
         if let Some(budget) = self.budget {
             write!(f, ",budget={budget}")?;

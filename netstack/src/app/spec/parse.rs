@@ -3,11 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
-use shared::units::{BitRate, Bytes, Nanos, PacketRate, Pairs, PairsError, Ratio, UnitError, shown};
+use shared::units::{BitRate, Bytes, Nanos, PacketRate, Pairs, PairsError, Phase, Ratio, UnitError, shown};
 
 use super::error::LONGEST_SHOWN;
 use super::keys::{Key, Kind};
-use super::{AppSpec, MOST_IN_A_TURN, Pace, Phases, Process, Shape, SpecError, SpecProblem, Traffic, WhenBlocked};
+use super::{
+    AppSpec, MOST_IN_A_TURN, Pace, Phases, Process, Shape, Sizes, SpecError, SpecProblem, Traffic, WhenBlocked,
+};
 
 /// The payload of a full-size Ethernet frame over IPv4.
 const DEFAULT_SIZE: Bytes = Bytes(1472);
@@ -33,15 +35,23 @@ fn parse(text: &str) -> Result<AppSpec, SpecProblem> {
     let kind =
         named(Kind::ALL, Kind::name, kind).ok_or_else(|| SpecProblem::UnknownKind(shown(kind, LONGEST_SHOWN)))?;
     let settings = Settings::read(kind, settings)?;
-    let size = settings.0.quantity(Key::Size, |size| *size > Bytes(0), "is an empty payload; write at least 1B")?;
-    let size = size.unwrap_or(DEFAULT_SIZE);
+    let sizes = settings.sizes()?;
+    let size = sizes.largest();
     let remedy = format!("is less than one packet; write at least {size}");
     let budget = settings.0.quantity(Key::Budget, |budget| *budget >= size, &remedy)?;
-    Ok(AppSpec { name: settings.name()?, size, budget, to: settings.to()?, traffic: settings.traffic(kind)? })
+    Ok(AppSpec { name: settings.name()?, sizes, budget, to: settings.to()?, traffic: settings.traffic(kind)? })
 }
 
 fn named<T: Copy>(all: impl IntoIterator<Item = T>, name: fn(T) -> &'static str, text: &str) -> Option<T> {
     all.into_iter().find(|item| name(*item) == text)
+}
+
+/// `a or b`, or `a, b or c`.
+fn alternatives(names: &[&str]) -> String {
+    match names {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        names => names.concat(),
+    }
 }
 
 /// The keys that are given, with their values.
@@ -73,8 +83,23 @@ impl<'a> Settings<'a> {
         name: fn(T) -> &'static str,
         default: T,
     ) -> Result<T, SpecProblem> {
-        let remedy = format!("is not one of its values; write {}", all.map(name).join(" or "));
+        let remedy = format!("is not one of its values; write {}", alternatives(&all.map(name)));
         Ok(self.0.read(key, |text| named(all, name, text), &remedy)?.unwrap_or(default))
+    }
+
+    fn sizes(&self) -> Result<Sizes, SpecProblem> {
+        if self.0.get(Key::Size).is_some_and(|text| text.contains([':', '/'])) {
+            let remedy = format!(
+                "is not a mix of sizes; write 1 to {} different sizes with weights from 1 to {}, such as \
+                 64B:7/576B:4/1472B:1",
+                Sizes::MOST,
+                Sizes::MOST_WEIGHT
+            );
+            // The key occurs, so there is a value.
+            return Ok(self.0.read(Key::Size, Sizes::read_mix, &remedy)?.unwrap_or(Sizes::one(DEFAULT_SIZE)));
+        }
+        let size = self.0.quantity(Key::Size, |size| *size > Bytes(0), "is an empty payload; write at least 1B")?;
+        Ok(Sizes::one(size.unwrap_or(DEFAULT_SIZE)))
     }
 
     fn name(&self) -> Result<Option<String>, SpecProblem> {
@@ -112,13 +137,27 @@ impl<'a> Settings<'a> {
     }
 
     fn shape(&self) -> Result<Shape, SpecProblem> {
-        self.one_of(Key::Distribution, Shape::ALL, Shape::name, Shape::Fixed)
+        let least = Shape::LEAST_ALPHA;
+        let remedy = format!("is no shape of a distribution with a mean; write at least {least}, such as 1.5");
+        let alpha = self.0.quantity(Key::Shape, |alpha: &Ratio| alpha.0 >= least, &remedy)?;
+        let name = self.one_of(Key::Distribution, Shape::NAMES, |name| name, Shape::Fixed.name())?;
+        match (Shape::ALL.into_iter().find(|shape| shape.name() == name), alpha) {
+            (None, Some(alpha)) => Ok(Shape::Pareto(alpha)),
+            (None, None) => Err(SpecProblem::ShapeMissing),
+            (Some(_), Some(_)) => Err(SpecProblem::NoShape),
+            (Some(shape), None) => Ok(shape),
+        }
     }
 
     fn phases(&self) -> Result<Phases, SpecProblem> {
         let remedy = format!("is too short for an on phase; write at least {SHORTEST_ON}");
         let on = self.0.quantity(Key::On, |on| *on >= SHORTEST_ON, &remedy)?.unwrap_or(DEFAULT_PHASE);
-        Ok(Phases { on, off: self.quantity_or(Key::Off, DEFAULT_PHASE)?, shape: self.shape()? })
+        let (off, shape) = (self.quantity_or(Key::Off, DEFAULT_PHASE)?, self.shape()?);
+        let phase = Phase::read(&self.0, Key::Phase, on + off)?.unwrap_or_default();
+        if shape.is_random() && phase != Phase::default() && phase != Phase::Random {
+            return Err(SpecProblem::RandomPeriod(phase));
+        }
+        Ok(Phases { on, off, shape, phase })
     }
 
     fn pace(&self, kind: Kind) -> Result<Pace, SpecProblem> {
@@ -162,6 +201,11 @@ mod tests {
             "poisson:load=90%,when-blocked=skip,budget=64KiB",
             "onoff:rate=250kpps,on=1500us,name=a.b-c_1",
             "reqresp:to=[::1]:7,size=22B,distribution=exponential",
+            "onoff:load=0.5,size=64B:7/0.576kB:4/1472B:1,distribution=pareto,shape=150%",
+            "onoff:load=0.5,on=2ms,off=6ms,phase=7999us",
+            "onoff:load=0.5,distribution=exponential,phase=random",
+            "onoff:load=0.5,distribution=exponential,phase=0ms",
+            "reqresp:distribution=pareto,shape=3",
         ]
         .map(canonical);
         insta::assert_snapshot!(printed.join("\n"), @"
@@ -171,6 +215,11 @@ mod tests {
         poisson:size=1472B,load=0.9,when-blocked=skip,budget=64KiB,to=10.0.0.2:9
         onoff:name=a.b-c_1,size=1472B,rate=250kpps,on=1.5ms,off=100ms,distribution=fixed,when-blocked=wait,to=10.0.0.2:9
         reqresp:size=22B,think=1ms,distribution=exponential,to=[::1]:7
+        onoff:size=64B:7/576B:4/1472B:1,load=0.5,on=100ms,off=100ms,distribution=pareto,shape=1.5,when-blocked=wait,to=10.0.0.2:9
+        onoff:size=1472B,load=0.5,on=2ms,off=6ms,distribution=fixed,phase=7999us,when-blocked=wait,to=10.0.0.2:9
+        onoff:size=1472B,load=0.5,on=100ms,off=100ms,distribution=exponential,phase=random,when-blocked=wait,to=10.0.0.2:9
+        onoff:size=1472B,load=0.5,on=100ms,off=100ms,distribution=exponential,when-blocked=wait,to=10.0.0.2:9
+        reqresp:size=1472B,think=1ms,distribution=pareto,shape=3,to=10.0.0.2:9
         ");
     }
 
@@ -220,6 +269,19 @@ mod tests {
             "bulk:to=10.0.0.2:0",
             "bulk:to=example.com:9",
             "bulk:na\nme=x",
+            "bulk:size=64B/576B",
+            "bulk:size=64B:1/64B:2",
+            "bulk:size=64B:0/576B:1",
+            "bulk:size=64B:7/576B:1,budget=100B",
+            "onoff:load=1,distribution=pareto",
+            "onoff:load=1,distribution=pareto,shape=1",
+            "onoff:load=1,shape=1.5",
+            "reqresp:distribution=exponential,shape=1.5",
+            "onoff:load=1,distribution=exponential,phase=1ms",
+            "onoff:load=1,on=1ms,off=1ms,phase=2ms",
+            "onoff:load=1,phase=5",
+            "poisson:load=1,phase=random",
+            "bulk:shape=2",
         ];
         let messages = written.map(|text| text.parse::<AppSpec>().unwrap_err().to_string());
         assert!(messages.iter().all(|line| !line.contains('\n')));
@@ -237,7 +299,29 @@ mod tests {
     }
 
     fn shapes() -> impl Strategy<Value = Shape> {
-        proptest::sample::select(&Shape::ALL[..])
+        prop_oneof![
+            proptest::sample::select(&Shape::ALL[..]),
+            (Shape::LEAST_ALPHA..1e6).prop_map(|alpha| Shape::Pareto(Ratio(alpha))),
+        ]
+    }
+
+    fn phases() -> impl Strategy<Value = Phases> {
+        (spans(), spans(), shapes(), proptest::option::of(0.0..1.0f64)).prop_map(|(on, off, shape, at)| {
+            let phase = match at {
+                Some(at) if !shape.is_random() => Phase::At(Phase::Random.resolve(on + off, at)),
+                Some(_) => Phase::Random,
+                None => Phase::default(),
+            };
+            Phases { on, off, shape, phase }
+        })
+    }
+
+    fn sizes() -> impl Strategy<Value = Sizes> {
+        let mix = proptest::collection::btree_map((1..u64::MAX).prop_map(Bytes), 1..=Sizes::MOST_WEIGHT, 1..9);
+        prop_oneof![
+            (1..u64::MAX).prop_map(|size| Sizes::one(Bytes(size))),
+            mix.prop_map(|parts| Sizes::mix(parts.into_iter().collect()).unwrap()),
+        ]
     }
 
     fn traffic() -> impl Strategy<Value = Traffic> {
@@ -246,11 +330,7 @@ mod tests {
             (1..u64::MAX).prop_map(|rate| Pace::Packets(PacketRate(rate))),
             (1e-12..1e6).prop_map(|load| Pace::Load(Ratio(load))),
         ];
-        let process = prop_oneof![
-            Just(Process::Cbr),
-            Just(Process::Poisson),
-            (spans(), spans(), shapes()).prop_map(|(on, off, shape)| Process::OnOff(Phases { on, off, shape })),
-        ];
+        let process = prop_oneof![Just(Process::Cbr), Just(Process::Poisson), phases().prop_map(Process::OnOff),];
         let open = (process, pace, proptest::sample::select(&WhenBlocked::ALL[..]))
             .prop_map(|(process, pace, when_blocked)| Traffic::Open { process, pace, when_blocked });
         let reqresp = (spans(), shapes()).prop_map(|(think, shape)| Traffic::ReqResp { think, shape });
@@ -263,12 +343,12 @@ mod tests {
         fn printing_and_parsing_gives_the_same_app(
             traffic in traffic(),
             name in proptest::option::of("[a-zA-Z0-9._-]{1,32}"),
-            size in (1..u64::MAX).prop_map(Bytes),
+            sizes in sizes(),
             more in proptest::option::of(any::<u64>()),
             to in any::<(std::net::IpAddr, u16)>().prop_map(|(ip, port)| SocketAddr::new(ip, port.max(1))),
         ) {
-            let budget = more.map(|more| Bytes(size.0.saturating_add(more)));
-            let spec = AppSpec { name, size, budget, to, traffic };
+            let budget = more.map(|more| Bytes(sizes.largest().0.saturating_add(more)));
+            let spec = AppSpec { name, sizes, budget, to, traffic };
             prop_assert_eq!(Ok(spec.clone()), spec.to_string().parse());
             let json = serde_json::to_string(&spec).unwrap();
             prop_assert_eq!(spec, serde_json::from_str(&json).unwrap());

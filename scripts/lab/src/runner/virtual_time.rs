@@ -165,7 +165,10 @@ fn expected_length(settings: &RunSettings, plan: &Plan) -> Nanos {
     };
     let hardware = settings.hardware();
     let on_the_link = |app: &AppSpec| match hardware.link {
-        LinkRate::Limited(rate) => rate.time_for_bits(app.wire_bits()),
+        LinkRate::Limited(rate) => {
+            let (bits, weight) = app.wire_bits();
+            rate.time_for_bits(u64::try_from(bits / weight).unwrap_or(u64::MAX))
+        }
         LinkRate::Unlimited => hardware.latency,
     };
     // All apps share the link and the CPU; each has its own rate.

@@ -96,7 +96,7 @@ mod tests {
             for size in [64, 782, 1500, 1514] {
                 let settings = workload.settings(&RunSettings::defaults(), Bytes(size));
                 assert_eq!(settings.apps().len(), apps, "{workload:?} at {size} B");
-                let frames: Vec<u64> = settings.apps().iter().map(|app| app.size().0 + HEADERS).collect();
+                let frames: Vec<u64> = settings.apps().iter().map(|app| app.sizes().largest().0 + HEADERS).collect();
                 assert!(frames.iter().all(|frame| (64..=1514).contains(frame)), "{frames:?}");
                 assert!((frames.iter().sum::<u64>() / apps as u64).abs_diff(size) <= 1, "{frames:?}");
             }

@@ -189,8 +189,11 @@ impl Setting<'_> {
         let LinkRate::Limited(rate) = self.hardware.link else {
             return Err(NoFit("use a limited --link"));
         };
-        let work = u128::from(app.wire_bits()) * 1_000_000_000;
-        Period::new(work, u128::from(rate.0)).ok_or(NoFit("the link takes less than a nanosecond"))
+        if app.sizes().only().is_none() {
+            return Err(NoFit("a mix of sizes gives service times that are in no model here; use one size"));
+        }
+        let (bits, _) = app.wire_bits();
+        Period::new(bits * 1_000_000_000, u128::from(rate.0)).ok_or(NoFit("the link takes less than a nanosecond"))
     }
 }
 
@@ -236,6 +239,10 @@ mod tests {
             ("app=poisson:load=0.9 *service=exponential wake=each", "M/M/1 at load 0.9"),
             ("app=poisson:load=0.9 depth=3 wake=each", "M/D/1 at load 0.9"),
             ("app=poisson:rate=8kpps policy=drop-newest depth=8 *link=unlimited *latency=1ms", "M/G/8/8 at 8 erlangs"),
+            (
+                "app=poisson:rate=8kpps,size=64B:1/1472B:1 policy=drop-newest depth=8 *link=unlimited *latency=1ms",
+                "M/G/8/8 at 8 erlangs",
+            ),
         ] {
             assert_eq!(named(flags), model, "{flags}");
         }
@@ -275,6 +282,8 @@ mod tests {
             "app=poisson:load=0.9,when-blocked=skip wake=half",
             "app=cbr:load=0.9 policy=drop-newest *service=exponential",
             "app=onoff:load=0.9 policy=drop-newest",
+            "app=poisson:load=0.9,size=64B:1/1472B:1 policy=drop-newest",
+            "app=poisson:load=0.9,size=64B:1/1472B:1 wake=each",
             "app=poisson:load=0.9,budget=1MB policy=drop-newest",
             "app=poisson:load=0.9 policy=drop-oldest",
             "app=poisson:load=0.9 policy=deadline=1ms",

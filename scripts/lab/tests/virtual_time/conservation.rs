@@ -29,7 +29,8 @@ fn app(bulk: bool, skip: bool, limited: bool) -> impl Strategy<Value = String> {
     };
     let blocked = if skip { select(vec!["wait", "skip"]).boxed() } else { Just("wait").boxed() };
     let open = (select(vec!["cbr", "poisson", "onoff"]), pace, blocked).prop_map(|(kind, pace, blocked)| {
-        let phases = if kind == "onoff" { ",on=100us,off=300us,distribution=exponential" } else { "" };
+        let phases =
+            if kind == "onoff" { ",on=100us,off=300us,distribution=pareto,shape=1.4,phase=random" } else { "" };
         format!("{kind}:{pace},when-blocked={blocked}{phases}")
     });
     let closed = (1u32..50, select(vec!["fixed", "exponential"]))
@@ -37,9 +38,10 @@ fn app(bulk: bool, skip: bool, limited: bool) -> impl Strategy<Value = String> {
     let saturating = if bulk { Just("bulk:".to_owned()).boxed() } else { Just("cbr:rate=100kpps".to_owned()).boxed() };
     let to = select(vec!["", ",to=[fd00::2]:9"]);
     let budget = select(vec!["", "", ",budget=1500B", ",budget=4000B"]);
-    (prop_oneof![open, closed, saturating], 1u32..1452, budget, to).prop_map(|(app, size, budget, to)| {
+    let mix = select(vec!["", "", ":3/1452B:1", ":1/7B:2/70B:1"]);
+    (prop_oneof![open, closed, saturating], 71u32..1452, mix, budget, to).prop_map(|(app, size, mix, budget, to)| {
         let comma = if app.ends_with(':') { "" } else { "," };
-        format!("app={app}{comma}size={size}B{budget}{to}")
+        format!("app={app}{comma}size={size}B{mix}{budget}{to}")
     })
 }
 

@@ -24,7 +24,12 @@ fn all_settings() -> Vec<RunSettings> {
         &["app=poisson:load=1.1", "packets=3000", "depth=8", "policy=drop-newest", "service=exponential"],
         &["app=poisson:load=1.5", "app=cbr:load=0.3", "packets=2000", "depth=8", "policy=drop-oldest", "txqueue=5"],
         &["app=onoff:load=2,on=1ms,off=1ms,distribution=exponential", "duration=50ms", "policy=deadline=100us"],
-        &["app=cbr:load=0.7", "duration=30ms", "depth=8", "stall=every=1ms,for=300us,distribution=exponential"],
+        &[
+            "app=cbr:load=0.7,size=64B:3/1472B:2",
+            "duration=30ms",
+            "depth=8",
+            "stall=every=1ms,for=300us,distribution=exponential",
+        ],
         &["app=bulk", "duration=20ms", "depth=8", "stall=every=3ms,for=1ms,phase=random"],
         &[
             "app=reqresp:think=30us,distribution=exponential",
