@@ -126,7 +126,8 @@ pub struct HardwareSettings {
 pub struct CaptureSettings {
     /// Write each sent frame to this pcap file, or to a named pipe that a program reads from.
     ///
-    /// If the file or the reader of the pipe takes no more, the capture ends with a warning, and the run goes on.
+    /// If the file or the reader of the pipe takes no more, the capture ends with a warning, and the run goes on. In a
+    /// simulation, the times of frames are those of the virtual clock, which begins at 0.
     #[arg(long, env = "PUSHBACK_PCAP", value_name = "FILE", value_hint = ValueHint::FilePath,
           value_parser = PathBufValueParser::new().try_map(capture))]
     pub pcap: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use driver::settings::DriverSettings;
+use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
 use netstack::settings::StackSettings;
 use shared::process::exit::Status;
 use shared::process::json::{JsonTarget, say};
@@ -33,6 +33,8 @@ pub(crate) struct SimulateArgs {
     stack: StackSettings,
     #[command(flatten)]
     driver: DriverSettings,
+    #[command(flatten)]
+    capture: CaptureSettings,
     #[command(flatten)]
     output: Output,
 
@@ -92,6 +94,10 @@ impl SimulateArgs {
 pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure> {
     let json = args.output.json.as_ref();
     let settings = settings(args, given)?;
+    if settings.driver.capture.pcap.is_some() && args.repeat().is_some() {
+        let remedy = "a capture is of one run; leave out --precision, --repetitions and --assert-theory";
+        return Err(Failure::Flag { flag: "pcap", remedy });
+    }
     if args.assert_theory {
         fit(&settings)?;
     }
@@ -135,11 +141,13 @@ fn settings(args: &SimulateArgs, given: &Given) -> Result<RunSettings, Failure> 
         // Settings that only real time has keep their defaults, so that a report can be repeated in real time.
         None => RunSettings::new(&args.common, args.stack.clone(), &args.driver),
     };
+    // A report does not contain the paths of files.
+    let driver = DriverArgs { capture: args.capture.clone(), ..settings.driver };
     let recorded = settings.simulation;
     let simulation = SimulationSettings {
         stack_cost: args.stack_cost.unwrap_or(recorded.stack_cost),
         warmup: args.warmup.or(recorded.warmup),
         wake_latency: args.wake_latency.unwrap_or(recorded.wake_latency),
     };
-    Ok(RunSettings { simulation, ..settings })
+    Ok(RunSettings { driver, simulation, ..settings })
 }

@@ -1,8 +1,9 @@
 //! One run in virtual time, in this process.
 
 use std::collections::TryReserveError;
+use std::time::Duration;
 
-use driver::backend::Output;
+use driver::backend::{Capture, CaptureError, Output};
 use driver::session::{Dma, Setup, SteppedSession, serve};
 use driver::settings::SettingsError;
 use netstack::app::{AppSpec, Traffic, WhenBlocked, arrivals_digest};
@@ -29,6 +30,9 @@ pub enum SimulateError {
     /// The driver's settings are invalid together.
     #[error(transparent)]
     Driver(#[from] SettingsError),
+    /// The capture file cannot be opened.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
     /// The tables of a session do not fit into memory.
     #[error("no memory for the simulation ({0}); use a smaller --depth or --txqueue, or fewer apps")]
     Memory(#[from] TryReserveError),
@@ -185,10 +189,16 @@ fn expected_length(settings: &RunSettings, plan: &Plan) -> Nanos {
 
 fn setup(settings: &RunSettings) -> Result<Setup<Output>, SimulateError> {
     let driver = &settings.driver.driver;
-    let hardware = driver.hardware(settings.driver.common.seed)?;
-    // The bytes go nowhere: only a check reads them.
-    let dma = if driver.verify { driver.dma } else { Dma::None };
-    let setup = Setup::new(hardware, settings.depth(), dma, Output::Model)?;
+    let hardware = settings.driver.hardware()?;
+    let output = match &settings.driver.capture.pcap {
+        // The virtual clock begins at 0, and so do the times in the capture.
+        Some(path) => Output::Capture(Box::new(Capture::create(path, Duration::ZERO)?)),
+        None => Output::Model,
+    };
+    // Without a capture the bytes go nowhere: only a check reads them.
+    let reads_bytes = driver.verify || matches!(output, Output::Capture(_));
+    let dma = if reads_bytes { driver.dma } else { Dma::None };
+    let setup = Setup::new(hardware, settings.depth(), dma, output)?;
     Ok(Setup { verify: driver.verify, ..setup })
 }
 

@@ -132,7 +132,7 @@ fn a_switch_in_the_environment_may_be_a_number_or_a_word() {
 fn a_capture_of_several_runs_is_refused_as_flag_and_as_variable() {
     let (status, stderr) = with(&["compare"], &[("PUSHBACK_PCAP", "/tmp/never.pcap")]);
     assert!(status == 2 && stderr.contains("PUSHBACK_PCAP") && stderr.contains("lab run"), "{stderr}");
-    assert!(refused(&["compare", "--pcap", "x"], 2).contains("a flag of lab run and driver"));
+    assert!(refused(&["compare", "--pcap", "x"], 2).contains("a flag of lab run, lab simulate and driver"));
 }
 
 #[test]

@@ -81,6 +81,46 @@ fn the_budget_of_a_packet_bounds_its_rate() {
     assert!((rate / 250_000.0 - 1.0).abs() < 0.01, "{rate}");
 }
 
+/// Time and length of each frame in a capture, and the bytes of the first.
+fn frames_in(capture: &std::path::Path) -> (Vec<(u64, usize)>, Vec<u8>) {
+    let bytes = std::fs::read(capture).unwrap();
+    let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    assert_eq!(word(0), 0xa1b2_3c4d, "nanoseconds");
+    let (mut frames, mut at) = (Vec::new(), 24);
+    while at < bytes.len() {
+        let length = word(at + 8) as usize;
+        frames.push((u64::from(word(at)) * 1_000_000_000 + u64::from(word(at + 4)), length));
+        at += 16 + length;
+    }
+    (frames, bytes[24 + 16..].to_vec())
+}
+
+#[test]
+fn a_capture_has_every_frame_with_its_virtual_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sent.pcap");
+    let flags = "simulate --app cbr:load=0.5,size=1472B --packets 100 --link 1Gbit --verify --depth 8";
+    let capture = format!("{flags} --pcap {}", path.display());
+    let with = json(&capture, "");
+    let (frames, bytes) = frames_in(&path);
+    let sent: Vec<_> = (0..100).map(|n| (12_304 + n * 24_608, 1514)).collect();
+    assert_eq!(frames, sent);
+    // An Ethernet frame with an IPv4 packet, and the payload's number at its end.
+    assert_eq!((&bytes[12..15], &bytes[1506..1514]), (&[8, 0, 0x45][..], &[0; 8][..]));
+    assert_eq!(json(flags, ""), with, "a capture changes nothing else");
+    assert_eq!(json(&capture, ""), with);
+    let late = format!("{capture} --wake-latency 1us");
+    let report: RunReport = serde_json::from_str(&json(&late, "")).unwrap();
+    assert_eq!((report.totals.delivered, frames_in(&path).0.len()), (100, 100));
+
+    ends(&format!("{capture} --precision 1%"), 2, "--pcap: a capture is of one run");
+    ends(&format!("{capture} --dma none"), 2, "--dma none leaves the bytes");
+    ends(&format!("{flags} --pcap /missing/sent.pcap"), 2, "--pcap /missing/sent.pcap: cannot be written");
+    let full = lab(&format!("{flags} --pcap /dev/full"), "");
+    assert_eq!(full.status.code(), Some(0), "{}", printed(&full));
+    assert!(printed(&full).contains("the capture has 0 frames and misses the 100"), "{}", printed(&full));
+}
+
 fn report(flags: &str) -> RunReport {
     serde_json::from_str(&json(flags, "")).unwrap()
 }
