@@ -53,6 +53,12 @@ pub struct Settings {
     #[serde(skip)]
     pub once: bool,
 
+    /// Print only warnings and what failed, on standard error: not that the driver is ready, and no session that
+    /// finished.
+    #[arg(long, env = "PUSHBACK_QUIET")]
+    #[serde(skip)]
+    pub quiet: bool,
+
     /// Where the report goes.
     #[command(flatten)]
     #[serde(skip)]

@@ -15,7 +15,7 @@ use shared::limits::Ballast;
 use shared::process::data_path::DataPath;
 use shared::process::exit::Status;
 use shared::process::json::{JsonError, JsonSink, JsonTarget, say, say_line};
-use shared::process::output::lines_dropped;
+use shared::process::output::{complain, lines_dropped};
 use shared::process::parent::Lifetime;
 use shared::process::peers::AllowedUsers;
 use shared::process::settings::{Common, Endpoint, Output, Waiting};
@@ -60,7 +60,7 @@ pub struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     pub session: SessionSettings,
-    /// What is printed during a run.
+    /// What is printed during and after a run.
     #[command(flatten)]
     #[serde(flatten)]
     pub lines: LineSettings,
@@ -311,7 +311,12 @@ fn watcher(args: &Args) -> Option<Watch> {
 
 fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<(), RunError> {
     let written = sink.map_or(Ok(()), |sink| sink.write(report));
-    say(args.output.json.as_ref(), report);
+    if !args.lines.quiet {
+        say(args.output.json.as_ref(), report);
+    } else if !args.lifetime.end_with_stdin {
+        // A program that started this one reads the report, and prints them itself.
+        report.shortcomings().iter().for_each(|line| complain(format_args!("netstack: {line}")));
+    }
     Ok(written?)
 }
 

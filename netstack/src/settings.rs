@@ -168,10 +168,12 @@ impl Default for SessionSettings {
     }
 }
 
-/// What is printed during a run.
+/// What is printed during and after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Args)]
 pub struct LineSettings {
-    /// Do not print a line for each interval.
+    /// Print only warnings and what failed, on standard error: no line for each interval, and no report.
+    ///
+    /// The report that --json writes is the same.
     #[arg(long, env = "PUSHBACK_QUIET")]
     #[serde(default)]
     pub quiet: bool,

@@ -91,7 +91,9 @@ impl<'a> AcceptLoop<'a> {
             },
             None => Output::Model,
         };
-        say_ready(settings);
+        if !settings.quiet {
+            say_ready(settings);
+        }
         Ok(Self {
             settings,
             hardware,

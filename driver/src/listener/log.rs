@@ -31,6 +31,8 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 /// The sessions that are over, and the clients that got none.
 #[derive(Debug)]
 pub(super) struct Log {
+    /// Whether sessions that finished get no line.
+    quiet: bool,
     sink: Option<Arc<JsonSink>>,
     /// Whether the report on disk lacks a session.
     is_stale: bool,
@@ -51,9 +53,10 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// An empty log. Its report is written to `sink`.
-    pub(super) fn new(sink: Option<JsonSink>) -> Self {
+    /// An empty log. Its report is written to `sink`. If it is `quiet`, it has lines only for what failed.
+    pub(super) fn new(sink: Option<JsonSink>, quiet: bool) -> Self {
         Self {
+            quiet,
             sink: sink.map(Arc::new),
             is_stale: false,
             save_after: Instant::now(),
@@ -70,10 +73,12 @@ impl Log {
     /// Adds a session that is over.
     pub(super) fn add_session(&mut self, report: DriverReport, ended: &SessionEnd) {
         let bad = report.bad_length + report.bad_header + report.bad_checksum;
-        self.note(format_args!(
-            "session {}: {ended}; {} frames received, {} sent, {bad} bad, {} discarded",
-            report.generation, report.received, report.sent, report.discarded
-        ));
+        if !self.quiet || *ended != SessionEnd::Finished || bad > 0 {
+            self.note(format_args!(
+                "session {}: {ended}; {} frames received, {} sent, {bad} bad, {} discarded",
+                report.generation, report.received, report.sent, report.discarded
+            ));
+        }
         for warning in &report.warnings {
             self.note(format_args!("warning: {warning}"));
         }

@@ -84,7 +84,7 @@ pub fn run(settings: &Settings) -> Result<Status, RunError> {
     // Opened first: if the report cannot be written, the user learns it at the start, not at the end.
     let json = settings.output.json.as_ref().map(JsonTarget::open).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
-    let mut log = Log::new(json);
+    let mut log = Log::new(json, settings.quiet);
     let accept_loop = runtime.block_on(AcceptLoop::listen(settings, hardware))?;
     let ran = runtime.block_on(accept_loop.run(&mut log));
     // Also after an error: the log has the sessions before it.

@@ -145,7 +145,7 @@ impl AppSpec {
     }
 
     /// Its name as app number `index` of a run.
-    fn name(&self, index: u32) -> String {
+    pub fn name(&self, index: u32) -> String {
         self.name.clone().unwrap_or_else(|| format!("{}-{index}", self.kind()))
     }
 

@@ -12,12 +12,15 @@
 //! | `profile` | the CPU time of a packet by component, sampled by perf |
 //! | [`runner`] | one run in real or in virtual time, and repeated simulations |
 //! | `report` | figures of runs as tables, CSV, sentences and SVG |
+//! | `threshold` | conditions on the figures of a report, for --fail-if |
+//! | `check` | runs beside those of a baseline |
 //! | `count` | instructions per packet, counted by valgrind |
 //! | `bench`, `dispatch`, `predict`, `stress` | what the commands of these names measure and check |
 //! | `commands` | the flags of each command, what it runs, and what it prints |
 #![forbid(unsafe_code)]
 
 mod bench;
+mod check;
 mod commands;
 mod count;
 mod dispatch;
@@ -34,5 +37,6 @@ pub mod runner;
 pub mod settings;
 mod stress;
 pub mod theory;
+mod threshold;
 
 pub use commands::main;

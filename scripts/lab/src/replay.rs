@@ -38,6 +38,9 @@ pub(crate) enum FileProblem {
     /// Its schema is missing or not one of these.
     #[error("its schema is {0}; use a report of schema {RUN_SCHEMA}, {OLD_RUN_SCHEMA} or {COMPARE_SCHEMA}")]
     UnknownSchema(String),
+    /// It is a folder, and none of its files is a report.
+    #[error("it holds no report of schema {RUN_SCHEMA}, {OLD_RUN_SCHEMA} or {COMPARE_SCHEMA}; write some with --json")]
+    NoReport,
     /// It holds several runs where one is needed.
     #[error("it holds {0} runs; use the report of a single run, of schema {RUN_SCHEMA}")]
     Several(usize),

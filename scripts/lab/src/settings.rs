@@ -76,6 +76,7 @@ impl RunSettings {
                 driver: driver.clone(),
                 capture: CaptureSettings::default(),
                 once: true,
+                quiet: false,
                 output: Output::default(),
             },
             simulation: SimulationSettings::default(),

@@ -79,6 +79,13 @@ impl Warning {
     }
 }
 
+/// Formats the code as reports spell it.
+impl fmt::Display for WarningCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// Formats the text.
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +102,7 @@ mod tests {
         let warning = Warning::new(WarningCode::DrainTimedOut, "3 packets");
         let json = serde_json::to_string(&warning).unwrap();
         assert_eq!(json, r#"{"code":"DRAIN_TIMED_OUT","text":"3 packets"}"#);
+        assert_eq!(WarningCode::Beyond64Bits.to_string(), "BEYOND_64_BITS");
         let all = format!(r#"[{json},"old words",{{"code":"OF_THE_FUTURE","text":"x"}}]"#);
         let [old, future] = ["old words", "x"].map(|text| Warning::new(WarningCode::Other, text));
         assert_eq!(read(&mut serde_json::Deserializer::from_str(&all)).unwrap(), [warning, old, future]);

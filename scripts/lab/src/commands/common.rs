@@ -5,8 +5,9 @@ use std::io;
 use shared::exec::Halted;
 use shared::process::exit::Status;
 use shared::process::json::JsonError;
-use shared::process::output::is_unread;
+use shared::process::output::{complain, is_unread};
 use shared::process::parent::EndWithParentError;
+use shared::report::RunReport;
 use shared::ring::MAX_FRAME;
 use shared::units::{Bytes, parse_accepted};
 
@@ -23,6 +24,7 @@ use crate::runner::real::LaunchError;
 use crate::stress::StressError;
 use crate::theory::ParameterError;
 use crate::theory::applies::NoFit;
+use crate::threshold::{ConditionError, Thresholds};
 
 /// Why a subcommand has no result.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +32,15 @@ pub(crate) enum Failure {
     /// A report cannot be shown.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A baseline cannot be read.
+    #[error("--baseline {0}")]
+    Baseline(#[source] FileError),
     /// A run cannot be repeated.
     #[error("--from {0}")]
     From(#[source] FileError),
+    /// A condition of --fail-if cannot be true of the run.
+    #[error(transparent)]
+    Condition(#[from] ConditionError),
     /// A file for JSON cannot be written.
     #[error(transparent)]
     Json(#[from] JsonError),
@@ -99,7 +107,9 @@ impl Failure {
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::File(_)
+            | Self::Baseline(_)
             | Self::From(_)
+            | Self::Condition(_)
             | Self::Json(JsonError::Open { .. })
             | Self::Flag { .. }
             | Self::Variable(_)
@@ -125,6 +135,18 @@ impl Failure {
             | Self::System(_) => Status::Failed,
         }
     }
+}
+
+/// Prints what makes `report` fail, after `whose`, which is empty or names the run; returns the status that it gives.
+pub(super) fn judged(thresholds: &Thresholds, report: &RunReport, whose: &str) -> Status {
+    let failures = thresholds.failures(report);
+    failures.iter().for_each(|failure| complain(format_args!("lab: {whose}{failure}")));
+    if failures.is_empty() { Status::Fine } else { Status::Failed }
+}
+
+/// Prints the warnings of a run that --quiet leaves no other place, and what failed in it.
+pub(super) fn shortcomings(report: &RunReport, whose: &str) {
+    report.shortcomings().iter().for_each(|line| complain(format_args!("lab: {whose}{line}")));
 }
 
 /// A tokio runtime on this thread, for sockets, signals and child processes.

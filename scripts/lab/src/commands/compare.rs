@@ -4,7 +4,7 @@ use clap::Args;
 use driver::settings::DriverSettings;
 use netstack::device::Policy;
 use netstack::settings::{
-    DEFAULT_TXQUEUE, LayerSettings, LengthSettings, SendSettings, SessionSettings, StackSettings,
+    DEFAULT_TXQUEUE, LayerSettings, LengthSettings, LineSettings, SendSettings, SessionSettings, StackSettings,
 };
 use serde::Serialize;
 use shared::process::exit::Status;
@@ -14,7 +14,7 @@ use shared::process::settings::{Common, Output, Waiting};
 use shared::process::signals::Signals;
 use shared::report::RunReport;
 
-use super::common::{Failure, runtime};
+use super::common::{Failure, judged, runtime, shortcomings};
 use crate::launch::{Binaries, Pinning};
 use crate::progress::Progress;
 use crate::replay::COMPARE_SCHEMA;
@@ -22,6 +22,7 @@ use crate::report::story::story;
 use crate::report::table::compared;
 use crate::runner::real::{StackOutput, run};
 use crate::settings::RunSettings;
+use crate::threshold::Thresholds;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
@@ -50,6 +51,10 @@ pub(crate) struct CompareArgs {
     session: SessionSettings,
     #[command(flatten)]
     driver: DriverSettings,
+    #[command(flatten)]
+    lines: LineSettings,
+    #[command(flatten)]
+    thresholds: Thresholds,
     #[command(flatten)]
     output: Output,
 }
@@ -88,13 +93,14 @@ struct Comparison {
 /// If there was no run, or if the runs cannot be compared.
 pub(crate) fn main(args: &CompareArgs) -> Result<Status, Failure> {
     let json = args.output.json.as_ref();
+    args.thresholds.check_apps(&args.sending.apps)?;
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?.on(args.pinning.pin.cpus());
     let (runs, status) = runtime()?.block_on(all(args, &binaries))?;
     let comparison = Comparison { schema: COMPARE_SCHEMA, runs };
     let written = sink.map_or(Ok(()), |sink| sink.write(&comparison));
     let runs = &comparison.runs;
-    if !runs.is_empty() {
+    if !runs.is_empty() && !args.lines.quiet {
         say(json, compared(runs));
         say(json, format_args!("\n{}", story(runs).join("\n")));
     }
@@ -127,6 +133,11 @@ async fn all(args: &CompareArgs, binaries: &Binaries) -> Result<(Vec<RunReport>,
             for violation in &report.ledger.violations {
                 complain(format_args!("lab: {policy}: the ledger does not balance: {violation}"));
             }
+            let whose = format!("{policy}: ");
+            if args.lines.quiet {
+                shortcomings(&report, &whose);
+            }
+            worst = worst.or_worse(judged(&args.thresholds, &report, &whose));
             runs.push(*report);
         }
         worst = worst.or_worse(status);

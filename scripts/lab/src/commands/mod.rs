@@ -1,6 +1,7 @@
 //! The commands of the lab: one module for each, with its flags, what it runs, and what it prints.
 
 mod bench;
+mod check;
 mod common;
 mod compare;
 mod count;
@@ -61,6 +62,8 @@ enum Command {
     Theory(theory::TheoryArgs),
     /// Starts and kills the processes thousands of times, and checks what each leaves behind
     Stress(stress::StressArgs),
+    /// New runs beside those of a baseline: which figures are worse, better or the same within noise?
+    Check(check::CheckArgs),
     /// Shows reports that were written with --json, one line each.
     Report(report::ReportArgs),
 }
@@ -87,6 +90,7 @@ fn run_command(cli: &Cli) -> Result<Status, Failure> {
         Command::Simulate(args) => simulate::main(args, &given),
         Command::Theory(args) => theory::main(args),
         Command::Stress(args) => stress::main(args),
+        Command::Check(args) => check::main(args),
         Command::Report(args) => report::main(args),
     }
 }

@@ -13,14 +13,15 @@ use shared::process::settings::{Common, Output, Waiting};
 use shared::process::signals::Signals;
 use shared::report::{DriverFile, RunReport, Warning, WarningCode};
 
-use super::common::{Failure, runtime};
-use crate::flags::Given;
+use super::common::{Failure, judged, runtime, shortcomings};
+use crate::flags::{Given, simulated};
 use crate::launch::{Binaries, ChildExit, Pinning};
 use crate::profile::Profiler;
 use crate::replay::replay;
 use crate::runner::real::{Exits, Merged, StackOutput, run_profiled};
-use crate::settings::{RunSettings, SimulationSettings};
+use crate::settings::RunSettings;
 use crate::theory::theory_of;
+use crate::threshold::Thresholds;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -54,6 +55,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     capture: CaptureSettings,
     #[command(flatten)]
+    thresholds: Thresholds,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -79,6 +82,9 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
         Some(file) => repeated(args, file, given)?,
         None => (args.settings(), None),
     };
+    args.thresholds.check_apps(settings.apps())?;
+    // A run that is repeated may have been quiet; whether this one is, is for its own flags to say.
+    let (quiet, stack_is_quiet) = (args.lines.quiet, settings.netstack.lines.quiet);
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?.on(args.pinning.pin.cpus());
     let output = if json == Some(&JsonTarget::Stdout) { StackOutput::StandardError } else { StackOutput::Inherit };
@@ -93,11 +99,16 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
             report.theory = theory_of(&report);
             report.warnings.extend(dropped);
             if let Some(profiler) = profiler {
-                add_budget(&mut report, profiler);
+                add_budget(&mut report, profiler, quiet);
             }
             let written = write(sink, &report);
-            if changed {
+            let status = status.or_worse(judged(&args.thresholds, &report, ""));
+            if quiet {
+                shortcomings(&report, "");
+            } else if changed {
                 say(json, format_args!("\nWith the figures of the driver's own file:\n{report}"));
+            } else if stack_is_quiet {
+                say(json, &report);
             } else {
                 let theory = report.theory.iter().map(ToString::to_string);
                 let budget = report.budget.iter().map(ToString::to_string);
@@ -131,7 +142,8 @@ fn repeated(args: &RunArgs, file: &Path, given: &Given) -> Result<(RunSettings, 
     let mut settings = replay(file, given).map_err(Failure::From)?;
     // A report does not hold the paths of files.
     settings.driver.capture = args.capture.clone();
-    let dropped = changed(&settings.simulation);
+    let dropped =
+        serde_json::to_value(settings.simulation).map(|simulation| simulated(&simulation)).unwrap_or_default();
     let dropped = (!dropped.is_empty()).then(|| {
         let text = format!(
             "{} simulated with {}, which mean nothing in real time and are left out: expect other figures",
@@ -140,32 +152,20 @@ fn repeated(args: &RunArgs, file: &Path, given: &Given) -> Result<(RunSettings, 
         );
         Warning::new(WarningCode::SettingsLeftOut, text)
     });
-    dropped.iter().for_each(|warning| complain(format_args!("lab: warning: {warning}")));
+    dropped.iter().filter(|_| !args.lines.quiet).for_each(|warning| complain(format_args!("lab: warning: {warning}")));
     Ok((settings, dropped))
 }
 
-/// The settings of a simulation that are not the defaults, as flags.
-fn changed(simulation: &SimulationSettings) -> Vec<String> {
-    let fields = |simulation: &SimulationSettings| match serde_json::to_value(simulation) {
-        Ok(serde_json::Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
-    };
-    let defaults = fields(&SimulationSettings::default());
-    let changed = fields(simulation).into_iter().filter(|(name, value)| defaults.get(name) != Some(value));
-    changed
-        .map(|(name, value)| {
-            format!("--{} {}", name.replace('_', "-"), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-        })
-        .collect()
-}
-
 /// Adds the CPU budget to `report`, or a warning if the run could not be sampled: it is valid without a budget.
-fn add_budget(report: &mut RunReport, profiler: Profiler) {
+fn add_budget(report: &mut RunReport, profiler: Profiler, quiet: bool) {
     match profiler.budget(report) {
         Ok(budget) => report.budget = Some(budget),
         Err(why) => {
             let warning = Warning::new(WarningCode::NotProfiled, format!("there is no budget: {why}"));
-            complain(format_args!("lab: warning: {warning}"));
+            // Otherwise it is printed with all others.
+            if !quiet {
+                complain(format_args!("lab: warning: {warning}"));
+            }
             report.warnings.push(warning);
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
-use netstack::settings::StackSettings;
+use netstack::settings::{LineSettings, StackSettings};
 use shared::process::exit::Status;
 use shared::process::json::{JsonTarget, say};
 use shared::process::settings::{Common, Output};
@@ -12,7 +12,7 @@ use shared::process::signals::Signals;
 use shared::report::{Ending, RunReport, Verdict};
 use shared::units::{Nanos, Percent};
 
-use super::common::Failure;
+use super::common::{Failure, judged, shortcomings};
 use crate::flags::Given;
 use crate::progress::Progress;
 use crate::replay::replay;
@@ -20,6 +20,7 @@ use crate::runner::{DEFAULT_PRECISION, Repeat, clock, replicate_while, simulate_
 use crate::settings::{RunSettings, SimulationSettings};
 use crate::theory::applies::fit;
 use crate::theory::theory_of;
+use crate::threshold::Thresholds;
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
@@ -35,6 +36,10 @@ pub(crate) struct SimulateArgs {
     driver: DriverSettings,
     #[command(flatten)]
     capture: CaptureSettings,
+    #[command(flatten)]
+    lines: LineSettings,
+    #[command(flatten)]
+    thresholds: Thresholds,
     #[command(flatten)]
     output: Output,
 
@@ -101,6 +106,7 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
     if args.assert_theory {
         fit(&settings)?;
     }
+    args.thresholds.check_apps(settings.apps())?;
     let sink = json.map(JsonTarget::open).transpose()?;
     let (stop, progress) = (Signals::new()?.stop(), Progress::new());
     let report = match args.repeat() {
@@ -118,8 +124,13 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
     };
     drop(progress);
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
-    say(json, &report);
-    Ok(status(&report, args.assert_theory).after("lab", written.map_err(Failure::from), Failure::status))
+    if args.lines.quiet {
+        shortcomings(&report, "");
+    } else {
+        say(json, &report);
+    }
+    let status = status(&report, args.assert_theory).or_worse(judged(&args.thresholds, &report, ""));
+    Ok(status.after("lab", written.map_err(Failure::from), Failure::status))
 }
 
 fn status(report: &RunReport, assert_theory: bool) -> Status {

@@ -136,7 +136,6 @@ mod tests {
                 "--policy is a flag of lab run, lab simulate, lab theory for and netstack; did you mean --policies?",
             ),
             (&["compare", "--pcap=x"], "--pcap is a flag of lab run, lab simulate and driver"),
-            (&["simulate", "--quiet"], "--quiet is a flag of lab run and netstack"),
             (&["simulate", "--transport", "shm"], "--transport is a flag of lab run, lab compare and netstack"),
             (&["run", "--stack-cost", "4us"], "--stack-cost is a flag of lab simulate"),
             (
@@ -180,8 +179,8 @@ mod tests {
             named.command.get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect()
         };
         for (command, absent) in [
-            ("lab simulate", &["socket", "allow-uid", "once", "quiet", "idle", "transport", "connect-timeout"][..]),
-            ("lab compare", &["socket", "allow-uid", "once", "quiet", "pcap", "policy"]),
+            ("lab simulate", &["socket", "allow-uid", "once", "idle", "transport", "connect-timeout"][..]),
+            ("lab compare", &["socket", "allow-uid", "once", "pcap", "policy"]),
             ("lab run", &["socket", "allow-uid", "once", "stack-cost", "warmup"]),
             ("lab theory for", &["socket", "idle", "json", "seed", "packets", "duration", "verify", "txqueue"]),
         ] {

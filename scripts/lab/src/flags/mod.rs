@@ -18,7 +18,7 @@ use shared::process::flags::{as_given, exclude};
 use shared::process::settings::recorded_seed;
 use shared::report::RunReport;
 
-use crate::settings::RunSettings;
+use crate::settings::{RunSettings, SimulationSettings};
 
 /// A setting and the arguments that set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +132,18 @@ fn changed(command: &Command, config: &Value, defaults: &impl Serialize) -> Vec<
         }
     });
     spelled.map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
+/// The settings in `simulation`, those that only a simulation has, that are not the defaults, as flags.
+pub(crate) fn simulated(simulation: &Value) -> Vec<String> {
+    let defaults = serde_json::to_value(SimulationSettings::default()).unwrap_or_default();
+    let fields = simulation.as_object().into_iter().flatten();
+    let changed = fields.filter(|(name, value)| defaults.get(*name) != Some(*value));
+    changed
+        .map(|(name, value)| {
+            format!("--{} {}", name.replace('_', "-"), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        })
+        .collect()
 }
 
 /// `--long=value` as one argument: a value that begins with a dash would otherwise be read as a flag.

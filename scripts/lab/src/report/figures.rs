@@ -48,6 +48,31 @@ impl Value {
         }
     }
 
+    /// The number, in the base unit; `None` if it is none or was not measured.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Text(_) | Self::None => None,
+            Self::Count(count) => Some(*count as f64),
+            Self::Time(value)
+            | Self::Share(value)
+            | Self::BitRate(value)
+            | Self::PacketRate(value)
+            | Self::Mean(value) => Some(*value),
+        }
+    }
+
+    /// The `number` in the unit of this value, such as a mean of several or a difference.
+    pub(crate) fn with(&self, number: f64) -> Self {
+        match self {
+            Self::Text(_) | Self::None => Self::None,
+            Self::Count(_) | Self::Mean(_) => Self::Mean(number),
+            Self::Time(_) => Self::Time(number),
+            Self::Share(_) => Self::Share(number),
+            Self::BitRate(_) => Self::BitRate(number),
+            Self::PacketRate(_) => Self::PacketRate(number),
+        }
+    }
+
     /// Every digit, in the base unit; empty if it was not measured.
     pub(crate) fn exact(&self) -> String {
         match self {
@@ -76,17 +101,28 @@ const ACCEPTED: Figure = figure("accepted", "accepted", |run| Value::Count(run.t
 const REFUSED: Figure = figure("refused", "refused", |run| Value::Count(run.totals.refused));
 const DELIVERED: Figure = figure("delivered", "delivered", |run| Value::Count(run.totals.delivered));
 const DROPPED: Figure = figure("dropped", "dropped", |run| Value::Count(run.totals.dropped));
-const LOSS: Figure = figure("loss_ratio", "loss", |run| Value::Share(loss(run)));
-const GOODPUT: Figure = figure("bits_per_second", "goodput", |run| known(Value::BitRate, run.rate.bits_per_second));
-const SOJOURN_P50: Figure = figure("sojourn_p50_ns", "p50 from acceptance", |run| sojourn(run, run.sojourn_ns.p50));
-const SOJOURN_P99: Figure = figure("sojourn_p99_ns", "p99 from acceptance", |run| sojourn(run, run.sojourn_ns.p99));
+pub(crate) const LOSS: Figure = figure("loss_ratio", "loss", |run| Value::Share(loss(run)));
+pub(crate) const GOODPUT: Figure =
+    figure("bits_per_second", "goodput", |run| known(Value::BitRate, run.rate.bits_per_second));
+pub(crate) const RATE: Figure = figure("packets_per_second", "rate", |run| known(Value::PacketRate, rate(run)));
+pub(crate) const SOJOURN_MEAN: Figure =
+    figure("sojourn_mean_ns", "mean from acceptance", |run| time(run.sojourn_ns.count, sojourn_mean(run)));
+pub(crate) const LATENCY_MEAN: Figure =
+    figure("latency_mean_ns", "mean from intended time", |run| time(run.latency_ns.count, run.latency_ns.mean));
+pub(crate) const SOJOURN_P50: Figure =
+    figure("sojourn_p50_ns", "p50 from acceptance", |run| sojourn(run, run.sojourn_ns.p50));
+pub(crate) const SOJOURN_P99: Figure =
+    figure("sojourn_p99_ns", "p99 from acceptance", |run| sojourn(run, run.sojourn_ns.p99));
 const SOJOURN_P999: Figure =
     figure("sojourn_p999_ns", "p99.9 from acceptance", |run| sojourn(run, run.sojourn_ns.p999));
-const LATENCY_P50: Figure = figure("latency_p50_ns", "p50 from intended time", |run| latency(run, run.latency_ns.p50));
-const LATENCY_P99: Figure = figure("latency_p99_ns", "p99 from intended time", |run| latency(run, run.latency_ns.p99));
+pub(crate) const LATENCY_P50: Figure =
+    figure("latency_p50_ns", "p50 from intended time", |run| latency(run, run.latency_ns.p50));
+pub(crate) const LATENCY_P99: Figure =
+    figure("latency_p99_ns", "p99 from intended time", |run| latency(run, run.latency_ns.p99));
 const LATENCY_P999: Figure =
     figure("latency_p999_ns", "p99.9 from intended time", |run| latency(run, run.latency_ns.p999));
-const BLOCKED: Figure = figure("blocked_ns", "senders blocked", |run| Value::Time(run.blocked.total_ns as f64));
+pub(crate) const BLOCKED: Figure =
+    figure("blocked_ns", "senders blocked", |run| Value::Time(run.blocked.total_ns as f64));
 const STARVED: Figure = figure("starved_share", "hardware starved", |run| {
     match (run.elapsed_ns, &run.driver) {
         (0, _) | (_, None) => Value::None,
@@ -157,14 +193,14 @@ pub(crate) const EXACT: [Figure; 46] = [
     figure("in_flight", "in flight", |run| Value::Count(run.totals.in_flight)),
     figure("lost", "lost", |run| Value::Count(run.totals.lost)),
     LOSS,
-    figure("packets_per_second", "rate", |run| known(Value::PacketRate, rate(run))),
+    RATE,
     GOODPUT,
-    figure("sojourn_mean_ns", "mean from acceptance", |run| time(run.sojourn_ns.count, sojourn_mean(run))),
+    SOJOURN_MEAN,
     SOJOURN_P50,
     SOJOURN_P99,
     SOJOURN_P999,
     figure("sojourn_max_ns", "max from acceptance", |run| sojourn(run, run.sojourn_ns.max)),
-    figure("latency_mean_ns", "mean from intended time", |run| time(run.latency_ns.count, run.latency_ns.mean)),
+    LATENCY_MEAN,
     LATENCY_P50,
     LATENCY_P99,
     LATENCY_P999,

@@ -47,7 +47,7 @@ pub mod token_bucket;
 pub mod unbounded;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use error::{MAX_PLACES, ParameterError};
 pub use judge::theory_of;

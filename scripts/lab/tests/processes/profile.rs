@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::lab::lab;
 use crate::skipped::skipped;
 
-const RUN: [&str; 8] = ["run", "--profile", "--quiet", "--link", "unlimited", "--packets", "1000000", "--json"];
+const RUN: [&str; 7] = ["run", "--profile", "--link", "unlimited", "--packets", "1000000", "--json"];
 
 /// Whether this machine allows sampling; containers often do not.
 fn can_sample() -> bool {

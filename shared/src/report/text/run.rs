@@ -45,6 +45,20 @@ impl RunReport {
         self.estimate.is_some_and(|estimate| estimate.replications > 1)
     }
 
+    /// What --quiet prints on standard error instead of the whole text, one line each: the warnings and what failed.
+    pub fn shortcomings(&self) -> Vec<String> {
+        let ending = match &self.ending {
+            Ending::Finished => None,
+            Ending::Interrupted => Some("interrupted; the results are partial".to_owned()),
+            Ending::PeerInterrupted => Some("the driver was interrupted; the results are partial".to_owned()),
+            Ending::PeerFailed(why) => Some(format!("the driver failed; the results are partial: {}", plain(why))),
+        };
+        let violations = &self.ledger.violations;
+        let balance = violations.iter().map(|violation| format!("the ledger does not balance: {}", plain(violation)));
+        let warnings = self.warnings.iter().map(|warning| format!("warning: {}", plain(&warning.text)));
+        ending.into_iter().chain(balance).chain(warnings).collect()
+    }
+
     fn write_warnings(&self, out: &mut String) -> Result {
         self.warnings.iter().try_for_each(|warning| line(out, "Warning", plain(&warning.text)))
     }

@@ -10,7 +10,7 @@ mod stopping;
 mod student_t;
 
 pub use level::{MAX_LEVEL, bonferroni, never_in, unlike};
-pub use replications::{Interval, Replications};
+pub use replications::{Interval, Replications, welch};
 pub use stopping::{Stopping, Verdict};
 pub use student_t::two_sided;
 

@@ -32,6 +32,16 @@ impl Replications {
         Ok(())
     }
 
+    /// The runs with these values.
+    ///
+    /// # Errors
+    /// When a value is not finite.
+    pub fn of(values: &[f64]) -> Result<Self, ParameterError> {
+        let mut runs = Self::default();
+        values.iter().try_for_each(|value| runs.push(*value))?;
+        Ok(runs)
+    }
+
     /// The number of runs.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -60,6 +70,16 @@ impl Replications {
     /// With fewer than two runs, or when `level` is not a valid level.
     pub fn interval(&self, level: f64) -> Result<Option<Interval>, ParameterError> {
         let level = level::check(level)?;
+        let squared = self.squared_error()?;
+        if squared == 0.0 {
+            return Ok(None);
+        }
+        let half_width = student_t::two_sided(level, (self.count - 1) as f64)? * squared.sqrt();
+        Ok(Some(Interval { mean: self.mean, half_width, level, count: self.count }))
+    }
+
+    /// The square of the mean's standard error.
+    fn squared_error(&self) -> Result<f64, ParameterError> {
         if self.count < 2 {
             return Err(ParameterError::CountOutOfRange {
                 parameter: "replications",
@@ -69,14 +89,30 @@ impl Replications {
                 remedy: "one run has no spread; run again with another seed",
             });
         }
-        let variance = self.variance();
-        if variance == 0.0 {
-            return Ok(None);
-        }
-        let t = student_t::two_sided(level, (self.count - 1) as f64)?;
-        let half_width = t * (variance / self.count as f64).sqrt();
-        Ok(Some(Interval { mean: self.mean, half_width, level, count: self.count }))
+        Ok(self.variance() / self.count as f64)
     }
+}
+
+/// Welch's interval for the difference of two means, `new` minus `baseline`, whose variances may differ, at a `level`
+/// such as 0.95; `None` if both have no spread.
+///
+/// Source: Welch, *Biometrika* 34, 1947; the degrees of freedom are those of Satterthwaite.
+///
+/// # Errors
+/// With fewer than two runs on a side, or when `level` is not a valid level.
+pub fn welch(baseline: &Replications, new: &Replications, level: f64) -> Result<Option<Interval>, ParameterError> {
+    let level = level::check(level)?;
+    let (one, other) = (baseline.squared_error()?, new.squared_error()?);
+    let squared = one + other;
+    if squared == 0.0 {
+        return Ok(None);
+    }
+    // Shares of the sum, so that tiny variances do not underflow when they are squared.
+    let part = |share: f64, runs: &Replications| (share / squared).powi(2) / (runs.count() - 1) as f64;
+    let degrees = 1.0 / (part(one, baseline) + part(other, new));
+    let half_width = student_t::two_sided(level, degrees)? * squared.sqrt();
+    let count = baseline.count() + new.count();
+    Ok(Some(Interval { mean: new.mean() - baseline.mean(), half_width, level, count }))
 }
 
 /// A mean with its interval.
@@ -131,9 +167,28 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(values: &[f64]) -> Replications {
-        let mut runs = Replications::default();
-        values.iter().for_each(|value| runs.push(*value).unwrap());
-        runs
+        Replications::of(values).unwrap()
+    }
+
+    #[test]
+    fn welchs_worked_example() {
+        // NIST/SEMATECH e-Handbook, section 1.3.5.3, mileage of cars: t = -12.946 with 136.875 degrees of freedom from
+        // these counts, means and variances.
+        let runs = |count: u64, mean: f64, deviation: f64| Replications {
+            count,
+            mean,
+            deviations: deviation * deviation * (count - 1) as f64,
+        };
+        let (usa, japan) = (runs(249, 20.144_58, 6.414_70), runs(79, 30.481_01, 6.107_71));
+        let interval = welch(&usa, &japan, 0.95).unwrap().unwrap();
+        assert_close(interval.mean, 10.336_43, 1e-9);
+        let t = student_t::two_sided(0.95, 136.875).unwrap();
+        assert_close(interval.mean / (interval.half_width / t), 12.946, 1e-3);
+        assert_eq!(welch(&of(&[1.0; 3]), &of(&[2.0; 3]), 0.95).unwrap(), None);
+        assert!(welch(&of(&[1.0]), &of(&[2.0, 3.0]), 0.95).is_err());
+        // One side without spread: the degrees of freedom are those of the other.
+        let one = welch(&of(&[0.0; 9]), &of(&[1.0, 2.0, 3.0]), 0.95).unwrap().unwrap();
+        assert_close(one.half_width, of(&[1.0, 2.0, 3.0]).interval(0.95).unwrap().unwrap().half_width, 1e-12);
     }
 
     #[test]

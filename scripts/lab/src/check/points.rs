@@ -1,0 +1,178 @@
+//! Runs of equal settings, put together as points with a baseline and a new side.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::Serialize;
+use serde_json::Value;
+use shared::report::{Ending, RunReport};
+
+use crate::flags::{in_force, simulated};
+use crate::replay::{FileError, FileProblem, runs_in};
+use crate::settings::RunSettings;
+
+/// Settings that change no figure, and the seed: runs that differ in them alone belong to one point.
+const NO_FIGURE: [&str; 3] = ["seed", "quiet", "connect_timeout"];
+
+/// The folder in which a sweep keeps a report for each run.
+const RUNS: &str = "runs";
+
+/// What measures the time of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Clock {
+    Real,
+    Virtual,
+}
+
+/// The runs of one point.
+#[derive(Debug)]
+pub(crate) struct Point<'a> {
+    pub(super) clock: Clock,
+    pub(super) baseline: Vec<&'a RunReport>,
+    pub(super) new: Vec<&'a RunReport>,
+    /// Runs of either side that were left out.
+    left_out: [usize; 2],
+}
+
+/// The runs in `path`: in a report, or in the reports of a folder and of its subfolder `runs`. Other JSON files of a
+/// folder are skipped.
+///
+/// # Errors
+/// If a file cannot be read, or nothing in a folder is a report.
+pub(crate) fn runs_at(path: &Path) -> Result<Vec<RunReport>, FileError> {
+    if !path.is_dir() {
+        return runs_in(path);
+    }
+    let failed = |file: &Path, problem| FileError { file: file.to_owned(), problem };
+    let mut files = Vec::new();
+    for folder in [path.to_owned(), path.join(RUNS)].iter().filter(|folder| folder.is_dir()) {
+        files.extend(json_files(folder).map_err(|error| failed(folder, error.into()))?);
+    }
+    let mut runs = Vec::new();
+    for file in files {
+        match runs_in(&file) {
+            Ok(more) => runs.extend(more),
+            Err(FileError { problem: FileProblem::UnknownSchema(_), .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if runs.is_empty() { Err(failed(path, FileProblem::NoReport)) } else { Ok(runs) }
+}
+
+/// The JSON files in `folder`, sorted by name.
+fn json_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "json") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Puts runs of equal settings together.
+pub(crate) fn points<'a>(baseline: &'a [RunReport], new: &'a [RunReport]) -> Vec<Point<'a>> {
+    let defaults = RunSettings::defaults().in_report();
+    let mut places = BTreeMap::new();
+    let mut points: Vec<Point<'_>> = Vec::new();
+    for (side, runs) in [baseline, new].into_iter().enumerate() {
+        for run in runs {
+            let key = [
+                comparable(&run.config.netstack, &defaults.netstack),
+                comparable(&run.config.driver, &defaults.driver),
+                run.config.simulate.as_ref().map_or_else(String::new, |settings| {
+                    comparable(settings, defaults.simulate.as_ref().unwrap_or(&Value::Null))
+                }),
+                run.clock.clone(),
+            ];
+            let place = *places.entry(key).or_insert_with(|| {
+                let clock = if run.clock == "virtual" { Clock::Virtual } else { Clock::Real };
+                points.push(Point { clock, baseline: Vec::new(), new: Vec::new(), left_out: [0; 2] });
+                points.len() - 1
+            });
+            let point = &mut points[place];
+            // Partial results, and counts that contradict each other, are no measurements of the point.
+            if run.ending != Ending::Finished || !run.ledger.balanced {
+                point.left_out[side] += 1;
+            } else if side == 0 {
+                point.baseline.push(run);
+            } else {
+                point.new.push(run);
+            }
+        }
+    }
+    points
+}
+
+/// `settings` as a text that is equal for settings with equal figures. A setting that an older report lacks is the
+/// default.
+fn comparable(settings: &Value, defaults: &Value) -> String {
+    let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let mut all = fields(defaults);
+    all.extend(fields(settings));
+    all.retain(|name, _| !NO_FIGURE.contains(&name.as_str()));
+    Value::Object(all).to_string()
+}
+
+impl Point<'_> {
+    /// The runs of both sides with the same seed.
+    pub(super) fn same_seeds(&self) -> Vec<(&RunReport, &RunReport)> {
+        let by_seed: BTreeMap<u64, &RunReport> = self.new.iter().map(|run| (run.seed, *run)).collect();
+        let pairs = self.baseline.iter().filter_map(|run| Some((*run, *by_seed.get(&run.seed)?)));
+        // A seed that a side has twice gives the same run twice.
+        let mut seen = BTreeSet::new();
+        pairs.filter(|(run, _)| seen.insert(run.seed)).collect()
+    }
+
+    /// The settings that are not the defaults, as flags.
+    pub(super) fn settings(&self) -> Vec<String> {
+        let Some(run) = self.baseline.first().or(self.new.first()) else { return Vec::new() };
+        let ignored = NO_FIGURE.map(|name| format!("--{}", name.replace('_', "-")));
+        let changes_a_figure =
+            |flag: &String| !ignored.iter().any(|name| flag.split('=').next() == Some(name.as_str()));
+        let simulation = run.config.simulate.as_ref().map(simulated).unwrap_or_default();
+        in_force(run).into_iter().filter(changes_a_figure).chain(simulation).collect()
+    }
+
+    /// What is missing or was left out, in words, and whether NEW lacks something of the baseline.
+    pub(super) fn notes(&self) -> (Vec<String>, bool) {
+        let mut notes = Vec::new();
+        let [before, after] = self.left_out;
+        for (runs, side) in [(before, "the baseline"), (after, "NEW")] {
+            if runs > 0 {
+                notes.push(format!("{runs} runs of {side} are left out: they ended early or do not balance"));
+            }
+        }
+        let mut missing = false;
+        match (self.baseline.is_empty(), self.new.is_empty()) {
+            (false, true) => {
+                missing = true;
+                notes.push("missing in NEW".to_owned());
+            }
+            (true, _) => notes.push("only in NEW".to_owned()),
+            (false, false) if self.clock == Clock::Virtual => {
+                let seeds = |runs: &[&RunReport]| runs.iter().map(|run| run.seed).collect::<BTreeSet<_>>();
+                let (baseline, new) = (seeds(&self.baseline), seeds(&self.new));
+                let list = |seeds: Vec<&u64>| seeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let (lost, added): (Vec<_>, Vec<_>) =
+                    (baseline.difference(&new).collect(), new.difference(&baseline).collect());
+                if !lost.is_empty() {
+                    missing = true;
+                    notes.push(format!("seeds missing in NEW: {}", list(lost)));
+                }
+                if !added.is_empty() {
+                    notes.push(format!("seeds only in NEW: {}", list(added)));
+                }
+                if self.same_seeds().iter().any(|(one, other)| one.arrivals_digest != other.arrivals_digest) {
+                    notes.push("equal seeds have other arrivals in NEW: another version drew them".to_owned());
+                }
+            }
+            (false, false) => {}
+        }
+        (notes, missing)
+    }
+}

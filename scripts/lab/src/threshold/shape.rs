@@ -1,0 +1,203 @@
+//! Every figure that a report can hold, as one report in which each optional part is filled.
+//!
+//! A path of `--fail-if` is checked against it before the run. It is built from the types of the report field by field,
+//! so a field that is added there has to be added here.
+
+use netstack::account::Stage;
+use serde_json::Value;
+use shared::ledger::{DropReason, RefuseReason};
+use shared::report::{
+    AppReport, BlockedReport, BudgetReport, ComponentBudget, DriverReport, Ending, EstimateReport, FigureReport,
+    JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, StageReport,
+    SteadyReport, Summary, TheoryReport, Totals, Verdict, WakesReport,
+};
+
+/// The report as JSON. Lists have one item; maps have every key that is possible.
+pub(super) fn shape() -> Value {
+    serde_json::to_value(full()).unwrap_or_default()
+}
+
+fn full() -> RunReport {
+    RunReport {
+        schema: RUN_SCHEMA.to_owned(),
+        config: Default::default(),
+        seed: 0,
+        clock: String::new(),
+        host: Default::default(),
+        arrivals_digest: String::new(),
+        ending: Ending::Finished,
+        elapsed_ns: 0,
+        totals: Totals::default(),
+        ledger: LedgerReport::default(),
+        drops: DropReason::ALL.map(|reason| (reason.name().to_owned(), 0)).into(),
+        refusals: RefuseReason::ALL.map(|reason| (reason.name().to_owned(), 0)).into(),
+        rate: rate(),
+        sojourn_ns: Summary::default(),
+        latency_ns: Summary::default(),
+        steady: Some(SteadyReport { packets_per_second: Some(0.0), ..SteadyReport::default() }),
+        theory: Some(theory()),
+        estimate: Some(estimate()),
+        budget: Some(budget()),
+        blocked: BlockedReport {
+            stages: Stage::ALL.map(|stage| (stage.name().to_owned(), StageReport::default())).into(),
+            ..BlockedReport::default()
+        },
+        ring: Default::default(),
+        hardware: Default::default(),
+        doorbells: Default::default(),
+        wakes: WakesReport { driver_per_thousand: Some(0.0), ..WakesReport::default() },
+        wakeups: Default::default(),
+        violation: Some(String::new()),
+        apps: vec![AppReport {
+            name: String::new(),
+            spec: String::new(),
+            totals: Totals::default(),
+            rate: rate(),
+            sojourn_ns: Summary::default().known(),
+            latency_ns: Summary::default().known(),
+            blocked: Stage::ALL.map(|stage| (stage.name().to_owned(), stage_of_an_app())).into(),
+        }],
+        // Above zero: it is left out otherwise.
+        apps_without_quantiles: 1,
+        series_interval_ns: 0,
+        series: vec![Sample::default()],
+        process: Default::default(),
+        lines_dropped: 0,
+        driver: Some(DriverReport::default()),
+        warnings: Vec::new(),
+    }
+}
+
+fn rate() -> RateReport {
+    RateReport { packets_per_second: Some(0.0), bits_per_second: Some(0.0) }
+}
+
+fn stage_of_an_app() -> StageReport<Option<u64>> {
+    StageReport { total_ns: 0, waits_ns: Summary::default().known() }
+}
+
+fn theory() -> TheoryReport {
+    TheoryReport {
+        model: String::new(),
+        loss_ratio: 0.0,
+        sojourn_mean_ns: 0.0,
+        packets_per_second: 0.0,
+        admitted: Some(0),
+        measured: MeasuredReport {
+            loss_is: String::new(),
+            sojourn_is: String::new(),
+            since_ns: 0,
+            loss_ratio: 0.0,
+            sojourn_mean_ns: 0.0,
+            packets_per_second: Some(0.0),
+            admitted: Some(0),
+        },
+        verdict: Some(Verdict::Yes),
+        agrees: Some(true),
+        judged: Some(JudgedReport { figures: 0, joint_level: 0.0, level: 0.0 }),
+        findings: vec![String::new()],
+    }
+}
+
+fn estimate() -> EstimateReport {
+    let figure = FigureReport { mean: 0.0, half_width: Some(0.0), below: Some(0.0) };
+    EstimateReport {
+        level: 0.0,
+        precision: Some(0.0),
+        random: true,
+        replications: 0,
+        first_seed: 0,
+        last_seed: 0,
+        packets: 0,
+        loss_ratio: figure,
+        sojourn_mean_ns: figure,
+        packets_per_second: figure,
+    }
+}
+
+fn budget() -> BudgetReport {
+    let process = ProcessBudget { components: vec![ComponentBudget::default()], ..ProcessBudget::default() };
+    BudgetReport {
+        period_ns: 0,
+        kernel_sampled: true,
+        packets: 0,
+        allowance_ns: 0,
+        ns_per_packet: 0.0,
+        allowance_share: 0.0,
+        netstack: process.clone(),
+        driver: process,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::{Repeat, replicate_while, simulate};
+    use crate::settings::RunSettings;
+
+    /// Each path of `report` that the shape lacks.
+    fn missing(report: &Value, shape: &Value, path: &str, found: &mut Vec<String>) {
+        match (report, shape) {
+            (Value::Object(fields), Value::Object(known)) => {
+                for (name, value) in fields {
+                    let path = format!("{path}.{name}");
+                    match known.get(name) {
+                        Some(shape) => missing(value, shape, &path, found),
+                        None => found.push(path),
+                    }
+                }
+            }
+            (Value::Array(items), Value::Array(known)) => {
+                for item in items {
+                    match known.first() {
+                        Some(shape) => missing(item, shape, path, found),
+                        None => found.push(path.to_owned()),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn no_figure_of_the_shape_is_null() {
+        fn nulls(value: &Value, path: &str, found: &mut Vec<String>) {
+            match value {
+                Value::Null => found.push(path.to_owned()),
+                Value::Object(fields) => {
+                    fields.iter().for_each(|(name, value)| nulls(value, &format!("{path}.{name}"), found));
+                }
+                Value::Array(items) => items.iter().for_each(|item| nulls(item, path, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        nulls(&shape(), "", &mut found);
+        assert_eq!(found, [".config.driver", ".config.netstack"], "settings are no figures");
+    }
+
+    /// A simulation with a model, a warm-up, drops, refusals and repetitions has nothing that the shape lacks.
+    #[test]
+    fn the_shape_has_every_figure_of_real_reports() {
+        let mut settings = RunSettings::defaults();
+        settings.set_packets(200);
+        settings.set_depth(shared::ring::Depth::new(4).unwrap());
+        let mut reports = Vec::new();
+        for apps in [&["poisson:load=0.9"][..], &["cbr:load=2,when-blocked=skip", "bulk:budget=3kB", "reqresp"]] {
+            settings.set_apps(apps).unwrap();
+            reports.push(simulate(&settings).unwrap());
+        }
+        settings.set_apps(&["poisson:load=0.9"]).unwrap();
+        let repeat = Repeat { level: 0.95, precision: None, runs: Some(3), at_most: 3 };
+        reports.push(replicate_while(&settings, repeat, None, |_, _| ()).unwrap().report);
+        for report in reports {
+            let mut report = serde_json::to_value(report).unwrap();
+            for part in ["config", "warnings"] {
+                report.as_object_mut().unwrap().remove(part);
+            }
+            let mut found = Vec::new();
+            missing(&report, &shape(), "", &mut found);
+            assert_eq!(found, Vec::<String>::new());
+        }
+    }
+}
