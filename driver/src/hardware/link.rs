@@ -20,6 +20,17 @@ pub(super) struct Link {
     /// What the rounding took off `free`, in units of 1/`rate` nanoseconds. The next frame adds it to its own time, so
     /// that the rate over many frames is exact.
     part: u64,
+    /// Cache: what a frame of the last length takes by itself, because consecutive frames mostly have one length.
+    fixed: FixedTime,
+}
+
+/// The time of a frame whose service time is not random.
+#[derive(Debug, Clone, Copy)]
+struct FixedTime {
+    len: u32,
+    /// In whole nanoseconds, and the rest in units of 1/`rate` nanoseconds.
+    span: Nanos,
+    rest: u64,
 }
 
 /// When a frame occupied the link, and for how long.
@@ -40,7 +51,8 @@ impl Link {
             LinkRate::Limited(rate) => Some(rate.0.max(1)),
         };
         let stalls = Stalls::new(config.stall, config.seed, origin);
-        Self { rate, service: config.service, seed: config.seed, stalls, free: origin, part: 0 }
+        let fixed = FixedTime::of(0, rate.unwrap_or(1));
+        Self { rate, service: config.service, seed: config.seed, stalls, free: origin, part: 0, fixed }
     }
 
     /// Since when the link is idle at `now`; `None` if it transmits. An unlimited link is never idle, because idle time
@@ -50,6 +62,7 @@ impl Link {
     }
 
     /// Transmits a frame that is submitted at `now`, after the frames before it.
+    #[inline(always)]
     pub(super) fn transmit(&mut self, frame: &Descriptor, now: Nanos) -> Transmission {
         let (start, carried) = if now > self.free { (now, 0) } else { (self.free, self.part) };
         let (span, part) = self.service_time(frame, carried);
@@ -66,27 +79,59 @@ impl Link {
     }
 
     /// The service time of `frame`, `carried` parts of a nanosecond included: whole nanoseconds, and the parts left.
-    fn service_time(&self, frame: &Descriptor, carried: u64) -> (Nanos, u64) {
+    #[inline(always)]
+    fn service_time(&mut self, frame: &Descriptor, carried: u64) -> (Nanos, u64) {
         let Some(rate) = self.rate else { return (Nanos::ZERO, 0) };
-        let scaled = u128::from(wire_bits(frame.len as usize)) * 1_000_000_000;
-        let work = match self.service {
-            Service::Fixed => scaled,
-            // The product is positive. A float has 53 bits, so the product is off by one in 2^53 at most: far less than
-            // a random draw matters.
-            Service::Exponential => {
-                let draw = Draw::new(self.seed, Stream::Flow(frame.flow), frame.sequence);
-                (scaled as f64 * draw.exponential()) as u128
+        match self.service {
+            Service::Fixed => {
+                if self.fixed.len != frame.len {
+                    self.fixed = FixedTime::of(frame.len, rate);
+                }
+                self.fixed.after(carried, rate)
             }
-        };
-        let total = work + u128::from(carried);
-        // Always, but for a random time of hours: one division of 64 bits takes a tenth of two of 128 bits.
-        if let Ok(total) = u64::try_from(total) {
-            return (Nanos(total / rate), total % rate);
+            Service::Exponential => {
+                // The product is positive. A float has 53 bits, so the product is off by one in 2^53 at most: far less
+                // than a random draw matters.
+                let draw = Draw::new(self.seed, Stream::Flow(frame.flow), frame.sequence);
+                let work = (work_of(frame.len) as f64 * draw.exponential()) as u128;
+                divide(work + u128::from(carried), rate)
+            }
         }
-        let whole = u64::try_from(total / u128::from(rate)).unwrap_or(u64::MAX);
-        // The remainder is less than `rate`, so it fits into the same type.
-        (Nanos(whole), (total % u128::from(rate)) as u64)
     }
+}
+
+impl FixedTime {
+    #[cold]
+    fn of(len: u32, rate: u64) -> Self {
+        let (span, rest) = divide(work_of(len), rate);
+        Self { len, span, rest }
+    }
+
+    /// The time and `carried` parts of a nanosecond together, without a division: both rests are less than `rate`, so
+    /// they add up to less than two nanoseconds.
+    #[inline(always)]
+    fn after(&self, carried: u64, rate: u64) -> (Nanos, u64) {
+        match carried.checked_sub(rate - self.rest) {
+            Some(part) => (self.span + Nanos(1), part),
+            None => (self.span, self.rest + carried),
+        }
+    }
+}
+
+/// What a frame of `len` bytes takes, in units of 1/`rate` nanoseconds.
+fn work_of(len: u32) -> u128 {
+    u128::from(wire_bits(len as usize)) * 1_000_000_000
+}
+
+/// `work` in whole nanoseconds, and the rest in units of 1/`rate` nanoseconds.
+fn divide(work: u128, rate: u64) -> (Nanos, u64) {
+    // Always, but for a random time of hours: one division of 64 bits takes a tenth of two of 128 bits.
+    if let Ok(work) = u64::try_from(work) {
+        return (Nanos(work / rate), work % rate);
+    }
+    let whole = u64::try_from(work / u128::from(rate)).unwrap_or(u64::MAX);
+    // The remainder is less than `rate`, so it fits into the same type.
+    (Nanos(whole), (work % u128::from(rate)) as u64)
 }
 
 #[cfg(test)]

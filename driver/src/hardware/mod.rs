@@ -69,6 +69,8 @@ pub struct Hardware {
     /// The frames that it holds, oldest first. All times of a frame are final when it is submitted, except that a later
     /// frame may complete its batch earlier.
     groups: VecDeque<FrameGroup>,
+    /// Copy: when the oldest of them completes, or [`Nanos::MAX`]. It is read several times for each frame.
+    next: Nanos,
     /// Frames submitted so far.
     submitted: u64,
     /// Frames completed so far.
@@ -124,6 +126,7 @@ impl Hardware {
             link: Link::new(config, origin),
             coalescer: Coalescer::new(config.coalesce),
             groups: memory.0,
+            next: Nanos::MAX,
             submitted: 0,
             completed: 0,
             joins_last: None,
@@ -162,25 +165,25 @@ impl Hardware {
     /// differ from it by consecutive sequence numbers. Returns how many it took.
     #[inline]
     pub fn submit_group(&mut self, first: &Descriptor, frames: u64, now: Nanos) -> u64 {
-        let (mut frame, frames) = (*first, frames.min(self.room()));
-        let last = self.submitted + frames;
+        let frames = frames.min(self.room());
+        let (before, last) = (self.submitted, self.submitted + frames);
         while self.submitted < last {
-            match self.groups.back_mut() {
-                Some(group) if self.joins_last == Some((frame.len, now)) => {
-                    self.submitted = last;
-                    group.through = last;
-                }
-                _ => {
-                    self.submitted += 1;
-                    self.begin_group(&frame, now);
-                    frame.sequence = frame.sequence.wrapping_add(1);
-                }
+            if self.joins_last == Some((first.len, now))
+                && let Some(group) = self.groups.back_mut()
+            {
+                self.submitted = last;
+                group.through = last;
+            } else {
+                let sequence = first.sequence.wrapping_add(self.submitted - before);
+                self.submitted += 1;
+                self.begin_group(&Descriptor { sequence, ..*first }, now);
             }
         }
         frames
     }
 
     /// Transmits a frame that does not join the last group.
+    #[inline]
     fn begin_group(&mut self, frame: &Descriptor, now: Nanos) {
         self.count_starved(frame, now);
         let transmission = self.link.transmit(frame, now);
@@ -194,6 +197,8 @@ impl Hardware {
             }
         };
         self.groups.push_back(FrameGroup { through: self.submitted, len: frame.len, taken: now, transmission, at });
+        // No frame completes before an older one, and one that fills a batch completes together with all of it.
+        self.next = self.next.min(at);
         self.joins_last = (alone && self.link.repeats(&transmission)).then_some((frame.len, now));
     }
 
@@ -208,8 +213,15 @@ impl Hardware {
     }
 
     /// When the oldest frame completes. A frame that is submitted later may fill its batch: then it completes earlier.
+    #[inline(always)]
     pub fn next_completion(&self) -> Option<Nanos> {
-        self.completion_of(1)
+        (self.held() > 0).then_some(self.next)
+    }
+
+    /// Whether it holds a frame that has completed by `now`.
+    #[inline(always)]
+    pub fn is_due(&self, now: Nanos) -> bool {
+        self.next <= now && self.held() > 0
     }
 
     /// When the oldest `frames` frames have completed; `None` if it holds fewer. A frame that is submitted later may
@@ -237,8 +249,10 @@ impl Hardware {
     /// completed by `now`. Returns what they share, and their number, which is not 0.
     #[inline]
     pub fn complete_group(&mut self, now: Nanos, most: u64) -> Option<(Completed, u64)> {
-        let &FrameGroup { through, len, taken, transmission, at } =
-            self.groups.front().filter(|group| most > 0 && group.at <= now)?;
+        if most == 0 || !self.is_due(now) {
+            return None;
+        }
+        let &FrameGroup { through, len, taken, transmission, at } = self.groups.front()?;
         // The number of frames that it holds is greatest just before some of them complete.
         self.counters.occupancy_max = self.most_held();
         if !self.has_room() {
@@ -248,6 +262,7 @@ impl Hardware {
         self.completed += frames;
         if self.completed == through {
             self.groups.pop_front();
+            self.next = self.groups.front().map_or(Nanos::MAX, |next| next.at);
         }
         self.coalescer.reported(at);
         self.last_completed = at;
@@ -379,6 +394,7 @@ mod tests {
                 for frames in 0..10 {
                     prop_assert_eq!(grouped.completion_of(frames), single.completion_of(frames));
                 }
+                prop_assert_eq!(grouped.next_completion(), grouped.completion_of(1));
                 let mut left = most;
                 while left > 0 && let Some((completed, frames)) = grouped.complete_group(now, left) {
                     left -= frames;

@@ -39,7 +39,11 @@ impl FrameCopies {
 
     /// Releases the oldest `frames` copies, of `len` bytes each, because the hardware has finished with them. Calls
     /// `sent` with the bytes of each, which are empty if nothing is copied.
+    #[inline(always)]
     pub(super) fn release(&mut self, frames: u64, len: u32, mut sent: impl FnMut(&[u8])) {
+        if self.most == 0 {
+            return (0..frames).for_each(|_| sent(&[]));
+        }
         for _ in 0..frames {
             let start = self.oldest * MAX_FRAME;
             sent(self.bytes.get(start..start + len as usize).unwrap_or_default());
@@ -63,6 +67,9 @@ impl FrameCopies {
 impl Buffers for FrameCopies {
     #[inline(always)]
     fn next(&mut self) -> Option<&mut [u8]> {
+        if self.most == 0 {
+            return None;
+        }
         let start = self.next * MAX_FRAME;
         self.next = self.behind(self.next);
         self.bytes.get_mut(start..start + MAX_FRAME)

@@ -212,22 +212,25 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         loop {
             let held = self.note_held();
             // Completions first: at equal times, they free slots before new frames are taken.
-            let moved = self.complete_due(now) | self.take_what_fits(now);
-            if let Some(ended) = self.fault(held).or_else(|| self.ending()) {
+            self.complete_due(now);
+            let taken = self.take_what_fits(now);
+            if self.may_end(held)
+                && let Some(ended) = self.fault(held).or_else(|| self.ending())
+            {
                 return Some(ended);
             }
             // Go on: more frames may wait, and hardware that needs no time has room again. The loop ends, because the
             // ring holds at most `depth` frames until the port moves bytes, which happens between calls.
-            if !moved || !self.more_is_due(now) && !self.can_take() {
+            if !taken || !self.more_is_due(now) && !self.can_take() {
                 return None;
             }
         }
     }
 
-    /// Completes, in ring order, the frames that are done by `now`. Returns whether there were any.
-    fn complete_due(&mut self, now: Nanos) -> bool {
-        let before = self.completed;
-        loop {
+    /// Completes, in ring order, the frames that are done by `now`.
+    #[inline(always)]
+    fn complete_due(&mut self, now: Nanos) {
+        while self.more_is_due(now) {
             // The hardware counts only sent frames, so refused frames may lie between those of one of its groups.
             let behind = self.refused.front().map_or(u64::MAX, |refused| refused.position - self.completed);
             if behind == 0
@@ -236,8 +239,6 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
                 self.complete(refused.status, (refused.taken, refused.taken), 1);
             } else if let Some((done, frames)) = self.hardware.complete_group(now, behind) {
                 self.sent(done, frames);
-            } else {
-                return self.completed != before;
             }
         }
     }
@@ -265,29 +266,27 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     }
 
     /// Whether another frame that was taken can complete by `now`.
+    #[inline(always)]
     fn more_is_due(&self, now: Nanos) -> bool {
-        self.refused.front().is_some_and(|refused| refused.position == self.completed)
-            || self.hardware.next_completion().is_some_and(|at| at <= now)
+        self.hardware.is_due(now) || self.refused.front().is_some_and(|refused| refused.position == self.completed)
     }
 
     /// Whether a frame waits in the ring and the hardware has room for it.
+    #[inline(always)]
     fn can_take(&self) -> bool {
         self.hardware.has_room() && self.port.waiting() > 0
     }
 
     /// Takes up to [`BURST`] frames while the hardware has room. Returns whether there was any.
+    #[inline(always)]
     fn take_what_fits(&mut self, now: Nanos) -> bool {
         let before = self.taken;
-        loop {
-            let most = self.hardware.room().min(BURST - (self.taken - before));
+        let last = before + BURST;
+        while self.taken < last && self.can_take() {
             // Checked frames are taken one by one, because each may be refused.
-            let most = if self.setup.verify { most.min(1) } else { most };
+            let most = if self.setup.verify { 1 } else { self.hardware.room().min(last - self.taken) };
             // The cast cannot truncate: `most` is at most `BURST`.
-            let Some((first, frames)) =
-                (most > 0).then(|| self.port.take_frames(most as u32, &mut self.frames)).flatten()
-            else {
-                return self.taken != before;
-            };
+            let Some((first, frames)) = self.port.take_frames(most as u32, &mut self.frames) else { break };
             match first.len {
                 len if !is_frame_length(len) => self.refuse(frames, Status::BadLength, now),
                 len if self.setup.verify => match verify(self.frames.last(len)) {
@@ -297,6 +296,7 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
                 _ => self.hand_over(&first, frames, now),
             }
         }
+        self.taken != before
     }
 
     /// Gives frames that were taken to the hardware, which has room for them.
@@ -322,7 +322,19 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         held
     }
 
+    /// Whether there is anything for [`Session::fault`] or [`Session::ending`] to find.
+    #[inline(always)]
+    fn may_end(&self, held: u64) -> bool {
+        let connection = self.connection();
+        held > u64::from(self.setup.depth.get())
+            || self.hardware.held() > self.setup.hardware.queue.as_usize()
+            || connection.has_control()
+            || connection.is_closed()
+            || self.setup.interrupt.is_asked()
+    }
+
     /// Checks the bounds that must hold. Returns the fault if one does not.
+    #[cold]
     fn fault(&self, held: u64) -> Option<SessionEnd> {
         let (depth, queue) = (self.setup.depth, self.setup.hardware.queue);
         if held > u64::from(depth.get()) {
@@ -333,6 +345,8 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             .then(|| SessionEnd::Fault(format!("{in_hardware} frames in a hardware queue of {queue}")))
     }
 
+    /// Takes the control messages that arrived. Returns how the session ended, if it did.
+    #[cold]
     fn ending(&self) -> Option<SessionEnd> {
         match self.connection().next_control() {
             // No message may follow a farewell.

@@ -31,8 +31,8 @@ impl<B: Backend> SteppedSession<B> {
     #[inline]
     pub fn step(&mut self, now: Nanos) -> bool {
         let session = &mut self.session;
-        let due = session.more_is_due(now) || session.can_take() || session.connection().has_control();
-        if self.over || !(due || session.connection().is_closed()) {
+        let due = session.more_is_due(now) || session.can_take();
+        if self.over || !(due || session.connection().has_control() || session.connection().is_closed()) {
             return false;
         }
         let before = session.completed;
