@@ -65,6 +65,12 @@ impl Clock {
         NextTurn { clock: self.clone(), polled: false }
     }
 
+    /// Has this task polled again in the next turn: for a task that yields without a [`NextTurn`].
+    #[inline(never)]
+    pub fn wake_next_turn(&self, cx: &Context<'_>) {
+        self.0.next_turn.borrow_mut().push(cx.waker().clone());
+    }
+
     /// Moves the clock forward; it never goes back.
     pub(super) fn advance(&self, to: Nanos) {
         self.0.now.set(self.now().max(to));
@@ -136,16 +142,35 @@ impl Future for Sleep {
 
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.clock.now() >= self.at {
-            return Poll::Ready(());
-        }
-        self.set_timer(cx);
-        Poll::Pending
+        let at = self.at;
+        self.poll_until(cx, at)
     }
 }
 
 impl Sleep {
-    fn set_timer(&mut self, cx: &Context<'_>) {
+    /// Ready once the clock is at `at` or later. For a task that sleeps again and again: it keeps one value, and polls
+    /// it with one time after the other.
+    #[inline(always)]
+    pub fn poll_until(&mut self, cx: &Context<'_>, at: Nanos) -> Poll<()> {
+        if self.clock.now() >= at {
+            return Poll::Ready(());
+        }
+        self.set_timer(cx, at);
+        Poll::Pending
+    }
+
+    #[inline(always)]
+    fn cancel(&mut self) {
+        if let Some(id) = self.pending.take() {
+            self.clock.0.timers.borrow_mut().cancel(id);
+        }
+    }
+
+    fn set_timer(&mut self, cx: &Context<'_>, until: Nanos) {
+        if self.at != until {
+            self.cancel();
+            self.at = until;
+        }
         let Self { clock, at, order, pending } = self;
         let mut timers = clock.0.timers.borrow_mut();
         match *pending {
@@ -158,9 +183,7 @@ impl Sleep {
 impl Drop for Sleep {
     #[inline]
     fn drop(&mut self) {
-        if let Some(id) = self.pending {
-            self.clock.0.timers.borrow_mut().cancel(id);
-        }
+        self.cancel();
     }
 }
 
@@ -180,7 +203,7 @@ impl Future for NextTurn {
             return Poll::Ready(());
         }
         self.polled = true;
-        self.clock.0.next_turn.borrow_mut().push(cx.waker().clone());
+        self.clock.wake_next_turn(cx);
         Poll::Pending
     }
 }

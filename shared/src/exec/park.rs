@@ -155,6 +155,7 @@ impl Park for Virtual {
         self.now
     }
 
+    #[inline]
     fn exchange(&mut self) -> bool {
         self.interrupt.notice()
     }
@@ -163,6 +164,7 @@ impl Park for Virtual {
         Rc::clone(&self.interrupt)
     }
 
+    #[inline]
     fn park(&mut self, deadline: Option<Nanos>) -> bool {
         match deadline {
             // Additions of times saturate at `MAX`, so this deadline stands for a time beyond the end of the clock.

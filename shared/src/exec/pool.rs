@@ -5,7 +5,7 @@
 //! frames, measured side by side), all of it atomics for wakers that never leave the thread. So
 //! this pool keeps its queue in a thread-local, and only a wake from another thread takes a lock.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -20,19 +20,63 @@ const USUAL_TASKS: usize = 64;
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 thread_local! {
-    /// Woken tasks of this thread's pool, in order, as indices of `Pool::entries`.
-    static READY: RefCell<VecDeque<usize>> = const { RefCell::new(VecDeque::new()) };
+    /// Woken tasks of this thread's pool.
+    static READY: Ready = const { Ready::new() };
+}
+
+/// Woken tasks, in order, as indices of `Pool::entries`.
+struct Ready {
+    count: Cell<usize>,
+    /// The first of them, if it was woken when there was no other one; otherwise [`Ready::NONE`]. Mostly one task is
+    /// woken at a time, and runs before the next one is.
+    first: Cell<usize>,
+    others: RefCell<VecDeque<usize>>,
+}
+
+impl Ready {
+    /// No index: a task takes far more than a byte.
+    const NONE: usize = usize::MAX;
+
+    const fn new() -> Self {
+        Self { count: Cell::new(0), first: Cell::new(Self::NONE), others: RefCell::new(VecDeque::new()) }
+    }
+
+    #[inline(always)]
+    fn push(&self, index: usize) {
+        let before = self.count.replace(self.count.get() + 1);
+        if before == 0 {
+            self.first.set(index);
+        } else {
+            self.others.borrow_mut().push_back(index);
+        }
+    }
+
+    #[inline(always)]
+    fn pop(&self) -> Option<usize> {
+        let left = self.count.get().checked_sub(1)?;
+        self.count.set(left);
+        match self.first.replace(Self::NONE) {
+            Self::NONE => self.others.borrow_mut().pop_front(),
+            first => Some(first),
+        }
+    }
+
+    /// Forgets all tasks, and makes room for as many as are usually woken.
+    fn clear(&self) {
+        while self.pop().is_some() {}
+        self.others.borrow_mut().reserve(USUAL_TASKS);
+    }
 }
 
 /// A number that identifies this thread without a system call: the address of its queue.
 #[inline(always)]
-fn thread_of(ready: &RefCell<VecDeque<usize>>) -> usize {
+fn thread_of(ready: &Ready) -> usize {
     std::ptr::from_ref(ready).addr()
 }
 
 /// Whether a task of this thread was woken and has not run yet.
 pub(super) fn any_ready() -> bool {
-    READY.with(|ready| !ready.borrow().is_empty())
+    READY.with(|ready| ready.count.get() > 0)
 }
 
 /// Spawns tasks. Cheap to clone.
@@ -95,7 +139,7 @@ impl Wake for Handle {
                 self.wake_elsewhere();
             } else if !self.queued.load(Ordering::Relaxed) {
                 self.queued.store(true, Ordering::Relaxed);
-                ready.borrow_mut().push_back(self.index);
+                ready.push(self.index);
             }
         });
     }
@@ -113,11 +157,7 @@ impl Handle {
 impl Pool {
     pub(super) fn new() -> Self {
         // An earlier pool of this thread may have left wakes of tasks that no longer exist.
-        READY.with(|ready| {
-            let mut ready = ready.borrow_mut();
-            ready.clear();
-            ready.reserve(USUAL_TASKS);
-        });
+        READY.with(Ready::clear);
         Self::default()
     }
 
@@ -131,8 +171,7 @@ impl Pool {
     pub(super) fn run_until_stalled(&mut self) {
         READY.with(|ready| {
             loop {
-                let next = ready.borrow_mut().pop_front();
-                match next {
+                match ready.pop() {
                     Some(index) => self.poll(index),
                     None if self.has_others() => self.admit(ready),
                     None => break,
@@ -147,13 +186,13 @@ impl Pool {
 
     /// Admits spawned tasks, and tasks that other threads woke.
     #[cold]
-    fn admit(&mut self, ready: &RefCell<VecDeque<usize>>) {
+    fn admit(&mut self, ready: &Ready) {
         for task in self.spawned.0.take() {
             self.insert(task);
         }
         if self.elsewhere.any.swap(false, Ordering::AcqRel) {
             let woken = std::mem::take(&mut *self.elsewhere.woken.lock().unwrap_or_else(PoisonError::into_inner));
-            ready.borrow_mut().extend(woken);
+            woken.into_iter().for_each(|index| ready.push(index));
         }
     }
 

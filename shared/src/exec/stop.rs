@@ -68,6 +68,7 @@ impl Interrupt {
     }
 
     /// Whether a stop was requested.
+    #[inline(always)]
     pub fn is_asked(&self) -> bool {
         self.handle.as_ref().is_some_and(StopHandle::is_asked)
     }
@@ -86,6 +87,7 @@ impl Interrupt {
     }
 
     /// In the first call after the request, wakes the waiting tasks and returns `true`; otherwise returns `false`.
+    #[inline]
     pub fn notice(&self) -> bool {
         let first = self.is_asked() && !self.noticed.replace(true);
         if first {

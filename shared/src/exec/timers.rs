@@ -75,7 +75,9 @@ const SPARE: usize = 64;
 /// Pending timers, earliest first.
 ///
 /// Cancelled timers stay in the heap until they reach its top or outnumber the pending ones, so that cancelling
-/// is cheap and the number of pending timers bounds the heap.
+/// is cheap and the number of pending timers bounds the heap. A timer that has fired stays at the top: mostly its task
+/// sets the next one at once, and to replace the top takes one pass through the heap, where to remove it and to add
+/// another one takes two.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Entry>,
@@ -130,8 +132,20 @@ impl Timers {
                 self.states.len() - 1
             }
         };
-        self.heap.push(Entry::new(at, order, owner, index));
+        self.add(Entry::new(at, order, owner, index));
         TimerId { index, owner }
+    }
+
+    /// Adds an entry to the heap, in place of the one at the top if that is stale.
+    #[inline(always)]
+    fn add(&mut self, entry: Entry) {
+        match self.heap.peek_mut() {
+            Some(mut top) if self.states[top.index].owner != top.owner() => *top = entry,
+            top => {
+                drop(top);
+                self.heap.push(entry);
+            }
+        }
     }
 
     /// Stores the newest waker of a timer that is polled again.
@@ -164,7 +178,7 @@ impl Timers {
         let mut group = None;
         while let Some(&entry) = self.heap.peek() {
             let state = &mut self.states[entry.index];
-            // A cancelled timer is removed here, so it is no deadline either.
+            // A stale entry is removed here, so it is no deadline either.
             if state.owner == entry.owner() {
                 if entry.at() > now || group.is_some_and(|first| first != entry.group()) {
                     return if group.is_some() { Due::Fired } else { Due::At(Some(entry.at())) };
@@ -175,10 +189,19 @@ impl Timers {
                 state.waker.wake_by_ref();
                 self.free.push(entry.index);
                 noted(entry.at(), entry.order());
+                if !self.fires_with_top(entry.group()) {
+                    return Due::Fired;
+                }
             }
             self.heap.pop();
         }
         if group.is_some() { Due::Fired } else { Due::At(None) }
+    }
+
+    /// Whether another entry may belong to `group`, as the one at the top does: then one of the two below it does.
+    #[inline(always)]
+    fn fires_with_top(&self, group: u128) -> bool {
+        self.heap.as_slice().iter().take(3).skip(1).any(|entry| entry.group() == group)
     }
 
     /// Removes cancelled timers once they are the larger part: otherwise a cancelled timer of an hour would stay in the

@@ -205,7 +205,11 @@ pub(super) async fn wait<D: Egress<SocketAddr>>(outlet: &mut Outlet<'_, D>, unse
             continue;
         }
         unsent.advance();
-        if outlet.send(intended).await == Err(SendError::Closed) {
+        let sent = match outlet.begin(intended) {
+            Ok(sent) => sent,
+            Err(blocked) => outlet.finish(blocked, 1).await,
+        };
+        if sent == Err(SendError::Closed) {
             return;
         }
     }

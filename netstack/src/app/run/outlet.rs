@@ -3,8 +3,9 @@
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::task::Poll;
 
-use shared::exec::Clock;
+use shared::exec::{Clock, Sleep};
 use shared::ring::{HEADROOM, Headroom};
 use shared::units::Nanos;
 
@@ -24,6 +25,8 @@ pub(super) struct Outlet<'a, D> {
     socket: D,
     account: &'a Account,
     clock: &'a Clock,
+    /// The sleep until each intended time, one after the other.
+    sleep: Sleep,
     to: SocketAddr,
     /// Allocated once for the whole run.
     payloads: Payloads,
@@ -44,6 +47,7 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
             socket,
             account,
             clock,
+            sleep: clock.sleep_until(Nanos::ZERO),
             to: spec.to(),
             payloads,
             sent: 0,
@@ -68,16 +72,22 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
     }
 
     /// Waits until `at` if that is later than now; otherwise yields to other tasks if the turn is used up.
-    pub(super) async fn rest_until(&mut self, at: Nanos) {
-        if !self.must_rest(at) {
-            return;
-        }
-        self.sent = 0;
-        if self.now() < at {
-            self.clock.sleep_until(at).await;
-        } else {
-            self.clock.next_turn().await;
-        }
+    ///
+    /// Not an `async fn`, because every packet of a schedule rests: this future becomes a part of the loop's.
+    #[inline(always)]
+    pub(super) fn rest_until(&mut self, at: Nanos) -> impl Future<Output = ()> {
+        poll_fn(move |cx| {
+            if self.now() < at {
+                self.sent = 0;
+                return self.sleep.poll_until(cx, at);
+            }
+            if self.sent < MOST_IN_A_TURN {
+                return Poll::Ready(());
+            }
+            self.sent = 0;
+            self.clock.wake_next_turn(cx);
+            Poll::Pending
+        })
     }
 
     /// Waits for [`RETRY_INTERVAL`] after a refused send.
