@@ -5,6 +5,7 @@ mod claims;
 mod connect;
 mod extension;
 mod farewell;
+mod lateness;
 mod outcome;
 mod plan;
 mod report;
