@@ -233,6 +233,9 @@ impl State {
             return false;
         }
         self.continue_turn();
+        if before == 0 {
+            return false;
+        }
         // Those that were granted credits and have not run yet count too: they will queue again.
         let waiting = (self.waiters.len() - self.vacant.len()).max(1) as u64;
         let share = if self.frugal > 0 { 1 } else { (self.total / waiting).max(1) };

@@ -91,6 +91,7 @@ pub struct Tally {
 /// The times of one app.
 #[derive(Debug)]
 pub(super) struct Times {
+    /// Those of an app that shares its histograms; otherwise zero, because its histograms contain them.
     tallies: [Cell<Tally>; Timed::COUNT],
     histograms: Rc<Histograms>,
     /// Whether other apps record in `histograms` too.
@@ -111,15 +112,22 @@ impl Times {
     /// Counts `nanos` `times` times.
     #[inline]
     pub(super) fn record(&self, timed: Timed, nanos: u64, times: u64) {
-        let tally = &self.tallies[timed.index()];
-        let Tally { count, max, sum } = tally.get();
-        let sum = sum + u128::from(nanos) * u128::from(times);
-        tally.set(Tally { count: count + times, max: max.max(nanos), sum });
+        if self.shared {
+            let tally = &self.tallies[timed.index()];
+            let Tally { count, max, sum } = tally.get();
+            let sum = sum + u128::from(nanos) * u128::from(times);
+            tally.set(Tally { count: count + times, max: max.max(nanos), sum });
+        }
         self.histograms.0[timed.index()].borrow_mut().record(nanos, times);
     }
 
     pub(super) fn tally(&self, timed: Timed) -> Tally {
-        self.tallies[timed.index()].get()
+        if self.shared {
+            return self.tallies[timed.index()].get();
+        }
+        let own = self.histograms.of(timed);
+        // The cast cannot truncate: an app counts its packets in 64 bits.
+        Tally { count: own.count() as u64, max: own.max(), sum: own.sum() }
     }
 
     /// Histograms of this app alone, if it has any.

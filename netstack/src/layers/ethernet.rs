@@ -84,8 +84,8 @@ impl<D: Egress<()>> Egress<IpAddr> for Ethernet<D> {
     }
 }
 
-/// The 14-byte header of frames to one neighbour, as three words in memory order: the compiler would copy a byte array
-/// byte by byte.
+/// The 14-byte header of frames to one neighbour, as three words in memory order: the compiler would assemble and copy a
+/// byte array byte by byte.
 struct Headers(u64, u32, u16);
 
 impl Headers {
@@ -93,10 +93,11 @@ impl Headers {
     #[inline(always)]
     fn new(source: MacAddr, destination: MacAddr, next_hop: IpAddr) -> Self {
         let ether_type = if next_hop.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
-        let header = Ethernet2Header { source: source.0, destination: destination.0, ether_type };
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = header.to_bytes();
-        let words = (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u32::from_ne_bytes([i, j, k, l]));
-        Self(words.0, words.1, u16::from_ne_bytes([m, n]))
+        // As numbers whose lowest byte is the first one on the wire.
+        let number = |MacAddr([a, b, c, d, e, f]): MacAddr| u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+        let (source, destination) = (number(source), number(destination));
+        // Both casts drop bytes that are in the other word.
+        Self((destination | source << 48).to_le(), ((source >> 16) as u32).to_le(), ether_type.0.to_be())
     }
 }
 
@@ -125,6 +126,18 @@ mod tests {
     use shared::ring::HEADROOM;
     use smoltcp::wire::{EthernetFrame, EthernetProtocol};
     use std::cell::RefCell;
+
+    #[test]
+    fn the_header_is_that_of_an_independent_writer() {
+        let (source, destination) = (MacAddr([1, 2, 3, 4, 5, 6]), MacAddr([7, 8, 9, 10, 11, 12]));
+        for (hop, ether_type) in [("10.0.0.2", EtherType::IPV4), ("fd00::2", EtherType::IPV6)] {
+            let mut headroom = [0; HEADROOM];
+            let mut packet = Packet::new(&mut headroom, b"", Stamp::default());
+            assert_eq!(Headers::new(source, destination, hop.parse().unwrap()).encapsulate(&mut packet), Ok(()));
+            let written = Ethernet2Header { source: source.0, destination: destination.0, ether_type };
+            assert_eq!(packet.headers(), written.to_bytes());
+        }
+    }
 
     #[derive(Default)]
     struct Fake(RefCell<Vec<Vec<u8>>>);

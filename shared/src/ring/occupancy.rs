@@ -22,27 +22,26 @@ impl Occupancy {
     /// Sets the count to `held` at `now`.
     #[inline(always)]
     pub fn set(&mut self, now: Nanos, held: u64) {
+        // Within a turn the clock stands still, so most changes of a batch have the time of the one before.
         if now > self.since {
-            self.advance(now);
+            let span = now.since(self.since).0;
+            self.since = now;
+            // The cast cannot truncate: a count that is in memory fits.
+            let held = self.held as usize;
+            match self.time_at.get_mut(held) {
+                Some(time) => *time += span,
+                None => self.first_time_at(held, span),
+            }
         }
         self.held = held;
         self.most = self.most.max(held);
     }
 
-    // Cold: within a turn the clock stands still, so most changes have the time of the one before.
+    /// Nanoseconds were spent at a count that is higher than all before.
     #[cold]
-    fn advance(&mut self, now: Nanos) {
-        let span = now.since(self.since).0;
-        self.since = now;
-        // The cast cannot truncate: a count that is in memory fits.
-        let held = self.held as usize;
-        match self.time_at.get_mut(held) {
-            Some(time) => *time += span,
-            None => {
-                self.time_at.resize(held, 0);
-                self.time_at.push(span);
-            }
-        }
+    fn first_time_at(&mut self, held: usize, span: u64) {
+        self.time_at.resize(held, 0);
+        self.time_at.push(span);
     }
 
     /// The count now.
