@@ -169,6 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_takes_the_time_of_its_own_length_however_long_the_last_one_was() {
+        for rate in [1, 7, 999_999_937, 3_333_333_333, 1_000_000_000_000] {
+            let mut link = link("1Gbit", Service::Fixed);
+            link.rate = Some(rate);
+            link.fixed = FixedTime::of(0, rate);
+            let (mut work, mut end) = (0, Nanos(0));
+            for len in [60, 1514, 1514, 60, 61, 1000, 60, 1514] {
+                work += work_of(len);
+                end = link.transmit(&frame(len, 0), Nanos(0)).end;
+                assert_eq!((end, link.part), divide(work, rate), "{len} B at {rate} bit/s");
+            }
+            assert!(end > Nanos(0));
+        }
+    }
+
+    #[test]
     fn an_unlimited_link_takes_no_time_and_is_never_idle() {
         let mut link = link("unlimited", Service::Fixed);
         assert_eq!(link.transmit(&frame(1514, 0), Nanos(9)).end, Nanos(9));

@@ -110,7 +110,7 @@ impl Times {
     }
 
     /// Counts `nanos` `times` times.
-    #[inline]
+    #[inline(always)]
     pub(super) fn record(&self, timed: Timed, nanos: u64, times: u64) {
         if self.shared {
             let tally = &self.tallies[timed.index()];

@@ -95,7 +95,7 @@ impl Headers {
         let ether_type = if next_hop.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
         // As numbers whose lowest byte is the first one on the wire.
         let number = |MacAddr([a, b, c, d, e, f]): MacAddr| u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
-        let (source, destination) = (number(source), number(destination));
+        let [source, destination] = [source, destination].map(number);
         // Both casts drop bytes that are in the other word.
         Self((destination | source << 48).to_le(), ((source >> 16) as u32).to_le(), ether_type.0.to_be())
     }

@@ -133,6 +133,7 @@ impl Wake for Handle {
         self.wake_by_ref();
     }
 
+    #[inline]
     fn wake_by_ref(self: &Arc<Self>) {
         READY.with(|ready| {
             if self.home != thread_of(ready) {

@@ -100,7 +100,7 @@ impl ProducerPort for LoopbackProducer {
         &self.connection
     }
 
-    #[inline]
+    #[inline(always)]
     fn submit(&self, frame: Frame<'_>) {
         let slots = &mut *self.ring.slots.borrow_mut();
         let slot = frame.described().map_err(CloseReason::Wire).and_then(|descriptor| {
