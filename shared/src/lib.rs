@@ -1,7 +1,7 @@
 //! The code that the stack, the driver and the lab share.
 //!
-//! From below: [`units`] and their spelling, [`cpu`] with SIMD and prefetch instructions, [`frame`], [`depth`] and
-//! [`credits`], the system's [`limits`], the [`ledger`] that must balance, the [`exec`]utor with its real and virtual
+//! From below: [`units`] and their spelling, [`cpu`] with SIMD and prefetch instructions, [`frame`], [`depth`],
+//! [`credits`] and the [`fifo`] queue, the system's [`limits`], the [`ledger`] that must balance, the [`exec`]utor with its real and virtual
 //! clock, the [`report`] of a run, [`control`] messages, the [`connection`] to the peer with its [`liveness`], the
 //! bounded [`ring`] and its transports, and what both programs do as a [`process`].
 #![warn(missing_docs)]
@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod credits;
 pub mod depth;
 pub mod exec;
+pub mod fifo;
 pub mod frame;
 pub mod ledger;
 pub mod limits;

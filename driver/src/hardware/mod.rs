@@ -36,8 +36,9 @@ pub use coalesce::{Coalesce, CoalesceError};
 pub use config::{Config, Service};
 pub use stall::{Stall, StallError, Timing};
 
-use std::collections::{TryReserveError, VecDeque};
+use std::collections::TryReserveError;
 
+use shared::fifo::Fifo;
 use shared::report::HardwareReport;
 use shared::ring::Descriptor;
 use shared::units::Nanos;
@@ -68,7 +69,7 @@ pub struct Hardware {
     coalescer: Coalescer,
     /// The frames that it holds, oldest first. All times of a frame are final when it is submitted, except that a later
     /// frame may complete its batch earlier.
-    groups: VecDeque<FrameGroup>,
+    groups: Fifo<FrameGroup>,
     /// Copy: when the oldest of them completes, or [`Nanos::MAX`]. It is read several times for each frame.
     next: Nanos,
     /// Frames submitted so far.
@@ -103,7 +104,7 @@ struct FrameGroup {
 
 /// Memory for the queue of a [`Hardware`], so that a caller can obtain it in advance.
 #[derive(Debug, Default)]
-pub struct QueueMemory(VecDeque<FrameGroup>);
+pub struct QueueMemory(Fifo<FrameGroup>);
 
 impl QueueMemory {
     /// Memory for `frames` frames.
@@ -111,9 +112,7 @@ impl QueueMemory {
     /// # Errors
     /// If the system does not give that memory.
     pub fn obtain(frames: usize) -> Result<Self, TryReserveError> {
-        let mut groups = VecDeque::new();
-        groups.try_reserve_exact(frames)?;
-        Ok(Self(groups))
+        Ok(Self(Fifo::obtain(frames)?))
     }
 }
 
@@ -192,11 +191,14 @@ impl Hardware {
             ReportTime::Now { at, before: 0 } => (at, true),
             ReportTime::Now { at, before } => {
                 // The frames of an open batch are in groups of one, so `before` groups are `before` frames.
-                self.groups.iter_mut().rev().take(before as usize).for_each(|group| group.at = at);
+                let first = self.groups.len().saturating_sub(before as usize);
+                for place in first..self.groups.len() {
+                    self.groups.get_mut(place).into_iter().for_each(|group| group.at = at);
+                }
                 (at, false)
             }
         };
-        self.groups.push_back(FrameGroup { through: self.submitted, len: frame.len, taken: now, transmission, at });
+        self.groups.push(FrameGroup { through: self.submitted, len: frame.len, taken: now, transmission, at });
         // No frame completes before an older one, and one that fills a batch completes together with all of it.
         self.next = self.next.min(at);
         self.joins_last = (alone && self.link.repeats(&transmission)).then_some((frame.len, now));
@@ -261,7 +263,7 @@ impl Hardware {
         let frames = (through - self.completed).min(most);
         self.completed += frames;
         if self.completed == through {
-            self.groups.pop_front();
+            self.groups.pop();
             self.next = self.groups.front().map_or(Nanos::MAX, |next| next.at);
         }
         self.coalescer.reported(at);

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::collections::vec_deque::Drain;
 use std::iter::Take;
 
+use shared::fifo::Fifo;
 use shared::ring::{Descriptor, Frame};
 use shared::units::Nanos;
 
@@ -64,7 +65,7 @@ impl PacketRecord {
 /// Groups of packets that occupy slots, oldest first.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    groups: VecDeque<FrameGroup>,
+    groups: Fifo<FrameGroup>,
     /// For each group whose packets have intended times of their own, in order: all but that of its first packet.
     own_times: VecDeque<Nanos>,
 }
@@ -106,7 +107,7 @@ impl FrameGroup {
 impl InFlight {
     /// An empty table. `most` is the depth of the ring; with that capacity the table never reallocates.
     pub(super) fn new(most: usize) -> Self {
-        Self { groups: VecDeque::with_capacity(most), own_times: VecDeque::with_capacity(most) }
+        Self { groups: Fifo::with_capacity(most), own_times: VecDeque::with_capacity(most) }
     }
 
     /// Appends `group`: its packets occupy the next slots. Packets like the last ones extend the last group.
@@ -118,7 +119,7 @@ impl InFlight {
             {
                 last.packets += group.packets;
             }
-            _ if group.packets > 0 => self.groups.push_back(group),
+            _ if group.packets > 0 => self.groups.push(group),
             _ => {}
         }
     }
@@ -151,7 +152,7 @@ impl InFlight {
         let oldest = self.groups.front_mut()?;
         let packets = oldest.packets.min(most);
         if packets == oldest.packets && !oldest.own_times {
-            let group = self.groups.pop_front()?;
+            let group = self.groups.pop()?;
             return Some((group, IntendedTimes { first: Some((group.each.intended, packets)), others: None }));
         }
         let popped = FrameGroup { packets, ..*oldest };
@@ -160,7 +161,7 @@ impl InFlight {
         // The cast cannot truncate: at most the depth of the ring, as this many times are in memory.
         let mut taken = others as usize;
         if oldest.packets == 0 {
-            self.groups.pop_front();
+            self.groups.pop();
         } else if popped.own_times {
             // The next packet becomes the first one of its group.
             oldest.each.intended = self.own_times[taken];
@@ -177,7 +178,8 @@ impl InFlight {
 
     /// How many packets were submitted after `time`.
     pub(super) fn submitted_after(&self, time: Nanos) -> u64 {
-        let later = self.groups.iter().rev().take_while(|group| group.each.submitted > time);
+        let newest_first = (0..self.groups.len()).rev().filter_map(|before| self.groups.get(before));
+        let later = newest_first.take_while(|group| group.each.submitted > time);
         later.map(|group| group.packets).sum()
     }
 }

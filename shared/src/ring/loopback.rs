@@ -1,7 +1,6 @@
 //! The in-memory transport: both ends in one process, for virtual time and for tests.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 
@@ -9,6 +8,7 @@ use super::{Buffers, ConsumerIndex, ConsumerPort, Frame, Need, ProducerPort};
 use crate::connection::{CloseReason, Connection};
 use crate::depth::Depth;
 use crate::exec::Signal;
+use crate::fifo::Fifo;
 use crate::frame::{Completion, Descriptor, MAX_FRAME};
 
 /// A connection within this process, and its ring of `depth` slots from one side to the other.
@@ -28,7 +28,7 @@ pub fn ring(
         index: ConsumerIndex::new(depth),
         descriptors: vec![Descriptor::default(); depth.as_usize()],
         frames: vec![0; depth.as_usize() * MAX_FRAME],
-        completions: VecDeque::new(),
+        completions: Fifo::default(),
     };
     let ring = Rc::new(Ring {
         slots: RefCell::new(slots),
@@ -61,7 +61,7 @@ struct Slots {
     /// `MAX_FRAME` bytes for each slot.
     frames: Vec<u8>,
     /// Completions that the producer has not taken yet: the first of each group, and how many it has.
-    completions: VecDeque<(Completion, u32)>,
+    completions: Fifo<(Completion, u32)>,
 }
 
 struct Asked(Box<dyn Fn() -> Need>);
@@ -125,7 +125,7 @@ impl ProducerPort for LoopbackProducer {
         let completions = &mut self.ring.slots.borrow_mut().completions;
         let (first, left) = completions.front_mut()?;
         if *left <= most {
-            return completions.pop_front();
+            return completions.pop();
         }
         let taken = *first;
         (*first, *left) = (taken.behind(most), *left - most);
@@ -174,7 +174,7 @@ impl ConsumerPort for LoopbackConsumer {
         let slots = &mut *self.ring.slots.borrow_mut();
         let completed = slots.index.complete_group(frames);
         if completed > 0 {
-            slots.completions.push_back((first, completed));
+            slots.completions.push((first, completed));
             self.ring.producer.notify();
         }
     }
