@@ -89,14 +89,18 @@ impl Link {
                 }
                 self.fixed.after(carried, rate)
             }
-            Service::Exponential => {
-                // The product is positive. A float has 53 bits, so the product is off by one in 2^53 at most: far less
-                // than a random draw matters.
-                let draw = Draw::new(self.seed, Stream::Flow(frame.flow), frame.sequence);
-                let work = (work_of(frame.len) as f64 * draw.exponential()) as u128;
-                divide(work + u128::from(carried), rate)
-            }
+            Service::Exponential => self.random_time(frame, carried, rate),
         }
+    }
+
+    // Not inlined, because the compiler would convert the work to a float for frames of the other service too.
+    #[inline(never)]
+    fn random_time(&self, frame: &Descriptor, carried: u64, rate: u64) -> (Nanos, u64) {
+        // The product is positive. A float has 53 bits, so the product is off by one in 2^53 at most: far less than a
+        // random draw matters.
+        let draw = Draw::new(self.seed, Stream::Flow(frame.flow), frame.sequence);
+        let work = (work_of(frame.len) as f64 * draw.exponential()) as u128;
+        divide(work + u128::from(carried), rate)
     }
 }
 

@@ -52,6 +52,7 @@ impl Stalls {
 
     /// Extends a transmission by the stalls that it meets. It could begin at `start`, no earlier than the transmission
     /// before it ended, and takes `span` of the link's time, or a part of a nanosecond longer if `more` is set.
+    #[inline(always)]
     pub(super) fn extend(&mut self, start: Nanos, span: Nanos, more: bool) -> Extended {
         match &mut self.0 {
             Pattern::None => Extended { end: start + span, stalled: Nanos::ZERO },
