@@ -280,11 +280,14 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     /// Takes up to [`BURST`] frames while the hardware has room. Returns whether there was any.
     #[inline(always)]
     fn take_what_fits(&mut self, now: Nanos) -> bool {
-        let before = self.taken;
-        let last = before + BURST;
-        while self.taken < last && self.can_take() {
+        let (before, last) = (self.taken, self.taken + BURST);
+        loop {
+            let most = self.hardware.room().min(last - self.taken);
             // Checked frames are taken one by one, because each may be refused.
-            let most = if self.setup.verify { 1 } else { self.hardware.room().min(last - self.taken) };
+            let most = if self.setup.verify { most.min(1) } else { most };
+            if most == 0 {
+                break;
+            }
             // The cast cannot truncate: `most` is at most `BURST`.
             let Some((first, frames)) = self.port.take_frames(most as u32, &mut self.frames) else { break };
             match first.len {
