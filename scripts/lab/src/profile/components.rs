@@ -124,6 +124,7 @@ const SOURCES: &[(&str, CountsFor)] = &[
     ("shared/src/credits.rs", CountsFor::Component(Component::Ring)),
     ("shared/src/depth.rs", CountsFor::Component(Component::Ring)),
     ("shared/src/exec/", CountsFor::Component(Component::Executor)),
+    ("shared/src/fifo.rs", CountsFor::Caller),
     ("shared/src/frame.rs", CountsFor::Component(Component::Ring)),
     ("shared/src/ledger/", CountsFor::Component(Component::Ledger)),
     ("shared/src/lib.rs", CountsFor::Caller),
