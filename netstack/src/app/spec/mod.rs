@@ -11,11 +11,13 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
-use shared::units::{BitRate, Bytes, Nanos, PacketRate, Phase, Ratio};
+use shared::units::{BitRate, Bytes, Nanos, PacketRate, Phase, Ratio, shown};
 
 use super::schedule::Phases;
 use super::sizes::Sizes;
 use super::spans::Shape;
+use error::LONGEST_SHOWN;
+use keys::Key;
 
 /// How many packets an app sends without waiting before it yields to other tasks. It also limits `burst`.
 pub const MOST_IN_A_TURN: u32 = 64;
@@ -133,6 +135,35 @@ impl AppSpec {
         self.traffic
     }
 
+    /// The same app with `key` set to `value`, as its settings spell both. An app has one pace: `load` replaces `rate`,
+    /// and `rate` replaces `load`. Returns `None` if apps of this kind have no such key.
+    ///
+    /// # Errors
+    /// [`SpecError`] if there is no such key at all, or the app does not accept the value.
+    pub fn with(&self, key: &str, value: &str) -> Result<Option<Self>, SpecError> {
+        let text = self.to_string();
+        let Some(known) = Key::ALL.into_iter().find(|known| known.name() == key) else {
+            let unknown = SpecProblem::UnknownKey { key: shown(key, LONGEST_SHOWN), kind: self.kind() };
+            return Err(SpecError::new(&text, unknown));
+        };
+        if !known.belongs_to(self.kind()) {
+            return Ok(None);
+        }
+        let paces = [Key::Rate, Key::Load];
+        let replaced =
+            |name: &str| name == key || (paces.contains(&known) && paces.iter().any(|pace| pace.name() == name));
+        let (kind, pairs) = text.split_once(':').unwrap_or((&text, ""));
+        let kept = pairs.split(',').filter(|pair| !pair.split('=').next().is_some_and(replaced));
+        let set = format!("{key}={value}");
+        let pairs: Vec<_> = kept.chain([set.as_str()]).collect();
+        format!("{kind}:{}", pairs.join(",")).parse().map(Some)
+    }
+
+    /// The name that was set; without one, [`AppSpec::name`] makes one up.
+    pub fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// UDP payload of each packet.
     pub fn sizes(&self) -> &Sizes {
         &self.sizes
@@ -178,5 +209,30 @@ impl fmt::Display for AppSpec {
             write!(f, ",budget={budget}")?;
         }
         write!(f, ",to={}", self.to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(app: &str, key: &str, value: &str) -> Result<Option<String>, SpecError> {
+        Ok(app.parse::<AppSpec>()?.with(key, value)?.map(|app| app.to_string()))
+    }
+
+    #[test]
+    fn a_key_is_replaced_or_added_and_a_kind_without_it_is_left() {
+        let poisson = |rest: &str| Ok(Some(format!("poisson:size=22B,{rest},to=10.0.0.2:9")));
+        let app = "poisson:size=22B,load=0.5";
+        assert_eq!(with(app, "load", "90%"), poisson("load=0.9,when-blocked=wait"));
+        assert_eq!(with(app, "rate", "1Mpps"), poisson("rate=1Mpps,when-blocked=wait"), "an app has one pace");
+        assert_eq!(with(app, "budget", "64KiB"), poisson("load=0.5,when-blocked=wait,budget=64KiB"));
+        assert_eq!(with(app, "burst", "8"), Ok(None));
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_refused_value_are_errors() {
+        assert!(matches!(with("bulk", "laod", "1").unwrap_err().problem(), SpecProblem::UnknownKey { .. }));
+        assert!(with("bulk", "size", "0B").unwrap_err().to_string().contains("empty payload"));
     }
 }
