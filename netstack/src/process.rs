@@ -291,7 +291,7 @@ fn run_on(
             simulate: None,
         },
         clock: "real".to_owned(),
-        host: HostReport::read(),
+        host: Some(HostReport::read()),
         arrivals_digest: arrivals_digest(plan.seed, &plan.apps),
         process: usage(),
         lines_dropped: lines_dropped(),

@@ -25,7 +25,7 @@ pub struct Context {
     /// `real` or `virtual`.
     pub clock: String,
     /// The machine and the program.
-    pub host: HostReport,
+    pub host: Option<HostReport>,
     /// Hash of what the apps drew.
     pub arrivals_digest: String,
     /// What the process used.

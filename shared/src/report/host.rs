@@ -20,6 +20,11 @@ pub struct HostReport {
     pub git_revision: String,
 }
 
+/// The git revision that was built; `unknown` outside a checkout, and with `-dirty` behind it if sources were changed.
+pub fn git_revision() -> &'static str {
+    env!("PUSHBACK_GIT_REVISION")
+}
+
 /// Reported for what cannot be read.
 const UNKNOWN: &str = "unknown";
 
@@ -33,7 +38,7 @@ impl HostReport {
             kernel: system.release().to_string_lossy().into_owned(),
             cpu: cpu_model(&cpus).unwrap_or_else(|| UNKNOWN.to_owned()),
             cpus: thread::available_parallelism().map_or(1, usize::from),
-            git_revision: env!("PUSHBACK_GIT_REVISION").to_owned(),
+            git_revision: git_revision().to_owned(),
         }
     }
 }

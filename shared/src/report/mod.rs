@@ -14,7 +14,7 @@ mod warning;
 
 pub use budget::{BudgetReport, ComponentBudget, PACKET_ALLOWANCE, ProcessBudget};
 pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
-pub use host::HostReport;
+pub use host::{HostReport, git_revision};
 pub use run::{
     AppReport, BlockedReport, ConfigReport, Ending, LedgerReport, OLD_RUN_SCHEMA, RUN_SCHEMA, RateReport, RingReport,
     RunReport, Sample, StageReport, Totals, WakesReport, WakeupsReport,

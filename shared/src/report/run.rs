@@ -29,8 +29,9 @@ pub struct RunReport {
     pub seed: u64,
     /// `real` or `virtual`.
     pub clock: String,
-    /// The machine and the program.
-    pub host: HostReport,
+    /// The machine and the program; null where the report must not depend on them: in the files of a sweep in virtual
+    /// time.
+    pub host: Option<HostReport>,
     /// Hash of the random numbers that the apps drew: equal digests mean equal arrivals.
     pub arrivals_digest: String,
     /// How the run ended.

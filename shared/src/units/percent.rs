@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde_with::DeserializeFromStr;
+
 use super::decimal::Decimal;
 use super::error::{Quantity, UnitError, UnitProblem};
 
@@ -12,7 +14,7 @@ const MOST: (&str, f64) = ("99.9999%", 0.999_999);
 ///
 /// A [`Ratio`](super::Ratio) may exceed 1, as loads do, and is spelled as a bare number. Here a bare
 /// number is refused: `5` would be 500 %, and `0.5` could be meant as 0.5 % or as 50 %.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, DeserializeFromStr)]
 pub struct Percent(pub f64);
 
 impl FromStr for Percent {

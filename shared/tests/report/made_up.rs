@@ -25,13 +25,13 @@ pub(crate) fn finished() -> RunReport {
         },
         seed: 17,
         clock: "real".to_owned(),
-        host: HostReport {
+        host: Some(HostReport {
             name: "example".to_owned(),
             kernel: "6.1.2".to_owned(),
             cpu: "Example CPU 3000".to_owned(),
             cpus: 8,
             git_revision: "0123456789ab".to_owned(),
-        },
+        }),
         arrivals_digest: "89abcdef01234567".to_owned(),
         ending: Ending::Finished,
         elapsed_ns: 5_012_345_678,

@@ -1,7 +1,7 @@
 //! The figures that tables and CSV show of a run: the name of each, and how it is read from a report.
 
 use serde_json::Value as Json;
-use shared::report::{Ending, EstimateReport, RunReport, human};
+use shared::report::{Ending, EstimateReport, HostReport, RunReport, human};
 
 /// One column of a list, or one row of a comparison.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,19 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// The number, if it is one.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Count(count) => Some(*count as f64),
+            Self::Time(value)
+            | Self::Share(value)
+            | Self::BitRate(value)
+            | Self::PacketRate(value)
+            | Self::Mean(value) => Some(*value),
+            Self::Text(_) | Self::None => None,
+        }
+    }
+
     /// Three digits and a unit.
     pub(crate) fn for_people(&self) -> String {
         match self {
@@ -45,19 +58,6 @@ impl Value {
             Self::PacketRate(rate) => human::packet_rate(*rate),
             Self::Mean(mean) => human::mean(*mean),
             Self::None => "-".to_owned(),
-        }
-    }
-
-    /// The number, in the base unit; `None` if it is none or was not measured.
-    pub(crate) fn number(&self) -> Option<f64> {
-        match self {
-            Self::Text(_) | Self::None => None,
-            Self::Count(count) => Some(*count as f64),
-            Self::Time(value)
-            | Self::Share(value)
-            | Self::BitRate(value)
-            | Self::PacketRate(value)
-            | Self::Mean(value) => Some(*value),
         }
     }
 
@@ -171,6 +171,58 @@ pub(crate) const LISTED: [(&str, Figure); 11] = [
     ("starved", STARVED),
 ];
 
+const IN_FLIGHT: Figure = figure("in_flight", "in flight", |run| Value::Count(run.totals.in_flight));
+const LOST: Figure = figure("lost", "lost", |run| Value::Count(run.totals.lost));
+const SOJOURN_MAX: Figure = figure("sojourn_max_ns", "max from acceptance", |run| sojourn(run, run.sojourn_ns.max));
+const LATENCY_MAX: Figure = figure("latency_max_ns", "max from intended time", |run| latency(run, run.latency_ns.max));
+const STOPS: Figure = figure("stops", "stops", |run| Value::Count(run.blocked.stops));
+const WAKES: Figure = figure("wakes", "wakes", |run| Value::Count(run.blocked.wakes));
+const OCCUPANCY_MEAN: Figure = figure("occupancy_mean", "slots held", |run| Value::Mean(run.ring.occupancy_mean));
+const OCCUPANCY_MAX: Figure =
+    figure("occupancy_max", "most slots held", |run| Value::Count(u64::from(run.ring.occupancy_max)));
+const STARVED_NS: Figure = figure("starved_ns", "starved for", |run| Value::Time(run.hardware.starved_ns as f64));
+const ACTIVE_NS: Figure =
+    figure("hardware_active_ns", "hardware active", |run| Value::Time(run.hardware.active_ns as f64));
+
+/// Jain's index of the apps' goodput: 1 if all have the same, 1 / n if one of n has all (Jain, Chiu and Hawe, DEC
+/// TR-301, 1984). Undefined if none has any.
+const FAIRNESS: Figure = figure("jain_index", "Jain's index", |run| {
+    let rates = || run.apps.iter().map(|app| app.rate.bits_per_second.unwrap_or(0.0));
+    let (sum, squares) = (rates().sum::<f64>(), rates().map(|rate| rate * rate).sum::<f64>());
+    if squares == 0.0 { Value::None } else { Value::Mean(sum * sum / (run.apps.len() as f64 * squares)) }
+});
+
+/// The figures of which a mean over several runs is a figure again.
+pub(crate) const NUMBERS: [Figure; 27] = [
+    OFFERED,
+    ACCEPTED,
+    REFUSED,
+    DELIVERED,
+    DROPPED,
+    IN_FLIGHT,
+    LOST,
+    LOSS,
+    RATE,
+    GOODPUT,
+    SOJOURN_MEAN,
+    SOJOURN_P50,
+    SOJOURN_P99,
+    SOJOURN_P999,
+    SOJOURN_MAX,
+    LATENCY_MEAN,
+    LATENCY_P50,
+    LATENCY_P99,
+    LATENCY_P999,
+    LATENCY_MAX,
+    BLOCKED,
+    STOPS,
+    WAKES,
+    OCCUPANCY_MEAN,
+    OCCUPANCY_MAX,
+    STARVED_NS,
+    FAIRNESS,
+];
+
 /// The columns of CSV.
 pub(crate) const EXACT: [Figure; 46] = [
     POLICY,
@@ -190,8 +242,8 @@ pub(crate) const EXACT: [Figure; 46] = [
     REFUSED,
     DELIVERED,
     DROPPED,
-    figure("in_flight", "in flight", |run| Value::Count(run.totals.in_flight)),
-    figure("lost", "lost", |run| Value::Count(run.totals.lost)),
+    IN_FLIGHT,
+    LOST,
     LOSS,
     RATE,
     GOODPUT,
@@ -199,27 +251,32 @@ pub(crate) const EXACT: [Figure; 46] = [
     SOJOURN_P50,
     SOJOURN_P99,
     SOJOURN_P999,
-    figure("sojourn_max_ns", "max from acceptance", |run| sojourn(run, run.sojourn_ns.max)),
+    SOJOURN_MAX,
     LATENCY_MEAN,
     LATENCY_P50,
     LATENCY_P99,
     LATENCY_P999,
-    figure("latency_max_ns", "max from intended time", |run| latency(run, run.latency_ns.max)),
+    LATENCY_MAX,
     BLOCKED,
-    figure("stops", "stops", |run| Value::Count(run.blocked.stops)),
-    figure("wakes", "wakes", |run| Value::Count(run.blocked.wakes)),
-    figure("occupancy_mean", "slots held", |run| Value::Mean(run.ring.occupancy_mean)),
-    figure("occupancy_max", "most slots held", |run| Value::Count(u64::from(run.ring.occupancy_max))),
+    STOPS,
+    WAKES,
+    OCCUPANCY_MEAN,
+    OCCUPANCY_MAX,
     figure("doorbells_rung", "doorbells", |run| Value::Count(run.doorbells.rung)),
-    figure("starved_ns", "starved for", |run| Value::Time(run.hardware.starved_ns as f64)),
+    STARVED_NS,
     STARVED,
-    figure("hardware_active_ns", "hardware active", |run| Value::Time(run.hardware.active_ns as f64)),
+    ACTIVE_NS,
     STACK_CPU,
     DRIVER_CPU,
-    figure("host", "host", |run| Value::Text(run.host.name.clone())),
-    figure("git_revision", "git", |run| Value::Text(run.host.git_revision.clone())),
+    figure("host", "host", |run| host(run, |host| &host.name)),
+    figure("git_revision", "git", |run| host(run, |host| &host.git_revision)),
     figure("arrivals_digest", "arrivals", |run| Value::Text(run.arrivals_digest.clone())),
 ];
+
+/// A text about the host; none if the report is without one.
+fn host(run: &RunReport, of: fn(&HostReport) -> &String) -> Value {
+    run.host.as_ref().map_or(Value::None, |host| Value::Text(of(host).clone()))
+}
 
 fn setting(settings: &Json, name: &str) -> Value {
     match &settings[name] {

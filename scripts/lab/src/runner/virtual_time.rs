@@ -126,14 +126,18 @@ pub fn clock(settings: &RunSettings) -> Virtual {
 /// # Errors
 /// [`SimulateError`] if they cannot be simulated.
 pub fn simulate_on(settings: &RunSettings, park: impl Park) -> Result<RunReport, SimulateError> {
+    Ok(RunReport { host: Some(HostReport::read()), ..simulate_anywhere(settings, park)? })
+}
+
+/// The same without the host: the report follows from the settings and the version of the program alone.
+///
+/// # Errors
+/// [`SimulateError`] if they cannot be simulated.
+pub fn simulate_anywhere(settings: &RunSettings, park: impl Park) -> Result<RunReport, SimulateError> {
     let report = simulate_figures(settings, park)?;
     let plan = plan(settings)?;
-    Ok(RunReport {
-        config: settings.in_report(),
-        host: HostReport::read(),
-        arrivals_digest: arrivals_digest(plan.seed, &plan.apps),
-        ..report
-    })
+    let arrivals_digest = arrivals_digest(plan.seed, &plan.apps);
+    Ok(RunReport { config: settings.in_report(), arrivals_digest, ..report })
 }
 
 /// Runs `settings` and returns the figures without the settings, the host and the digest of the arrivals, which takes
@@ -185,6 +189,19 @@ fn expected_length(settings: &RunSettings, plan: &Plan) -> Nanos {
     });
     let each = own.max().unwrap_or_default().max(shared);
     Nanos(each.0.saturating_mul(packets))
+}
+
+/// Checks that the settings are valid together, without a run.
+///
+/// # Errors
+/// [`SimulateError`], whose text names what to change.
+pub(crate) fn check_settings(settings: &RunSettings, virtual_time: bool) -> Result<(), SimulateError> {
+    if virtual_time {
+        check(settings)?;
+    }
+    plan(settings)?;
+    settings.driver.driver.hardware(settings.driver.common.seed)?;
+    Ok(())
 }
 
 fn setup(settings: &RunSettings) -> Result<Setup<Output>, SimulateError> {

@@ -23,7 +23,7 @@ fn full() -> RunReport {
         config: Default::default(),
         seed: 0,
         clock: String::new(),
-        host: Default::default(),
+        host: Some(Default::default()),
         arrivals_digest: String::new(),
         ending: Ending::Finished,
         elapsed_ns: 0,

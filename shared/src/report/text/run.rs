@@ -98,13 +98,11 @@ impl RunReport {
             let others = human::count((self.apps.len() - MOST_APPS) as u64);
             line(out, "App", format!("{others} more are in the JSON report"))?;
         }
-        let host = &self.host;
-        let (name, kernel, cpu) = (plain(&host.name), plain(&host.kernel), plain(&host.cpu));
-        line(
-            out,
-            "Host",
-            format!("{name}, kernel {kernel}, {cpu}, CPUs {}, git {}", host.cpus, plain(&host.git_revision)),
-        )?;
+        if let Some(host) = &self.host {
+            let (name, kernel, cpu) = (plain(&host.name), plain(&host.kernel), plain(&host.cpu));
+            let git = plain(&host.git_revision);
+            line(out, "Host", format!("{name}, kernel {kernel}, {cpu}, CPUs {}, git {git}", host.cpus))?;
+        }
         if self.is_repeated() {
             return Ok(());
         }
