@@ -4,14 +4,11 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, FromArgMatches};
 use serde::Deserialize;
-use serde_json::Value;
-use shared::process::flags::one_line;
 use shared::report::{OLD_RUN_SCHEMA, RUN_SCHEMA, RunReport};
 
-use crate::flags::{FlagError, Given, read};
-use crate::settings::RunSettings;
+use crate::flags::{FlagError, Given, over};
+use crate::settings::{RunSettings, SimulationSettings};
 
 /// Schema of the file that `lab compare --json` writes.
 pub(crate) const COMPARE_SCHEMA: &str = "pushback.compare/1";
@@ -47,9 +44,6 @@ pub(crate) enum FileProblem {
     /// Its settings cannot be given as flags.
     #[error("cannot be repeated: {0}")]
     Settings(#[from] FlagError),
-    /// A setting has a value that its flag refuses.
-    #[error("cannot be repeated: {0}")]
-    Value(String),
 }
 
 /// Reads the runs in `file`, or on standard input if `file` is `-`.
@@ -105,19 +99,13 @@ pub(crate) fn replay(file: &Path, given: &Given) -> Result<RunSettings, FileErro
     let repeat = || {
         let runs = load(file)?;
         let [run] = &runs[..] else { return Err(FileProblem::Several(runs.len())) };
-        let (netstack, driver) = (side(&run.config.netstack, given)?, side(&run.config.driver, given)?);
-        let simulation = run.config.simulate.clone().map(serde_json::from_value).transpose()?;
-        Ok(RunSettings { netstack, driver, simulation: simulation.unwrap_or_default() })
+        let (netstack, driver) = (over(&run.config.netstack, given)?, over(&run.config.driver, given)?);
+        let recorded = run.config.simulate.clone().map(serde_json::from_value).transpose()?;
+        let recorded: SimulationSettings = recorded.unwrap_or_default();
+        let simulation = over(&serde_json::to_value(recorded)?, given)?;
+        Ok(RunSettings { netstack, driver, simulation })
     };
     repeat().map_err(|problem| FileError { file: file.to_owned(), problem })
-}
-
-/// The settings of one process. The environment is ignored, because the report holds every setting.
-fn side<S: CommandFactory + FromArgMatches>(recorded: &Value, given: &Given) -> Result<S, FileProblem> {
-    let mut command = S::command().no_binary_name(true).mut_args(|arg| arg.env(None::<&str>));
-    let arguments = given.over(read(&command, recorded)?, &mut command);
-    let parsed = command.try_get_matches_from(arguments).and_then(|matches| S::from_arg_matches(&matches));
-    parsed.map_err(|error| FileProblem::Value(one_line(&error.to_string())))
 }
 
 #[cfg(test)]
@@ -180,7 +168,7 @@ mod tests {
     fn a_recorded_value_that_its_flag_refuses_is_reported_with_the_flag() {
         let mut recorded = serde_json::to_value(StackArgs::parse_from(["netstack"])).unwrap();
         recorded["depth"] = "0".into();
-        let refused = side::<StackArgs>(&recorded, &Given::default()).unwrap_err().to_string();
+        let refused = over::<StackArgs>(&recorded, &Given::default()).unwrap_err().to_string();
         assert!(refused.contains("--depth") && refused.contains("1 to 65536"), "{refused}");
     }
 }

@@ -42,14 +42,21 @@ pub struct RunSettings {
 }
 
 /// The settings that only a simulation has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Parser)]
+#[command(name = "simulation")]
 #[serde(default)]
 pub struct SimulationSettings {
-    /// CPU time that the stack takes for each packet.
+    /// How long each packet occupies the stack's one CPU, such as 4us.
+    #[arg(long, env = "PUSHBACK_STACK_COST", value_name = "TIME", default_value = "0s")]
     pub stack_cost: Nanos,
-    /// The time after which steady-state counting starts; by default a tenth of the expected length.
+
+    /// Time from the start of the run after which the figures of the steady state are counted. [default: a tenth of the
+    /// run]
+    #[arg(long, env = "PUSHBACK_WARMUP", value_name = "TIME")]
     pub warmup: Option<Nanos>,
-    /// How late each sleep ends: the time that the machine takes to wake a CPU.
+
+    /// How late each sleep ends: how long the machine takes to wake a CPU, such as 50us.
+    #[arg(long, env = "PUSHBACK_WAKE_LATENCY", value_name = "TIME", default_value = "0s")]
     pub wake_latency: Nanos,
 }
 

@@ -10,7 +10,7 @@ use shared::process::json::{JsonTarget, say};
 use shared::process::settings::{Common, Output};
 use shared::process::signals::Signals;
 use shared::report::{Ending, RunReport, Verdict};
-use shared::units::{Nanos, Percent};
+use shared::units::Percent;
 
 use super::common::{Failure, judged, shortcomings};
 use crate::flags::Given;
@@ -43,18 +43,8 @@ pub(crate) struct SimulateArgs {
     #[command(flatten)]
     output: Output,
 
-    /// How long each packet occupies the stack's one CPU, such as 4us. [default: 0s]
-    #[arg(long, env = "PUSHBACK_STACK_COST", value_name = "TIME")]
-    stack_cost: Option<Nanos>,
-
-    /// How late each sleep ends: how long the machine takes to wake a CPU, such as 50us. [default: 0s]
-    #[arg(long, env = "PUSHBACK_WAKE_LATENCY", value_name = "TIME")]
-    wake_latency: Option<Nanos>,
-
-    /// Time from the start of the run after which the figures of the steady state are counted. [default: a tenth of the
-    /// run]
-    #[arg(long, env = "PUSHBACK_WARMUP", value_name = "TIME")]
-    warmup: Option<Nanos>,
+    #[command(flatten)]
+    simulation: SimulationSettings,
 
     /// Repeat with consecutive seeds until the interval of each mean is as narrow as this share of it, such as 1%.
     #[arg(long, env = "PUSHBACK_PRECISION", value_name = "PERCENT")]
@@ -149,16 +139,13 @@ fn status(report: &RunReport, assert_theory: bool) -> Status {
 fn settings(args: &SimulateArgs, given: &Given) -> Result<RunSettings, Failure> {
     let settings = match &args.from {
         Some(file) => replay(file, given).map_err(Failure::From)?,
-        // Settings that only real time has keep their defaults, so that a report can be repeated in real time.
-        None => RunSettings::new(&args.common, args.stack.clone(), &args.driver),
+        None => {
+            // Settings that only real time has keep their defaults, so that a report can be repeated in real time.
+            let settings = RunSettings::new(&args.common, args.stack.clone(), &args.driver);
+            RunSettings { simulation: args.simulation, ..settings }
+        }
     };
     // A report does not contain the paths of files.
     let driver = DriverArgs { capture: args.capture.clone(), ..settings.driver };
-    let recorded = settings.simulation;
-    let simulation = SimulationSettings {
-        stack_cost: args.stack_cost.unwrap_or(recorded.stack_cost),
-        warmup: args.warmup.or(recorded.warmup),
-        wake_latency: args.wake_latency.unwrap_or(recorded.wake_latency),
-    };
-    Ok(RunSettings { driver, simulation, ..settings })
+    Ok(RunSettings { driver, ..settings })
 }

@@ -133,14 +133,17 @@ mod tests {
             (&["compare", "--once"], "--once is a flag of driver"),
             (
                 &["compare", "--policy=wait"],
-                "--policy is a flag of lab run, lab simulate, lab theory for and netstack; did you mean --policies?",
+                "--policy is a flag of lab run, lab simulate, lab sweep, lab tune, lab theory for and netstack; did you mean --policies?",
             ),
             (&["compare", "--pcap=x"], "--pcap is a flag of lab run, lab simulate and driver"),
-            (&["simulate", "--transport", "shm"], "--transport is a flag of lab run, lab compare and netstack"),
-            (&["run", "--stack-cost", "4us"], "--stack-cost is a flag of lab simulate"),
+            (
+                &["simulate", "--transport", "shm"],
+                "--transport is a flag of lab run, lab compare, lab sweep, lab tune and netstack",
+            ),
+            (&["run", "--stack-cost", "4us"], "--stack-cost is a flag of lab simulate, lab sweep and lab tune"),
             (
                 &["theory", "for", "--interval=1s"],
-                "--interval is a flag of lab run, lab compare, lab simulate and netstack",
+                "--interval is a flag of lab run, lab compare, lab simulate, lab sweep, lab tune and netstack",
             ),
             (&["run", "--colour"], ""),
         ] {

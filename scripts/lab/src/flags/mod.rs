@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use driver::settings::Settings as DriverArgs;
 use netstack::process::Args as StackArgs;
 use serde::Serialize;
 use serde_json::Value;
-use shared::process::flags::{as_given, exclude};
+use shared::process::flags::{as_given, exclude, one_line};
 use shared::process::settings::recorded_seed;
-use shared::report::RunReport;
+use shared::report::{ConfigReport, RunReport};
 
 use crate::settings::{RunSettings, SimulationSettings};
 
@@ -56,6 +56,32 @@ pub(crate) enum FlagError {
         /// The value.
         value: String,
     },
+    /// A flag refuses a value.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The `recorded` settings of one program, with the flags in `given` replacing them. The environment is ignored, because
+/// every setting is recorded.
+///
+/// # Errors
+/// If a recorded setting has no flag, or a flag refuses its value.
+pub(crate) fn over<S: CommandFactory + FromArgMatches>(recorded: &Value, given: &Given) -> Result<S, FlagError> {
+    parse_over(read(&S::command(), recorded)?, given)
+}
+
+/// The same for `settings` that are flags already.
+///
+/// # Errors
+/// If a flag refuses its value.
+pub(crate) fn parse_over<S: CommandFactory + FromArgMatches>(
+    settings: Vec<Setting>,
+    given: &Given,
+) -> Result<S, FlagError> {
+    let mut command = S::command().no_binary_name(true).mut_args(|arg| arg.env(None::<&str>));
+    let arguments = given.over(settings, &mut command);
+    let parsed = command.try_get_matches_from(arguments).and_then(|matches| S::from_arg_matches(&matches));
+    parsed.map_err(|error| FlagError::Refused(one_line(&error.to_string())))
 }
 
 /// Returns the arguments with which the program whose flags are `S` runs with exactly `settings`.
@@ -111,13 +137,30 @@ fn arguments_for(arg: &Arg, long: &str, value: &Value) -> Option<Vec<OsString>> 
 /// The settings of both programs in `run` that differ from their defaults, as flags. A setting that this version has
 /// no flag for is shown as `name=value`.
 pub(crate) fn in_force(run: &RunReport) -> Vec<String> {
+    changed_flags(&ConfigReport { simulate: None, ..run.config.clone() })
+}
+
+/// The same for all settings in `config`, those of a simulation included.
+pub(crate) fn changed_flags(config: &ConfigReport) -> Vec<String> {
     let defaults = RunSettings::defaults();
-    let mut flags = changed(&StackArgs::command(), &run.config.netstack, &defaults.netstack);
-    let driver = changed(&DriverArgs::command(), &run.config.driver, &defaults.driver);
+    let mut flags = changed(&StackArgs::command(), &config.netstack, &defaults.netstack);
+    let driver = changed(&DriverArgs::command(), &config.driver, &defaults.driver);
+    let simulation = config.simulate.iter();
+    let simulation =
+        simulation.flat_map(|config| changed(&SimulationSettings::command(), config, &defaults.simulation));
     // A flag that both programs have is listed once.
-    let only: Vec<_> = driver.into_iter().filter(|flag| !flags.contains(flag)).collect();
-    flags.extend(only);
+    let others: Vec<_> = driver.into_iter().chain(simulation).filter(|flag| !flags.contains(flag)).collect();
+    flags.extend(others);
     flags
+}
+
+/// `word` as a shell reads it: in quotes if it has characters with a meaning there.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/%+@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 fn changed(command: &Command, config: &Value, defaults: &impl Serialize) -> Vec<String> {
@@ -163,12 +206,22 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    /// The flags that set `settings`.
+    pub(crate) fn of(settings: Vec<Setting>) -> Self {
+        Self { words: String::new(), settings }
+    }
+
     /// The arguments with which this process, whose command is `command`, was started.
     pub(crate) fn here(command: Command) -> Self {
         let arguments: Vec<_> = std::env::args_os().collect();
         let command = as_given(command, &arguments);
         let matches = command.clone().get_matches_from(arguments);
         Self::in_matches(&command, &matches)
+    }
+
+    /// Whether the flag with this `id` is on the command line.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.settings.iter().any(|setting| setting.id == id)
     }
 
     fn in_matches(command: &Command, matches: &ArgMatches) -> Self {
@@ -190,6 +243,7 @@ impl Given {
         });
         Self { words: command.get_name().to_owned(), settings: settings.collect() }
     }
+
     /// The arguments of `command` that set `recorded`, except those that a flag on the command line replaces or
     /// excludes; then the flags on the command line.
     pub(crate) fn over(&self, recorded: Vec<Setting>, command: &mut Command) -> Vec<OsString> {
