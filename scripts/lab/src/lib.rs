@@ -14,7 +14,9 @@
 //! | `report` | figures of runs as tables, CSV, sentences and SVG |
 //! | `threshold` | conditions on the figures of a report, for --fail-if |
 //! | `check` | runs beside those of a baseline |
+//! | `points` | a set of runs that differ in some settings: what varies, the runs, a folder for them, estimates |
 //! | `count` | instructions per packet, counted by valgrind |
+//! | `tune` | searches the depth that meets limits |
 //! | `bench`, `dispatch`, `predict`, `stress` | what the commands of these names measure and check |
 //! | `commands` | the flags of each command, what it runs, and what it prints |
 #![forbid(unsafe_code)]
@@ -28,6 +30,7 @@ mod dispatch;
 mod fixture;
 mod flags;
 mod launch;
+mod points;
 mod predict;
 mod profile;
 mod progress;
@@ -38,5 +41,6 @@ pub mod settings;
 mod stress;
 pub mod theory;
 mod threshold;
+mod tune;
 
 pub use commands::main;

@@ -1,6 +1,7 @@
 //! What several commands share: why a command has no result, and the parsing of a frame size.
 
 use std::io;
+use std::path::PathBuf;
 
 use shared::exec::Halted;
 use shared::process::exit::Status;
@@ -15,16 +16,22 @@ use crate::bench::BenchError;
 use crate::count::{CeilingsError, CountError};
 use crate::flags::foreign::ForeignVariable;
 use crate::launch::BinariesError;
+use crate::points::plan::PlanError;
+use crate::points::run::MakeError;
+use crate::points::store::StoreError;
+use crate::points::table::{PointsError, TableError};
 use crate::profile::ProfileError;
 use crate::replay::FileError;
 use crate::report::svg::ChartError;
 use crate::runner::SimulateError;
 use crate::runner::full_rate::SMALLEST;
 use crate::runner::real::LaunchError;
+use crate::runner::sequence::ClockKind;
 use crate::stress::StressError;
 use crate::theory::ParameterError;
 use crate::theory::applies::NoFit;
 use crate::threshold::{ConditionError, Thresholds};
+use crate::tune::TuneError;
 
 /// Why a subcommand has no result.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +77,45 @@ pub(crate) enum Failure {
         /// What to do instead.
         remedy: &'static str,
     },
+    /// A flag has no meaning by the clock of the runs.
+    #[error("--{flag} has no meaning in {clock} time; leave it out, or use --clock {}", other(*clock))]
+    NoMeaning {
+        /// The flag, without dashes.
+        flag: String,
+        /// The clock.
+        clock: ClockKind,
+    },
+    /// A plan cannot be used.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The points cannot be run.
+    #[error(transparent)]
+    Points(#[from] PointsError),
+    /// A table of runs cannot be read.
+    #[error("{}: cannot be read ({source}); name a table that lab sweep --dry-run wrote", file.display())]
+    TableUnreadable {
+        /// The file.
+        file: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// A table of runs cannot be used.
+    #[error("{}: {source}", file.display())]
+    Table {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: TableError,
+    },
+    /// The results cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The runs of a set were not made, or not kept.
+    #[error(transparent)]
+    Make(#[from] MakeError),
+    /// There is no answer to how deep the ring must be.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
     /// A variable asks for a file that the command does not write.
     #[error(transparent)]
     Variable(#[from] ForeignVariable),
@@ -114,12 +160,21 @@ impl Failure {
             | Self::Flag { .. }
             | Self::Variable(_)
             | Self::Load(_)
+            | Self::NoMeaning { .. }
+            | Self::Plan(_)
+            | Self::Points(_)
+            | Self::TableUnreadable { .. }
+            | Self::Table { .. }
+            | Self::Store(StoreError::Folder { .. } | StoreError::OtherProgram { .. })
+            | Self::Make(MakeError::Level(_) | MakeError::Points(_))
             | Self::Chart(ChartError::Open { .. })
             | Self::Count(CountError::Folder(_))
             | Self::Profile(_) => Status::Usage,
             Self::Simulate(SimulateError::Halted(Halted::Stalled) | SimulateError::Memory(_)) => Status::Failed,
             Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
             Self::Launch(error) => error.status(),
+            Self::Tune(TuneError::Interrupted) => Status::Interrupted,
+            Self::Tune(TuneError::Points(_) | TuneError::Setting(_)) => Status::Usage,
             Self::Bench(error) => error.status(),
             Self::Count(CountError::Run(error)) => error.status(),
             Self::Ceilings(_) => Status::Usage,
@@ -132,6 +187,9 @@ impl Failure {
             | Self::Count(_)
             | Self::EndWithParent(_)
             | Self::Stress(_)
+            | Self::Store(_)
+            | Self::Make(_)
+            | Self::Tune(_)
             | Self::System(_) => Status::Failed,
         }
     }
@@ -147,6 +205,14 @@ pub(super) fn judged(thresholds: &Thresholds, report: &RunReport, whose: &str) -
 /// Prints the warnings of a run that --quiet leaves no other place, and what failed in it.
 pub(super) fn shortcomings(report: &RunReport, whose: &str) {
     report.shortcomings().iter().for_each(|line| complain(format_args!("lab: {whose}{line}")));
+}
+
+/// The clock by which a flag has a meaning that it has not by `clock`.
+fn other(clock: ClockKind) -> ClockKind {
+    match clock {
+        ClockKind::Real => ClockKind::Virtual,
+        ClockKind::Virtual => ClockKind::Real,
+    }
 }
 
 /// A tokio runtime on this thread, for sockets, signals and child processes.

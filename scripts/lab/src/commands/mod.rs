@@ -1,5 +1,6 @@
 //! The commands of the lab: one module for each, with its flags, what it runs, and what it prints.
 
+mod base;
 mod bench;
 mod check;
 mod common;
@@ -7,12 +8,15 @@ mod compare;
 mod count;
 mod dispatch;
 mod measure;
+mod point;
 mod predict;
 mod report;
 mod run;
 mod simulate;
 mod stress;
+mod sweep;
 mod theory;
+mod tune;
 
 use std::env;
 use std::process::ExitCode;
@@ -56,6 +60,12 @@ enum Command {
     EndWithParent(EndWithParent),
     /// The same run in virtual time, in this process: exact, and in a fraction of the time.
     Simulate(Box<simulate::SimulateArgs>),
+    /// Every combination of settings, with several seeds each: estimates with intervals, in a folder that resumes.
+    Sweep(Box<sweep::SweepArgs>),
+    /// How deep the ring must be to meet limits on loss, latency and rate, and what waiting gives instead.
+    Tune(Box<tune::TuneArgs>),
+    /// One run of the table that lab sweep --dry-run wrote.
+    Point(point::PointArgs),
     /// A grid of settings in virtual and in real time: does each run agree with its simulation?
     Predict(predict::PredictArgs),
     /// What queueing theory predicts, without a run.
@@ -88,6 +98,9 @@ fn run_command(cli: &Cli) -> Result<Status, Failure> {
         Command::Peer(args) => Ok(act(args).map(|()| Status::Fine)?),
         Command::EndWithParent(program) => Err(program.exec().into()),
         Command::Simulate(args) => simulate::main(args, &given),
+        Command::Sweep(args) => sweep::main(args, &given),
+        Command::Tune(args) => tune::main(args, &given),
+        Command::Point(args) => point::main(args),
         Command::Theory(args) => theory::main(args),
         Command::Stress(args) => stress::main(args),
         Command::Check(args) => check::main(args),

@@ -84,10 +84,14 @@ pub(crate) fn markdown<R: Into<Row>>(
 
 /// A header line and one line per run (RFC 4180, with line feeds as line ends).
 pub(crate) fn csv(runs: &[RunReport]) -> String {
-    let line = |cells: &mut dyn Iterator<Item = String>| cells.map(|cell| quoted(&cell)).collect::<Vec<_>>().join(",");
-    let header = line(&mut EXACT.iter().map(|figure| figure.key.to_owned()));
-    let lines = runs.iter().map(|run| line(&mut EXACT.iter().map(|figure| (figure.of)(run).exact())));
-    [header].into_iter().chain(lines).map(|line| line + "\n").collect()
+    let header = csv_line(EXACT.iter().map(|figure| figure.key.to_owned()));
+    let lines = runs.iter().map(|run| csv_line(EXACT.iter().map(|figure| (figure.of)(run).exact())));
+    [header].into_iter().chain(lines).collect()
+}
+
+/// One line of CSV with its line feed.
+pub(crate) fn csv_line(cells: impl IntoIterator<Item = String>) -> String {
+    cells.into_iter().map(|cell| quoted(&cell)).collect::<Vec<_>>().join(",") + "\n"
 }
 
 fn quoted(cell: &str) -> String {

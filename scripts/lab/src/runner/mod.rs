@@ -21,8 +21,10 @@ pub(crate) mod full_rate;
 mod merge;
 pub(crate) mod real;
 mod replicate;
+pub(crate) mod sequence;
 mod virtual_time;
 pub(crate) mod workload;
 
 pub use replicate::{DEFAULT_PRECISION, Repeat, Replicated, replicate, replicate_while};
-pub use virtual_time::{SimulateError, Timeless, clock, simulate, simulate_figures, simulate_on};
+pub(crate) use virtual_time::check_settings;
+pub use virtual_time::{SimulateError, Timeless, clock, simulate, simulate_anywhere, simulate_figures, simulate_on};

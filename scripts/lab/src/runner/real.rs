@@ -151,6 +151,12 @@ impl Exits {
         children.map(ChildExit::status).fold(own, Status::or_worse)
     }
 
+    /// How both ended.
+    pub(crate) fn named(self) -> String {
+        let driver = self.driver.map_or_else(|| "ended by the lab".to_owned(), |exit| exit.to_string());
+        format!("netstack: {}, driver: {driver}", self.stack)
+    }
+
     /// Reports the exit of a process that could not report it itself.
     pub(crate) fn complain(self) {
         for (name, exit) in [("netstack", Some(self.stack)), ("driver", self.driver)] {

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use clap::Args;
 use netstack::app::AppSpec;
 use serde_json::Value;
+use serde_with::DeserializeFromStr;
 use shared::report::{RunReport, Warning};
 use shared::units::shown;
 
@@ -50,10 +51,19 @@ impl Thresholds {
 
     /// What makes `report` fail: a line for each condition that is true, and with --strict for each warning.
     pub(crate) fn failures(&self, report: &RunReport) -> Vec<String> {
+        if self.fail_if.is_empty() && !self.strict {
+            return Vec::new();
+        }
         // From the text: a `Value` cannot be made from sums above 2^64 - 1.
         let json = serde_json::to_string(report).and_then(|text| serde_json::from_str(&text)).unwrap_or(Value::Null);
         let conditions = self.fail_if.iter().filter_map(|condition| condition.check(&json));
         conditions.chain(self.strict_failures(&report.warnings)).collect()
+    }
+
+    /// The same conditions and `more` of them.
+    #[must_use]
+    pub(crate) fn with(&self, more: Vec<Condition>) -> Self {
+        Self { fail_if: [&self.fail_if[..], &more].concat(), strict: self.strict }
     }
 
     /// What makes the `warnings` of a report fail it.
@@ -73,7 +83,7 @@ pub(crate) fn strict_failure(warning: &Warning) -> String {
 /// ```text
 /// loss > 0.1%        latency.p50 >= 1ms        apps.web.offered == 0
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, DeserializeFromStr)]
 pub(crate) struct Condition {
     /// As it was written, without spaces at its ends.
     text: String,

@@ -1,0 +1,131 @@
+//! The flags of commands that make a set of runs, in virtual or in real time.
+
+use std::num::NonZero;
+use std::thread;
+
+use clap::{Args, CommandFactory};
+use driver::settings::DriverSettings;
+use netstack::settings::{SessionSettings, StackSettings};
+use shared::process::settings::{Common, Waiting};
+use shared::units::Percent;
+
+use super::common::Failure;
+use crate::flags::Given;
+use crate::launch::{Binaries, Pinning};
+use crate::points::axis::Axis;
+use crate::points::run::Count;
+use crate::runner::sequence::{ClockKind, Place};
+use crate::settings::{RunSettings, SimulationSettings};
+
+/// The settings of all points, real or simulated.
+#[derive(Debug, Args)]
+pub(crate) struct BaseArgs {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    stack: StackSettings,
+    #[command(flatten)]
+    driver: DriverSettings,
+    #[command(flatten)]
+    simulation: SimulationSettings,
+    #[command(flatten)]
+    real: RealArgs,
+}
+
+/// Settings that only runs in real time have.
+#[derive(Debug, Args)]
+struct RealArgs {
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    pinning: Pinning,
+    #[command(flatten)]
+    session: SessionSettings,
+}
+
+/// By which clock the runs of a set are made.
+#[derive(Debug, Args)]
+pub(crate) struct ClockArgs {
+    /// Runs in virtual time in this process, or in real time in two processes. [default: virtual]
+    #[arg(long, value_name = "CLOCK", value_enum, overrides_with = "clock")]
+    pub(super) clock: Option<ClockKind>,
+}
+
+/// How many runs of each point are made, and how many at once.
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// Runs of each point, with consecutive seeds. [default: 1]
+    #[arg(long, env = "PUSHBACK_REPETITIONS", value_name = "N", conflicts_with = "precision",
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    repetitions: Option<u64>,
+
+    /// As many runs of each point as the intervals of loss, mean sojourn and rate need to be this narrow, such as 5%.
+    #[arg(long, env = "PUSHBACK_PRECISION", value_name = "PERCENT")]
+    precision: Option<Percent>,
+
+    /// The confidence with which the interval of each figure holds.
+    #[arg(long, env = "PUSHBACK_LEVEL", value_name = "PERCENT", default_value = "95%")]
+    pub(crate) level: Percent,
+
+    /// The most runs of a point with --precision; if an interval is still too wide then, a warning says so.
+    #[arg(long, env = "PUSHBACK_MAX_REPLICATIONS", value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u64).range(2..))]
+    max_replications: u64,
+
+    /// Simulations at once; real runs are made one after the other. [default: the number of CPUs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+}
+
+impl BaseArgs {
+    /// The settings of every point before what varies is set.
+    pub(super) fn settings(&self) -> RunSettings {
+        let mut settings = RunSettings::new(&self.common, self.stack.clone(), &self.driver);
+        settings.set_waiting(&self.real.waiting);
+        settings.netstack.session = self.real.session.clone();
+        settings.simulation = self.simulation;
+        settings.set_quiet();
+        settings
+    }
+}
+
+/// Refuses a flag or a varied setting that has no meaning under `clock`.
+pub(super) fn check_meaning(clock: ClockKind, given: &Given, axes: &[Axis]) -> Result<(), Failure> {
+    let foreign = match clock {
+        ClockKind::Virtual => RealArgs::augment_args(clap::Command::new("real")),
+        ClockKind::Real => SimulationSettings::command(),
+    };
+    for arg in foreign.get_arguments() {
+        let (id, Some(long)) = (arg.get_id().as_str(), arg.get_long()) else { continue };
+        if given.has(id) || axes.iter().any(|axis| axis.key == long) {
+            return Err(Failure::NoMeaning { flag: long.to_owned(), clock });
+        }
+    }
+    Ok(())
+}
+
+impl RunsArgs {
+    /// How many runs a point has. What a plan says holds where no flag says otherwise.
+    pub(super) fn count(&self, repetitions: Option<u64>, precision: Option<Percent>) -> Count {
+        let until = |precision: Percent| Count::Until { precision: precision.0, at_most: self.max_replications };
+        match (self.repetitions, self.precision, repetitions, precision) {
+            (Some(count), ..) | (None, None, Some(count), _) => Count::Exactly(count),
+            (None, Some(precision), ..) | (None, None, None, Some(precision)) => until(precision),
+            (None, None, None, None) => Count::Exactly(1),
+        }
+    }
+
+    /// Where the runs are made.
+    ///
+    /// # Errors
+    /// If the programs of a real run are not there.
+    pub(super) fn place(&self, clock: ClockKind, base: &BaseArgs) -> Result<Place, Failure> {
+        Ok(match clock {
+            ClockKind::Virtual => {
+                let cpus = || thread::available_parallelism().map_or(1, NonZero::get);
+                Place::Virtual { jobs: self.jobs.map_or_else(cpus, usize::from) }
+            }
+            ClockKind::Real => Place::Real(Box::new(Binaries::find()?.on(base.real.pinning.pin.cpus()))),
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! The results of a set of points as CSV and as a table for people.
+
+use shared::report::human;
+
+use super::estimate::{Estimate, Estimated, OF_APPS, code};
+use super::table::Points;
+use crate::report::figures::NUMBERS;
+use crate::report::table::{csv_line, markdown};
+
+/// What a row says of a point beside its figures.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    /// The number of the point.
+    pub(crate) point: usize,
+    pub(crate) estimated: Estimated,
+    /// Codes of what is wrong with it: `RUN_FAILED`, `NOT_RUN`, `THRESHOLD`, `INTERVAL_TOO_WIDE`.
+    pub(crate) verdicts: Vec<&'static str>,
+}
+
+/// A row per point: what varies, every estimate with its bounds, verdicts and warnings. All times are in nanoseconds.
+pub(crate) fn points_csv(set: &Points, rows: &[Row]) -> String {
+    let estimates = NUMBERS.iter().flat_map(|figure| with_bounds(figure.key));
+    let header = ["point".to_owned()].into_iter().chain(set.keys.iter().cloned());
+    let header = header.chain(["runs", "failed"].map(str::to_owned)).chain(estimates);
+    let header = csv_line(header.chain(["verdicts", "warnings"].map(str::to_owned)));
+    let lines = rows.iter().map(|row| {
+        let cells = [row.point.to_string()].into_iter().chain(set.points[row.point].values.iter().cloned());
+        let counts = [row.estimated.runs, row.estimated.failed].map(|count| count.to_string());
+        let estimates = row.estimated.figures.iter().flat_map(exact);
+        let verdicts = row.verdicts.join(";");
+        let warnings = row.estimated.warnings.iter().map(|warning| code(*warning)).collect::<Vec<_>>().join(";");
+        csv_line(cells.chain(counts).chain(estimates).chain([verdicts, warnings]))
+    });
+    [header].into_iter().chain(lines).collect()
+}
+
+/// A row per point and app.
+pub(crate) fn apps_csv(set: &Points, rows: &[Row]) -> String {
+    let header = ["point".to_owned()].into_iter().chain(set.keys.iter().cloned()).chain(["app".to_owned()]);
+    let header = csv_line(header.chain(OF_APPS.iter().flat_map(|figure| with_bounds(figure.key))));
+    let lines = rows.iter().flat_map(|row| {
+        let point = [row.point.to_string()].into_iter().chain(set.points[row.point].values.iter().cloned());
+        let point: Vec<_> = point.collect();
+        row.estimated.apps.iter().map(move |app| {
+            let cells = point.iter().cloned().chain([app.name.clone()]);
+            csv_line(cells.chain(app.figures.iter().flat_map(exact)))
+        })
+    });
+    [header].into_iter().chain(lines).collect()
+}
+
+fn with_bounds(key: &str) -> [String; 3] {
+    [key.to_owned(), format!("{key}_lower"), format!("{key}_upper")]
+}
+
+/// Every digit of the mean and of both bounds; empty where they are unknown.
+fn exact(estimate: &Estimate) -> [String; 3] {
+    let text = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    [text(estimate.mean), text(estimate.bounds.map(|(low, _)| low)), text(estimate.bounds.map(|(_, high)| high))]
+}
+
+/// A column of the table for people: its title, the key of the figure, and how it is printed.
+type Column = (&'static str, &'static str, fn(f64) -> String);
+
+const COLUMNS: [Column; 6] = [
+    ("loss", "loss_ratio", human::percent),
+    ("goodput", "bits_per_second", human::bit_rate),
+    ("sojourn p99", "sojourn_p99_ns", human::time),
+    ("latency p50", "latency_p50_ns", human::time),
+    ("latency p99", "latency_p99_ns", human::time),
+    ("blocked", "blocked_ns", human::time),
+];
+
+/// A line per point: what varies, then the figures that people ask for first, each with half the width of its interval.
+pub(crate) fn table(set: &Points, rows: &[Row]) -> String {
+    let noted = rows.iter().any(|row| !note(row).is_empty());
+    let mut header: Vec<String> = set.keys.clone();
+    header.extend(COLUMNS.iter().map(|(title, ..)| (*title).to_owned()));
+    header.extend(noted.then(|| "notes".to_owned()));
+    let lines = rows.iter().map(|row| {
+        let mut line = set.points[row.point].values.clone();
+        line.extend(COLUMNS.iter().map(|(_, key, text)| with_width(row.estimated.figure(key), *text)));
+        line.extend(noted.then(|| note(row)));
+        line
+    });
+    markdown(set.keys.len(), header, lines)
+}
+
+/// What is wrong with a point, as codes.
+fn note(row: &Row) -> String {
+    let warnings = row.estimated.warnings.iter().map(|warning| code(*warning));
+    row.verdicts.iter().map(|verdict| (*verdict).to_owned()).chain(warnings).collect::<Vec<_>>().join(" ")
+}
+
+/// The mean, and half the width of its interval where it has one.
+pub(crate) fn with_width(estimate: Estimate, text: fn(f64) -> String) -> String {
+    let Some(mean) = estimate.mean else { return "-".to_owned() };
+    match estimate.bounds {
+        // Nothing of the kind was seen, so the interval has one side.
+        Some((_, high)) if mean == 0.0 && high > 0.0 => format!("{} (< {})", text(mean), text(high)),
+        Some((_, high)) if high > mean => format!("{} +- {}", text(mean), text(high - mean)),
+        _ => text(mean),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use shared::report::WarningCode;
+
+    use super::*;
+    use crate::fixture::run;
+    use crate::points::axis::Axis;
+    use crate::points::estimate::{Sample, estimated};
+    use crate::runner::sequence::{ClockKind, Fault};
+    use crate::settings::RunSettings;
+
+    /// Two depths with three runs each, of which the last one failed.
+    fn results() -> (Points, Vec<Row>) {
+        let mut base = RunSettings::defaults();
+        base.set_apps(&["poisson:load=0.5"]).unwrap();
+        let axes = ["depth=8,16".parse::<Axis>().unwrap(), "policy=deadline=5ms".parse().unwrap()];
+        let set = Points::combinations(&base, ClockKind::Virtual, &axes).unwrap().repeated(3).unwrap();
+        let sample = |dropped| Some(Ok(Sample::of(&run("wait", 1000, dropped))));
+        let fault = Fault { status: 1, reason: "crash".to_owned(), report: None };
+        let samples = vec![sample(10), sample(0), sample(20), sample(0), sample(40), Some(Err(fault))];
+        let mut rows: Vec<_> = (0..2)
+            .map(|point| Row {
+                point,
+                estimated: estimated(&set, &samples, point, 0.95).unwrap(),
+                verdicts: Vec::new(),
+            })
+            .collect();
+        rows[0].estimated.warnings = BTreeSet::from([WarningCode::DriverLate, WarningCode::HardwareStarved]);
+        rows[1].verdicts = vec!["RUN_FAILED"];
+        (set, rows)
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_point() {
+        let (set, rows) = results();
+        insta::assert_snapshot!(table(&set, &rows), @"
+        | depth | policy       |             loss |     goodput | sojourn p99 | latency p50 | latency p99 | blocked |                        notes |
+        |-------|--------------|------------------|-------------|-------------|-------------|-------------|---------|------------------------------|
+        | 8     | deadline=5ms | 2.33 % +- 3.79 % | 95.7 Mbit/s |     15.6 ms |     7.83 ms |     15.7 ms |    0 ns | HARDWARE_STARVED DRIVER_LATE |
+        | 16    | deadline=5ms |  0 % (< 0.150 %) | 95.7 Mbit/s |     15.6 ms |     7.83 ms |     15.7 ms |    0 ns |                   RUN_FAILED |
+        ");
+    }
+
+    #[test]
+    fn csv_has_every_estimate_with_its_bounds() {
+        let (set, rows) = results();
+        let text = points_csv(&set, &rows);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        let cell = |line: usize, key: &str| lines[line][lines[0].iter().position(|name| *name == key).unwrap()];
+        assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [5 + 3 * NUMBERS.len() + 2; 3]);
+        let of = |line, keys: [&str; 6]| keys.map(|key| cell(line, key)).join(" ");
+        let keys = ["point", "depth", "policy", "runs", "failed", "verdicts"];
+        assert_eq!(of(1, keys), "0 8 deadline=5ms 3 0 ");
+        assert_eq!(of(2, keys), "1 16 deadline=5ms 2 1 RUN_FAILED");
+        assert!(cell(1, "loss_ratio").starts_with("0.02333") && cell(1, "loss_ratio_upper").starts_with("0.0612"));
+        assert_eq!(cell(1, "warnings"), "HARDWARE_STARVED;DRIVER_LATE");
+        assert_eq!((cell(2, "loss_ratio"), cell(2, "loss_ratio_lower")), ("0", "0"));
+        assert_eq!(apps_csv(&set, &rows).lines().count(), 1, "these runs have no apps");
+    }
+}
