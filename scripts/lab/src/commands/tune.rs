@@ -1,0 +1,158 @@
+//! `lab tune`: how deep must the ring be?
+
+use std::env;
+
+use clap::Args;
+use netstack::device::Policy;
+use shared::process::exit::Status;
+use shared::process::json::{JsonTarget, say};
+use shared::process::output::complain;
+use shared::process::settings::Output;
+use shared::process::signals::Signals;
+use shared::report::human;
+use shared::units::Nanos;
+
+use super::base::{BaseArgs, RunsArgs};
+use super::common::Failure;
+use crate::flags::{Given, changed_flags, shell_word};
+use crate::points::run::Count;
+use crate::runner::sequence::{ClockKind, Place};
+use crate::settings::RunSettings;
+use crate::tune::{Answer, Bench, Limits, Real, Tried, TuneError, Waiting, measure_wake_latency};
+
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    #[command(flatten)]
+    limits: Limits,
+
+    /// The deepest ring to try.
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    max_depth: u32,
+
+    /// Try every depth up to --max-depth: the answer is the smallest from which on all meet the limits.
+    #[arg(long)]
+    exhaustive: bool,
+
+    /// Make no runs in real time at the depth that was found and its neighbours.
+    #[arg(long)]
+    no_confirm: bool,
+
+    #[command(flatten)]
+    runs: RunsArgs,
+    #[command(flatten)]
+    base: BaseArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Searches, confirms and answers; returns the exit status: 1 if no depth meets the limits.
+///
+/// # Errors
+/// If a run cannot be made.
+pub(crate) fn main(args: &TuneArgs, given: &Given) -> Result<Status, Failure> {
+    let json = args.output.json.as_ref();
+    let settings = args.settings(given)?;
+    let sink = json.map(JsonTarget::open).transpose()?;
+    // Fails before the search if the programs for the confirmation are not there.
+    let real = if args.no_confirm { None } else { Some(args.runs.place(ClockKind::Real, &args.base)?) };
+    let simulated = args.runs.place(ClockKind::Virtual, &args.base)?;
+    let mut signals = Signals::new()?;
+    let answer = args.answer(&settings, &simulated, real.as_ref(), &mut signals)?;
+    let written = sink.map_or(Ok(()), |sink| sink.write(&answer));
+    say(json, answer.text());
+    let status = if answer.depth().is_some() { Status::Fine } else { Status::Failed };
+    Ok(status.after("lab", written.map_err(Failure::from), Failure::status))
+}
+
+impl TuneArgs {
+    /// The settings that the flags describe, without a depth.
+    fn settings(&self, given: &Given) -> Result<RunSettings, Failure> {
+        if given.has("depth") {
+            return Err(Failure::Flag { flag: "depth", remedy: "is what tune looks for; limit it with --max-depth" });
+        }
+        let mut settings = self.base.settings();
+        // By default the ring waits, and then nothing is lost at any depth.
+        if !given.has("policy") && env::var_os("PUSHBACK_POLICY").is_none() {
+            settings.netstack.stack.policy = Policy::DropNewest;
+        }
+        let set = given.has("wake_latency") || env::var_os("PUSHBACK_WAKE_LATENCY").is_some();
+        if !set && !self.no_confirm {
+            settings.simulation.wake_latency = measure_wake_latency()?;
+            let latency = human::time(settings.simulation.wake_latency.0 as f64);
+            complain(format_args!("lab: waking a process takes {latency} on this machine (--wake-latency)"));
+        }
+        Ok(settings)
+    }
+
+    fn answer(
+        &self,
+        settings: &RunSettings,
+        simulated: &Place,
+        real: Option<&Place>,
+        signals: &mut Signals,
+    ) -> Result<Answer, TuneError> {
+        let count = self.runs.count(None, None);
+        let level = self.runs.level.0;
+        let mut bench = Bench::new(settings, simulated, (count, level), signals);
+        let found = bench.find(&self.limits, self.max_depth, self.exhaustive)?;
+        let depths: Vec<u32> = found.tried.keys().copied().collect();
+        // These runs have been made: their results are kept.
+        let points = depths.iter().zip(bench.at(&depths)?);
+        let points = points.map(|(depth, point)| Tried::new(*depth, "virtual", &point, &self.limits)).collect();
+        let mut simulations = bench.depths_run;
+        let waiting = self.waiting(settings, simulated, (count, level), signals, &mut simulations)?;
+        let mut answer = Answer::new(settings, &found, points, simulations);
+        answer.set_waiting(waiting);
+        if let Some(depth) = answer.depth() {
+            if let Some(real) = real {
+                answer.confirm(self.confirmed(settings, real, depth, signals)?);
+            }
+            answer.set_command(command(settings, depth)?);
+        }
+        Ok(answer)
+    }
+
+    /// What waiting gives instead; `None` if the policy waits already.
+    fn waiting(
+        &self,
+        settings: &RunSettings,
+        place: &Place,
+        judged: (Count, f64),
+        signals: &mut Signals,
+        simulations: &mut usize,
+    ) -> Result<Option<Waiting>, TuneError> {
+        if settings.stack().policy == Policy::Wait {
+            return Ok(None);
+        }
+        let mut waiting = settings.clone();
+        waiting.netstack.stack.policy = Policy::Wait;
+        let mut bench = Bench::new(&waiting, place, judged, signals);
+        let found = bench.find_rate()?;
+        *simulations += bench.depths_run;
+        Ok(found.map(|(depth, point)| Waiting::new(depth, &point)))
+    }
+
+    /// Runs in real time at `depth` and its neighbours.
+    fn confirmed(
+        &self,
+        settings: &RunSettings,
+        place: &Place,
+        depth: u32,
+        signals: &mut Signals,
+    ) -> Result<Real, TuneError> {
+        let mut settings = settings.clone();
+        settings.simulation.wake_latency = Nanos::ZERO;
+        let depths: Vec<u32> = (depth.saturating_sub(1).max(1)..=depth.saturating_add(1).min(65_536)).collect();
+        let judged = (self.runs.count(None, None), self.runs.level.0);
+        let points = Bench::new(&settings, place, judged, signals).at(&depths)?;
+        Ok(depths.iter().zip(points).map(|(depth, point)| Tried::new(*depth, "real", &point, &self.limits)).collect())
+    }
+}
+
+/// The command that shows the simulation at `depth`.
+fn command(settings: &RunSettings, depth: u32) -> Result<String, TuneError> {
+    let settings = crate::points::setting::set(settings, &[("depth", &depth.to_string())])?;
+    let flags = changed_flags(&settings.in_report());
+    let flags = flags.iter().filter(|flag| *flag != "--quiet").map(|flag| shell_word(flag));
+    Ok(["lab simulate".to_owned()].into_iter().chain(flags).collect::<Vec<_>>().join(" "))
+}
