@@ -43,12 +43,13 @@ pub struct StackSettings {
 /// The apps, and how their packets descend: the settings that a queueing model depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 pub struct SendSettings {
-    /// An app, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff or reqresp;
-    /// keys are name, size, burst, rate, load, budget, when-blocked, on, off, think, distribution, shape, phase and to.
+    /// An app, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff, reqresp or trace;
+    /// keys are name, file, size, burst, rate, load, budget, when-blocked, on, off, think, distribution, shape, phase and to.
     ///
     /// size is one payload, or a mix with weights such as 64B:7/576B:4/1472B:1, of which rate and load count the mean.
     /// distribution is fixed, exponential or pareto, which needs a shape such as 1.5; phase is where in its on/off period
-    /// an app begins, as a time or random.
+    /// an app begins, as a time or random. trace sends the packets of file, a pcap file of Ethernet frames or a table
+    /// with the line time_ns,size at its top, at their times relative to the first; it has at most 4000000.
     #[arg(
         long = "app",
         value_name = "KIND:KEY=VALUE,...",

@@ -4,6 +4,7 @@ use shared::units::Nanos;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::resolve::{Draws, ResolvedApp};
+use super::sizes::Lengths;
 
 /// How many draws of each app are hashed. A fixed number, because the number of packets that a run sends depends on its
 /// speed.
@@ -16,7 +17,7 @@ const DRAWS_OF_MANY: usize = 512;
 /// The most apps of which [`DRAWS`] are hashed.
 const FEW_APPS: usize = 64;
 
-/// Hash of what `apps` draw from `seed`: kind, payload size (of a mix, the first 65 536) and the first 65 536 intended
+/// Hash of what `apps` draw from `seed`: kind, payload size (of a mix or a trace, the first 65 536) and the first 65 536 intended
 /// times or think times of each (the first 512 if there are more than 64 apps), in order. Equal digests mean equal
 /// arrivals.
 ///
@@ -27,12 +28,12 @@ pub fn arrivals_digest(seed: u64, apps: &[ResolvedApp]) -> String {
     let draws = if apps.len() > FEW_APPS { DRAWS_OF_MANY } else { DRAWS };
     for app in apps {
         hash.update(app.spec().kind().name().as_bytes());
-        match app.spec().sizes().only() {
-            Some(size) => hash.update(&size.0.to_le_bytes()),
-            None => {
-                let lengths = app.lengths(seed);
-                (0..draws as u64).for_each(|packet| hash.update(&(lengths.of(packet) as u64).to_le_bytes()));
-            }
+        match app.lengths(seed) {
+            Lengths::One(size) => hash.update(&(size as u64).to_le_bytes()),
+            lengths => (0..draws as u64).for_each(|packet| hash.update(&(lengths.of(packet) as u64).to_le_bytes())),
+        }
+        if let Some(trace) = app.spec().trace() {
+            hash.update(&trace.count().to_le_bytes());
         }
         match app.draws(seed) {
             Draws::None { .. } => {}

@@ -15,6 +15,7 @@ mod schedule;
 mod sizes;
 mod spans;
 mod spec;
+mod trace;
 
 pub use cancel::CancelToken;
 pub use digest::arrivals_digest;
@@ -24,3 +25,4 @@ pub use schedule::{Period, Phases};
 pub use sizes::Sizes;
 pub use spans::Shape;
 pub use spec::{AppSpec, Kind, MOST_IN_A_TURN, Pace, Process, SpecError, SpecProblem, Traffic, WhenBlocked};
+pub use trace::{Trace, TraceError, TraceProblem};

@@ -1,18 +1,15 @@
 //! Resolves the settings of an app for the link in use: its period, its name, its limits.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use shared::units::{Bytes, LinkRate, Nanos, wire_bits};
 
-use super::schedule::{Arrivals, Cbr, OnOff, Period, Poisson, ThinkTimes};
-use super::sizes::Lengths;
+use super::schedule::{Arrivals, Cbr, OnOff, Period, Playback, Poisson, ThinkTimes};
+use super::sizes::{HEADERS_V4, Lengths, headers_to};
 use super::spans::{Shape, generator};
 use super::spec::{AppSpec, Pace, Process, Traffic, WhenBlocked};
 
-/// Bytes of Ethernet, IPv4 and UDP headers.
-const HEADERS_V4: usize = 14 + 20 + 8;
-/// Bytes of Ethernet, IPv6 and UDP headers.
-const HEADERS_V6: usize = 14 + 40 + 8;
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 /// Loads are rounded to a multiple of 1 / `LOAD_PARTS`.
 const LOAD_PARTS: f64 = 1e12;
@@ -39,6 +36,19 @@ pub enum ResolveError {
         /// The app.
         spec: Box<AppSpec>,
         /// The payload that is set.
+        size: Bytes,
+        /// The largest payload that fits.
+        limit: Bytes,
+    },
+    /// A recorded payload does not fit into the MTU.
+    #[error(
+        "--app {spec}: a recorded packet has {size} of payload, and at most {limit} fit; leave such packets out of the \
+         file, or capture with segmentation offload turned off"
+    )]
+    RecordedTooLarge {
+        /// The app.
+        spec: Box<AppSpec>,
+        /// The largest payload in the file.
         size: Bytes,
         /// The largest payload that fits.
         limit: Bytes,
@@ -82,6 +92,7 @@ enum Schedule {
     Bulk { burst: u32 },
     Open { process: Process, period: Period, when_blocked: WhenBlocked },
     ReqResp { think: Nanos, shape: Shape },
+    Recorded { when_blocked: WhenBlocked },
 }
 
 /// Resolves all apps of a run, in order. `payload_limit` is the largest UDP payload that the MTU
@@ -138,6 +149,7 @@ impl AppSpec {
                 Schedule::Open { process, period, when_blocked }
             }
             Traffic::ReqResp { think, shape } => Schedule::ReqResp { think, shape },
+            Traffic::Trace { when_blocked } => Schedule::Recorded { when_blocked },
         };
         let name = self.name(index);
         let spec = Self { name: Some(name.clone()), ..self.clone() };
@@ -151,6 +163,9 @@ impl AppSpec {
 
     fn check_size(&self, payload_limit: Bytes) -> Result<(), ResolveError> {
         let (size, limit) = (self.sizes.largest(), self.limit(payload_limit));
+        if size > limit && self.trace.is_some() {
+            return Err(ResolveError::RecordedTooLarge { spec: Box::new(self.clone()), size, limit });
+        }
         if size > limit {
             return Err(ResolveError::TooLarge { spec: Box::new(self.clone()), size, limit });
         }
@@ -198,14 +213,17 @@ impl AppSpec {
 
     /// Bytes in front of the payload in each frame.
     pub fn headers(&self) -> usize {
-        if self.to.is_ipv6() { HEADERS_V6 } else { HEADERS_V4 }
+        headers_to(self.to)
     }
 
     /// Bits of the link's time that a packet takes in the mean: numerator and denominator.
     pub fn wire_bits(&self) -> (u128, u128) {
         let headers = self.headers();
         let bits = |size: Bytes| wire_bits(usize::try_from(size.0).unwrap_or(usize::MAX).saturating_add(headers));
-        self.sizes.mean(bits)
+        match &self.trace {
+            Some(trace) => (trace.sum(bits), trace.count().into()),
+            None => self.sizes.mean(bits),
+        }
     }
 }
 
@@ -240,13 +258,16 @@ impl ResolvedApp {
     pub fn period(&self) -> Option<Period> {
         match self.schedule {
             Schedule::Open { period, .. } => Some(period),
-            Schedule::Bulk { .. } | Schedule::ReqResp { .. } => None,
+            Schedule::Bulk { .. } | Schedule::ReqResp { .. } | Schedule::Recorded { .. } => None,
         }
     }
 
     /// The length of each of its payloads.
     pub(super) fn lengths(&self, seed: u64) -> Lengths {
-        self.spec.sizes().lengths(seed, self.index)
+        match self.spec.trace() {
+            Some(trace) => Lengths::Recorded(Arc::clone(trace)),
+            None => self.spec.sizes().lengths(seed, self.index),
+        }
     }
 
     /// Its generators, in their initial state.
@@ -261,6 +282,9 @@ impl ResolvedApp {
                     Process::OnOff(phases) => Arrivals::OnOff(OnOff::new(period, phases, generator)),
                 };
                 Draws::Arrivals(arrivals, when_blocked)
+            }
+            Schedule::Recorded { when_blocked } => {
+                Draws::Arrivals(Arrivals::Recorded(Playback::new(self.spec.trace().cloned())), when_blocked)
             }
             Schedule::ReqResp { think, shape } => Draws::Think(ThinkTimes::new(think, shape, generator)),
         }

@@ -3,11 +3,14 @@
 //! They read no clock and do not depend on how packets settle, so the same seed gives the same arrivals under every
 //! policy and depth, and on every machine.
 
+use std::sync::Arc;
+
 use rand_distr::{Distribution, Exp1, StandardUniform};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use shared::units::{Nanos, Phase};
 
 use super::spans::{Shape, draw_rest, draw_span};
+use super::trace::Trace;
 
 /// Time from one packet to the next: an exact fraction of nanoseconds, at least one nanosecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +41,8 @@ fn gcd(a: u128, b: u128) -> u128 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// The endless sequence of intended times of an open-loop app.
+/// The sequence of intended times of an open-loop app. It is endless, also where it is used up: see
+/// [`Arrivals::most`].
 #[derive(Debug, Clone)]
 pub(super) enum Arrivals {
     /// At a constant rate.
@@ -47,6 +51,8 @@ pub(super) enum Arrivals {
     Poisson(Poisson),
     /// At a constant rate in on phases, with off phases between them.
     OnOff(OnOff),
+    /// As recorded.
+    Recorded(Playback),
 }
 
 impl Arrivals {
@@ -56,6 +62,7 @@ impl Arrivals {
             Self::Cbr(cbr) => cbr.draw(),
             Self::Poisson(poisson) => poisson.draw(),
             Self::OnOff(onoff) => onoff.draw(),
+            Self::Recorded(playback) => playback.draw(),
         }
     }
 
@@ -67,6 +74,15 @@ impl Arrivals {
             Self::Cbr(cbr) => cbr.count_before(end),
             Self::Poisson(poisson) => poisson.count_before(end),
             Self::OnOff(onoff) => onoff.count_before(end),
+            Self::Recorded(playback) => playback.count_before(end),
+        }
+    }
+
+    /// How many packets there are; `u64::MAX` if there is always another.
+    pub(super) fn most(&self) -> u64 {
+        match self {
+            Self::Recorded(Playback { trace, .. }) => trace.as_ref().map_or(0, |trace| trace.count()),
+            Self::Cbr(_) | Self::Poisson(_) | Self::OnOff(_) => u64::MAX,
         }
     }
 }
@@ -329,6 +345,36 @@ impl OnOff {
     fn half_share(&mut self, count: f64) -> f64 {
         let (first, second) = (self.unit_gamma(count), self.unit_gamma(count));
         first / (first + second)
+    }
+}
+
+/// The times of recorded packets. After the last of them, times are the mean gap apart, so that a rate may count the gap
+/// behind each packet.
+#[derive(Debug, Clone)]
+pub(super) struct Playback {
+    /// `None` has no packet.
+    trace: Option<Arc<Trace>>,
+    /// How many were drawn.
+    next: u64,
+    /// The last time that was drawn.
+    last: Nanos,
+}
+
+impl Playback {
+    pub(super) fn new(trace: Option<Arc<Trace>>) -> Self {
+        Self { trace, next: 0, last: Nanos::ZERO }
+    }
+
+    fn draw(&mut self) -> Nanos {
+        let Some(trace) = &self.trace else { return Nanos::ZERO };
+        let gap = Nanos(trace.span().0 / trace.count().saturating_sub(1).max(1));
+        self.last = trace.packet(self.next).map_or(self.last + gap, |packet| packet.at);
+        self.next += 1;
+        self.last
+    }
+
+    fn count_before(self, end: u128) -> u128 {
+        self.trace.map_or(0, |trace| trace.count_before(end).saturating_sub(self.next).into())
     }
 }
 

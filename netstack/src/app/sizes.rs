@@ -1,11 +1,15 @@
 //! The sizes of an app's packets: as they are set, and the size of each packet.
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::SplitMix64;
 use shared::units::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::trace::Trace;
 
 /// UDP payload of each packet: one size, or a mix of which each packet's is drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +98,16 @@ impl Sizes {
     }
 }
 
+/// Bytes of Ethernet, IP and UDP headers in front of the payload in each frame to `to`.
+pub(super) fn headers_to(to: SocketAddr) -> usize {
+    if to.is_ipv6() { HEADERS_V6 } else { HEADERS_V4 }
+}
+
+/// Bytes of Ethernet, IPv4 and UDP headers.
+pub(super) const HEADERS_V4: usize = 14 + 20 + 8;
+/// Bytes of Ethernet, IPv6 and UDP headers.
+const HEADERS_V6: usize = 14 + 40 + 8;
+
 impl fmt::Display for Sizes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(size) = self.only() {
@@ -114,6 +128,8 @@ pub(super) enum Lengths {
     One(usize),
     /// Each is drawn.
     Mix(Mix),
+    /// Each is recorded.
+    Recorded(Arc<Trace>),
 }
 
 /// A mix of lengths.
@@ -132,6 +148,8 @@ impl Lengths {
         match self {
             Self::One(length) => *length,
             Self::Mix(mix) => mix.ends.iter().map(|(_, length)| *length).max().unwrap_or(0),
+            // The cast cannot truncate: sizes of a trace have 32 bits.
+            Self::Recorded(trace) => trace.largest().0 as usize,
         }
     }
 
@@ -140,6 +158,8 @@ impl Lengths {
         match self {
             Self::One(length) => *length,
             Self::Mix(mix) => mix.of(sequence),
+            // No packet behind the last one is sent, whatever is its length.
+            Self::Recorded(trace) => trace.packet(sequence).map_or(1, |packet| packet.size as usize),
         }
     }
 
@@ -148,7 +168,7 @@ impl Lengths {
     pub(super) fn run(&self, first: u64, most: u64) -> u64 {
         match self {
             Self::One(_) => most,
-            Self::Mix(_) => self.short_run(first, most),
+            Self::Mix(_) | Self::Recorded(_) => self.short_run(first, most),
         }
     }
 

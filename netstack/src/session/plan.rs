@@ -6,7 +6,7 @@ use shared::ring::{Depth, MAX_FRAME, WakePointError};
 use shared::units::{Bytes, LinkRate, Nanos};
 
 use crate::account::MOST_WITH_HISTOGRAMS;
-use crate::app::{Horizon, ResolveError, ResolvedApp, Traffic, WhenBlocked, check_all, resolve_all};
+use crate::app::{Horizon, ResolveError, ResolvedApp, check_all, resolve_all};
 use crate::device::Policy;
 use crate::dispatch::Dispatch;
 use crate::layers::{MTU, MacAddr, Routes};
@@ -154,9 +154,17 @@ impl Plan {
             }
         }
         for app in &self.apps {
-            let skips = matches!(app.spec().traffic(), Traffic::Open { when_blocked: WhenBlocked::Skip, .. });
+            if let Some(trace) = app.spec().trace().filter(|trace| trace.raised() > 0) {
+                found.push(format!(
+                    "file={}: {} recorded packets are shorter than the smallest that {} can send, and have its size, 1B \
+                     of payload",
+                    trace.file().display(),
+                    trace.raised(),
+                    app.name()
+                ));
+            }
             let waits = !policy.never_waits() || app.spec().budget().is_some() || self.unknown_hop(app).is_some();
-            if skips && !waits {
+            if app.spec().skips() && !waits {
                 found.push(format!(
                     "when-blocked=skip of {} has no effect under --policy {policy}, where no send waits for room",
                     app.name()

@@ -94,7 +94,7 @@ pub(super) struct Unsent {
     start: Nanos,
     /// When offering ends; `None` if a number of packets ends it.
     until: Option<Nanos>,
-    /// Packets that are left; `u64::MAX` at the beginning if `until` ends offering.
+    /// Packets that are left; `u64::MAX` at the beginning if only `until` ends offering.
     left: u64,
     /// Intended time of the first packet.
     first: Nanos,
@@ -105,7 +105,8 @@ pub(super) struct Unsent {
 impl Unsent {
     pub(super) fn new(mut arrivals: Arrivals, horizon: Horizon, start: Nanos) -> Self {
         let first = start + arrivals.draw();
-        Self { arrivals, start, until: horizon.until(start), left: horizon.packets(), first, next: first }
+        let left = horizon.packets().min(arrivals.most());
+        Self { arrivals, start, until: horizon.until(start), left, first, next: first }
     }
 
     /// Intended time of the first packet.

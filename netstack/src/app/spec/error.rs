@@ -4,6 +4,7 @@ use std::fmt;
 
 use shared::units::{PairsError, Phase, shown};
 
+use super::super::trace::TraceError;
 use super::keys::{Key, Kind};
 
 /// The most characters of a text that a message repeats.
@@ -54,6 +55,12 @@ pub enum SpecProblem {
     /// An open-loop app has no pace.
     #[error("{0} needs a rate or a load; add rate=100Mbit, rate=10kpps or load=0.9")]
     NoPace(Kind),
+    /// Nothing is recorded.
+    #[error("trace needs a file; add file=PATH of a pcap file, or of a table with the line time_ns,size at its top")]
+    NoFile,
+    /// The file of a trace cannot be used.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// One distribution has no default shape.
     #[error("distribution=pareto needs a shape; add shape=1.5, or another number above 1")]
     ShapeMissing,

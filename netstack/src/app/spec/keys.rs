@@ -15,11 +15,13 @@ pub enum Kind {
     OnOff,
     /// Closed loop: request, response, think time.
     ReqResp,
+    /// Open loop: recorded times and sizes.
+    Trace,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Bulk, Self::Cbr, Self::Poisson, Self::OnOff, Self::ReqResp];
+    pub const ALL: [Self; 6] = [Self::Bulk, Self::Cbr, Self::Poisson, Self::OnOff, Self::ReqResp, Self::Trace];
 
     /// The spelling in flags.
     pub const fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Poisson => "poisson",
             Self::OnOff => "onoff",
             Self::ReqResp => "reqresp",
+            Self::Trace => "trace",
         }
     }
 
@@ -49,6 +52,8 @@ impl fmt::Display for Kind {
 pub enum Key {
     /// Name in reports.
     Name,
+    /// File of recorded times and sizes.
+    File,
     /// UDP payload.
     Size,
     /// Most packets that the app passes to the stack in one call.
@@ -79,8 +84,9 @@ pub enum Key {
 
 impl Key {
     /// Every key.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Name,
+        Self::File,
         Self::Size,
         Self::Burst,
         Self::Rate,
@@ -100,6 +106,7 @@ impl Key {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Name => "name",
+            Self::File => "file",
             Self::Size => "size",
             Self::Burst => "burst",
             Self::Rate => "rate",
@@ -119,9 +126,12 @@ impl Key {
     /// Whether apps of `kind` have it.
     pub const fn belongs_to(self, kind: Kind) -> bool {
         match self {
-            Self::Name | Self::Size | Self::Budget | Self::To => true,
+            Self::Name | Self::Budget | Self::To => true,
+            Self::File => matches!(kind, Kind::Trace),
+            Self::Size => !matches!(kind, Kind::Trace),
             Self::Burst => matches!(kind, Kind::Bulk),
-            Self::Rate | Self::Load | Self::WhenBlocked => matches!(kind, Kind::Cbr | Kind::Poisson | Kind::OnOff),
+            Self::Rate | Self::Load => matches!(kind, Kind::Cbr | Kind::Poisson | Kind::OnOff),
+            Self::WhenBlocked => matches!(kind, Kind::Cbr | Kind::Poisson | Kind::OnOff | Kind::Trace),
             Self::On | Self::Off | Self::Phase => matches!(kind, Kind::OnOff),
             Self::Think => matches!(kind, Kind::ReqResp),
             Self::Distribution | Self::Shape => matches!(kind, Kind::OnOff | Kind::ReqResp),

@@ -9,6 +9,7 @@ pub use keys::Kind;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::units::{BitRate, Bytes, Nanos, PacketRate, Phase, Ratio, shown};
@@ -16,6 +17,7 @@ use shared::units::{BitRate, Bytes, Nanos, PacketRate, Phase, Ratio, shown};
 use super::schedule::Phases;
 use super::sizes::Sizes;
 use super::spans::Shape;
+use super::trace::Trace;
 use error::LONGEST_SHOWN;
 use keys::Key;
 
@@ -29,7 +31,10 @@ pub const MOST_IN_A_TURN: u32 = 64;
 #[derive(Debug, Clone, PartialEq, SerializeDisplay, DeserializeFromStr)]
 pub struct AppSpec {
     pub(super) name: Option<String>,
+    /// Of a trace, its largest size.
     pub(super) sizes: Sizes,
+    /// The packets of a `trace`, and of no other kind.
+    pub(super) trace: Option<Arc<Trace>>,
     pub(super) budget: Option<Bytes>,
     pub(super) to: SocketAddr,
     pub(super) traffic: Traffic,
@@ -51,6 +56,11 @@ pub enum Traffic {
         process: Process,
         /// How much it sends.
         pace: Pace,
+        /// What it does when it is blocked.
+        when_blocked: WhenBlocked,
+    },
+    /// Open loop: recorded packets, each at its time and with its size.
+    Trace {
         /// What it does when it is blocked.
         when_blocked: WhenBlocked,
     },
@@ -116,13 +126,14 @@ impl AppSpec {
             Traffic::Open { process: Process::Poisson, .. } => Kind::Poisson,
             Traffic::Open { process: Process::OnOff(_), .. } => Kind::OnOff,
             Traffic::ReqResp { .. } => Kind::ReqResp,
+            Traffic::Trace { .. } => Kind::Trace,
         }
     }
 
     /// Whether its arrivals depend on the seed.
     pub fn is_random(&self) -> bool {
         let timing = match self.traffic {
-            Traffic::Bulk { .. } | Traffic::Open { process: Process::Cbr, .. } => false,
+            Traffic::Bulk { .. } | Traffic::Trace { .. } | Traffic::Open { process: Process::Cbr, .. } => false,
             Traffic::Open { process: Process::Poisson, .. } => true,
             Traffic::Open { process: Process::OnOff(phases), .. } => phases.are_random(),
             Traffic::ReqResp { think, shape } => shape.is_random() && think > Nanos::ZERO,
@@ -164,7 +175,20 @@ impl AppSpec {
         self.name.as_deref()
     }
 
-    /// UDP payload of each packet.
+    /// The packets of a `trace`.
+    pub fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.as_ref()
+    }
+
+    /// Whether it skips a packet that it cannot send at once.
+    pub fn skips(&self) -> bool {
+        match self.traffic {
+            Traffic::Open { when_blocked, .. } | Traffic::Trace { when_blocked } => when_blocked == WhenBlocked::Skip,
+            Traffic::Bulk { .. } | Traffic::ReqResp { .. } => false,
+        }
+    }
+
+    /// UDP payload of each packet; of a trace, the largest.
     pub fn sizes(&self) -> &Sizes {
         &self.sizes
     }
@@ -186,7 +210,10 @@ impl fmt::Display for AppSpec {
         if let Some(name) = &self.name {
             write!(f, "name={name},")?;
         }
-        write!(f, "size={}", self.sizes)?;
+        match &self.trace {
+            Some(trace) => write!(f, "file={}", trace.file().display())?,
+            None => write!(f, "size={}", self.sizes)?,
+        }
         match self.traffic {
             Traffic::Bulk { burst } => write!(f, ",burst={burst}")?,
             Traffic::Open { process, pace, when_blocked } => {
@@ -203,6 +230,7 @@ impl fmt::Display for AppSpec {
                 }
                 write!(f, ",when-blocked={}", when_blocked.name())?;
             }
+            Traffic::Trace { when_blocked } => write!(f, ",when-blocked={}", when_blocked.name())?,
             Traffic::ReqResp { think, shape } => write!(f, ",think={think},{shape}")?,
         }
         if let Some(budget) = self.budget {

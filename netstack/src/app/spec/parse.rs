@@ -1,10 +1,14 @@
 //! Parses the settings of an app.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use shared::units::{BitRate, Bytes, Nanos, PacketRate, Pairs, PairsError, Phase, Ratio, UnitError, shown};
 
+use super::super::sizes::headers_to;
+use super::super::trace::Trace;
 use super::error::LONGEST_SHOWN;
 use super::keys::{Key, Kind};
 use super::{
@@ -35,11 +39,12 @@ fn parse(text: &str) -> Result<AppSpec, SpecProblem> {
     let kind =
         named(Kind::ALL, Kind::name, kind).ok_or_else(|| SpecProblem::UnknownKind(shown(kind, LONGEST_SHOWN)))?;
     let settings = Settings::read(kind, settings)?;
-    let sizes = settings.sizes()?;
+    let (to, trace) = (settings.to()?, settings.trace(kind)?);
+    let sizes = trace.as_ref().map_or_else(|| settings.sizes(), |trace| Ok(Sizes::one(trace.largest())))?;
     let size = sizes.largest();
     let remedy = format!("is less than one packet; write at least {size}");
     let budget = settings.0.quantity(Key::Budget, |budget| *budget >= size, &remedy)?;
-    Ok(AppSpec { name: settings.name()?, sizes, budget, to: settings.to()?, traffic: settings.traffic(kind)? })
+    Ok(AppSpec { name: settings.name()?, sizes, trace, budget, to, traffic: settings.traffic(kind)? })
 }
 
 fn named<T: Copy>(all: impl IntoIterator<Item = T>, name: fn(T) -> &'static str, text: &str) -> Option<T> {
@@ -87,6 +92,15 @@ impl<'a> Settings<'a> {
         Ok(self.0.read(key, |text| named(all, name, text), &remedy)?.unwrap_or(default))
     }
 
+    /// Reads the file of a trace.
+    fn trace(&self, kind: Kind) -> Result<Option<Arc<Trace>>, SpecProblem> {
+        if kind != Kind::Trace {
+            return Ok(None);
+        }
+        let file = self.0.get(Key::File).ok_or(SpecProblem::NoFile)?;
+        Ok(Some(Arc::new(Trace::read(Path::new(file), headers_to(self.to()?))?)))
+    }
+
     fn sizes(&self) -> Result<Sizes, SpecProblem> {
         if self.0.get(Key::Size).is_some_and(|text| text.contains([':', '/'])) {
             let remedy = format!(
@@ -118,6 +132,7 @@ impl<'a> Settings<'a> {
     fn traffic(&self, kind: Kind) -> Result<Traffic, SpecProblem> {
         let process = match kind {
             Kind::Bulk => return Ok(Traffic::Bulk { burst: self.burst()? }),
+            Kind::Trace => return Ok(Traffic::Trace { when_blocked: self.when_blocked()? }),
             Kind::ReqResp => {
                 let think = self.quantity_or(Key::Think, DEFAULT_THINK)?;
                 return Ok(Traffic::ReqResp { think, shape: self.shape()? });
@@ -126,8 +141,12 @@ impl<'a> Settings<'a> {
             Kind::Poisson => Process::Poisson,
             Kind::OnOff => Process::OnOff(self.phases()?),
         };
-        let when_blocked = self.one_of(Key::WhenBlocked, WhenBlocked::ALL, WhenBlocked::name, WhenBlocked::Wait)?;
+        let when_blocked = self.when_blocked()?;
         Ok(Traffic::Open { process, pace: self.pace(kind)?, when_blocked })
+    }
+
+    fn when_blocked(&self) -> Result<WhenBlocked, SpecProblem> {
+        self.one_of(Key::WhenBlocked, WhenBlocked::ALL, WhenBlocked::name, WhenBlocked::Wait)
     }
 
     fn burst(&self) -> Result<u32, SpecProblem> {
@@ -282,6 +301,9 @@ mod tests {
             "onoff:load=1,phase=5",
             "poisson:load=1,phase=random",
             "bulk:shape=2",
+            "trace",
+            "trace:file=/missing/trace.csv,size=64B",
+            "trace:file=/missing/trace.csv",
         ];
         let messages = written.map(|text| text.parse::<AppSpec>().unwrap_err().to_string());
         assert!(messages.iter().all(|line| !line.contains('\n')));
@@ -348,7 +370,7 @@ mod tests {
             to in any::<(std::net::IpAddr, u16)>().prop_map(|(ip, port)| SocketAddr::new(ip, port.max(1))),
         ) {
             let budget = more.map(|more| Bytes(sizes.largest().0.saturating_add(more)));
-            let spec = AppSpec { name, sizes, budget, to, traffic };
+            let spec = AppSpec { name, sizes, trace: None, budget, to, traffic };
             prop_assert_eq!(Ok(spec.clone()), spec.to_string().parse());
             let json = serde_json::to_string(&spec).unwrap();
             prop_assert_eq!(spec, serde_json::from_str(&json).unwrap());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use driver::backend::{Capture, CaptureError, Output};
 use driver::session::{Dma, Setup, SteppedSession, serve};
 use driver::settings::SettingsError;
-use netstack::app::{AppSpec, Traffic, WhenBlocked, arrivals_digest};
+use netstack::app::{AppSpec, Traffic, arrivals_digest};
 use netstack::session::{Context, Length, Outcome, Plan, PlanError, StackRun, assemble, memory_of_a_run};
 use shared::exec::{Clock, Halted, Park, Virtual, run};
 use shared::limits::Ballast;
@@ -185,7 +185,7 @@ fn expected_length(settings: &RunSettings, plan: &Plan) -> Nanos {
     let own = plan.apps.iter().map(|app| match (app.period(), app.spec().traffic()) {
         (Some(period), _) => Nanos(period.as_nanos_f64() as u64),
         (None, Traffic::ReqResp { think, .. }) => think + on_the_link(app.spec()),
-        (None, _) => Nanos::ZERO,
+        (None, _) => app.spec().trace().map_or(Nanos::ZERO, |trace| Nanos(trace.span().0 / trace.count())),
     });
     let each = own.max().unwrap_or_default().max(shared);
     Nanos(each.0.saturating_mul(packets))
@@ -307,7 +307,7 @@ fn check(settings: &RunSettings) -> Result<(), Timeless> {
             Traffic::ReqResp { think: Nanos::ZERO, .. } if free && stack.policy.never_waits() => {
                 return Err(Timeless::Think { app: app() });
             }
-            Traffic::Open { when_blocked: WhenBlocked::Skip, .. } if !free => {
+            _ if spec.skips() && !free => {
                 return Err(Timeless::Skip { cost, app: app() });
             }
             _ => {}

@@ -282,6 +282,7 @@ mod tests {
             "app=poisson:load=0.9,when-blocked=skip wake=half",
             "app=cbr:load=0.9 policy=drop-newest *service=exponential",
             "app=onoff:load=0.9 policy=drop-newest",
+            "app=onoff:load=0.9,phase=random policy=drop-newest",
             "app=poisson:load=0.9,size=64B:1/1472B:1 policy=drop-newest",
             "app=poisson:load=0.9,size=64B:1/1472B:1 wake=each",
             "app=poisson:load=0.9,budget=1MB policy=drop-newest",

@@ -121,6 +121,68 @@ fn a_capture_has_every_frame_with_its_virtual_time() {
     assert!(printed(&full).contains("the capture has 0 frames and misses the 100"), "{}", printed(&full));
 }
 
+/// What was captured is sent again: as many packets, of the same sizes, with the same gaps.
+#[test]
+fn a_capture_is_replayed_as_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (first, second, table) = (path("first.pcap"), path("second.pcap"), path("table.csv"));
+    let app = "poisson:load=0.8,size=22B:7/576B:4/1472B:1";
+    report(&format!("simulate --app {app} --packets 2000 --depth 64 --pcap {}", first.display()));
+    let (recorded, _) = frames_in(&first);
+    // On an unlimited link a frame is sent as it is offered.
+    let replay = |file: &std::path::Path, more: &str| {
+        format!("simulate --app trace:file={} --link unlimited --latency 1us --depth 64 {more}", file.display())
+    };
+    let capture = format!("--pcap {}", second.display());
+    let text = json(&replay(&first, &capture), "");
+    let again: RunReport = serde_json::from_str(&text).unwrap();
+    assert_eq!((again.totals.offered, again.totals.delivered), (2000, 2000));
+    let relative =
+        |frames: &[(u64, usize)]| frames.iter().map(|(at, len)| (at - frames[0].0, *len)).collect::<Vec<_>>();
+    assert_eq!(relative(&frames_in(&second).0), relative(&recorded));
+    assert_eq!(json("simulate --from -", &text), text);
+
+    // As a table; under any policy it has the same arrivals, and a blocked app waits or skips.
+    let line = |(at, len): &(u64, usize)| format!("{at},{}\n", len - 42);
+    std::fs::write(&table, format!("time_ns,size\n{}", recorded.iter().map(line).collect::<String>())).unwrap();
+    for more in ["--seed 9", "--policy drop-newest", "--hw-queue 1"] {
+        assert_eq!(report(&replay(&table, more)).arrivals_digest, again.arrivals_digest, "{more}");
+    }
+    let blocked = |when: &str| {
+        let app = format!("trace:file={},when-blocked={when}", table.display());
+        report(&format!("simulate --app {app} --link 10Mbit --depth 4")).totals
+    };
+    let (waits, skips) = (blocked("wait"), blocked("skip"));
+    assert_eq!((waits.offered, waits.delivered, skips.offered), (2000, 2000, 2000));
+    assert!(skips.refused > 0 && skips.delivered + skips.refused == 2000, "{skips:?}");
+    assert_eq!(report(&replay(&table, "--packets 7")).totals.offered, 7);
+    let half = recorded[1000].0 - recorded[0].0;
+    assert_eq!(report(&replay(&table, &format!("--duration {half}ns"))).totals.offered, 1000);
+}
+
+#[test]
+fn a_trace_that_cannot_be_sent_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.csv");
+    let with = |lines: &str| {
+        std::fs::write(&path, format!("time_ns,size\n{lines}")).unwrap();
+        format!("simulate --app trace:file={}", path.display())
+    };
+    ends(
+        &with("0,64\n5;64\n"),
+        2,
+        "trace.csv line 3: 5;64 is not a time in nanoseconds and a size in bytes; write two",
+    );
+    ends(&with("9,64\n5,64\n"), 2, "trace.csv line 3: its time is before that of the packet ahead of it; sort");
+    ends(&with("0,1473\n"), 2, "a recorded packet has 1473B of payload, and at most 1472B fit");
+    ends("simulate --app trace:file=/missing/x.csv", 2, "file=/missing/x.csv: cannot be read");
+    let raised = report(&with("0,0\n5,64\n9,0\n"));
+    assert_eq!(raised.totals.delivered, 3);
+    let said: Vec<_> = raised.warnings.iter().filter(|warning| warning.text.contains("2 recorded packets")).collect();
+    assert_eq!(said.len(), 1, "{:?}", raised.warnings);
+}
+
 fn report(flags: &str) -> RunReport {
     serde_json::from_str(&json(flags, "")).unwrap()
 }
