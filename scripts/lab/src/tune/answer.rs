@@ -211,9 +211,14 @@ impl Answer {
     fn first_line(&self) -> String {
         match (self.depth, self.confirmed) {
             (Some(depth), Some(false)) => {
-                let real = self.at(depth, "real").map(|point| point.broken.join("; ")).unwrap_or_default();
+                let real = self.at(depth, "real");
+                let broken = real.map(|point| point.broken.join("; ")).unwrap_or_default();
+                let warnings = real.map(|point| point.warnings.join(", ")).filter(|warnings| !warnings.is_empty());
+                let warnings =
+                    warnings.map_or_else(String::new, |warnings| format!(" (warnings of that run: {warnings})"));
                 format!(
-                    "Depth {} meets the limits in virtual time but not in real time on this machine: {real}.",
+                    "Depth {} meets the limits in virtual time but not in real time on this machine: \
+                     {broken}{warnings}.",
                     number(depth)
                 )
             }
@@ -235,7 +240,7 @@ impl Answer {
             .full_ring
             .map_or_else(String::new, |time| format!(" A full ring takes {} to send.", human::time(time.0 as f64)));
         format!(
-            "Of its {} slots the hardware's queue holds up to {}, so {} are left for waiting in front of it.{full}",
+            "Of its {} slots, the hardware's queue holds up to {}; the other {} wait in the ring and the driver.{full}",
             number(depth),
             number(hardware),
             number(ring)
@@ -265,11 +270,12 @@ impl Answer {
             None => "",
         };
         Some(format!(
-            "With --policy wait, {} slots keep {} of the rate of {} and lose nothing: p99 of latency {}{compared}; p99 of \
-             sojourn {}; senders blocked for {} in all.",
+            "With --policy wait, depth {} keeps {} of the rate of depth {} and loses {}: p99 of latency {}{compared}; p99 \
+             of sojourn {}; senders blocked for {} in all.",
             number(wait.depth),
             human::percent(RATE_KEPT),
             number(super::DEEPEST),
+            wait.loss_ratio.filter(|loss| *loss > 0.0).map_or_else(|| "nothing".to_owned(), human::percent),
             text(wait.latency_p99_ns, human::time),
             text(wait.sojourn_p99_ns, human::time),
             text(wait.blocked_ns, human::time)

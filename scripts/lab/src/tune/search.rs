@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 /// The depths of a ring.
 const DEEPEST: u32 = 65_536;
 
+/// The most depths that a search tries: up to 16 to find a depth up to 4096, and the rest above it.
+const MOST_TRIED: usize = 23;
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -71,6 +74,9 @@ pub(crate) fn search<E>(deepest: u32, mut fits: impl FnMut(u32) -> Result<bool, 
     let mut search = Search { fits: &mut fits, tried: BTreeMap::new() };
     let Some(depth) = search.first(deepest)? else { return Ok(search.found(None)) };
     for above in checks(depth, deepest) {
+        if search.tried.len() >= MOST_TRIED {
+            break;
+        }
         search.fits(above)?;
     }
     Ok(search.found(Some(depth)))
@@ -103,10 +109,14 @@ pub(crate) fn try_all<E>(deepest: u32, mut fits: impl FnMut(u32) -> Result<bool,
     Ok(search.found(depth))
 }
 
-/// Depths above `depth` that are tried too: the next ones, where loss that rises by steps shows, and far ones.
+/// Depths above `depth` that are tried too, the most telling first: the next ones, where a loss that rises by steps
+/// shows, between far ones.
 fn checks(depth: u32, deepest: u32) -> impl Iterator<Item = u32> {
-    let far = [(5, 4), (3, 2), (2, 1), (4, 1)].map(|(times, parts)| depth.saturating_mul(times).div_ceil(parts));
-    [depth + 1, depth + 2].into_iter().chain(far).chain([deepest]).filter(move |above| *above <= deepest)
+    let near = (1..=MOST_TRIED as u32).map(move |more| depth.saturating_add(more));
+    let far = [(2, 1), (3, 2), (4, 1), (5, 4), (3, 1), (8, 1), (16, 1)];
+    let far = far.map(|(times, parts)| depth.saturating_mul(times).div_ceil(parts)).into_iter().chain([deepest]);
+    let mut far = far.filter(move |above| *above <= deepest);
+    near.filter(move |above| *above <= deepest).flat_map(move |near| [Some(near), far.next()]).flatten()
 }
 
 impl<E> Search<'_, E> {
