@@ -242,6 +242,19 @@ mod tests {
     }
 
     #[test]
+    fn sides_that_differ_in_a_setting_everywhere_are_compared_and_say_so() {
+        let mut draws = Draws(6);
+        let (baseline, mut new) = (runs(8, 5.0, &mut draws), runs(8, 6.0, &mut draws));
+        new.iter_mut().for_each(|run| run.config.driver["hw_queue"] = json!("32"));
+        let found = checked(&baseline, &new);
+        assert_eq!((found.points.len(), found.verdict), (1, Verdict::Worse));
+        assert_eq!(found.points[0].notes, ["hw-queue is 16 in the baseline and 32 in NEW"]);
+        // With a point in common, the other ones are missing.
+        let both: Vec<_> = baseline.iter().chain(&new).cloned().collect();
+        assert!(checked(&both, &new).points[0].missing);
+    }
+
+    #[test]
     fn too_few_runs_are_not_judged() {
         let mut draws = Draws(5);
         let found = checked(&runs(8, 5.0, &mut draws), &runs(4, 9.0, &mut draws));

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use serde::Serialize;
 use serde_json::Value;
-use shared::report::{Ending, RunReport};
+use shared::report::{ConfigReport, Ending, RunReport};
 
 use crate::flags::{in_force, simulated};
 use crate::replay::{FileError, FileProblem, runs_in};
@@ -34,6 +34,8 @@ pub(crate) struct Point<'a> {
     pub(super) new: Vec<&'a RunReport>,
     /// Runs of either side that were left out.
     left_out: [usize; 2],
+    /// The settings that the sides do not have in common, in words.
+    differs: Option<String>,
 }
 
 /// The runs in `path`: in a report, or in the reports of a folder and of its subfolder `runs`. Other JSON files of a
@@ -74,24 +76,30 @@ fn json_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Puts runs of equal settings together.
+/// Puts runs of equal settings together. If both sides have no settings in common, those that have one value on each
+/// side are left out of the comparison: the question is then what another value of them does.
 pub(crate) fn points<'a>(baseline: &'a [RunReport], new: &'a [RunReport]) -> Vec<Point<'a>> {
     let defaults = RunSettings::defaults().in_report();
+    let settings = [baseline, new].map(|runs| runs.iter().map(|run| Settings::of(run, &defaults)).collect::<Vec<_>>());
+    let any = |side: &[Settings], other: &[Settings]| side.iter().any(|settings| other.contains(settings));
+    let differing = match &settings {
+        [one, other] if any(one, other) => BTreeMap::new(),
+        [one, other] => differing(one, other),
+    };
+    let note = (!differing.is_empty()).then(|| {
+        let each = |((_, name), [before, after]): (&Named, &[String; 2])| {
+            format!("{} is {before} in the baseline and {after} in NEW", name.replace('_', "-"))
+        };
+        differing.iter().map(each).collect::<Vec<_>>().join(", ")
+    });
     let mut places = BTreeMap::new();
     let mut points: Vec<Point<'_>> = Vec::new();
-    for (side, runs) in [baseline, new].into_iter().enumerate() {
-        for run in runs {
-            let key = [
-                comparable(&run.config.netstack, &defaults.netstack),
-                comparable(&run.config.driver, &defaults.driver),
-                run.config.simulate.as_ref().map_or_else(String::new, |settings| {
-                    comparable(settings, defaults.simulate.as_ref().unwrap_or(&Value::Null))
-                }),
-                run.clock.clone(),
-            ];
-            let place = *places.entry(key).or_insert_with(|| {
+    for (side, (runs, settings)) in [baseline, new].into_iter().zip(&settings).enumerate() {
+        for (run, settings) in runs.iter().zip(settings) {
+            let place = *places.entry(settings.without(&differing)).or_insert_with(|| {
                 let clock = if run.clock == "virtual" { Clock::Virtual } else { Clock::Real };
-                points.push(Point { clock, baseline: Vec::new(), new: Vec::new(), left_out: [0; 2] });
+                let (baseline, new) = (Vec::new(), Vec::new());
+                points.push(Point { clock, baseline, new, left_out: [0; 2], differs: note.clone() });
                 points.len() - 1
             });
             let point = &mut points[place];
@@ -108,14 +116,67 @@ pub(crate) fn points<'a>(baseline: &'a [RunReport], new: &'a [RunReport]) -> Vec
     points
 }
 
-/// `settings` as a text that is equal for settings with equal figures. A setting that an older report lacks is the
-/// default.
-fn comparable(settings: &Value, defaults: &Value) -> String {
-    let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
-    let mut all = fields(defaults);
-    all.extend(fields(settings));
-    all.retain(|name, _| !NO_FIGURE.contains(&name.as_str()));
-    Value::Object(all).to_string()
+/// A setting: of which program, and its name.
+type Named = (&'static str, String);
+
+/// The settings of a run that may change a figure, and its clock.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Settings {
+    clock: String,
+    values: BTreeMap<Named, String>,
+}
+
+impl Settings {
+    /// Those of `run`. A setting that an older report lacks is the default.
+    fn of(run: &RunReport, defaults: &ConfigReport) -> Self {
+        let none = Value::Null;
+        // Settings that only a simulation has mean nothing in real time.
+        let simulate = run.config.simulate.as_ref().map(|settings| (settings, defaults.simulate.as_ref()));
+        let (simulate, simulated) = simulate.map_or((&none, &none), |(own, known)| (own, known.unwrap_or(&none)));
+        let sides = [
+            ("netstack", &run.config.netstack, &defaults.netstack),
+            ("driver", &run.config.driver, &defaults.driver),
+            ("simulate", simulate, simulated),
+        ];
+        let values = sides.into_iter().flat_map(|(side, own, known)| {
+            let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
+            let mut all = fields(known);
+            all.extend(fields(own));
+            all.retain(|name, _| !NO_FIGURE.contains(&name.as_str()));
+            all.into_iter().map(move |(name, value)| ((side, name), plain(&value)))
+        });
+        Self { clock: run.clock.clone(), values: values.collect() }
+    }
+
+    fn without(&self, differing: &BTreeMap<Named, [String; 2]>) -> Self {
+        let mut rest = self.clone();
+        rest.values.retain(|name, _| !differing.contains_key(name));
+        rest
+    }
+}
+
+/// A value as people write it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "not set".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The settings that have one value in all of `one`, and another one in all of `other`.
+fn differing(one: &[Settings], other: &[Settings]) -> BTreeMap<Named, [String; 2]> {
+    let only = |side: &[Settings], name: &Named| -> Option<String> {
+        let mut values = side.iter().map(|settings| settings.values.get(name));
+        let first = values.next()??;
+        values.all(|value| value == Some(first)).then(|| first.clone())
+    };
+    let names = one.first().map(|settings| settings.values.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let values = names.into_iter().filter_map(|name| {
+        let (before, after) = (only(one, &name)?, only(other, &name)?);
+        (before != after).then_some((name, [before, after]))
+    });
+    values.collect()
 }
 
 impl Point<'_> {
@@ -140,7 +201,7 @@ impl Point<'_> {
 
     /// What is missing or was left out, in words, and whether NEW lacks something of the baseline.
     pub(super) fn notes(&self) -> (Vec<String>, bool) {
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = self.differs.iter().cloned().collect();
         let [before, after] = self.left_out;
         for (runs, side) in [(before, "the baseline"), (after, "NEW")] {
             if runs > 0 {

@@ -200,8 +200,9 @@ fn answer(set: &Points, made: &Made, rows: &[Row], folder: &Path) -> String {
             head += &format!(", {} {what}", human::count(count as u64));
         }
     }
-    let more = rows.len().saturating_sub(MOST_PRINTED);
-    let shown = table(set, &rows[..rows.len() - more]);
+    let run: Vec<_> = rows.iter().filter(|row| row.estimated.runs + row.estimated.failed > 0).cloned().collect();
+    let more = run.len().saturating_sub(MOST_PRINTED);
+    let shown = table(set, &run[..run.len() - more]);
     let more = if more > 0 { format!("\n\n{more} more points are in points.md.") } else { String::new() };
     let rest = if missing > 0 { "\nThe same command makes the rest." } else { "" };
     format!("{head}\n\n{shown}{more}\n\n{}\n\nResults: {}{rest}", legend(set), folder.display())
