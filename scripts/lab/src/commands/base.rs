@@ -47,7 +47,7 @@ struct RealArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ClockArgs {
     /// Runs in virtual time in this process, or in real time in two processes. [default: virtual]
-    #[arg(long, value_name = "CLOCK", value_enum, overrides_with = "clock")]
+    #[arg(long, env = "PUSHBACK_CLOCK", value_name = "CLOCK", value_enum, overrides_with = "clock")]
     pub(super) clock: Option<ClockKind>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct RunsArgs {
     max_replications: u64,
 
     /// Simulations at once; real runs are made one after the other. [default: the number of CPUs]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "PUSHBACK_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 }
 

@@ -45,13 +45,13 @@ pub(crate) struct SweepArgs {
     /// KEY is a flag without dashes, a part of one (stall.for), a key of all apps (app.load) or of one (app.web.load),
     /// or apps, which repeats those of --app. VALUES are separated by commas, or by | where a value has commas;
     /// 1..1024*2 and 0.1..0.9+0.2 are ranges; none leaves out a flag without a default, such as --stall.
-    #[arg(long, value_name = "KEY=VALUES")]
+    #[arg(long, env = "PUSHBACK_VARY", value_name = "KEY=VALUES", value_delimiter = ';')]
     vary: Vec<Axis>,
 
     /// The folder of the results: a file for each run, points.csv, apps.csv, points.md and sweep.json.
     ///
     /// Runs that it holds already are not made again, so the same command goes on after an interrupt.
-    #[arg(long, value_name = "DIR", overrides_with = "out")]
+    #[arg(long, env = "PUSHBACK_OUT", value_name = "DIR", overrides_with = "out")]
     out: PathBuf,
 
     /// Write the table of runs to table.json in the folder, and make none: lab point makes one of them.

@@ -26,15 +26,15 @@ pub(crate) struct TuneArgs {
     limits: Limits,
 
     /// The deepest ring to try.
-    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, env = "PUSHBACK_MAX_DEPTH", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     max_depth: u32,
 
     /// Try every depth up to --max-depth: the answer is the smallest from which on all meet the limits.
-    #[arg(long)]
+    #[arg(long, env = "PUSHBACK_EXHAUSTIVE")]
     exhaustive: bool,
 
     /// Make no runs in real time at the depth that was found and its neighbours.
-    #[arg(long)]
+    #[arg(long, env = "PUSHBACK_NO_CONFIRM")]
     no_confirm: bool,
 
     #[command(flatten)]
@@ -69,6 +69,9 @@ impl TuneArgs {
     fn settings(&self, given: &Given) -> Result<RunSettings, Failure> {
         if given.has("depth") {
             return Err(Failure::Flag { flag: "depth", remedy: "is what tune looks for; limit it with --max-depth" });
+        }
+        if env::var_os("PUSHBACK_DEPTH").is_some() {
+            complain("lab: warning: PUSHBACK_DEPTH is ignored: lab tune looks for the depth");
         }
         let mut settings = self.base.settings();
         // By default the ring waits, and then nothing is lost at any depth.

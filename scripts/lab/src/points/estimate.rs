@@ -191,8 +191,11 @@ impl Means {
             None
         } else {
             match (runs.interval(self.level)?, share_of) {
-                // A count, a time or a share is not below zero.
-                (Some(interval), _) => Some((interval.low().max(0.0), interval.high())),
+                // No figure here can be below zero, and a share is not above one: neither is the true mean.
+                (Some(interval), share_of) => {
+                    let most = if share_of.is_some() { 1.0 } else { f64::INFINITY };
+                    Some((interval.low().max(0.0), interval.high().min(most)))
+                }
                 // It happened in no trial of any run: that bounds how often it can happen.
                 (None, Some(trials)) if mean == 0.0 => Some((0.0, never_in(trials, self.level)?)),
                 (None, _) => None,

@@ -10,19 +10,19 @@ use crate::points::estimate::{Estimate, Estimated};
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Limits {
     /// The largest share of accepted packets that may be dropped, such as 0.1%.
-    #[arg(long, value_name = "PERCENT", required_unless_present = "min_goodput")]
+    #[arg(long, env = "PUSHBACK_MAX_LOSS", value_name = "PERCENT", required_unless_present = "min_goodput")]
     max_loss: Option<Percent>,
 
     /// The largest 99 % quantile of the latency from the intended time to completion, such as 2ms.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, env = "PUSHBACK_MAX_P99", value_name = "TIME")]
     max_p99: Option<Nanos>,
 
     /// The largest 99 % quantile of the time from acceptance to completion, such as 1ms.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, env = "PUSHBACK_MAX_SOJOURN_P99", value_name = "TIME")]
     max_sojourn_p99: Option<Nanos>,
 
     /// The least rate of payload that must be delivered, such as 900Mbit.
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, env = "PUSHBACK_MIN_GOODPUT", value_name = "RATE")]
     min_goodput: Option<BitRate>,
 }
 
