@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Poll, Waker};
 
 use shared::credits::Credits;
@@ -38,9 +38,10 @@ impl CancelToken {
         self.at.get()
     }
 
-    /// Runs `task` until it is done, or drops it when this token is cancelled and returns `None`.
-    pub async fn run_until<T>(&self, task: impl Future<Output = T>) -> Option<T> {
-        let mut task = pin!(task);
+    /// Runs `task` until it is done, or returns `None` when this token is cancelled: the caller then drops the task.
+    ///
+    /// The task is borrowed because a future that takes another one by value has room for it twice.
+    pub async fn run_until<T>(&self, mut task: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let mut cancelled = pin!(self.cancelled.acquire(1));
         let mut waker: Option<Waker> = None;
         poll_fn(|cx| {
@@ -67,13 +68,14 @@ mod tests {
     #[test]
     fn a_task_that_is_done_is_not_interrupted() {
         let token = CancelToken::default();
-        assert_eq!(token.run_until(std::future::ready(7)).now_or_never(), Some(Some(7)));
+        assert_eq!(token.run_until(pin!(std::future::ready(7))).now_or_never(), Some(Some(7)));
     }
 
     #[test]
     fn a_waiting_task_is_dropped_at_the_end_and_the_first_end_is_kept() {
         let token = CancelToken::default();
-        let mut task = pin!(token.run_until(std::future::pending::<()>()));
+        let forever = pin!(std::future::pending::<()>());
+        let mut task = pin!(token.run_until(forever));
         assert_eq!(task.as_mut().now_or_never(), None);
         token.cancel(Nanos(5));
         token.cancel(Nanos(6));
@@ -83,12 +85,12 @@ mod tests {
     #[test]
     fn tasks_that_end_or_are_dropped_are_forgotten() {
         let token = CancelToken::default();
-        assert_eq!(token.run_until(std::future::ready(7)).now_or_never(), Some(Some(7)));
-        assert_eq!(token.run_until(std::future::pending::<()>()).now_or_never(), None);
+        assert_eq!(token.run_until(pin!(std::future::ready(7))).now_or_never(), Some(Some(7)));
+        assert_eq!(token.run_until(pin!(std::future::pending::<()>())).now_or_never(), None);
         assert_eq!(token.cancelled.waiting(), 0);
         token.cancel(Nanos(5));
         for _ in 0..2 {
-            assert_eq!(token.run_until(std::future::ready(7)).now_or_never(), Some(None));
+            assert_eq!(token.run_until(pin!(std::future::ready(7))).now_or_never(), Some(None));
         }
     }
 }

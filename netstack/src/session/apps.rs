@@ -3,10 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
 use shared::exec::{Clock, Signal, Tasks};
 use shared::ring::HEADROOM;
 use shared::units::{LinkRate, Nanos};
@@ -125,7 +125,7 @@ impl Apps {
         let Joined { account, cancel, .. } = self.join(app.name(), budget, Some(app.clone()));
         let id = account.id();
         let context = AppContext { seed: self.0.seed, clock: self.0.clock.clone(), horizon: self.0.horizon, cancel };
-        self.spawn(self.0.sockets.start(app, account, context));
+        self.0.sockets.start(self, app, account, context);
         id
     }
 
@@ -174,18 +174,18 @@ impl Apps {
     pub(super) fn extend(&self, extension: impl Future<Output = ()> + 'static) {
         let token = Rc::clone(&self.0.extension);
         self.spawn(async move {
-            token.run_until(extension).await;
+            token.run_until(pin!(extension)).await;
         });
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         let shared = Rc::clone(&self.0);
         shared.running.set(shared.running.get() + 1);
-        self.0.tasks.spawn(async move {
-            task.await;
+        // Not an async block that awaits `task`: it would have room for it twice.
+        self.0.tasks.spawn(task.map(move |()| {
             shared.running.set(shared.running.get() - 1);
             shared.changed.notify();
-        });
+        }));
     }
 
     /// Ready once no app runs any more, and the extension has ended.
@@ -242,7 +242,7 @@ impl Socket {
             Err(SendError::WouldBlock) => {
                 let mut headroom = [0; HEADROOM];
                 let mut packet = Packet::new(&mut headroom, payload, stamp);
-                self.cancel.run_until(self.sender.send(&mut packet, &to)).await.unwrap_or(Err(SendError::Closed))
+                self.cancel.run_until(pin!(self.sender.send(&mut packet, &to))).await.unwrap_or(Err(SendError::Closed))
             }
             sent => sent,
         };
@@ -284,26 +284,27 @@ impl Socket {
 
 /// Layers whose type is erased.
 trait Sockets {
-    /// The loop of `app` on a socket of its own.
-    fn start(&self, app: ResolvedApp, account: Rc<Account>, context: AppContext) -> LocalBoxFuture<'static, ()>;
+    /// Spawns the loop of `app` on a socket of its own, as one of `apps`: in one allocation, whose type is known here.
+    fn start(&self, apps: &Apps, app: ResolvedApp, account: Rc<Account>, context: AppContext);
 
     /// A socket behind a trait object.
     fn open(&self, account: &Rc<Account>) -> Polled<SocketAddr>;
 }
 
 impl<D: Egress<()> + 'static> Sockets for Layers<D> {
-    fn start(&self, app: ResolvedApp, account: Rc<Account>, context: AppContext) -> LocalBoxFuture<'static, ()> {
-        struct Start(ResolvedApp, Rc<Account>, AppContext);
+    fn start(&self, apps: &Apps, app: ResolvedApp, account: Rc<Account>, context: AppContext) {
+        struct Start<'a>(&'a Apps, ResolvedApp, Rc<Account>, AppContext);
 
-        impl UseSocket for Start {
-            type Output = LocalBoxFuture<'static, ()>;
+        impl UseSocket for Start<'_> {
+            type Output = ();
 
-            fn with(self, socket: impl Egress<SocketAddr> + 'static) -> Self::Output {
-                run_app(self.0, self.1, socket, self.2).boxed_local()
+            fn with(self, socket: impl Egress<SocketAddr> + 'static) {
+                let Self(apps, app, account, context) = self;
+                apps.spawn(run_app(app, account, socket, context));
             }
         }
 
-        self.open(&Rc::clone(&account), port(&account), Start(app, account, context))
+        self.open(&Rc::clone(&account), port(&account), Start(apps, app, account, context));
     }
 
     fn open(&self, account: &Rc<Account>) -> Polled<SocketAddr> {

@@ -9,6 +9,7 @@ mod outlet;
 mod payloads;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 
 use shared::exec::Clock;
@@ -70,16 +71,16 @@ pub async fn run_app(app: ResolvedApp, account: Rc<Account>, socket: impl Egress
     let mut outlet = Outlet::new(&app, seed, &account, socket, &clock);
     match app.draws(seed) {
         Draws::None { burst } => {
-            cancel.run_until(loops::bulk(&mut outlet, burst, horizon, start)).await;
+            cancel.run_until(pin!(loops::bulk(&mut outlet, burst, horizon, start))).await;
         }
         Draws::Think(think) => {
-            cancel.run_until(loops::reqresp(&mut outlet, think, horizon, start)).await;
+            cancel.run_until(pin!(loops::reqresp(&mut outlet, think, horizon, start))).await;
         }
         Draws::Arrivals(arrivals, when_blocked) => {
             let mut unsent = Unsent::new(arrivals, horizon, start);
             match when_blocked {
-                WhenBlocked::Wait => cancel.run_until(loops::wait(&mut outlet, &mut unsent)).await,
-                WhenBlocked::Skip => cancel.run_until(loops::skip(&mut outlet, &mut unsent)).await,
+                WhenBlocked::Wait => cancel.run_until(pin!(loops::wait(&mut outlet, &mut unsent))).await,
+                WhenBlocked::Skip => cancel.run_until(pin!(loops::skip(&mut outlet, &mut unsent))).await,
             };
             let end = cancel.at().unwrap_or(clock.now());
             account.schedule_over(unsent.first(), unsent.end(end));
