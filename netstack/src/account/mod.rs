@@ -17,6 +17,7 @@ pub use timeline::Timeline;
 pub use times::{Histograms, MOST_WITH_HISTOGRAMS, Stage, Tally, Timed};
 
 use std::cell::{Cell, RefCell};
+use std::mem::offset_of;
 use std::rc::Rc;
 
 use shared::credits::Credits;
@@ -28,26 +29,47 @@ use self::times::Times;
 use crate::error::SendError;
 
 /// One app's account.
+///
+/// What each packet reads or writes comes first, in few cache lines: with a thousand apps, none of them is in the
+/// first-level cache when the app's next packet comes.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Account {
-    id: u32,
-    name: String,
+    /// Those of [`Counters`] that change with each packet.
+    offered: Cell<u64>,
+    accepted: Cell<u64>,
+    delivered: Cell<u64>,
+    delivered_bytes: Cell<u64>,
+    /// When the last delivered packet completed.
+    last_completion: Cell<Option<Nanos>>,
     /// The interval samples; shared by all accounts of a run.
     timeline: Rc<Timeline>,
     /// Send budget: bytes of payload that may be accepted and not settled; `None` is unlimited.
     budget: Option<Credits>,
+    /// Notified whenever packets settle.
+    settled: Signal,
+    id: u32,
+    times: Times,
+    /// All counters but those above, which are zero here.
+    others: RefCell<Counters>,
     /// All bytes of the send budget.
     budget_bytes: u64,
-    counters: RefCell<Counters>,
     /// First intended time and end of the app's schedule, set once it is over; a closed loop has none.
     schedule: Cell<Option<(Nanos, Nanos)>>,
     /// When the first packet was accepted.
     first_accepted: Cell<Option<Nanos>>,
-    /// When the last delivered packet completed.
-    last_completion: Cell<Option<Nanos>>,
-    times: Times,
-    /// Notified whenever packets settle.
-    settled: Signal,
+    name: String,
+}
+
+/// Bytes at the beginning of an account that a delivery reads or writes.
+const DELIVERY: usize = offset_of!(Account, times) + Times::DELIVERY;
+// The cache lines that a delivery needs, and that a wait for room needs besides: with more, each packet takes longer.
+const _: () = assert!(DELIVERY == 3 * 64 && align_of::<Account>() == 64);
+
+/// Adds `more` to a counter.
+#[inline(always)]
+fn count(counter: &Cell<u64>, more: u64) {
+    counter.set(counter.get() + more);
 }
 
 impl Account {
@@ -69,17 +91,21 @@ impl Account {
 
     fn with(id: u32, name: &str, budget: Option<u64>, timeline: &Rc<Timeline>, times: Times) -> Rc<Self> {
         Rc::new(Self {
-            id,
-            name: name.to_owned(),
+            offered: Cell::default(),
+            accepted: Cell::default(),
+            delivered: Cell::default(),
+            delivered_bytes: Cell::default(),
+            last_completion: Cell::default(),
             timeline: Rc::clone(timeline),
             budget: budget.map(Credits::new),
+            settled: Signal::default(),
+            id,
+            times,
+            others: RefCell::default(),
             budget_bytes: budget.unwrap_or(u64::MAX),
-            counters: RefCell::default(),
             schedule: Cell::default(),
             first_accepted: Cell::default(),
-            last_completion: Cell::default(),
-            times,
-            settled: Signal::default(),
+            name: name.to_owned(),
         })
     }
 
@@ -115,26 +141,26 @@ impl Account {
     /// Counts one packet as offered. The caller closes the returned offer with the result of the send; an offer that
     /// is dropped before counts as cancelled by the app.
     pub fn offer(&self) -> Offer<'_> {
-        self.counters.borrow_mut().offered += 1;
+        count(&self.offered, 1);
         Offer::open(self)
     }
 
     /// Counts `packets` as offered that the device has accepted already.
     pub fn offer_accepted(&self, packets: u64) {
-        self.counters.borrow_mut().offered += packets;
+        count(&self.offered, packets);
     }
 
     /// Counts `packets` as offered and refused: their intended time was at or before `ended`, the end of the run, but
     /// the app had not offered them to the socket by then.
     pub fn not_reached(&self, packets: u64, ended: Nanos) {
         if packets > 0 {
-            self.counters.borrow_mut().offered += packets;
+            count(&self.offered, packets);
             self.refuse(RefuseReason::NotReached, packets, ended);
         }
     }
 
     fn refuse(&self, reason: RefuseReason, packets: u64, at: Nanos) {
-        self.counters.borrow_mut().refuse(reason, packets);
+        self.others.borrow_mut().refuse(reason, packets);
         self.timeline.refuse(packets, at);
     }
 
@@ -147,11 +173,10 @@ impl Account {
     /// The device accepted `packets`.
     #[inline(always)]
     pub fn accept(&self, packets: u64) {
-        let mut counters = self.counters.borrow_mut();
-        if counters.accepted == 0 {
+        if self.accepted.get() == 0 {
             self.first_accepted.set(Some(self.timeline.now()));
         }
-        counters.accepted += packets;
+        count(&self.accepted, packets);
     }
 
     /// The hardware completed `packets` without error at `at`: `bytes` of payload together, all accepted at `accepted`.
@@ -164,35 +189,33 @@ impl Account {
         accepted: Nanos,
         at: Nanos,
     ) {
-        let mut counters = self.counters.borrow_mut();
-        counters.delivered += packets;
-        counters.delivered_bytes += bytes;
+        count(&self.delivered, packets);
+        count(&self.delivered_bytes, bytes);
         self.last_completion.set(self.last_completion.get().max(Some(at)));
         self.times.record(Timed::Sojourn, at.since(accepted).0, packets);
         for (intended, packets) in intended {
             self.times.record(Timed::Latency, at.since(intended).0, packets);
         }
-        drop(counters);
         self.timeline.deliver(packets, bytes, at);
         self.settle(bytes);
     }
 
     /// Accepted packets, `bytes` of payload together, were dropped at `at`.
     pub fn drop_packets(&self, packets: u64, bytes: u64, reason: DropReason, at: Nanos) {
-        self.counters.borrow_mut().drop_packets(reason, packets);
+        self.others.borrow_mut().drop_packets(reason, packets);
         self.timeline.drop_packets(packets, at);
         self.settle(bytes);
     }
 
     /// Accepted packets, `bytes` of payload together, are lost: the session closed before they completed.
     pub fn lose(&self, packets: u64, bytes: u64) {
-        self.counters.borrow_mut().lost += packets;
+        self.others.borrow_mut().lost += packets;
         self.settle(bytes);
     }
 
     /// Accepted packets had not completed when the run ended.
     pub fn leave_in_flight(&self, packets: u64) {
-        self.counters.borrow_mut().in_flight += packets;
+        self.others.borrow_mut().in_flight += packets;
     }
 
     fn settle(&self, bytes: u64) {
@@ -215,13 +238,18 @@ impl Account {
     }
 
     fn settled_so_far(&self) -> u64 {
-        let counters = self.counters.borrow();
-        counters.delivered + counters.dropped() + counters.lost
+        let others = self.others.borrow();
+        self.delivered.get() + others.dropped() + others.lost
     }
 
     /// The counters so far.
     pub fn counters(&self) -> Counters {
-        *self.counters.borrow()
+        let mut counters = *self.others.borrow();
+        counters.offered = self.offered.get();
+        counters.accepted = self.accepted.get();
+        counters.delivered = self.delivered.get();
+        counters.delivered_bytes = self.delivered_bytes.get();
+        counters
     }
 
     /// The time over which its rate is computed.

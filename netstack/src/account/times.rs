@@ -5,6 +5,7 @@
 //! ([`MOST_WITH_HISTOGRAMS`]); otherwise all apps record in the same ones, and their own quantiles are not known.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::mem::offset_of;
 use std::rc::Rc;
 
 use shared::ledger::Histogram;
@@ -56,7 +57,9 @@ impl Timed {
         match self {
             Self::Sojourn => 0,
             Self::Latency => 1,
-            Self::Wait(stage) => 2 + stage as usize,
+            Self::Wait(Stage::Room) => 2,
+            Self::Wait(Stage::Budget) => 3,
+            Self::Wait(Stage::Neighbour) => 4,
         }
     }
 }
@@ -90,23 +93,28 @@ pub struct Tally {
 
 /// The times of one app.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Times {
-    /// Those of an app that shares its histograms; otherwise zero, because its histograms contain them.
-    tallies: [Cell<Tally>; Timed::COUNT],
     histograms: Rc<Histograms>,
     /// Whether other apps record in `histograms` too.
     shared: bool,
+    /// Those of an app that shares its histograms; otherwise zero, because its histograms contain them. Those of waits
+    /// come last, and there that for room first: most packets need no more than these.
+    tallies: [Cell<Tally>; Timed::COUNT],
 }
 
 impl Times {
+    /// Bytes at the beginning that a delivery reads or writes.
+    pub(super) const DELIVERY: usize = offset_of!(Self, tallies) + 2 * size_of::<Tally>();
+
     /// With histograms of its own.
     pub(super) fn own() -> Self {
-        Self { tallies: Default::default(), histograms: Rc::default(), shared: false }
+        Self { histograms: Rc::default(), shared: false, tallies: Default::default() }
     }
 
     /// With `histograms`, in which other apps record too.
     pub(super) fn sharing(histograms: &Rc<Histograms>) -> Self {
-        Self { tallies: Default::default(), histograms: Rc::clone(histograms), shared: true }
+        Self { histograms: Rc::clone(histograms), shared: true, tallies: Default::default() }
     }
 
     /// Counts `nanos` `times` times.
