@@ -79,6 +79,12 @@ struct Asks {
     taker: u32,
 }
 
+impl Asks {
+    fn share(most: u32, taker: u32) -> Self {
+        Self { need: 1, more: most.saturating_sub(1), taker }
+    }
+}
+
 /// A turn that goes on: its taker was granted fewer credits than its share.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
@@ -147,17 +153,29 @@ impl Credits {
     }
 
     /// Waits for one credit in FIFO order, and takes up to `most` if it has to wait: as many as are free, within the
-    /// share of `taker`. The future borrows nothing.
-    pub fn acquire_share(&self, most: u32, taker: u32) -> Acquire<Self> {
-        Acquire { pool: self.clone(), asks: Asks { need: 1, more: most.saturating_sub(1), taker }, place: None }
+    /// share of `taker`.
+    pub fn acquire_share(&self, most: u32, taker: u32) -> Acquire<&Self> {
+        Acquire { pool: self, asks: Asks::share(most, taker), place: None }
     }
 
-    /// Turns an owned grant of this pool into one that borrows the pool.
-    pub(crate) fn adopt(&self, grant: Grant) -> Grant<&Self> {
-        assert!(Rc::ptr_eq(&self.state, &grant.pool.state), "a credit is good for its own pool");
-        let amount = grant.amount;
-        grant.spend();
+    /// Like [`Credits::acquire_share`], but the future borrows nothing.
+    pub fn acquire_share_owned(&self, most: u32, taker: u32) -> Acquire<Self> {
+        Acquire { pool: self.clone(), asks: Asks::share(most, taker), place: None }
+    }
+
+    /// A grant of `amount` credits that were granted to the caller and that it spent, but has not used.
+    pub fn resume(&self, amount: u64) -> Grant<&Self> {
         Grant { pool: self, amount }
+    }
+
+    /// Turns a grant of this pool into one that borrows it from here.
+    ///
+    /// # Panics
+    /// If it is of another pool.
+    #[inline(always)]
+    pub fn adopt<C: borrow::Borrow<Self>>(&self, grant: Grant<C>) -> Grant<&Self> {
+        assert!(Rc::ptr_eq(&self.state, &grant.pool.borrow().state), "a credit is good for its own pool");
+        Grant { pool: self, amount: grant.spend() }
     }
 
     /// Puts `amount` credits back and serves the wait queue.
@@ -325,19 +343,15 @@ impl<C: borrow::Borrow<Credits>> Grant<C> {
         self.amount
     }
 
-    /// Keeps the credits out of the pool; a later [`Credits::release`] must return them.
-    #[inline(always)]
-    pub fn spend(mut self) {
-        self.amount = 0;
+    /// The pool of these credits.
+    pub fn pool(&self) -> &Credits {
+        self.pool.borrow()
     }
-}
 
-impl Grant {
-    /// Splits off `amount` credits, at most all of them.
-    pub fn split(&mut self, amount: u64) -> Self {
-        let amount = amount.min(self.amount);
-        self.amount -= amount;
-        Self { pool: self.pool.clone(), amount }
+    /// Keeps the credits out of the pool; a later [`Credits::release`] must return them. Returns how many.
+    #[inline(always)]
+    pub fn spend(mut self) -> u64 {
+        std::mem::take(&mut self.amount)
     }
 }
 
@@ -599,7 +613,7 @@ mod tests {
             let wakers: Vec<_> = (0..takers).map(|taker| woken.waker(taker)).collect();
             let least = if least < most { 1 } else { most };
             let ask = |taker: usize| {
-                let mut waiting = pool.acquire_share(if taker == 0 { least } else { most }, taker as u32);
+                let mut waiting = pool.acquire_share_owned(if taker == 0 { least } else { most }, taker as u32);
                 assert!(waiting.poll_unpin(&mut Context::from_waker(&wakers[taker])).is_pending());
                 waiting
             };
@@ -629,21 +643,21 @@ mod tests {
             }
         }
 
-        /// The parts of a grant are the whole, and each returns on its own.
+        /// Credits that were granted and not used return, in parts.
         #[test]
-        fn a_split_grant_returns_in_parts(total in 1u64..20, amount in 0u64..25) {
-            let pool = Credits::new(total);
+        fn a_spent_grant_is_resumed_in_parts(total in 1u64..20, used in 0u64..25) {
+            let (pool, used) = (Credits::new(total), used.min(total));
             pool.try_acquire(total).unwrap().spend();
-            let mut waiter = pool.acquire_share(total as u32, 1);
+            let mut waiter = pool.acquire_share_owned(total as u32, 1);
             let mut context = Context::from_waker(noop_waker_ref());
             prop_assert!(waiter.poll_unpin(&mut context).is_pending());
             pool.release(total);
-            let Poll::Ready(mut grant) = waiter.poll_unpin(&mut context) else { panic!("all credits are free") };
-            let part = grant.split(amount);
-            prop_assert_eq!((grant.amount() + part.amount(), part.amount()), (total, amount.min(total)));
-            drop(part);
-            prop_assert_eq!(pool.available(), amount.min(total));
-            drop(grant);
+            let Poll::Ready(grant) = waiter.poll_unpin(&mut context) else { panic!("all credits are free") };
+            prop_assert_eq!(grant.amount(), total);
+            pool.adopt(grant).spend();
+            drop(pool.resume(total - used));
+            prop_assert_eq!(pool.available(), total - used);
+            drop(pool.resume(used));
             prop_assert_eq!(pool.available(), total);
         }
     }

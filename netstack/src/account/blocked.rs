@@ -1,5 +1,6 @@
 //! Blocked time: a wait of a send, from its begin to its end.
 
+use std::borrow::Borrow;
 use std::rc::Rc;
 
 use shared::units::Nanos;
@@ -11,29 +12,30 @@ use super::{Account, Stage, Timed};
 /// cancelled.
 #[derive(Debug)]
 #[must_use = "the wait ends when this is dropped"]
-pub struct Blocked {
-    account: Rc<Account>,
+pub struct Blocked<A: Borrow<Account> = Rc<Account>> {
+    account: A,
     stage: Stage,
     since: Nanos,
     /// A wait for the budget ends when a packet settles.
     _awaiting: Option<Awaiting>,
 }
 
-impl Blocked {
-    pub(super) fn begin(account: Rc<Account>, stage: Stage) -> Self {
-        account.timeline.wait_begins();
-        let awaiting = (stage == Stage::Budget).then(|| account.timeline.await_settling());
-        Self { since: account.timeline.now(), account, stage, _awaiting: awaiting }
+impl<A: Borrow<Account>> Blocked<A> {
+    pub(super) fn begin(account: A, stage: Stage) -> Self {
+        let timeline = &account.borrow().timeline;
+        let since = timeline.wait_begins();
+        let awaiting = (stage == Stage::Budget).then(|| timeline.await_settling());
+        Self { since, account, stage, _awaiting: awaiting }
     }
 }
 
-impl Drop for Blocked {
+impl<A: Borrow<Account>> Drop for Blocked<A> {
     fn drop(&mut self) {
-        self.account.timeline.wait_ends();
-        let span = self.account.timeline.now().since(self.since);
+        let account = self.account.borrow();
+        let span = account.timeline.wait_ends().since(self.since);
         // A send that is polled once and dropped at the same time has not waited.
         if span > Nanos::ZERO {
-            self.account.times.record(Timed::Wait(self.stage), span.0, 1);
+            account.times.record(Timed::Wait(self.stage), span.0, 1);
         }
     }
 }

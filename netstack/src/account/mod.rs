@@ -230,6 +230,12 @@ impl Account {
         Blocked::begin(Rc::clone(self), stage)
     }
 
+    /// Like [`Account::begin_wait`], for a wait that borrows the account.
+    #[inline]
+    pub(crate) fn begin_own_wait(&self, stage: Stage) -> Blocked<&Self> {
+        Blocked::begin(self, stage)
+    }
+
     /// Ready once `packets` of the accepted packets have settled.
     pub async fn settled(&self, packets: u64) {
         let reached = || (self.settled_so_far() >= packets).then_some(());

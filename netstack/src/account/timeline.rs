@@ -46,9 +46,17 @@ impl State {
     /// called before that number changes and before a series is read.
     #[inline(always)]
     fn note_waits(&mut self, now: Nanos) {
+        // Most waits begin and end in a batch, at one time.
+        if now > self.noted {
+            self.note_span(now);
+        }
+    }
+
+    #[inline(never)]
+    fn note_span(&mut self, now: Nanos) {
         let since = std::mem::replace(&mut self.noted, now);
         let waiting = self.waiting;
-        if waiting > 0 && now > since {
+        if waiting > 0 {
             self.each(|series| series.block(waiting, since, now));
         }
     }
@@ -104,18 +112,22 @@ impl Timeline {
         self.state.borrow_mut().each(|series| series.hold(frames, entered, left));
     }
 
-    /// A send begins to wait.
-    pub(super) fn wait_begins(&self) {
-        let state = &mut *self.state.borrow_mut();
-        state.note_waits(self.now());
+    /// A send begins to wait, now; returns the time.
+    #[inline]
+    pub(super) fn wait_begins(&self) -> Nanos {
+        let (state, now) = (&mut *self.state.borrow_mut(), self.now());
+        state.note_waits(now);
         state.waiting += 1;
+        now
     }
 
-    /// A send stops waiting.
-    pub(super) fn wait_ends(&self) {
-        let state = &mut *self.state.borrow_mut();
-        state.note_waits(self.now());
+    /// A send stops waiting, now; returns the time.
+    #[inline]
+    pub(super) fn wait_ends(&self) -> Nanos {
+        let (state, now) = (&mut *self.state.borrow_mut(), self.now());
+        state.note_waits(now);
         state.waiting -= 1;
+        now
     }
 
     /// A task begins to wait for a packet to settle: for a response, or for bytes of the budget. It waits until the

@@ -16,7 +16,7 @@ use super::transmit_queue::TransmitQueue;
 use crate::account::{Accounts, Stage};
 use crate::error::SendError;
 use crate::layer::Egress;
-use crate::packet::{Batch, Packet, PendingSend, Reservation, Room, Wait, WaitFor, Waited};
+use crate::packet::{Batch, Packet, PendingSend, Reservation, Wait, WaitFor, Waited};
 
 /// Sends frames through the ring, and applies its policy when there is no room.
 #[derive(Debug)]
@@ -260,8 +260,7 @@ impl<P: ProducerPort> RingDevice<P> {
         if self.policy == Policy::Wait
             && let Some(reservation) = packet.reservation()
         {
-            let account = || self.accounts.get(packet.stamp().flow);
-            reservation.note_full(|| Room { credits: self.ring.credits().clone(), account: account() });
+            reservation.note_full(self.ring.credits());
         }
         SendError::WouldBlock
     }
@@ -271,7 +270,7 @@ impl<P: ProducerPort> RingDevice<P> {
     #[inline(always)]
     fn send_batch_now(&self, batch: impl Batch) -> u64 {
         let most = batch.most();
-        let reserved = batch.reservation().and_then(Reservation::take_all);
+        let reserved = batch.reservation().and_then(|reservation| reservation.take_all(self.ring.credits()));
         let mut frames = BatchFrames {
             batch,
             now: self.clock.now(),
@@ -297,7 +296,7 @@ impl<P: ProducerPort> RingDevice<P> {
             let began = self.clock.now();
             let expiry = timeout.map(|timeout| self.clock.sleep_until(began + timeout));
             let most = reservation.map_or(1, Reservation::asks);
-            WaitFor { credit: Some(self.ring.credits().acquire_share(most, flow)), expiry, began }
+            WaitFor { credit: Some(self.ring.credits().acquire_share_owned(most, flow)), expiry, began }
         };
         wait.wait(begin, || Some(self.accounts.get(flow).begin_wait(Stage::Room))).await;
         let Some((waited, began)) = wait.take() else { return };
@@ -309,11 +308,11 @@ impl<P: ProducerPort> RingDevice<P> {
         let record = PacketRecord::of(packet, accepted);
         match waited {
             Waited::Granted(granted) => {
-                let credit = match reservation {
-                    Some(reservation) => reservation.keep(granted),
-                    None => granted,
+                let permit = match reservation {
+                    Some(reservation) => self.ring.redeem(reservation.keep(granted)),
+                    None => self.ring.redeem(granted),
                 };
-                self.submit(self.ring.redeem(credit), record, packet.headers(), packet.payload());
+                self.submit(permit, record, packet.headers(), packet.payload());
             }
             Waited::Met | Waited::Expired => {
                 account.drop_packets(1, record.bytes(), DropReason::DeviceDeadline, self.clock.now());

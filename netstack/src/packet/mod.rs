@@ -8,7 +8,6 @@ pub use batch::{Batch, Encapsulate, Through};
 pub use pending::PendingSend;
 pub(crate) use pending::{Wait, WaitFor, Waited};
 pub use reservation::Reservation;
-pub(crate) use reservation::Room;
 
 use shared::ring::{HEADROOM, Headroom, MAX_FRAME};
 use shared::units::Nanos;

@@ -8,32 +8,25 @@
 //! future, and try again. The futures of all layers together are larger: with a thousand apps they never stay in the
 //! cache.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::{Cell, OnceCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 
 use shared::credits::{Credits, Grant};
 
-use super::{Wait, WaitFor, Waited};
 use crate::account::{Account, Stage};
 
 /// The slots that an app has reserved.
 #[derive(Debug, Default)]
 pub struct Reservation {
+    /// Where room is waited for and granted slots belong, once a send found no room or waited for it.
+    room: OnceCell<Credits>,
+    /// Slots of `room` that were granted and not used: credits that are spent as far as `room` knows.
+    granted: Cell<u64>,
     /// How many packets the app would send now.
     asks: Cell<u32>,
-    /// At least one credit, if there is a grant.
-    granted: RefCell<Option<Grant>>,
-    /// Where room is waited for, once a send found none.
-    room: RefCell<Option<Room>>,
     /// Whether the last send found no room there.
     full: Cell<bool>,
-}
-
-/// The room of a ring, and the account that is blocked while an app waits for it.
-#[derive(Debug, Clone)]
-pub(crate) struct Room {
-    pub(crate) credits: Credits,
-    pub(crate) account: Rc<Account>,
 }
 
 impl Reservation {
@@ -44,7 +37,7 @@ impl Reservation {
 
     /// Returns the slots that were not used: no slot is held during a wait.
     pub(crate) fn give_back(&self) {
-        self.granted.take();
+        drop(self.take(self.granted.get()));
     }
 
     /// How many slots it asks for; at least one.
@@ -55,12 +48,12 @@ impl Reservation {
     /// Whether no slots are left.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.granted.borrow().is_none()
+        self.granted.get() == 0
     }
 
-    /// The device found no room for a packet, which has to wait for nothing else.
-    pub(crate) fn note_full(&self, room: impl FnOnce() -> Room) {
-        self.room.borrow_mut().get_or_insert_with(room);
+    /// The device found no room in the ring of `room` for a packet, which has to wait for nothing else.
+    pub(crate) fn note_full(&self, room: &Credits) {
+        self.room.get_or_init(|| room.clone());
         self.full.set(true);
     }
 
@@ -75,44 +68,56 @@ impl Reservation {
         self.full.get()
     }
 
-    /// Waits in FIFO order for the slots that were asked for, as far as they are granted. Ready at once if no send has
-    /// found that there is no room. Returns whether it had to wait.
-    pub(crate) async fn granted(&self) -> bool {
-        let Some(Room { credits, account }) = self.room.borrow().clone() else { return false };
-        let (wait, blocked) = (Wait::default(), Cell::new(false));
-        let begin = || WaitFor { credit: Some(credits.acquire_share(self.asks(), account.id())), ..WaitFor::default() };
-        let begin_blocked = || {
-            blocked.set(true);
-            Some(account.begin_wait(Stage::Room))
-        };
-        wait.wait(begin, begin_blocked).await;
-        if let Some((Waited::Granted(grant), _)) = wait.take() {
-            self.granted.replace(Some(grant));
-        }
-        blocked.get()
+    /// Waits in FIFO order for the slots that were asked for, as far as they are granted; `account` is blocked
+    /// meanwhile. Ready at once if no send has found that there is no room. Returns whether it had to wait.
+    pub(crate) async fn granted(&self, account: &Account) -> bool {
+        let Some(room) = self.room.get() else { return false };
+        let mut acquire = pin!(room.acquire_share(self.asks(), account.id()));
+        let mut blocked = None;
+        let grant = poll_fn(|cx| {
+            let polled = acquire.as_mut().poll(cx);
+            if polled.is_pending() && blocked.is_none() {
+                // Blocked time begins with the first poll that is pending.
+                blocked = Some(account.begin_own_wait(Stage::Room));
+            }
+            polled
+        });
+        self.granted.set(grant.await.spend());
+        blocked.is_some()
     }
 
     /// Keeps what is left of `grant` after the first credit, which is returned.
-    pub(crate) fn keep(&self, mut grant: Grant) -> Grant {
-        let first = grant.split(1);
-        self.granted.replace(Some(grant).filter(|rest| rest.amount() > 0));
-        first
+    pub(crate) fn keep(&self, grant: Grant) -> Grant<&Credits> {
+        let room = self.room.get_or_init(|| grant.pool().clone());
+        self.granted.set(grant.spend() - 1);
+        room.resume(1)
     }
 
     /// Takes one slot, if any is left.
     #[inline(always)]
-    pub(crate) fn take_one(&self) -> Option<Grant> {
-        // Most packets find none, and a look costs less than a take.
+    pub(crate) fn take_one(&self) -> Option<Grant<&Credits>> {
+        self.take(1)
+    }
+
+    /// Takes all slots that are left, if any is; they are of the ring of `room`.
+    #[inline(always)]
+    pub(crate) fn take_all<'a>(&self, room: &'a Credits) -> Option<Grant<&'a Credits>> {
+        self.take(self.granted.get()).map(|grant| room.adopt(grant))
+    }
+
+    #[inline(always)]
+    fn take(&self, amount: u64) -> Option<Grant<&Credits>> {
         if self.is_empty() {
             return None;
         }
-        self.granted.take().map(|grant| self.keep(grant))
+        self.granted.set(self.granted.get() - amount);
+        self.room.get().map(|room| room.resume(amount))
     }
+}
 
-    /// Takes all slots that are left.
-    #[inline(always)]
-    pub(crate) fn take_all(&self) -> Option<Grant> {
-        self.granted.take()
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 
@@ -123,7 +128,7 @@ mod tests {
     use shared::credits::Credits;
 
     fn granted(pool: &Credits, most: u32) -> Grant {
-        let mut waiter = pool.acquire_share(most, 0);
+        let mut waiter = pool.acquire_share_owned(most, 0);
         assert!(waiter.poll_unpin(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
         pool.release(most.into());
         waiter.now_or_never().expect("that many credits are free")
@@ -141,7 +146,7 @@ mod tests {
         assert!(!reservation.is_empty());
         reservation.give_back();
         assert_eq!((pool.available(), reservation.is_empty()), (2, true));
-        assert!(reservation.take_one().is_none() && reservation.take_all().is_none());
+        assert!(reservation.take_one().is_none() && reservation.take_all(&pool).is_none());
     }
 
     #[test]
@@ -149,10 +154,10 @@ mod tests {
         let pool = Credits::new(4);
         pool.try_acquire(4).expect("all are free").spend();
         let reservation = Reservation::default();
-        let first = reservation.keep(granted(&pool, 4));
+        reservation.keep(granted(&pool, 4)).spend();
         drop(reservation);
         assert_eq!(pool.available(), 3);
-        drop(first);
+        pool.release(1);
         assert_eq!(pool.available(), 4);
     }
 }

@@ -85,7 +85,9 @@ impl Egress<SocketAddr> for Fake {
         self.refusal()?;
         match self.behaviour {
             Behaviour::BlocksUntil(at) | Behaviour::SendsOf(at, _) => self.clock.sleep_until(at).await,
-            Behaviour::Serves(_) => self.room.acquire(1).await.spend(),
+            Behaviour::Serves(_) => {
+                self.room.acquire(1).await.spend();
+            }
             _ => {}
         }
         self.refusal()?;
@@ -99,7 +101,9 @@ impl Egress<SocketAddr> for Fake {
             Behaviour::BlocksUntil(at) | Behaviour::SendsOf(at, _) if self.clock.now() < at => {
                 return Err(SendError::WouldBlock);
             }
-            Behaviour::Serves(_) => self.room.try_acquire(1).ok_or(SendError::WouldBlock)?.spend(),
+            Behaviour::Serves(_) => {
+                self.room.try_acquire(1).ok_or(SendError::WouldBlock)?.spend();
+            }
             _ => {}
         }
         self.accept(packet.payload(), packet.stamp());

@@ -1,5 +1,6 @@
 //! The producer's side of the ring: a sender acquires a credit, then submits its frame through a port.
 
+use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
@@ -123,27 +124,22 @@ impl<P: ProducerPort> Producer<P> {
     /// Submits up to `most` of `frames`: with the credits in `reserved` if there are any, otherwise as far as slots are
     /// free. Returns how many; 0 if the connection is closed. Credits that are left over return.
     #[inline(always)]
-    pub fn try_submit_batch(&self, most: u64, reserved: Option<Grant>, frames: &mut impl Frames) -> u64 {
+    pub fn try_submit_batch(&self, most: u64, reserved: Option<Grant<&Credits>>, frames: &mut impl Frames) -> u64 {
         if self.connection().is_closed() {
             // As in [`Permit::submit`]: the next waiter must not be granted these.
-            reserved.into_iter().for_each(Grant::spend);
+            reserved.map(Grant::spend);
             return 0;
         }
         let slots = &mut *self.slots.borrow_mut();
-        let spent = match reserved {
-            Some(mut reserved) => {
-                let used = reserved.split(most);
-                let spent = used.amount();
-                used.spend();
-                spent
-            }
+        let held = match reserved {
+            Some(reserved) => self.credits.adopt(reserved).spend(),
             None => self.credits.try_spend_up_to(most.min(slots.index.free().into())),
         };
-        // The cast cannot truncate: `spent` is at most the number of free slots, which is a u32.
-        let submitted = self.port.submit_batch(spent as u32, frames);
+        // The cast cannot truncate: `held` is at most the number of free slots, which is a u32.
+        let submitted = self.port.submit_batch(held.min(most) as u32, frames);
         slots.index.submit_group(submitted);
         slots.note(self.clock.now());
-        let unused = spent - u64::from(submitted);
+        let unused = held - u64::from(submitted);
         if unused > 0 {
             self.credits.release(unused);
         }
@@ -159,7 +155,8 @@ impl<P: ProducerPort> Producer<P> {
     ///
     /// # Panics
     /// If the credit belongs to another ring.
-    pub fn redeem(&self, credit: Grant) -> Permit<'_, P> {
+    #[inline(always)]
+    pub fn redeem<C: Borrow<Credits>>(&self, credit: Grant<C>) -> Permit<'_, P> {
         self.permit(self.credits.adopt(credit))
     }
 

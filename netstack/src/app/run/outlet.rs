@@ -174,7 +174,7 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         let mut sent = Err(SendError::WouldBlock);
         if D::TRIES == Tries::First && self.reservation.is_full() {
             self.reservation.give_back();
-            self.waited = self.reservation.granted().await;
+            self.waited = self.reservation.granted(self.account).await;
             sent = self.try_send_last(stamp);
         }
         if sent == Err(SendError::WouldBlock) {
