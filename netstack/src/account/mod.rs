@@ -20,6 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::mem::offset_of;
 use std::rc::Rc;
 
+use shared::cpu::prefetch_for_write;
 use shared::credits::Credits;
 use shared::exec::Signal;
 use shared::ledger::{Counters, DropReason, RefuseReason};
@@ -354,6 +355,14 @@ impl Accounts {
     #[inline(always)]
     pub fn with<T>(&self, id: u32, act: impl FnOnce(&Account) -> T) -> T {
         act(&self.all.borrow()[id as usize])
+    }
+
+    /// Asks the processor for the memory of account number `id` that a completion needs, which follows soon.
+    #[inline]
+    pub fn prefetch(&self, id: u32) {
+        if let Some(account) = self.all.borrow().get(id as usize) {
+            prefetch_for_write(std::ptr::from_ref::<Account>(account).cast(), DELIVERY);
+        }
     }
 
     /// Whether a task waits for the next packet of any of them to settle.

@@ -171,6 +171,13 @@ impl InFlight {
         Some((popped, IntendedTimes { first: Some((popped.each.intended, first)), others }))
     }
 
+    /// The account of the third oldest group, if it differs from that of the oldest one: its turn to settle comes soon.
+    #[inline(always)]
+    pub(super) fn upcoming(&self) -> Option<u32> {
+        let (oldest, third) = (self.groups.front()?, self.groups.get(2)?);
+        (third.each.flow != oldest.each.flow).then_some(third.each.flow)
+    }
+
     /// When the oldest packet was submitted.
     pub(super) fn oldest(&self) -> Option<Nanos> {
         self.groups.front().map(|group| group.each.submitted)

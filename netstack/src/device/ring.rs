@@ -13,7 +13,7 @@ use shared::units::Nanos;
 use super::Policy;
 use super::in_flight::{FrameGroup, InFlight, IntendedTimes, PacketRecord};
 use super::transmit_queue::TransmitQueue;
-use crate::account::{Accounts, Stage};
+use crate::account::{Accounts, MOST_WITH_HISTOGRAMS, Stage};
 use crate::error::SendError;
 use crate::layer::Egress;
 use crate::packet::{Batch, Packet, PendingSend, Reservation, Wait, WaitFor, Waited};
@@ -156,10 +156,14 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Settles the frames whose completions have arrived. Returns whether there were any.
     fn settle_completions(&self) -> bool {
         let mut in_flight = self.in_flight.borrow_mut();
+        // So many accounts do not stay in the cache from one completion to the next.
+        let many = self.accounts.count() as usize > MOST_WITH_HISTOGRAMS;
         let completed = self.ring.take_completions(|Completion { status, at, .. }, mut frames| {
-            while frames > 0
-                && let Some((group, intended)) = in_flight.pop(frames)
-            {
+            while frames > 0 {
+                if many && let Some(upcoming) = in_flight.upcoming() {
+                    self.accounts.prefetch(upcoming);
+                }
+                let Some((group, intended)) = in_flight.pop(frames) else { break };
                 frames -= group.packets;
                 // The driver is not trusted: no frame completes before its submission. The ring has checked that none
                 // completes after now.
