@@ -17,7 +17,7 @@ make_folder "$out"
 readme=$out/README.md
 # A waiting sender gets a slot after at most one packet's time on the link, 0.62 ms. A longer deadline would never
 # expire and give the same result as wait; one just below 0.62 ms would measure the accuracy of this machine's timers.
-flags=(--link 20Mbit --seed 1 --policies 'wait,drop-newest,drop-oldest,deadline=200us')
+flags=(--clock real --link 20Mbit --seed 1 --policies 'wait,drop-newest,drop-oldest,deadline=200us')
 
 cat >"$readme" <<TEXT
 # Dropping or waiting: the demo

@@ -6,6 +6,8 @@ use std::thread;
 use clap::{Args, CommandFactory};
 use driver::settings::DriverSettings;
 use netstack::settings::{SessionSettings, StackSettings};
+use shared::process::exit::Status;
+use shared::process::output::complain;
 use shared::process::settings::{Common, Waiting};
 use shared::units::Percent;
 
@@ -13,7 +15,8 @@ use super::common::Failure;
 use crate::flags::Given;
 use crate::launch::{Binaries, Pinning};
 use crate::points::axis::Axis;
-use crate::points::run::Count;
+use crate::points::run::{Count, Made};
+use crate::points::table::Points;
 use crate::runner::sequence::{ClockKind, Place};
 use crate::settings::{RunSettings, SimulationSettings};
 
@@ -41,6 +44,18 @@ struct RealArgs {
     pinning: Pinning,
     #[command(flatten)]
     session: SessionSettings,
+}
+
+/// What varies.
+#[derive(Debug, Args)]
+pub(crate) struct VaryArgs {
+    /// A setting that varies, with its values; repeatable: every combination is a point.
+    ///
+    /// KEY is a flag without dashes, a part of one (stall.for), a key of all apps (app.load) or of one (app.web.load),
+    /// or apps, which repeats those of --app. VALUES are separated by commas, or by | where a value has commas;
+    /// 1..1024*2 and 0.1..0.9+0.2 are ranges; none leaves out a flag without a default, such as --stall.
+    #[arg(long, env = "PUSHBACK_VARY", value_name = "KEY=VALUES", value_delimiter = ';')]
+    pub(super) vary: Vec<Axis>,
 }
 
 /// By which clock the runs of a set are made.
@@ -87,6 +102,24 @@ impl BaseArgs {
         settings.set_quiet();
         settings
     }
+}
+
+/// Prints a line for each run that failed and for each condition that is true; returns the status that they give.
+pub(super) fn complained(set: &Points, made: &Made) -> Status {
+    for (run, fault) in made.faults() {
+        complain(format_args!("lab: {} failed: {}", whose(set, run), fault.reason));
+    }
+    for (run, failure) in made.failures() {
+        complain(format_args!("lab: {}: {failure}", whose(set, run)));
+    }
+    let beyond = if made.failures().next().is_some() { Status::Failed } else { Status::Fine };
+    made.status().or_worse(beyond)
+}
+
+/// `depth=8 with seed 1`: the run of this number.
+pub(super) fn whose(set: &Points, run: usize) -> String {
+    let run = set.runs()[run];
+    format!("{} with seed {}", set.name(run.point), run.seed)
 }
 
 /// Refuses a flag or a varied setting that has no meaning under `clock`.

@@ -16,6 +16,7 @@ use crate::bench::BenchError;
 use crate::count::{CeilingsError, CountError};
 use crate::flags::foreign::ForeignVariable;
 use crate::launch::BinariesError;
+use crate::points::axis::AxisError;
 use crate::points::plan::PlanError;
 use crate::points::run::MakeError;
 use crate::points::store::StoreError;
@@ -88,6 +89,9 @@ pub(crate) enum Failure {
     /// A plan cannot be used.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The policies cannot be compared.
+    #[error("--policies: {0}")]
+    Policies(#[source] AxisError),
     /// The points cannot be run.
     #[error(transparent)]
     Points(#[from] PointsError),
@@ -123,7 +127,7 @@ pub(crate) enum Failure {
     #[error("--loads: {0}")]
     Load(String),
     /// The runs had different arrivals, so they cannot be compared.
-    #[error("the policies saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
+    #[error("the settings saw different arrivals ({0}): the comparison is void, and this is a fault of the program")]
     Arrivals(String),
     /// A benchmark failed.
     #[error(transparent)]
@@ -162,6 +166,7 @@ impl Failure {
             | Self::Load(_)
             | Self::NoMeaning { .. }
             | Self::Plan(_)
+            | Self::Policies(_)
             | Self::Points(_)
             | Self::TableUnreadable { .. }
             | Self::Table { .. }

@@ -43,9 +43,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// One run of both processes, with their reports merged into one.
-    Run(run::RunArgs),
-    /// The same traffic through several policies, side by side.
-    Compare(compare::CompareArgs),
+    Run(Box<run::RunArgs>),
+    /// The same traffic under several policies, depths or other settings, side by side, and which of them is best.
+    Compare(Box<compare::CompareArgs>),
     /// Packets per second between two processes, beside those of other programs measured in the same run.
     Bench(bench::BenchArgs),
     /// Instructions per packet of both processes, counted by valgrind.
@@ -90,7 +90,7 @@ fn run_command(cli: &Cli) -> Result<Status, Failure> {
     }
     match &cli.command {
         Command::Run(args) => run::main(args, &given),
-        Command::Compare(args) => compare::main(args),
+        Command::Compare(args) => compare::main(args, &given),
         Command::Bench(args) => bench::main(args),
         Command::Count(args) => count::main(args),
         Command::Dispatch(args) => dispatch::main(args),

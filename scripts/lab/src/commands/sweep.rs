@@ -10,18 +10,17 @@ use netstack::settings::LineSettings;
 use serde::{Deserialize, Serialize};
 use shared::process::exit::Status;
 use shared::process::json::say;
-use shared::process::output::complain;
 use shared::process::signals::Signals;
 use shared::report::{HostReport, human};
 
-use super::base::{BaseArgs, ClockArgs, RunsArgs, check_meaning};
+use super::base::{BaseArgs, ClockArgs, RunsArgs, VaryArgs, check_meaning, complained};
 use super::common::Failure;
 use crate::flags::Given;
 use crate::points::axis::Axis;
 use crate::points::estimate::Estimated;
 use crate::points::output::{Row, apps_csv, points_csv, table};
 use crate::points::plan::Plan;
-use crate::points::run::{Made, MakeError, Making, Only};
+use crate::points::run::{Made, MakeError, Making, Only, Order};
 use crate::points::store::{Store, StoreError};
 use crate::points::table::{Points, TableFile, program};
 use crate::runner::sequence::ClockKind;
@@ -40,13 +39,8 @@ pub(crate) struct SweepArgs {
     #[arg(value_name = "PLAN.toml")]
     plan: Option<PathBuf>,
 
-    /// A setting that varies, with its values; repeatable: every combination is a point.
-    ///
-    /// KEY is a flag without dashes, a part of one (stall.for), a key of all apps (app.load) or of one (app.web.load),
-    /// or apps, which repeats those of --app. VALUES are separated by commas, or by | where a value has commas;
-    /// 1..1024*2 and 0.1..0.9+0.2 are ranges; none leaves out a flag without a default, such as --stall.
-    #[arg(long, env = "PUSHBACK_VARY", value_name = "KEY=VALUES", value_delimiter = ';')]
-    vary: Vec<Axis>,
+    #[command(flatten)]
+    vary: VaryArgs,
 
     /// The folder of the results: a file for each run, points.csv, apps.csv, points.md and sweep.json.
     ///
@@ -83,7 +77,7 @@ pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
     let (plan, base, axes) = args.question(given)?;
     let clock = args.clock.clock.or(plan.clock).unwrap_or(ClockKind::Virtual);
     check_meaning(clock, given, &axes)?;
-    let count = args.runs.count(plan.repetitions, plan.precision);
+    let (count, level) = (args.runs.count(plan.repetitions, plan.precision), args.runs.level.0);
     let mut set = Points::combinations(&base, clock, &axes)?.repeated(Making::at_first(count))?;
     let written = TableFile::new(&set);
     let mut store = Store::open(&args.out, &written)?;
@@ -94,9 +88,17 @@ pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
     }
     let thresholds = args.thresholds.with(plan.fail_if.clone());
     set.points.iter().try_for_each(|point| thresholds.check_apps(point.settings.apps()))?;
-    let (place, level) = (args.runs.place(clock, &args.base)?, args.runs.level.0);
+    let place = args.runs.place(clock, &args.base)?;
     let mut signals = Signals::new()?;
-    let mut making = Making { place: &place, keep: &mut store, count, level, only: args.only, thresholds: &thresholds };
+    let mut making = Making {
+        place: &place,
+        keep: &mut store,
+        count,
+        level,
+        order: Order::Mixed,
+        only: args.only,
+        thresholds: &thresholds,
+    };
     let made = making.make(&mut set, &mut signals)?;
     let rows = rows(&set, &made, level)?;
     let text = document(&plan, &set, &rows);
@@ -111,29 +113,16 @@ pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
     Ok(complained(&set, &made).or_worse(interrupted))
 }
 
-/// Prints a line for each run that failed and for each condition that is true; returns the status that they give.
-fn complained(set: &Points, made: &Made) -> Status {
-    let whose = |run: usize| format!("{} with seed {}", set.name(set.runs()[run].point), set.runs()[run].seed);
-    for (run, fault) in made.faults() {
-        complain(format_args!("lab: {} failed: {}", whose(run), fault.reason));
-    }
-    for (run, failure) in made.failures() {
-        complain(format_args!("lab: {}: {failure}", whose(run)));
-    }
-    let beyond = if made.failures().next().is_some() { Status::Failed } else { Status::Fine };
-    made.status().or_worse(beyond)
-}
-
 impl SweepArgs {
     /// The plan, the settings of all points and what varies. What the command line says replaces what the plan says.
     fn question(&self, given: &Given) -> Result<(Plan, RunSettings, Vec<Axis>), Failure> {
-        let Some(file) = &self.plan else { return Ok((Plan::default(), self.base.settings(), self.vary.clone())) };
+        let Some(file) = &self.plan else { return Ok((Plan::default(), self.base.settings(), self.vary.vary.clone())) };
         let plan = Plan::read(file)?;
         let mut base = plan.settings(file, given)?;
         base.set_quiet();
         let mut axes = plan.axes(file)?;
-        axes.retain(|axis| !self.vary.iter().any(|other| other.key == axis.key));
-        axes.extend(self.vary.iter().cloned());
+        axes.retain(|axis| !self.vary.vary.iter().any(|other| other.key == axis.key));
+        axes.extend(self.vary.vary.iter().cloned());
         Ok((plan, base, axes))
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn tip(lab: &Command, error: &clap::Error) -> Option<String> {
         Some(ContextValue::String(similar)) => similar.as_str(),
         _ => "",
     };
-    // `--policy` may be meant for `--policies`, but `--socket` is never meant for `--packets`, which clap suggests.
+    // `--policies` may be meant for `--policy`, but `--socket` is never meant for `--packets`, which clap suggests.
     let same_start = long.get(..COMMON_PREFIX).is_some_and(|begin| similar.trim_start_matches('-').starts_with(begin));
     let meant = if same_start { format!("; did you mean {similar}?") } else { String::new() };
     Some(format!("--{long} is a flag of {owners}{meant}"))
@@ -132,15 +132,18 @@ mod tests {
             (&["run", "--socket", "x"][..], "--socket is a flag of netstack and driver"),
             (&["compare", "--once"], "--once is a flag of driver"),
             (
-                &["compare", "--policy=wait"],
-                "--policy is a flag of lab run, lab simulate, lab sweep, lab tune, lab theory for and netstack; did you mean --policies?",
+                &["run", "--policies=wait"],
+                "--policies is a flag of lab compare and lab predict; did you mean --policy?",
             ),
             (&["compare", "--pcap=x"], "--pcap is a flag of lab run, lab simulate and driver"),
             (
                 &["simulate", "--transport", "shm"],
                 "--transport is a flag of lab run, lab compare, lab sweep, lab tune and netstack",
             ),
-            (&["run", "--stack-cost", "4us"], "--stack-cost is a flag of lab simulate, lab sweep and lab tune"),
+            (
+                &["run", "--stack-cost", "4us"],
+                "--stack-cost is a flag of lab compare, lab simulate, lab sweep and lab tune",
+            ),
             (
                 &["theory", "for", "--interval=1s"],
                 "--interval is a flag of lab run, lab compare, lab simulate, lab sweep, lab tune and netstack",
@@ -183,7 +186,7 @@ mod tests {
         };
         for (command, absent) in [
             ("lab simulate", &["socket", "allow-uid", "once", "idle", "transport", "connect-timeout"][..]),
-            ("lab compare", &["socket", "allow-uid", "once", "pcap", "policy"]),
+            ("lab compare", &["socket", "allow-uid", "once", "pcap", "profile"]),
             ("lab run", &["socket", "allow-uid", "once", "stack-cost", "warmup"]),
             ("lab theory for", &["socket", "idle", "json", "seed", "packets", "duration", "verify", "txqueue"]),
         ] {

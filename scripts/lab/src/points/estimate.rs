@@ -37,7 +37,7 @@ pub(crate) const OF_APPS: [AppFigure; 10] = [
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sample {
     /// In the order of [`NUMBERS`]; `None` where the run has no such figure.
-    figures: Vec<Option<f64>>,
+    pub(super) figures: Vec<Option<f64>>,
     apps: Vec<AppSample>,
     /// Packets that were accepted.
     accepted: u64,
@@ -213,11 +213,15 @@ pub(crate) fn code(code: WarningCode) -> String {
     }
 }
 
+/// The place of the figure named `key` in [`NUMBERS`].
+pub(super) fn place_of(key: &str) -> Option<usize> {
+    NUMBERS.iter().position(|figure| figure.key == key)
+}
+
 impl Estimated {
     /// The estimate of the figure named `key`; without a mean if there is no such figure.
     pub(crate) fn figure(&self, key: &str) -> Estimate {
-        let at = NUMBERS.iter().position(|figure| figure.key == key);
-        at.map_or_else(Estimate::default, |at| self.figures[at])
+        place_of(key).map_or_else(Estimate::default, |at| self.figures[at])
     }
 }
 

@@ -2,6 +2,7 @@
 
 use shared::report::human;
 
+use super::difference::Difference;
 use super::estimate::{Estimate, Estimated, OF_APPS, code};
 use super::table::Points;
 use crate::report::figures::NUMBERS;
@@ -62,7 +63,8 @@ fn exact(estimate: &Estimate) -> [String; 3] {
 /// A column of the table for people: its title, the key of the figure, and how it is printed.
 type Column = (&'static str, &'static str, fn(f64) -> String);
 
-const COLUMNS: [Column; 6] = [
+/// The figures that people ask for first.
+pub(crate) const COLUMNS: [Column; 6] = [
     ("loss", "loss_ratio", human::percent),
     ("goodput", "bits_per_second", human::bit_rate),
     ("sojourn p99", "sojourn_p99_ns", human::time),
@@ -103,6 +105,44 @@ pub(crate) fn with_width(estimate: Estimate, text: fn(f64) -> String) -> String 
     }
 }
 
+/// For each figure a line per point: its mean, and what it differs by from the first point. `differences` has those of
+/// the other points in the order of [`COLUMNS`]. Figures that are the same under all points are listed below.
+pub(crate) fn compared(names: &[String], estimates: &[Estimated], differences: &[Vec<Difference>]) -> String {
+    let (mut lines, mut same) = (Vec::new(), Vec::new());
+    for (column, (title, key, text)) in COLUMNS.iter().enumerate() {
+        let means: Vec<_> = estimates.iter().map(|estimated| with_width(estimated.figure(key), *text)).collect();
+        let of_column = differences.iter().map(|of_point| of_point[column]);
+        if means.iter().all(|mean| *mean == means[0]) && of_column.clone().all(|one| one.estimate.mean == Some(0.0)) {
+            same.push(format!("{title} {}", means[0]));
+            continue;
+        }
+        let apart = ["reference".to_owned()].into_iter().chain(of_column.map(|one| apart(one, *text)));
+        for (at, (mean, apart)) in means.into_iter().zip(apart).enumerate() {
+            let title = if at == 0 { *title } else { "" };
+            lines.push(vec![title.to_owned(), names[at].clone(), mean, apart]);
+        }
+    }
+    let reference = names.first().map_or("", String::as_str);
+    let header = ["", "setting", "mean", &format!("difference from {reference}")].map(str::to_owned).to_vec();
+    let table = (!lines.is_empty()).then(|| markdown(2, header, lines));
+    let same = (!same.is_empty()).then(|| format!("The same under all: {}.", same.join("; ")));
+    table.into_iter().chain(same).collect::<Vec<_>>().join("\n\n")
+}
+
+/// A difference with its sign, and half the width of its interval.
+fn apart(difference: Difference, text: fn(f64) -> String) -> String {
+    let Some(mean) = difference.estimate.mean else { return "-".to_owned() };
+    let width = match difference.estimate.bounds {
+        Some((_, high)) if high > mean => format!(" +- {}", text(high - mean)),
+        _ => String::new(),
+    };
+    let sign = if mean > 0.0 { "+" } else { "" };
+    match difference.shown {
+        Some(false) => format!("no difference shown ({sign}{}{width})", text(mean)),
+        _ => format!("{sign}{}{width}", text(mean)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -112,6 +152,7 @@ mod tests {
     use super::*;
     use crate::fixture::run;
     use crate::points::axis::Axis;
+    use crate::points::difference::Pair;
     use crate::points::estimate::{Sample, estimated};
     use crate::runner::sequence::{ClockKind, Fault};
     use crate::settings::RunSettings;
@@ -145,6 +186,38 @@ mod tests {
         |-------|--------------|------------------|-------------|-------------|-------------|-------------|---------|------------------------------|
         | 8     | deadline=5ms | 2.33 % +- 3.79 % | 95.7 Mbit/s |     15.6 ms |     7.83 ms |     15.7 ms |    0 ns | HARDWARE_STARVED DRIVER_LATE |
         | 16    | deadline=5ms |  0 % (< 0.150 %) | 95.7 Mbit/s |     15.6 ms |     7.83 ms |     15.7 ms |    0 ns |                   RUN_FAILED |
+        ");
+    }
+
+    #[test]
+    fn a_comparison_has_the_difference_from_the_first_point_beside_each_mean() {
+        let mut base = RunSettings::defaults();
+        base.set_apps(&["poisson:load=0.5"]).unwrap();
+        let axes = ["depth=8,16".parse::<Axis>().unwrap()];
+        let set = Points::combinations(&base, ClockKind::Virtual, &axes).unwrap().repeated(3).unwrap();
+        let sample = |(dropped, rate, blocked): (u64, f64, u64)| {
+            let mut run = run("wait", 1000, dropped);
+            run.rate.bits_per_second = Some(rate);
+            run.blocked.total_ns = blocked.into();
+            Some(Ok(Sample::of(&run)))
+        };
+        let runs = [(100, 9e6, 0), (90, 9e6, 7), (300, 8e6, 3), (291, 9e6, 7), (20, 9e6, 1), (12, 7e6, 8)];
+        let samples = runs.map(sample).into_iter().collect();
+        let estimates: Vec<_> = (0..2).map(|point| estimated(&set, &samples, point, 0.95).unwrap()).collect();
+        let pair = Pair { set: &set, samples: &samples, level: 0.95, point: 1, reference: 0 };
+        let differences = COLUMNS.iter().map(|(_, key, _)| pair.difference(key).unwrap()).collect();
+        let names = [set.name(0), set.name(1)];
+        insta::assert_snapshot!(compared(&names, &estimates, &[differences]), @"
+        |         | setting  |                       mean |                          difference from depth=8 |
+        |---------|----------|----------------------------|--------------------------------------------------|
+        | loss    | depth=8  |           14.0 % +- 35.8 % |                                        reference |
+        |         | depth=16 |           13.1 % +- 35.8 % |                              -0.900 % +- 0.248 % |
+        | goodput | depth=8  | 8.67 Mbit/s +- 1.43 Mbit/s |                                        reference |
+        |         | depth=16 | 8.33 Mbit/s +- 2.87 Mbit/s | no difference shown (-333 kbit/s +- 3.79 Mbit/s) |
+        | blocked | depth=8  |         1.33 ns +- 3.79 ns |                                        reference |
+        |         | depth=16 |         7.33 ns +- 1.43 ns |                                 +6 ns +- 4.30 ns |
+
+        The same under all: sojourn p99 15.6 ms; latency p50 7.83 ms; latency p99 15.7 ms.
         ");
     }
 

@@ -43,6 +43,18 @@ pub(crate) enum Only {
     Failed,
 }
 
+/// How the points of a set belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Each for itself. Real runs are made in an order that the seed decides, so that what changes on the machine
+    /// meanwhile does not look like an effect of a setting. With a precision, a point has as many runs as it needs.
+    Mixed,
+    /// They are compared seed by seed: all points run with one seed, then all with the next, and a precision gives all
+    /// of them as many runs as the widest needs. A real run that fails ends it: the next one would fail likewise, and
+    /// without it the others have nothing to be compared with.
+    Paired,
+}
+
 /// What was made.
 #[derive(Debug, Default)]
 pub(crate) struct Made {
@@ -70,12 +82,32 @@ pub(crate) enum MakeError {
     System(#[from] std::io::Error),
 }
 
+/// Why runs are not made to the end of the table.
+enum Halt {
+    /// A run failed, and the others are not made.
+    Fault,
+    Error(MakeError),
+}
+
+impl From<std::io::Error> for Halt {
+    fn from(error: std::io::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
 /// Where the runs of a set are made and kept.
 pub(crate) struct Making<'a> {
     pub(crate) place: &'a Place,
     pub(crate) keep: &'a mut dyn Keep,
     pub(crate) count: Count,
     pub(crate) level: f64,
+    pub(crate) order: Order,
     pub(crate) only: Option<Only>,
     pub(crate) thresholds: &'a Thresholds,
 }
@@ -93,22 +125,27 @@ impl Making<'_> {
             self.keep.save_table(&table)?;
             let digests: Vec<_> = table.digests().map(str::to_owned).collect();
             self.find(&digests, &mut made)?;
-            self.make_missing(set, &digests, &mut made, signals)?;
-            if signals.have_come() {
+            let ended = self.make_missing(set, &digests, &mut made, signals)?;
+            if !ended || signals.have_come() {
                 return Ok(made);
             }
             let wide = self.wide(set, &made.samples)?;
             let Count::Until { at_most, .. } = self.count else { return Ok(made) };
-            let more: Vec<_> = wide.iter().filter(|point| (set.runs_of(**point).len() as u64) < at_most).collect();
+            let more: Vec<usize> = match self.order {
+                Order::Paired if !wide.is_empty() => (0..set.points.len()).filter(|at| set.has_noise(*at)).collect(),
+                Order::Paired | Order::Mixed => wide.clone(),
+            };
+            // A quarter more at a time, so that the number of rounds is small and few runs are made in vain.
+            let missing = |point: usize| {
+                let count = set.runs_of(point).len() as u64;
+                (point, count.div_ceil(4).min(at_most.saturating_sub(count)))
+            };
+            let more: Vec<_> = more.into_iter().map(missing).filter(|(_, count)| *count > 0).collect();
             if more.is_empty() || self.only.is_some() {
                 made.wide = wide;
                 return Ok(made);
             }
-            for point in more {
-                let count = set.runs_of(*point).len() as u64;
-                // A quarter more at a time, so that the number of rounds is small and few runs are made in vain.
-                set.extend(*point, count.div_ceil(4).min(at_most - count));
-            }
+            set.extend(&more);
         }
     }
 
@@ -130,34 +167,41 @@ impl Making<'_> {
         Ok(())
     }
 
+    /// Returns whether it went on to the end of the table or an interrupt, rather than to a run that failed.
     fn make_missing(
         &mut self,
         set: &Points,
         digests: &[String],
         made: &mut Made,
         signals: &mut Signals,
-    ) -> Result<(), MakeError> {
+    ) -> Result<bool, MakeError> {
         let missing = |run: &usize| match (&made.samples[*run], self.only) {
             (None, None) => true,
             (Some(Err(_)), Some(Only::Failed)) => true,
             (Some(_) | None, _) => false,
         };
         let mut pending: Vec<usize> = (0..digests.len()).filter(missing).collect();
-        if self.place.clock() == ClockKind::Real {
-            // What changes on the machine while the sweep goes on must not look like an effect of a setting.
+        let is_real = self.place.clock() == ClockKind::Real;
+        if is_real && self.order == Order::Mixed {
             shuffle(&mut pending, set.base.seed());
         }
+        let to_the_first_fault = is_real && self.order == Order::Paired;
         let settings = |at: usize| set.settings(set.runs()[pending[at]]);
         let (mut told, keep) = (Told::new(pending.len()), &mut *self.keep);
-        self.place.run_all(pending.len(), &settings, signals, |Ended { index, result, wall }| {
-            let run = pending[index];
+        let halted = self.place.run_all(pending.len(), &settings, signals, |Ended { index, result, wall }| {
+            let (run, failed) = (pending[index], result.is_err());
             made.samples[run] = Some(Sample::of_result(&result, self.thresholds));
             made.wall_ns.insert(digests[run].clone(), u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX));
             made.new += 1;
-            told.one_more(result.is_err());
+            told.one_more(failed);
             keep.save(&digests[run], result)?;
-            Ok::<_, MakeError>(())
-        })
+            if failed && to_the_first_fault { Err(Halt::Fault) } else { Ok(()) }
+        });
+        match halted {
+            Ok(()) => Ok(true),
+            Err(Halt::Fault) => Ok(false),
+            Err(Halt::Error(error)) => Err(error),
+        }
     }
 
     /// The points whose intervals are wider than was asked for.
@@ -202,9 +246,10 @@ impl Made {
 
     /// The worst status of the runs that failed.
     pub(crate) fn status(&self) -> Status {
+        let some_run = self.samples.iter().flatten().any(Result::is_ok);
         self.faults().map(|(_, fault)| fault.status()).fold(Status::Fine, |worst, status| match status {
-            // The flags of the sweep were right; one of its points cannot be run.
-            Status::Usage => worst.or_worse(Status::Failed),
+            // The flags were right; one of the points cannot be run.
+            Status::Usage if some_run => worst.or_worse(Status::Failed),
             status => worst.or_worse(status),
         })
     }

@@ -186,10 +186,15 @@ impl Points {
         self.clock == ClockKind::Real || self.points[point].settings.is_random()
     }
 
-    /// Adds `count` runs of `point` with the seeds after its last one.
-    pub(crate) fn extend(&mut self, point: usize, count: u64) {
-        let next = self.base.seed() + self.by_point[point].len() as u64;
-        (next..next + count).for_each(|seed| self.push(Run { point, seed }));
+    /// Adds a number of runs to each of the points in `more`, with the seeds after its last one: a run of each in turn.
+    pub(crate) fn extend(&mut self, more: &[(usize, u64)]) {
+        let most = more.iter().map(|(_, count)| *count).max().unwrap_or(0);
+        for round in 0..most {
+            for (point, _) in more.iter().filter(|(_, count)| round < *count) {
+                let seed = self.base.seed() + self.by_point[*point].len() as u64;
+                self.push(Run { point: *point, seed });
+            }
+        }
     }
 
     /// The settings of a run.

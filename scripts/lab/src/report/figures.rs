@@ -93,7 +93,6 @@ const fn figure(key: &'static str, title: &'static str, of: fn(&RunReport) -> Va
     Figure { key, title, of }
 }
 
-/// The policy, which heads a column of [`COMPARED`].
 pub(crate) const POLICY: Figure = figure("policy", "policy", |run| setting(&run.config.netstack, "policy"));
 pub(crate) const DEPTH: Figure = figure("depth", "depth", |run| Value::Count(u64::from(run.ring.depth)));
 const OFFERED: Figure = figure("offered", "offered", |run| Value::Count(run.totals.offered));
@@ -135,7 +134,7 @@ const DRIVER_CPU: Figure = figure("driver_cpu_share", "CPU of the driver", |run|
     cpu_share(run, run.driver.as_ref().map(|driver| driver.process.cpu_ns))
 });
 
-/// The rows of a comparison of policies, below the policy.
+/// The rows of a comparison of runs.
 pub(crate) const COMPARED: [Figure; 17] = [
     OFFERED,
     ACCEPTED,
@@ -328,10 +327,10 @@ fn latency(run: &RunReport, nanos: u64) -> Value {
     time(run.latency_ns.count, nanos as f64)
 }
 
-/// `cpu_ns` as a share of one CPU over the length of the run.
+/// `cpu_ns` as a share of one CPU over the length of the run. A simulated run has no process of its own.
 fn cpu_share(run: &RunReport, cpu_ns: Option<u64>) -> Value {
     match cpu_ns {
-        Some(used) if run.elapsed_ns > 0 => Value::Share(used as f64 / run.elapsed_ns as f64),
+        Some(used) if run.elapsed_ns > 0 && run.clock != "virtual" => Value::Share(used as f64 / run.elapsed_ns as f64),
         _ => Value::None,
     }
 }

@@ -11,31 +11,88 @@ const WAIT: &str = "wait";
 /// A median latency above twice the median sojourn means that packets waited at their senders.
 const MOVED_FACTOR: f64 = 2.0;
 
-/// A run is compared as "losing" if its loss is at least nine tenths of the greatest: closer losses differ by chance.
+/// A setting is compared as "losing" if its loss is at least nine tenths of the greatest: closer losses differ by chance.
 const NEAR_GREATEST: f64 = 0.9;
 
-/// Returns at most three sentences, then the warnings of the runs.
-pub(crate) fn story(runs: &[RunReport]) -> Vec<String> {
-    let waiting = runs.iter().find(|run| policy(run) == WAIT);
-    let greatest = runs.iter().map(loss).fold(0.0, f64::max);
-    let losing = runs.iter().find(|run| run.totals.dropped > 0 && loss(run) >= NEAR_GREATEST * greatest);
-    let mut sentences = vec![losses(runs)];
-    sentences.extend(waiting.map(price_of_waiting));
-    sentences.extend(waiting.zip(losing).map(|(waiting, losing)| median_times(waiting, losing)));
-    sentences.extend(warnings(runs, policy));
+/// A setting of a comparison, with its runs; there is at least one.
+#[derive(Debug)]
+pub(crate) struct Told<'a> {
+    /// What it is called: a policy, or what varies with its value.
+    pub(crate) name: String,
+    pub(crate) runs: Vec<&'a RunReport>,
+}
+
+impl Told<'_> {
+    fn sum(&self, of: fn(&RunReport) -> u64) -> u64 {
+        self.runs.iter().map(|run| of(run)).sum()
+    }
+
+    fn mean(&self, of: impl Fn(&RunReport) -> f64) -> f64 {
+        self.runs.iter().map(|run| of(run)).sum::<f64>() / self.runs.len() as f64
+    }
+
+    fn dropped(&self) -> u64 {
+        self.sum(|run| run.totals.dropped)
+    }
+
+    fn accepted(&self) -> u64 {
+        self.sum(|run| run.totals.accepted)
+    }
+
+    fn loss(&self) -> f64 {
+        if self.dropped() == 0 { 0.0 } else { self.dropped() as f64 / self.accepted() as f64 }
+    }
+
+    fn median(&self, of: fn(&RunReport) -> &Summary) -> f64 {
+        self.mean(|run| of(run).p50 as f64)
+    }
+
+    /// Nanoseconds in all, for a run.
+    fn blocked(&self) -> f64 {
+        self.mean(|run| run.blocked.total_ns as f64)
+    }
+
+    fn waits(&self) -> bool {
+        self.runs.iter().all(|run| (POLICY.of)(run).for_people() == WAIT)
+    }
+}
+
+/// Returns at most three sentences, then the warnings of the runs. `policies` tells whether the policy alone varies.
+pub(crate) fn story(settings: &[Told<'_>], policies: bool) -> Vec<String> {
+    let waiting: Vec<_> = settings.iter().filter(|setting| setting.waits()).collect();
+    let greatest = settings.iter().map(Told::loss).fold(0.0, f64::max);
+    let is_losing = |setting: &&Told<'_>| setting.dropped() > 0 && setting.loss() >= NEAR_GREATEST * greatest;
+    let losing = settings.iter().find(is_losing);
+    let mut sentences = vec![losses(settings, policies)];
+    sentences.extend(match &waiting[..] {
+        [] => None,
+        [one] => Some(price_of_waiting(one)),
+        several => prices_of_waiting(several),
+    });
+    let medians = match (&waiting[..], losing) {
+        ([waiting, ..], Some(losing)) => Some((*waiting, losing)),
+        ([first, .., last], None) => Some((*first, *last)),
+        _ => None,
+    };
+    sentences.extend(medians.map(|(waiting, other)| median_times(waiting, other)));
+    let runs = settings.iter().flat_map(|setting| setting.runs.iter().map(|run| (setting.name.clone(), *run)));
+    sentences.extend(warnings(runs));
     sentences
 }
 
-/// Each kind of warning once, with the text of its first run and the `name`s of all runs that have it. Warnings that
+/// Each kind of warning once, with the text of its first run and the names of all runs that have it. Warnings that
 /// differ only in their numbers are of one kind.
-pub(crate) fn warnings(runs: &[RunReport], name: impl Fn(&RunReport) -> String) -> impl Iterator<Item = String> {
+pub(crate) fn warnings<'a>(runs: impl Iterator<Item = (String, &'a RunReport)>) -> impl Iterator<Item = String> {
     let wording = |warning: &str| warning.replace(|c: char| c.is_ascii_digit() || c == '.', "");
     let mut kinds: Vec<(String, &Warning, Vec<String>)> = Vec::new();
-    for (run, warning) in runs.iter().flat_map(|run| run.warnings.iter().map(move |warning| (run, warning))) {
-        let wording = wording(&warning.text);
-        match kinds.iter_mut().find(|(known, ..)| *known == wording) {
-            Some((.., whose)) => whose.push(name(run)),
-            None => kinds.push((wording, warning, vec![name(run)])),
+    for (name, run) in runs {
+        for warning in &run.warnings {
+            let wording = wording(&warning.text);
+            match kinds.iter_mut().find(|(known, ..)| *known == wording) {
+                Some((.., whose)) if whose.contains(&name) => {}
+                Some((.., whose)) => whose.push(name.clone()),
+                None => kinds.push((wording, warning, vec![name.clone()])),
+            }
         }
     }
     kinds.into_iter().map(|(_, warning, whose)| match &whose[..] {
@@ -46,56 +103,70 @@ pub(crate) fn warnings(runs: &[RunReport], name: impl Fn(&RunReport) -> String) 
     })
 }
 
-fn policy(run: &RunReport) -> String {
-    (POLICY.of)(run).for_people()
-}
-
-fn loss(run: &RunReport) -> f64 {
-    run.totals.loss_ratio
-}
-
-fn losses(runs: &[RunReport]) -> String {
-    let losers = runs.iter().filter(|run| run.totals.dropped > 0);
-    let lost = losers.map(|run| {
-        let (dropped, accepted) = (count(run.totals.dropped), count(run.totals.accepted));
-        format!("{} {dropped} of {accepted} packets ({})", policy(run), percent(loss(run)))
+fn losses(settings: &[Told<'_>], policies: bool) -> String {
+    let losers = settings.iter().filter(|setting| setting.dropped() > 0);
+    let lost = losers.map(|setting| {
+        let (dropped, accepted) = (count(setting.dropped()), count(setting.accepted()));
+        format!("{} {dropped} of {accepted} packets ({})", setting.name, percent(setting.loss()))
     });
     let lost: Vec<_> = lost.collect();
-    if lost.is_empty() {
-        return "Nothing was dropped: the policies differ only when the ring is full.".to_owned();
+    match (lost.is_empty(), policies) {
+        (true, true) => "Nothing was dropped: the policies differ only when the ring is full.".to_owned(),
+        (true, false) => "Nothing was dropped.".to_owned(),
+        (false, _) => format!("Lost: {}.", lost.join(", ")),
     }
-    format!("Lost: {}.", lost.join(", "))
 }
 
 /// Describes how long the senders were blocked under `wait`.
-fn price_of_waiting(run: &RunReport) -> String {
-    let totals = &run.totals;
-    if totals.dropped > 0 {
+fn price_of_waiting(setting: &Told<'_>) -> String {
+    if setting.dropped() > 0 {
         return format!(
             "Waiting does not prevent drops of frames that the driver finds wrong: {} were dropped.",
-            count(totals.dropped)
+            count(setting.dropped())
         );
     }
-    let lost = format!("Waiting lost none of {}", count(totals.accepted));
-    let blocked = time(run.blocked.total_ns as f64);
-    match (run.blocked.total_ns, totals.refused) {
-        (0, _) => format!("{lost}, and no sender had to wait."),
-        (_, 0) => format!("{lost}: the senders were blocked for {blocked} in all."),
+    let lost = format!("Waiting lost none of {}", count(setting.accepted()));
+    let blocked = time(setting.blocked());
+    let senders = senders(setting);
+    match (setting.blocked() == 0.0, setting.sum(|run| run.totals.refused)) {
+        (true, _) => format!("{lost}, and no sender had to wait."),
+        (_, 0) => format!("{lost}: {senders} were blocked for {blocked} in all."),
         (_, kept) => format!(
-            "{lost}: the senders were blocked for {blocked} in all, and still had {} packets that they had not sent when the time was up.",
+            "{lost}: {senders} were blocked for {blocked} in all, and still had {} packets that they had not sent when the time was up.",
             count(kept)
         ),
     }
 }
 
+/// The same of several settings that wait: where the senders were blocked for the shortest and for the longest time.
+/// `None` if frames were dropped because the driver found them wrong.
+fn prices_of_waiting(settings: &[&Told<'_>]) -> Option<String> {
+    let by_time = |one: &&&Told<'_>, other: &&&Told<'_>| one.blocked().total_cmp(&other.blocked());
+    let (shortest, longest) = (settings.iter().min_by(by_time)?, settings.iter().max_by(by_time)?);
+    if settings.iter().any(|setting| setting.dropped() > 0) {
+        return None;
+    }
+    let lost = format!("Waiting lost none of {}", count(settings.iter().map(|setting| setting.accepted()).sum()));
+    if longest.blocked() == 0.0 {
+        return Some(format!("{lost}, and no sender had to wait."));
+    }
+    let named = |setting: &Told<'_>| format!("{} under {}", time(setting.blocked()), setting.name);
+    let senders = senders(longest);
+    Some(format!("{lost}: {senders} were blocked for {} to {}.", named(shortest), named(longest)))
+}
+
+fn senders(setting: &Told<'_>) -> &'static str {
+    if setting.runs.len() > 1 { "in an average run the senders" } else { "the senders" }
+}
+
 /// Compares the medians from acceptance and from intended time: from acceptance alone, waiting seems to cost nothing.
-fn median_times(waiting: &RunReport, losing: &RunReport) -> String {
+fn median_times(waiting: &Told<'_>, other: &Told<'_>) -> String {
     let medians = |times: fn(&RunReport) -> &Summary| {
-        let median = |run| time(times(run).p50 as f64);
-        format!("{} under {WAIT} and {} under {}", median(waiting), median(losing), policy(losing))
+        let median = |setting: &Told<'_>| format!("{} under {}", time(setting.median(times)), setting.name);
+        format!("{} and {}", median(waiting), median(other))
     };
     let (accepted, intended) = (medians(|run| &run.sojourn_ns), medians(|run| &run.latency_ns));
-    let moved = waiting.latency_ns.p50 as f64 > MOVED_FACTOR * waiting.sojourn_ns.p50 as f64;
+    let moved = waiting.median(|run| &run.latency_ns) > MOVED_FACTOR * waiting.median(|run| &run.sojourn_ns);
     let conclusion = if moved { ": the delay moved to the senders" } else { "" };
     format!("From acceptance the median packet took {accepted}; from its intended time {intended}{conclusion}.")
 }
@@ -108,7 +179,8 @@ mod tests {
     use crate::fixture::{run, times};
 
     fn joined(runs: &[RunReport]) -> String {
-        story(runs).join("\n")
+        let policies = runs.iter().map(|run| Told { name: (POLICY.of)(run).for_people(), runs: vec![run] });
+        story(&policies.collect::<Vec<_>>(), true).join("\n")
     }
 
     fn waiting() -> RunReport {
@@ -145,6 +217,22 @@ mod tests {
         insta::assert_snapshot!(joined(&[run("wait", 18_284, 0), run("drop-newest", 18_284, 0)]), @"
         Nothing was dropped: the policies differ only when the ring is full.
         Waiting lost none of 18,284, and no sender had to wait.
+        ");
+    }
+
+    #[test]
+    fn where_another_setting_varies_it_is_named_and_runs_are_taken_together() {
+        let (short, long, lossy) = (waiting(), run("wait", 40_632, 0), run("drop-newest", 40_632, 20_316));
+        let told = |name: &str, one| Told { name: name.to_owned(), runs: vec![one, one] };
+        let depths = [told("depth=8", &short), told("depth=64", &long)];
+        let both = [told("depth=8, policy=wait", &short), told("depth=8, policy=drop-newest", &lossy)];
+        insta::assert_snapshot!([story(&depths, false), story(&both, false)].concat().join("\n"), @"
+        Nothing was dropped.
+        Waiting lost none of 162,528: in an average run the senders were blocked for 0 ns under depth=64 to 4.10 s under depth=8.
+        From acceptance the median packet took 7.82 ms under depth=8 and 7.82 ms under depth=64; from its intended time 1.25 s under depth=8 and 7.83 ms under depth=64: the delay moved to the senders.
+        Lost: depth=8, policy=drop-newest 40,632 of 81,264 packets (50 %).
+        Waiting lost none of 81,264: in an average run the senders were blocked for 4.10 s in all.
+        From acceptance the median packet took 7.82 ms under depth=8, policy=wait and 7.82 ms under depth=8, policy=drop-newest; from its intended time 1.25 s under depth=8, policy=wait and 7.83 ms under depth=8, policy=drop-newest: the delay moved to the senders.
         ");
     }
 

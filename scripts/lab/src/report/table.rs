@@ -10,24 +10,26 @@ use crate::flags::in_force;
 use crate::report::figures::{COMPARED, DEPTH, EXACT, LISTED, POLICY, Value};
 use crate::report::story::warnings;
 
-/// One column per run, headed by its policy. Figures that are equal in all runs are listed in one line below the table.
-pub(crate) fn compared(runs: &[RunReport]) -> String {
-    let row = |title: &str, cell: &dyn Fn(&RunReport) -> String| {
-        let mut row = vec![title.to_owned()];
-        row.extend(runs.iter().map(cell));
-        row
+/// One column per run, headed by its name. Figures that are equal in all runs are listed in one line below the table.
+pub(crate) fn compared(runs: &[(String, &RunReport)]) -> String {
+    let row = |title: &str, cells: &mut dyn Iterator<Item = String>| -> Vec<String> {
+        [title.to_owned()].into_iter().chain(cells).collect()
     };
-    let header = row("", &|run| (POLICY.of)(run).for_people());
-    let rows = COMPARED.iter().map(|figure| row(figure.title, &|run| (figure.of)(run).for_people()));
+    let header = row("", &mut runs.iter().map(|(name, _)| name.clone()));
+    let rows =
+        COMPARED.iter().map(|figure| row(figure.title, &mut runs.iter().map(|(_, run)| (figure.of)(run).for_people())));
     let equal = |row: &Vec<String>| row.len() > 2 && row[1..].iter().all(|cell| *cell == row[1]);
     let (same, different): (Vec<_>, Vec<_>) = rows.partition(equal);
-    let mut text = markdown(1, header, different);
+    let mut parts = Vec::new();
+    if !different.is_empty() {
+        parts.push(markdown(1, header, different));
+    }
     let measured = same.iter().filter(|row| row[1] != Value::None.for_people());
     let figures: Vec<_> = measured.map(|row| format!("{} {}", row[0], row[1])).collect();
     if !figures.is_empty() {
-        text += &format!("\n\nThe same under all: {}.", figures.join("; "));
+        parts.push(format!("The same under all: {}.", figures.join("; ")));
     }
-    text
+    parts.join("\n\n")
 }
 
 /// One line per run, then the settings that all runs have in common, then the warnings of the runs.
@@ -37,7 +39,7 @@ pub(crate) fn listed(runs: &[RunReport]) -> String {
     let mut text = markdown(1, header, runs.iter().map(row)) + "\n\n" + &conditions(runs);
     let whose =
         |run: &RunReport| format!("{} at depth {}", (POLICY.of)(run).for_people(), (DEPTH.of)(run).for_people());
-    for warning in warnings(runs, whose) {
+    for warning in warnings(runs.iter().map(|run| (whose(run), run))) {
         text += &format!("\n\n{warning}");
     }
     text
@@ -116,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_comparison_has_a_column_for_each_policy() {
-        insta::assert_snapshot!(compared(&two()));
+        let two = two();
+        insta::assert_snapshot!(compared(&[("wait".to_owned(), &two[0]), ("drop-newest".to_owned(), &two[1])]));
     }
 
     #[test]

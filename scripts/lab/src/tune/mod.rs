@@ -14,7 +14,7 @@ pub(crate) use search::Found;
 pub(crate) use wake_latency::measure_wake_latency;
 
 use crate::points::estimate::Estimated;
-use crate::points::run::{Count, MakeError, Making};
+use crate::points::run::{Count, MakeError, Making, Order};
 use crate::points::setting::SettingError;
 use crate::points::store::Memory;
 use crate::points::table::{Points, PointsError};
@@ -89,6 +89,7 @@ impl<'a> Bench<'a> {
             keep: &mut self.kept,
             count: self.count,
             level: self.level,
+            order: Order::Mixed,
             only: None,
             thresholds: &Thresholds::default(),
         };

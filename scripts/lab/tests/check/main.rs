@@ -39,7 +39,7 @@ fn a_condition_that_is_true_ends_with_status_1_and_a_wrong_one_with_2_before_the
         ("latency > 5", "5ms"),
         ("apps.web.offered > 1", "the apps of this run are bulk-0"),
     ] {
-        for command in [long, "run --packets 900000000", "compare --packets 900000000"] {
+        for command in [long, "run --packets 900000000", "compare --app bulk --vary depth=8,9 --packets 900000000"] {
             let (status, errors) = fail_if(command, condition);
             assert_eq!(status, 2, "{errors}");
             assert!(errors.contains("--fail-if") && errors.contains(remedy), "{errors}");

@@ -42,7 +42,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn on_a_full_disk_the_old_report_stays_and_the_error_is_reported() {
-    for command in ["simulate", "run", "compare"] {
+    for command in ["simulate", "run", "compare", "compare --clock real"] {
         let kept = TempDir::new().unwrap();
         let script = format!(
             "echo as it was >\"$DISK\"/run.json\ndd if=/dev/zero of=\"$DISK\"/full bs=4k 2>/dev/null\n\
@@ -97,7 +97,7 @@ fn a_capture_on_a_full_disk_has_whole_records_and_the_report_counts_them() {
 #[test]
 fn temporary_files_that_cannot_be_written_are_an_error_that_names_tmpdir() {
     let kept = TempDir::new().unwrap();
-    for run in ["run", "compare", "bench --time 1ms --repetitions 1"] {
+    for run in ["run", "compare --clock real", "bench --time 1ms --repetitions 1"] {
         let script = format!("dd if=/dev/zero of=\"$DISK\"/full bs=4k 2>/dev/null\nTMPDIR=\"$DISK\" \"$LAB\" {run}");
         let Some(output) = on_a_small_disk(&script, kept.path()) else { return };
         let stderr = text(&output.stderr);
@@ -154,6 +154,7 @@ fn too_few_descriptors_are_an_error_of_every_program() {
         ("LAB", "run --packets 1"),
         ("LAB", "simulate --app bulk --packets 1"),
         ("LAB", "compare --packets 1"),
+        ("LAB", "compare --clock real --packets 1"),
         ("LAB", "dispatch --time 1ms"),
         ("DRIVER", "--once --socket \"$FOLDER\"/socket"),
         ("NETSTACK", "--packets 1 --connect-timeout 1ms --socket \"$FOLDER\"/socket"),

@@ -49,8 +49,9 @@ fn each_mistake_is_reported_in_one_line_with_the_remedy() {
 }
 
 #[test]
-fn a_comparison_has_policies_and_not_policy() {
+fn a_comparison_of_policies_has_no_other_policy() {
     assert!(refused(&["compare", "--policy", "wait"], 2).contains("--policies"));
+    assert!(refused(&["compare", "--policy", "wait", "--vary", "policy=wait"], 2).contains("--policies"));
     assert!(refused(&["compare", "--policies", "wait,drop"], 2).contains("drop-newest"));
     assert!(refused(&["compare", "--app", "bulk:size=1473B"], 2).contains("at most 1472B"));
     assert!(refused(&[], 2).contains("run, compare"));

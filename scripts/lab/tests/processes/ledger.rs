@@ -94,7 +94,8 @@ fn every_policy_and_depth_has_the_same_arrivals() {
     let flags = ["--packets", "500", "--app", "poisson:load=2", "--app", "onoff:rate=100Mbit", "--seed", "7", "--json"];
     let mut digests = Vec::new();
     for depth in ["1", "64"] {
-        let arguments = [&["compare", "--depth", depth], &flags[..], &[json.to_str().unwrap()]].concat();
+        let arguments =
+            [&["compare", "--clock=real", "--depth", depth], &flags[..], &[json.to_str().unwrap()]].concat();
         let output = lab(&arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let table = String::from_utf8(output.stdout).unwrap();

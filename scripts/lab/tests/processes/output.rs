@@ -41,7 +41,11 @@ fn results_are_written_even_if_the_text_cannot_be() {
             status,
         );
         assert_eq!(run["totals"]["offered"], 100);
-        let compared = written(&["compare", "--packets", "100", "--policies", "wait,drop-newest"], unwritable, status);
+        let compared = written(
+            &["compare", "--clock", "real", "--packets", "100", "--policies", "wait,drop-newest"],
+            unwritable,
+            status,
+        );
         assert_eq!(compared["runs"].as_array().unwrap().len(), 2);
         let simulated = written(&["simulate", "--packets", "100"], unwritable, status);
         assert_eq!(simulated["totals"]["delivered"], 100);
@@ -53,7 +57,7 @@ fn results_are_written_even_if_the_text_cannot_be() {
 fn a_run_that_cannot_start_does_not_discard_those_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let (json, programs) = (folder.path().join("compare.json"), folder.path().join("programs"));
-    let mut compare = lab(&["compare", "--packets", "100", "--policies", "wait,drop-newest,drop-oldest"]);
+    let mut compare = lab(&["compare", "--clock=real", "--packets=100", "--policies=wait,drop-newest,drop-oldest"]);
     let real = Path::new(compare.get_program()).parent().unwrap().to_owned();
     std::fs::create_dir(&programs).unwrap();
     symlink(real.join("netstack"), programs.join("netstack")).unwrap();

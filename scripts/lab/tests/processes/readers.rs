@@ -168,8 +168,14 @@ fn a_comparison_continues_while_its_readers_sleep() {
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("compare.json");
     let ((out, full_out), (_err, full_err)) = (full_pipe(), full_pipe());
-    let mut command =
-        lab(&["compare", "--packets=50", "--policies=wait,drop-newest", "--json", json.to_str().unwrap()]);
+    let mut command = lab(&[
+        "compare",
+        "--clock=real",
+        "--packets=50",
+        "--policies=wait,drop-newest",
+        "--json",
+        json.to_str().unwrap(),
+    ]);
     let mut lab = command.stdout(full_out).stderr(full_err).spawn().unwrap();
     drop(command);
     until(|| json.exists() || lab.try_wait().unwrap().is_some());
