@@ -15,6 +15,7 @@
 //! | `threshold` | conditions on the figures of a report, for --fail-if |
 //! | `check` | runs beside those of a baseline |
 //! | `points` | a set of runs that differ in some settings: what varies, the runs, a folder for them, estimates |
+//! | `comparison` | what the settings of a comparison differ by, and which is best |
 //! | `count` | instructions per packet, counted by valgrind |
 //! | `tune` | searches the depth that meets limits |
 //! | `bench`, `dispatch`, `predict`, `stress` | what the commands of these names measure and check |
@@ -24,6 +25,7 @@
 mod bench;
 mod check;
 mod commands;
+mod comparison;
 mod count;
 mod dispatch;
 #[cfg(test)]
