@@ -113,7 +113,8 @@ pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure>
 impl CompareArgs {
     /// What varies.
     fn axes(&self, given: &Given) -> Result<Vec<Axis>, Failure> {
-        let vary = &self.vary.vary;
+        // A flag wins over what a variable of the environment lets vary.
+        let vary = if self.policies.is_empty() || given.has("vary") { &self.vary.vary[..] } else { &[] };
         if !self.policies.is_empty() && !vary.is_empty() {
             let remedy = "is short for --vary policy=..., and there are other settings that vary; write it like these";
             return Err(Failure::Flag { flag: "policies", remedy });
@@ -123,7 +124,7 @@ impl CompareArgs {
             ([], true) => POLICIES.map(str::to_owned).into(),
             (policies, _) => policies.iter().map(ToString::to_string).collect(),
         };
-        let mut axes = vary.clone();
+        let mut axes = vary.to_vec();
         if !policies.is_empty() {
             axes.push(Axis::new(POLICY, policies.iter().map(String::as_str)).map_err(Failure::Policies)?);
         }
