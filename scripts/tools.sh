@@ -2,8 +2,10 @@
 # common.sh.
 # shellcheck shell=bash
 
-# Each command, and the Debian package that contains it. Tests need perf, unshare and script.
+# Each command, and the Debian package that contains it. Tests need chromium, perf,
+# unshare and script.
 declare -A package_of=(
+    [chromium]=chromium
     [perf]=linux-perf
     [script]=bsdutils
     [shellcheck]=shellcheck

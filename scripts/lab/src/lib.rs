@@ -11,11 +11,12 @@
 //! | `launch` | programs, child processes and private folders |
 //! | `profile` | the CPU time of a packet by component, sampled by perf |
 //! | [`runner`] | one run in real or in virtual time, and repeated simulations |
-//! | `report` | figures of runs as tables, CSV, sentences and SVG |
+//! | `report` | figures of runs as tables, CSV, sentences and SVG; charts as values |
 //! | `threshold` | conditions on the figures of a report, for --fail-if |
 //! | `check` | runs beside those of a baseline |
 //! | `points` | a set of runs that differ in some settings: what varies, the runs, a folder for them, estimates |
 //! | `comparison` | what the settings of a comparison differ by, and which is best |
+//! | `page` | results of such a set, or reports, as documents: a page, figures, tables |
 //! | `count` | instructions per packet, counted by valgrind |
 //! | `tune` | searches the depth that meets limits |
 //! | `bench`, `dispatch`, `predict`, `stress` | what the commands of these names measure and check |
@@ -32,6 +33,7 @@ mod dispatch;
 mod fixture;
 mod flags;
 mod launch;
+mod page;
 mod points;
 mod predict;
 mod profile;

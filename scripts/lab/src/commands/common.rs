@@ -4,9 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use shared::exec::Halted;
+use shared::limits::remedy;
 use shared::process::exit::Status;
 use shared::process::json::JsonError;
-use shared::process::output::{complain, is_unread};
+use shared::process::output::complain;
 use shared::process::parent::EndWithParentError;
 use shared::report::RunReport;
 use shared::ring::MAX_FRAME;
@@ -16,6 +17,7 @@ use crate::bench::BenchError;
 use crate::count::{CeilingsError, CountError};
 use crate::flags::foreign::ForeignVariable;
 use crate::launch::BinariesError;
+use crate::page::ResultsError;
 use crate::points::axis::AxisError;
 use crate::points::plan::PlanError;
 use crate::points::run::MakeError;
@@ -23,6 +25,7 @@ use crate::points::store::StoreError;
 use crate::points::table::{PointsError, TableError};
 use crate::profile::ProfileError;
 use crate::replay::FileError;
+use crate::report::file::OutError;
 use crate::report::svg::ChartError;
 use crate::runner::SimulateError;
 use crate::runner::full_rate::SMALLEST;
@@ -135,6 +138,21 @@ pub(crate) enum Failure {
     /// A figure cannot be drawn or written.
     #[error(transparent)]
     Chart(#[from] ChartError),
+    /// A file that a flag names cannot be written.
+    #[error(transparent)]
+    Out(#[from] OutError),
+    /// A folder for files cannot be used.
+    #[error("--out {}: cannot be used as a folder ({source}); {}", folder.display(),
+        remedy(source, "name a folder that exists and is writable, or a path where one can be made"))]
+    OutFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// Results cannot be shown.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
     /// Instructions cannot be counted.
     #[error(transparent)]
     Count(#[from] CountError),
@@ -169,10 +187,11 @@ impl Failure {
             | Self::Policies(_)
             | Self::Points(_)
             | Self::TableUnreadable { .. }
+            | Self::OutFolder { .. }
+            | Self::Results(_)
             | Self::Table { .. }
             | Self::Store(StoreError::Folder { .. } | StoreError::OtherProgram { .. })
             | Self::Make(MakeError::Level(_) | MakeError::Points(_))
-            | Self::Chart(ChartError::Open { .. })
             | Self::Count(CountError::Folder(_))
             | Self::Profile(_) => Status::Usage,
             Self::Simulate(SimulateError::Halted(Halted::Stalled) | SimulateError::Memory(_)) => Status::Failed,
@@ -184,11 +203,11 @@ impl Failure {
             Self::Count(CountError::Run(error)) => error.status(),
             Self::Ceilings(_) => Status::Usage,
             Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
-            Self::Chart(ChartError::Write { source, .. }) if is_unread(source) => Status::Interrupted,
+            Self::Out(error) | Self::Chart(ChartError::File(error)) => error.status(),
             Self::Json(JsonError::Write { .. })
             | Self::Binaries(_)
             | Self::Arrivals(_)
-            | Self::Chart(_)
+            | Self::Chart(ChartError::Draw { .. })
             | Self::Count(_)
             | Self::EndWithParent(_)
             | Self::Stress(_)

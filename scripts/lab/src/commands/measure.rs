@@ -13,7 +13,8 @@ use super::common::{Failure, runtime};
 use crate::bench::BenchError;
 use crate::launch::Binaries;
 use crate::progress::Progress;
-use crate::report::svg::SvgFile;
+use crate::report::file::OutFile;
+use crate::report::svg;
 use crate::runner::full_rate::MeasureError;
 use crate::settings::RunSettings;
 
@@ -48,7 +49,7 @@ pub(super) fn measure_and_report<R: Serialize>(
     figure: impl FnOnce(&R) -> Result<String, String>,
 ) -> Result<Status, Failure> {
     let sink = results.json.map(JsonTarget::open).transpose()?;
-    let svg = results.svg.map(SvgFile::open).transpose()?;
+    let file = results.svg.map(|path| OutFile::open("svg", path)).transpose()?;
     let mut settings = RunSettings::defaults();
     settings.set_depth(depth);
     let binaries = Binaries::find()?;
@@ -56,7 +57,7 @@ pub(super) fn measure_and_report<R: Serialize>(
     let report = runtime()?.block_on(measure(&mut setup))?;
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(results.json, text(&report));
-    let drawn = svg.map_or(Ok(()), |file| file.write(figure(&report)));
+    let drawn = file.map_or(Ok(()), |file| svg::write(file, figure(&report)));
     let status = if setup.signals.have_come() { Status::Interrupted } else { Status::Fine };
     let status = status.after("lab", written.map_err(Failure::from), Failure::status);
     Ok(status.after("lab", drawn.map_err(Failure::from), Failure::status))

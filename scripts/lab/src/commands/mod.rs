@@ -74,7 +74,7 @@ enum Command {
     Stress(stress::StressArgs),
     /// New runs beside those of a baseline: which figures are worse, better or the same within noise?
     Check(check::CheckArgs),
-    /// Shows reports that were written with --json, one line each.
+    /// Shows the results of a sweep, or reports: as a table, as CSV, as a page with figures.
     Report(report::ReportArgs),
 }
 

@@ -1,24 +1,41 @@
-//! `lab report`: shows written reports as a table or as CSV.
+//! `lab report`: shows results as a table, as CSV, as a document and as figures.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use shared::process::exit::Status;
 use shared::process::json::say;
 
 use super::common::Failure;
-use crate::replay::runs_in;
-use crate::report::table::{csv, listed};
+use crate::page::{Results, figure_files, markdown, page};
+use crate::report::file::OutFile;
+
+const EXAMPLES: &str = "\
+Examples:
+  lab report run.json other.json                        a line for each report
+  lab report --format html --out sweep.html sweep/      a page with figures, which opens from the disk
+  lab report --format svg --out figures/ sweep/         its figures as files";
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
-    /// Reports of `lab run` or `lab compare`; - reads one from standard input.
-    #[arg(required = true, value_name = "FILE|-")]
-    files: Vec<PathBuf>,
+    /// The folder of lab sweep --out, or reports that were written with --json; - reads one from standard input.
+    #[arg(required = true, value_name = "DIR|FILE|-")]
+    paths: Vec<PathBuf>,
 
     /// The format of the output.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+
+    /// Where it is written, instead of standard output; for --format svg a folder, which is made if it is missing.
+    #[arg(long, value_name = "FILE|DIR")]
+    out: Option<PathBuf>,
+
+    /// The number of the point whose run is shown in detail, of --format html and svg. [default: the one at the knee,
+    /// the smallest value at which twice as much gains less than 1 % goodput]
+    #[arg(long, value_name = "N")]
+    point: Option<usize>,
 }
 
 /// The format of the output.
@@ -29,21 +46,62 @@ pub(crate) enum Format {
     Table,
     /// Every figure, exact, for programs.
     Csv,
+    /// A document with a title, what the results say in a sentence, and the table.
+    Markdown,
+    /// A page with what the results say, figures and the table: one file that needs no network.
+    Html,
+    /// A file for each figure of the page.
+    Svg,
 }
 
-/// Shows all runs of all files in their order.
+/// Shows all results.
 ///
 /// # Errors
-/// If a file is not a report.
+/// If they cannot be read, or the output cannot be written.
 pub(crate) fn main(args: &ReportArgs) -> Result<Status, Failure> {
-    let mut runs = Vec::new();
-    for file in &args.files {
-        runs.extend(runs_in(file)?);
+    if args.point.is_some() && !matches!(args.format, Format::Html | Format::Svg) {
+        return Err(Failure::Flag {
+            flag: "point",
+            remedy: "has a meaning with --format html and svg alone; leave it out",
+        });
     }
-    let text = match args.format {
-        Format::Table => listed(&runs) + "\n",
-        Format::Csv => csv(&runs),
-    };
-    say(None, text.trim_end());
+    match (args.format, &args.out) {
+        (Format::Svg, None) => {
+            Err(Failure::Flag { flag: "format svg", remedy: "add --out and a folder for the figures" })
+        }
+        (Format::Svg, Some(folder)) => figures(args, folder),
+        (_, out) => {
+            let to_stdout = |path: &&PathBuf| path.as_path() != Path::new("-");
+            let file = out.as_ref().filter(to_stdout).map(|path| OutFile::open("out", path)).transpose()?;
+            let text = args.text(&Results::read(&args.paths)?)?;
+            match file {
+                Some(file) => file.write(&text)?,
+                None => say(None, text.trim_end()),
+            }
+            Ok(Status::Fine)
+        }
+    }
+}
+
+impl ReportArgs {
+    fn text(&self, results: &Results) -> Result<String, Failure> {
+        Ok(match self.format {
+            Format::Table | Format::Svg => results.table() + "\n",
+            Format::Csv => results.csv(),
+            Format::Markdown => markdown(results),
+            Format::Html => page(results, self.point)?,
+        })
+    }
+}
+
+fn figures(args: &ReportArgs, folder: &Path) -> Result<Status, Failure> {
+    let unusable = |source| Failure::OutFolder { folder: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(unusable)?;
+    // The names of the figures follow from the results; whether there can be files is known before.
+    OutFile::open("out", &folder.join("loss.svg"))?;
+    let files = figure_files(&Results::read(&args.paths)?, args.point)?;
+    for (name, svg) in files {
+        OutFile::open("out", &folder.join(name))?.write(&svg)?;
+    }
     Ok(Status::Fine)
 }

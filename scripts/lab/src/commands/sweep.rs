@@ -1,34 +1,28 @@
 //! `lab sweep`: every combination of settings, each with several seeds, and what is estimated of them.
 
-use std::collections::BTreeMap;
-use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::Timestamp;
 use netstack::settings::LineSettings;
-use serde::{Deserialize, Serialize};
 use shared::process::exit::Status;
 use shared::process::json::say;
 use shared::process::signals::Signals;
-use shared::report::{HostReport, human};
+use shared::report::human;
 
 use super::base::{BaseArgs, ClockArgs, RunsArgs, VaryArgs, check_meaning, complained};
 use super::common::Failure;
 use crate::flags::Given;
 use crate::points::axis::Axis;
-use crate::points::estimate::Estimated;
-use crate::points::output::{Row, apps_csv, points_csv, table};
+use crate::points::output::{Row, apps_csv, document, legend, points_csv, rows, size, table};
 use crate::points::plan::Plan;
+use crate::points::provenance::Provenance;
 use crate::points::run::{Made, MakeError, Making, Only, Order};
-use crate::points::store::{Store, StoreError};
-use crate::points::table::{Points, TableFile, program};
+use crate::points::store::Store;
+use crate::points::table::{Points, TableFile};
 use crate::runner::sequence::ClockKind;
 use crate::settings::RunSettings;
 use crate::threshold::Thresholds;
-
-/// Schema of the file that says when, where and by which command a sweep was made.
-const SWEEP_SCHEMA: &str = "pushback.sweep/1";
 
 /// The most points that are printed; the folder has all of them.
 const MOST_PRINTED: usize = 40;
@@ -100,12 +94,11 @@ pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
         thresholds: &thresholds,
     };
     let made = making.make(&mut set, &mut signals)?;
-    let rows = rows(&set, &made, level)?;
-    let text = document(&plan, &set, &rows);
+    let rows = rows(&set, made.estimates(&set, level).map_err(MakeError::from)?, &made.wide);
     store.write_text("points.csv", &points_csv(&set, &rows))?;
     store.write_text("apps.csv", &apps_csv(&set, &rows))?;
-    store.write_text("points.md", &text)?;
-    store.write_json("sweep.json", &Provenance::new(began, &made, &store)?)?;
+    store.write_text("points.md", &document(plan.title.as_deref(), "", &set, &rows))?;
+    Provenance::write(&store, plan.title, began, level, &made.wall_ns)?;
     if !args.lines.quiet {
         say(None, answer(&set, &made, &rows, store.folder()));
     }
@@ -127,22 +120,6 @@ impl SweepArgs {
     }
 }
 
-fn rows(set: &Points, made: &Made, level: f64) -> Result<Vec<Row>, Failure> {
-    let row = |(point, estimated): (usize, Estimated)| {
-        let missing = estimated.runs + estimated.failed < set.runs_of(point).len();
-        let codes = [
-            ("RUN_FAILED", estimated.failed > 0),
-            ("NOT_RUN", missing),
-            ("THRESHOLD", estimated.beyond_thresholds > 0),
-            ("INTERVAL_TOO_WIDE", made.wide.contains(&point)),
-        ];
-        let verdicts = codes.into_iter().filter(|(_, holds)| *holds).map(|(code, _)| code).collect();
-        Row { point, estimated, verdicts }
-    };
-    let estimates = made.estimates(set, level).map_err(MakeError::from)?;
-    Ok(estimates.into_iter().enumerate().map(row).collect())
-}
-
 /// What `--dry-run` says.
 fn planned(set: &Points, folder: &Path) -> String {
     let table = folder.join("table.json");
@@ -154,29 +131,6 @@ fn planned(set: &Points, folder: &Path) -> String {
         table.display(),
         table.display()
     )
-}
-
-/// `20 points, 60 runs`.
-fn size(set: &Points) -> String {
-    let count = |count: usize, what: &str| {
-        let ending = if count == 1 { "" } else { "s" };
-        format!("{} {what}{ending}", human::count(count as u64))
-    };
-    format!("{}, {}", count(set.points.len(), "point"), count(set.runs().len(), "run"))
-}
-
-/// `points.md`: it depends on the runs alone, not on when and where they were made.
-fn document(plan: &Plan, set: &Points, rows: &[Row]) -> String {
-    let title = plan.title.as_deref().unwrap_or("Sweep");
-    format!("# {title}\n\n{} in {} time.\n\n{}\n\n{}\n", size(set), set.clock, table(set, rows), legend(set))
-}
-
-/// What the columns mean.
-fn legend(set: &Points) -> String {
-    let several = set.runs().len() > set.points.len();
-    let widths =
-        if several { " A figure after +- is half the width of its interval; < is an upper bound." } else { "" };
-    format!("Sojourn is from acceptance to completion; latency is from the intended time to completion.{widths}")
 }
 
 /// What is printed: the result in a line, the table, and where everything is.
@@ -195,45 +149,4 @@ fn answer(set: &Points, made: &Made, rows: &[Row], folder: &Path) -> String {
     let more = if more > 0 { format!("\n\n{more} more points are in points.md.") } else { String::new() };
     let rest = if missing > 0 { "\nThe same command makes the rest." } else { "" };
     format!("{head}\n\n{shown}{more}\n\n{}\n\nResults: {}{rest}", legend(set), folder.display())
-}
-
-/// When, where and how a sweep was made: all that differs from one time to the next.
-#[derive(Debug, Serialize)]
-struct Provenance {
-    /// [`SWEEP_SCHEMA`].
-    schema: &'static str,
-    /// When the last command began and ended.
-    began: String,
-    ended: String,
-    /// The command line.
-    command: Vec<String>,
-    program: String,
-    host: HostReport,
-    /// How long each run took, by the name of its file, also those of earlier commands.
-    wall_ns: BTreeMap<String, u64>,
-}
-
-/// The part of it that the next command keeps.
-#[derive(Default, Deserialize)]
-struct Earlier {
-    #[serde(default)]
-    wall_ns: BTreeMap<String, u64>,
-}
-
-impl Provenance {
-    fn new(began: Timestamp, made: &Made, store: &Store) -> Result<Self, StoreError> {
-        let text = store.read_text("sweep.json")?.unwrap_or_default();
-        // A file that is not of this schema is replaced.
-        let mut wall_ns = serde_json::from_str::<Earlier>(&text).unwrap_or_default().wall_ns;
-        wall_ns.extend(made.wall_ns.clone());
-        Ok(Self {
-            schema: SWEEP_SCHEMA,
-            began: began.to_string(),
-            ended: Timestamp::now().to_string(),
-            command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
-            program: program(),
-            host: HostReport::read(),
-            wall_ns,
-        })
-    }
 }

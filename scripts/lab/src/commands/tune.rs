@@ -14,7 +14,7 @@ use shared::units::Nanos;
 
 use super::base::{BaseArgs, RunsArgs};
 use super::common::Failure;
-use crate::flags::{Given, changed_flags, shell_word};
+use crate::flags::{Given, repeating_command};
 use crate::points::run::Count;
 use crate::runner::sequence::{ClockKind, Place};
 use crate::settings::RunSettings;
@@ -155,7 +155,5 @@ impl TuneArgs {
 /// The command that shows the simulation at `depth`.
 fn command(settings: &RunSettings, depth: u32) -> Result<String, TuneError> {
     let settings = crate::points::setting::set(settings, &[("depth", &depth.to_string())])?;
-    let flags = changed_flags(&settings.in_report());
-    let flags = flags.iter().filter(|flag| *flag != "--quiet").map(|flag| shell_word(flag));
-    Ok(["lab simulate".to_owned()].into_iter().chain(flags).collect::<Vec<_>>().join(" "))
+    Ok(repeating_command("virtual", &settings.in_report()))
 }

@@ -154,6 +154,15 @@ pub(crate) fn changed_flags(config: &ConfigReport) -> Vec<String> {
     flags
 }
 
+/// The command that makes the run with the settings in `config`, by the clock `virtual` or `real`.
+pub(crate) fn repeating_command(clock: &str, config: &ConfigReport) -> String {
+    // A run in real time has no settings of a simulation.
+    let (words, simulate) = if clock == "real" { ("lab run", None) } else { ("lab simulate", config.simulate.clone()) };
+    let flags = changed_flags(&ConfigReport { simulate, ..config.clone() });
+    let flags = flags.iter().filter(|flag| *flag != "--quiet").map(|flag| shell_word(flag));
+    [words.to_owned()].into_iter().chain(flags).collect::<Vec<_>>().join(" ")
+}
+
 /// `word` as a shell reads it: in quotes if it has characters with a meaning there.
 pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/%+@".contains(c);

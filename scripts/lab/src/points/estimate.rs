@@ -219,6 +219,39 @@ pub(super) fn place_of(key: &str) -> Option<usize> {
 }
 
 impl Estimated {
+    /// What a single report says. It has intervals if it was repeated until its means were known.
+    pub(crate) fn of_report(report: &RunReport) -> Self {
+        let sample = Sample::of(report);
+        let repeated = report.estimate.filter(|estimate| estimate.replications > 1);
+        let bounds = |key: &str, mean: f64| {
+            let estimate = repeated?;
+            let figure = match key {
+                "loss_ratio" => estimate.loss_ratio,
+                "sojourn_mean_ns" => estimate.sojourn_mean_ns,
+                "packets_per_second" => estimate.packets_per_second,
+                _ => return None,
+            };
+            // A theory model may define a figure in another way than the report; then its interval is not of this mean.
+            let same = figure.mean == mean;
+            let half = figure.half_width.map(|half| ((mean - half).max(0.0), mean + half));
+            half.or(figure.below.map(|below| (0.0, below))).filter(|_| same)
+        };
+        let figures = NUMBERS
+            .iter()
+            .zip(&sample.figures)
+            .map(|(figure, value)| Estimate { mean: *value, bounds: value.and_then(|mean| bounds(figure.key, mean)) });
+        let alone = |value: &Option<f64>| Estimate { mean: *value, bounds: None };
+        let app = |app: AppSample| AppEstimated { name: app.name, figures: app.figures.iter().map(alone).collect() };
+        Self {
+            runs: 1,
+            failed: 0,
+            figures: figures.collect(),
+            apps: sample.apps.into_iter().map(app).collect(),
+            warnings: sample.warnings,
+            beyond_thresholds: 0,
+        }
+    }
+
     /// The estimate of the figure named `key`; without a mean if there is no such figure.
     pub(crate) fn figure(&self, key: &str) -> Estimate {
         place_of(key).map_or_else(Estimate::default, |at| self.figures[at])

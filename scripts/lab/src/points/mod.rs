@@ -3,13 +3,15 @@
 //! An [`Axis`](axis::Axis) is a setting with the values that it takes, [`setting`] sets one of them, and [`table`] has
 //! every combination and every run. [`run`] makes the runs, [`store`] keeps them in a folder, [`estimate`] has the mean
 //! of each figure with its interval, [`difference`] what the points differ by, seed by seed, [`verdict`] says which is best,
-//! and [`output`] prints them. [`plan`] reads all of it from a file.
+//! [`output`] prints them, and [`provenance`] tells when, where and how they were made. [`plan`] reads all of it from a
+//! file.
 
 pub(crate) mod axis;
 pub(crate) mod difference;
 pub(crate) mod estimate;
 pub(crate) mod output;
 pub(crate) mod plan;
+pub(crate) mod provenance;
 pub(crate) mod run;
 pub(crate) mod setting;
 pub(crate) mod store;

@@ -18,6 +18,22 @@ pub(crate) struct Row {
     pub(crate) verdicts: Vec<&'static str>,
 }
 
+/// The rows of all points, of which those in `wide` have intervals that are wider than was asked for.
+pub(crate) fn rows(set: &Points, estimates: Vec<Estimated>, wide: &[usize]) -> Vec<Row> {
+    let row = |(point, estimated): (usize, Estimated)| {
+        let missing = estimated.runs + estimated.failed < set.runs_of(point).len();
+        let codes = [
+            ("RUN_FAILED", estimated.failed > 0),
+            ("NOT_RUN", missing),
+            ("THRESHOLD", estimated.beyond_thresholds > 0),
+            ("INTERVAL_TOO_WIDE", wide.contains(&point)),
+        ];
+        let verdicts = codes.into_iter().filter(|(_, holds)| *holds).map(|(code, _)| code).collect();
+        Row { point, estimated, verdicts }
+    };
+    estimates.into_iter().enumerate().map(row).collect()
+}
+
 /// A row per point: what varies, every estimate with its bounds, verdicts and warnings. All times are in nanoseconds.
 pub(crate) fn points_csv(set: &Points, rows: &[Row]) -> String {
     let estimates = NUMBERS.iter().flat_map(|figure| with_bounds(figure.key));
@@ -61,7 +77,7 @@ fn exact(estimate: &Estimate) -> [String; 3] {
 }
 
 /// A column of the table for people: its title, the key of the figure, and how it is printed.
-type Column = (&'static str, &'static str, fn(f64) -> String);
+pub(crate) type Column = (&'static str, &'static str, fn(f64) -> String);
 
 /// The figures that people ask for first.
 pub(crate) const COLUMNS: [Column; 6] = [
@@ -88,8 +104,32 @@ pub(crate) fn table(set: &Points, rows: &[Row]) -> String {
     markdown(set.keys.len(), header, lines)
 }
 
+/// The table with its title and legend, in Markdown. It depends on the runs alone, not on when and where they were made.
+pub(crate) fn document(title: Option<&str>, verdict: &str, set: &Points, rows: &[Row]) -> String {
+    let verdict = if verdict.is_empty() { String::new() } else { format!("\n\n{verdict}") };
+    let (title, size, clock) = (title.unwrap_or("Sweep"), size(set), set.clock);
+    format!("# {title}\n\n{size} in {clock} time.{verdict}\n\n{}\n\n{}\n", table(set, rows), legend(set))
+}
+
+/// `20 points, 60 runs`.
+pub(crate) fn size(set: &Points) -> String {
+    let count = |count: usize, what: &str| {
+        let ending = if count == 1 { "" } else { "s" };
+        format!("{} {what}{ending}", human::count(count as u64))
+    };
+    format!("{}, {}", count(set.points.len(), "point"), count(set.runs().len(), "run"))
+}
+
+/// What the columns mean.
+pub(crate) fn legend(set: &Points) -> String {
+    let several = set.runs().len() > set.points.len();
+    let widths =
+        if several { " A figure after +- is half the width of its interval; < is an upper bound." } else { "" };
+    format!("Sojourn is from acceptance to completion; latency is from the intended time to completion.{widths}")
+}
+
 /// What is wrong with a point, as codes.
-fn note(row: &Row) -> String {
+pub(crate) fn note(row: &Row) -> String {
     let warnings = row.estimated.warnings.iter().map(|warning| code(*warning));
     row.verdicts.iter().map(|verdict| (*verdict).to_owned()).chain(warnings).collect::<Vec<_>>().join(" ")
 }

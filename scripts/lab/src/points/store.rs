@@ -176,6 +176,11 @@ impl Store {
         Ok(store)
     }
 
+    /// The folder of a set whose runs are shown and not made: nothing is written.
+    pub(crate) fn existing(folder: &Path) -> Self {
+        Self(folder.to_owned())
+    }
+
     /// The version of the program that wrote the table in this folder, if there is one.
     fn program(&self) -> Result<Option<String>, StoreError> {
         #[derive(Deserialize)]

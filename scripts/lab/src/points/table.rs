@@ -321,38 +321,58 @@ impl TableFile {
         }
     }
 
-    /// Reads a table; every row must fit its settings.
+    /// Reads a table of which runs are made: it must be of this program, and every row must fit its settings.
     ///
     /// # Errors
     /// [`TableError`].
     pub(crate) fn parse(text: &str) -> Result<(Self, Points), TableError> {
-        let head: Value = serde_json::from_str(text)?;
-        match head.get("schema").and_then(Value::as_str) {
-            Some(TABLE_SCHEMA) => {}
-            other => return Err(TableError::Schema(other.unwrap_or("missing").escape_debug().to_string())),
-        }
-        let table: Self = serde_json::from_str(text)?;
+        let table = Self::of(text)?;
         if table.program != program() {
             return Err(TableError::Program(table.program.escape_debug().to_string()));
         }
-        let given = Given::default();
-        let simulate = table.base.simulate.clone().unwrap_or_default();
-        let base = RunSettings {
-            netstack: over::<StackArgs>(&table.base.netstack, &given)?,
-            driver: over::<DriverArgs>(&table.base.driver, &given)?,
-            simulation: over(&simulate, &given)?,
-        };
-        let mut set = Points::of(&base, table.clock, table.keys.clone(), table.points.clone())?;
-        for (index, row) in table.runs.iter().enumerate() {
-            let run = Run { point: row.point, seed: row.seed };
-            let fits = row.point < set.points.len() && row.index == index;
-            if !fits || digest(&set.settings(run), set.clock) != row.digest {
+        let set = table.points()?;
+        for (index, (row, run)) in table.runs.iter().zip(set.runs()).enumerate() {
+            if digest(&set.settings(*run), set.clock) != row.digest {
                 return Err(TableError::Row(index));
             }
         }
-        let runs = table.runs.iter().map(|row| Run { point: row.point, seed: row.seed }).collect();
-        set = set.with_runs(runs);
         Ok((table, set))
+    }
+
+    /// Reads a table whose runs are shown and not made, which may be of another version of the program.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub(crate) fn read(text: &str) -> Result<(Self, Points), TableError> {
+        let table = Self::of(text)?;
+        let set = table.points()?;
+        Ok((table, set))
+    }
+
+    fn of(text: &str) -> Result<Self, TableError> {
+        let head: Value = serde_json::from_str(text)?;
+        match head.get("schema").and_then(Value::as_str) {
+            Some(TABLE_SCHEMA) => Ok(serde_json::from_str(text)?),
+            other => Err(TableError::Schema(other.unwrap_or("missing").escape_debug().to_string())),
+        }
+    }
+
+    /// The points and their runs.
+    fn points(&self) -> Result<Points, TableError> {
+        let given = Given::default();
+        let simulate = self.base.simulate.clone().unwrap_or_default();
+        let base = RunSettings {
+            netstack: over::<StackArgs>(&self.base.netstack, &given)?,
+            driver: over::<DriverArgs>(&self.base.driver, &given)?,
+            simulation: over(&simulate, &given)?,
+        };
+        let set = Points::of(&base, self.clock, self.keys.clone(), self.points.clone())?;
+        let stray = |(at, row): &(usize, &Row)| row.index != *at || row.point >= set.points.len();
+        if let Some((index, _)) = self.runs.iter().enumerate().find(stray) {
+            return Err(TableError::Row(index));
+        }
+        let runs = self.runs.iter().map(|row| Run { point: row.point, seed: row.seed }).collect();
+        Ok(set.with_runs(runs))
     }
 
     /// The file names of the runs, without endings, in their order.

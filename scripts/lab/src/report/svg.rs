@@ -2,14 +2,13 @@
 //!
 //! Text is placed at fixed coordinates, because the SVG backend does not know how wide a font is.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use shared::limits::remedy;
-use shared::process::atomic_file::AtomicFile;
+
+use crate::report::file::{OutError, OutFile};
 
 const WIDTH: u32 = 860;
 pub(crate) const TITLE: i32 = 44;
@@ -33,25 +32,9 @@ pub(crate) enum ChartError {
         /// The error of the library.
         problem: String,
     },
-    /// The file cannot be opened; found before anything is measured.
-    #[error("--svg {}: cannot be written ({source}); name a file in a folder that exists and is writable", path.display())]
-    Open {
-        /// The path of the figure.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// The file could not be written after the measurement.
-    #[error(
-        "--svg {}: the figure could not be written ({source}); a file that was there is unchanged; {} and run again",
-        path.display(), remedy(source, "name another file")
-    )]
-    Write {
-        /// The path of the figure.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
+    /// Its file cannot be written.
+    #[error(transparent)]
+    File(#[from] OutError),
 }
 
 /// The area to draw in.
@@ -69,35 +52,14 @@ pub(crate) fn svg(height: i32, draw: impl for<'s> FnOnce(&Area<'s>) -> Drawn<'s>
     Ok(svg)
 }
 
-/// The file that `--svg` names.
-#[derive(Debug)]
-pub(crate) struct SvgFile {
-    path: PathBuf,
-    file: AtomicFile,
-}
-
-impl SvgFile {
-    /// Opens `path` before anything is measured, so that a path that cannot be written fails at once.
-    ///
-    /// # Errors
-    /// If it cannot be opened.
-    pub(crate) fn open(path: &Path) -> Result<Self, ChartError> {
-        let file = AtomicFile::open(path).map_err(|source| ChartError::Open { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), file })
-    }
-
-    /// Writes the figure, or returns why it could not be drawn.
-    ///
-    /// # Errors
-    /// If it was not drawn, or cannot be written.
-    pub(crate) fn write(self, drawn: Result<String, String>) -> Result<(), ChartError> {
-        let Self { path, file } = self;
-        match drawn {
-            Ok(svg) => {
-                file.write(|out| out.write_all(svg.as_bytes())).map_err(|source| ChartError::Write { path, source })
-            }
-            Err(problem) => Err(ChartError::Draw { path, problem }),
-        }
+/// Writes the figure to the file that `--svg` names, or returns why it could not be drawn.
+///
+/// # Errors
+/// If it was not drawn, or cannot be written.
+pub(crate) fn write(file: OutFile, drawn: Result<String, String>) -> Result<(), ChartError> {
+    match drawn {
+        Ok(svg) => Ok(file.write(&svg)?),
+        Err(problem) => Err(ChartError::Draw { path: file.path().to_owned(), problem }),
     }
 }
 
@@ -105,17 +67,4 @@ impl SvgFile {
 pub(crate) fn text<'s>(area: &Area<'s>, text: &str, at: (i32, i32), size: i32, side: HPos) -> Drawn<'s> {
     let style = ("sans-serif", size).into_text_style(area).color(&INK).pos(Pos::new(side, VPos::Center));
     area.draw(&Text::new(text.to_owned(), at, style))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_figure_that_cannot_be_written_names_the_flag_to_change() {
-        let error = SvgFile::open(Path::new("/missing/bench.svg")).unwrap_err().to_string();
-        assert!(error.contains("--svg /missing/bench.svg") && error.contains("folder"), "{error}");
-        let full = SvgFile::open(Path::new("/dev/full")).unwrap().write(Ok("<svg/>".to_owned()));
-        assert!(full.unwrap_err().to_string().contains("--svg /dev/full: the figure could not be written ("));
-    }
 }

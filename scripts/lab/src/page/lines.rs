@@ -1,0 +1,177 @@
+//! What a figure shows over which axis: one line for each combination of the other settings that vary.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use shared::units::{BitRate, Bytes, Nanos, PacketRate, Percent};
+
+use crate::report::chart::{MOST_LINES, Unit};
+
+/// A knee is where a further doubling gains less than this share of the goodput.
+pub(super) const LEAST_GAIN: f64 = 0.01;
+
+/// The axis and the lines of all figures of a set of points.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Lines {
+    /// The number of the setting on the horizontal axis, and its unit; `None` if no setting that varies is a number.
+    pub(super) axis: Option<(usize, Unit)>,
+    pub(super) shown: Vec<Combination>,
+    /// The names of the combinations beyond [`MOST_LINES`].
+    pub(super) left_out: Vec<String>,
+}
+
+/// The points that have the same values but on the axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Combination {
+    /// Its values; empty if nothing else varies.
+    pub(super) name: String,
+    /// The value on the axis and the number of each point, in rising order. Without an axis, the numbers twice.
+    pub(super) points: Vec<(f64, usize)>,
+}
+
+impl Lines {
+    /// The lines of points with these `values` of `keys`.
+    pub(super) fn of(keys: &[String], values: &[&[String]]) -> Self {
+        let Some((axis, unit)) = axis(keys, values) else {
+            let points = (0..values.len()).map(|point| (point as f64, point)).collect();
+            let shown = vec![Combination { name: String::new(), points }];
+            return Self { axis: None, shown, left_out: Vec::new() };
+        };
+        let mut all: Vec<(Vec<&str>, Combination)> = Vec::new();
+        for (point, values_of) in values.iter().enumerate() {
+            let others: Vec<&str> = (0..keys.len()).filter(|key| *key != axis).map(|key| &*values_of[key]).collect();
+            let Some((_, at)) = quantity(&values_of[axis]) else { continue };
+            match all.iter_mut().find(|(known, _)| *known == others) {
+                Some((_, line)) => line.points.push((at, point)),
+                None => {
+                    let name = name(keys, values, point, Some(axis));
+                    all.push((others, Combination { name, points: vec![(at, point)] }));
+                }
+            }
+        }
+        let mut shown: Vec<_> = all.into_iter().map(|(_, line)| line).collect();
+        shown.iter_mut().for_each(|line| line.points.sort_by(|one, other| one.0.total_cmp(&other.0)));
+        let left_out = shown.split_off(shown.len().min(MOST_LINES)).into_iter().map(|line| line.name).collect();
+        Self { axis: Some((axis, unit)), shown, left_out }
+    }
+}
+
+/// The values of `point` that are not the same in all points, but for that of `axis`.
+pub(super) fn name(keys: &[String], values: &[&[String]], point: usize, axis: Option<usize>) -> String {
+    let varies = |key: &usize| values.iter().any(|other| other[*key] != values[point][*key]);
+    let others = (0..keys.len()).filter(|key| Some(*key) != axis).filter(varies);
+    // The names of policies speak for themselves.
+    let named = others.map(|key| match (&*keys[key], &values[point][key]) {
+        ("policy" | "file", value) => value.clone(),
+        (key, value) => format!("{key} {value}"),
+    });
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// The setting with the most values of those whose values are numbers of one unit; the depth rather than others.
+fn axis(keys: &[String], values: &[&[String]]) -> Option<(usize, Unit)> {
+    let candidate = |key: usize| {
+        let distinct: BTreeSet<&str> = values.iter().map(|values| &*values[key]).collect();
+        let units: Option<Vec<Unit>> = distinct.iter().map(|value| Some(quantity(value)?.0)).collect();
+        let units = units?;
+        let same = units.iter().all(|unit| *unit == units[0]);
+        // A seed has no order that means anything.
+        (same && distinct.len() > 1 && keys[key] != "seed").then(|| (distinct.len(), units[0]))
+    };
+    let candidates = (0..keys.len()).filter_map(|key| Some((key, candidate(key)?)));
+    // The first of several maxima: `max_by_key` takes the last.
+    let best = candidates.rev().max_by_key(|(key, (count, _))| (*count, keys[*key] == "depth"))?;
+    Some((best.0, best.1.1))
+}
+
+/// The number that `text` is, in the base unit.
+pub(super) fn quantity(text: &str) -> Option<(Unit, f64)> {
+    fn is<T: FromStr>(text: &str, unit: Unit, number: impl Fn(T) -> f64) -> Option<(Unit, f64)> {
+        text.parse().ok().map(|value| (unit, number(value)))
+    }
+    let number = || is(text, Unit::Number, |number: f64| number).filter(|(_, number)| number.is_finite());
+    number()
+        .or_else(|| is(text, Unit::Time, |time: Nanos| time.0 as f64))
+        .or_else(|| is(text, Unit::Bytes, |size: Bytes| size.0 as f64))
+        .or_else(|| is(text, Unit::BitRate, |rate: BitRate| rate.0 as f64))
+        .or_else(|| is(text, Unit::PacketRate, |rate: PacketRate| rate.0 as f64))
+        .or_else(|| is(text, Unit::Share, |share: Percent| share.0))
+}
+
+/// The first of `points`, each a value of the axis and a goodput in rising order, at which a further doubling of the
+/// value gains less than [`LEAST_GAIN`]; `None` if there is none, or no doubling was tried.
+pub(super) fn knee(points: &[(f64, Option<f64>)]) -> Option<usize> {
+    points.iter().position(|(value, goodput)| {
+        let doubled = points.iter().find(|(other, _)| *value > 0.0 && *other >= 2.0 * value);
+        let gained = doubled.and_then(|(_, doubled)| Some(((*doubled)?, (*goodput)?)));
+        gained.is_some_and(|(doubled, goodput)| doubled < goodput * (1.0 + LEAST_GAIN))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(keys: &[&str], points: &[&[&str]]) -> Lines {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let points: Vec<_> = points.iter().map(|point| owned(point)).collect();
+        Lines::of(&owned(keys), &points.iter().map(|point| &point[..]).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_axis_has_the_most_values_and_the_others_make_lines() {
+        let of = lines(&["policy", "depth"], &[&["wait", "1"], &["wait", "16"], &["wait", "8"], &["drop-newest", "8"]]);
+        assert_eq!(of.axis, Some((1, Unit::Number)));
+        let wait = Combination { name: "wait".to_owned(), points: vec![(1.0, 0), (8.0, 2), (16.0, 1)] };
+        assert_eq!(of.shown[0], wait);
+        assert_eq!((&*of.shown[1].name, &of.shown[1].points[..]), ("drop-newest", &[(8.0, 3)][..]));
+    }
+
+    #[test]
+    fn a_tie_goes_to_the_depth_and_units_are_told_apart() {
+        let pairs: [&[&str]; 2] = [&["4us", "2", "1"], &["1ms", "1", "2"]];
+        assert_eq!(lines(&["stack-cost", "depth", "seed"], &pairs).axis, Some((1, Unit::Number)));
+        assert_eq!(
+            lines(&["stack-cost", "policy", "seed"], &[&["4us", "a", "1"], &["1ms", "b", "2"]]).axis,
+            Some((0, Unit::Time))
+        );
+        assert_eq!(quantity("64KiB"), Some((Unit::Bytes, 65536.0)));
+        assert_eq!(quantity("100Mbit"), Some((Unit::BitRate, 1e8)));
+        assert_eq!(quantity("0.9"), Some((Unit::Number, 0.9)));
+        assert_eq!([quantity("none"), quantity("wait"), quantity("inf")], [None; 3]);
+    }
+
+    #[test]
+    fn without_numbers_every_point_has_a_place() {
+        let of = lines(&["policy"], &[&["wait"], &["drop-newest"]]);
+        assert_eq!((of.axis, &of.shown[0].points[..]), (None, &[(0.0, 0), (1.0, 1)][..]));
+        assert_eq!(lines(&["file"], &[]).shown[0].points, []);
+    }
+
+    #[test]
+    fn lines_beyond_the_most_are_named() {
+        let points: Vec<Vec<String>> =
+            (0..40).map(|at| vec![(at % 10).to_string(), (at / 20).to_string(), format!("p{}", at / 10)]).collect();
+        let keys = ["depth", "kind", "policy"].map(str::to_owned);
+        let of = Lines::of(&keys, &points.iter().map(|point| &point[..]).collect::<Vec<_>>());
+        assert_eq!((of.shown.len(), of.left_out.len()), (4, 0));
+        let points: Vec<Vec<String>> =
+            (0..200).map(|at| vec![(at / 20).to_string(), (at % 20).to_string() + "x"]).collect();
+        let of = Lines::of(
+            &["depth", "policy"].map(str::to_owned),
+            &points.iter().map(|point| &point[..]).collect::<Vec<_>>(),
+        );
+        assert_eq!((of.shown.len(), of.left_out.len(), &*of.left_out[0]), (MOST_LINES, 12, "8x"));
+    }
+
+    #[test]
+    fn the_knee_is_where_a_doubling_gains_less_than_a_hundredth() {
+        let of =
+            |points: &[(f64, f64)]| knee(&points.iter().map(|(at, goodput)| (*at, Some(*goodput))).collect::<Vec<_>>());
+        assert_eq!(of(&[(1.0, 452.0), (2.0, 657.0), (4.0, 781.0), (8.0, 785.0), (16.0, 786.0)]), Some(2));
+        assert_eq!(of(&[(1.0, 860.0), (2.0, 860.0)]), Some(0));
+        assert_eq!(of(&[(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)]), None, "it still rises");
+        assert_eq!(of(&[(3.0, 1.0), (5.0, 1.0)]), None, "no doubling was tried");
+        assert_eq!(knee(&[(1.0, None), (2.0, Some(1.0)), (4.0, Some(1.0))]), Some(1));
+    }
+}

@@ -1,0 +1,260 @@
+//! One point in detail: over the time of one run, and by quantile.
+
+use driver::hardware::{Stall, Timing};
+use shared::report::{RunReport, Sample, Summary, human};
+use shared::units::{Nanos, Phase};
+
+use super::lines::Lines;
+use super::results::{Results, ResultsError};
+use super::verdict::knee_of;
+use crate::report::chart::{Axis, Chart, Kind, Line, Mark, Unit};
+
+/// A series with fewer intervals shows little.
+const FEW: usize = 20;
+/// More stalls than this are lines without room between them.
+const MOST_STALLS: u64 = 200;
+/// The quantiles of a report, by name.
+const QUANTILES: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
+
+/// A point in detail.
+#[derive(Debug)]
+pub(super) struct Detail {
+    /// Its number.
+    pub(super) point: usize,
+    /// Why this one is shown.
+    pub(super) why: String,
+    pub(super) charts: Vec<Chart>,
+    /// What the figures are of, and what they do not show.
+    pub(super) notes: Vec<String>,
+}
+
+/// The point `asked` for in detail, or that at the knee; `None` if it has no report.
+///
+/// # Errors
+/// If there is no such point, or its report cannot be read.
+pub(super) fn detail(results: &Results, asked: Option<usize>) -> Result<Option<Detail>, ResultsError> {
+    let count = results.points.len();
+    if let Some(number) = asked.filter(|number| *number >= count) {
+        return Err(ResultsError::NoPoint { number, count });
+    }
+    let chosen = asked.map(|point| (point, "Chosen by --point.".to_owned()));
+    let Some((point, why)) = chosen.or_else(|| default_point(results)) else { return Ok(None) };
+    let Some(report) = results.report(point)? else { return Ok(None) };
+    let finer = if report.series.len() < FEW { results.again_with_finer_series(point, &report) } else { None };
+    let mut notes =
+        vec![format!("The run with seed {}, which took {}.", report.seed, human::time(report.elapsed_ns as f64))];
+    if let Some(finer) = &finer {
+        notes.push(format!(
+            "Its series was too coarse for a figure over time ({} of {}), so it was simulated again with --interval {}; \
+             all other figures of both are equal.",
+            counted(report.series.len(), "interval"),
+            human::time(report.series_interval_ns as f64),
+            Nanos(finer.series_interval_ns),
+        ));
+    } else if report.series.len() < FEW {
+        notes.push(format!(
+            "Its series has only {} of {}; a run with a shorter --interval, as in --interval 10ms, shows more.",
+            counted(report.series.len(), "interval"),
+            human::time(report.series_interval_ns as f64)
+        ));
+    }
+    let shown = finer.as_ref().unwrap_or(&report);
+    let stalls = stalls(shown);
+    if stalls.is_none() {
+        notes.push(
+            "Stalls are not marked: when they come does not follow from the settings, or they are too many.".to_owned(),
+        );
+    }
+    let stalls = stalls.unwrap_or_default();
+    let mut charts = Vec::new();
+    if !shown.series.is_empty() {
+        charts.extend([occupancy(shown, &stalls), blocked(shown, &stalls)]);
+    }
+    charts.extend((report.sojourn_ns.count > 0).then(|| quantiles(&report)));
+    Ok(Some(Detail { point, why, charts, notes }))
+}
+
+/// The point at the knee, and the rule by which it is found.
+fn default_point(results: &Results) -> Option<(usize, String)> {
+    let lines = Lines::of(&results.keys, &results.values());
+    let has_result = |point: &usize| results.points[*point].estimated.runs > 0;
+    if let Some((axis, _)) = lines.axis {
+        let key = &results.keys[axis];
+        let value = |point: usize| {
+            lines.shown.iter().flat_map(|line| &line.points).find(|at| at.1 == point).map_or(0.0, |at| at.0)
+        };
+        let knees = lines.shown.iter().filter_map(|line| knee_of(results, line)).filter(has_result);
+        if let Some(point) = knees.max_by(|one, other| value(*one).total_cmp(&value(*other))) {
+            let several = if lines.shown.len() > 1 { "; of the lines, the one that needs the largest" } else { "" };
+            let why = format!(
+                "The knee: the smallest {key} at which twice as much gains less than 1 % goodput{several}. --point N shows another one."
+            );
+            return Some((point, why));
+        }
+        let last = lines.shown.first()?.points.iter().rev().map(|(_, point)| *point).find(has_result)?;
+        return Some((last, format!("The largest {key}, because no knee was found. --point N shows another one.")));
+    }
+    let first = (0..results.points.len()).find(has_result)?;
+    let more = if results.points.len() > 1 { "The first one. --point N shows another one." } else { "" };
+    Some((first, more.to_owned()))
+}
+
+/// `1 interval`, `2 intervals`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The spans of the stalls in a run, if there are any; `None` if they are random, too many, or of a run in real time,
+/// whose session began at an unknown time before it.
+fn stalls(report: &RunReport) -> Option<Vec<(f64, f64)>> {
+    let Some(set) = report.config.driver.get("stall").and_then(|stall| stall.as_str()) else { return Some(Vec::new()) };
+    let stall: Stall = set.parse().ok()?;
+    let Timing::Fixed { phase: Phase::At(phase) } = stall.timing() else { return None };
+    let (every, end) = (stall.every().0, report.series.last().map_or(0, |sample| sample.time_ns));
+    let count = (end + phase.0) / every;
+    let spans = (1..=count).map(|at| {
+        let from = (at * every - phase.0) as f64;
+        (from, (from + stall.length().0 as f64).min(end as f64))
+    });
+    (report.clock == "virtual" && count <= MOST_STALLS).then(|| spans.collect())
+}
+
+fn over_time(report: &RunReport) -> Axis {
+    Axis::of_time("time since the start of the run", report.series.last().map_or(1.0, |sample| sample.time_ns as f64))
+}
+
+fn occupancy(report: &RunReport, stalls: &[(f64, f64)]) -> Chart {
+    let mark = |sample: &Sample| Mark {
+        x: sample.time_ns as f64,
+        y: f64::from(sample.occupancy),
+        bounds: None,
+        title: format!("{}: {} slots", human::time(sample.time_ns as f64), sample.occupancy),
+    };
+    let depth = f64::from(report.ring.depth);
+    let end = report.series.last().map_or(1.0, |sample| sample.time_ns as f64);
+    let limit = [0.0, end].map(|x| Mark { x, y: depth, bounds: None, title: String::new() });
+    let lines = vec![
+        Line {
+            name: "slots held".to_owned(),
+            kind: Kind::Trace,
+            colour: 0,
+            marks: report.series.iter().map(mark).collect(),
+        },
+        Line { name: format!("depth {depth}"), kind: Kind::Limit, colour: 0, marks: limit.into() },
+    ];
+    Chart {
+        id: "occupancy",
+        title: "Slots held over time".to_owned(),
+        description: format!(
+            "Slots of the ring that were held at the end of each interval; {} on average, at most {}, of {depth}.",
+            human::mean(report.ring.occupancy_mean),
+            report.ring.occupancy_max
+        ),
+        x: over_time(report),
+        y: Axis::linear("slots held at the end of each interval", Unit::Number, &lines),
+        lines,
+        shades: stalls.to_vec(),
+        shade_name: "the hardware stalls",
+    }
+}
+
+fn blocked(report: &RunReport, stalls: &[(f64, f64)]) -> Chart {
+    let mut began = 0;
+    let mut marks: Vec<Mark> = Vec::new();
+    for sample in &report.series {
+        let length = sample.time_ns.saturating_sub(began).max(1);
+        let waiting = sample.blocked_ns as f64 / length as f64;
+        let title =
+            format!("until {}: {} senders waited on average", human::time(sample.time_ns as f64), human::mean(waiting));
+        if marks.is_empty() {
+            marks.push(Mark { x: 0.0, y: waiting, bounds: None, title: String::new() });
+        }
+        marks.push(Mark { x: sample.time_ns as f64, y: waiting, bounds: None, title });
+        began = sample.time_ns;
+    }
+    let name = if stalls.is_empty() { "" } else { "senders that wait" };
+    let lines = vec![Line { name: name.to_owned(), kind: Kind::Steps, colour: 1, marks }];
+    Chart {
+        id: "blocked-over-time",
+        title: "Senders that wait over time".to_owned(),
+        description: format!(
+            "How many senders waited, on average over each interval; {} in all.",
+            human::time(report.blocked.total_ns as f64)
+        ),
+        x: over_time(report),
+        y: Axis::linear("senders that wait, mean of each interval", Unit::Number, &lines),
+        lines,
+        shades: stalls.to_vec(),
+        shade_name: "the hardware stalls",
+    }
+}
+
+fn quantiles(report: &RunReport) -> Chart {
+    let line = |colour: usize, name: &str, times: &Summary| {
+        let values = [times.p50, times.p90, times.p99, times.p999, times.max];
+        let marks = (0..).zip(QUANTILES).zip(values).map(|((at, quantile), value)| Mark {
+            x: f64::from(at),
+            y: value as f64,
+            bounds: None,
+            title: format!("{name}, {quantile}: {}", human::time(value as f64)),
+        });
+        Line { name: name.to_owned(), kind: Kind::Measured, colour, marks: marks.collect() }
+    };
+    let lines = vec![
+        line(0, "latency, from the intended time", &report.latency_ns),
+        line(1, "sojourn, from acceptance", &report.sojourn_ns),
+    ];
+    Chart {
+        id: "quantiles",
+        title: "Latency and sojourn by quantile".to_owned(),
+        description: "Times of the packets by quantile: p99 is the time that 99 % of them took at most.".to_owned(),
+        x: Axis::of_names("quantile", QUANTILES.map(str::to_owned).into()),
+        y: Axis::holding("time until completed", Unit::Time, &lines),
+        lines,
+        shades: Vec::new(),
+        shade_name: "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::run;
+
+    fn with_stall(stall: &str) -> RunReport {
+        let mut report = run("wait", 10, 0);
+        report.clock = "virtual".to_owned();
+        report.config.driver["stall"] = stall.into();
+        report.series = vec![Sample { time_ns: 35_000_000, ..Sample::default() }];
+        report
+    }
+
+    #[test]
+    fn fixed_stalls_are_marked_where_they_come() {
+        let ms = |spans: Option<Vec<(f64, f64)>>| {
+            spans.map(|spans| spans.iter().map(|(from, to)| (from / 1e6, to / 1e6)).collect::<Vec<_>>())
+        };
+        assert_eq!(ms(stalls(&with_stall("every=10ms,for=7ms"))), Some(vec![(10.0, 17.0), (20.0, 27.0), (30.0, 35.0)]));
+        assert_eq!(ms(stalls(&with_stall("every=20ms,for=1ms,phase=5ms"))), Some(vec![(15.0, 16.0), (35.0, 35.0)]));
+        assert_eq!(stalls(&with_stall("every=10ms,for=7ms,distribution=exponential")), None);
+        assert_eq!(stalls(&with_stall("every=10us,for=7us")), None, "too many");
+        assert_eq!(stalls(&run("wait", 10, 0)), Some(Vec::new()));
+        let mut real = with_stall("every=10ms,for=7ms");
+        real.clock = "real".to_owned();
+        assert_eq!(stalls(&real), None);
+    }
+
+    #[test]
+    fn time_blocked_is_shown_as_senders_that_wait() {
+        let mut report = with_stall("every=10ms,for=7ms");
+        report.series = vec![
+            Sample { time_ns: 10, blocked_ns: 20, ..Sample::default() },
+            Sample { time_ns: 14, blocked_ns: 2, ..Sample::default() },
+        ];
+        let marks = &blocked(&report, &[]).lines[0].marks;
+        assert_eq!(
+            marks.iter().map(|mark| (mark.x, mark.y)).collect::<Vec<_>>(),
+            [(0.0, 2.0), (10.0, 2.0), (14.0, 0.5)]
+        );
+    }
+}
