@@ -7,11 +7,14 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use shared::process::parent::Lifetime;
 use shared::process::settings::{Common, Endpoint, Output, Waiting};
-use shared::ring::Depth;
-use shared::units::{LinkRate, Nanos};
+use shared::ring::{Depth, MAX_FRAME};
+use shared::units::{LinkRate, Nanos, wire_bits};
 
 use crate::hardware::{Coalesce, Config, Service, Stall};
 use crate::session::Dma;
+
+/// The most random stalls in the time of one frame on the link: each is drawn.
+const MOST_STALLS: u64 = 100_000;
 
 /// All flags of the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Parser)]
@@ -163,6 +166,17 @@ pub enum SettingsError {
         /// The flag.
         flag: &'static str,
     },
+    /// More random stalls in the time of a frame than can be drawn.
+    #[error(
+        "--stall {stall}: a frame takes {frame} on the link, and more than {MOST_STALLS} random stalls in that time are \
+         too many to draw; raise every, or --link"
+    )]
+    StallsPerFrame {
+        /// The stalls.
+        stall: Stall,
+        /// The time of the largest frame.
+        frame: Nanos,
+    },
 }
 
 impl Settings {
@@ -190,6 +204,12 @@ impl DriverSettings {
         }
         if self.dma == Dma::None && self.verify {
             return Err(SettingsError::NoBytes { flag: "--verify" });
+        }
+        if let (LinkRate::Limited(rate), Some(stall)) = (hardware.link, hardware.stall.filter(Stall::is_random)) {
+            let frame = rate.time_for_bits(wire_bits(MAX_FRAME));
+            if frame.0 / stall.every().0 > MOST_STALLS {
+                return Err(SettingsError::StallsPerFrame { stall, frame });
+            }
         }
         Ok(Config {
             queue: hardware.hw_queue,
@@ -269,5 +289,15 @@ mod tests {
             let twin = format!("PUSHBACK_{}", flag.replace('-', "_").to_uppercase());
             assert_eq!(arg.get_env().and_then(|twin| twin.to_str()), Some(&*twin));
         }
+    }
+
+    #[test]
+    fn random_stalls_that_are_too_many_to_draw_are_refused() {
+        let hardware = |flags: &[&str]| Settings::try_parse_from([&["driver"], flags].concat()).unwrap().hardware();
+        let stall = "--stall=every=10us,for=1us,distribution=exponential";
+        assert!(hardware(&[stall, "--link=100kbit"]).is_ok());
+        let refused = hardware(&[stall, "--link=1bit"]).unwrap_err().to_string();
+        assert!(refused.contains("raise every, or --link"), "{refused}");
+        assert!(hardware(&["--stall=every=10us,for=1us", "--link=1bit"]).is_ok(), "regular ones are computed");
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use pcap_file::pcap::PcapReader;
 use pcap_file::{DataLink, PcapError};
 use shared::units::{Bytes, Nanos, shown};
+use xxhash_rust::xxh3::Xxh3Default;
 
 /// The packets of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,6 +118,16 @@ impl Trace {
             return Err(reader.error(Place::File, TraceProblem::Empty));
         }
         Ok(Self { file: file.to_owned(), packets: reader.packets, raised: reader.raised })
+    }
+
+    /// A hash of the packets: two files with the same one offer the same packets.
+    pub fn digest(&self) -> u64 {
+        let mut hash = Xxh3Default::new();
+        for packet in &self.packets {
+            hash.update(&packet.at.0.to_le_bytes());
+            hash.update(&u64::from(packet.size).to_le_bytes());
+        }
+        hash.digest()
     }
 
     /// The file.

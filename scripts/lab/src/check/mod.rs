@@ -185,6 +185,7 @@ fn report(point: &Point<'_>, taken: Vec<Taken>, level: f64) -> Result<PointRepor
     let (notes, missing) = point.notes();
     let own = match (missing, both) {
         (true, _) => Some(Verdict::Worse),
+        (false, false) if point.is_undecided() => Some(Verdict::CannotBeTold),
         // A point that only NEW has cannot be worse than it was.
         (false, false) => Some(Verdict::Same),
         (false, true) => None,

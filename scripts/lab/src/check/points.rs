@@ -9,6 +9,7 @@ use serde_json::Value;
 use shared::report::{ConfigReport, Ending, RunReport};
 
 use crate::flags::{in_force, simulated};
+use crate::points::store::FAILED_SCHEMA;
 use crate::replay::{FileError, FileProblem, runs_in};
 use crate::settings::RunSettings;
 
@@ -38,29 +39,39 @@ pub(crate) struct Point<'a> {
     differs: Option<String>,
 }
 
+/// The runs of one side.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    pub(crate) reports: Vec<RunReport>,
+    /// Runs of a sweep that failed and left no report to judge.
+    pub(crate) failed: usize,
+}
+
 /// The runs in `path`: in a report, or in the reports of a folder and of its subfolder `runs`. Other JSON files of a
 /// folder are skipped.
 ///
 /// # Errors
 /// If a file cannot be read, or nothing in a folder is a report.
-pub(crate) fn runs_at(path: &Path) -> Result<Vec<RunReport>, FileError> {
+pub(crate) fn runs_at(path: &Path) -> Result<Runs, FileError> {
     if !path.is_dir() {
-        return runs_in(path);
+        return Ok(Runs { reports: runs_in(path)?, failed: 0 });
     }
     let failed = |file: &Path, problem| FileError { file: file.to_owned(), problem };
     let mut files = Vec::new();
     for folder in [path.to_owned(), path.join(RUNS)].iter().filter(|folder| folder.is_dir()) {
         files.extend(json_files(folder).map_err(|error| failed(folder, error.into()))?);
     }
-    let mut runs = Vec::new();
+    let mut runs = Runs { reports: Vec::new(), failed: 0 };
     for file in files {
         match runs_in(&file) {
-            Ok(more) => runs.extend(more),
-            Err(FileError { problem: FileProblem::UnknownSchema(_), .. }) => {}
+            Ok(more) => runs.reports.extend(more),
+            Err(FileError { problem: FileProblem::UnknownSchema(schema), .. }) => {
+                runs.failed += usize::from(schema == FAILED_SCHEMA);
+            }
             Err(error) => return Err(error),
         }
     }
-    if runs.is_empty() { Err(failed(path, FileProblem::NoReport)) } else { Ok(runs) }
+    if runs.reports.is_empty() { Err(failed(path, FileProblem::NoReport)) } else { Ok(runs) }
 }
 
 /// The JSON files in `folder`, sorted by name.
@@ -199,6 +210,11 @@ impl Point<'_> {
         in_force(run).into_iter().filter(changes_a_figure).chain(simulation).collect()
     }
 
+    /// Whether the baseline has runs of the point, but none that can be judged.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.baseline.is_empty() && self.left_out[0] > 0
+    }
+
     /// What is missing or was left out, in words, and whether NEW lacks something of the baseline.
     pub(super) fn notes(&self) -> (Vec<String>, bool) {
         let mut notes: Vec<String> = self.differs.iter().cloned().collect();
@@ -210,6 +226,9 @@ impl Point<'_> {
         }
         let mut missing = false;
         match (self.baseline.is_empty(), self.new.is_empty()) {
+            // There are runs, but none that can be judged.
+            (true, _) if before > 0 => {}
+            (_, true) if after > 0 => missing = true,
             (false, true) => {
                 missing = true;
                 notes.push("missing in NEW".to_owned());

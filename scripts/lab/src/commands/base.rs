@@ -122,15 +122,15 @@ pub(super) fn whose(set: &Points, run: usize) -> String {
     format!("{} with seed {}", set.name(run.point), run.seed)
 }
 
-/// Refuses a flag or a varied setting that has no meaning under `clock`.
-pub(super) fn check_meaning(clock: ClockKind, given: &Given, axes: &[Axis]) -> Result<(), Failure> {
+/// Refuses a flag, a flag of a plan or a varied setting that has no meaning under `clock`.
+pub(super) fn check_meaning(clock: ClockKind, given: &Given, planned: &[&str], axes: &[Axis]) -> Result<(), Failure> {
     let foreign = match clock {
         ClockKind::Virtual => RealArgs::augment_args(clap::Command::new("real")),
         ClockKind::Real => SimulationSettings::command(),
     };
     for arg in foreign.get_arguments() {
         let (id, Some(long)) = (arg.get_id().as_str(), arg.get_long()) else { continue };
-        if given.has(id) || axes.iter().any(|axis| axis.key == long) {
+        if given.has(id) || planned.contains(&long) || axes.iter().any(|axis| axis.key == long) {
             return Err(Failure::NoMeaning { flag: long.to_owned(), clock });
         }
     }

@@ -65,9 +65,14 @@ pub(crate) fn main(args: &CheckArgs) -> Result<Status, Failure> {
     let sink = json.map(JsonTarget::open).transpose()?;
     let baseline = runs_at(&args.baseline).map_err(Failure::Baseline)?;
     let new = runs_at(&args.new)?;
-    let checked = check(&points(&baseline, &new), args.level.0)?;
+    let checked = check(&points(&baseline.reports, &new.reports), args.level.0)?;
+    let more_failed = new.failed > baseline.failed;
+    if new.failed > 0 {
+        let (new, baseline) = (new.failed, baseline.failed);
+        complain(format_args!("lab: {new} runs of NEW failed and have no figures; of the baseline {baseline}"));
+    }
     let written = sink.map_or(Ok(()), |sink| sink.write(&checked));
-    let strict = if args.strict { too_little_for_strict(&checked, &new) } else { Vec::new() };
+    let strict = if args.strict { too_little_for_strict(&checked, &new.reports) } else { Vec::new() };
     strict.iter().for_each(|failure| complain(format_args!("lab: {failure}")));
     let worse = checked.verdict == Verdict::Worse;
     if !args.lines.quiet {
@@ -75,16 +80,22 @@ pub(crate) fn main(args: &CheckArgs) -> Result<Status, Failure> {
     } else if worse {
         complain(format_args!("lab: {}", sentence(&checked)));
     }
-    let status = if worse || !strict.is_empty() { Status::Failed } else { Status::Fine };
+    let status = if worse || more_failed || !strict.is_empty() { Status::Failed } else { Status::Fine };
     Ok(status.after("lab", written.map_err(Failure::from), Failure::status))
 }
 
 /// What makes a check fail with --strict that otherwise has no effect, one line each.
 fn too_little_for_strict(checked: &CheckReport, new: &[shared::report::RunReport]) -> Vec<String> {
     let warnings = new.iter().flat_map(|run| &run.warnings).map(strict_failure);
+    let nothing = checked
+        .points
+        .iter()
+        .zip(1..)
+        .filter(|(point, _)| point.verdict == Verdict::CannotBeTold && point.figures.is_empty());
+    let nothing = nothing.map(|(_, number)| format!("--strict: point {number}: it cannot be told"));
     let undecided = checked.points.iter().zip(1..).flat_map(|(point, number)| {
         let figures = point.figures.iter().filter(|figure| figure.verdict == Verdict::CannotBeTold);
         figures.map(move |figure| format!("--strict: point {number}: {} cannot be told", figure.title))
     });
-    warnings.chain(undecided).collect()
+    warnings.chain(nothing).chain(undecided).collect()
 }

@@ -67,7 +67,7 @@ pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure>
     let json = args.output.json.as_ref();
     let clock = args.clock.clock.unwrap_or(ClockKind::Virtual);
     let axes = args.axes(given)?;
-    check_meaning(clock, given, &axes)?;
+    check_meaning(clock, given, &[], &axes)?;
     let (count, level) = (args.runs.count(None, None), args.runs.level.0);
     let default_app = args.needs_app(clock, &axes, given);
     let mut set = args.points(clock, &axes, default_app)?.repeated(Making::at_first(count))?;

@@ -70,9 +70,11 @@ pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
     let began = Timestamp::now();
     let (plan, base, axes) = args.question(given)?;
     let clock = args.clock.clock.or(plan.clock).unwrap_or(ClockKind::Virtual);
-    check_meaning(clock, given, &axes)?;
+    check_meaning(clock, given, &plan.flags().collect::<Vec<_>>(), &axes)?;
+    let thresholds = args.thresholds.with(plan.fail_if.clone());
     let (count, level) = (args.runs.count(plan.repetitions, plan.precision), args.runs.level.0);
     let mut set = Points::combinations(&base, clock, &axes)?.repeated(Making::at_first(count))?;
+    set.points.iter().try_for_each(|point| thresholds.check_apps(point.settings.apps()))?;
     let written = TableFile::new(&set);
     let mut store = Store::open(&args.out, &written)?;
     if args.dry_run {
@@ -80,8 +82,9 @@ pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
         say(None, planned(&set, store.folder()));
         return Ok(Status::Fine);
     }
-    let thresholds = args.thresholds.with(plan.fail_if.clone());
-    set.points.iter().try_for_each(|point| thresholds.check_apps(point.settings.apps()))?;
+    if args.only.is_some() {
+        set = last_table(&store, set)?;
+    }
     let place = args.runs.place(clock, &args.base)?;
     let mut signals = Signals::new()?;
     let mut making = Making {
@@ -104,6 +107,15 @@ pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
     }
     let interrupted = if signals.have_come() { Status::Interrupted } else { Status::Fine };
     Ok(complained(&set, &made).or_worse(interrupted))
+}
+
+/// The same points with the runs of the last table in the folder: a precision may have added some.
+fn last_table(store: &Store, set: Points) -> Result<Points, Failure> {
+    let Some(text) = store.read_text("table.json")? else { return Ok(set) };
+    let file = store.folder().join("table.json");
+    let (_, last) = TableFile::parse(&text).map_err(|source| Failure::Table { file, source })?;
+    let same = TableFile::new(&last).has_points_of(&TableFile::new(&set));
+    Ok(if same { last } else { set })
 }
 
 impl SweepArgs {

@@ -12,7 +12,7 @@ use shared::process::signals::Signals;
 use shared::report::human;
 use shared::units::Nanos;
 
-use super::base::{BaseArgs, RunsArgs};
+use super::base::{BaseArgs, RunsArgs, check_meaning};
 use super::common::Failure;
 use crate::flags::{Given, repeating_command};
 use crate::points::run::Count;
@@ -45,7 +45,8 @@ pub(crate) struct TuneArgs {
     output: Output,
 }
 
-/// Searches, confirms and answers; returns the exit status: 1 if no depth meets the limits.
+/// Searches, confirms and answers; returns the exit status: 1 if no depth meets the limits, or if runs in real time at
+/// that depth do not.
 ///
 /// # Errors
 /// If a run cannot be made.
@@ -57,10 +58,22 @@ pub(crate) fn main(args: &TuneArgs, given: &Given) -> Result<Status, Failure> {
     let real = if args.no_confirm { None } else { Some(args.runs.place(ClockKind::Real, &args.base)?) };
     let simulated = args.runs.place(ClockKind::Virtual, &args.base)?;
     let mut signals = Signals::new()?;
-    let answer = args.answer(&settings, &simulated, real.as_ref(), &mut signals)?;
+    let mut answer = args.answer(&settings, &simulated, &mut signals)?;
+    // The answer stands without its confirmation, so it is written whatever becomes of that.
+    let confirmed = match (answer.depth(), &real) {
+        (Some(depth), Some(real)) => {
+            args.confirmed(&settings, real, depth, &mut signals).map(|real| answer.confirm(real))
+        }
+        _ => Ok(()),
+    };
+    if let Err(why) = &confirmed {
+        answer.warn(format!("not confirmed in real time: {why}"));
+    }
     let written = sink.map_or(Ok(()), |sink| sink.write(&answer));
     say(json, answer.text());
-    let status = if answer.depth().is_some() { Status::Fine } else { Status::Failed };
+    let fits = answer.depth().is_some() && !answer.is_refuted();
+    let status = if fits { Status::Fine } else { Status::Failed };
+    let status = status.after("lab", confirmed.map_err(Failure::from), Failure::status);
     Ok(status.after("lab", written.map_err(Failure::from), Failure::status))
 }
 
@@ -69,6 +82,9 @@ impl TuneArgs {
     fn settings(&self, given: &Given) -> Result<RunSettings, Failure> {
         if given.has("depth") {
             return Err(Failure::Flag { flag: "depth", remedy: "is what tune looks for; limit it with --max-depth" });
+        }
+        if self.no_confirm {
+            check_meaning(ClockKind::Virtual, given, &[], &[])?;
         }
         if env::var_os("PUSHBACK_DEPTH").is_some() {
             complain("lab: warning: PUSHBACK_DEPTH is ignored: lab tune looks for the depth");
@@ -87,13 +103,7 @@ impl TuneArgs {
         Ok(settings)
     }
 
-    fn answer(
-        &self,
-        settings: &RunSettings,
-        simulated: &Place,
-        real: Option<&Place>,
-        signals: &mut Signals,
-    ) -> Result<Answer, TuneError> {
+    fn answer(&self, settings: &RunSettings, simulated: &Place, signals: &mut Signals) -> Result<Answer, TuneError> {
         let count = self.runs.count(None, None);
         let level = self.runs.level.0;
         let mut bench = Bench::new(settings, simulated, (count, level), signals);
@@ -102,14 +112,14 @@ impl TuneArgs {
         // These runs have been made: their results are kept.
         let points = depths.iter().zip(bench.at(&depths)?);
         let points = points.map(|(depth, point)| Tried::new(*depth, "virtual", &point, &self.limits)).collect();
-        let mut simulations = bench.depths_run;
+        let (mut simulations, wide) = (bench.depths_run, bench.wide);
         let waiting = self.waiting(settings, simulated, (count, level), signals, &mut simulations)?;
         let mut answer = Answer::new(settings, &found, points, simulations);
         answer.set_waiting(waiting);
+        if wide {
+            answer.warn("an interval is still wider than --precision after --max-replications runs".to_owned());
+        }
         if let Some(depth) = answer.depth() {
-            if let Some(real) = real {
-                answer.confirm(self.confirmed(settings, real, depth, signals)?);
-            }
             answer.set_command(command(settings, depth)?);
         }
         Ok(answer)

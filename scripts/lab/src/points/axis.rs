@@ -11,6 +11,9 @@ use std::str::FromStr;
 /// The most values of one setting: a wrong step is an error, not a full disk.
 const MOST_VALUES: usize = 10_000;
 
+/// More digits behind the point than this do not fit into the numbers that ranges are computed with.
+const MOST_PLACES: usize = 38;
+
 /// A setting that varies, and its values in the order in which they were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Axis {
@@ -73,8 +76,9 @@ impl Axis {
         for text in values {
             let text = text.trim();
             match text.split_once("..") {
-                Some((from, rest)) => axis.add_range(text, from, rest)?,
-                None => axis.add(text.to_owned())?,
+                // A path may have dots too.
+                Some((from, rest)) if !text.contains(['/', '=']) => axis.add_range(text, from, rest)?,
+                _ => axis.add(text.to_owned())?,
             }
         }
         if axis.values.is_empty() { Err(AxisError::Empty(axis.key)) } else { Ok(axis) }
@@ -162,6 +166,9 @@ impl Decimal {
         let (number, unit) = text.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if whole.is_empty() || (number.contains('.') && fraction.is_empty()) {
+            return None;
+        }
+        if fraction.len() > MOST_PLACES {
             return None;
         }
         let digits = format!("{whole}{fraction}").parse().ok()?;

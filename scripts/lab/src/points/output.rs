@@ -140,7 +140,8 @@ pub(crate) fn with_width(estimate: Estimate, text: fn(f64) -> String) -> String 
     match estimate.bounds {
         // Nothing of the kind was seen, so the interval has one side.
         Some((_, high)) if mean == 0.0 && high > 0.0 => format!("{} (< {})", text(mean), text(high)),
-        Some((_, high)) if high > mean => format!("{} +- {}", text(mean), text(high - mean)),
+        // A bound may be cut where the figure has its own: then the other side is half the width.
+        Some((low, high)) if high > low => format!("{} +- {}", text(mean), text((high - mean).max(mean - low))),
         _ => text(mean),
     }
 }

@@ -70,6 +70,10 @@ enum PlanProblem {
     Unreadable(#[from] io::Error),
     #[error("is no plan: {0}")]
     Malformed(String),
+    #[error("repetitions = {0}: use a number from 1 to 1000000")]
+    Repetitions(u64),
+    #[error("repetitions and precision both say how many runs to make; leave one of them out")]
+    TwoCounts,
     #[error("[flags] {0}: no such flag of a run; see lab sweep --help")]
     UnknownFlag(String),
     #[error("[flags] {0} is set by the sweep itself; remove it")]
@@ -96,11 +100,21 @@ impl Plan {
 
     fn parse(text: &str) -> Result<Self, PlanProblem> {
         // The error has the line, what was expected there, and the keys that exist.
-        toml::from_str(text).map_err(|error| PlanProblem::Malformed(in_one_line(&error, text)))
+        let plan: Self = toml::from_str(text).map_err(|error| PlanProblem::Malformed(in_one_line(&error, text)))?;
+        match (plan.repetitions, plan.precision) {
+            (Some(_), Some(_)) => Err(PlanProblem::TwoCounts),
+            (Some(count), None) if !(1..=1_000_000).contains(&count) => Err(PlanProblem::Repetitions(count)),
+            _ => Ok(plan),
+        }
     }
 
-    /// The settings of all points: those of the plan, with the flags in `given` replacing them. The environment is
-    /// ignored, so that a plan means the same everywhere.
+    /// The names of the flags that it sets.
+    pub(crate) fn flags(&self) -> impl Iterator<Item = &str> {
+        self.flags.keys().map(String::as_str)
+    }
+
+    /// The settings of all points: those of the plan, with the flags in `given` replacing them. Variables of the
+    /// environment that set flags of a run are ignored, so that a plan means the same everywhere.
     ///
     /// # Errors
     /// [`PlanError`], which names the flag.
@@ -232,6 +246,8 @@ depth = "1..8*2"
     fn every_mistake_is_named_with_its_place_and_remedy() {
         let texts = [
             "titel = 'x'",
+            "repetitions = 0",
+            "repetitions = 3\nprecision = '5%'",
             "[flags",
             "clock = 'sundial'",
             "[flags]\ncolour = 1",
@@ -253,6 +269,8 @@ depth = "1..8*2"
         });
         insta::assert_snapshot!(messages.join("\n"), @"
         is no plan: line 1: unknown field `titel`, expected one of `title`, `clock`, `repetitions`, `precision`, `fail-if`, `flags`, `vary`
+        repetitions = 0: use a number from 1 to 1000000
+        repetitions and precision both say how many runs to make; leave one of them out
         is no plan: line 1: unclosed table, expected `]`
         is no plan: line 1: unknown variant `sundial`, expected `real` or `virtual`
         [flags] colour: no such flag of a run; see lab sweep --help

@@ -145,7 +145,7 @@ impl Making<'_> {
                 made.wide = wide;
                 return Ok(made);
             }
-            set.extend(&more);
+            set.extend(&more)?;
         }
     }
 

@@ -78,14 +78,16 @@ pub(crate) enum SettingError {
     Flag(#[from] FlagError),
 }
 
-/// Returns `base` with each key set to its value. Whole flags are set before parts of their values, whatever the order.
+/// Returns `base` with each key set to its value: first whole flags, then the number of apps, then parts, whatever the
+/// order.
 ///
 /// # Errors
 /// [`SettingError`], which names the key, the value and the remedy.
 pub(crate) fn set(base: &RunSettings, values: &[(&str, &str)]) -> Result<RunSettings, SettingError> {
     let (parts, flags): (Vec<_>, Vec<_>) = values.iter().partition(|(key, _)| key.contains('.') || *key == "apps");
     let mut settings = with_flags(base, &flags)?;
-    for (key, value) in parts {
+    let (apps, parts): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(key, _)| *key == "apps");
+    for (key, value) in apps.into_iter().chain(parts) {
         let refused = |why: String| SettingError::Value { key: (*key).to_owned(), value: (*value).to_owned(), why };
         if key.split('.').count() > 1 && value.contains(',') {
             return Err(refused("the value of one key has no comma".to_owned()));

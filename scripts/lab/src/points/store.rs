@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use shared::limits::remedy;
 use shared::process::atomic_file::AtomicFile;
-use shared::report::RunReport;
+use shared::report::{RUN_SCHEMA, RunReport};
 
 use super::estimate::Sample;
 use super::table::TableFile;
@@ -26,7 +26,7 @@ use crate::runner::sequence::Fault;
 use crate::threshold::Thresholds;
 
 /// Schema of the file of a run that failed.
-const FAILED_SCHEMA: &str = "pushback.failed-run/1";
+pub(crate) const FAILED_SCHEMA: &str = "pushback.failed-run/1";
 
 /// The result of a run.
 pub(crate) type RunResult = Result<Box<RunReport>, Fault>;
@@ -133,6 +133,14 @@ pub(crate) enum StoreError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// A file has another schema.
+    #[error("{}: its schema is {}, not {RUN_SCHEMA}; remove it, and the run is made again", file.display(), schema.escape_debug())]
+    OtherSchema {
+        /// The file.
+        file: PathBuf,
+        /// The schema.
+        schema: String,
+    },
     /// The folder holds runs of another version of the program.
     #[error("--out {}: it holds runs of version {theirs}, and this program is {ours}; use another folder, or remove it",
         folder.display())]
@@ -214,7 +222,13 @@ impl Store {
     pub(crate) fn load(&self, digest: &str) -> Result<Option<RunResult>, StoreError> {
         let file = self.report_file(digest);
         if let Some(text) = read(&file)? {
-            let report = serde_json::from_str(&text).map_err(|source| StoreError::Malformed { file, source })?;
+            let report: Box<RunReport> = match serde_json::from_str(&text) {
+                Ok(report) => report,
+                Err(source) => return Err(StoreError::Malformed { file, source }),
+            };
+            if report.schema != RUN_SCHEMA {
+                return Err(StoreError::OtherSchema { file, schema: report.schema });
+            }
             return Ok(Some(Ok(report)));
         }
         let file = self.failed_file(digest);

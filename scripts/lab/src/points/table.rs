@@ -3,7 +3,10 @@
 //! A point is one combination of settings; a run is one seed of it. All points use the same seeds, so that they see the
 //! same arrivals and can be compared run by run.
 
+use std::collections::BTreeMap;
+
 use driver::settings::Settings as DriverArgs;
+use netstack::app::AppSpec;
 use netstack::process::Args as StackArgs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +75,14 @@ pub(crate) enum PointsError {
     /// A setting cannot be set.
     #[error("--vary {0}")]
     Setting(#[from] SettingError),
+    /// Two points have the same settings.
+    #[error("the points {one} and {other} have the same settings; leave one of them out")]
+    Equal {
+        /// What varies, with the values of the first.
+        one: String,
+        /// The same of the second.
+        other: String,
+    },
     /// The settings of a point are invalid together.
     #[error("point {number} ({point}): {why}")]
     Invalid {
@@ -103,9 +114,12 @@ impl Points {
                 return Err(PointsError::TwoAxes(axis.key.clone()));
             }
         }
-        let count: u128 = axes.iter().map(|axis| axis.values.len() as u128).product();
-        if count > u128::from(MOST_RUNS) {
-            return Err(PointsError::TooMany(count));
+        let mut count: u128 = 1;
+        for axis in axes {
+            count *= axis.values.len() as u128;
+            if count > u128::from(MOST_RUNS) {
+                return Err(PointsError::TooMany(count));
+            }
         }
         let mut all = vec![Vec::new()];
         for axis in axes {
@@ -128,7 +142,8 @@ impl Points {
         keys: Vec<String>,
         values: Vec<Vec<String>>,
     ) -> Result<Self, PointsError> {
-        let mut points = Vec::with_capacity(values.len());
+        let mut points: Vec<Point> = Vec::with_capacity(values.len());
+        let mut known = BTreeMap::new();
         for (number, values) in values.into_iter().enumerate() {
             let pairs: Vec<_> = keys.iter().map(String::as_str).zip(values.iter().map(String::as_str)).collect();
             let settings = set(base, &pairs)?;
@@ -138,6 +153,12 @@ impl Points {
                 point: named(&keys, &values),
                 why: error.to_string(),
             })?;
+            if let Some(same) = known.insert(digest(&settings, clock), number) {
+                return Err(PointsError::Equal {
+                    one: named(&keys, &points[same].values),
+                    other: named(&keys, &values),
+                });
+            }
             points.push(Point { values, settings });
         }
         let seed = base.seed();
@@ -187,14 +208,29 @@ impl Points {
     }
 
     /// Adds a number of runs to each of the points in `more`, with the seeds after its last one: a run of each in turn.
-    pub(crate) fn extend(&mut self, more: &[(usize, u64)]) {
+    ///
+    /// # Errors
+    /// [`PointsError`] if there are too many runs, or no such seeds.
+    pub(crate) fn extend(&mut self, more: &[(usize, u64)]) -> Result<(), PointsError> {
+        let runs = self.runs.len() as u128 + more.iter().map(|(_, count)| u128::from(*count)).sum::<u128>();
+        if runs > u128::from(MOST_RUNS) {
+            return Err(PointsError::TooMany(runs));
+        }
+        let seed = self.base.seed();
+        for (point, count) in more {
+            let count = self.by_point[*point].len() as u64 + count;
+            if seed.checked_add(count - 1).is_none_or(|last| last > MAX_EXACT.max(seed)) {
+                return Err(PointsError::Seeds { seed, count });
+            }
+        }
         let most = more.iter().map(|(_, count)| *count).max().unwrap_or(0);
         for round in 0..most {
             for (point, _) in more.iter().filter(|(_, count)| round < *count) {
-                let seed = self.base.seed() + self.by_point[*point].len() as u64;
+                let seed = seed + self.by_point[*point].len() as u64;
                 self.push(Run { point: *point, seed });
             }
         }
+        Ok(())
     }
 
     /// The settings of a run.
@@ -238,8 +274,10 @@ pub(crate) fn digest(settings: &RunSettings, clock: ClockKind) -> String {
     {
         config.remove("simulate");
     }
+    // The settings of a trace name a file; what counts is what was read from it.
+    let traces: Vec<_> = settings.apps().iter().filter_map(AppSpec::trace).map(|trace| trace.digest()).collect();
     // The keys of a JSON object are sorted here, so equal settings have equal texts.
-    format!("{:032x}", xxh3_128(format!("{clock} {config}").as_bytes()))
+    format!("{:032x}", xxh3_128(format!("{clock} {config} {traces:x?}").as_bytes()))
 }
 
 /// The table as a file: everything that is needed to make any of its runs.
@@ -351,9 +389,10 @@ impl TableFile {
 
     fn of(text: &str) -> Result<Self, TableError> {
         let head: Value = serde_json::from_str(text)?;
-        match head.get("schema").and_then(Value::as_str) {
-            Some(TABLE_SCHEMA) => Ok(serde_json::from_str(text)?),
-            other => Err(TableError::Schema(other.unwrap_or("missing").escape_debug().to_string())),
+        match head.get("schema") {
+            Some(Value::String(schema)) if schema == TABLE_SCHEMA => Ok(serde_json::from_str(text)?),
+            Some(other) => Err(TableError::Schema(other.to_string())),
+            None => Err(TableError::Schema("missing".to_owned())),
         }
     }
 
@@ -373,6 +412,11 @@ impl TableFile {
         }
         let runs = self.runs.iter().map(|row| Run { point: row.point, seed: row.seed }).collect();
         Ok(set.with_runs(runs))
+    }
+
+    /// Whether both tables have the same points.
+    pub(crate) fn has_points_of(&self, other: &Self) -> bool {
+        (self.clock, &self.base, &self.keys, &self.points) == (other.clock, &other.base, &other.keys, &other.points)
     }
 
     /// The file names of the runs, without endings, in their order.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -164,7 +164,7 @@ fn simulate_all<E: From<io::Error>>(
     mut each: impl FnMut(Ended) -> Result<(), E>,
 ) -> Result<(), E> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let work = |ended: Sender<Ended>| {
+    let work = |ended: SyncSender<Ended>| {
         while !stop.is_asked() && !failed.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {
@@ -177,13 +177,22 @@ fn simulate_all<E: From<io::Error>>(
         }
     };
     thread::scope(|scope| {
-        let (sender, receiver) = channel();
-        for _ in 0..jobs.min(count) {
+        // Bounded, so that reports do not pile up while a slow disk takes one.
+        let (sender, receiver) = sync_channel(jobs);
+        for started in 0..jobs.min(count) {
             let sender = sender.clone();
-            thread::Builder::new().name("simulate".to_owned()).spawn_scoped(scope, || work(sender))?;
+            match thread::Builder::new().name("simulate".to_owned()).spawn_scoped(scope, || work(sender)) {
+                Ok(_) => {}
+                // Fewer threads than were asked for take longer and give the same.
+                Err(_) if started > 0 => break,
+                Err(error) => return Err(error.into()),
+            }
         }
         drop(sender);
-        receiver.iter().try_for_each(&mut each).inspect_err(|_| failed.store(true, Ordering::Relaxed))
+        let all = receiver.iter().try_for_each(&mut each).inspect_err(|_| failed.store(true, Ordering::Relaxed));
+        // A thread that waits for room in the channel finds it closed.
+        drop(receiver);
+        all
     })
 }
 

@@ -161,6 +161,9 @@ fn full(text: &str) -> String {
 fn follow(at: &Value, rest: &str, done: &str, steps: &mut Vec<Step>, shape: &Value) -> Result<(), String> {
     match at {
         Value::Object(fields) => {
+            if done.is_empty() && rest.starts_with('.') {
+                return Err("a path does not begin with a point".to_owned());
+            }
             let rest = rest.strip_prefix('.').unwrap_or(rest);
             if rest.is_empty() {
                 return Err(format!(
@@ -181,6 +184,12 @@ fn follow(at: &Value, rest: &str, done: &str, steps: &mut Vec<Step>, shape: &Val
                 let number = number.parse().map_err(|_| {
                     format!("{} is no number of an item; write {done}[0] for the first", shown(number, LONGEST_SHOWN))
                 })?;
+                if !(behind.is_empty() || behind.starts_with(['.', '['])) {
+                    return Err(format!(
+                        "write a point behind {done}[{number}]: {done}[{number}].{}",
+                        shown(behind, LONGEST_SHOWN)
+                    ));
+                }
                 steps.push(Step::Item(number));
                 return follow(item, behind, &format!("{done}[{number}]"), steps, shape);
             }

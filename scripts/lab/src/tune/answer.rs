@@ -162,6 +162,16 @@ impl Answer {
         self.wait = waiting;
     }
 
+    /// Adds a warning.
+    pub(crate) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    /// Whether runs in real time break the limits at this depth.
+    pub(crate) fn is_refuted(&self) -> bool {
+        self.confirmed == Some(false)
+    }
+
     /// Adds what runs in real time gave.
     pub(crate) fn confirm(&mut self, real: Real) {
         self.confirmed = real.iter().find(|point| Some(point.depth) == self.depth).map(|point| point.fits);
@@ -228,7 +238,10 @@ impl Answer {
             }
             (None, _) => {
                 let limit = self.binding_limit.map_or("", Limit::flag);
-                format!("No depth meets the limits; {limit} binds: {}.", self.reason.as_deref().unwrap_or("no run"))
+                format!(
+                    "No depth that was tried meets the limits; {limit} binds: {}.",
+                    self.reason.as_deref().unwrap_or("no run")
+                )
             }
         }
     }

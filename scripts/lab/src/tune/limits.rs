@@ -37,9 +37,14 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Whether a deeper ring can help to meet it.
-    pub(crate) fn needs_depth(self) -> bool {
-        matches!(self, Self::MaxLoss | Self::MinGoodput)
+    /// Whether a deeper ring can help to meet it. Where senders wait, most of the latency arises in front of the ring,
+    /// and a deeper one can shorten it.
+    pub(crate) fn needs_depth(self, senders_wait: bool) -> bool {
+        match self {
+            Self::MaxLoss | Self::MinGoodput => true,
+            Self::MaxP99 => senders_wait,
+            Self::MaxSojournP99 => false,
+        }
     }
 
     /// The flag that sets it.

@@ -18,7 +18,7 @@ use crate::points::run::{Count, MakeError, Making, Order};
 use crate::points::setting::SettingError;
 use crate::points::store::Memory;
 use crate::points::table::{Points, PointsError};
-use crate::runner::sequence::Place;
+use crate::runner::sequence::{Fault, Place};
 use crate::settings::RunSettings;
 use crate::threshold::Thresholds;
 
@@ -41,13 +41,16 @@ pub(crate) enum TuneError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// A run failed.
-    #[error("the run at depth {depth} failed: {reason}")]
+    #[error("the run at depth {depth} failed: {}", fault.reason)]
     Failed {
         /// Its depth.
         depth: u32,
-        /// The reason.
-        reason: String,
+        /// Why.
+        fault: Fault,
     },
+    /// No packet was offered.
+    #[error("no packet was offered at depth {0}: there is no loss to judge; use a longer --duration, or a higher rate")]
+    NothingOffered(u32),
     /// A signal.
     #[error("interrupted before there was an answer")]
     Interrupted,
@@ -64,6 +67,8 @@ pub(crate) struct Bench<'a> {
     kept: Memory,
     /// How many depths were run.
     pub(crate) depths_run: usize,
+    /// Whether an interval is still wider than was asked for.
+    pub(crate) wide: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -73,7 +78,7 @@ impl<'a> Bench<'a> {
         (count, level): (Count, f64),
         signals: &'a mut Signals,
     ) -> Self {
-        Self { base, place, count, level, signals, kept: Memory::default(), depths_run: 0 }
+        Self { base, place, count, level, signals, kept: Memory::default(), depths_run: 0, wide: false }
     }
 
     /// The figures at `depths`, in their order. Simulations are made on all CPUs at once.
@@ -95,21 +100,28 @@ impl<'a> Bench<'a> {
         };
         let made = making.make(&mut set, self.signals)?;
         if let Some((run, fault)) = made.faults().next() {
-            return Err(TuneError::Failed { depth: depths[set.runs()[run].point], reason: fault.reason.clone() });
+            return Err(TuneError::Failed { depth: depths[set.runs()[run].point], fault: fault.clone() });
         }
         if self.signals.have_come() {
             return Err(TuneError::Interrupted);
         }
         self.depths_run += usize::from(made.new > 0) * depths.len();
-        Ok(made.estimates(&set, self.level).map_err(MakeError::from)?)
+        let points = made.estimates(&set, self.level).map_err(MakeError::from)?;
+        for (depth, point) in depths.iter().zip(&points) {
+            if point.figure("offered").mean.is_none_or(|offered| offered == 0.0) {
+                return Err(TuneError::NothingOffered(*depth));
+            }
+        }
+        self.wide |= !made.wide.is_empty();
+        Ok(points)
     }
 
     fn one(&mut self, depth: u32) -> Result<Estimated, TuneError> {
         Ok(self.at(&[depth])?.remove(0))
     }
 
-    /// Finds a depth up to `deepest` that meets the limits which a deeper ring can help to meet; all depths are tried
-    /// if `exhaustive` is set.
+    /// Finds a depth up to `deepest` that meets the limits which a deeper ring can help to meet. If `exhaustive` is set,
+    /// all depths are tried, and the one that is found meets all limits.
     ///
     /// # Errors
     /// As [`Bench::at`].
@@ -117,9 +129,11 @@ impl<'a> Bench<'a> {
         if exhaustive {
             let all: Vec<u32> = (1..=deepest).collect();
             let points = self.at(&all)?;
-            return search::try_all(deepest, |depth| Ok(deep_enough(limits, &points[depth as usize - 1])));
+            // Every depth is known, so all limits can be judged.
+            return search::try_all(deepest, |depth| Ok(limits.broken(&points[depth as usize - 1]).is_empty()));
         }
-        search::search(deepest, |depth| Ok(deep_enough(limits, &self.one(depth)?)))
+        let waits = !self.base.stack().policy.never_waits();
+        search::search(deepest, |depth| Ok(deep_enough(limits, &self.one(depth)?, waits)))
     }
 
     /// The smallest depth that keeps [`RATE_KEPT`] of the rate of the deepest ring. For a policy that waits, whose rate
@@ -136,6 +150,6 @@ impl<'a> Bench<'a> {
 }
 
 /// Whether no limit is broken that a deeper ring can help to meet.
-fn deep_enough(limits: &Limits, point: &Estimated) -> bool {
-    limits.broken(point).iter().all(|broken| !broken.limit.needs_depth())
+fn deep_enough(limits: &Limits, point: &Estimated, senders_wait: bool) -> bool {
+    limits.broken(point).iter().all(|broken| !broken.limit.needs_depth(senders_wait))
 }

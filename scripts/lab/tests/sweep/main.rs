@@ -194,6 +194,8 @@ fn wrong_usage_is_refused_before_anything_is_run() {
         (format!("{sweep} depth=1 --transport socket"), "--transport has no meaning in virtual time"),
         (format!("{sweep} link=1Gbit,unlimited"), "point 1 (link=unlimited)"),
         (format!("{sweep} depth=1..65536"), "more than 10000 values"),
+        (format!("{sweep} latency=1ms,1000us"), "have the same settings"),
+        (format!("{sweep} hw-queue=1..9999 --vary txqueue=1..9999"), "too many"),
         (format!("sweep {}", file.display()), "its end is below its beginning"),
         ("sweep /no/such/plan.toml".to_owned(), "name a plan"),
         (format!("sweep {}/Cargo.toml", env!("CARGO_MANIFEST_DIR")), "is no plan"),

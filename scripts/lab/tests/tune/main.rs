@@ -80,7 +80,7 @@ fn a_limit_that_no_depth_meets_is_named_with_status_1() {
     let output = lab("tune --no-confirm --app poisson:load=0.9 --packets 4000 --max-loss 0.2% --max-p99 50us");
     let text = printed(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.starts_with("No depth meets the limits; --max-p99 binds: depth "), "{text}");
+    assert!(text.starts_with("No depth that was tried meets the limits; --max-p99 binds: depth "), "{text}");
 }
 
 #[test]
@@ -118,4 +118,21 @@ fn wrong_usage_is_refused_with_a_remedy() {
         assert_eq!(output.status.code(), Some(2), "{flags}: {}", printed(&output));
         assert!(printed(&output).contains(saying), "{flags}: {}", printed(&output));
     }
+}
+
+#[test]
+fn where_senders_wait_a_deeper_ring_can_shorten_the_latency() {
+    // Each wake takes as long as four frames, so a ring of one slot starves the hardware.
+    let problem = "--policy wait --app poisson:load=0.9 --wake-latency 50us --packets 2000 --max-loss 1% --max-p99 1ms";
+    let (found, status) = answer(problem);
+    let (all, _) = answer(&format!("{problem} --exhaustive --max-depth 64"));
+    assert!(status == 0 && found["depth"].as_u64().unwrap() > 1, "{found}");
+    assert_eq!(found["depth"], all["depth"]);
+}
+
+#[test]
+fn without_packets_there_is_no_answer() {
+    let output = lab("tune --no-confirm --max-loss 1% --app poisson:rate=1bit --duration 1ms");
+    assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+    assert!(printed(&output).contains("no packet was offered"), "{}", printed(&output));
 }
