@@ -24,7 +24,8 @@ pub enum Timing {
         phase: Phase,
     },
     /// The time from the end of a stall to the beginning of the next is exponential with mean `every - length`; so is
-    /// the time from the start of the session to the first. The length is exponential with mean `length`.
+    /// the time from the start of the session to the first. The length is exponential with mean `length`. Every 4096 mean
+    /// times the draws begin anew with a gap, so that the stalls after a long idle time are found at once.
     Exponential,
 }
 
