@@ -167,11 +167,6 @@ impl Answer {
         self.warnings.push(warning);
     }
 
-    /// Whether runs in real time break the limits at this depth.
-    pub(crate) fn is_refuted(&self) -> bool {
-        self.confirmed == Some(false)
-    }
-
     /// Adds what runs in real time gave.
     pub(crate) fn confirm(&mut self, real: Real) {
         self.confirmed = real.iter().find(|point| Some(point.depth) == self.depth).map(|point| point.fits);
