@@ -25,7 +25,8 @@ pub enum Timing {
     },
     /// The time from the end of a stall to the beginning of the next is exponential with mean `every - length`; so is
     /// the time from the start of the session to the first. The length is exponential with mean `length`. Every 4096 mean
-    /// times the draws begin anew with a gap, so that the stalls after a long idle time are found at once.
+    /// times a new sequence of draws begins, with a gap. So the stalls after a long idle time are found without drawing
+    /// those during it.
     Exponential,
 }
 

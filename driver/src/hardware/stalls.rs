@@ -100,9 +100,9 @@ impl Fixed {
 /// Stalls of random lengths at random intervals: the one that the link is in or meets next. Those before it have ended
 /// before the start of the last transmission, so that no later one meets them.
 ///
-/// Time is divided into blocks, each of which begins with a gap that is drawn anew, and cuts a stall at its end. So the
-/// stalls of a block follow from its number, and those of a long idle time need not be drawn one by one. As gaps have no
-/// memory, this changes nothing but the one stall in some thousands that is cut.
+/// Time is divided into blocks. Each begins with a gap, and a stall that is under way at its end is cut there. So the
+/// stalls of a block follow from its number alone, and those during a long idle time need not be drawn. Exponential gaps
+/// have no memory, so only the stalls that are cut differ: fewer than one in 4096.
 #[derive(Debug, Clone, Copy, Default)]
 struct Random {
     /// Mean time from the end of a stall to the beginning of the next.
