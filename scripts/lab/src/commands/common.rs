@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use shared::exec::Halted;
 use shared::limits::remedy;
 use shared::process::exit::Status;
 use shared::process::json::JsonError;
@@ -30,7 +29,7 @@ use crate::report::svg::ChartError;
 use crate::runner::SimulateError;
 use crate::runner::full_rate::SMALLEST;
 use crate::runner::real::LaunchError;
-use crate::runner::sequence::ClockKind;
+use crate::runner::sequence::{ClockKind, status_of};
 use crate::stress::StressError;
 use crate::theory::ParameterError;
 use crate::theory::applies::NoFit;
@@ -194,8 +193,8 @@ impl Failure {
             | Self::Make(MakeError::Level(_) | MakeError::Points(_))
             | Self::Count(CountError::Folder(_))
             | Self::Profile(_) => Status::Usage,
-            Self::Simulate(SimulateError::Halted(Halted::Stalled) | SimulateError::Memory(_)) => Status::Failed,
-            Self::Simulate(_) | Self::NoFit(_) | Self::Theory(_) => Status::Usage,
+            Self::Simulate(error) => status_of(error),
+            Self::NoFit(_) | Self::Theory(_) => Status::Usage,
             Self::Launch(error) => error.status(),
             Self::Tune(TuneError::Interrupted) => Status::Interrupted,
             Self::Tune(TuneError::Failed { fault, .. }) => fault.status(),

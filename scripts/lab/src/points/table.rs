@@ -183,16 +183,22 @@ impl Points {
     /// # Errors
     /// [`PointsError`] if there are too many runs.
     pub(crate) fn repeated(self, count: u64) -> Result<Self, PointsError> {
-        let runs = u128::from(count) * self.points.len() as u128;
+        self.check(u128::from(count) * self.points.len() as u128, count)?;
+        let seed = self.base.seed();
+        let runs = (0..count).flat_map(|ahead| self.seeded(seed + ahead)).collect();
+        Ok(self.with_runs(runs))
+    }
+
+    /// Checks that there may be `runs` in all, and that each of `count` seeds from the first one on exists.
+    fn check(&self, runs: u128, count: u64) -> Result<(), PointsError> {
         if runs > u128::from(MOST_RUNS) {
             return Err(PointsError::TooMany(runs));
         }
         let seed = self.base.seed();
-        if seed.checked_add(count - 1).is_none_or(|last| last > MAX_EXACT.max(seed)) {
-            return Err(PointsError::Seeds { seed, count });
+        match seed.checked_add(count - 1) {
+            Some(last) if last <= MAX_EXACT.max(seed) => Ok(()),
+            _ => Err(PointsError::Seeds { seed, count }),
         }
-        let runs = (0..count).flat_map(|ahead| self.seeded(seed + ahead)).collect();
-        Ok(self.with_runs(runs))
     }
 
     /// A run of each point with `seed` that differs from its run with the first seed.
@@ -213,16 +219,10 @@ impl Points {
     /// [`PointsError`] if there are too many runs, or no such seeds.
     pub(crate) fn extend(&mut self, more: &[(usize, u64)]) -> Result<(), PointsError> {
         let runs = self.runs.len() as u128 + more.iter().map(|(_, count)| u128::from(*count)).sum::<u128>();
-        if runs > u128::from(MOST_RUNS) {
-            return Err(PointsError::TooMany(runs));
+        for (point, count) in more {
+            self.check(runs, self.by_point[*point].len() as u64 + count)?;
         }
         let seed = self.base.seed();
-        for (point, count) in more {
-            let count = self.by_point[*point].len() as u64 + count;
-            if seed.checked_add(count - 1).is_none_or(|last| last > MAX_EXACT.max(seed)) {
-                return Err(PointsError::Seeds { seed, count });
-            }
-        }
         let most = more.iter().map(|(_, count)| *count).max().unwrap_or(0);
         for round in 0..most {
             for (point, _) in more.iter().filter(|(_, count)| round < *count) {
