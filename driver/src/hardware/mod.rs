@@ -271,7 +271,16 @@ impl Hardware {
         // Busy and stalled times do not overlap, and lie between the origin and now: their sums fit.
         self.counters.busy_ns += transmission.busy.0 * frames;
         self.counters.stalled_ns += transmission.stalled.0 * frames;
+        let sum = |from: Nanos, to: Nanos| u128::from(to.since(from).0) * u128::from(frames);
+        self.counters.queued_ns += sum(taken + transmission.busy + transmission.stalled, transmission.end);
+        self.counters.delayed_ns += sum(transmission.end, at);
         Some((Completed { len, taken, sent: transmission.end, at }, frames))
+    }
+
+    /// `frames` completed frames were reported later than the hardware completed them, by `span`.
+    #[inline(always)]
+    pub fn delay(&mut self, span: Nanos, frames: u64) {
+        self.counters.delayed_ns += u128::from(span.0) * u128::from(frames);
     }
 
     fn most_held(&self) -> u32 {

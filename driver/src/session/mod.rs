@@ -247,6 +247,8 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         let backend = &mut self.setup.backend;
         self.frames.release(frames, done.len, |bytes| backend.sent(bytes, done.sent));
         self.report.sent_bytes += u64::from(done.len) * frames;
+        // A frame that was refused may have completed later than these; completions are published in ring order.
+        self.hardware.delay(self.last_at.since(done.at), frames);
         self.complete(Status::Sent, (done.taken, done.at), frames);
     }
 

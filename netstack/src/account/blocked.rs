@@ -22,17 +22,29 @@ pub struct Blocked<A: Borrow<Account> = Rc<Account>> {
 
 impl<A: Borrow<Account>> Blocked<A> {
     pub(super) fn begin(account: A, stage: Stage) -> Self {
-        let timeline = &account.borrow().timeline;
+        let (timeline, id) = (&account.borrow().timeline, account.borrow().id);
         let since = timeline.wait_begins();
+        if stage == Stage::Room {
+            timeline.room_wait_begins(id, since);
+        }
         let awaiting = (stage == Stage::Budget).then(|| timeline.await_settling());
         Self { since, account, stage, _awaiting: awaiting }
+    }
+
+    /// Ends the wait, as dropping it does. Returns how long it lasted.
+    pub fn end(self) -> Nanos {
+        self.account.borrow().timeline.now().since(self.since)
     }
 }
 
 impl<A: Borrow<Account>> Drop for Blocked<A> {
     fn drop(&mut self) {
         let account = self.account.borrow();
-        let span = account.timeline.wait_ends().since(self.since);
+        let ended = account.timeline.wait_ends();
+        if self.stage == Stage::Room {
+            account.timeline.room_wait_ends(account.id, ended);
+        }
+        let span = ended.since(self.since);
         // A send that is polled once and dropped at the same time has not waited.
         if span > Nanos::ZERO {
             account.times.record(Timed::Wait(self.stage), span.0, 1);

@@ -6,13 +6,16 @@
 //! An accepted packet *settles* when it is delivered, dropped or lost; its bytes of the send budget then return.
 
 mod activity;
+mod blame;
 mod blocked;
+mod room;
 mod series;
 mod timeline;
 mod times;
 
 pub use activity::Activity;
 pub use blocked::Blocked;
+pub use room::RoomFigures;
 pub use timeline::Timeline;
 pub use times::{Histograms, MOST_WITH_HISTOGRAMS, Stage, Tally, Timed};
 
@@ -336,6 +339,7 @@ pub struct Accounts {
 impl Accounts {
     /// Adds an account. Accounts are numbered in the order in which they are added.
     pub fn add(&self, account: Rc<Account>) {
+        account.timeline.join();
         self.all.borrow_mut().push(account);
     }
 

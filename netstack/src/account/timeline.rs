@@ -1,4 +1,4 @@
-//! Interval samples of all apps together.
+//! What all apps share: the interval samples, and the room in the ring.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,6 +7,7 @@ use shared::exec::Clock;
 use shared::report::Sample;
 use shared::units::Nanos;
 
+use super::room::{Room, RoomFigures};
 use super::series::{MAX_SAMPLES, Series};
 
 /// Counts of all apps by interval: one series for the report, and, if enabled, one for the lines that are printed
@@ -21,6 +22,7 @@ pub struct Timeline {
     /// Tasks that wait for a packet to settle.
     awaiting: Cell<u64>,
     state: RefCell<State>,
+    room: RefCell<Room>,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl Timeline {
             clock: clock.clone(),
             awaiting: Cell::new(0),
             state: RefCell::new(State { kept, lines: None, waiting: 0, noted: now }),
+            room: RefCell::default(),
         })
     }
 
@@ -110,6 +113,49 @@ impl Timeline {
     #[inline(always)]
     pub fn hold_slots(&self, frames: u64, entered: Nanos, left: Option<Nanos>) {
         self.state.borrow_mut().each(|series| series.hold(frames, entered, left));
+    }
+
+    /// An app joins; its number is how many have joined before.
+    pub(super) fn join(&self) {
+        self.room.borrow_mut().blame.join();
+    }
+
+    /// `app` took `slots` of the ring, now. `full` is whether they were the last free ones.
+    #[inline(always)]
+    pub(crate) fn take_slots(&self, app: u32, slots: u64, full: bool) {
+        let (room, now) = (&mut *self.room.borrow_mut(), self.now());
+        room.blame.take(app, slots, now);
+        if full {
+            room.fill(now);
+        }
+    }
+
+    /// `slots` of `app` are free from now on.
+    #[inline(always)]
+    pub(crate) fn free_slots(&self, app: u32, slots: u64) {
+        self.room.borrow_mut().blame.free(app, slots, self.now());
+    }
+
+    /// A send found no room in the ring, now.
+    pub(crate) fn stop(&self) {
+        self.room.borrow_mut().stop(self.now());
+    }
+
+    /// A send of `app` begins to wait for room, now.
+    #[inline]
+    pub(super) fn room_wait_begins(&self, app: u32, now: Nanos) {
+        self.room.borrow_mut().begin_wait(app, now);
+    }
+
+    /// A send of `app` stops waiting for room, now.
+    #[inline]
+    pub(super) fn room_wait_ends(&self, app: u32, now: Nanos) {
+        self.room.borrow_mut().blame.end(app, now);
+    }
+
+    /// The figures about room at the end of a run, now, on a ring of `depth` slots.
+    pub(crate) fn room_figures(&self, depth: u32) -> RoomFigures {
+        self.room.borrow().figures(depth, self.now())
     }
 
     /// A send begins to wait, now; returns the time.

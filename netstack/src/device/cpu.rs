@@ -48,7 +48,11 @@ impl<D: Egress<()>> Egress<()> for Costly<D> {
             // The result stays in the wait: if the send waits for room afterwards and is polled again, this wait is
             // already over, and the packet does not occupy the CPU twice.
             let wait = packet.pending().map_or(&own, PendingSend::cpu);
-            let done = || WaitFor { expiry: Some(self.clock.sleep_until(self.occupy())), ..WaitFor::default() };
+            let done = || {
+                let done = self.occupy();
+                packet.note_wait(|waits| waits.stack += done.since(self.clock.now()));
+                WaitFor { expiry: Some(self.clock.sleep_until(done)), ..WaitFor::default() }
+            };
             wait.wait(done, || None).await;
         }
         self.below.send(packet, to).await

@@ -13,7 +13,7 @@ use shared::fifo::Fifo;
 use shared::ring::{Descriptor, Frame};
 use shared::units::Nanos;
 
-use crate::packet::{Packet, Stamp};
+use crate::packet::{Packet, Stamp, WaitTimes};
 
 /// The private record of a packet, for settling it later. It is never read back from the ring, which the driver can
 /// write.
@@ -68,6 +68,12 @@ pub(super) struct InFlight {
     groups: Fifo<FrameGroup>,
     /// For each group whose packets have intended times of their own, in order: all but that of its first packet.
     own_times: VecDeque<Nanos>,
+    /// Packets that were pushed so far.
+    pushed: u64,
+    /// Packets that were popped so far.
+    popped: u64,
+    /// The packets in the table that have waited: how many packets were pushed before each, and its waits.
+    waits: VecDeque<(u64, WaitTimes)>,
 }
 
 /// Consecutive packets whose records differ in the sequence number, and in the intended time if `own_times` is set; may
@@ -107,12 +113,42 @@ impl FrameGroup {
 impl InFlight {
     /// An empty table. `most` is the depth of the ring; with that capacity the table never reallocates.
     pub(super) fn new(most: usize) -> Self {
-        Self { groups: Fifo::with_capacity(most), own_times: VecDeque::with_capacity(most) }
+        Self {
+            groups: Fifo::with_capacity(most),
+            own_times: VecDeque::with_capacity(most),
+            pushed: 0,
+            popped: 0,
+            waits: VecDeque::new(),
+        }
+    }
+
+    /// Packets that were pushed so far.
+    #[inline(always)]
+    pub(super) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// Packets in the table.
+    #[inline(always)]
+    pub(super) fn len(&self) -> u64 {
+        self.pushed - self.popped
+    }
+
+    /// The packet before which `before` packets were pushed has waited. It is the last such packet so far.
+    pub(super) fn note_waits(&mut self, before: u64, waits: WaitTimes) {
+        self.waits.push_back((before, waits));
+    }
+
+    /// The waits of the oldest packet that has waited and was popped; each is returned once.
+    #[inline(always)]
+    pub(super) fn popped_waits(&mut self) -> Option<WaitTimes> {
+        self.waits.pop_front_if(|(before, _)| *before < self.popped).map(|(_, waits)| waits)
     }
 
     /// Appends `group`: its packets occupy the next slots. Packets like the last ones extend the last group.
     #[inline(always)]
     pub(super) fn push(&mut self, group: FrameGroup) {
+        self.pushed += group.packets;
         match self.groups.back_mut() {
             Some(last)
                 if !last.own_times && !group.own_times && last.each.differs_only_in_sequence_from(&group.each) =>
@@ -151,6 +187,7 @@ impl InFlight {
     pub(super) fn pop(&mut self, most: u64) -> Option<(FrameGroup, IntendedTimes<'_>)> {
         let oldest = self.groups.front_mut()?;
         let packets = oldest.packets.min(most);
+        self.popped += packets;
         if packets == oldest.packets && !oldest.own_times {
             let group = self.groups.pop()?;
             return Some((group, IntendedTimes { first: Some((group.each.intended, packets)), others: None }));

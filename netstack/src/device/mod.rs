@@ -32,9 +32,11 @@
 //! ```
 
 mod cpu;
+mod freed;
 mod in_flight;
 mod policy;
 mod ring;
+mod split;
 mod transmit_queue;
 
 pub(crate) use cpu::Costly;

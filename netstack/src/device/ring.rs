@@ -6,17 +6,20 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use shared::exec::{Clock, Signal};
-use shared::ledger::DropReason;
+use shared::ledger::{DropReason, Histogram};
+use shared::report::SplitReport;
 use shared::ring::{Completion, Frame, Frames, Headroom, Need, Permit, Producer, ProducerPort, Status};
 use shared::units::Nanos;
 
 use super::Policy;
+use super::freed::FreedSlots;
 use super::in_flight::{FrameGroup, InFlight, IntendedTimes, PacketRecord};
+use super::split::{LatencySplit, Passed};
 use super::transmit_queue::TransmitQueue;
 use crate::account::{Accounts, MOST_WITH_HISTOGRAMS, Stage};
 use crate::error::SendError;
 use crate::layer::Egress;
-use crate::packet::{Batch, Packet, PendingSend, Reservation, Wait, WaitFor, Waited};
+use crate::packet::{Batch, Packet, PendingSend, Reservation, Wait, WaitFor, WaitOver, WaitTimes, Waited};
 
 /// Sends frames through the ring, and applies its policy when there is no room.
 #[derive(Debug)]
@@ -35,6 +38,11 @@ pub struct RingDevice<P> {
     sealed: Cell<bool>,
     /// Nanoseconds that completed frames held their slots, summed over frames.
     held_ns: Cell<u128>,
+    split: LatencySplit,
+    freed: RefCell<FreedSlots>,
+    /// Nanoseconds from the time at which a slot became free to the acceptance of the packet that took it, of packets that
+    /// waited for room.
+    room_to_send: RefCell<Histogram>,
     /// Notified when ring and queue are empty, or the session has closed.
     drained: Signal,
     /// Completion time of the last frame that was settled.
@@ -57,6 +65,9 @@ impl<P: ProducerPort> RingDevice<P> {
             last_settled: Cell::default(),
             settled: Signal::default(),
             held_ns: Cell::new(0),
+            split: LatencySplit::default(),
+            freed: RefCell::new(FreedSlots::new(ring.depth().as_usize())),
+            room_to_send: RefCell::default(),
             ring,
             policy,
             accounts,
@@ -103,6 +114,17 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Nanoseconds that completed frames held their slots, summed over frames.
     pub fn held_ns(&self) -> u128 {
         self.held_ns.get()
+    }
+
+    /// Where the `packets` that were delivered spent their latency, whose sum is `latency_ns`; see [`SplitReport`].
+    pub fn latency_split(&self, packets: u64, latency_ns: u128) -> Option<SplitReport> {
+        self.split.report(packets, latency_ns)
+    }
+
+    /// Nanoseconds from the time at which a slot became free to the acceptance of the packet that took it, of packets that
+    /// waited for room.
+    pub fn room_to_send(&self) -> Histogram {
+        self.room_to_send.borrow().clone()
     }
 
     /// Frames in the transmit queue.
@@ -158,31 +180,50 @@ impl<P: ProducerPort> RingDevice<P> {
         let mut in_flight = self.in_flight.borrow_mut();
         // So many accounts do not stay in the cache from one completion to the next.
         let many = self.accounts.count() as usize > MOST_WITH_HISTOGRAMS;
-        let completed = self.ring.take_completions(|Completion { status, at, .. }, mut frames| {
+        let completed = self.ring.take_completions(|first, mut frames| {
+            self.freed.borrow_mut().complete(frames, first.at, in_flight.pushed());
             while frames > 0 {
                 if many && let Some(upcoming) = in_flight.upcoming() {
                     self.accounts.prefetch(upcoming);
                 }
                 let Some((group, intended)) = in_flight.pop(frames) else { break };
                 frames -= group.packets;
-                // The driver is not trusted: no frame completes before its submission. The ring has checked that none
-                // completes after now.
-                self.settle(&group, intended, status, at.max(group.each.submitted));
+                self.settle(&group, intended, &first);
+                while let Some(waits) = in_flight.popped_waits() {
+                    if first.status == Status::Sent {
+                        self.split.deliver_waits(waits);
+                    }
+                }
             }
         });
         completed > 0
     }
 
-    /// Records the completion of `group`, whose frames were delivered or dropped, depending on `status`.
-    fn settle(&self, group: &FrameGroup, intended: IntendedTimes<'_>, status: Status, completed: Nanos) {
+    /// Records the completion of `group`, whose frames were delivered or dropped, depending on the status.
+    fn settle(
+        &self,
+        group: &FrameGroup,
+        intended: IntendedTimes<'_>,
+        &Completion { status, taken, at, .. }: &Completion,
+    ) {
         let &FrameGroup { each: PacketRecord { flow, accepted, submitted, .. }, packets, .. } = group;
+        // The driver is not trusted: no frame completes before its submission, and none is taken before that or after its
+        // completion. The ring has checked that none completes after now.
+        let completed = at.max(submitted);
+        let taken = taken.clamp(submitted, completed);
         let held = u128::from(completed.since(submitted).0) * u128::from(packets);
         self.held_ns.set(self.held_ns.get() + held);
         self.last_settled.set(completed);
         self.accounts.with(flow, |account| {
             account.timeline().hold_slots(packets, submitted, Some(completed));
+            account.timeline().free_slots(flow, packets);
             match DropReason::of_status(status) {
-                None => account.deliver(packets, group.bytes(), intended, accepted, completed),
+                None => {
+                    account.deliver(packets, group.bytes(), intended, accepted, completed);
+                    // Under `deadline`, too, a packet is accepted before it is submitted, but it waits for room meanwhile.
+                    let queued = if self.policy.has_queue() { accepted } else { submitted };
+                    self.split.deliver(packets, Passed { queued, submitted, taken, completed });
+                }
                 Some(reason) => account.drop_packets(packets, group.bytes(), reason, completed),
             }
         });
@@ -205,7 +246,7 @@ impl<P: ProducerPort> RingDevice<P> {
                 break;
             }
             let mut queue = self.queue.borrow_mut();
-            queue.pop_with(|record, frame| self.submit(permit, record, frame, &[]));
+            queue.pop_with(|record, waits, frame| self.submit(permit, record, waits, frame, &[]));
         }
     }
 
@@ -235,7 +276,7 @@ impl<P: ProducerPort> RingDevice<P> {
             close(group);
         }
         let mut queue = self.queue.borrow_mut();
-        while queue.pop_with(|each, _| close(FrameGroup::of(each))).is_some() {}
+        while queue.pop_with(|each, _, _| close(FrameGroup::of(each))).is_some() {}
     }
 
     /// Submits `packet` if there is room now: the fast path of the policies that wait.
@@ -244,13 +285,14 @@ impl<P: ProducerPort> RingDevice<P> {
         let record = PacketRecord::of(packet, self.clock.now());
         if let Some(credit) = packet.reservation().and_then(Reservation::take_one) {
             self.accounts.with(record.flow, |account| account.accept(1));
-            self.submit(self.ring.redeem(credit), record, packet.headers(), packet.payload());
+            let permit = self.ring.redeem(credit);
+            self.submit(permit, record, packet.take_waits(), packet.headers(), packet.payload());
             return Ok(());
         }
         if !self.ring.try_submit(record.descriptor(packet.len()), packet.headers(), packet.payload()) {
             return Err(self.no_room(packet));
         }
-        self.in_flight.borrow_mut().push(FrameGroup::of(record));
+        self.enter(record, packet.take_waits());
         self.accounts.with(record.flow, |account| account.accept(1));
         Ok(())
     }
@@ -261,6 +303,7 @@ impl<P: ProducerPort> RingDevice<P> {
         if self.ring.connection().is_closed() {
             return SendError::Closed;
         }
+        self.accounts.with(packet.stamp().flow, |account| account.timeline().stop());
         if self.policy == Policy::Wait
             && let Some(reservation) = packet.reservation()
         {
@@ -284,10 +327,43 @@ impl<P: ProducerPort> RingDevice<P> {
         let sent = self.ring.try_submit_batch(most, reserved, &mut frames);
         // The last group is still open; an empty batch leaves an empty group, which the table ignores.
         frames.in_flight.push(frames.group);
+        let (flow, full) = (frames.group.each.flow, self.is_full(&frames.in_flight));
         if sent > 0 {
-            self.accounts.with(frames.group.each.flow, |account| account.accept(sent));
+            self.accounts.with(flow, |account| {
+                account.accept(sent);
+                account.timeline().take_slots(flow, sent, full);
+            });
         }
         sent
+    }
+
+    /// Whether every slot is held.
+    #[inline(always)]
+    fn is_full(&self, in_flight: &InFlight) -> bool {
+        in_flight.len() >= u64::from(self.ring.depth().get())
+    }
+
+    /// Enters a packet that was submitted in the in-flight table.
+    #[inline(always)]
+    fn enter(&self, record: PacketRecord, waits: WaitTimes) {
+        let mut in_flight = self.in_flight.borrow_mut();
+        if waits.any() {
+            self.note_waits(&mut in_flight, record.submitted, waits);
+        }
+        in_flight.push(FrameGroup::of(record));
+        let full = self.is_full(&in_flight);
+        self.accounts.with(record.flow, |account| account.timeline().take_slots(record.flow, 1, full));
+    }
+
+    /// The next packet to be entered, which was submitted at `submitted`, has waited.
+    fn note_waits(&self, in_flight: &mut InFlight, submitted: Nanos, waits: WaitTimes) {
+        let number = in_flight.pushed();
+        in_flight.note_waits(number, waits);
+        if waits.room > Nanos::ZERO
+            && let Some(freed) = self.freed.borrow_mut().freed_for(number)
+        {
+            self.room_to_send.borrow_mut().record(submitted.since(freed).0, 1);
+        }
     }
 
     /// Waits in FIFO order for room and submits `packet`; drops it instead if `timeout` passes first.
@@ -303,7 +379,9 @@ impl<P: ProducerPort> RingDevice<P> {
             WaitFor { credit: Some(self.ring.credits().acquire_share_owned(most, flow)), expiry, began }
         };
         wait.wait(begin, || Some(self.accounts.get(flow).begin_wait(Stage::Room))).await;
-        let Some((waited, began)) = wait.take() else { return };
+        let Some(WaitOver { waited, began, blocked }) = wait.take() else { return };
+        packet.note_wait(|waits| waits.room += blocked);
+        let waits = packet.take_waits();
         let account = self.accounts.get(flow);
         account.accept(1);
         // Under `wait` a packet is accepted when it gets its permit (now); under `deadline`, when it reached the
@@ -316,7 +394,7 @@ impl<P: ProducerPort> RingDevice<P> {
                     Some(reservation) => self.ring.redeem(reservation.keep(granted)),
                     None => self.ring.redeem(granted),
                 };
-                self.submit(permit, record, packet.headers(), packet.payload());
+                self.submit(permit, record, waits, packet.headers(), packet.payload());
             }
             Waited::Met | Waited::Expired => {
                 account.drop_packets(1, record.bytes(), DropReason::DeviceDeadline, self.clock.now());
@@ -329,9 +407,13 @@ impl<P: ProducerPort> RingDevice<P> {
         let account = self.accounts.get(packet.stamp().flow);
         account.accept(1);
         let record = PacketRecord::of(packet, self.clock.now());
+        let waits = packet.take_waits();
         match self.ring.try_reserve() {
-            Some(permit) => self.submit(permit, record, packet.headers(), packet.payload()),
-            None => account.drop_packets(1, record.bytes(), DropReason::DeviceRingFull, record.accepted),
+            Some(permit) => self.submit(permit, record, waits, packet.headers(), packet.payload()),
+            None => {
+                account.timeline().stop();
+                account.drop_packets(1, record.bytes(), DropReason::DeviceRingFull, record.accepted);
+            }
         }
     }
 
@@ -345,8 +427,9 @@ impl<P: ProducerPort> RingDevice<P> {
         if queue.is_empty()
             && let Some(permit) = self.ring.try_reserve()
         {
-            return self.submit(permit, record, packet.headers(), packet.payload());
+            return self.submit(permit, record, packet.take_waits(), packet.headers(), packet.payload());
         }
+        account.timeline().stop();
         if let Some(oldest) = queue.push(packet, record) {
             self.accounts.get(oldest.flow).drop_packets(
                 1,
@@ -361,11 +444,18 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Submits one frame with `permit` and records it in the in-flight table; on a closed session it counts as lost.
     /// Nothing waits between permit and submit.
     #[inline(always)]
-    fn submit(&self, permit: Permit<'_, P>, mut record: PacketRecord, headers: &[u8], payload: &[u8]) {
+    fn submit(
+        &self,
+        permit: Permit<'_, P>,
+        mut record: PacketRecord,
+        waits: WaitTimes,
+        headers: &[u8],
+        payload: &[u8],
+    ) {
         record.submitted = self.clock.now();
         let descriptor = record.descriptor(headers.len() + payload.len());
         if permit.submit(descriptor, headers, payload) {
-            self.in_flight.borrow_mut().push(FrameGroup::of(record));
+            self.enter(record, waits);
         } else {
             self.accounts.get(record.flow).lose(1, record.bytes());
         }

@@ -3,7 +3,7 @@
 use shared::ring::MAX_FRAME;
 
 use super::in_flight::PacketRecord;
-use crate::packet::Packet;
+use crate::packet::{Packet, WaitTimes};
 
 /// A circular queue of whole frames. All of its places are allocated beforehand.
 #[derive(Debug)]
@@ -16,13 +16,15 @@ pub(super) struct TransmitQueue {
 #[derive(Debug, Clone)]
 struct QueuedFrame {
     record: PacketRecord,
+    waits: WaitTimes,
     len: usize,
     bytes: Box<[u8]>,
 }
 
 impl TransmitQueue {
     pub(super) fn new(places: usize) -> Self {
-        let empty = QueuedFrame { record: PacketRecord::default(), len: 0, bytes: vec![0; MAX_FRAME].into() };
+        let (record, waits) = (PacketRecord::default(), WaitTimes::default());
+        let empty = QueuedFrame { record, waits, len: 0, bytes: vec![0; MAX_FRAME].into() };
         Self { frames: vec![empty; places], head: 0, len: 0 }
     }
 
@@ -36,7 +38,7 @@ impl TransmitQueue {
 
     /// Appends a frame. If the queue is full, it first removes its oldest frame, and returns the record of that one.
     pub(super) fn push(&mut self, packet: &Packet<'_>, record: PacketRecord) -> Option<PacketRecord> {
-        let oldest = if self.len == self.frames.len() { self.pop_with(|record, _| record) } else { None };
+        let oldest = if self.len == self.frames.len() { self.pop_with(|record, _, _| record) } else { None };
         let end = (self.head + self.len) % self.frames.len();
         let queued = &mut self.frames[end];
         let (headers, payload) = (packet.headers(), packet.payload());
@@ -44,17 +46,18 @@ impl TransmitQueue {
         queued.bytes[headers.len()..packet.len()].copy_from_slice(payload);
         queued.len = packet.len();
         queued.record = record;
+        queued.waits = packet.take_waits();
         self.len += 1;
         oldest
     }
 
     /// Removes the oldest frame, and returns what `use_frame` makes of it; `None` if the queue is empty.
-    pub(super) fn pop_with<T>(&mut self, use_frame: impl FnOnce(PacketRecord, &[u8]) -> T) -> Option<T> {
+    pub(super) fn pop_with<T>(&mut self, use_frame: impl FnOnce(PacketRecord, WaitTimes, &[u8]) -> T) -> Option<T> {
         if self.len == 0 {
             return None;
         }
         let queued = &self.frames[self.head];
-        let result = use_frame(queued.record, &queued.bytes[..queued.len]);
+        let result = use_frame(queued.record, queued.waits, &queued.bytes[..queued.len]);
         self.head = (self.head + 1) % self.frames.len();
         self.len -= 1;
         Some(result)
@@ -79,7 +82,7 @@ mod tests {
     fn a_full_queue_removes_its_oldest_frame_for_the_newest() {
         let mut queue = TransmitQueue::new(2);
         assert_eq!([push(&mut queue, 1), push(&mut queue, 2), push(&mut queue, 3)], [None, None, Some(1)]);
-        let mut pop = || queue.pop_with(|record, bytes| (record.accepted.0, bytes.to_vec()));
+        let mut pop = || queue.pop_with(|record, _, bytes| (record.accepted.0, bytes.to_vec()));
         assert_eq!(pop(), Some((2, 2u64.to_be_bytes().to_vec())));
         assert_eq!(pop().map(|(sequence, _)| sequence), Some(3));
         assert_eq!(pop(), None);

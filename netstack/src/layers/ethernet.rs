@@ -51,7 +51,9 @@ impl<D> Ethernet<D> {
         let begin = || WaitFor { expiry: Some(timeout()), ..WaitFor::default() };
         let blocked = || Some(self.accounts.get(packet.stamp().flow).begin_wait(Stage::Neighbour));
         wait.wait_until(begin, blocked, |cx| self.neighbours.poll_resolve(cx, next_hop).map(drop)).await;
-        wait.take();
+        if let Some(over) = wait.take() {
+            packet.note_wait(|waits| waits.neighbour += over.blocked);
+        }
         self.neighbours.get(next_hop).ok_or(SendError::NoNeighbour(next_hop))
     }
 

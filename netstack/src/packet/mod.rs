@@ -3,11 +3,13 @@
 mod batch;
 mod pending;
 mod reservation;
+mod waits;
 
 pub use batch::{Batch, Encapsulate, Through};
 pub use pending::PendingSend;
-pub(crate) use pending::{Wait, WaitFor, Waited};
+pub(crate) use pending::{Wait, WaitFor, WaitOver, Waited};
 pub use reservation::Reservation;
+pub(crate) use waits::WaitTimes;
 
 use shared::ring::{HEADROOM, Headroom, MAX_FRAME};
 use shared::units::Nanos;
@@ -118,6 +120,17 @@ impl<'a> Packet<'a> {
         self.pending
     }
 
+    /// Notes that the packet has waited, as `add` adds it.
+    pub(crate) fn note_wait(&self, add: impl FnOnce(&mut WaitTimes)) {
+        self.reservation.inspect(|reservation| reservation.note_wait(add));
+    }
+
+    /// The waits of this packet so far. The caller has accepted the packet, or drops it.
+    #[inline(always)]
+    pub(crate) fn take_waits(&self) -> WaitTimes {
+        self.reservation.map_or(WaitTimes::default(), Reservation::take_waits)
+    }
+
     /// The slots that its app has reserved, if it reserves any.
     #[inline(always)]
     pub(crate) fn reservation(&self) -> Option<&'a Reservation> {
@@ -138,6 +151,8 @@ pub(crate) struct OwnedPacket {
     payload: [u8; MAX_FRAME],
     len: usize,
     stamp: Stamp,
+    /// Of this packet alone: for its waits.
+    reservation: Reservation,
 }
 
 impl OwnedPacket {
@@ -147,15 +162,16 @@ impl OwnedPacket {
     /// [`SendError::TooLarge`] if its payload is longer than any frame.
     pub(crate) fn copy(packet: &Packet<'_>) -> Result<Self, SendError> {
         let Packet { ref headroom, start, payload, stamp, .. } = *packet;
-        let mut copy = Self { headroom: **headroom, start, payload: [0; MAX_FRAME], len: payload.len(), stamp };
+        let (len, reservation) = (payload.len(), Reservation::default());
+        let mut copy = Self { headroom: **headroom, start, payload: [0; MAX_FRAME], len, stamp, reservation };
         let too_large = SendError::TooLarge { len: payload.len(), mtu: MAX_FRAME };
         copy.payload.get_mut(..copy.len).ok_or(too_large)?.copy_from_slice(payload);
         Ok(copy)
     }
 
     pub(crate) fn as_packet(&mut self) -> Packet<'_> {
-        let Self { headroom, start, payload, len, stamp } = self;
-        Packet { headroom, start: *start, payload: &payload[..*len], stamp: *stamp, pending: None, reservation: None }
+        let Self { headroom, start, payload, len, stamp, reservation } = self;
+        Packet { start: *start, ..Packet::reserving(headroom, &payload[..*len], *stamp, reservation) }
     }
 }
 

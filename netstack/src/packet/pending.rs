@@ -108,9 +108,18 @@ enum State {
     #[default]
     Idle,
     /// Not over when it was polled last.
-    Waiting { what: WaitFor, _blocked: Option<Blocked> },
-    /// Over; the result was not taken yet. With [`WaitFor::began`].
-    Over(Waited, Nanos),
+    Waiting { what: WaitFor, blocked: Option<Blocked> },
+    /// Over; the result was not taken yet.
+    Over(WaitOver),
+}
+
+/// A wait that is over.
+pub(crate) struct WaitOver {
+    pub(crate) waited: Waited,
+    /// [`WaitFor::began`].
+    pub(crate) began: Nanos,
+    /// How long the app was blocked; zero if it was not, or if the caller does not count it.
+    pub(crate) blocked: Nanos,
 }
 
 /// How a wait ended.
@@ -160,20 +169,31 @@ impl Wait {
                 let (waited, began) = (what.poll(cx, condition), what.began);
                 if waited.is_pending() {
                     // Blocked time begins with the first poll that is pending.
-                    *state = State::Waiting { what, _blocked: blocked() };
+                    *state = State::Waiting { what, blocked: blocked() };
                 }
                 (waited, began)
             }
             State::Waiting { what, .. } => (what.poll(cx, condition), what.began),
-            State::Over(..) => return Poll::Ready(()),
+            State::Over(_) => return Poll::Ready(()),
         };
-        waited.map(|waited| *state = State::Over(waited, began))
+        waited.map(|waited| {
+            let blocked = match std::mem::take(state) {
+                State::Waiting { blocked: Some(blocked), .. } => blocked.end(),
+                _ => Nanos::ZERO,
+            };
+            *state = State::Over(WaitOver { waited, began, blocked });
+        })
     }
 
-    /// Takes the result of a wait that is over, and [`WaitFor::began`]; `None` if there is none.
-    pub(crate) fn take(&self) -> Option<(Waited, Nanos)> {
+    /// How long the app was blocked in the wait that is over; zero if there is none.
+    pub(crate) fn blocked(&self) -> Nanos {
+        if let State::Over(over) = &*self.0.borrow() { over.blocked } else { Nanos::ZERO }
+    }
+
+    /// Takes the result of a wait that is over; `None` if there is none.
+    pub(crate) fn take(&self) -> Option<WaitOver> {
         match self.0.take() {
-            State::Over(waited, began) => Some((waited, began)),
+            State::Over(over) => Some(over),
             State::Idle | State::Waiting { .. } => None,
         }
     }

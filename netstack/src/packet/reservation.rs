@@ -4,6 +4,9 @@
 //! packet that waited takes one, and the others stay here until the app sends the next packets, which it does before
 //! anything else runs. Dropped, or when the app has to wait again, the slots return to the ring.
 //!
+//! The waits of the packet that the app sends now are noted here as well, because a packet does not outlive each try to
+//! send it.
+//!
 //! The device states here what a send would have to wait for, if that is room alone. The app can then wait in one small
 //! future, and try again. The futures of all layers together are larger: with a thousand apps they never stay in the
 //! cache.
@@ -14,7 +17,8 @@ use std::pin::pin;
 
 use shared::credits::{Credits, Grant};
 
-use crate::account::{Account, Stage};
+use super::WaitTimes;
+use crate::account::{Account, Blocked, Stage};
 
 /// The slots that an app has reserved.
 #[derive(Debug, Default)]
@@ -27,6 +31,8 @@ pub struct Reservation {
     asks: Cell<u32>,
     /// Whether the last send found no room there.
     full: Cell<bool>,
+    /// How long the packet has waited that is sent now.
+    waits: Cell<WaitTimes>,
 }
 
 impl Reservation {
@@ -83,7 +89,27 @@ impl Reservation {
             polled
         });
         self.granted.set(grant.await.spend());
-        blocked.is_some()
+        let waited = blocked.map(Blocked::end);
+        waited.inspect(|span| self.note_wait(|waits| waits.room += *span));
+        waited.is_some()
+    }
+
+    /// Notes that the packet has waited, as `add` adds it.
+    pub(crate) fn note_wait(&self, add: impl FnOnce(&mut WaitTimes)) {
+        let mut waits = self.waits.get();
+        add(&mut waits);
+        self.waits.set(waits);
+    }
+
+    /// The waits of the packet that is sent now; the next packet begins without any.
+    #[inline(always)]
+    pub(crate) fn take_waits(&self) -> WaitTimes {
+        let waits = self.waits.get();
+        // Most packets do not wait: then this is read and not written.
+        if waits.any() {
+            self.waits.set(WaitTimes::default());
+        }
+        waits
     }
 
     /// Keeps what is left of `grant` after the first credit, which is returned.

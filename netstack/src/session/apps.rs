@@ -17,7 +17,7 @@ use crate::app::{AppContext, AppSpec, CancelToken, Horizon, ResolveError, Resolv
 use crate::dispatch::{Layers, Polled, UseSocket};
 use crate::error::SendError;
 use crate::layer::Egress;
-use crate::packet::{Packet, Stamp};
+use crate::packet::{Packet, Reservation, Stamp};
 
 /// The first of our source ports (RFC 6335: dynamic ports).
 const FIRST_PORT: u16 = 49_152;
@@ -231,17 +231,17 @@ impl Socket {
     }
 
     /// Like [`Socket::send`], for a datagram that the app's schedule sends at `intended`, from which its latency
-    /// counts.
+    /// counts. A datagram that is sent before its intended time counts from when it is sent.
     ///
     /// # Errors
     /// As [`Socket::send`].
     pub async fn send_intended(&self, payload: &[u8], to: SocketAddr, intended: Nanos) -> Result<(), SendError> {
         let offer = self.account.offer();
-        let stamp = self.stamp(intended);
+        let stamp = self.stamp(intended.min(self.clock.now()));
         let sent = match self.send_now(payload, to, stamp) {
             Err(SendError::WouldBlock) => {
-                let mut headroom = [0; HEADROOM];
-                let mut packet = Packet::new(&mut headroom, payload, stamp);
+                let (mut headroom, waits) = ([0; HEADROOM], Reservation::default());
+                let mut packet = Packet::reserving(&mut headroom, payload, stamp, &waits);
                 self.cancel.run_until(pin!(self.sender.send(&mut packet, &to))).await.unwrap_or(Err(SendError::Closed))
             }
             sent => sent,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use shared::ledger::{Counters, Doorbells, DropReason, Imbalance, RefuseReason};
 use shared::report::{
-    AppReport, BlockedReport, ConfigReport, DriverReport, Ending, HostReport, LedgerReport, ProcessReport, RUN_SCHEMA,
-    RingReport, RunReport, StageReport, SteadyReport, Summary, Totals, WakesReport, WakeupsReport, Warning,
-    WarningCode, machine_warning,
+    AppReport, BackpressureReport, BlameReport, BlockedReport, ConfigReport, Demand, Distributions, DriverReport,
+    Ending, FairnessReport, HardwareSplit, HostReport, LedgerReport, ProcessReport, RUN_SCHEMA, RingReport, RunReport,
+    SplitReport, StageReport, SteadyReport, Summary, Totals, WakesReport, WakeupsReport, Warning, WarningCode,
+    machine_warning,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
@@ -14,8 +15,9 @@ use shared::units::Nanos;
 use super::apps::Joined;
 use super::claims::{Known, contradictions};
 use super::outcome::{Outcome, Snapshot};
-use super::plan::Plan;
+use super::plan::{Length, Plan};
 use crate::account::{Account, Activity, Stage, Tally, Timed};
+use crate::app::{Kind, ResolvedApp};
 
 /// The parts of a report that are known before or beside the run itself.
 #[derive(Debug, Clone, Default)]
@@ -74,11 +76,19 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         rate: activity(&outcome).rate(total.delivered, total.delivered_bytes),
         sojourn_ns: (&*outcome.times.of(Timed::Sojourn)).into(),
         latency_ns: (&*outcome.times.of(Timed::Latency)).into(),
+        latency_split: split(&outcome),
+        distributions: distributions(&outcome),
         steady: outcome.warm.and_then(|warm| steady(&warm, &outcome)),
         theory: None,
         estimate: None,
         budget: None,
         blocked: blocked(&outcome),
+        blame: blame(&outcome, depth),
+        backpressure: BackpressureReport {
+            full_to_stop_ns: (&outcome.room.full_to_stop).into(),
+            room_to_send_ns: (&outcome.room_to_send).into(),
+        },
+        fairness: fairness(&outcome, plan),
         ring: ring(&outcome, plan, depth),
         hardware,
         doorbells,
@@ -226,6 +236,56 @@ fn blocked(outcome: &Outcome) -> BlockedReport {
     let total_ns = outcome.accounts().map(|account| account.blocked_ns()).sum();
     let stages = Stage::ALL.into_iter().map(stage).collect();
     BlockedReport { stops: outcome.ring.stops, wakes: outcome.ring.wakes, total_ns, stages }
+}
+
+/// The latency by place, with that of the driver's own places if it is known.
+fn split(outcome: &Outcome) -> Option<SplitReport> {
+    let split = outcome.split?;
+    let Some(driver) = &outcome.driver else { return Some(split) };
+    let hardware = &driver.hardware;
+    Some(split.with_hardware(HardwareSplit {
+        queue_ns: hardware.queued_ns,
+        link_ns: u128::from(hardware.busy_ns) + u128::from(hardware.stalled_ns),
+        delay_ns: hardware.delayed_ns,
+    }))
+}
+
+fn distributions(outcome: &Outcome) -> Distributions {
+    Distributions {
+        sojourn_ns: (&*outcome.times.of(Timed::Sojourn)).into(),
+        latency_ns: (&*outcome.times.of(Timed::Latency)).into(),
+        full_to_stop_ns: (&outcome.room.full_to_stop).into(),
+        room_to_send_ns: (&outcome.room_to_send).into(),
+    }
+}
+
+/// Who held the slots while others waited; `None` if that was not recorded.
+fn blame(outcome: &Outcome, depth: Depth) -> Option<BlameReport> {
+    let rows = outcome.room.blame.clone()?;
+    let names: Vec<String> = outcome.accounts().map(|account| account.name().to_owned()).collect();
+    Some(BlameReport::of(depth.get(), &names, rows))
+}
+
+/// How evenly several apps were served.
+fn fairness(outcome: &Outcome, plan: &Plan) -> Option<FairnessReport> {
+    let demand = |Joined { account, app, .. }: &Joined| {
+        let counters = account.counters();
+        let got = counters.delivered_bytes as f64;
+        let spec = app.as_ref().map(ResolvedApp::spec);
+        let size = match spec {
+            _ if counters.delivered > 0 => got / counters.delivered as f64,
+            Some(spec) => {
+                let (sum, weights) = spec.sizes().mean(|size| size.0);
+                sum as f64 / weights as f64
+            }
+            None => 0.0,
+        };
+        // With a number of packets to send, it has an end.
+        let endless = matches!(plan.length, Length::Duration(_)) && spec.is_some_and(|spec| spec.kind() == Kind::Bulk);
+        Demand { wanted: if endless { f64::INFINITY } else { counters.offered as f64 * size }, got }
+    };
+    let apps = || outcome.apps.iter().map(|app| (app.account.name(), demand(app)));
+    (outcome.apps.len() > 1).then(|| FairnessReport::of(apps()))
 }
 
 fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {

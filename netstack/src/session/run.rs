@@ -22,7 +22,7 @@ use super::lateness::Lateness;
 use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
 use super::sampler::{Sampler, Watch};
-use crate::account::{Accounts, Timeline};
+use crate::account::{Accounts, Timed, Timeline};
 use crate::device::{Costly, Policy, RingDevice};
 use crate::dispatch::Parts;
 use crate::layers::Neighbours;
@@ -236,16 +236,22 @@ impl<P: ProducerPort + 'static> RunState<P> {
         if let Some(sampler) = sampler {
             sampler.borrow_mut().show_rest(&lines);
         }
+        let times = self.accounts.histograms();
+        let delivered = apps.iter().map(|app| app.account.counters().delivered).sum();
+        let latency_ns = times.of(Timed::Latency).sum();
         Outcome {
             ending,
             began,
             ended,
             apps,
-            times: self.accounts.histograms(),
+            times,
             ring: ring.stats(),
             occupancy: ring.with_occupancy(figures),
             late: self.late.histogram(),
             held_ns: self.device.held_ns(),
+            split: self.device.latency_split(delivered, latency_ns),
+            room: self.timeline.room_figures(ring.depth().get()),
+            room_to_send: self.device.room_to_send(),
             in_flight,
             lost_at_submit: ring.lost(),
             violation: ring.connection().closed().filter(CloseReason::is_violation).map(|reason| reason.name()),

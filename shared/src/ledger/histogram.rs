@@ -152,6 +152,12 @@ impl Histogram {
         found.map_or(self.max, |(bucket, _)| highest(bucket).clamp(self.min(), self.max))
     }
 
+    /// The values, in ascending order, with how often each occurred. Values that share a bucket are one, the largest
+    /// that the bucket can have, but never above [`Histogram::max`].
+    pub fn values(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.buckets().map(|(bucket, count)| (highest(bucket).min(self.max), count))
+    }
+
     /// The buckets that are not empty, in ascending order, with their counts.
     fn buckets(&self) -> impl Iterator<Item = (usize, u64)> {
         let pieces = self.directory.iter().zip(self.first..).filter(|(place, _)| **place != ABSENT);

@@ -76,6 +76,13 @@ pub struct HardwareReport {
     pub occupancy_max: u32,
     /// From the first frame's submission to the last completion.
     pub active_ns: u64,
+    /// Time that the completed frames waited in the hardware's queue for the link, summed over frames. Zero in old
+    /// reports, as the next one.
+    #[serde(default)]
+    pub queued_ns: u128,
+    /// Time from the end of each completed frame's transmission to its completion, summed over frames.
+    #[serde(default)]
+    pub delayed_ns: u128,
 }
 
 /// The CPU time, waiting time and doorbells of a process during a session.

@@ -2,23 +2,31 @@
 //!
 //! The modules here hold values only; [`text`] renders them, and no value uses it.
 
+mod blame;
 mod budget;
+mod distribution;
 mod driver;
+mod fairness;
 mod host;
 pub mod median;
 mod run;
+mod split;
 mod summary;
 pub mod text;
 mod theory;
 mod warning;
 
+pub use blame::{BlameReport, BlameRow};
 pub use budget::{BudgetReport, ComponentBudget, PACKET_ALLOWANCE, ProcessBudget};
+pub use distribution::Distribution;
 pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
+pub use fairness::{Demand, FairnessReport, jain_index};
 pub use host::{HostReport, git_revision};
 pub use run::{
-    AppReport, BlockedReport, ConfigReport, Ending, LedgerReport, OLD_RUN_SCHEMA, RUN_SCHEMA, RateReport, RingReport,
-    RunReport, Sample, StageReport, Totals, WakesReport, WakeupsReport,
+    AppReport, BackpressureReport, BlockedReport, ConfigReport, Distributions, Ending, LedgerReport, OLD_RUN_SCHEMA,
+    RUN_SCHEMA, RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport, WakeupsReport,
 };
+pub use split::{HardwareSplit, SplitReport};
 pub use summary::Summary;
 pub use text::{IntervalLines, STALLED, human, interval_header, interval_line, machine_warning};
 pub use theory::{EstimateReport, FigureReport, JudgedReport, MeasuredReport, SteadyReport, TheoryReport, Verdict};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BudgetReport, DriverReport, EstimateReport, HardwareReport, HostReport, ProcessReport, SteadyReport, Summary,
-    TheoryReport, Warning, WarningCode,
+    BlameReport, BudgetReport, Distribution, DriverReport, EstimateReport, FairnessReport, HardwareReport, HostReport,
+    ProcessReport, SplitReport, SteadyReport, Summary, TheoryReport, Warning, WarningCode,
 };
 use crate::ledger::Doorbells;
 
@@ -52,6 +52,12 @@ pub struct RunReport {
     pub sojourn_ns: Summary,
     /// From the intended time of sending to completed.
     pub latency_ns: Summary,
+    /// Where the delivered packets spent their latency; null in old reports, which lack it.
+    #[serde(default)]
+    pub latency_split: Option<SplitReport>,
+    /// Whole distributions; empty in old reports, which lack them.
+    #[serde(default)]
+    pub distributions: Distributions,
     /// The figures after the warm-up, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steady: Option<SteadyReport>,
@@ -66,6 +72,15 @@ pub struct RunReport {
     pub budget: Option<BudgetReport>,
     /// The time that apps spent waiting.
     pub blocked: BlockedReport,
+    /// Who held the ring's slots while apps waited for room; null in a run of more than 64 apps, and in old reports.
+    #[serde(default)]
+    pub blame: Option<BlameReport>,
+    /// How fast backpressure acted; all counts are zero in old reports.
+    #[serde(default)]
+    pub backpressure: BackpressureReport,
+    /// How evenly the apps were served; null for a single app, and in old reports.
+    #[serde(default)]
+    pub fairness: Option<FairnessReport>,
     /// The ring.
     pub ring: RingReport,
     /// The hardware model; all zero if the driver died before it sent its report.
@@ -223,6 +238,31 @@ pub struct StageReport<Quantile = u64> {
     pub total_ns: u128,
     /// The waits that took time.
     pub waits_ns: Summary<Quantile>,
+}
+
+/// How fast backpressure acts.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct BackpressureReport {
+    /// From the acceptance of the packet that took the last free slot to the next send that found none: one that began to
+    /// wait, was refused or dropped, or went to the transmit queue. One value for each time that the ring filled and a
+    /// send came before it was filled again.
+    pub full_to_stop_ns: Summary,
+    /// For each packet that waited for room and was accepted: from the time at which the hardware completed the frame
+    /// whose slot the packet took to its acceptance.
+    pub room_to_send_ns: Summary,
+}
+
+/// The distributions of all apps together.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Distributions {
+    /// Of [`RunReport::sojourn_ns`].
+    pub sojourn_ns: Distribution,
+    /// Of [`RunReport::latency_ns`].
+    pub latency_ns: Distribution,
+    /// Of [`BackpressureReport::full_to_stop_ns`].
+    pub full_to_stop_ns: Distribution,
+    /// Of [`BackpressureReport::room_to_send_ns`].
+    pub room_to_send_ns: Distribution,
 }
 
 /// The ring, and the device's queue in front of it.

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use shared::ledger::{Doorbells, IdleStats};
 use shared::report::{
-    AppReport, BlockedReport, BudgetReport, ComponentBudget, ConfigReport, DriverReport, Ending, EstimateReport,
-    FigureReport, HardwareReport, HostReport, JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport,
-    RUN_SCHEMA, RateReport, RingReport, RunReport, Sample, StageReport, SteadyReport, Summary, TheoryReport, Totals,
-    Verdict, WakesReport, WakeupsReport, Warning, WarningCode,
+    AppReport, BackpressureReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, ConfigReport,
+    DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareReport, HardwareSplit, HostReport,
+    JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport, RUN_SCHEMA, RateReport, RingReport,
+    RunReport, Sample, SplitReport, StageReport, SteadyReport, Summary, TheoryReport, Totals, Verdict, WakesReport,
+    WakeupsReport, Warning, WarningCode,
 };
 use shared::units::Nanos;
 
 /// One app, `wait`, nothing lost.
+#[allow(clippy::too_many_lines, reason = "one value, field by field")]
 pub(crate) fn finished() -> RunReport {
     let totals = Totals { offered: 406_371, accepted: 406_370, refused: 1, delivered: 406_370, ..Totals::default() };
     let rate = RateReport { packets_per_second: Some(81_274.02), bits_per_second: Some(957_082_862.5) };
@@ -42,6 +44,8 @@ pub(crate) fn finished() -> RunReport {
         rate,
         sojourn_ns: times(12_601_234, 1_000),
         latency_ns: times(12_712_345, 1_100),
+        latency_split: Some(split()),
+        distributions: Default::default(),
         steady: None,
         theory: None,
         estimate: None,
@@ -52,6 +56,9 @@ pub(crate) fn finished() -> RunReport {
             total_ns: 4_876_543_210,
             stages: stages([(0, 0), (0, 0), (21_346, 4_876_543_210)]),
         },
+        blame: None,
+        backpressure: BackpressureReport { full_to_stop_ns: times(210, 21_345), room_to_send_ns: times(5_432, 21_346) },
+        fairness: None,
         ring: RingReport {
             depth: 1024,
             wake_point: 512,
@@ -70,6 +77,8 @@ pub(crate) fn finished() -> RunReport {
             stalled_ns: 0,
             occupancy_max: 255,
             active_ns: 5_001_234_567,
+            queued_ns: 1_234_567_890_123,
+            delayed_ns: 98_765_432,
         },
         doorbells: Doorbells { rung: 13_579, suppressed: 2_468, spurious: 12, missed: 3 },
         wakes: WakesReport { netstack_per_thousand: 16.71, driver_per_thousand: Some(24.3) },
@@ -83,6 +92,42 @@ pub(crate) fn finished() -> RunReport {
         lines_dropped: 0,
         driver: Some(driver()),
         warnings: Vec::new(),
+    }
+}
+
+/// Where its packets spent their latency; the places add up to it.
+fn split() -> SplitReport {
+    SplitReport {
+        packets: 406_370,
+        latency_ns: 5_165_915_637_650,
+        source_ns: 45_149_637_650,
+        budget_ns: 11_000_000,
+        neighbour_ns: 2_000_000,
+        stack_ns: 0,
+        room_ns: 4_876_543_210,
+        device_queue_ns: 0,
+        ring_ns: 3_876_543_123_456,
+        hardware_ns: 1_239_333_333_334,
+        hardware: Some(HardwareSplit { queue_ns: 1_234_234_690_780, link_ns: 4_999_876_543, delay_ns: 98_766_011 }),
+    }
+}
+
+/// Who held the slots while two apps waited for room: each row adds up to 3 slots times the blocked time.
+fn blame() -> BlameReport {
+    let row = |blocked_ns: u128, held_ns: [u128; 2], stalled_ns| BlameRow {
+        blocked_ns,
+        free_ns: 3 * blocked_ns - held_ns.iter().sum::<u128>(),
+        held_ns: held_ns.to_vec(),
+        stalled_ns,
+    };
+    BlameReport {
+        depth: 3,
+        apps: vec!["voice".to_owned(), "backup".to_owned()],
+        others: 0,
+        rows: vec![
+            row(345_678_901, [12_345_678, 1_004_567_890], Some(23_456_789)),
+            row(98_765_432, [45_678_901, 234_567_890], Some(0)),
+        ],
     }
 }
 
@@ -117,6 +162,12 @@ pub(crate) fn interrupted() -> RunReport {
             app("voice", "cbr:name=voice,size=160B,rate=64kbit", share(400_011, 100_022, 0.123), rate(64_321.0)),
             app("backup", "poisson:name=backup,load=1.5", share(600_446, 200_171, 0.3456), rate(9_876_543.0)),
         ],
+        blame: Some(blame()),
+        fairness: Some(FairnessReport {
+            jain_index: Some(0.5131),
+            max_min_deviation: Some(-0.4321),
+            app: Some("voice".to_owned()),
+        }),
         warnings: vec![Warning::new(
             WarningCode::HardwareStarved,
             "the hardware starved for 1.23 % of the time: the machine, not the model, set the result",

@@ -7,9 +7,10 @@ use netstack::account::Stage;
 use serde_json::Value;
 use shared::ledger::{DropReason, RefuseReason};
 use shared::report::{
-    AppReport, BlockedReport, BudgetReport, ComponentBudget, DriverReport, Ending, EstimateReport, FigureReport,
-    JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, StageReport,
-    SteadyReport, Summary, TheoryReport, Totals, Verdict, WakesReport,
+    AppReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, DriverReport, Ending,
+    EstimateReport, FairnessReport, FigureReport, HardwareSplit, JudgedReport, LedgerReport, MeasuredReport,
+    ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, SplitReport, StageReport, SteadyReport, Summary,
+    TheoryReport, Totals, Verdict, WakesReport,
 };
 
 /// The report as JSON. Lists have one item; maps have every key that is possible.
@@ -34,6 +35,8 @@ fn full() -> RunReport {
         rate: rate(),
         sojourn_ns: Summary::default(),
         latency_ns: Summary::default(),
+        latency_split: Some(SplitReport { hardware: Some(HardwareSplit::default()), ..SplitReport::default() }),
+        distributions: Default::default(),
         steady: Some(SteadyReport { packets_per_second: Some(0.0), ..SteadyReport::default() }),
         theory: Some(theory()),
         estimate: Some(estimate()),
@@ -42,6 +45,16 @@ fn full() -> RunReport {
             stages: Stage::ALL.map(|stage| (stage.name().to_owned(), StageReport::default())).into(),
             ..BlockedReport::default()
         },
+        blame: Some(BlameReport {
+            rows: vec![BlameRow { held_ns: vec![0], stalled_ns: Some(0), ..BlameRow::default() }],
+            ..BlameReport::default()
+        }),
+        backpressure: Default::default(),
+        fairness: Some(FairnessReport {
+            jain_index: Some(0.0),
+            max_min_deviation: Some(0.0),
+            app: Some(String::new()),
+        }),
         ring: Default::default(),
         hardware: Default::default(),
         doorbells: Default::default(),

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use shared::exec::Virtual;
 use shared::process::settings::MAX_EXACT;
-use shared::report::{Ending, RunReport, Sample, Totals};
+use shared::report::{Ending, RunReport, Sample, Summary, Totals};
 use shared::units::Nanos;
 
 use super::setup::settings_of;
@@ -116,6 +116,47 @@ fn series(report: &RunReport) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The places where packets spent their latency add up to it, to the nanosecond.
+fn split(settings: &RunSettings, report: &RunReport) -> Result<(), TestCaseError> {
+    let split = report.latency_split.unwrap();
+    let latencies: u128 = report.apps.iter().map(|app| total(&app.latency_ns)).sum();
+    prop_assert_eq!((split.packets, split.latency_ns), (report.totals.delivered, latencies));
+    prop_assert_eq!(split.places().iter().map(|(_, span)| span).sum::<u128>(), latencies);
+    let hardware = split.hardware.unwrap();
+    prop_assert_eq!(hardware.queue_ns + hardware.link_ns + hardware.delay_ns, split.hardware_ns);
+    // No driver drops a frame here, so all that held a slot were delivered.
+    prop_assert_eq!(split.ring_ns + split.hardware_ns, report.ring.held_ns);
+    let policy = settings.stack().policy;
+    prop_assert!(policy.has_queue() || split.device_queue_ns == 0);
+    prop_assert!(settings.simulation.stack_cost > Nanos::ZERO || split.stack_ns == 0);
+    let blocked = |stage: &str| report.blocked.stages[stage].total_ns;
+    // Packets that were dropped or refused have waited too.
+    match policy.to_string().as_str() {
+        "wait" => prop_assert_eq!((split.budget_ns, split.room_ns), (blocked("budget"), blocked("room"))),
+        _ => prop_assert!(split.budget_ns <= blocked("budget") && split.room_ns <= blocked("room")),
+    }
+    Ok(())
+}
+
+/// The exact sum of times, from their exact mean.
+fn total(times: &Summary<Option<u64>>) -> u128 {
+    (times.mean * times.count as f64).round() as u128
+}
+
+/// While an app waits for room, each slot is charged once.
+fn blame(report: &RunReport) -> Result<(), TestCaseError> {
+    let blame = report.blame.as_ref().unwrap();
+    for row in &blame.rows {
+        let slots = row.held_ns.iter().sum::<u128>() + row.free_ns;
+        prop_assert_eq!(slots, u128::from(report.ring.depth) * row.blocked_ns);
+    }
+    let rows = || blame.rows.iter().map(|row| row.blocked_ns);
+    prop_assert_eq!(rows().sum::<u128>(), report.blocked.stages["room"].total_ns);
+    let apps: Vec<u128> = report.apps.iter().map(|app| app.blocked["room"].total_ns).collect();
+    prop_assert_eq!(rows().collect::<Vec<_>>(), apps);
+    Ok(())
+}
+
 /// The properties of every run that starts and ends empty.
 fn check(settings: &RunSettings, report: &RunReport) -> Result<(), TestCaseError> {
     let totals = &report.totals;
@@ -133,6 +174,8 @@ fn check(settings: &RunSettings, report: &RunReport) -> Result<(), TestCaseError
     prop_assert!(report.ring.occupancy_max <= settings.depth().get());
     prop_assert_eq!(report.ring.occupancy_ns, report.ring.held_ns);
     series(report)?;
+    split(settings, report)?;
+    blame(report)?;
     prop_assert!(report.blocked.stops.abs_diff(report.blocked.wakes) <= 1);
     let policy = settings.stack().policy;
     if !policy.has_queue() && !policy.to_string().starts_with("deadline") {
