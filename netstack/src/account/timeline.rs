@@ -109,10 +109,17 @@ impl Timeline {
         self.state.borrow_mut().each(|series| series.at(at).refused += packets);
     }
 
-    /// Each of `frames` held one slot from `entered` to `left`; `None` if it still holds it.
+    /// Each of `frames` still holds the slot that it entered at `entered`.
+    pub(crate) fn keep_slots(&self, frames: u64, entered: Nanos) {
+        self.state.borrow_mut().each(|series| series.hold(frames, entered, None));
+    }
+
+    /// `app` held a slot for each of `frames` from `entered` on, until the hardware completed the frames at `left`. For
+    /// the stack the slots are free from now on.
     #[inline(always)]
-    pub fn hold_slots(&self, frames: u64, entered: Nanos, left: Option<Nanos>) {
-        self.state.borrow_mut().each(|series| series.hold(frames, entered, left));
+    pub(crate) fn release_slots(&self, app: u32, frames: u64, entered: Nanos, left: Nanos) {
+        self.state.borrow_mut().each(|series| series.hold(frames, entered, Some(left)));
+        self.room.borrow_mut().blame.free(app, frames, self.now());
     }
 
     /// An app joins; its number is how many have joined before.
@@ -128,12 +135,6 @@ impl Timeline {
         if full {
             room.fill(now);
         }
-    }
-
-    /// `slots` of `app` are free from now on.
-    #[inline(always)]
-    pub(crate) fn free_slots(&self, app: u32, slots: u64) {
-        self.room.borrow_mut().blame.free(app, slots, self.now());
     }
 
     /// A send found no room in the ring, now.

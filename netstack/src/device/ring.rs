@@ -14,7 +14,7 @@ use shared::units::Nanos;
 use super::Policy;
 use super::freed::FreedSlots;
 use super::in_flight::{FrameGroup, InFlight, IntendedTimes, PacketRecord};
-use super::split::{LatencySplit, Passed};
+use super::split::LatencySplit;
 use super::transmit_queue::TransmitQueue;
 use crate::account::{Accounts, MOST_WITH_HISTOGRAMS, Stage};
 use crate::error::SendError;
@@ -38,6 +38,8 @@ pub struct RingDevice<P> {
     sealed: Cell<bool>,
     /// Nanoseconds that completed frames held their slots, summed over frames.
     held_ns: Cell<u128>,
+    /// The part of `held_ns` of frames that were not delivered.
+    held_in_vain_ns: Cell<u128>,
     split: LatencySplit,
     freed: RefCell<FreedSlots>,
     /// Nanoseconds from the time at which a slot became free to the acceptance of the packet that took it, of packets that
@@ -65,6 +67,7 @@ impl<P: ProducerPort> RingDevice<P> {
             last_settled: Cell::default(),
             settled: Signal::default(),
             held_ns: Cell::new(0),
+            held_in_vain_ns: Cell::new(0),
             split: LatencySplit::default(),
             freed: RefCell::new(FreedSlots::new(ring.depth().as_usize())),
             room_to_send: RefCell::default(),
@@ -118,7 +121,7 @@ impl<P: ProducerPort> RingDevice<P> {
 
     /// Where the `packets` that were delivered spent their latency, whose sum is `latency_ns`; see [`SplitReport`].
     pub fn latency_split(&self, packets: u64, latency_ns: u128) -> Option<SplitReport> {
-        self.split.report(packets, latency_ns)
+        self.split.report(packets, latency_ns, self.held_ns.get() - self.held_in_vain_ns.get())
     }
 
     /// Nanoseconds from the time at which a slot became free to the acceptance of the packet that took it, of packets that
@@ -181,7 +184,7 @@ impl<P: ProducerPort> RingDevice<P> {
         // So many accounts do not stay in the cache from one completion to the next.
         let many = self.accounts.count() as usize > MOST_WITH_HISTOGRAMS;
         let completed = self.ring.take_completions(|first, mut frames| {
-            self.freed.borrow_mut().complete(frames, first.at, in_flight.pushed());
+            self.freed.borrow_mut().complete(frames, first.at);
             while frames > 0 {
                 if many && let Some(upcoming) = in_flight.upcoming() {
                     self.accounts.prefetch(upcoming);
@@ -207,24 +210,27 @@ impl<P: ProducerPort> RingDevice<P> {
         &Completion { status, taken, at, .. }: &Completion,
     ) {
         let &FrameGroup { each: PacketRecord { flow, accepted, submitted, .. }, packets, .. } = group;
-        // The driver is not trusted: no frame completes before its submission, and none is taken before that or after its
-        // completion. The ring has checked that none completes after now.
+        // The driver is not trusted: no frame completes before its submission. The ring has checked that none is taken
+        // after its completion, or completes after now.
         let completed = at.max(submitted);
-        let taken = taken.clamp(submitted, completed);
         let held = u128::from(completed.since(submitted).0) * u128::from(packets);
         self.held_ns.set(self.held_ns.get() + held);
         self.last_settled.set(completed);
         self.accounts.with(flow, |account| {
-            account.timeline().hold_slots(packets, submitted, Some(completed));
-            account.timeline().free_slots(flow, packets);
+            account.timeline().release_slots(flow, packets, submitted, completed);
             match DropReason::of_status(status) {
                 None => {
                     account.deliver(packets, group.bytes(), intended, accepted, completed);
+                    self.split.deliver(packets, taken.since(submitted));
                     // Under `deadline`, too, a packet is accepted before it is submitted, but it waits for room meanwhile.
-                    let queued = if self.policy.has_queue() { accepted } else { submitted };
-                    self.split.deliver(packets, Passed { queued, submitted, taken, completed });
+                    if self.policy.has_queue() {
+                        self.split.deliver_queued(packets, submitted.since(accepted));
+                    }
                 }
-                Some(reason) => account.drop_packets(packets, group.bytes(), reason, completed),
+                Some(reason) => {
+                    account.drop_packets(packets, group.bytes(), reason, completed);
+                    self.held_in_vain_ns.set(self.held_in_vain_ns.get() + held);
+                }
             }
         });
     }
@@ -270,9 +276,8 @@ impl<P: ProducerPort> RingDevice<P> {
         };
         let mut in_flight = self.in_flight.borrow_mut();
         while let Some((group, _)) = in_flight.pop(u64::MAX) {
-            self.accounts.with(group.each.flow, |account| {
-                account.timeline().hold_slots(group.packets, group.each.submitted, None)
-            });
+            self.accounts
+                .with(group.each.flow, |account| account.timeline().keep_slots(group.packets, group.each.submitted));
             close(group);
         }
         let mut queue = self.queue.borrow_mut();
@@ -345,9 +350,9 @@ impl<P: ProducerPort> RingDevice<P> {
 
     /// Enters a packet that was submitted in the in-flight table.
     #[inline(always)]
-    fn enter(&self, record: PacketRecord, waits: WaitTimes) {
+    fn enter(&self, record: PacketRecord, waits: Option<WaitTimes>) {
         let mut in_flight = self.in_flight.borrow_mut();
-        if waits.any() {
+        if let Some(waits) = waits {
             self.note_waits(&mut in_flight, record.submitted, waits);
         }
         in_flight.push(FrameGroup::of(record));
@@ -356,11 +361,12 @@ impl<P: ProducerPort> RingDevice<P> {
     }
 
     /// The next packet to be entered, which was submitted at `submitted`, has waited.
+    #[inline(never)]
     fn note_waits(&self, in_flight: &mut InFlight, submitted: Nanos, waits: WaitTimes) {
         let number = in_flight.pushed();
         in_flight.note_waits(number, waits);
         if waits.room > Nanos::ZERO
-            && let Some(freed) = self.freed.borrow_mut().freed_for(number)
+            && let Some(freed) = self.freed.borrow().freed_for(number)
         {
             self.room_to_send.borrow_mut().record(submitted.since(freed).0, 1);
         }
@@ -448,7 +454,7 @@ impl<P: ProducerPort> RingDevice<P> {
         &self,
         permit: Permit<'_, P>,
         mut record: PacketRecord,
-        waits: WaitTimes,
+        waits: Option<WaitTimes>,
         headers: &[u8],
         payload: &[u8],
     ) {

@@ -16,14 +16,14 @@ pub(super) struct TransmitQueue {
 #[derive(Debug, Clone)]
 struct QueuedFrame {
     record: PacketRecord,
-    waits: WaitTimes,
+    waits: Option<WaitTimes>,
     len: usize,
     bytes: Box<[u8]>,
 }
 
 impl TransmitQueue {
     pub(super) fn new(places: usize) -> Self {
-        let (record, waits) = (PacketRecord::default(), WaitTimes::default());
+        let (record, waits) = (PacketRecord::default(), None);
         let empty = QueuedFrame { record, waits, len: 0, bytes: vec![0; MAX_FRAME].into() };
         Self { frames: vec![empty; places], head: 0, len: 0 }
     }
@@ -52,7 +52,10 @@ impl TransmitQueue {
     }
 
     /// Removes the oldest frame, and returns what `use_frame` makes of it; `None` if the queue is empty.
-    pub(super) fn pop_with<T>(&mut self, use_frame: impl FnOnce(PacketRecord, WaitTimes, &[u8]) -> T) -> Option<T> {
+    pub(super) fn pop_with<T>(
+        &mut self,
+        use_frame: impl FnOnce(PacketRecord, Option<WaitTimes>, &[u8]) -> T,
+    ) -> Option<T> {
         if self.len == 0 {
             return None;
         }

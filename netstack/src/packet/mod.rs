@@ -125,10 +125,10 @@ impl<'a> Packet<'a> {
         self.reservation.inspect(|reservation| reservation.note_wait(add));
     }
 
-    /// The waits of this packet so far. The caller has accepted the packet, or drops it.
+    /// The waits of this packet so far; `None` if it has not waited. The caller has accepted the packet, or drops it.
     #[inline(always)]
-    pub(crate) fn take_waits(&self) -> WaitTimes {
-        self.reservation.map_or(WaitTimes::default(), Reservation::take_waits)
+    pub(crate) fn take_waits(&self) -> Option<WaitTimes> {
+        self.reservation.and_then(Reservation::take_waits)
     }
 
     /// The slots that its app has reserved, if it reserves any.

@@ -32,7 +32,7 @@ pub struct Reservation {
     /// Whether the last send found no room there.
     full: Cell<bool>,
     /// How long the packet has waited that is sent now.
-    waits: Cell<WaitTimes>,
+    waits: Cell<Option<WaitTimes>>,
 }
 
 impl Reservation {
@@ -96,18 +96,19 @@ impl Reservation {
 
     /// Notes that the packet has waited, as `add` adds it.
     pub(crate) fn note_wait(&self, add: impl FnOnce(&mut WaitTimes)) {
-        let mut waits = self.waits.get();
+        let mut waits = self.waits.get().unwrap_or_default();
         add(&mut waits);
-        self.waits.set(waits);
+        // A send that was polled twice at one time has not waited.
+        self.waits.set(Some(waits).filter(|waits| *waits != WaitTimes::default()));
     }
 
-    /// The waits of the packet that is sent now; the next packet begins without any.
+    /// The waits of the packet that is sent now, if it has waited; the next packet begins without any.
     #[inline(always)]
-    pub(crate) fn take_waits(&self) -> WaitTimes {
+    pub(crate) fn take_waits(&self) -> Option<WaitTimes> {
         let waits = self.waits.get();
         // Most packets do not wait: then this is read and not written.
-        if waits.any() {
-            self.waits.set(WaitTimes::default());
+        if waits.is_some() {
+            self.waits.set(None);
         }
         waits
     }

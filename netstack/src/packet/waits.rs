@@ -14,11 +14,3 @@ pub(crate) struct WaitTimes {
     /// Room in the ring.
     pub(crate) room: Nanos,
 }
-
-impl WaitTimes {
-    /// Whether the packet has waited at all.
-    #[inline(always)]
-    pub(crate) fn any(&self) -> bool {
-        *self != Self::default()
-    }
-}
