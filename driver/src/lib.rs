@@ -16,7 +16,7 @@
 //! | --- | --- |
 //! | a backend | implement [`backend::Backend`], and pass it in a [`session::Setup`] |
 //! | a flag for it | a variant of [`backend::Output`], which `listener/accept_loop.rs` opens |
-//! | an effect on the link | a field of [`hardware::Config`], applied in `hardware/link.rs`; see `stall.rs` there |
+//! | an effect on the link | a field of [`hardware::Config`], applied in `hardware/link.rs`; see [`shared::stalls`] |
 //! | an effect on completions | such a field, applied in [`hardware::Hardware::submit`]; see `hardware/coalesce.rs` |
 //! | a flag for it | [`settings::HardwareSettings`], which the lab includes too |
 //! | a counter of the hardware | `shared::report::HardwareReport`; [`hardware::Hardware::report`] fills it |

@@ -214,6 +214,7 @@ fn report_of<X: Extension>(
             () = signals.next() => return Err(RunError::Interrupted),
         };
         let plan = Plan::new(&args.stack, length, args.common.seed, greeted.terms.depth, link(&greeted))?;
+        let plan = Plan { stalls: greeted.terms.accept.stalls, ..plan };
         on_a_thread(args.clone(), greeted, plan, signals.stop(), extension).await
     })
 }

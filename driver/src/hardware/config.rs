@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use shared::ring::Depth;
+use shared::stalls::{StallSchedule, Stalls};
 use shared::units::{LinkRate, Nanos};
 
-use super::stalls::Stalls;
 use super::{Coalesce, Stall};
 
 /// How long a frame occupies the link.
@@ -57,6 +57,11 @@ impl Config {
             coalesce: Coalesce::default(),
             seed: 0,
         }
+    }
+
+    /// When the hardware stalls in a session that began at `origin`; `None` if it does not.
+    pub fn stalls(&self, origin: Nanos) -> Option<StallSchedule> {
+        self.stall.map(|stall| StallSchedule { stall, seed: self.seed, origin })
     }
 
     /// Explains each setting that cannot have taken effect in a session of length `lasted`, on a ring of `depth` slots.

@@ -1,11 +1,11 @@
 //! The link: when the transmission of each frame begins and ends, exact to a part of a nanosecond.
 
+use shared::draw::{Draw, Stream};
 use shared::ring::Descriptor;
+use shared::stalls::{Extended, Stalls};
 use shared::units::{LinkRate, Nanos, wire_bits};
 
 use super::config::{Config, Service};
-use super::draw::{Draw, Stream};
-use super::stalls::{Extended, Stalls};
 
 /// Transmits one frame after the other.
 #[derive(Debug, Clone)]

@@ -27,14 +27,11 @@
 
 mod coalesce;
 mod config;
-mod draw;
 mod link;
-mod stall;
-mod stalls;
 
 pub use coalesce::{Coalesce, CoalesceError};
 pub use config::{Config, Service};
-pub use stall::{Stall, StallError, Timing};
+pub use shared::stalls::{Stall, StallError, Timing};
 
 use std::collections::TryReserveError;
 

@@ -29,6 +29,8 @@ use crate::session::{Dma, SessionOutcome, Setup, Tables, serve};
 pub(super) struct SessionPlan {
     pub(super) generation: u64,
     pub(super) depth: Depth,
+    /// When the session began.
+    pub(super) began: Nanos,
     /// Slots that must be free before the stack uses one of them, once its ring was full.
     pub(super) wake_point: u32,
     pub(super) transport: TransportKind,
@@ -170,6 +172,7 @@ fn serve_on(
     let setup = Setup {
         generation: plan.generation,
         depth: plan.depth,
+        began: Some(plan.began),
         hardware: plan.hardware,
         verify: plan.verify,
         backend: output,

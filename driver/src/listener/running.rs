@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use shared::control::stream::{StreamError, write_control};
 use shared::control::{Accept, Control, Hello, RingInfo};
-use shared::exec::StopHandle;
+use shared::exec::{StopHandle, monotonic_now};
 use shared::ring::Depth;
 use shared::ring::shm::hand_over;
 use shared::units::{LinkRate, Nanos};
@@ -75,6 +75,7 @@ impl RunningSession {
             Ok(descriptors) => descriptors,
             Err(error) => return Err(GrantOutcome::NotBegun(stream, NoResources::Descriptor(error), output)),
         };
+        let began = monotonic_now();
         let accept = Accept {
             generation: grant.generation,
             rings: vec![grant.ring],
@@ -82,6 +83,7 @@ impl RunningSession {
                 LinkRate::Unlimited => None,
                 LinkRate::Limited(rate) => Some(rate.0),
             },
+            stalls: hardware.stalls(began),
             settings: serde_json::to_string(settings).unwrap_or_default(),
             idle_timeout_ns: settings.waiting.idle_timeout.0,
         };
@@ -89,6 +91,7 @@ impl RunningSession {
         let plan = SessionPlan {
             generation: grant.generation,
             depth: grant.depth,
+            began,
             // If the wake point is above the depth in force, the stack ends the session when it learns the depth.
             wake_point: hello.wake.slots(grant.depth).unwrap_or(grant.depth.get()),
             transport: hello.transport,

@@ -50,6 +50,8 @@ pub struct Setup<B> {
     pub generation: u64,
     /// Slots of the ring in force.
     pub depth: Depth,
+    /// When the session began, which the stack knows; `None` if it begins when it is first polled.
+    pub began: Option<Nanos>,
     /// The hardware to model.
     pub hardware: hardware::Config,
     /// Whether headers and checksums are checked; needs the bytes.
@@ -78,6 +80,7 @@ impl<B> Setup<B> {
         Ok(Self {
             generation: 1,
             depth,
+            began: None,
             hardware,
             verify: false,
             backend,
@@ -170,7 +173,7 @@ struct Refused {
 
 impl<P: ConsumerPort, B: Backend> Session<P, B> {
     fn new(port: P, clock: Clock, mut setup: Setup<B>) -> Self {
-        let began = clock.now();
+        let began = setup.began.unwrap_or(clock.now());
         let Tables { queue, frames, refused } = std::mem::take(&mut setup.tables);
         Self {
             hardware: Hardware::new(&setup.hardware, began, queue),

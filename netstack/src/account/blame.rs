@@ -5,6 +5,7 @@
 //! neither a submission nor a completion touches the rows, and time in which no wait begins or ends costs nothing.
 
 use shared::report::BlameRow;
+use shared::stalls::{StallSchedule, Stalls};
 use shared::units::Nanos;
 
 use super::MOST_WITH_HISTOGRAMS;
@@ -16,6 +17,10 @@ pub(super) struct Blame {
     apps: Vec<Blamed>,
     /// Whether there were more apps than [`MOST_WITH_HISTOGRAMS`]: a wait would then cost too much.
     too_many: bool,
+    /// When the hardware stalls, if that is known.
+    stalls: Option<Stalls>,
+    /// How many sends wait for room.
+    waiting: u64,
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +29,8 @@ struct Blamed {
     waits: Integral,
     /// What each app held while this one waited; shorter than `apps` if it has not waited since an app joined.
     row: Vec<u64>,
+    /// For how long the hardware was stalled while it waited. Wraps like the row.
+    stalled: u64,
 }
 
 /// A count integrated over time. Both numbers wrap: a difference of two values is exact as long as it fits into 64 bits,
@@ -49,6 +56,12 @@ impl Integral {
 }
 
 impl Blame {
+    /// The hardware stalls according to `schedule`.
+    pub(super) fn expect_stalls(&mut self, schedule: StallSchedule) {
+        let StallSchedule { stall, seed, origin } = schedule;
+        self.stalls = Some(Stalls::new(Some(stall), seed, origin));
+    }
+
     /// An app joins; its number is how many have joined before.
     pub(super) fn join(&mut self) {
         self.too_many |= self.apps.len() == MOST_WITH_HISTOGRAMS;
@@ -75,12 +88,17 @@ impl Blame {
     /// A send of `app` begins to wait for room at `now`.
     #[inline]
     pub(super) fn begin(&mut self, app: u32, now: Nanos) {
+        if self.waiting == 0 {
+            self.stalls.iter_mut().for_each(|stalls| stalls.skip_to(now));
+        }
+        self.waiting += 1;
         self.charge(app, now, 1, u64::wrapping_sub);
     }
 
     /// A send of `app` stops waiting for room at `now`.
     #[inline]
     pub(super) fn end(&mut self, app: u32, now: Nanos) {
+        self.waiting -= 1;
         self.charge(app, now, 1u64.wrapping_neg(), u64::wrapping_add);
     }
 
@@ -88,6 +106,9 @@ impl Blame {
     fn charge(&mut self, app: u32, now: Nanos, sends: u64, change: impl Fn(u64, u64) -> u64) {
         let Some(waiter) = self.apps.get_mut(app as usize) else { return };
         waiter.waits.add(sends, now);
+        if let Some(stalls) = &mut self.stalls {
+            waiter.stalled = change(waiter.stalled, stalls.stopped_by(now).0);
+        }
         let mut row = std::mem::take(&mut waiter.row);
         row.resize(self.apps.len(), 0);
         row.iter_mut().zip(&self.apps).for_each(|(charged, app)| *charged = change(*charged, app.holds.up_to(now)));
@@ -101,7 +122,8 @@ impl Blame {
             let mut held_ns: Vec<u128> = app.row.iter().map(|held| u128::from(*held)).collect();
             held_ns.resize(self.apps.len(), 0);
             let held: u128 = held_ns.iter().sum();
-            BlameRow { blocked_ns, held_ns, free_ns: blocked_ns * u128::from(depth) - held, stalled_ns: None }
+            let stalled_ns = self.stalls.map(|_| app.stalled.into());
+            BlameRow { blocked_ns, held_ns, free_ns: blocked_ns * u128::from(depth) - held, stalled_ns }
         };
         (!self.too_many).then(|| self.apps.iter().map(row).collect())
     }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use shared::exec::Clock;
 use shared::report::Sample;
+use shared::stalls::StallSchedule;
 use shared::units::Nanos;
 
 use super::room::{Room, RoomFigures};
@@ -120,6 +121,11 @@ impl Timeline {
     pub(crate) fn release_slots(&self, app: u32, frames: u64, entered: Nanos, left: Nanos) {
         self.state.borrow_mut().each(|series| series.hold(frames, entered, Some(left)));
         self.room.borrow_mut().blame.free(app, frames, self.now());
+    }
+
+    /// The hardware stalls according to `schedule`. The caller states this before the first event.
+    pub(crate) fn expect_stalls(&self, schedule: StallSchedule) {
+        self.room.borrow_mut().blame.expect_stalls(schedule);
     }
 
     /// An app joins; its number is how many have joined before.

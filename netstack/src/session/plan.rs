@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use shared::ring::{Depth, MAX_FRAME, WakePointError};
+use shared::stalls::StallSchedule;
 use shared::units::{Bytes, LinkRate, Nanos};
 
 use crate::account::MOST_WITH_HISTOGRAMS;
@@ -29,6 +30,8 @@ pub struct Plan {
     pub apps: Vec<ResolvedApp>,
     /// The rate of the link, for apps that join later.
     pub link: LinkRate,
+    /// When the hardware stalls, if the driver has stated it.
+    pub stalls: Option<StallSchedule>,
     /// How much they offer.
     pub length: Length,
     /// Modelled CPU time of the stack per packet in virtual time; zero in real time.
@@ -125,6 +128,7 @@ impl Plan {
             seed,
             apps,
             link,
+            stalls: None,
             length,
             stack_cost: Nanos::ZERO,
             warmup: Nanos::ZERO,

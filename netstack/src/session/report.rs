@@ -64,6 +64,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
     let mut report = RunReport {
         schema: RUN_SCHEMA.to_owned(),
         config: context.config,
+        stalls_since_ns: plan.stalls.map(|stalls| outcome.began.since(stalls.origin).0),
         seed: plan.seed,
         clock: context.clock,
         host: context.host,

@@ -131,6 +131,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
     /// The device with the layers above it, and the apps on those, none of which has joined yet.
     fn new<X: Extension>(tasks: &Tasks, clock: &Clock, ring: Producer<P>, plan: &Plan, extension: &X) -> (Self, Apps) {
         let timeline = Timeline::new(clock, plan.interval);
+        plan.stalls.iter().for_each(|stalls| timeline.expect_stalls(*stalls));
         let accounts = Rc::new(Accounts::default());
         let neighbours = Rc::new(Neighbours::default());
         plan.neighbours.iter().for_each(|known| neighbours.set(known.ip, known.mac));

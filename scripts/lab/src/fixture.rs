@@ -21,6 +21,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         theory: None,
         estimate: None,
         budget: None,
+        stalls_since_ns: None,
         seed: 1,
         clock: "real".to_owned(),
         host: Default::default(),

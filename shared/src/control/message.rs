@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::depth::WakePoint;
 use crate::report::DriverReport;
+use crate::stalls::StallSchedule;
 
 /// A control message, either way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,6 +122,8 @@ pub struct Accept {
     pub rings: Vec<RingInfo>,
     /// Link rate in bits a second; `None` is unlimited.
     pub link_bits_per_second: Option<u64>,
+    /// When the hardware stalls, by CLOCK_MONOTONIC; `None` if it does not.
+    pub stalls: Option<StallSchedule>,
     /// The driver's resolved settings as JSON, for the report.
     pub settings: String,
     /// After how many nanoseconds of silence the driver gives the stack up: at least 100 ms.

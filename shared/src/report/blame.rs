@@ -30,8 +30,8 @@ pub struct BlameRow {
     pub held_ns: Vec<u128>,
     /// Free slots meanwhile.
     pub free_ns: u128,
-    /// For how much of `blocked_ns` the hardware was stalled, in plain nanoseconds; null if the driver did not state
-    /// when its stalls are.
+    /// For how much of `blocked_ns` the hardware was stalled, in plain nanoseconds; null if it never stalls, or
+    /// if the driver did not state when.
     pub stalled_ns: Option<u128>,
 }
 

@@ -25,6 +25,10 @@ pub struct RunReport {
     pub schema: String,
     /// Every resolved setting.
     pub config: ConfigReport,
+    /// For how long the driver's session had lasted when the run began, in nanoseconds: its stalls are counted from the
+    /// beginning of the session. Null if there are no stalls, and in old reports.
+    #[serde(default)]
+    pub stalls_since_ns: Option<u64>,
     /// The seed of all random numbers.
     pub seed: u64,
     /// `real` or `virtual`.

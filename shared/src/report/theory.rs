@@ -86,7 +86,8 @@ pub struct JudgedReport {
 pub struct MeasuredReport {
     /// The ratio that corresponds to the model's loss: `dropped / accepted`, or `refused / offered`.
     pub loss_is: String,
-    /// When a packet enters the model's system: `from acceptance`, or `from intended time`.
+    /// When a packet enters the model's system: `from acceptance`, so that its time there is the sojourn, or `from intended
+    /// time`, so that it is the latency.
     pub sojourn_is: String,
     /// When counting began, after the start of the run.
     #[serde(default)]
@@ -100,6 +101,13 @@ pub struct MeasuredReport {
     /// Packets admitted, to compare with the predicted number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted: Option<u64>,
+}
+
+impl MeasuredReport {
+    /// What the mean time is of.
+    pub fn time(&self) -> &'static str {
+        if self.sojourn_is == "from intended time" { "mean latency" } else { "mean sojourn" }
+    }
 }
 
 /// Means over independent runs of the same setting, with the half-widths of their intervals.

@@ -56,6 +56,7 @@ impl Driver {
     /// Sends ACCEPT with one ring of `depth` slots to a stack whose HELLO was read.
     pub fn grant(&mut self, depth: u32) {
         let accept = Accept {
+            stalls: None,
             generation: GENERATION,
             rings: vec![ring(depth)],
             link_bits_per_second: None,

@@ -35,7 +35,7 @@ fn text(report: &RunReport) -> String {
 #[test]
 fn a_late_driver_does_not_reduce_the_rate_of_an_app_that_offers_less_than_the_link_rate() {
     let late = run("cbr:rate=3kpps", 150_000_000);
-    insta::assert_snapshot!(text(&late), @"the driver took frames 25 us late on average, where their mean time from acceptance to completion is 40 us: this machine set that time, but the rate was kept");
+    insta::assert_snapshot!(text(&late), @"the driver took frames 25 us late on average, where their mean sojourn is 40 us: this machine set that time, but the rate was kept");
     assert_eq!(warning(&late).map(|(code, _)| code), Some(WarningCode::DriverLate));
     // A tenth of a packet's sojourn is too little for a warning.
     assert_eq!(warning(&run("poisson:rate=3kpps", 23_000_000)), None);

@@ -25,6 +25,7 @@ pub(crate) fn finished() -> RunReport {
             driver: json!({ "link": "1Gbit", "hw_queue": 256 }),
             simulate: None,
         },
+        stalls_since_ns: None,
         seed: 17,
         clock: "real".to_owned(),
         host: Some(HostReport {

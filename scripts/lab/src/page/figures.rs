@@ -67,7 +67,7 @@ const FURTHER: [Figure; 4] = [
     },
     Figure {
         id: "sojourn-p99",
-        title: "p99 sojourn, from acceptance",
+        title: "p99 sojourn",
         label: "time that 99 % of the packets took at most",
         key: "sojourn_p99_ns",
         unit: Unit::Time,
@@ -85,8 +85,8 @@ const FURTHER: [Figure; 4] = [
     },
     Figure {
         id: "sojourn-mean",
-        title: "Mean sojourn, from acceptance",
-        label: "mean time from acceptance to completion",
+        title: "Mean sojourn",
+        label: "mean sojourn",
         key: "sojourn_mean_ns",
         unit: Unit::Time,
         text: human::time,

@@ -200,10 +200,8 @@ fn quantiles(report: &RunReport) -> Chart {
         });
         Line { name: name.to_owned(), kind: Kind::Measured, colour, marks: marks.collect() }
     };
-    let lines = vec![
-        line(0, "latency, from the intended time", &report.latency_ns),
-        line(1, "sojourn, from acceptance", &report.sojourn_ns),
-    ];
+    let lines =
+        vec![line(0, "latency, from the intended time", &report.latency_ns), line(1, "sojourn", &report.sojourn_ns)];
     Chart {
         id: "quantiles",
         title: "Latency and sojourn by quantile".to_owned(),

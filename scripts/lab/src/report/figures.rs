@@ -105,21 +105,15 @@ pub(crate) const GOODPUT: Figure =
     figure("bits_per_second", "goodput", |run| known(Value::BitRate, run.rate.bits_per_second));
 pub(crate) const RATE: Figure = figure("packets_per_second", "rate", |run| known(Value::PacketRate, rate(run)));
 pub(crate) const SOJOURN_MEAN: Figure =
-    figure("sojourn_mean_ns", "mean from acceptance", |run| time(run.sojourn_ns.count, sojourn_mean(run)));
+    figure("sojourn_mean_ns", "mean sojourn", |run| time(run.sojourn_ns.count, sojourn_mean(run)));
 pub(crate) const LATENCY_MEAN: Figure =
-    figure("latency_mean_ns", "mean from intended time", |run| time(run.latency_ns.count, run.latency_ns.mean));
-pub(crate) const SOJOURN_P50: Figure =
-    figure("sojourn_p50_ns", "p50 from acceptance", |run| sojourn(run, run.sojourn_ns.p50));
-pub(crate) const SOJOURN_P99: Figure =
-    figure("sojourn_p99_ns", "p99 from acceptance", |run| sojourn(run, run.sojourn_ns.p99));
-const SOJOURN_P999: Figure =
-    figure("sojourn_p999_ns", "p99.9 from acceptance", |run| sojourn(run, run.sojourn_ns.p999));
-pub(crate) const LATENCY_P50: Figure =
-    figure("latency_p50_ns", "p50 from intended time", |run| latency(run, run.latency_ns.p50));
-pub(crate) const LATENCY_P99: Figure =
-    figure("latency_p99_ns", "p99 from intended time", |run| latency(run, run.latency_ns.p99));
-const LATENCY_P999: Figure =
-    figure("latency_p999_ns", "p99.9 from intended time", |run| latency(run, run.latency_ns.p999));
+    figure("latency_mean_ns", "mean latency", |run| time(run.latency_ns.count, run.latency_ns.mean));
+pub(crate) const SOJOURN_P50: Figure = figure("sojourn_p50_ns", "p50 sojourn", |run| sojourn(run, run.sojourn_ns.p50));
+pub(crate) const SOJOURN_P99: Figure = figure("sojourn_p99_ns", "p99 sojourn", |run| sojourn(run, run.sojourn_ns.p99));
+const SOJOURN_P999: Figure = figure("sojourn_p999_ns", "p99.9 sojourn", |run| sojourn(run, run.sojourn_ns.p999));
+pub(crate) const LATENCY_P50: Figure = figure("latency_p50_ns", "p50 latency", |run| latency(run, run.latency_ns.p50));
+pub(crate) const LATENCY_P99: Figure = figure("latency_p99_ns", "p99 latency", |run| latency(run, run.latency_ns.p99));
+const LATENCY_P999: Figure = figure("latency_p999_ns", "p99.9 latency", |run| latency(run, run.latency_ns.p999));
 pub(crate) const BLOCKED: Figure =
     figure("blocked_ns", "senders blocked", |run| Value::Time(run.blocked.total_ns as f64));
 const STARVED: Figure = figure("starved_share", "hardware starved", |run| {
@@ -172,8 +166,8 @@ pub(crate) const LISTED: [(&str, Figure); 11] = [
 
 const IN_FLIGHT: Figure = figure("in_flight", "in flight", |run| Value::Count(run.totals.in_flight));
 const LOST: Figure = figure("lost", "lost", |run| Value::Count(run.totals.lost));
-const SOJOURN_MAX: Figure = figure("sojourn_max_ns", "max from acceptance", |run| sojourn(run, run.sojourn_ns.max));
-const LATENCY_MAX: Figure = figure("latency_max_ns", "max from intended time", |run| latency(run, run.latency_ns.max));
+const SOJOURN_MAX: Figure = figure("sojourn_max_ns", "max sojourn", |run| sojourn(run, run.sojourn_ns.max));
+const LATENCY_MAX: Figure = figure("latency_max_ns", "max latency", |run| latency(run, run.latency_ns.max));
 const STOPS: Figure = figure("stops", "stops", |run| Value::Count(run.blocked.stops));
 const WAKES: Figure = figure("wakes", "wakes", |run| Value::Count(run.blocked.wakes));
 const OCCUPANCY_MEAN: Figure = figure("occupancy_mean", "slots held", |run| Value::Mean(run.ring.occupancy_mean));

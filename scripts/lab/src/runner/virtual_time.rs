@@ -147,7 +147,9 @@ pub fn simulate_anywhere(settings: &RunSettings, park: impl Park) -> Result<RunR
 /// [`SimulateError`] if they cannot be simulated.
 pub fn simulate_figures(settings: &RunSettings, park: impl Park) -> Result<RunReport, SimulateError> {
     check(settings)?;
-    let (plan, setup, depth) = (plan(settings)?, setup(settings)?, settings.depth());
+    let (setup, depth) = (setup(settings)?, settings.depth());
+    // The session begins at time zero, as the run does.
+    let plan = Plan { stalls: setup.hardware.stalls(Nanos::ZERO), ..plan(settings)? };
     // In a simulation the memory of the ring belongs to this process too.
     let ring = depth.as_usize() * (MAX_FRAME + size_of::<Descriptor>());
     // Reserve the memory of the run and release it: too little memory is an error here, not an abort in the middle.

@@ -22,6 +22,7 @@ fn full() -> RunReport {
     RunReport {
         schema: RUN_SCHEMA.to_owned(),
         config: Default::default(),
+        stalls_since_ns: Some(0),
         seed: 0,
         clock: String::new(),
         host: Some(Default::default()),

@@ -182,7 +182,7 @@ impl Answer {
         let mut lines = vec![self.first_line()];
         if let Some(point) = self.depth.and_then(|depth| self.at(depth, "virtual")) {
             lines.push(format!(
-                "There: {} lost, p99 of latency {} from the intended time, p99 of sojourn {} from acceptance.",
+                "There: {} lost, p99 latency {}, p99 sojourn {}.",
                 text(point.loss_ratio, human::percent),
                 text(point.latency_p99_ns, human::time),
                 text(point.sojourn_p99_ns, human::time)

@@ -17,7 +17,7 @@ pub(crate) struct Limits {
     #[arg(long, env = "PUSHBACK_MAX_P99", value_name = "TIME")]
     max_p99: Option<Nanos>,
 
-    /// The largest 99 % quantile of the time from acceptance to completion, such as 1ms.
+    /// The largest 99 % quantile of the sojourn (the time from acceptance to completion), such as 1ms.
     #[arg(long, env = "PUSHBACK_MAX_SOJOURN_P99", value_name = "TIME")]
     max_sojourn_p99: Option<Nanos>,
 

@@ -149,6 +149,7 @@ fn blame(report: &RunReport) -> Result<(), TestCaseError> {
     for row in &blame.rows {
         let slots = row.held_ns.iter().sum::<u128>() + row.free_ns;
         prop_assert_eq!(slots, u128::from(report.ring.depth) * row.blocked_ns);
+        prop_assert!(row.stalled_ns.is_none_or(|stalled| stalled <= row.blocked_ns), "{row:?}");
     }
     let rows = || blame.rows.iter().map(|row| row.blocked_ns);
     prop_assert_eq!(rows().sum::<u128>(), report.blocked.stages["room"].total_ns);

@@ -6,6 +6,7 @@ pub mod human;
 mod interval;
 mod run;
 mod theory;
+mod times;
 mod warnings;
 
 use std::fmt::{Display, Result, Write as _};
@@ -14,7 +15,7 @@ pub use interval::{IntervalLines, STALLED, interval_header, interval_line};
 pub use warnings::machine_warning;
 
 fn line(out: &mut String, label: &str, what: impl Display) -> Result {
-    writeln!(out, "{}", format!("{label:<11} {what}").trim_end())
+    writeln!(out, "{}", format!("{label:<12} {what}").trim_end())
 }
 
 /// Writes a table: columns as wide as their widest cell, the first one left-aligned, the others right-aligned.

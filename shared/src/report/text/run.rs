@@ -1,4 +1,6 @@
-//! The text of a run: its setup, the ledger, times, waiting, ring, hardware, apps and warnings.
+//! The text of a run: first the answer, then the details.
+//!
+//! What the clock, the policy or the settings make zero in any case is left out; the JSON report has all of it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,7 +10,7 @@ use serde_json::Value;
 
 use super::{human, line, plain, table};
 use crate::ledger::Doorbells;
-use crate::report::{AppReport, Ending, HardwareReport, ProcessReport, RunReport, StageReport, Summary, Totals};
+use crate::report::{AppReport, Ending, HardwareReport, ProcessReport, RunReport, Summary, Totals};
 
 /// Lines of text, without a line feed after the last.
 impl Display for RunReport {
@@ -21,14 +23,27 @@ impl Display for RunReport {
 
 impl RunReport {
     fn write(&self, out: &mut String) -> Result {
-        self.write_setup(out)?;
+        let failed = self.ending != Ending::Finished || !self.ledger.balanced;
+        // What limits the meaning of all that follows comes first.
+        if failed {
+            self.write_ending(out)?;
+        }
         if self.is_repeated() {
             // Show one loss, one rate and one mean, those of all runs, and not also the counts of the first run.
-            self.write_balance(out)?;
-            self.write_theory(out)?;
+            self.estimate.iter().try_for_each(|estimate| write!(out, "{estimate}"))?;
+        } else {
+            self.write_answer(out)?;
+        }
+        if !failed {
+            self.write_ending(out)?;
+        }
+        self.write_warnings(out)?;
+        out.push('\n');
+        self.write_setup(out)?;
+        if self.is_repeated() {
             let counts = format!("of seed {}, one of these runs, are in the JSON report", self.seed);
             line(out, "Counts", counts)?;
-            return self.write_warnings(out);
+            return self.theory.iter().try_for_each(|theory| write!(out, "{theory}"));
         }
         self.write_ledger(out)?;
         self.write_times(out)?;
@@ -36,13 +51,75 @@ impl RunReport {
         self.write_blocked(out)?;
         self.write_below(out)?;
         self.budget.iter().try_for_each(|budget| write!(out, "{budget}"))?;
-        self.write_apps(out)?;
-        self.write_warnings(out)
+        self.write_apps(out)
     }
 
     /// Whether the result is an estimate over several runs.
     fn is_repeated(&self) -> bool {
         self.estimate.is_some_and(|estimate| estimate.replications > 1)
+    }
+
+    /// What people ask first: loss, rate, latency, and how long the apps were blocked.
+    fn write_answer(&self, out: &mut String) -> Result {
+        let totals = &self.totals;
+        let accepted = human::count(totals.accepted);
+        let loss = match (totals.accepted, totals.dropped) {
+            (0, _) => "nothing was accepted".to_owned(),
+            (_, 0) => format!("0 %: none of {accepted} accepted packets was dropped"),
+            (_, dropped) => format!(
+                "{}: {} of {accepted} accepted packets were dropped ({})",
+                human::percent(totals.loss_ratio),
+                human::count(dropped),
+                reasons(&self.drops)
+            ),
+        };
+        line(out, "Loss", loss)?;
+        let goodput = human::known(human::bit_rate, self.rate.bits_per_second);
+        let packets = human::known(human::packet_rate, self.rate.packets_per_second);
+        line(out, "Delivered", format!("{goodput} of payload, {packets}: {} packets", human::count(totals.delivered)))?;
+        if self.latency_ns.count > 0 {
+            let Summary { mean, p50, p99, .. } = self.latency_ns;
+            let [mean, p50, p99] = [mean, p50 as f64, p99 as f64].map(human::time);
+            line(out, "Latency", format!("mean {mean}, p50 {p50}, p99 {p99}, from the intended time to completion"))?;
+        }
+        let total = self.blocked.total_ns as f64;
+        let blocked = match self.blocked.total_ns {
+            0 => "no app had to wait".to_owned(),
+            _ if self.apps.len() == 1 => {
+                let stops = human::count(self.blocked.stops);
+                format!("{} ({} of the run), in {stops} stops", human::time(total), self.share(self.blocked.total_ns))
+            }
+            _ => format!("{} in all, of {} apps", human::time(total), human::count(self.apps.len() as u64)),
+        };
+        line(out, "Blocked", blocked)
+    }
+
+    /// A time as a share of the run.
+    pub(super) fn share(&self, span: u128) -> String {
+        if self.elapsed_ns == 0 { "-".to_owned() } else { human::percent(span as f64 / self.elapsed_ns as f64) }
+    }
+
+    /// How the run ended, and whether the ledger balances.
+    fn write_ending(&self, out: &mut String) -> Result {
+        let span = match self.estimate {
+            Some(estimate) if self.is_repeated() => {
+                format!("{} times, in {} time", human::count(estimate.replications), plain(&self.clock))
+            }
+            _ => format!("after {} of {} time", human::time(self.elapsed_ns as f64), plain(&self.clock)),
+        };
+        let ending = match &self.ending {
+            Ending::Finished if self.ledger.balanced => format!("finished {span}; the ledger balances"),
+            Ending::Finished => format!("finished {span}"),
+            Ending::Interrupted => format!("interrupted {span}; the results are partial"),
+            Ending::PeerInterrupted => format!("the driver was interrupted {span}; the results are partial"),
+            Ending::PeerFailed(why) => format!("the driver failed {span}; the results are partial: {}", plain(why)),
+        };
+        line(out, "Run", ending)?;
+        if self.ledger.balanced {
+            return Ok(());
+        }
+        line(out, "Ledger", "DOES NOT BALANCE")?;
+        self.ledger.violations.iter().try_for_each(|violation| line(out, "", plain(violation)))
     }
 
     /// What --quiet prints on standard error instead of the whole text, one line each: the warnings and what failed.
@@ -63,21 +140,7 @@ impl RunReport {
         self.warnings.iter().try_for_each(|warning| line(out, "Warning", plain(&warning.text)))
     }
 
-    /// How the run ended, and its settings.
     fn write_setup(&self, out: &mut String) -> Result {
-        let span = match self.estimate {
-            Some(estimate) if self.is_repeated() => {
-                format!("{} times, in {} time", human::count(estimate.replications), plain(&self.clock))
-            }
-            _ => format!("after {} of {} time", human::time(self.elapsed_ns as f64), plain(&self.clock)),
-        };
-        let ending = match &self.ending {
-            Ending::Finished => format!("finished {span}"),
-            Ending::Interrupted => format!("interrupted {span}; the results are partial"),
-            Ending::PeerInterrupted => format!("the driver was interrupted {span}; the results are partial"),
-            Ending::PeerFailed(why) => format!("the driver failed {span}; the results are partial: {}", plain(why)),
-        };
-        line(out, "Run", ending)?;
         let mut config = format!("depth {}", self.ring.depth);
         if self.ring.txqueue > 0 {
             write!(config, " + txqueue {} = capacity {}", self.ring.txqueue, self.ring.capacity)?;
@@ -109,67 +172,30 @@ impl RunReport {
         line(out, "Seed", format!("{}, arrivals {}", self.seed, plain(&self.arrivals_digest)))
     }
 
-    fn write_balance(&self, out: &mut String) -> Result {
-        line(out, "Ledger", if self.ledger.balanced { "balanced" } else { "DOES NOT BALANCE" })?;
-        self.ledger.violations.iter().try_for_each(|violation| line(out, "", plain(violation)))
-    }
-
-    /// The counts of packets, and the rate.
+    /// The fate of each packet.
     fn write_ledger(&self, out: &mut String) -> Result {
-        self.write_balance(out)?;
         let totals = &self.totals;
-        let loss = format!("loss {} of the accepted", human::percent(totals.loss_ratio));
-        let drops = if self.drops.is_empty() { loss } else { format!("{loss}: {}", reasons(&self.drops)) };
-        let rows = [
-            ("offered", totals.offered, String::new()),
-            ("refused", totals.refused, reasons(&self.refusals)),
-            ("accepted", totals.accepted, String::new()),
-            ("delivered", totals.delivered, String::new()),
-            ("dropped", totals.dropped, drops),
-            ("in flight", totals.in_flight, String::new()),
-            ("lost", totals.lost, String::new()),
-        ];
-        let width = rows.iter().map(|(_, count, _)| human::count(*count).len()).max().unwrap_or(0);
-        for (fate, count, remark) in rows {
-            line(out, &format!("  {fate}"), format!("{:>width$}  {}", human::count(count), remark))?;
-        }
-        let goodput = human::known(human::bit_rate, self.rate.bits_per_second);
-        let packets = human::known(human::packet_rate, self.rate.packets_per_second);
-        line(out, "Rate", format!("{goodput} of payload, {packets}"))
-    }
-
-    fn write_times(&self, out: &mut String) -> Result {
-        let row = |label: &str, times: &Summary| {
-            let &Summary { count, mean, p50, p99, p999, max, .. } = times;
-            let times = [mean, p50 as f64, p99 as f64, p999 as f64, max as f64];
-            let cell = |time| if count == 0 { "-".to_owned() } else { human::time(time) };
-            [&[label.to_owned()][..], &times.map(cell)].concat()
+        let [offered, accepted, refused] = [totals.offered, totals.accepted, totals.refused].map(human::count);
+        let reasons_of = |counts: &BTreeMap<String, u64>| match counts.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", reasons(counts)),
         };
-        let header = ["Times of the delivered", "mean", "p50", "p99", "p99.9", "max"].map(str::to_owned).to_vec();
-        let sojourn = row("  sojourn from acceptance", &self.sojourn_ns);
-        table(out, &[header, sojourn, row("  latency from intended time", &self.latency_ns)])
+        let refused = format!("refused {refused}{}", reasons_of(&self.refusals));
+        line(out, "Ledger", format!("offered {offered} = accepted {accepted} + {refused}"))?;
+        let [delivered, dropped] = [totals.delivered, totals.dropped].map(human::count);
+        let mut fates = format!("accepted {accepted} = delivered {delivered} + dropped {dropped}");
+        fates.push_str(&reasons_of(&self.drops));
+        for (fate, count) in [("in flight", totals.in_flight), ("lost", totals.lost)] {
+            if count > 0 {
+                write!(fates, " + {fate} {}", human::count(count))?;
+            }
+        }
+        line(out, "", fates)
     }
 
-    /// The estimate over several runs, and the prediction of theory.
     fn write_theory(&self, out: &mut String) -> Result {
         self.estimate.iter().try_for_each(|estimate| write!(out, "{estimate}"))?;
         self.theory.iter().try_for_each(|theory| write!(out, "{theory}"))
-    }
-
-    /// The time that apps spent waiting.
-    fn write_blocked(&self, out: &mut String) -> Result {
-        let blocked = &self.blocked;
-        let (stops, wakes) = (human::count(blocked.stops), human::count(blocked.wakes));
-        line(out, "Blocked", format!("{}, stops {stops}, wakes {wakes}", human::time(blocked.total_ns as f64)))?;
-        for (stage, StageReport { total_ns, waits_ns }) in &blocked.stages {
-            let mut waits = human::time(*total_ns as f64);
-            if waits_ns.count > 0 {
-                let [p50, p99, max] = [waits_ns.p50, waits_ns.p99, waits_ns.max].map(|wait| human::time(wait as f64));
-                write!(waits, ", waits {}, p50 {p50}, p99 {p99}, max {max}", human::count(waits_ns.count))?;
-            }
-            line(out, &format!("  {}", plain(stage)), waits)?;
-        }
-        Ok(())
     }
 
     /// Everything below the device layer: ring, hardware, doorbells, both processes.
@@ -181,22 +207,15 @@ impl RunReport {
             "Ring",
             format!("slots held: mean {}, p50 {p50}, p99 {p99}, max {max}", human::mean(ring.occupancy_mean)),
         )?;
-        let hardware = &self.hardware;
-        let [starved, busy, stalled] =
-            [hardware.starved_ns, hardware.busy_ns, hardware.stalled_ns].map(|span| human::time(span as f64));
-        if self.driver.is_some() || *hardware != HardwareReport::default() {
-            let most = hardware.occupancy_max;
-            line(out, "Hardware", format!("starved {starved}, busy {busy}, stalled {stalled}, frames at most {most}"))?;
+        self.write_hardware(out)?;
+        // A simulation has one process, which never sleeps.
+        if self.config.simulate.is_some() {
+            return Ok(());
         }
         let Doorbells { rung, suppressed, spurious, missed } = self.doorbells;
         let [rung, suppressed, spurious, missed] = [rung, suppressed, spurious, missed].map(human::count);
         let bells = format!("rung {rung}, suppressed {suppressed}, spurious {spurious}, missed {missed}");
         line(out, "Doorbells", bells)?;
-        let late = &self.wakeups.late_ns;
-        if late.max > 0 {
-            let [p50, p99, max] = [late.p50, late.p99, late.max].map(|late| human::time(late as f64));
-            line(out, "Woken late", format!("p50 {p50}, p99 {p99}, max {max}, wake-ups {}", human::count(late.count)))?;
-        }
         line(out, "Netstack", usage(&self.process, Some(self.wakes.netstack_per_thousand)))?;
         match &self.driver {
             Some(driver) => {
@@ -212,21 +231,36 @@ impl RunReport {
         }
     }
 
+    fn write_hardware(&self, out: &mut String) -> Result {
+        let hardware = &self.hardware;
+        if self.driver.is_none() && *hardware == HardwareReport::default() {
+            return Ok(());
+        }
+        let mut spans = vec![("starved", hardware.starved_ns), ("busy", hardware.busy_ns)];
+        spans.extend(self.stalls_since_ns.map(|_| ("stalled", hardware.stalled_ns)));
+        let spans = spans.iter().map(|(what, span)| format!("{what} {}", human::time(*span as f64)));
+        let spans = spans.collect::<Vec<_>>().join(", ");
+        line(out, "Hardware", format!("{spans}, frames at most {}", hardware.occupancy_max))?;
+        let late = &self.wakeups.late_ns;
+        if late.max > 0 {
+            let [p50, p99, max] = [late.p50, late.p99, late.max].map(|late| human::time(late as f64));
+            line(out, "Woken late", format!("p50 {p50}, p99 {p99}, max {max}, wake-ups {}", human::count(late.count)))?;
+        }
+        Ok(())
+    }
+
     /// Each app, if there are several. If there are very many, only those that were blocked most, in their order in the
     /// report, and the sums of the others.
     fn write_apps(&self, out: &mut String) -> Result {
         if self.apps.len() < 2 {
             return Ok(());
         }
+        out.push('\n');
         let header = ["Apps", "offered", "refused", "delivered", "dropped", "lost", "loss", "goodput"];
         let header = [&header[..], &["sojourn p50", "p99", "latency p50", "p99", "blocked"]].concat();
         let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
-        let mut most_blocked: Vec<usize> = (0..self.apps.len()).collect();
-        // Stable, so that of equally blocked apps the first are shown.
-        most_blocked.sort_by_key(|index| Reverse(blocked(&self.apps[*index])));
-        let others = most_blocked.split_off(self.apps.len().min(MOST_APPS));
-        most_blocked.sort_unstable();
-        for app in most_blocked.into_iter().map(|index| &self.apps[index]) {
+        let (shown, others) = self.most_blocked();
+        for app in shown.into_iter().map(|index| &self.apps[index]) {
             let (sojourn, latency) = (&app.sojourn_ns, &app.latency_ns);
             let times = [sojourn.p50, sojourn.p99, latency.p50, latency.p99].map(|span| span.map(|span| span as f64));
             let name = plain(&app.name);
@@ -240,11 +274,24 @@ impl RunReport {
             rows.push(app_row(name, &totals, goodput, [None; 4], apps().map(blocked).sum()));
         }
         table(out, &rows)?;
+        self.fairness.iter().try_for_each(|fairness| write!(out, "{fairness}"))?;
         if self.apps_without_quantiles > 0 {
             let apps = human::count(self.apps_without_quantiles);
             line(out, "", format!("{apps} apps share their histograms: quantiles of each are not known"))?;
         }
         Ok(())
+    }
+}
+
+impl RunReport {
+    /// The apps that the text shows one by one, in their order in the report, and the others.
+    pub(super) fn most_blocked(&self) -> (Vec<usize>, Vec<usize>) {
+        let mut most_blocked: Vec<usize> = (0..self.apps.len()).collect();
+        // Stable, so that of equally blocked apps the first are shown.
+        most_blocked.sort_by_key(|index| Reverse(blocked(&self.apps[*index])));
+        let others = most_blocked.split_off(self.apps.len().min(MOST_APPS));
+        most_blocked.sort_unstable();
+        (most_blocked, others)
     }
 }
 

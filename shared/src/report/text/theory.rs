@@ -39,12 +39,7 @@ impl Display for TheoryReport {
         let mut rows = vec![
             ["  ", "predicted", "measured"].map(str::to_owned).to_vec(),
             row(format!("loss ({})", measured.loss_is), share, self.loss_ratio, Some(measured.loss_ratio)),
-            row(
-                format!("mean time {}", measured.sojourn_is),
-                human::time,
-                self.sojourn_mean_ns,
-                Some(measured.sojourn_mean_ns),
-            ),
+            row(measured.time().to_owned(), human::time, self.sojourn_mean_ns, Some(measured.sojourn_mean_ns)),
             row("delivered".to_owned(), human::packet_rate, self.packets_per_second, measured.packets_per_second),
         ];
         if let (Some(predicted), Some(measured)) = (self.admitted, measured.admitted) {
@@ -83,18 +78,18 @@ impl Display for EstimateReport {
             line(&mut out, "Estimate", "one run: nothing in it is random, so it is the same under every seed")?;
             return f.write_str(&out);
         }
+        // Not in a table: the notes are too long for a column.
+        for (label, shown) in [
+            ("Loss", self.loss_ratio.shown(human::percent, packets)),
+            ("Delivered", self.packets_per_second.shown(human::packet_rate, packets)),
+            ("Sojourn", self.sojourn_mean_ns.shown(human::time, packets)),
+        ] {
+            line(&mut out, label, shown)?;
+        }
         let asked = self.precision.map(|asked| format!(", asked for +- {} of each mean", human::percent(asked)));
         let runs = format!("{} runs, seeds {first_seed} to {last_seed}", human::count(replications));
         let level = human::percent(self.level);
-        line(&mut out, "Estimate", format!("{runs}, each interval at {level}{}", asked.unwrap_or_default()))?;
-        // Not in a table: the notes are too long for a column.
-        for (label, shown) in [
-            ("loss", self.loss_ratio.shown(human::percent, packets)),
-            ("mean time", self.sojourn_mean_ns.shown(human::time, packets)),
-            ("delivered", self.packets_per_second.shown(human::packet_rate, packets)),
-        ] {
-            line(&mut out, &format!("  {label}"), shown)?;
-        }
+        line(&mut out, "Estimate", format!("means of {runs}, each interval at {level}{}", asked.unwrap_or_default()))?;
         f.write_str(&out)
     }
 }

@@ -76,7 +76,7 @@ pub fn machine_warning(report: &RunReport) -> Option<Warning> {
     let part = share(late_ns, report.sojourn_ns.mean);
     (part > LATE).then(|| {
         let text = format!(
-            "the driver took frames {} late on average, where their mean time from acceptance to completion is {}: \
+            "the driver took frames {} late on average, where their mean sojourn is {}: \
              this machine set that time, but the rate was kept",
             human::time(late_ns),
             human::time(report.sojourn_ns.mean)

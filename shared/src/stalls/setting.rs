@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::units::{Nanos, Pairs, PairsError, Phase};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
-use shared::units::{Nanos, Pairs, PairsError, Phase};
 
 /// Times at which the link stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, SerializeDisplay, DeserializeFromStr)]

@@ -1,11 +1,11 @@
 //! Random numbers as a pure function of a seed and of what they are for.
 //!
-//! The model draws no number from a sequence: each is a hash of the seed, a stream and a number within that stream. So
+//! The hardware model draws no number from a sequence: each is a hash of the seed, a stream and a number within that stream. So
 //! the same frame takes the same time, and the same stall begins and ends at the same time, whatever else happened.
 
 /// What a number is for. Those of frames are drawn from the stream of their flow, so the others begin above all flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stream {
+pub enum Stream {
     /// The service times of a flow; numbered by sequence.
     Flow(u32),
     /// The times from the end of a stall to the beginning of the next.
@@ -18,10 +18,11 @@ pub(super) enum Stream {
 
 /// A number of a stream.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Draw(u64);
+pub struct Draw(u64);
 
 impl Draw {
-    pub(super) fn new(seed: u64, stream: Stream, number: u64) -> Self {
+    /// Number `number` of `stream`, from `seed`.
+    pub fn new(seed: u64, stream: Stream, number: u64) -> Self {
         let stream = match stream {
             Stream::Flow(flow) => u64::from(flow),
             Stream::StallGaps => 1 << 32,
@@ -32,13 +33,13 @@ impl Draw {
     }
 
     /// Uniform in [0, 1).
-    pub(super) fn uniform(self) -> f64 {
+    pub fn uniform(self) -> f64 {
         // The upper 53 bits, which a float holds exactly.
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Exponential with mean 1.
-    pub(super) fn exponential(self) -> f64 {
+    pub fn exponential(self) -> f64 {
         // Plus 1: a uniform value in (0, 1], never zero, which has no logarithm.
         let uniform = ((self.0 >> 11) + 1) as f64 / (1u64 << 53) as f64;
         -uniform.ln()

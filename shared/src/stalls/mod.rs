@@ -1,13 +1,31 @@
-//! The stalls of one session: the link stops, and resumes afterwards the frame that it was transmitting.
+//! Stalls: times at which the link of the hardware stops. Afterwards it resumes the frame that it was transmitting.
+//!
+//! When the stalls of a session are follows from the setting, a seed and the start of the session alone. So the stack,
+//! which is told these three, knows when the hardware stands still, and charges no app for it.
 
-use shared::units::Nanos;
+mod setting;
 
-use super::draw::{Draw, Stream};
-use super::stall::{Stall, Timing};
+pub use setting::{Stall, StallError, Timing};
+
+use serde::{Deserialize, Serialize};
+
+use crate::draw::{Draw, Stream};
+use crate::units::Nanos;
+
+/// What the stalls of a session follow from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StallSchedule {
+    /// How often and for how long.
+    pub stall: Stall,
+    /// The seed of random ones.
+    pub seed: u64,
+    /// The start of the session.
+    pub origin: Nanos,
+}
 
 /// The stalls of one session. Transmissions are extended in the order of their starts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stalls(Pattern);
+pub struct Stalls(Pattern);
 
 #[derive(Debug, Clone, Copy)]
 enum Pattern {
@@ -18,15 +36,16 @@ enum Pattern {
 
 /// A transmission that is extended by stalls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Extended {
-    pub(super) end: Nanos,
+pub struct Extended {
+    /// When it ends.
+    pub end: Nanos,
     /// How long the link was stopped between its earliest start and its end.
-    pub(super) stalled: Nanos,
+    pub stalled: Nanos,
 }
 
 impl Stalls {
     /// The stalls of a session that begins at `origin`. They depend on `seed` and on nothing else.
-    pub(super) fn new(stall: Option<Stall>, seed: u64, origin: Nanos) -> Self {
+    pub fn new(stall: Option<Stall>, seed: u64, origin: Nanos) -> Self {
         let Some(stall) = stall else { return Self(Pattern::None) };
         let (every, length) = (stall.every(), stall.length());
         Self(match stall.timing() {
@@ -44,7 +63,7 @@ impl Stalls {
     }
 
     /// When the first stall begins; `None` if there is none.
-    pub(super) fn first(&self) -> Option<Nanos> {
+    pub fn first(&self) -> Option<Nanos> {
         match self.0 {
             Pattern::None => None,
             Pattern::Fixed(Fixed { every, phase, origin, .. }) => Some(origin + (every - phase)),
@@ -55,12 +74,49 @@ impl Stalls {
     /// Extends a transmission by the stalls that it meets. It could begin at `start`, no earlier than the transmission
     /// before it ended, and takes `span` of the link's time, or a part of a nanosecond longer if `more` is set.
     #[inline(always)]
-    pub(super) fn extend(&mut self, start: Nanos, span: Nanos, more: bool) -> Extended {
+    pub fn extend(&mut self, start: Nanos, span: Nanos, more: bool) -> Extended {
         match &mut self.0 {
             Pattern::None => Extended { end: start + span, stalled: Nanos::ZERO },
             Pattern::Fixed(fixed) => fixed.extend(start, span, more),
             Pattern::Random(random) => random.extend(start, span, more),
         }
+    }
+}
+
+impl Stalls {
+    /// Moves on to `now`, without counting the stalls before it: those of a long time need not be drawn.
+    pub fn skip_to(&mut self, now: Nanos) {
+        if let Pattern::Random(random) = &mut self.0 {
+            random.skip_to_time(now);
+        }
+    }
+
+    /// For how long the link has been stopped by `now`, which is no earlier than in any call before. Only the difference
+    /// between two results without a [`Stalls::skip_to`] in between means anything.
+    pub fn stopped_by(&mut self, now: Nanos) -> Nanos {
+        match &mut self.0 {
+            Pattern::None => Nanos::ZERO,
+            Pattern::Fixed(fixed) => fixed.stopped_by(now),
+            Pattern::Random(random) => random.stopped_by(now),
+        }
+    }
+
+    /// The beginning and the end of each stall that begins before `until`, in order.
+    pub fn spans(&self, until: Nanos) -> impl Iterator<Item = (Nanos, Nanos)> + use<> {
+        let first = match self.0 {
+            Pattern::None => None,
+            Pattern::Fixed(Fixed { length, .. }) => self.first().map(|begin| (begin, begin + length, self.0)),
+            Pattern::Random(random) => Some((random.begin, random.end, self.0)),
+        };
+        let all = std::iter::successors(first, |(begin, end, pattern)| match pattern {
+            Pattern::None => None,
+            Pattern::Fixed(fixed) => Some((*begin + fixed.every, *end + fixed.every, *pattern)),
+            Pattern::Random(random) => {
+                let next = random.next();
+                Some((next.begin, next.end, Pattern::Random(next)))
+            }
+        });
+        all.map(|(begin, end, _)| (begin, end)).take_while(move |(begin, _)| *begin < until)
     }
 }
 
@@ -75,6 +131,13 @@ struct Fixed {
 }
 
 impl Fixed {
+    fn stopped_by(&self, now: Nanos) -> Nanos {
+        let since = (now.since(self.origin) + self.phase).0;
+        // The first cycle has no stall.
+        let Some(whole) = (since / self.every.0).checked_sub(1) else { return Nanos::ZERO };
+        Nanos(whole * self.length.0 + (since % self.every.0).min(self.length.0))
+    }
+
     fn extend(&self, start: Nanos, span: Nanos, more: bool) -> Extended {
         // In each cycle but the first, the link first stops for `length`, then runs for `window`.
         let (cycle, window) = (self.every.0, self.every.0 - self.length.0);
@@ -120,6 +183,8 @@ struct Random {
     next: u64,
     begin: Nanos,
     end: Nanos,
+    /// Lengths of the stalls before it that were counted.
+    counted: Nanos,
 }
 
 /// The length of a block, in mean times from one stall to the next.
@@ -156,12 +221,25 @@ impl Random {
         Self { begin, end, next: self.next + 1, ..self }
     }
 
-    fn extend(&mut self, start: Nanos, span: Nanos, more: bool) -> Extended {
-        let number = start.since(self.origin).0 / self.block.0;
+    /// Moves on to the block of `now`. The stalls of the blocks in between have ended before.
+    fn skip_to_time(&mut self, now: Nanos) {
+        let number = now.since(self.origin).0 / self.block.0;
         if number > self.number {
-            // The stalls of the blocks in between have ended before `start`.
             *self = self.skip_to(number);
         }
+    }
+
+    fn stopped_by(&mut self, now: Nanos) -> Nanos {
+        // Times are saturated at `Nanos::MAX`; a stall that begins there is never met.
+        while self.end <= now && self.begin < Nanos::MAX {
+            self.counted += self.end.since(self.begin);
+            *self = self.next();
+        }
+        self.counted + now.since(self.begin)
+    }
+
+    fn extend(&mut self, start: Nanos, span: Nanos, more: bool) -> Extended {
+        self.skip_to_time(start);
         let (mut at, mut left, mut stalled) = (start, span, Nanos::ZERO);
         // Times are saturated at `Nanos::MAX`; a stall that begins there is never met.
         while self.begin < Nanos::MAX {
@@ -183,8 +261,8 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
+    use crate::units::Phase;
     use proptest::prelude::*;
-    use shared::units::Phase;
 
     use super::*;
 
@@ -277,6 +355,37 @@ mod tests {
         // A time of years is reached at once.
         let extended = random(10_000, 1000, 7).extend(Nanos(u64::MAX / 2), Nanos(10), false);
         assert!(extended.end >= Nanos(u64::MAX / 2 + 10));
+    }
+
+    proptest! {
+        /// Against a transmission that is always under way: it is stopped for as long as it is not on the link.
+        #[test]
+        fn the_time_stopped_is_what_a_transmission_is_extended_by(
+            seed in any::<u64>(),
+            is_random in any::<bool>(),
+            spans in prop::collection::vec(1u64..200_000, 1..40),
+        ) {
+            let phase = Phase::At(Nanos(seed % 20_000));
+            let (mut link, mut watched) = match is_random {
+                true => (random(20_000, 7_000, seed), random(20_000, 7_000, seed)),
+                false => (fixed(20_000, 7_000, phase), fixed(20_000, 7_000, phase)),
+            };
+            let (mut at, mut stopped) = (ORIGIN, Nanos::ZERO);
+            for span in spans {
+                let extended = link.extend(at, Nanos(span), false);
+                at = extended.end;
+                stopped += extended.stalled;
+                prop_assert_eq!(watched.stopped_by(at), stopped);
+            }
+            let listed = watched_spans(is_random, seed, phase, at);
+            prop_assert_eq!(listed, stopped);
+        }
+    }
+
+    /// The stalls up to `until`, added up one by one.
+    fn watched_spans(is_random: bool, seed: u64, phase: Phase, until: Nanos) -> Nanos {
+        let stalls = if is_random { random(20_000, 7_000, seed) } else { fixed(20_000, 7_000, phase) };
+        stalls.spans(until).fold(Nanos::ZERO, |sum, (begin, end)| sum + end.min(until).since(begin))
     }
 
     #[test]
