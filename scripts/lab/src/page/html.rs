@@ -1,6 +1,6 @@
 //! The page: one file with its style, figures and script in it, so that it opens from a disk without a network.
 
-use shared::report::human;
+use shared::report::{BlameReport, human};
 
 use super::figures::{first, further};
 use super::lines::{Lines, quantity};
@@ -126,7 +126,51 @@ fn in_detail(page: &mut Markup, results: &Results, detail: &Detail) {
         page.leaf("p", &[("class", &"note")], &detail.why);
     }
     figures(page, &detail.charts);
+    detail.blame.iter().for_each(|held| blame(page, held));
     page.leaf("p", &[("class", &"note")], detail.notes.join(" "));
+}
+
+/// Who held the slots of the ring while apps waited for room.
+fn blame(page: &mut Markup, held: &BlameReport) {
+    let others = (held.others > 0).then(|| format!("{} others", human::count(held.others)));
+    let names: Vec<&String> = held.apps.iter().chain(&others).collect();
+    let stalls = held.rows.iter().any(|row| row.stalled_ns.is_some());
+    page.leaf("h3", &[("id", &"blame")], "Who held the slots while an app waited for room");
+    page.open("div", &[("class", &"scroll")]);
+    page.open("table", &[]);
+    page.open("thead", &[]);
+    page.open("tr", &[]);
+    page.leaf("th", &[("class", &"left"), ("scope", &"col")], "while this app waits");
+    page.leaf("th", &[("scope", &"col")], "for");
+    for name in &names {
+        page.leaf("th", &[("scope", &"col")], format!("slots of {name}"));
+    }
+    page.leaf("th", &[("scope", &"col")], "free");
+    if stalls {
+        page.leaf("th", &[("scope", &"col")], "hardware stalled");
+    }
+    (0..2).for_each(|_| page.close());
+    page.open("tbody", &[]);
+    for (name, row) in names.iter().zip(&held.rows).filter(|(_, row)| row.blocked_ns > 0) {
+        let blocked = row.blocked_ns as f64;
+        page.open("tr", &[]);
+        page.leaf("th", &[("class", &"left"), ("scope", &"row")], name);
+        page.leaf("td", &[], human::time(blocked));
+        for slots in row.held_ns.iter().chain([&row.free_ns]) {
+            page.leaf("td", &[], human::mean(*slots as f64 / blocked));
+        }
+        if let Some(stalled) = row.stalled_ns {
+            page.leaf("td", &[], human::percent(stalled as f64 / blocked));
+        }
+        page.close();
+    }
+    (0..3).for_each(|_| page.close());
+    let legend = format!(
+        "Slots held on average while the app of the row waited; each row adds up to the {} slots of the ring. A free slot \
+         is one that the app may not use yet: the wake point is not reached, or others are before it in the queue.",
+        human::count(held.depth.into())
+    );
+    page.leaf("p", &[("class", &"note")], legend);
 }
 
 fn table(page: &mut Markup, results: &Results, shown: Option<usize>) {

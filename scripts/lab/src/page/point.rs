@@ -1,8 +1,9 @@
 //! One point in detail: over the time of one run, and by quantile.
 
-use driver::hardware::{Stall, Timing};
-use shared::report::{RunReport, Sample, Summary, human};
-use shared::units::{Nanos, Phase};
+use serde_json::Value;
+use shared::report::{BlameReport, Distribution, RunReport, Sample, SplitReport, Summary, human};
+use shared::stalls::{Stall, Stalls};
+use shared::units::Nanos;
 
 use super::lines::Lines;
 use super::results::{Results, ResultsError};
@@ -12,7 +13,9 @@ use crate::report::chart::{Axis, Chart, Kind, Line, Mark, Unit};
 /// A series with fewer intervals shows little.
 const FEW: usize = 20;
 /// More stalls than this are lines without room between them.
-const MOST_STALLS: u64 = 200;
+const MOST_STALLS: usize = 200;
+/// Points of a cumulative distribution.
+const MOST_POINTS: usize = 64;
 /// The quantiles of a report, by name.
 const QUANTILES: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
 
@@ -24,6 +27,8 @@ pub(super) struct Detail {
     /// Why this one is shown.
     pub(super) why: String,
     pub(super) charts: Vec<Chart>,
+    /// Who held the slots while apps waited for room, if any did.
+    pub(super) blame: Option<BlameReport>,
     /// What the figures are of, and what they do not show.
     pub(super) notes: Vec<String>,
 }
@@ -61,17 +66,18 @@ pub(super) fn detail(results: &Results, asked: Option<usize>) -> Result<Option<D
     let shown = finer.as_ref().unwrap_or(&report);
     let stalls = stalls(shown);
     if stalls.is_none() {
-        notes.push(
-            "Stalls are not marked: when they come does not follow from the settings, or they are too many.".to_owned(),
-        );
+        notes.push("Stalls are not marked: they are too many, or the report does not state when they come.".to_owned());
     }
     let stalls = stalls.unwrap_or_default();
     let mut charts = Vec::new();
     if !shown.series.is_empty() {
         charts.extend([occupancy(shown, &stalls), blocked(shown, &stalls)]);
     }
+    charts.extend(report.latency_split.as_ref().filter(|split| split.latency_ns > 0).map(split));
     charts.extend((report.sojourn_ns.count > 0).then(|| quantiles(&report)));
-    Ok(Some(Detail { point, why, charts, notes }))
+    charts.extend((report.distributions.latency_ns.count() > 0).then(|| distribution(&report)));
+    let blame = report.blame.clone().filter(|blame| blame.rows.iter().any(|row| row.blocked_ns > 0));
+    Ok(Some(Detail { point, why, charts, blame, notes }))
 }
 
 /// The point at the knee, and the rule by which it is found.
@@ -104,19 +110,25 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// The spans of the stalls in a run, if there are any; `None` if they are random, too many, or of a run in real time,
-/// whose session began at an unknown time before it.
+/// The spans of the stalls in a run, if there are any; `None` if they are too many, or if it is not known when the driver's
+/// session began.
 fn stalls(report: &RunReport) -> Option<Vec<(f64, f64)>> {
-    let Some(set) = report.config.driver.get("stall").and_then(|stall| stall.as_str()) else { return Some(Vec::new()) };
+    let driver = &report.config.driver;
+    let Some(set) = driver.get("stall").and_then(Value::as_str) else { return Some(Vec::new()) };
     let stall: Stall = set.parse().ok()?;
-    let Timing::Fixed { phase: Phase::At(phase) } = stall.timing() else { return None };
-    let (every, end) = (stall.every().0, report.series.last().map_or(0, |sample| sample.time_ns));
-    let count = (end + phase.0) / every;
-    let spans = (1..=count).map(|at| {
-        let from = (at * every - phase.0) as f64;
-        (from, (from + stall.length().0 as f64).min(end as f64))
-    });
-    (report.clock == "virtual" && count <= MOST_STALLS).then(|| spans.collect())
+    // In virtual time both begin at zero, also in reports that do not state it.
+    let before = report.stalls_since_ns.or((report.clock == "virtual").then_some(0))?;
+    let seed = if stall.is_random() { number(driver.get("seed")?)? } else { 0 };
+    let end = before + report.series.last().map_or(0, |sample| sample.time_ns);
+    let spans = Stalls::new(Some(stall), seed, Nanos::ZERO).spans(Nanos(end));
+    let spans: Vec<_> = spans.filter(|(_, stops)| stops.0 > before).take(MOST_STALLS + 1).collect();
+    let since = |at: Nanos| at.0.min(end).saturating_sub(before) as f64;
+    (spans.len() <= MOST_STALLS).then(|| spans.into_iter().map(|(from, to)| (since(from), since(to))).collect())
+}
+
+/// A count in the settings of a report, which may be spelled as text.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 fn over_time(report: &RunReport) -> Axis {
@@ -200,14 +212,74 @@ fn quantiles(report: &RunReport) -> Chart {
         });
         Line { name: name.to_owned(), kind: Kind::Measured, colour, marks: marks.collect() }
     };
-    let lines =
-        vec![line(0, "latency, from the intended time", &report.latency_ns), line(1, "sojourn", &report.sojourn_ns)];
+    let lines = vec![
+        line(0, "latency, from the intended time", &report.latency_ns),
+        line(1, "sojourn, from acceptance", &report.sojourn_ns),
+    ];
     Chart {
         id: "quantiles",
         title: "Latency and sojourn by quantile".to_owned(),
         description: "Times of the packets by quantile: p99 is the time that 99 % of them took at most.".to_owned(),
         x: Axis::of_names("quantile", QUANTILES.map(str::to_owned).into()),
         y: Axis::holding("time until completed", Unit::Time, &lines),
+        lines,
+        shades: Vec::new(),
+        shade_name: "",
+    }
+}
+
+/// Where the packets spent their latency, on average.
+fn split(split: &SplitReport) -> Chart {
+    let places: Vec<_> = split.places().into_iter().filter(|(_, span)| *span > 0).collect();
+    let mean = |span: u128| span as f64 / split.packets.max(1) as f64;
+    // The first place is the uppermost one.
+    let marks = places.iter().rev().zip(0u32..).map(|((_, span), at)| Mark {
+        x: mean(*span),
+        y: at.into(),
+        bounds: None,
+        title: format!("{}, {}", human::time(mean(*span)), human::percent(*span as f64 / split.latency_ns as f64)),
+    });
+    let lines = vec![Line { name: String::new(), kind: Kind::Bars, colour: 0, marks: marks.collect() }];
+    let longest = lines.iter().flat_map(|line| &line.marks).map(|mark| mark.x).fold(0.0, f64::max);
+    let names: Vec<String> = places.iter().rev().map(|(place, _)| (*place).to_owned()).collect();
+    Chart {
+        id: "latency-split",
+        title: format!("Where a packet spent its latency of {}", human::time(mean(split.latency_ns))),
+        description:
+            "The mean time of a delivered packet in each place, from its intended time to its completion. The \
+                      means add up to that of the latency; quantiles would not add up."
+                .to_owned(),
+        x: Axis::of_bars("mean time of a packet", Unit::Time, longest),
+        y: Axis::of_names("place, in the order in which a packet passes them", names),
+        lines,
+        shades: Vec::new(),
+        shade_name: "",
+    }
+}
+
+/// The cumulative distributions of latency and sojourn.
+fn distribution(report: &RunReport) -> Chart {
+    let line = |colour: usize, name: &str, times: &Distribution| {
+        let marks = times.cumulative(MOST_POINTS).into_iter().map(|(time, share)| Mark {
+            x: time as f64,
+            y: share,
+            bounds: None,
+            title: format!("{name}: {} within {}", human::percent(share), human::time(time as f64)),
+        });
+        Line { name: name.to_owned(), kind: Kind::Steps, colour, marks: marks.collect() }
+    };
+    let all = &report.distributions;
+    let lines = vec![
+        line(0, "latency, from the intended time", &all.latency_ns),
+        line(1, "sojourn, from acceptance", &all.sojourn_ns),
+    ];
+    let times: Vec<f64> = lines.iter().flat_map(|line| &line.marks).map(|mark| mark.x).collect();
+    Chart {
+        id: "distribution",
+        title: "Distribution of latency and sojourn".to_owned(),
+        description: "The share of the delivered packets that took at most a time.".to_owned(),
+        x: Axis::of_times("time until completed", times),
+        y: Axis::of_shares("share of the packets that took at most this time"),
         lines,
         shades: Vec::new(),
         shade_name: "",
@@ -233,13 +305,34 @@ mod tests {
             spans.map(|spans| spans.iter().map(|(from, to)| (from / 1e6, to / 1e6)).collect::<Vec<_>>())
         };
         assert_eq!(ms(stalls(&with_stall("every=10ms,for=7ms"))), Some(vec![(10.0, 17.0), (20.0, 27.0), (30.0, 35.0)]));
-        assert_eq!(ms(stalls(&with_stall("every=20ms,for=1ms,phase=5ms"))), Some(vec![(15.0, 16.0), (35.0, 35.0)]));
-        assert_eq!(stalls(&with_stall("every=10ms,for=7ms,distribution=exponential")), None);
+        assert_eq!(ms(stalls(&with_stall("every=20ms,for=1ms,phase=5ms"))), Some(vec![(15.0, 16.0)]));
         assert_eq!(stalls(&with_stall("every=10us,for=7us")), None, "too many");
         assert_eq!(stalls(&run("wait", 10, 0)), Some(Vec::new()));
         let mut real = with_stall("every=10ms,for=7ms");
         real.clock = "real".to_owned();
-        assert_eq!(stalls(&real), None);
+        assert_eq!(stalls(&real), None, "when its session began is not known");
+        real.stalls_since_ns = Some(12_000_000);
+        assert_eq!(ms(stalls(&real)), Some(vec![(0.0, 5.0), (8.0, 15.0), (18.0, 25.0), (28.0, 35.0)]));
+    }
+
+    #[test]
+    fn random_stalls_are_marked_as_their_seed_gives_them() {
+        let mut report = with_stall("every=10ms,for=3ms,distribution=exponential");
+        assert_eq!(stalls(&report), None, "its seed is not known");
+        report.config.driver["seed"] = 7.into();
+        let marked = stalls(&report).unwrap();
+        assert!(!marked.is_empty() && marked.iter().all(|(from, to)| from < to && *to <= 35e6), "{marked:?}");
+        report.config.driver["seed"] = "7".into();
+        assert_eq!(stalls(&report).unwrap(), marked, "as old reports spell it");
+    }
+
+    #[test]
+    fn each_place_has_a_bar_and_the_first_is_the_uppermost() {
+        let spent = SplitReport { packets: 2, latency_ns: 100, source_ns: 60, ring_ns: 40, ..SplitReport::default() };
+        let chart = split(&spent);
+        assert_eq!(chart.y.names, ["ring", "source"]);
+        let bars: Vec<_> = chart.lines[0].marks.iter().map(|mark| (mark.x, mark.y, &*mark.title)).collect();
+        assert_eq!(bars, [(20.0, 0.0, "20 ns, 40 %"), (30.0, 1.0, "30 ns, 60 %")]);
     }
 
     #[test]

@@ -96,7 +96,8 @@ struct Entry<'a> {
 
 impl<'a> Plot<'a> {
     fn of(chart: &'a Chart) -> Self {
-        let y_ticks: Vec<_> = chart.y.scale.ticks(6).into_iter().map(|value| (value, chart.y.tick(value))).collect();
+        let values = if chart.y.ticks.is_empty() { chart.y.scale.ticks(6) } else { chart.y.ticks.clone() };
+        let y_ticks: Vec<_> = values.into_iter().map(|value| (value, chart.y.tick(value))).collect();
         let widest = y_ticks.iter().map(|(_, label)| width(label)).fold(0.0, f64::max);
         let legend = legend(chart);
         let rows = legend.last().map_or(HEADING, |entry| entry.y);
@@ -154,7 +155,9 @@ impl<'a> Plot<'a> {
         svg.leaf("text", &heading, self.chart.y.heading());
         for (value, label) in &self.y_ticks {
             let y = self.y(*value);
-            segment(svg, "rule", (self.left, y), (self.right(), y));
+            if self.chart.y.names.is_empty() {
+                segment(svg, "rule", (self.left, y), (self.right(), y));
+            }
             let place = (self.left - 6.0, y + 4.0);
             text(svg, "end", place, label);
         }
@@ -195,8 +198,10 @@ impl<'a> Plot<'a> {
             if line.kind == Kind::Measured {
                 self.bands(svg, &line.marks);
             }
-            if line.kind != Kind::Marks {
-                svg.empty("path", &[("class", &class(line.kind)), ("d", &self.path(line))]);
+            match line.kind {
+                Kind::Marks => {}
+                Kind::Bars => line.marks.iter().for_each(|mark| self.bar(svg, mark)),
+                _ => svg.empty("path", &[("class", &class(line.kind)), ("d", &self.path(line))]),
             }
             svg.close();
         }
@@ -234,6 +239,13 @@ impl<'a> Plot<'a> {
                 svg.empty("path", &[("class", &"band"), ("d", &format!("M{}Z", corners.join("L")))]);
             }
         }
+    }
+
+    fn bar(&self, svg: &mut Markup, mark: &Mark) {
+        let thickness = 0.6 * PLOT_HEIGHT / self.chart.y.names.len().max(1) as f64;
+        let (from, to, middle) = (self.x(0.0), self.x(mark.x), self.y(mark.y));
+        rectangle(svg, "fill", (from, middle - thickness / 2.0), (to - from, thickness));
+        text(svg, "start", (to + 6.0, middle + 4.0), &mark.title);
     }
 
     fn mark(&self, svg: &mut Markup, line: &Line, mark: &Mark) {
@@ -288,7 +300,7 @@ fn colour(line: &Line) -> String {
 /// The class with the stroke of a line.
 fn class(kind: Kind) -> &'static str {
     match kind {
-        Kind::Measured | Kind::Marks => "line",
+        Kind::Measured | Kind::Marks | Kind::Bars => "line",
         Kind::Trace | Kind::Steps => "line thin",
         Kind::Theory => "theory",
         Kind::Limit => "limit",

@@ -76,6 +76,8 @@ pub(crate) enum Kind {
     Theory,
     /// A value to compare with: dotted.
     Limit,
+    /// Bars from the left, one for each name of the vertical axis; the title of a mark is also written behind its bar.
+    Bars,
 }
 
 /// A line of a chart.
@@ -141,6 +143,32 @@ impl Axis {
     pub(crate) fn of_names(label: impl Into<String>, names: Vec<String>) -> Self {
         let ticks = (0..names.len()).map(|at| at as f64).collect();
         Self { label: label.into(), unit: Unit::Number, scale: Scale::places(names.len()), ticks, names }
+    }
+
+    /// A horizontal axis from zero on, with room for a text behind the bar of the `longest`.
+    pub(crate) fn of_bars(label: impl Into<String>, unit: Unit, longest: f64) -> Self {
+        let high = if longest > 0.0 { longest * 1.3 } else { 1.0 };
+        Self {
+            label: label.into(),
+            unit,
+            scale: Scale::Linear { low: 0.0, high },
+            ticks: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+
+    /// A horizontal axis of times with equal factors in equal lengths.
+    pub(crate) fn of_times(label: impl Into<String>, times: impl IntoIterator<Item = f64>) -> Self {
+        let mut times: Vec<f64> = times.into_iter().collect();
+        times.sort_by(f64::total_cmp);
+        let scale = Scale::between(&times);
+        Self { label: label.into(), unit: Unit::Time, scale, ticks: Vec::new(), names: Vec::new() }
+    }
+
+    /// A vertical axis of shares from 0 to 1.
+    pub(crate) fn of_shares(label: impl Into<String>) -> Self {
+        let scale = Scale::Linear { low: 0.0, high: 1.0 };
+        Self { label: label.into(), unit: Unit::Share, scale, ticks: Vec::new(), names: Vec::new() }
     }
 
     /// A vertical axis that holds what `lines` have measured and their limits. What they predict may lie outside.
