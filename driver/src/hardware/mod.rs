@@ -268,14 +268,17 @@ impl Hardware {
         // Busy and stalled times do not overlap, and lie between the origin and now: their sums fit.
         self.counters.busy_ns += transmission.busy.0 * frames;
         self.counters.stalled_ns += transmission.stalled.0 * frames;
-        let sum = |from: Nanos, to: Nanos| u128::from(to.since(from).0) * u128::from(frames);
-        self.counters.queued_ns += sum(taken + transmission.busy + transmission.stalled, transmission.end);
-        self.counters.delayed_ns += sum(transmission.end, at);
+        let started = transmission.end.since(transmission.busy + transmission.stalled);
+        self.counters.queued_ns += u128::from(started.since(taken).0) * u128::from(frames);
+        // Mostly there is neither a delay nor coalescing, and this is one comparison.
+        if at > transmission.end {
+            self.delay(at.since(transmission.end), frames);
+        }
         Some((Completed { len, taken, sent: transmission.end, at }, frames))
     }
 
     /// `frames` completed frames were reported later than the hardware completed them, by `span`.
-    #[inline(always)]
+    #[inline(never)]
     pub fn delay(&mut self, span: Nanos, frames: u64) {
         self.counters.delayed_ns += u128::from(span.0) * u128::from(frames);
     }

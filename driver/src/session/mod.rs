@@ -251,7 +251,9 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         self.frames.release(frames, done.len, |bytes| backend.sent(bytes, done.sent));
         self.report.sent_bytes += u64::from(done.len) * frames;
         // A frame that was refused may have completed later than these; completions are published in ring order.
-        self.hardware.delay(self.last_at.since(done.at), frames);
+        if self.last_at > done.at {
+            self.hardware.delay(self.last_at.since(done.at), frames);
+        }
         self.complete(Status::Sent, (done.taken, done.at), frames);
     }
 

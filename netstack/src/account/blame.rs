@@ -3,6 +3,11 @@
 //! For each app there is the integral over time of the slots that it holds. While an app waits, each app is charged what
 //! its integral grows by: the waiter's row subtracts all integrals when the wait begins and adds them when it ends. So
 //! neither a submission nor a completion touches the rows, and time in which no wait begins or ends costs nothing.
+//!
+//! A slot is free from the time at which the hardware completed its frame, which the stack notices later. Waits that
+//! began or ended in between were charged as if the slot had still been held; they are corrected then.
+
+use std::collections::VecDeque;
 
 use shared::report::BlameRow;
 use shared::stalls::{StallSchedule, Stalls};
@@ -21,7 +26,23 @@ pub(super) struct Blame {
     stalls: Option<Stalls>,
     /// How many sends wait for room.
     waiting: u64,
+    /// When waits began and ended since the last slot became free, oldest first; at most [`MOST_EDGES`].
+    edges: VecDeque<Edge>,
+    /// No slot becomes free before this time any more.
+    freed: Nanos,
 }
+
+/// The beginning or the end of a wait.
+#[derive(Debug, Clone, Copy)]
+struct Edge {
+    at: Nanos,
+    app: u32,
+    begins: bool,
+}
+
+/// How many waits may begin and end until the stack notices a completion. Beyond that, slots count as held until the oldest
+/// of these times.
+const MOST_EDGES: usize = 4096;
 
 #[derive(Debug, Default)]
 struct Blamed {
@@ -79,10 +100,43 @@ impl Blame {
         }
     }
 
-    /// `slots` of `app` are free from `now` on.
+    /// The hardware completed the frames in `slots` slots of `app` at `at`, which may have passed. If an earlier call had a
+    /// later time, that one counts: slots become free in order.
     #[inline(always)]
-    pub(super) fn free(&mut self, app: u32, slots: u64, now: Nanos) {
-        self.take(app, slots.wrapping_neg(), now);
+    pub(super) fn free(&mut self, app: u32, slots: u64, at: Nanos) {
+        if self.apps.is_empty() {
+            return;
+        }
+        let at = at.max(self.freed);
+        self.freed = at;
+        self.take(app, slots.wrapping_neg(), at);
+        if !self.edges.is_empty() {
+            self.correct(app, slots, at);
+        }
+    }
+
+    /// Corrects the waits that began or ended after `at`, when `slots` of `app` became free.
+    #[inline(never)]
+    fn correct(&mut self, app: u32, slots: u64, at: Nanos) {
+        while self.edges.front().is_some_and(|edge| edge.at <= at) {
+            self.edges.pop_front();
+        }
+        for edge in &self.edges {
+            let charged = self.apps.get_mut(edge.app as usize).and_then(|waiter| waiter.row.get_mut(app as usize));
+            let excess = slots.wrapping_mul(edge.at.since(at).0);
+            // Of a wait that began, too much was subtracted; of one that ended, too much was added.
+            let change = if edge.begins { excess } else { excess.wrapping_neg() };
+            charged.into_iter().for_each(|charged| *charged = charged.wrapping_add(change));
+        }
+    }
+
+    fn note(&mut self, edge: Edge) {
+        if self.edges.len() >= MOST_EDGES
+            && let Some(oldest) = self.edges.pop_front()
+        {
+            self.freed = self.freed.max(oldest.at);
+        }
+        self.edges.push_back(edge);
     }
 
     /// A send of `app` begins to wait for room at `now`.
@@ -93,6 +147,7 @@ impl Blame {
         }
         self.waiting += 1;
         self.charge(app, now, 1, u64::wrapping_sub);
+        self.note(Edge { at: now, app, begins: true });
     }
 
     /// A send of `app` stops waiting for room at `now`.
@@ -100,6 +155,7 @@ impl Blame {
     pub(super) fn end(&mut self, app: u32, now: Nanos) {
         self.waiting -= 1;
         self.charge(app, now, 1u64.wrapping_neg(), u64::wrapping_add);
+        self.note(Edge { at: now, app, begins: false });
     }
 
     #[inline(always)]
@@ -158,49 +214,87 @@ mod tests {
 
     #[derive(Debug, Clone, Copy)]
     enum Event {
+        /// An app takes slots.
         Take(usize, u64),
-        Free(usize),
-        Begin(usize),
-        End(usize),
+        /// The oldest slots become free, so many nanoseconds before this is noticed.
+        Free(u64),
+        /// A wait of an app begins, or ends if it is under way.
+        Turn(usize),
     }
 
     fn event() -> impl Strategy<Value = (u64, Event)> {
-        let app = 0usize..4;
         let event = prop_oneof![
-            (app.clone(), 1u64..5).prop_map(|(app, slots)| Event::Take(app, slots)),
-            app.clone().prop_map(Event::Free),
-            app.clone().prop_map(Event::Begin),
-            app.prop_map(Event::End),
+            (0usize..4, 1u64..5).prop_map(|(app, slots)| Event::Take(app, slots)),
+            (0u64..200).prop_map(Event::Free),
+            (0usize..4).prop_map(Event::Turn),
         ];
         (0u64..50, event)
     }
 
     proptest! {
-        /// Against the definition: at each step of time, each waiting app is charged the slots that each app holds.
+        /// Against the definition: each wait is charged the time that it shares with each slot that is held.
         #[test]
-        fn the_rows_are_those_of_integration_step_by_step(events in prop::collection::vec(event(), 1..200)) {
-            let (mut blame, mut now) = (with_apps(4), 1_000_000_007);
-            let (mut held, mut waits, mut rows) = ([0u64; 4], [false; 4], [[0u64; 4]; 4]);
-            for (step, event) in events.into_iter().chain((0..4).map(|app| (7, Event::End(app)))) {
+        fn each_row_is_the_time_that_waits_and_held_slots_share(events in prop::collection::vec(event(), 1..200)) {
+            let (mut blame, mut now, mut freed) = (with_apps(4), 1_000_000_007, 0);
+            // Of slots: the app, how many, and from when; then until when.
+            let (mut held, mut holds) = (VecDeque::new(), Vec::new());
+            let (mut waits, mut waited): ([Option<u64>; 4], Vec<(usize, u64, u64)>) = ([None; 4], Vec::new());
+            let ends = (0..4).map(|app| (7, Event::Turn(app)));
+            for (step, event) in events.into_iter().chain(ends.clone()).chain(ends) {
                 now += step;
-                for (row, _) in rows.iter_mut().zip(waits).filter(|(_, waits)| *waits) {
-                    row.iter_mut().zip(held).for_each(|(charged, held)| *charged += held * step);
-                }
                 match event {
                     Event::Take(app, slots) => {
-                        held[app] += slots;
+                        held.push_back((app, slots, now));
                         blame.take(app as u32, slots, Nanos(now));
                     }
-                    Event::Free(app) => blame.free(app as u32, std::mem::take(&mut held[app]), Nanos(now)),
-                    Event::Begin(app) if !std::mem::replace(&mut waits[app], true) => blame.begin(app as u32, Nanos(now)),
-                    Event::End(app) if std::mem::take(&mut waits[app]) => blame.end(app as u32, Nanos(now)),
-                    Event::Begin(_) | Event::End(_) => {}
+                    Event::Free(late) => {
+                        let Some((app, slots, taken)) = held.pop_front() else { continue };
+                        freed = freed.max(taken).max(now - late);
+                        blame.free(app as u32, slots, Nanos(freed));
+                        holds.push((app, slots, taken, freed));
+                    }
+                    Event::Turn(app) => match waits[app].take() {
+                        Some(since) => {
+                            blame.end(app as u32, Nanos(now));
+                            waited.push((app, since, now));
+                        }
+                        None => {
+                            blame.begin(app as u32, Nanos(now));
+                            waits[app] = Some(now);
+                        }
+                    },
+                }
+            }
+            let still = waits.iter().enumerate().filter_map(|(app, since)| Some((app, (*since)?)));
+            for (app, since) in still.collect::<Vec<_>>() {
+                blame.end(app as u32, Nanos(now));
+                waited.push((app, since, now));
+            }
+            holds.extend(held.into_iter().map(|(app, slots, taken)| (app, slots, taken, now)));
+            let mut rows = [[0u64; 4]; 4];
+            for (waiter, from, to) in waited {
+                for (holder, slots, taken, freed) in &holds {
+                    rows[waiter][*holder] += slots * to.min(*freed).saturating_sub(from.max(*taken));
                 }
             }
             let found = blame.rows(10_000, Nanos(now)).unwrap();
             let found = found.iter().map(|row| row.held_ns.iter().map(|held| *held as u64).collect::<Vec<_>>());
             prop_assert_eq!(found.collect::<Vec<_>>(), rows.map(|row| row.to_vec()));
         }
+    }
+
+    #[test]
+    fn however_late_a_completion_is_noticed_little_is_kept_and_rows_fill_the_ring() {
+        let mut blame = with_apps(1);
+        blame.take(0, 2, Nanos(1));
+        for at in 0..10_000 {
+            blame.begin(0, Nanos(2 * at + 2));
+            blame.end(0, Nanos(2 * at + 3));
+        }
+        blame.free(0, 2, Nanos(5));
+        assert!(blame.edges.len() <= MOST_EDGES);
+        let row = &blame.rows(2, Nanos(30_000)).unwrap()[0];
+        assert_eq!(row.held_ns[0] + row.free_ns, 2 * row.blocked_ns);
     }
 
     #[test]

@@ -115,12 +115,11 @@ impl Timeline {
         self.state.borrow_mut().each(|series| series.hold(frames, entered, None));
     }
 
-    /// `app` held a slot for each of `frames` from `entered` on, until the hardware completed the frames at `left`. For
-    /// the stack the slots are free from now on.
+    /// `app` held a slot for each of `frames` from `entered` on, until the hardware completed the frames at `left`.
     #[inline(always)]
     pub(crate) fn release_slots(&self, app: u32, frames: u64, entered: Nanos, left: Nanos) {
         self.state.borrow_mut().each(|series| series.hold(frames, entered, Some(left)));
-        self.room.borrow_mut().blame.free(app, frames, self.now());
+        self.room.borrow_mut().blame.free(app, frames, left);
     }
 
     /// The hardware stalls according to `schedule`. The caller states this before the first event.

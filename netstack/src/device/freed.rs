@@ -1,42 +1,56 @@
 //! When slots became free: how long a waiting packet took to use the slot that it was given.
 
+use shared::fifo::Fifo;
 use shared::units::Nanos;
 
-/// When the hardware completed the last frame of each slot.
+/// When the slots became free that were freed while a sender waited for room, and that have not been used again.
 ///
 /// Slots are used in the order in which they became free: on a ring of `depth` slots, frame number `n` takes the slot of
-/// frame number `n - depth`.
+/// frame number `n - depth`. A sender waits only if no slot is free, so what waiters use was freed while one waited.
 #[derive(Debug)]
 pub(super) struct FreedSlots {
-    /// One time for each slot; zero if no frame has completed in it.
-    at: Box<[Nanos]>,
-    /// The slot of the frame that completes next.
-    next: usize,
+    depth: u64,
+    groups: Fifo<Freed>,
+}
+
+/// Frames that completed at one time.
+#[derive(Debug, Clone, Copy)]
+struct Freed {
+    /// The number of the first frame.
+    first: u64,
+    /// The number of the frame after the last one.
+    end: u64,
+    at: Nanos,
 }
 
 impl FreedSlots {
     pub(super) fn new(depth: usize) -> Self {
-        Self { at: vec![Nanos::ZERO; depth].into(), next: 0 }
+        Self { depth: depth as u64, groups: Fifo::default() }
     }
 
-    /// The next `frames` frames completed `at`.
-    #[inline(always)]
-    pub(super) fn complete(&mut self, frames: u64, at: Nanos) {
-        for _ in 0..frames {
-            self.at[self.next] = at;
-            self.next += 1;
-            if self.next == self.at.len() {
-                self.next = 0;
+    /// `frames` frames, the first of which has number `first`, completed `at`, while a sender waited.
+    pub(super) fn complete(&mut self, first: u64, frames: u64, at: Nanos) {
+        let end = first + frames;
+        match self.groups.back_mut() {
+            Some(last) if last.at == at && last.end == first => last.end = end,
+            _ => {
+                // Slots that were freed before the last `depth` ones have been used.
+                if self.groups.len() as u64 >= self.depth {
+                    self.groups.pop();
+                }
+                self.groups.push(Freed { first, end, at });
             }
         }
     }
 
-    /// When the slot became free that frame number `frame`, the next one to be submitted, takes; `None` if no frame has
-    /// used that slot.
-    pub(super) fn freed_for(&self, frame: u64) -> Option<Nanos> {
-        let depth = self.at.len() as u64;
-        // The cast cannot truncate: the remainder is an index.
-        (frame >= depth).then(|| self.at[(frame % depth) as usize])
+    /// When the slot became free that frame number `frame`, the next one to be submitted, takes; `None` if no sender waited
+    /// then. Forgets the slots that frames before took.
+    pub(super) fn freed_for(&mut self, frame: u64) -> Option<Nanos> {
+        let before = frame.checked_sub(self.depth)?;
+        while self.groups.front().is_some_and(|freed| freed.end <= before) {
+            self.groups.pop();
+        }
+        self.groups.front().filter(|freed| freed.first <= before).map(|freed| freed.at)
     }
 }
 
@@ -48,10 +62,18 @@ mod tests {
     fn each_frame_takes_the_slot_that_became_free_first() {
         let mut freed = FreedSlots::new(3);
         assert_eq!(freed.freed_for(2), None);
-        freed.complete(1, Nanos(10));
-        freed.complete(1, Nanos(20));
+        freed.complete(0, 1, Nanos(10));
+        freed.complete(1, 1, Nanos(20));
         assert_eq!((freed.freed_for(3), freed.freed_for(4)), (Some(Nanos(10)), Some(Nanos(20))));
-        freed.complete(2, Nanos(30));
+        freed.complete(2, 2, Nanos(30));
         assert_eq!((freed.freed_for(5), freed.freed_for(6)), (Some(Nanos(30)), Some(Nanos(30))));
+    }
+
+    #[test]
+    fn a_slot_that_was_freed_while_no_sender_waited_is_not_mistaken_for_a_later_one() {
+        let mut freed = FreedSlots::new(2);
+        freed.complete(5, 1, Nanos(50));
+        assert_eq!((freed.freed_for(6), freed.freed_for(7)), (None, Some(Nanos(50))));
+        assert_eq!((freed.freed_for(8), freed.groups.len()), (None, 0));
     }
 }

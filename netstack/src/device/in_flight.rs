@@ -128,6 +128,12 @@ impl InFlight {
         self.pushed
     }
 
+    /// Packets that were popped so far.
+    #[inline(always)]
+    pub(super) fn popped(&self) -> u64 {
+        self.popped
+    }
+
     /// Packets in the table.
     #[inline(always)]
     pub(super) fn len(&self) -> u64 {
@@ -142,6 +148,12 @@ impl InFlight {
     /// The waits of the oldest packet that has waited and was popped; each is returned once.
     #[inline(always)]
     pub(super) fn popped_waits(&mut self) -> Option<WaitTimes> {
+        // Most packets do not wait, so this is mostly one comparison.
+        if self.waits.is_empty() { None } else { self.pop_waits() }
+    }
+
+    #[inline(never)]
+    fn pop_waits(&mut self) -> Option<WaitTimes> {
         self.waits.pop_front_if(|(before, _)| *before < self.popped).map(|(_, waits)| waits)
     }
 

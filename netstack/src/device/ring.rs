@@ -183,8 +183,11 @@ impl<P: ProducerPort> RingDevice<P> {
         let mut in_flight = self.in_flight.borrow_mut();
         // So many accounts do not stay in the cache from one completion to the next.
         let many = self.accounts.count() as usize > MOST_WITH_HISTOGRAMS;
+        let some_wait = self.ring.waiting() > 0;
         let completed = self.ring.take_completions(|first, mut frames| {
-            self.freed.borrow_mut().complete(frames, first.at);
+            if some_wait {
+                self.freed.borrow_mut().complete(in_flight.popped(), frames, first.at);
+            }
             while frames > 0 {
                 if many && let Some(upcoming) = in_flight.upcoming() {
                     self.accounts.prefetch(upcoming);
@@ -357,7 +360,11 @@ impl<P: ProducerPort> RingDevice<P> {
         }
         in_flight.push(FrameGroup::of(record));
         let full = self.is_full(&in_flight);
-        self.accounts.with(record.flow, |account| account.timeline().take_slots(record.flow, 1, full));
+        self.accounts.with(
+            record.flow,
+            #[inline(always)]
+            |account| account.timeline().take_slots(record.flow, 1, full),
+        );
     }
 
     /// The next packet to be entered, which was submitted at `submitted`, has waited.
@@ -366,7 +373,7 @@ impl<P: ProducerPort> RingDevice<P> {
         let number = in_flight.pushed();
         in_flight.note_waits(number, waits);
         if waits.room > Nanos::ZERO
-            && let Some(freed) = self.freed.borrow().freed_for(number)
+            && let Some(freed) = self.freed.borrow_mut().freed_for(number)
         {
             self.room_to_send.borrow_mut().record(submitted.since(freed).0, 1);
         }

@@ -31,8 +31,10 @@ pub struct Reservation {
     asks: Cell<u32>,
     /// Whether the last send found no room there.
     full: Cell<bool>,
-    /// How long the packet has waited that is sent now.
-    waits: Cell<Option<WaitTimes>>,
+    /// Whether the packet that is sent now has waited. Apart from `waits`, because every packet reads this.
+    has_waited: Cell<bool>,
+    /// How long it has waited.
+    waits: Cell<WaitTimes>,
 }
 
 impl Reservation {
@@ -96,21 +98,21 @@ impl Reservation {
 
     /// Notes that the packet has waited, as `add` adds it.
     pub(crate) fn note_wait(&self, add: impl FnOnce(&mut WaitTimes)) {
-        let mut waits = self.waits.get().unwrap_or_default();
+        let mut waits = self.waits.get();
         add(&mut waits);
+        self.waits.set(waits);
         // A send that was polled twice at one time has not waited.
-        self.waits.set(Some(waits).filter(|waits| *waits != WaitTimes::default()));
+        self.has_waited.set(waits != WaitTimes::default());
     }
 
     /// The waits of the packet that is sent now, if it has waited; the next packet begins without any.
     #[inline(always)]
     pub(crate) fn take_waits(&self) -> Option<WaitTimes> {
-        let waits = self.waits.get();
-        // Most packets do not wait: then this is read and not written.
-        if waits.is_some() {
-            self.waits.set(None);
+        if !self.has_waited.get() {
+            return None;
         }
-        waits
+        self.has_waited.set(false);
+        Some(self.waits.take())
     }
 
     /// Keeps what is left of `grant` after the first credit, which is returned.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// While an app waits, each slot is charged to the app that holds it (the waiting app included), or to `free`: such a
 /// slot is free, but the wake point is not reached, or senders ahead in the queue have a right to it. So each row adds
-/// up to the depth times the app's blocked time, exactly. A slot is free once the stack has noticed its completion.
+/// up to the depth times the app's blocked time, exactly. A slot is free from the time at which the hardware completed its
+/// frame, also if the stack has not noticed it yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BlameReport {
     /// The slots of the ring.

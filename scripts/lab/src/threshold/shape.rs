@@ -5,12 +5,12 @@
 
 use netstack::account::Stage;
 use serde_json::Value;
-use shared::ledger::{DropReason, RefuseReason};
+use shared::ledger::{DropReason, Histogram, RefuseReason};
 use shared::report::{
-    AppReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, DriverReport, Ending,
-    EstimateReport, FairnessReport, FigureReport, HardwareSplit, JudgedReport, LedgerReport, MeasuredReport,
-    ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, SplitReport, StageReport, SteadyReport, Summary,
-    TheoryReport, Totals, Verdict, WakesReport,
+    AppReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, Distribution, Distributions,
+    DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareSplit, JudgedReport, LedgerReport,
+    MeasuredReport, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, SplitReport, StageReport, SteadyReport,
+    Summary, TheoryReport, Totals, Verdict, WakesReport,
 };
 
 /// The report as JSON. Lists have one item; maps have every key that is possible.
@@ -37,7 +37,7 @@ fn full() -> RunReport {
         sojourn_ns: Summary::default(),
         latency_ns: Summary::default(),
         latency_split: Some(SplitReport { hardware: Some(HardwareSplit::default()), ..SplitReport::default() }),
-        distributions: Default::default(),
+        distributions: distributions(),
         steady: Some(SteadyReport { packets_per_second: Some(0.0), ..SteadyReport::default() }),
         theory: Some(theory()),
         estimate: Some(estimate()),
@@ -47,6 +47,7 @@ fn full() -> RunReport {
             ..BlockedReport::default()
         },
         blame: Some(BlameReport {
+            apps: vec![String::new()],
             rows: vec![BlameRow { held_ns: vec![0], stalled_ns: Some(0), ..BlameRow::default() }],
             ..BlameReport::default()
         }),
@@ -80,6 +81,13 @@ fn full() -> RunReport {
         driver: Some(DriverReport::default()),
         warnings: Vec::new(),
     }
+}
+
+fn distributions() -> Distributions {
+    let mut one = Histogram::default();
+    one.record(0, 1);
+    let one = || Distribution::from(&one);
+    Distributions { sojourn_ns: one(), latency_ns: one(), full_to_stop_ns: one(), room_to_send_ns: one() }
 }
 
 fn rate() -> RateReport {
