@@ -206,7 +206,7 @@ fn a_lab_whose_readers_sleep_ends_when_they_wake_up_or_at_a_signal() {
         if wake_up {
             let (text, run): (_, RunReport) = (read(out), parse(&json));
             assert_eq!(lab.wait().unwrap().code(), Some(0));
-            assert!(text.contains("Run         finished") && run.totals.delivered == 50, "{text}");
+            assert!(text.contains("Run          finished") && run.totals.delivered == 50, "{text}");
         } else {
             kill_process(pid(lab.id()), Signal::TERM).unwrap();
             assert_eq!(lab.wait().unwrap().code(), Some(130));
