@@ -238,7 +238,8 @@ mod tests {
             let (mut blame, mut now, mut freed) = (with_apps(4), 1_000_000_007, 0);
             // Of slots: the app, how many, and from when; then until when.
             let (mut held, mut holds) = (VecDeque::new(), Vec::new());
-            let (mut waits, mut waited): ([Option<u64>; 4], Vec<(usize, u64, u64)>) = ([None; 4], Vec::new());
+            let mut waits = [None::<u64>; 4];
+            let mut waited: Vec<(usize, u64, u64)> = Vec::new();
             let ends = (0..4).map(|app| (7, Event::Turn(app)));
             for (step, event) in events.into_iter().chain(ends.clone()).chain(ends) {
                 now += step;

@@ -168,10 +168,8 @@ fn derived(report: &RunReport, known: &mut BTreeSet<String>) {
     for row in report.blame.iter().flat_map(|blame| &blame.rows) {
         row.stalled_ns.iter().for_each(|stalled| share(*stalled, row.blocked_ns as f64));
     }
-    for split in &report.latency_split {
+    if let Some(split) = &report.latency_split {
         split.places().iter().for_each(|(_, span)| share(*span, split.latency_ns as f64));
-    }
-    for split in &report.latency_split {
         let means = split.places().into_iter().map(|(_, span)| human::time(span as f64 / split.packets as f64));
         known.extend(means.flat_map(|mean| numbers(&mean)));
     }

@@ -213,7 +213,10 @@ fn rates_include_the_gap_after_the_last_packet_and_are_null_without_one() {
     assert!((both[0].unwrap() / (8.0 / (8.0 * 0.012_304)) - 1.0).abs() < 1e-9, "{both:?}");
     let text = lab("simulate --link 1Mbit --app bulk --packets 1", "");
     let line = printed(&text).lines().find(|line| line.starts_with("Delivered")).map(str::to_owned);
-    assert_eq!(line.unwrap().split_whitespace().collect::<Vec<_>>(), ["Delivered", "-", "of", "payload,", "-:", "1", "packets"]);
+    assert_eq!(
+        line.unwrap().split_whitespace().collect::<Vec<_>>(),
+        ["Delivered", "-", "of", "payload,", "-:", "1", "packets"]
+    );
     ends("simulate --link 1Mbit --app bulk --packets 1 --precision 1%", 2, "raise --packets");
 }
 
