@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use clap::builder::{PathBufValueParser, TypedValueParser};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::process::parent::Lifetime;
 use shared::process::settings::{Common, Endpoint, Output, Waiting};
@@ -17,13 +18,14 @@ use crate::session::Dma;
 const MOST_STALLS: u64 = 100_000;
 
 /// All flags of the driver.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Parser)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::Parser)]
 #[command(
     name = "driver",
     version,
     about = "The driver process: takes frames from the ring and sends them at the pace of its hardware model.",
     long_about = None
 )]
+#[schemars(rename = "DriverSettings")]
 pub struct Settings {
     /// The socket of the connection, and the allowed users.
     #[command(flatten)]
@@ -69,7 +71,7 @@ pub struct Settings {
 }
 
 /// Settings of a run that only the driver has, in real and in virtual time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct DriverSettings {
     /// The hardware model.
     #[command(flatten)]
@@ -88,7 +90,7 @@ pub struct DriverSettings {
 }
 
 /// The hardware model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct HardwareSettings {
     /// Most frames that the hardware holds at once, 1 to 65536.
     ///
@@ -238,7 +240,7 @@ mod tests {
         let flags = ["--depth=3", "--hw-queue=2", "--latency=20us", "--stall=every=1ms,for=10us", "--verify"];
         let settings = parse(&flags).unwrap();
         let json = serde_json::to_value(&settings).unwrap();
-        assert_eq!(json["hw_queue"], "2");
+        assert_eq!(json["hw_queue"], 2);
         assert_eq!(json["stall"], "every=1ms,for=10us");
         assert_eq!(json["coalesce"], "frames=1,for=0s");
         assert_eq!(serde_json::from_value::<Settings>(json).unwrap(), settings);

@@ -8,19 +8,20 @@ use std::io;
 use std::thread;
 
 use clap::Parser;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::control::TransportKind;
 use shared::exec::{Halted, StopHandle};
 use shared::limits::Ballast;
 use shared::process::data_path::DataPath;
 use shared::process::exit::Status;
-use shared::process::json::{JsonError, JsonSink, JsonTarget, say, say_line};
+use shared::process::json::{JsonError, JsonLines, JsonSink, JsonTarget, say, say_line};
 use shared::process::output::{complain, lines_dropped};
 use shared::process::parent::Lifetime;
 use shared::process::peers::AllowedUsers;
-use shared::process::settings::{Common, Endpoint, Output, Waiting};
+use shared::process::settings::{Common, Endpoint, Output, StreamOutput, Waiting};
 use shared::process::signals::Signals;
-use shared::report::{ConfigReport, Ending, HostReport, IntervalLines, RunReport, Sample};
+use shared::report::{ConfigReport, Ending, HostReport, IntervalLines, Origin, RunReport, Sample, StreamEvent};
 use shared::ring::shm::{SharedMemory, ShmProducer};
 use shared::ring::socket::{SocketProducer, Tables};
 use shared::ring::{Producer, ProducerPort};
@@ -37,8 +38,9 @@ use crate::settings::{LineSettings, SessionSettings, StackSettings};
 /// The stack of Pushback: apps that send UDP through a bounded ring to a driver process.
 ///
 /// Start `driver` first, with the same --socket. Units are strict: 1Gbit, 250kpps, 1500B, 5ms.
-#[derive(Debug, Clone, Parser, Serialize, Deserialize)]
+#[derive(Debug, Clone, Parser, Serialize, Deserialize, JsonSchema)]
 #[command(name = "netstack", version)]
+#[schemars(rename = "NetstackSettings")]
 pub struct Args {
     /// The socket of the driver, and the allowed users.
     #[command(flatten)]
@@ -72,6 +74,10 @@ pub struct Args {
     #[command(flatten)]
     #[serde(skip)]
     pub output: Output,
+    /// Whether there are lines of JSON during the run.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub stream: StreamOutput,
 }
 
 impl Args {
@@ -130,14 +136,11 @@ impl RunError {
     /// The exit status of the process.
     pub fn status(&self) -> Status {
         match self {
-            Self::Plan(_) | Self::Json(JsonError::Open { .. }) => Status::Usage,
+            Self::Plan(_) => Status::Usage,
+            Self::Json(error) => error.status(),
             Self::Connect(error) => error.status(),
-            Self::Interrupted | Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
-            Self::Json(JsonError::Write { .. })
-            | Self::System { .. }
-            | Self::Memory(_)
-            | Self::Halted(_)
-            | Self::NoReport => Status::Failed,
+            Self::Interrupted => Status::Interrupted,
+            Self::System { .. } | Self::Memory(_) | Self::Halted(_) | Self::NoReport => Status::Failed,
         }
     }
 }
@@ -149,9 +152,10 @@ impl RunError {
 pub fn run(args: &Args) -> Result<Status, RunError> {
     // Invalid flags are an error before the report's file is opened.
     let length = Plan::check(&args.stack, args.common.depth)?;
+    let lines = JsonLines::open(args.stream.json_stream, args.output.json.as_ref())?;
     let sink = args.output.json.as_ref().map(JsonTarget::open).transpose()?;
     let report = report_of(args, length, || ())?;
-    let written = publish(args, sink, &report);
+    let written = publish(args, sink, lines, &report);
     Ok(status(&report).after("netstack", written, RunError::status))
 }
 
@@ -282,17 +286,24 @@ fn run_on(
     let data_path = DataPath::new(port.connection(), &args.waiting, Nanos(accept.idle_timeout_ns), stop);
     let (clock, interrupt, usage) = (data_path.clock(), data_path.interrupt(), data_path.usage());
     let ring = Producer::with_wake_point(port, *depth, plan.wake_point, clock.clone());
-    let (tasks_plan, lines) = (plan.clone(), watcher(args));
-    let stack = StackRun::new(ring, tasks_plan).interrupted_by(interrupt).watched_by(lines).extended_by(extension);
+    let lines = JsonLines::open(args.stream.json_stream, args.output.json.as_ref())?;
+    let (tasks_plan, watch) = (plan.clone(), watcher(args, lines));
+    let stack = StackRun::new(ring, tasks_plan).interrupted_by(interrupt).watched_by(watch).extended_by(extension);
+    let config = ConfigReport {
+        netstack: serde_json::to_value(args).unwrap_or_default(),
+        driver: serde_json::from_str(&accept.settings).unwrap_or_default(),
+        simulate: None,
+    };
+    let origin = Origin::now();
+    if let Some(lines) = whole(lines, args) {
+        lines.write(&StreamEvent::start(config.clone(), plan.seed, REAL, origin.clone()))?;
+    }
     let outcome = data_path.run(|tasks| stack.run(tasks, clock))?;
     let context = Context {
-        config: ConfigReport {
-            netstack: serde_json::to_value(args).unwrap_or_default(),
-            driver: serde_json::from_str(&accept.settings).unwrap_or_default(),
-            simulate: None,
-        },
-        clock: "real".to_owned(),
+        config,
+        clock: REAL.to_owned(),
         host: Some(HostReport::read()),
+        origin,
         arrivals_digest: arrivals_digest(plan.seed, &plan.apps),
         process: usage(),
         lines_dropped: lines_dropped(),
@@ -301,19 +312,38 @@ fn run_on(
     Ok(assemble(outcome, &plan, *depth, context))
 }
 
-/// Prints a line for each interval, unless --quiet is set. It runs on the data path's thread, so it never waits for a
-/// reader.
-fn watcher(args: &Args) -> Option<Watch> {
-    let json = args.output.json.clone();
-    let mut lines = IntervalLines::default();
-    let watch = move |sample: &Sample| lines.next(sample).lines().for_each(|line| say_line(json.as_ref(), line));
-    (!args.lines.quiet).then(|| Box::new(watch) as Watch)
+/// The name of the clock in reports.
+const REAL: &str = "real";
+
+/// The `lines` if this process writes all of them: a program that started it writes the first and the last itself,
+/// because the report that it makes of those of both processes has more.
+fn whole(lines: Option<JsonLines>, args: &Args) -> Option<JsonLines> {
+    lines.filter(|_| !args.lifetime.end_with_stdin)
 }
 
-fn publish(args: &Args, sink: Option<JsonSink>, report: &RunReport) -> Result<(), RunError> {
+/// Prints a line for each interval, as text unless --quiet is set, and as JSON to `stream`. It runs on the data path's
+/// thread, so it never waits for a reader.
+fn watcher(args: &Args, stream: Option<JsonLines>) -> Option<Watch> {
+    let beside = JsonLines::beside(stream, args.output.json.as_ref());
+    let mut text = (!args.lines.quiet).then(IntervalLines::default);
+    let any = text.is_some() || stream.is_some();
+    let watch = move |sample: &Sample| {
+        if let Some(stream) = stream {
+            stream.queue(&StreamEvent::Interval(*sample));
+        }
+        if let Some(text) = &mut text {
+            text.next(sample).lines().for_each(|line| say_line(beside.as_ref(), line));
+        }
+    };
+    any.then(|| Box::new(watch) as Watch)
+}
+
+fn publish(args: &Args, sink: Option<JsonSink>, lines: Option<JsonLines>, report: &RunReport) -> Result<(), RunError> {
     let written = sink.map_or(Ok(()), |sink| sink.write(report));
+    let ended = whole(lines, args).map_or(Ok(()), |lines| lines.write(&StreamEvent::End(Box::new(report.clone()))));
+    let written = written.and(ended);
     if !args.lines.quiet {
-        say(args.output.json.as_ref(), report);
+        say(JsonLines::beside(lines, args.output.json.as_ref()).as_ref(), report);
     } else if !args.lifetime.end_with_stdin {
         // A program that started this one reads the report, and prints them itself.
         report.shortcomings().iter().for_each(|line| complain(format_args!("netstack: {line}")));

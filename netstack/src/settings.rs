@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::control::TransportKind;
 use shared::process::settings::MAX_EXACT;
 use shared::ring::{Depth, WakePoint, WakePointError};
+use shared::text_schema;
 use shared::units::{Nanos, parse_accepted};
 
 use crate::app::{AppSpec, Traffic};
@@ -18,7 +20,7 @@ use crate::dispatch::Dispatch;
 use crate::layers::MacAddr;
 
 /// Settings of the stack in real and in virtual time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct StackSettings {
     /// What the device does when the ring is full: wait, drop-newest, drop-oldest, deadline=TIME.
     #[arg(long, env = "PUSHBACK_POLICY", default_value_t)]
@@ -41,7 +43,7 @@ pub struct StackSettings {
 }
 
 /// The apps, and how their packets descend: the settings that a queueing model depends on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct SendSettings {
     /// An app, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff, reqresp or trace;
     /// keys are name, file, size, burst, rate, load, budget, when-blocked, on, off, think, distribution, shape, phase and to.
@@ -74,7 +76,7 @@ pub struct SendSettings {
 }
 
 /// How much the apps offer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct LengthSettings {
     /// How long the apps offer packets. [default: 5s, unless --packets is given]
     #[arg(long, value_name = "TIME", env = "PUSHBACK_DURATION", conflicts_with = "packets", value_parser = some_time)]
@@ -86,7 +88,7 @@ pub struct LengthSettings {
 }
 
 /// Addresses, the transmit queue, the drain and the sampling interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct LayerSettings {
     /// Places of the transmit queue in front of the ring, for drop-oldest.
     #[arg(long, value_name = "N", env = "PUSHBACK_TXQUEUE", default_value_t = DEFAULT_TXQUEUE, value_parser = clap::value_parser!(u32).range(1..=65_536))]
@@ -150,7 +152,7 @@ impl StackSettings {
 pub const DEFAULT_TXQUEUE: u32 = 64;
 
 /// How the stack connects to the driver. A simulation has no such settings, because it is one process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct SessionSettings {
     /// The transport of frames to the driver.
     #[arg(long, env = "PUSHBACK_TRANSPORT", value_enum, default_value_t)]
@@ -170,7 +172,7 @@ impl Default for SessionSettings {
 }
 
 /// What is printed during and after a run.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, Args)]
 pub struct LineSettings {
     /// Print only warnings and what failed, on standard error: no line for each interval, and no report.
     ///
@@ -262,6 +264,11 @@ impl fmt::Display for Neighbour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.ip, self.mac)
     }
+}
+
+text_schema! {
+    Network: "An address and the prefix length of its network, such as 10.0.0.1/24.";
+    Neighbour: "An address and its Ethernet address, such as 10.0.0.2=02:00:00:00:00:02.";
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! How many slots a ring has, and how many must be free before senders that wait for room are served.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-use serde_with::{DeserializeFromStr, SerializeDisplay};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How many slots may be occupied at once: 1 to 65 536, any number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, SerializeDisplay, DeserializeFromStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(into = "u32", try_from = "u32")]
 pub struct Depth(u32);
 
 /// A depth that no ring can have.
@@ -47,6 +50,20 @@ impl FromStr for Depth {
     }
 }
 
+impl From<Depth> for u32 {
+    fn from(depth: Depth) -> Self {
+        depth.get()
+    }
+}
+
+impl TryFrom<u32> for Depth {
+    type Error = DepthError;
+
+    fn try_from(slots: u32) -> Result<Self, DepthError> {
+        Self::new(slots)
+    }
+}
+
 impl fmt::Display for Depth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -57,8 +74,7 @@ impl fmt::Display for Depth {
 ///
 /// Serving waiters with each free slot keeps the ring full and the latency in it long, and wakes a sleeping
 /// stack for each packet. Waiting until half of the ring is free wakes it once for many packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WakePoint {
     /// One slot: waiters are served with each slot that becomes free.
     Each,
@@ -123,17 +139,46 @@ impl fmt::Display for WakePoint {
     }
 }
 
-impl From<WakePoint> for String {
-    fn from(wake: WakePoint) -> Self {
-        wake.to_string()
+/// A number of slots is a number in reports. Control messages hold text: their format does not say which of the two
+/// follows.
+impl Serialize for WakePoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Slots(slots) if serializer.is_human_readable() => slots.serialize(serializer),
+            wake => serializer.collect_str(wake),
+        }
     }
 }
 
-impl TryFrom<String> for WakePoint {
-    type Error = WakePointError;
+impl<'de> Deserialize<'de> for WakePoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Recorded {
+            Slots(NonZeroU32),
+            Text(String),
+        }
+        let text = match deserializer.is_human_readable() {
+            false => String::deserialize(deserializer)?,
+            true => match Recorded::deserialize(deserializer)? {
+                Recorded::Slots(slots) => return Ok(Self::Slots(slots)),
+                Recorded::Text(text) => text,
+            },
+        };
+        text.parse().map_err(D::Error::custom)
+    }
+}
 
-    fn try_from(text: String) -> Result<Self, WakePointError> {
-        text.parse()
+impl JsonSchema for WakePoint {
+    fn schema_name() -> Cow<'static, str> {
+        "WakePoint".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "How many slots must be free before senders that wait for room are served.",
+            "anyOf": [{"enum": ["each", "half"]}, {"type": "integer", "minimum": 1}]
+        })
     }
 }
 
@@ -165,6 +210,24 @@ mod tests {
             let error = bad.parse::<WakePoint>().unwrap_err().to_string();
             assert!(error.starts_with(bad) && error.contains("each, half or a number"), "{error}");
         }
+    }
+
+    #[test]
+    fn counts_are_numbers_in_reports_and_a_wake_point_is_text_in_control_messages() {
+        use bincode::Options;
+
+        let wakes = ["each", "half", "7"].map(|text| text.parse::<WakePoint>().unwrap());
+        let json = serde_json::to_string(&(depth(16), wakes)).unwrap();
+        assert_eq!(json, r#"[16,["each","half",7]]"#);
+        assert_eq!(serde_json::from_str::<(Depth, [WakePoint; 3])>(&json).unwrap(), (depth(16), wakes));
+        assert_eq!(serde_json::from_str::<WakePoint>(r#""7""#).unwrap(), wakes[2]);
+        for bad in ["0", "65537", r#""16""#] {
+            assert!(serde_json::from_str::<Depth>(bad).is_err(), "{bad}");
+        }
+        let options = bincode::DefaultOptions::new().with_fixint_encoding();
+        let bytes = options.serialize(&wakes).unwrap();
+        assert_eq!(bytes, options.serialize(&["each", "half", "7"]).unwrap());
+        assert_eq!(options.deserialize::<[WakePoint; 3]>(&bytes).unwrap(), wakes);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
+use shared::text_schema;
 use shared::units::{Nanos, Pairs, PairsError};
 
 /// A batch is reported when it has `frames` frames, or `within` after its first frame finished.
@@ -131,6 +132,10 @@ impl Coalescer {
             self.open = None;
         }
     }
+}
+
+text_schema! {
+    Coalesce: "Completions are reported in batches: frames=N,for=TIME.";
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What hardware to model: the settings of a session's hardware.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::ring::Depth;
 use shared::stalls::{StallSchedule, Stalls};
@@ -8,7 +9,7 @@ use shared::units::{LinkRate, Nanos};
 use super::{Coalesce, Stall};
 
 /// How long a frame occupies the link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Service {
     /// For its bits at the link's rate.

@@ -13,7 +13,7 @@ use shared::exec::monotonic_now;
 use shared::process::exit::Status;
 use shared::process::json::{JsonError, JsonSink};
 use shared::process::output::{complain, lines_dropped};
-use shared::report::{DRIVER_SCHEMA, DriverFile, DriverReport};
+use shared::report::{DRIVER_SCHEMA, DriverFile, DriverReport, Origin};
 use shared::units::Nanos;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -34,6 +34,8 @@ pub(super) struct Log {
     /// Whether sessions that finished get no line.
     quiet: bool,
     sink: Option<Arc<JsonSink>>,
+    /// When and by which command the driver was started.
+    origin: Origin,
     /// Whether the report on disk lacks a session.
     is_stale: bool,
     /// When the report on disk may be replaced again.
@@ -58,6 +60,7 @@ impl Log {
         Self {
             quiet,
             sink: sink.map(Arc::new),
+            origin: Origin::now(),
             is_stale: false,
             save_after: Instant::now(),
             saving: None,
@@ -165,6 +168,7 @@ impl Log {
             |counts: &BTreeMap<&str, u64>| counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
         DriverFile {
             schema: DRIVER_SCHEMA.to_owned(),
+            origin: self.origin.clone(),
             config: serde_json::to_value(settings).unwrap_or_default(),
             sessions: self.reports.iter().cloned().collect(),
             endings: named(&self.endings),

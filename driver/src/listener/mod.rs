@@ -65,12 +65,10 @@ impl RunError {
     pub fn status(&self) -> Status {
         match self {
             Self::Interrupted => Status::Interrupted,
-            Self::Json(JsonError::Write { .. }) | Self::Session(_) | Self::System(_) => Status::Failed,
-            Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
+            Self::Json(error) => error.status(),
+            Self::Session(_) | Self::System(_) => Status::Failed,
             // A driver cannot listen because of its flags, or of the path that they name.
-            Self::Settings(_) | Self::Json(JsonError::Open { .. }) | Self::Capture(_) | Self::Listen(_) => {
-                Status::Usage
-            }
+            Self::Settings(_) | Self::Capture(_) | Self::Listen(_) => Status::Usage,
         }
     }
 }

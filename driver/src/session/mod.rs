@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::connection::{CloseReason, Connection};
 use shared::control::{Control, WireError};
@@ -34,7 +35,7 @@ use dma::FrameCopies;
 use ending::{name_of, send_farewell, stack_leaves};
 
 /// What happens to the bytes of a frame that is handed to the hardware.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dma {
     /// They are copied out of the ring.

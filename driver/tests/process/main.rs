@@ -86,8 +86,8 @@ fn a_signal_ends_the_driver_which_writes_its_report_and_removes_its_socket() {
         assert_eq!(driver.wait().status, Some(130));
         assert!(!socket.exists());
         let file: DriverFile = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
-        assert_eq!((file.schema.as_str(), file.sessions.len()), ("pushback.driver/1", 0));
-        assert_eq!(file.config["hw_queue"], "256");
+        assert_eq!((file.schema.as_str(), file.sessions.len()), ("pushback.driver/2", 0));
+        assert_eq!(file.config["hw_queue"], 256);
     }
 }
 
@@ -178,7 +178,7 @@ fn a_second_stack_is_refused_as_busy_and_served_later() {
     let accept = first.accepted();
     assert_eq!((accept.generation, accept.rings[0].depth), (1, 7));
     assert_eq!(accept.link_bits_per_second, Some(1_000_000_000));
-    assert!(accept.settings.contains(r#""hw_queue":"256""#), "{}", accept.settings);
+    assert!(accept.settings.contains(r#""hw_queue":256"#), "{}", accept.settings);
     let refuse = Stack::greet(&driver.socket, Socket, 4).refused();
     assert_eq!(refuse.code, RefuseCode::Busy);
     assert_eq!(first.leave(0).reason, ByeReason::Finished);

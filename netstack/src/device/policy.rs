@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::ring::WakePoint;
+use shared::text_schema;
 use shared::units::{Nanos, parse_accepted};
 
 /// What the device does when the ring is full.
@@ -103,6 +104,10 @@ impl fmt::Display for Policy {
             other => other.name().fmt(f),
         }
     }
+}
+
+text_schema! {
+    Policy: "wait, drop-newest, drop-oldest or deadline=TIME.";
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::exec::Clock;
 
@@ -38,7 +39,7 @@ use crate::layers::{Ethernet, Ip, MTU, MacAddr, Neighbours, Router, Routes, Udp,
 use crate::packet::{Batch, Packet};
 
 /// How the layers call each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dispatch {
     /// Generics: a non-blocking try first, then one future for all layers.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use shared::ledger::{Counters, Doorbells, DropReason, Imbalance, RefuseReason};
 use shared::report::{
     AppReport, BackpressureReport, BlameReport, BlockedReport, ConfigReport, Demand, Distributions, DriverReport,
-    Ending, FairnessReport, HardwareSplit, HostReport, LedgerReport, ProcessReport, RUN_SCHEMA, RingReport, RunReport,
+    Ending, FairnessReport, HardwareSplit, HostReport, LedgerReport, Origin, ProcessReport, RUN_SCHEMA, RingReport, RunReport,
     SplitReport, StageReport, SteadyReport, Summary, Totals, WakesReport, WakeupsReport, Warning, WarningCode,
-    machine_warning,
+    machine_warning, ratio,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;
@@ -28,6 +28,8 @@ pub struct Context {
     pub clock: String,
     /// The machine and the program.
     pub host: Option<HostReport>,
+    /// When, by which program and by which command it is made.
+    pub origin: Origin,
     /// Hash of what the apps drew.
     pub arrivals_digest: String,
     /// What the process used.
@@ -60,7 +62,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
     let ledger = ledger(&outcome, &total, depth);
     let contradicted = contradicted(&outcome, &total, depth, context.grant);
     let doorbells = both(context.process.doorbells, outcome.driver.as_ref().map(|driver| driver.process.doorbells));
-    let hardware = outcome.driver.as_ref().map(|driver| driver.hardware.clone()).unwrap_or_default();
+    let hardware = outcome.driver.as_ref().map(|driver| driver.hardware.clone());
     let mut report = RunReport {
         schema: RUN_SCHEMA.to_owned(),
         config: context.config,
@@ -68,6 +70,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         seed: plan.seed,
         clock: context.clock,
         host: context.host,
+        origin: context.origin,
         arrivals_digest: context.arrivals_digest,
         elapsed_ns: outcome.ended.since(outcome.began).0,
         totals: totals(&total),
@@ -125,10 +128,10 @@ fn both(ours: Doorbells, theirs: Option<Doorbells>) -> Doorbells {
 
 /// Every sleep ends with a wake.
 fn wakes(stack: &ProcessReport, driver: Option<&DriverReport>, delivered: u64) -> WakesReport {
-    let per_thousand = |process: &ProcessReport| process.idle.sleeps as f64 * 1e3 / delivered.max(1) as f64;
+    let per_thousand = |process: &ProcessReport| ratio(process.idle.sleeps, delivered).map(|share| share * 1e3);
     WakesReport {
         netstack_per_thousand: per_thousand(stack),
-        driver_per_thousand: driver.map(|driver| per_thousand(&driver.process)),
+        driver_per_thousand: driver.and_then(|driver| per_thousand(&driver.process)),
     }
 }
 
@@ -142,7 +145,7 @@ fn totals(counters: &Counters) -> Totals {
         dropped,
         in_flight: counters.in_flight,
         lost: counters.lost,
-        loss_ratio: if accepted == 0 { 0.0 } else { dropped as f64 / accepted as f64 },
+        loss_ratio: ratio(dropped, accepted),
     }
 }
 
@@ -222,7 +225,7 @@ fn steady(warm: &Snapshot, outcome: &Outcome) -> Option<SteadyReport> {
         refused: all.counters.refused() - warm.counters.refused(),
         delivered,
         dropped,
-        loss_ratio: if accepted == 0 { 0.0 } else { dropped as f64 / accepted as f64 },
+        loss_ratio: ratio(dropped, accepted),
         sojourn_mean_ns: (all.sojourn_ns - warm.sojourn_ns) as f64 / delivered as f64,
         latency_mean_ns: (all.latency_ns - warm.latency_ns) as f64 / delivered as f64,
         packets_per_second: activity(outcome).since(warm.at).rate(delivered, bytes).packets_per_second,
@@ -324,12 +327,12 @@ fn app_report(Joined { account, app, .. }: &Joined) -> AppReport {
 }
 
 /// The times of one app; their quantiles are not known if it shares its histograms.
-fn app_times(account: &Account, timed: Timed) -> Summary<Option<u64>> {
+fn app_times(account: &Account, timed: Timed) -> Summary {
     match account.histograms() {
-        Some(own) => Summary::from(&*own.of(timed)).known(),
+        Some(own) => (&*own.of(timed)).into(),
         None => {
             let Tally { count, max, sum } = account.tally(timed);
-            Summary { count, mean: sum as f64 / count.max(1) as f64, p50: None, p90: None, p99: None, p999: None, max }
+            Summary::without_quantiles(count, sum as f64 / count as f64, max)
         }
     }
 }

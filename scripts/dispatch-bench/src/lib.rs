@@ -5,6 +5,9 @@
 //! [`Leaf`](leaf::Leaf)s. Every arm must compute the same result.
 
 pub mod arms;
+#[cfg(test)]
+#[path = "../../../shared/src/testing/committed.rs"]
+mod committed;
 pub mod leaf;
 pub mod measure;
 pub mod report;

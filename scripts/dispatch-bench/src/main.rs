@@ -93,13 +93,8 @@ enum Failure {
 impl Failure {
     fn status(&self) -> Status {
         match self {
-            Self::Json(JsonError::Open { .. }) => Status::Usage,
-            Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
-            Self::TooFewVariants
-            | Self::Json(JsonError::Write { .. })
-            | Self::EndWithParent(_)
-            | Self::Measure(_)
-            | Self::Print(_) => Status::Failed,
+            Self::Json(error) => error.status(),
+            Self::TooFewVariants | Self::EndWithParent(_) | Self::Measure(_) | Self::Print(_) => Status::Failed,
         }
     }
 }

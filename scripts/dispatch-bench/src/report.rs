@@ -1,8 +1,9 @@
 //! The report of the benchmark: every cell, and the published ratios ("the story") beside those measured here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shared::report::HostReport;
 use shared::report::median::Median;
+use shared::report::{HostReport, Origin};
 
 use crate::arms::Arm;
 use crate::leaf::LeafKind;
@@ -13,10 +14,14 @@ use crate::work::LEVELS;
 pub const SCHEMA: &str = "pushback.dispatch-bench/1";
 
 /// The whole benchmark.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// Name and version of the schema, [`SCHEMA`].
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    pub origin: Origin,
     /// The machine on which it ran.
     pub host: HostReport,
     /// Levels of each call.
@@ -36,7 +41,7 @@ pub struct Report {
 }
 
 /// One cell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// The way to call.
     pub arm: String,
@@ -59,7 +64,7 @@ pub struct Row {
 }
 
 /// A median with quartiles and extremes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
     /// The smallest value.
     pub min: f64,
@@ -91,7 +96,7 @@ impl Spread {
 }
 
 /// One published ratio, and the ratio of two arms that may correspond to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ratio {
     /// The arm divided, and the arm it is divided by.
     pub name: String,
@@ -143,6 +148,7 @@ impl Report {
             .collect();
         Self {
             schema: SCHEMA.to_owned(),
+            origin: Origin::now(),
             host: HostReport::read(),
             levels: LEVELS,
             variants: PASS,
@@ -206,7 +212,22 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use shared::report::schema::schema_of;
+
     use super::*;
+    use crate::committed;
+
+    #[test]
+    fn the_committed_schema_is_that_of_what_is_written() {
+        let schema = schema_of::<Report>();
+        committed::compare("dispatch-bench-1", &schema, "dispatch-bench");
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        for counted in [Err("valgrind is not installed"), Ok(vec![3.5; 72])] {
+            let written = serde_json::to_value(Report::made_up(counted)).unwrap();
+            let errors: Vec<_> = validator.iter_errors(&written).map(|error| error.to_string()).collect();
+            assert_eq!(errors, Vec::<String>::new());
+        }
+    }
 
     #[test]
     fn one_outlier_changes_only_the_maximum() {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use shared::report::{RunReport, human};
+use shared::report::{Origin, RunReport, human};
 
 use crate::points::difference::{Difference, Pair};
 use crate::points::estimate::Estimated;
@@ -21,10 +22,14 @@ use crate::theory::ParameterError;
 type Values = BTreeMap<String, String>;
 
 /// The result, and the file that `--json` writes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Comparison<'a> {
-    /// [`COMPARE_SCHEMA`].
+    /// Name and version of the schema, [`COMPARE_SCHEMA`].
+    #[schemars(extend("const" = COMPARE_SCHEMA))]
     schema: &'static str,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
     /// What varies, for each of `runs`.
     settings: Vec<Values>,
     /// What each setting but the first differs by from the first.
@@ -51,7 +56,7 @@ pub(crate) struct Comparison<'a> {
 }
 
 /// What a setting differs by from the reference.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Apart {
     setting: Values,
     reference: Values,
@@ -59,7 +64,7 @@ struct Apart {
 }
 
 /// The difference in one figure, in its base unit.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FigureApart {
     difference: Option<f64>,
     lower: Option<f64>,
@@ -70,14 +75,14 @@ struct FigureApart {
     shown: Option<bool>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Verdict {
     text: String,
     best: Vec<BestIn>,
 }
 
 /// The settings that are best in a figure.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct BestIn {
     figure: &'static str,
     settings: Vec<Values>,
@@ -110,6 +115,7 @@ impl<'a> Comparison<'a> {
         let differences = by_column.iter().zip(1..).map(|(differences, point)| apart(set, point, differences));
         Ok(Self {
             schema: COMPARE_SCHEMA,
+            origin: Origin::default(),
             settings: numbers.iter().map(|run| values(set, set.runs()[*run].point)).collect(),
             differences: differences.collect(),
             verdict: verdict(set, &best, &names),

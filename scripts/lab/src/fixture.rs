@@ -3,7 +3,7 @@
 use serde_json::json;
 use shared::report::{
     ConfigReport, DRIVER_SCHEMA, DriverFile, DriverReport, Ending, HardwareReport, LedgerReport, ProcessReport,
-    RUN_SCHEMA, RateReport, RingReport, RunReport, Summary, Totals,
+    RUN_SCHEMA, RateReport, RingReport, RunReport, Summary, Totals, ratio,
 };
 
 /// A run of `offered` packets, of which `dropped` were dropped.
@@ -14,7 +14,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         schema: RUN_SCHEMA.to_owned(),
         config: ConfigReport {
             netstack: json!({"policy": policy, "transport": "socket"}),
-            driver: json!({"hw_queue": "16", "link": "100Mbit"}),
+            driver: json!({"hw_queue": 16, "link": "100Mbit"}),
             simulate: None,
         },
         steady: None,
@@ -25,6 +25,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         seed: 1,
         clock: "real".to_owned(),
         host: Default::default(),
+        origin: Default::default(),
         arrivals_digest: "0123456789abcdef".to_owned(),
         ending: Ending::Finished,
         elapsed_ns: 2_500_000_000,
@@ -33,7 +34,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
             accepted: offered,
             delivered,
             dropped,
-            loss_ratio: dropped as f64 / offered as f64,
+            loss_ratio: ratio(dropped, offered),
             ..Totals::default()
         },
         ledger: LedgerReport { balanced: true, violations: Vec::new() },
@@ -49,7 +50,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
         backpressure: Default::default(),
         fairness: None,
         ring: RingReport { depth: 64, capacity: 64, ..RingReport::default() },
-        hardware: driver.hardware.clone(),
+        hardware: Some(driver.hardware.clone()),
         doorbells: Default::default(),
         wakes: Default::default(),
         wakeups: Default::default(),
@@ -69,6 +70,7 @@ pub(crate) fn run(policy: &str, offered: u64, dropped: u64) -> RunReport {
 pub(crate) fn file(sent: u64) -> DriverFile {
     DriverFile {
         schema: DRIVER_SCHEMA.to_owned(),
+        origin: Default::default(),
         config: json!({}),
         sessions: vec![session(sent)],
         endings: Default::default(),
@@ -92,5 +94,11 @@ fn session(sent: u64) -> DriverReport {
 /// A distribution around `median`.
 pub(crate) fn times(count: u64, median: u64) -> Summary {
     let max = 2 * median;
-    Summary { count, mean: median as f64, p50: median, p90: median, p99: max, p999: max, max }
+    Summary {
+        p50: Some(median),
+        p90: Some(median),
+        p99: Some(max),
+        p999: Some(max),
+        ..Summary::without_quantiles(count, median as f64, max)
+    }
 }

@@ -26,6 +26,9 @@
 mod bench;
 mod check;
 mod commands;
+#[cfg(test)]
+#[path = "../../../shared/src/testing/committed.rs"]
+mod committed;
 mod comparison;
 mod count;
 mod dispatch;
@@ -41,6 +44,8 @@ mod progress;
 mod replay;
 mod report;
 pub mod runner;
+#[cfg(test)]
+mod schemas;
 pub mod settings;
 mod stress;
 pub mod theory;

@@ -8,11 +8,12 @@ use netstack::device::Policy;
 use netstack::dispatch::Dispatch;
 use netstack::process::Args as StackArgs;
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::control::TransportKind;
 use shared::exec::IdleMode;
 use shared::process::parent::Lifetime;
-use shared::process::settings::{Common, Endpoint, Output, Waiting};
+use shared::process::settings::{Common, Endpoint, Output, StreamOutput, Waiting};
 use shared::report::ConfigReport;
 use shared::ring::{Depth, WakePoint};
 use shared::units::{LinkRate, Nanos};
@@ -42,7 +43,7 @@ pub struct RunSettings {
 }
 
 /// The settings that only a simulation has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Parser)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, Parser)]
 #[command(name = "simulation")]
 #[serde(default)]
 pub struct SimulationSettings {
@@ -74,6 +75,7 @@ impl RunSettings {
                 session: SessionSettings::default(),
                 lines: LineSettings::default(),
                 output: Output::default(),
+                stream: StreamOutput::default(),
             },
             driver: DriverArgs {
                 endpoint: Endpoint::default(),

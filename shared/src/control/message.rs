@@ -1,5 +1,6 @@
 //! Control messages: greeting, refusal, farewell.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::depth::WakePoint;
@@ -102,7 +103,7 @@ pub enum Direction {
 }
 
 /// How frames and completions travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum TransportKind {
     /// Over the Unix socket, in batches.

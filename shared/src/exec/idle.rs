@@ -1,11 +1,12 @@
 //! How a side waits: whether it spins, and how early it asks to be woken. A value that reads no clock.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::units::Nanos;
 
 /// How a process waits when it has nothing to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum IdleMode {
     /// Always spins; takes a whole CPU. Sleeps for some milliseconds after another program took that CPU.

@@ -1,9 +1,10 @@
 //! How a process waited: how long it spun and slept, and how often it rang its peer.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where the time went while no task could move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct IdleStats {
     /// Time spent spinning.
     pub spin_ns: u64,
@@ -14,7 +15,7 @@ pub struct IdleStats {
 }
 
 /// Doorbells of one side, or of both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Doorbells {
     /// Doorbells sent to a sleeping peer: for the socket transport, writes to the socket.
     pub rung: u64,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::limits::remedy;
 use crate::process::atomic_file::AtomicFile;
+use crate::process::exit::Status;
 use crate::process::output::{self, Stream, is_unread, write_whole};
 
 /// What `--json` names.
@@ -52,6 +53,15 @@ pub enum JsonError {
         /// The error of the system.
         source: io::Error,
     },
+    /// Lines of `--json-stream` go where the report would be mixed with them.
+    #[error(
+        "--json-stream: its last line holds the report, and --json - writes it to standard output too; name a file with \
+         --json, or leave one of the two out"
+    )]
+    TwoReports,
+    /// A line of `--json-stream` could not be written.
+    #[error("--json-stream: a line could not be written ({0}); read standard output to its end, or use --json FILE")]
+    Line(#[source] io::Error),
     /// Its reader took nothing more after a signal.
     #[error("--json {target}: the report was not read to its end: {source}")]
     Unread {
@@ -60,6 +70,18 @@ pub enum JsonError {
         /// The result of the wait for the reader.
         source: io::Error,
     },
+}
+
+impl JsonError {
+    /// The exit status of the process.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Open { .. } | Self::TwoReports => Status::Usage,
+            Self::Unread { .. } => Status::Interrupted,
+            Self::Line(source) if is_unread(source) => Status::Interrupted,
+            Self::Write { .. } | Self::Line(_) => Status::Failed,
+        }
+    }
 }
 
 impl From<PathBuf> for JsonTarget {
@@ -122,6 +144,51 @@ impl JsonSink {
             false => JsonError::Write { target, source },
         })
     }
+}
+
+/// Where lines of `--json-stream` go, if they are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonLines(());
+
+impl JsonLines {
+    /// Lines on standard output, if `asked`; the report is written to `json`.
+    ///
+    /// # Errors
+    /// [`JsonError::TwoReports`] if the report goes to standard output too.
+    pub fn open(asked: bool, json: Option<&JsonTarget>) -> Result<Option<Self>, JsonError> {
+        match json {
+            Some(JsonTarget::Stdout) if asked => Err(JsonError::TwoReports),
+            _ => Ok(asked.then_some(Self(()))),
+        }
+    }
+
+    /// Writes the line `event`, and waits until its reader has taken it.
+    ///
+    /// # Errors
+    /// [`JsonError::Line`] if it could not be written.
+    pub fn write(self, event: &impl Serialize) -> Result<(), JsonError> {
+        line_of(event).and_then(|line| write_whole(Stream::Out, line)).map_err(JsonError::Line)
+    }
+
+    /// Queues the line `event` for a run in real time, which does not wait for a reader: the line is dropped, and
+    /// counted, if too many are queued.
+    pub fn queue(self, event: &impl Serialize) {
+        // Only a sum that is no number fails, and no event has one.
+        if let Ok(line) = line_of(event) {
+            output::line(Stream::Out, line);
+        }
+    }
+
+    /// The target beside which text for people is printed: `json`, or these `lines`.
+    pub fn beside(lines: Option<Self>, json: Option<&JsonTarget>) -> Option<JsonTarget> {
+        lines.map(|_| JsonTarget::Stdout).or(json.cloned())
+    }
+}
+
+fn line_of(event: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(event)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 fn write_to(mut out: impl Write, report: &impl Serialize) -> io::Result<()> {

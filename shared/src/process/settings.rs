@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::depth::Depth;
@@ -16,7 +17,7 @@ use crate::process::json::JsonTarget;
 use crate::units::{Nanos, parse_accepted};
 
 /// Settings of a run that both sides have, in real and in virtual time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct Common {
     /// Slots of the ring, 1 to 65536: the most frames in flight at once.
     ///
@@ -34,7 +35,7 @@ pub struct Common {
 }
 
 /// How a process waits. Has no meaning in virtual time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct Waiting {
     /// How to wait when there is nothing to do.
     ///
@@ -96,6 +97,18 @@ pub struct Output {
     /// Write the report as JSON to this file, or to standard output if it is `-`.
     #[arg(long, env = "PUSHBACK_JSON", value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
     pub json: Option<JsonTarget>,
+}
+
+/// Lines of JSON during a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
+pub struct StreamOutput {
+    /// Write JSON lines to standard output while the run goes on: its start, each interval, and the report at the end.
+    ///
+    /// A line is {"event":"start"|"interval"|"end","data":...}. Text for people goes to standard error. With
+    /// --end-with-stdin, a program that started this one writes the first and the last line itself, and these are lines of
+    /// intervals only.
+    #[arg(long, env = "PUSHBACK_JSON_STREAM")]
+    pub json_stream: bool,
 }
 
 /// One path per user, so that the processes of two users of a machine do not connect by accident.
@@ -212,7 +225,7 @@ mod tests {
         let flags =
             parse(&["--depth=3", "--idle=sleep", "--seed=9", "--socket=a", "--end-with-stdin", "--json=-"]).unwrap();
         let json = serde_json::to_string(&flags).unwrap();
-        assert_eq!(json, r#"{"depth":"3","seed":9,"idle":"sleep","idle_timeout":"60s"}"#);
+        assert_eq!(json, r#"{"depth":3,"seed":9,"idle":"sleep","idle_timeout":"60s"}"#);
         assert_eq!(serde_json::from_str::<Common>(&json).unwrap(), flags.common);
         assert_eq!(serde_json::from_str::<Waiting>(&json).unwrap(), flags.waiting);
     }

@@ -2,6 +2,7 @@
 //!
 //! The JSON key of a component is `room`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::units::Nanos;
@@ -10,7 +11,7 @@ use crate::units::Nanos;
 pub const PACKET_ALLOWANCE: Nanos = Nanos::from_micros(4);
 
 /// CPU time per delivered packet, by component.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetReport {
     /// CPU time between two samples of a thread.
     pub period_ns: u64,
@@ -31,7 +32,7 @@ pub struct BudgetReport {
 }
 
 /// The budget of one process.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessBudget {
     /// Samples taken, spinning included.
     pub samples: u64,
@@ -45,7 +46,7 @@ pub struct ProcessBudget {
 }
 
 /// The budget of one component of the source tree, or of code outside it (kernel, libraries).
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentBudget {
     /// Its name.
     #[serde(rename = "room")]

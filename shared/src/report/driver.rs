@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Warning;
+use super::{Origin, Warning};
 use crate::ledger::{Doorbells, IdleStats};
 
 /// Schema of the file that `driver --json` writes.
-pub const DRIVER_SCHEMA: &str = "pushback.driver/1";
+pub const DRIVER_SCHEMA: &str = "pushback.driver/2";
 
 /// What `driver --json` writes: every session it served.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DriverFile {
-    /// [`DRIVER_SCHEMA`].
+    /// Name and version of the schema, [`DRIVER_SCHEMA`].
+    #[schemars(extend("const" = DRIVER_SCHEMA))]
     pub schema: String,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    pub origin: Origin,
     /// Every resolved setting of the driver.
     pub config: serde_json::Value,
     /// Sessions in the order in which they ended.
@@ -31,7 +36,7 @@ pub struct DriverFile {
 }
 
 /// One session, from the driver's side. `received = sent + bad_* + discarded`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DriverReport {
     /// The number of the session in this driver.
     pub generation: u64,
@@ -63,7 +68,7 @@ pub struct DriverReport {
 }
 
 /// The counters of the hardware model.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HardwareReport {
     /// Time it was idle while the ring held frames: if this is large, the machine set the
     /// result, not the model.
@@ -86,7 +91,7 @@ pub struct HardwareReport {
 }
 
 /// The CPU time, waiting time and doorbells of a process during a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessReport {
     /// CPU time, user and system.
     pub cpu_ns: u64,

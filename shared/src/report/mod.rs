@@ -9,8 +9,11 @@ mod driver;
 mod fairness;
 mod host;
 pub mod median;
+mod origin;
 mod run;
+pub mod schema;
 mod split;
+mod stream;
 mod summary;
 pub mod text;
 mod theory;
@@ -22,11 +25,14 @@ pub use distribution::Distribution;
 pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
 pub use fairness::{Demand, FairnessReport, jain_index};
 pub use host::{HostReport, git_revision};
+pub use origin::Origin;
 pub use run::{
     AppReport, BackpressureReport, BlockedReport, ConfigReport, Distributions, Ending, LedgerReport, OLD_RUN_SCHEMA,
     RUN_SCHEMA, RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport, WakeupsReport,
+    ratio,
 };
 pub use split::{HardwareSplit, SplitReport};
+pub use stream::{STREAM_SCHEMA, StreamEvent, StreamStart};
 pub use summary::Summary;
 pub use text::{IntervalLines, STALLED, human, interval_header, interval_line, machine_warning};
 pub use theory::{EstimateReport, FigureReport, JudgedReport, MeasuredReport, SteadyReport, TheoryReport, Verdict};

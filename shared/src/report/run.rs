@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use super::{
     BlameReport, BudgetReport, Distribution, DriverReport, EstimateReport, FairnessReport, HardwareReport, HostReport,
-    ProcessReport, SplitReport, SteadyReport, Summary, TheoryReport, Warning, WarningCode,
+    Origin, ProcessReport, SplitReport, SteadyReport, Summary, TheoryReport, Warning, WarningCode,
 };
 use crate::ledger::Doorbells;
 
@@ -19,9 +21,10 @@ pub const OLD_RUN_SCHEMA: &str = "pushback.run/1";
 /// The report of one run. Sums over many packets or apps (`total_ns`, `blocked_ns`, `occupancy_ns`, `held_ns`) are
 /// written as whole numbers with all of their digits, also above 2^64 - 1; the report then has the warning
 /// [`WarningCode::Beyond64Bits`](super::WarningCode::Beyond64Bits), because many JSON parsers cannot read such numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunReport {
-    /// [`RUN_SCHEMA`].
+    /// Name and version of the schema, [`RUN_SCHEMA`].
+    #[schemars(extend("const" = RUN_SCHEMA))]
     pub schema: String,
     /// Every resolved setting.
     pub config: ConfigReport,
@@ -36,6 +39,9 @@ pub struct RunReport {
     /// The machine and the program; null where the report must not depend on them: in the files of a sweep in virtual
     /// time.
     pub host: Option<HostReport>,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    pub origin: Origin,
     /// Hash of the random numbers that the apps drew: equal digests mean equal arrivals.
     pub arrivals_digest: String,
     /// How the run ended.
@@ -87,8 +93,8 @@ pub struct RunReport {
     pub fairness: Option<FairnessReport>,
     /// The ring.
     pub ring: RingReport,
-    /// The hardware model; all zero if the driver died before it sent its report.
-    pub hardware: HardwareReport,
+    /// The hardware model; null if the driver's report was not received.
+    pub hardware: Option<HardwareReport>,
     /// Doorbells of both sides.
     pub doorbells: Doorbells,
     /// Wakes from sleep.
@@ -125,6 +131,11 @@ pub struct RunReport {
 }
 
 impl RunReport {
+    /// The hardware model's counters, if the driver's report was received. Earlier versions wrote zeros without it.
+    pub fn hardware(&self) -> Option<&HardwareReport> {
+        self.hardware.as_ref().filter(|_| self.driver.is_some())
+    }
+
     /// Whether packets were offered and none was delivered, or an app's next hop stayed unknown.
     pub fn is_fruitless(&self) -> bool {
         let warned = |code| self.warnings.iter().any(|warning| warning.code == code);
@@ -137,19 +148,34 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// All settings, as `lab run --from` reads them.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigReport {
     /// The stack's.
-    pub netstack: serde_json::Value,
+    #[serde(deserialize_with = "settings")]
+    pub netstack: Value,
     /// The driver's, as it sent them in the greeting.
-    pub driver: serde_json::Value,
+    #[serde(deserialize_with = "settings")]
+    pub driver: Value,
     /// Those of a simulation; `None` for a run in real time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub simulate: Option<serde_json::Value>,
+    pub simulate: Option<Value>,
+}
+
+/// Reads settings. Earlier versions wrote some counts as text; a quantity has its unit, so a setting of digits alone is a
+/// count.
+fn settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let mut settings = Value::deserialize(deserializer)?;
+    for setting in settings.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let digits = setting.as_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        if let Some(count) = digits.and_then(|text| text.parse::<u64>().ok()) {
+            *setting = count.into();
+        }
+    }
+    Ok(settings)
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "how", content = "why")]
 pub enum Ending {
     /// As planned.
@@ -163,7 +189,7 @@ pub enum Ending {
 }
 
 /// The ledger in sums.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Packets that the apps wanted to send.
     pub offered: u64,
@@ -179,8 +205,8 @@ pub struct Totals {
     pub in_flight: u64,
     /// Packets of unknown fate.
     pub lost: u64,
-    /// dropped / accepted; 0 if nothing was accepted.
-    pub loss_ratio: f64,
+    /// dropped / accepted; null if nothing was accepted.
+    pub loss_ratio: Option<f64>,
 }
 
 impl Totals {
@@ -196,13 +222,18 @@ impl Totals {
             dropped,
             in_flight: self.in_flight.saturating_add(other.in_flight),
             lost: self.lost.saturating_add(other.lost),
-            loss_ratio: if accepted == 0 { 0.0 } else { dropped as f64 / accepted as f64 },
+            loss_ratio: ratio(dropped, accepted),
         }
     }
 }
 
+/// `part / whole`; `None` if `whole` is 0.
+pub fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
 /// Whether every equation holds, on both sides.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerReport {
     /// Whether all hold.
     pub balanced: bool,
@@ -214,7 +245,7 @@ pub struct LedgerReport {
 /// its last completion and the intended time of the packet that would have come next (with a duration: the end of
 /// offering); a closed loop from its first acceptance to its last completion; several apps from the earliest beginning
 /// to the latest end. Null where that is undefined: for a single packet of a closed loop, and where no time passed.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RateReport {
     /// Packets per second.
     pub packets_per_second: Option<f64>,
@@ -223,7 +254,7 @@ pub struct RateReport {
 }
 
 /// Waiting, summed over the apps.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct BlockedReport {
     /// Times that a send found no free slot, not counting further ones before the next wake.
     pub stops: u64,
@@ -236,12 +267,12 @@ pub struct BlockedReport {
 }
 
 /// Waiting at one stage.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct StageReport<Quantile = u64> {
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct StageReport {
     /// Time spent waiting.
     pub total_ns: u128,
     /// The waits that took time.
-    pub waits_ns: Summary<Quantile>,
+    pub waits_ns: Summary,
 }
 
 /// How fast backpressure acts.
@@ -270,7 +301,7 @@ pub struct Distributions {
 }
 
 /// The ring, and the device's queue in front of it.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RingReport {
     /// Slots in force.
     pub depth: u32,
@@ -298,16 +329,16 @@ pub struct RingReport {
 }
 
 /// How often each process woke from sleep per thousand packets delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct WakesReport {
-    /// The stack.
-    pub netstack_per_thousand: f64,
-    /// The driver; `None` if its report was not received.
+    /// The stack; null if nothing was delivered.
+    pub netstack_per_thousand: Option<f64>,
+    /// The driver; null too if its report was not received.
     pub driver_per_thousand: Option<f64>,
 }
 
 /// How late the stack's wake-ups were.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct WakeupsReport {
     /// The time from when a task could have run to when it did. It could have run from the deadline of its timer on;
     /// a sender that waited for room, from the time on at which the hardware completed the frame that made the room.
@@ -316,7 +347,7 @@ pub struct WakeupsReport {
 
 /// One app. If it shares its histograms with others (see [`RunReport::apps_without_quantiles`]), its quantiles are null;
 /// its counts, means, sums and maxima are exact in any case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AppReport {
     /// Its name.
     pub name: String,
@@ -328,15 +359,15 @@ pub struct AppReport {
     /// Its own rate.
     pub rate: RateReport,
     /// From accepted to completed.
-    pub sojourn_ns: Summary<Option<u64>>,
+    pub sojourn_ns: Summary,
     /// From the intended time of sending to completed.
-    pub latency_ns: Summary<Option<u64>>,
+    pub latency_ns: Summary,
     /// Time it spent waiting, by stage.
-    pub blocked: BTreeMap<String, StageReport<Option<u64>>>,
+    pub blocked: BTreeMap<String, StageReport>,
 }
 
 /// One interval.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// End of the interval, from the start of the run.
     pub time_ns: u64,

@@ -1,9 +1,10 @@
 //! The prediction of queueing theory for a run, and the confidence intervals of the measured figures.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The figures after the warm-up: the counters at the end minus those at the end of the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SteadyReport {
     /// The length of the warm-up, from the start of the run.
     pub after_ns: u64,
@@ -17,8 +18,8 @@ pub struct SteadyReport {
     pub delivered: u64,
     /// Packets dropped since.
     pub dropped: u64,
-    /// dropped / accepted; 0 if nothing was accepted.
-    pub loss_ratio: f64,
+    /// dropped / accepted; null if nothing was accepted.
+    pub loss_ratio: Option<f64>,
     /// Mean time from accepted to completed, of those delivered since.
     pub sojourn_mean_ns: f64,
     /// Mean time from intended to completed, of those delivered since.
@@ -28,7 +29,7 @@ pub struct SteadyReport {
 }
 
 /// The model that fits a run's settings, its predicted figures, and the measured ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TheoryReport {
     /// In Kendall's notation, with its parameters.
     pub model: String,
@@ -59,7 +60,7 @@ pub struct TheoryReport {
 }
 
 /// Whether a measurement agrees with a prediction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Each figure supports its prediction.
@@ -71,7 +72,7 @@ pub enum Verdict {
 }
 
 /// The confidence levels of a verdict over several figures.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JudgedReport {
     /// How many figures were judged.
     pub figures: u32,
@@ -82,7 +83,7 @@ pub struct JudgedReport {
 }
 
 /// Measured figures, and which figures of the report they are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MeasuredReport {
     /// The ratio that corresponds to the model's loss: `dropped / accepted`, or `refused / offered`.
     pub loss_is: String,
@@ -92,10 +93,10 @@ pub struct MeasuredReport {
     /// When counting began, after the start of the run.
     #[serde(default)]
     pub since_ns: u64,
-    /// Measured loss.
-    pub loss_ratio: f64,
-    /// Measured mean time in the system.
-    pub sojourn_mean_ns: f64,
+    /// Measured loss; null without packets.
+    pub loss_ratio: Option<f64>,
+    /// Measured mean time in the system; null if nothing was delivered.
+    pub sojourn_mean_ns: Option<f64>,
     /// Measured rate of completed packets; null where it is undefined.
     pub packets_per_second: Option<f64>,
     /// Packets admitted, to compare with the predicted number.
@@ -111,7 +112,7 @@ impl MeasuredReport {
 }
 
 /// Means over independent runs of the same setting, with the half-widths of their intervals.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EstimateReport {
     /// The level of each interval.
     pub level: f64,
@@ -143,7 +144,7 @@ fn random() -> bool {
 }
 
 /// A mean over runs.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct FigureReport {
     /// The mean.
     pub mean: f64,

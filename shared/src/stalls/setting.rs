@@ -159,6 +159,10 @@ impl fmt::Display for Stall {
     }
 }
 
+text_schema! {
+    Stall: "Times at which the link stops: every=TIME,for=TIME, and what else `--stall` takes.";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

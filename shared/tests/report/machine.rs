@@ -11,12 +11,12 @@ fn run(spec: &str, starved_ns: u64) -> RunReport {
     let mut report = made_up::finished();
     report.totals = Totals { offered: 6_000, accepted: 6_000, delivered: 6_000, ..Totals::default() };
     report.elapsed_ns = 2_000_000_000;
-    report.hardware.starved_ns = starved_ns;
-    report.config.driver = json!({ "link": "300Mbit", "hw_queue": "12" });
+    report.hardware.as_mut().unwrap().starved_ns = starved_ns;
+    report.config.driver = json!({ "link": "300Mbit", "hw_queue": 12 });
     (report.ring.depth, report.ring.occupancy_max) = (48, 3);
     let app = &mut report.apps[0];
     (app.spec, app.totals) = (spec.to_owned(), report.totals);
-    (app.sojourn_ns.mean, app.latency_ns.mean) = (40_000.0, 41_000.0);
+    (app.sojourn_ns.mean, app.latency_ns.mean) = (Some(40_000.0), Some(41_000.0));
     (report.sojourn_ns.mean, report.latency_ns.mean) = (app.sojourn_ns.mean, app.latency_ns.mean);
     let driver = report.driver.as_mut().unwrap();
     driver.received = 6_000;
@@ -62,7 +62,7 @@ fn idle_time_reduces_the_rate_if_there_was_more_to_send() {
     }
     // Or packets that were sent increasingly behind schedule: by 60 ms of 2 s at the end.
     let mut behind = run("cbr:load=0.9", 52_000_000);
-    behind.apps[0].latency_ns.mean = 30_040_000.0;
+    behind.apps[0].latency_ns.mean = Some(30_040_000.0);
     assert_eq!(warning(&behind).map(|(code, _)| code), Some(WarningCode::HardwareStarved));
     // Loss that the model causes is not due to the machine.
     let mut overload = run("cbr:load=2", 1_000_000);
@@ -78,11 +78,11 @@ fn the_advice_would_help() {
     assert_eq!(advice(&report), "", "no queue was full");
     report.ring.occupancy_max = 48;
     assert_eq!(advice(&report), "raise --hw-queue, which is 12, or lower --link");
-    report.config.driver["hw_queue"] = json!("48");
+    report.config.driver["hw_queue"] = json!(48);
     let deeper = "raise --depth, which is 48, and keep --hw-queue at least as large";
     assert_eq!(advice(&report), format!("{deeper}, or lower --link"));
     (report.ring.depth, report.ring.occupancy_max) = (65_536, 65_536);
-    report.config.driver["hw_queue"] = json!("65536");
+    report.config.driver["hw_queue"] = json!(65_536);
     assert_eq!(advice(&report), "lower --link", "no ring is deeper");
     // A driver that works all the time is short of CPU time, and not late.
     report.driver.as_mut().unwrap().process.cpu_ns = 2_050_000_000;
@@ -96,7 +96,7 @@ proptest! {
     #[test]
     fn no_share_is_above_one(starved in any::<u64>(), active in 0..5u64, elapsed in 1..u64::MAX, delivered in 0..3u64) {
         let mut report = run("bulk", starved);
-        (report.hardware.active_ns, report.elapsed_ns, report.totals.delivered) = (active, elapsed, delivered);
+        (report.hardware.as_mut().unwrap().active_ns, report.elapsed_ns, report.totals.delivered) = (active, elapsed, delivered);
         if let Some((_, text)) = warning(&report).filter(|(code, _)| *code == WarningCode::HardwareStarved) {
             let percent = text.split(' ').nth(5).and_then(|share| share.parse::<f64>().ok());
             prop_assert!(percent.is_some_and(|percent| (0.0..=100.0).contains(&percent)), "{text}");

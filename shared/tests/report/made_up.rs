@@ -7,7 +7,7 @@ use shared::ledger::{Doorbells, IdleStats};
 use shared::report::{
     AppReport, BackpressureReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, ConfigReport,
     DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareReport, HardwareSplit, HostReport,
-    JudgedReport, LedgerReport, MeasuredReport, ProcessBudget, ProcessReport, RUN_SCHEMA, RateReport, RingReport,
+    JudgedReport, LedgerReport, MeasuredReport, Origin, ProcessBudget, ProcessReport, RUN_SCHEMA, RateReport, RingReport,
     RunReport, Sample, SplitReport, StageReport, SteadyReport, Summary, TheoryReport, Totals, Verdict, WakesReport,
     WakeupsReport, Warning, WarningCode,
 };
@@ -16,12 +16,19 @@ use shared::units::Nanos;
 /// One app, `wait`, nothing lost.
 #[allow(clippy::too_many_lines, reason = "one value, field by field")]
 pub(crate) fn finished() -> RunReport {
-    let totals = Totals { offered: 406_371, accepted: 406_370, refused: 1, delivered: 406_370, ..Totals::default() };
+    let totals = Totals {
+        offered: 406_371,
+        accepted: 406_370,
+        refused: 1,
+        delivered: 406_370,
+        loss_ratio: Some(0.0),
+        ..Totals::default()
+    };
     let rate = RateReport { packets_per_second: Some(81_274.02), bits_per_second: Some(957_082_862.5) };
     RunReport {
         schema: RUN_SCHEMA.to_owned(),
         config: ConfigReport {
-            netstack: json!({ "policy": "wait", "transport": "socket", "dispatch": "static", "depth": "1024" }),
+            netstack: json!({ "policy": "wait", "transport": "socket", "dispatch": "static", "depth": 1024 }),
             driver: json!({ "link": "1Gbit", "hw_queue": 256 }),
             simulate: None,
         },
@@ -35,6 +42,11 @@ pub(crate) fn finished() -> RunReport {
             cpus: 8,
             git_revision: "0123456789ab".to_owned(),
         }),
+        origin: Origin {
+            date: Some("2026-11-27T07:59:59Z".to_owned()),
+            command_line: Some(vec!["netstack".to_owned(), "--duration=5s".to_owned()]),
+            ..Origin::of_program()
+        },
         arrivals_digest: "89abcdef01234567".to_owned(),
         ending: Ending::Finished,
         elapsed_ns: 5_012_345_678,
@@ -72,7 +84,7 @@ pub(crate) fn finished() -> RunReport {
             occupancy_ns: 3_072_000_000,
             held_ns: 3_071_000_000,
         },
-        hardware: HardwareReport {
+        hardware: Some(HardwareReport {
             starved_ns: 1_234_567,
             busy_ns: 4_999_876_543,
             stalled_ns: 0,
@@ -80,9 +92,9 @@ pub(crate) fn finished() -> RunReport {
             active_ns: 5_001_234_567,
             queued_ns: 1_234_567_890_123,
             delayed_ns: 98_765_432,
-        },
+        }),
         doorbells: Doorbells { rung: 13_579, suppressed: 2_468, spurious: 12, missed: 3 },
-        wakes: WakesReport { netstack_per_thousand: 16.71, driver_per_thousand: Some(24.3) },
+        wakes: WakesReport { netstack_per_thousand: Some(16.71), driver_per_thousand: Some(24.3) },
         wakeups: WakeupsReport { late_ns: times(21_000, 2_345) },
         violation: None,
         apps: vec![app("bulk", "bulk:name=bulk,size=1472B", totals, rate)],
@@ -142,9 +154,9 @@ pub(crate) fn interrupted() -> RunReport {
         dropped: 300_193,
         in_flight: 7,
         lost: 0,
-        loss_ratio: 0.300_072_97,
+        loss_ratio: Some(0.300_072_97),
     };
-    let share = |offered, dropped, loss_ratio| Totals { offered, dropped, loss_ratio, ..sum };
+    let share = |offered, dropped, loss| Totals { offered, dropped, loss_ratio: Some(loss), ..sum };
     let rate =
         |bits_per_second| RateReport { packets_per_second: Some(40_506.07), bits_per_second: Some(bits_per_second) };
     RunReport {
@@ -193,8 +205,8 @@ pub(crate) fn estimated() -> RunReport {
                 loss_is: "dropped / accepted".to_owned(),
                 sojourn_is: "from acceptance".to_owned(),
                 since_ns: 500_000_000,
-                loss_ratio: 0.071_345,
-                sojourn_mean_ns: 48_987.6,
+                loss_ratio: Some(0.071_345),
+                sojourn_mean_ns: Some(48_987.6),
                 packets_per_second: Some(67_890.1),
                 admitted: None,
             },
@@ -245,8 +257,15 @@ pub(crate) fn profiled() -> RunReport {
 
 /// The driver died while it held frames, which are lost.
 pub(crate) fn peer_failed() -> RunReport {
-    let totals =
-        Totals { offered: 2_000, accepted: 1_990, refused: 10, delivered: 966, lost: 1_024, ..Totals::default() };
+    let totals = Totals {
+        offered: 2_000,
+        accepted: 1_990,
+        refused: 10,
+        delivered: 966,
+        lost: 1_024,
+        loss_ratio: Some(0.0),
+        ..Totals::default()
+    };
     RunReport {
         config: ConfigReport { netstack: json!({ "policy": "deadline=5ms" }), driver: json!(null), simulate: None },
         ending: Ending::PeerFailed("the driver closed the connection without a farewell".to_owned()),
@@ -255,7 +274,7 @@ pub(crate) fn peer_failed() -> RunReport {
             balanced: false,
             violations: vec!["totals: offered is 2000, but accepted + refused is 2001".to_owned()],
         },
-        hardware: HardwareReport::default(),
+        hardware: None,
         driver: None,
         ..finished()
     }
@@ -270,13 +289,10 @@ pub(crate) fn crowded() -> RunReport {
         refused: 500,
         delivered: 2_000,
         dropped: 500,
-        loss_ratio: 0.2,
+        loss_ratio: Some(0.2),
         ..Totals::default()
     };
-    let unknown = |times: Summary| {
-        let Summary { count, mean, max, .. } = times;
-        Summary { count, mean, p50: None, p90: None, p99: None, p999: None, max }
-    };
+    let unknown = |times: Summary| Summary { p50: None, p90: None, p99: None, p999: None, ..times };
     let apps = (0..25).map(|number: u32| {
         let blocked_ns = if number == 7 { 0 } else { 1_000_000_000 + u128::from(number) * 100_000_000 };
         let waits = StageReport { total_ns: blocked_ns, waits_ns: unknown(times(228_456, 9)) };
@@ -292,13 +308,11 @@ pub(crate) fn crowded() -> RunReport {
 
 fn times(median: u64, count: u64) -> Summary {
     Summary {
-        count,
-        mean: median as f64 * 1.01,
-        p50: median,
-        p90: median + 111_111,
-        p99: median + 1_222_222,
-        p999: median + 13_333_333,
-        max: median * 40,
+        p50: Some(median),
+        p90: Some(median + 111_111),
+        p99: Some(median + 1_222_222),
+        p999: Some(median + 13_333_333),
+        ..Summary::without_quantiles(count, median as f64 * 1.01, median * 40)
     }
 }
 
@@ -310,20 +324,15 @@ fn stages(waits: [(u64, u128); 3]) -> BTreeMap<String, StageReport> {
     ["budget", "neighbour", "room"].map(str::to_owned).into_iter().zip(waits.map(stage)).collect()
 }
 
-fn app_stages(waits: [(u64, u128); 3]) -> BTreeMap<String, StageReport<Option<u64>>> {
-    let known = |StageReport { total_ns, waits_ns }: StageReport| StageReport { total_ns, waits_ns: waits_ns.known() };
-    stages(waits).into_iter().map(|(stage, report)| (stage, known(report))).collect()
-}
-
 fn app(name: &str, spec: &str, totals: Totals, rate: RateReport) -> AppReport {
     AppReport {
         name: name.to_owned(),
         spec: spec.to_owned(),
         totals,
         rate,
-        sojourn_ns: times(3_456_789, 77).known(),
-        latency_ns: times(45_678_912, 78).known(),
-        blocked: app_stages([(3, 1_111_111), (0, 0), (4, 2_222_222)]),
+        sojourn_ns: times(3_456_789, 77),
+        latency_ns: times(45_678_912, 78),
+        blocked: stages([(3, 1_111_111), (0, 0), (4, 2_222_222)]),
     }
 }
 

@@ -96,6 +96,7 @@ const KEYS: &str = "
     sojourn_ns.mean sojourn_ns.p50 sojourn_ns.p99 sojourn_ns.p999 sojourn_ns.max
     latency_ns.mean latency_ns.p50 latency_ns.p99 latency_ns.p999 latency_ns.max
     blocked.stops blocked.wakes blocked.total_ns ring.depth ring.occupancy_mean ring.occupancy_max
+    date version git_revision command_line
     hardware.starved_ns doorbells.rung doorbells.suppressed
     apps.0.name apps.0.offered apps.0.accepted apps.0.refused apps.0.delivered apps.0.dropped apps.0.lost
     series_interval_ns series.0.time_ns series.0.delivered series.0.dropped series.0.refused series.0.occupancy series.0.blocked_ns
@@ -132,7 +133,7 @@ proptest! {
     #[test]
     fn floats_round_trip_exactly(ratio in 0.0..1.0f64, rate in 0.0..1e12f64) {
         let mut report = made_up::finished();
-        report.totals.loss_ratio = ratio;
+        report.totals.loss_ratio = Some(ratio);
         report.rate.bits_per_second = Some(rate);
         let json = serde_json::to_string(&report).unwrap();
         prop_assert_eq!(serde_json::from_str::<RunReport>(&json).unwrap(), report);

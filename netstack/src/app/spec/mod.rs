@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
+use shared::text_schema;
 use shared::units::{BitRate, Bytes, Nanos, PacketRate, Phase, Ratio, shown};
 
 use super::schedule::Phases;
@@ -238,6 +239,10 @@ impl fmt::Display for AppSpec {
         }
         write!(f, ",to={}", self.to)
     }
+}
+
+text_schema! {
+    AppSpec: "An app, as `--app` takes it, with every setting that has a value: KIND:key=value,...";
 }
 
 #[cfg(test)]

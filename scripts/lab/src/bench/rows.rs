@@ -1,8 +1,9 @@
 //! The figures of a benchmark: medians, spreads and ratios.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shared::report::HostReport;
 use shared::report::median::Median;
+use shared::report::{HostReport, Origin};
 
 use super::contestant::{Contestant, Peer, Variant};
 use super::simulation::Simulated;
@@ -12,10 +13,14 @@ use crate::count::Count;
 pub(crate) const BENCH_SCHEMA: &str = "pushback.bench/1";
 
 /// A whole benchmark.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct BenchReport {
-    /// [`BENCH_SCHEMA`].
+    /// Name and version of the schema, [`BENCH_SCHEMA`].
+    #[schemars(extend("const" = BENCH_SCHEMA))]
     pub(crate) schema: String,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
     /// The machine on which it ran.
     pub(crate) host: HostReport,
     /// Seconds that each measurement took.
@@ -50,7 +55,7 @@ impl Delivered {
 }
 
 /// One contestant at one size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Row {
     /// The contestant.
     pub(crate) name: String,
@@ -72,7 +77,7 @@ pub(crate) struct Row {
 }
 
 /// The ratios of a row to other contestants at its size; `null` without that contestant.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Ratios {
     /// Packets per second over those of memif: more is better.
     pub(crate) of_memif: Option<f64>,
@@ -86,7 +91,7 @@ pub(crate) struct Ratios {
 }
 
 /// The interval of each of [`Ratios`]; `null` if there is no ratio, or too few repetitions for an interval.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Intervals {
     /// Of `of_memif` in [`Ratios`].
     pub(crate) of_memif: Option<(f64, f64)>,
@@ -193,6 +198,7 @@ impl BenchReport {
         compare(&mut large);
         Self {
             schema: BENCH_SCHEMA.to_owned(),
+            origin: Origin::default(),
             host: HostReport::default(),
             seconds: 2.0,
             depth: 1024,

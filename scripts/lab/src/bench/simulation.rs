@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::report::human;
 use shared::report::median::Median;
@@ -28,7 +29,7 @@ const LINK: LinkRate = LinkRate::Limited(BitRate(1_000_000_000));
 const DEPTH: u32 = 64;
 
 /// The speed of one simulation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Simulated {
     /// How many apps share the load.
     pub(crate) apps: u32,

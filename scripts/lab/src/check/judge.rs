@@ -1,5 +1,6 @@
 //! Whether a figure became better or worse: exactly in virtual time, by Welch's interval in real time.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::theory::ParameterError;
@@ -9,7 +10,7 @@ use crate::theory::estimate::{Interval, Replications, welch};
 pub(crate) const FEWEST: usize = 5;
 
 /// Which values of a figure are good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Better {
     Lower,
@@ -17,7 +18,7 @@ pub(crate) enum Better {
 }
 
 /// How a figure, a point or everything compares with the baseline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
     Worse,

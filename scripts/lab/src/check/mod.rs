@@ -10,8 +10,9 @@ pub(crate) mod text;
 
 pub(crate) use judge::Verdict;
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use shared::report::RunReport;
+use shared::report::{Origin, RunReport};
 
 use crate::report::figures::Value;
 use crate::theory::ParameterError;
@@ -24,10 +25,14 @@ use points::{Clock, Point};
 pub(crate) const CHECK_SCHEMA: &str = "pushback.check/1";
 
 /// The result of a check, as `--json` writes it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CheckReport {
-    /// [`CHECK_SCHEMA`].
+    /// Name and version of the schema, [`CHECK_SCHEMA`].
+    #[schemars(extend("const" = CHECK_SCHEMA))]
     schema: &'static str,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    origin: Origin,
     /// The verdict that matters most of all figures; `worse` too if something of the baseline is missing.
     pub(crate) verdict: Verdict,
     /// The confidence level at which all intervals hold together (0 to 1).
@@ -41,7 +46,7 @@ pub(crate) struct CheckReport {
 }
 
 /// Number of figures by verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Tally {
     pub(crate) better: usize,
     pub(crate) same: usize,
@@ -50,7 +55,7 @@ pub(crate) struct Tally {
 }
 
 /// One point.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PointReport {
     /// Its settings that are not the defaults, as flags, without the seed.
     pub(crate) settings: Vec<String>,
@@ -66,7 +71,7 @@ pub(crate) struct PointReport {
 }
 
 /// One figure of one point.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FigureReport {
     /// Its name in CSV.
     pub(crate) figure: &'static str,
@@ -112,7 +117,7 @@ pub(crate) fn check(points: &[Point<'_>], joint_level: f64) -> Result<CheckRepor
         cannot_be_told: count(Verdict::CannotBeTold),
     };
     let verdict = Verdict::over(points.iter().map(|point| point.verdict));
-    Ok(CheckReport { schema: CHECK_SCHEMA, verdict, joint_level, level, figures, points })
+    Ok(CheckReport { schema: CHECK_SCHEMA, origin: Origin::now(), verdict, joint_level, level, figures, points })
 }
 
 /// A figure and its values on both sides.
@@ -303,7 +308,7 @@ mod tests {
     #[test]
     fn a_point_of_one_side_is_listed_and_is_a_failure_if_new_lacks_it() {
         let (one, mut other) = (fixture::run("wait", 10, 0), fixture::run("wait", 10, 0));
-        other.config.netstack["depth"] = json!("8");
+        other.config.netstack["depth"] = json!(8);
         let both = [one.clone(), other];
         let lost = checked(&both, std::slice::from_ref(&one));
         assert_eq!((lost.verdict, lost.points[1].notes.join("")), (Verdict::Worse, "missing in NEW".to_owned()));

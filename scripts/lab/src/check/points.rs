@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use shared::report::{ConfigReport, Ending, RunReport};
@@ -20,7 +21,7 @@ const NO_FIGURE: [&str; 3] = ["seed", "quiet", "connect_timeout"];
 const RUNS: &str = "runs";
 
 /// What measures the time of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Clock {
     Real,

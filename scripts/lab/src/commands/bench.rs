@@ -66,7 +66,7 @@ async fn measure(args: &BenchArgs, setup: &mut Setup) -> Result<BenchReport, Fai
     let cpus = args.pinning.pin.cpus();
     let (who, memif_left_out) = contestants(find_tool("dpdk-testpmd"), args.depth, cpus.is_some());
     setup.left_out.extend(memif_left_out.map(|why| why.to_string()));
-    let Setup { binaries, settings, signals, left_out } = setup;
+    let Setup { binaries, settings, signals, left_out, .. } = setup;
     let (binaries, settings) = (&*binaries, &*settings);
     let one = async |contestant: &Contestant, size| {
         let trial = Trial { binaries, settings, depth: args.depth, size, time: args.time, cpus };
@@ -82,6 +82,7 @@ async fn measure(args: &BenchArgs, setup: &mut Setup) -> Result<BenchReport, Fai
     }
     Ok(BenchReport {
         schema: BENCH_SCHEMA.to_owned(),
+        origin: setup.origin.clone(),
         host: HostReport::read(),
         seconds: args.time.as_secs_f64(),
         depth: args.depth.get(),

@@ -177,7 +177,6 @@ impl Failure {
             | Self::Baseline(_)
             | Self::From(_)
             | Self::Condition(_)
-            | Self::Json(JsonError::Open { .. })
             | Self::Flag { .. }
             | Self::Variable(_)
             | Self::Load(_)
@@ -202,10 +201,9 @@ impl Failure {
             Self::Bench(error) => error.status(),
             Self::Count(CountError::Run(error)) => error.status(),
             Self::Ceilings(_) => Status::Usage,
-            Self::Json(JsonError::Unread { .. }) => Status::Interrupted,
+            Self::Json(error) => error.status(),
             Self::Out(error) | Self::Chart(ChartError::File(error)) => error.status(),
-            Self::Json(JsonError::Write { .. })
-            | Self::Binaries(_)
+            Self::Binaries(_)
             | Self::Arrivals(_)
             | Self::Chart(ChartError::Draw { .. })
             | Self::Count(_)

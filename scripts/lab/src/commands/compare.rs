@@ -10,6 +10,7 @@ use shared::process::json::{JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::settings::Output;
 use shared::process::signals::Signals;
+use shared::report::Origin;
 use shared::units::Nanos;
 
 use super::base::{BaseArgs, ClockArgs, RunsArgs, VaryArgs, check_meaning, complained, whose};
@@ -65,6 +66,7 @@ pub(crate) struct CompareArgs {
 /// If there was nothing to run, or if the runs cannot be compared.
 pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure> {
     let json = args.output.json.as_ref();
+    let origin = Origin::now();
     let clock = args.clock.clock.unwrap_or(ClockKind::Virtual);
     let axes = args.axes(given)?;
     check_meaning(clock, given, &[], &axes)?;
@@ -87,7 +89,8 @@ pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure>
     let made = making.make(&mut set, &mut signals)?;
     let status = complained(&set, &made);
     let status = status.or_worse(if signals.have_come() { Status::Interrupted } else { Status::Fine });
-    let result = Comparison::new(&set, &made, &memory, level).map_err(MakeError::from)?;
+    let mut result = Comparison::new(&set, &made, &memory, level).map_err(MakeError::from)?;
+    result.origin = origin;
     if result.runs.is_empty() {
         if signals.have_come() {
             complain("lab: interrupted before a run had ended");

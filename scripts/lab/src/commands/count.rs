@@ -8,10 +8,11 @@ use shared::process::exit::Status;
 use shared::process::json::{JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::signals::Signals;
+use shared::report::Origin;
 use shared::units::Bytes;
 
 use super::common::{Failure, frame_size, runtime};
-use crate::count::{Ceilings, count, table};
+use crate::count::{Ceilings, CountReport, count, table};
 use crate::launch::{Binaries, Pin};
 use crate::progress::Progress;
 use crate::settings::RunSettings;
@@ -46,7 +47,7 @@ pub(crate) struct CountArgs {
 pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     let json = args.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
-    let binaries = Binaries::find()?;
+    let (binaries, origin) = (Binaries::find()?, Origin::now());
     // With --accept the file is written and need not exist; without it, the file is read and must exist.
     let accepted = args.ceilings.as_deref().filter(|_| args.accept);
     let file = accepted.map(Ceilings::open).transpose()?;
@@ -57,7 +58,7 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
         count(&binaries, &RunSettings::defaults(), &args.sizes, args.pin, &mut Signals::new()?).await
     })?;
     drop(progress);
-    sink.map_or(Ok(()), |sink| sink.write(&counts))?;
+    sink.map_or(Ok(()), |sink| sink.write(&CountReport::new(origin, &counts)))?;
     say(json, table(&counts));
     if let Some((path, file)) = accepted.zip(file) {
         Ceilings::accept(&counts).write(file, path)?;

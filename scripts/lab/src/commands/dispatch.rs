@@ -85,6 +85,7 @@ async fn measure(args: &DispatchArgs, setup: &mut Setup) -> Result<DispatchRepor
     let without_layers = ways.pop().unwrap_or_else(|| Way::new(way_name(Dispatch::None), None, 0.0, Vec::new()));
     Ok(DispatchReport {
         schema: DISPATCH_SCHEMA.to_owned(),
+        origin: setup.origin.clone(),
         host: HostReport::read(),
         seconds: args.time.as_secs_f64(),
         depth: args.depth.get(),
@@ -97,7 +98,7 @@ async fn measure(args: &DispatchArgs, setup: &mut Setup) -> Result<DispatchRepor
 
 /// The times of each way at each size.
 async fn timed(args: &DispatchArgs, setup: &mut Setup) -> Result<[Vec<AtSize>; WAYS.len()], Failure> {
-    let Setup { binaries, settings, signals, left_out } = setup;
+    let Setup { binaries, settings, signals, left_out, .. } = setup;
     let (binaries, settings) = (&*binaries, &*settings);
     let one = async |way: &Dispatch, size| {
         Ok(time_per_packet(binaries, in_way(settings, *way, size), args.time, args.pinning.pin, signals).await?)

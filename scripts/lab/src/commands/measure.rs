@@ -6,6 +6,7 @@ use serde::Serialize;
 use shared::process::exit::Status;
 use shared::process::json::{JsonTarget, say};
 use shared::process::signals::Signals;
+use shared::report::Origin;
 use shared::ring::Depth;
 use shared::units::Bytes;
 
@@ -28,6 +29,8 @@ pub(super) struct Results<'a> {
 
 /// What a measurement needs.
 pub(super) struct Setup {
+    /// When and by which command the measurement was begun.
+    pub(super) origin: Origin,
     pub(super) binaries: Binaries,
     /// The default settings, with the depth that was set.
     pub(super) settings: RunSettings,
@@ -53,7 +56,8 @@ pub(super) fn measure_and_report<R: Serialize>(
     let mut settings = RunSettings::defaults();
     settings.set_depth(depth);
     let binaries = Binaries::find()?;
-    let mut setup = Setup { binaries, settings, signals: Signals::new()?, left_out: Vec::new() };
+    let signals = Signals::new()?;
+    let mut setup = Setup { origin: Origin::now(), binaries, settings, signals, left_out: Vec::new() };
     let report = runtime()?.block_on(measure(&mut setup))?;
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
     say(results.json, text(&report));

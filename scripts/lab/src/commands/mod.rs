@@ -31,6 +31,8 @@ use crate::bench::{PeerArgs, act};
 use crate::flags::Given;
 use crate::flags::foreign;
 use common::Failure;
+#[cfg(test)]
+pub(crate) use predict::Confirmed;
 
 /// Runs both processes of Pushback, the stack and the driver, and reports.
 #[derive(Debug, Parser)]

@@ -6,11 +6,13 @@ use std::fmt::Write;
 use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::process::exit::Status;
 use shared::process::json::{JsonTarget, say};
 use shared::process::settings::Output;
 use shared::process::signals::Signals;
+use shared::report::Origin;
 use shared::units::LinkRate;
 
 use super::common::{Failure, runtime};
@@ -44,7 +46,7 @@ pub(crate) struct PredictArgs {
 }
 
 /// The result of one point.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Judged {
     /// The flags of `lab run` that repeat it.
     flags: String,
@@ -58,9 +60,14 @@ struct Judged {
 }
 
 /// The file that `--json` writes.
-#[derive(Debug, Serialize)]
-struct Confirmed {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Confirmed {
+    /// Name and version of the schema, [`PREDICT_SCHEMA`].
+    #[schemars(extend("const" = PREDICT_SCHEMA))]
     schema: &'static str,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    origin: Origin,
     link: LinkRate,
     packets: u64,
     seed: u64,
@@ -76,9 +83,10 @@ pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
     let json = output.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?.on(pinning.pin.cpus());
+    let origin = Origin::now();
     let (points, interrupted) = runtime()?.block_on(all(grid, &binaries, *jobs as usize))?;
     let confirmed =
-        Confirmed { schema: PREDICT_SCHEMA, link: grid.link, packets: grid.packets, seed: grid.seed, points };
+        Confirmed { schema: PREDICT_SCHEMA, origin, link: grid.link, packets: grid.packets, seed: grid.seed, points };
     let written = sink.map_or(Ok(()), |sink| sink.write(&confirmed));
     say(json, text(&confirmed.points, grid).trim_end());
     let status = if interrupted { Status::Interrupted } else { status(&confirmed.points) };

@@ -7,11 +7,11 @@ use driver::settings::{CaptureSettings, DriverSettings};
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::Serialize;
 use shared::process::exit::Status;
-use shared::process::json::{JsonSink, JsonTarget, say};
+use shared::process::json::{JsonLines, JsonSink, JsonTarget, say};
 use shared::process::output::complain;
-use shared::process::settings::{Common, Output, Waiting};
+use shared::process::settings::{Common, Output, StreamOutput, Waiting};
 use shared::process::signals::Signals;
-use shared::report::{DriverFile, RunReport, Warning, WarningCode};
+use shared::report::{ConfigReport, DriverFile, Origin, RunReport, StreamEvent, Warning, WarningCode};
 
 use super::common::{Failure, judged, runtime, shortcomings};
 use crate::flags::{Given, simulated};
@@ -58,6 +58,8 @@ pub(crate) struct RunArgs {
     thresholds: Thresholds,
     #[command(flatten)]
     output: Output,
+    #[command(flatten)]
+    stream: StreamOutput,
 }
 
 impl RunArgs {
@@ -85,23 +87,37 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     args.thresholds.check_apps(settings.apps())?;
     // A run that is repeated may have been quiet; whether this one is, is for its own flags to say.
     let (quiet, stack_is_quiet) = (args.lines.quiet, settings.netstack.lines.quiet);
+    let lines = JsonLines::open(args.stream.json_stream, json)?;
     let sink = json.map(JsonTarget::open).transpose()?;
+    let beside = JsonLines::beside(lines, json);
+    let json = beside.as_ref();
     let binaries = Binaries::find()?.on(args.pinning.pin.cpus());
-    let output = if json == Some(&JsonTarget::Stdout) { StackOutput::StandardError } else { StackOutput::Inherit };
+    let output = match json {
+        _ if lines.is_some() => StackOutput::Stream,
+        Some(JsonTarget::Stdout) => StackOutput::StandardError,
+        _ => StackOutput::Inherit,
+    };
     let mut signals = Signals::new()?;
     let mut profiler = args.profile.then(|| Profiler::prepare(&binaries)).transpose()?;
+    let origin = Origin::now();
+    if let Some(lines) = lines {
+        let config = ConfigReport { simulate: None, ..settings.in_report() };
+        lines.write(&StreamEvent::start(config, settings.seed(), "real", origin.clone()))?;
+    }
     let run = run_profiled(&binaries, &settings, output, &mut signals, profiler.as_mut());
     let run = runtime()?.block_on(run)?;
     run.exits.complain();
     let (exits, status) = (run.exits, run.status());
     match run.merged {
         Merged::Run { mut report, changed } => {
-            report.theory = theory_of(&report);
+            (report.origin, report.theory) = (origin, theory_of(&report));
             report.warnings.extend(dropped);
             if let Some(profiler) = profiler {
                 add_budget(&mut report, profiler, quiet);
             }
             let written = write(sink, &report);
+            let ended = lines.map_or(Ok(()), |lines| lines.write(&StreamEvent::End(report.clone())));
+            let written = written.and(ended.map_err(Failure::from));
             let status = status.or_worse(judged(&args.thresholds, &report, ""));
             if quiet {
                 shortcomings(&report, "");

@@ -1,22 +1,25 @@
 //! `lab simulate`: a run in virtual time, and how well its means are known.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use clap::Args;
 use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
+use netstack::session::Watch;
 use netstack::settings::{LineSettings, StackSettings};
 use shared::process::exit::Status;
-use shared::process::json::{JsonTarget, say};
-use shared::process::settings::{Common, Output};
+use shared::process::json::{JsonError, JsonLines, JsonTarget, say};
+use shared::process::settings::{Common, Output, StreamOutput};
 use shared::process::signals::Signals;
-use shared::report::{Ending, RunReport, Verdict};
+use shared::report::{Ending, Origin, RunReport, StreamEvent, Verdict};
 use shared::units::Percent;
 
 use super::common::{Failure, judged, shortcomings};
 use crate::flags::Given;
 use crate::progress::Progress;
 use crate::replay::replay;
-use crate::runner::{DEFAULT_PRECISION, Repeat, clock, replicate_while, simulate_on};
+use crate::runner::{DEFAULT_PRECISION, Repeat, clock, replicate_while, simulate_watched};
 use crate::settings::{RunSettings, SimulationSettings};
 use crate::theory::applies::fit;
 use crate::theory::theory_of;
@@ -42,6 +45,8 @@ pub(crate) struct SimulateArgs {
     thresholds: Thresholds,
     #[command(flatten)]
     output: Output,
+    #[command(flatten)]
+    stream: StreamOutput,
 
     #[command(flatten)]
     simulation: SimulationSettings,
@@ -93,13 +98,22 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
         let remedy = "a capture is of one run; leave out --precision, --repetitions and --assert-theory";
         return Err(Failure::Flag { flag: "pcap", remedy });
     }
+    if args.stream.json_stream && args.repeat().is_some() {
+        let remedy = "its lines are of one run; leave out --precision, --repetitions and --assert-theory";
+        return Err(Failure::Flag { flag: "json-stream", remedy });
+    }
     if args.assert_theory {
         fit(&settings)?;
     }
     args.thresholds.check_apps(settings.apps())?;
+    let lines = JsonLines::open(args.stream.json_stream, json)?;
     let sink = json.map(JsonTarget::open).transpose()?;
     let (stop, progress) = (Signals::new()?.stop(), Progress::new());
-    let report = match args.repeat() {
+    let (origin, failed) = (Origin::now(), Rc::default());
+    if let Some(lines) = lines {
+        lines.write(&StreamEvent::start(settings.in_report(), settings.seed(), "virtual", origin.clone()))?;
+    }
+    let mut report = match args.repeat() {
         Some(repeat) => {
             progress.now("simulating ...");
             let run = |done, at_most| progress.now(&format!("simulated {done} of at most {at_most} runs ..."));
@@ -107,20 +121,39 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
         }
         None => {
             progress.now("simulating ...");
-            let mut report = simulate_on(&settings, clock(&settings).until(&stop))?;
+            let watch = lines.map(|lines| watcher(lines, &failed));
+            let mut report = simulate_watched(&settings, clock(&settings).until(&stop), watch)?;
             report.theory = theory_of(&report);
             report
         }
     };
     drop(progress);
+    report.origin = origin;
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
+    let ended = lines.map_or(Ok(()), |lines| match Rc::into_inner(failed).and_then(OnceCell::into_inner) {
+        Some(error) => Err(error),
+        None => lines.write(&StreamEvent::End(Box::new(report.clone()))),
+    });
+    let written = written.and(ended);
     if args.lines.quiet {
         shortcomings(&report, "");
     } else {
-        say(json, &report);
+        say(JsonLines::beside(lines, json).as_ref(), &report);
     }
     let status = status(&report, args.assert_theory).or_worse(judged(&args.thresholds, &report, ""));
     Ok(status.after("lab", written.map_err(Failure::from), Failure::status))
+}
+
+/// Writes a line for each interval, until one cannot be written: then `failed` has the reason.
+fn watcher(lines: JsonLines, failed: &Rc<OnceCell<JsonError>>) -> Watch {
+    let failed = Rc::clone(failed);
+    Box::new(move |sample| {
+        if failed.get().is_none()
+            && let Err(error) = lines.write(&StreamEvent::Interval(*sample))
+        {
+            failed.get_or_init(|| error);
+        }
+    })
 }
 
 fn status(report: &RunReport, assert_theory: bool) -> Status {

@@ -9,7 +9,7 @@ use shared::process::json::{JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::settings::Output;
 use shared::process::signals::Signals;
-use shared::report::human;
+use shared::report::{Origin, human};
 use shared::units::Nanos;
 
 use super::base::{BaseArgs, RunsArgs, check_meaning};
@@ -52,6 +52,7 @@ pub(crate) struct TuneArgs {
 /// If a run cannot be made.
 pub(crate) fn main(args: &TuneArgs, given: &Given) -> Result<Status, Failure> {
     let json = args.output.json.as_ref();
+    let origin = Origin::now();
     let settings = args.settings(given)?;
     let sink = json.map(JsonTarget::open).transpose()?;
     // Fails before the search if the programs for the confirmation are not there.
@@ -59,6 +60,7 @@ pub(crate) fn main(args: &TuneArgs, given: &Given) -> Result<Status, Failure> {
     let simulated = args.runs.place(ClockKind::Virtual, &args.base)?;
     let mut signals = Signals::new()?;
     let mut answer = args.answer(&settings, &simulated, &mut signals)?;
+    answer.origin = origin;
     // The answer stands without its confirmation, so it is written whatever becomes of that.
     let confirmed = match (answer.depth(), &real) {
         (Some(depth), Some(real)) => {

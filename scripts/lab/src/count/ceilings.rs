@@ -4,9 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::cpu;
 use shared::process::atomic_file::AtomicFile;
+use shared::report::Origin;
 
 use super::Count;
 
@@ -19,10 +21,14 @@ const SCHEMA: &str = "pushback.ceilings/1";
 const SLACK: f64 = 0.05;
 
 /// The accepted counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Ceilings {
-    /// [`SCHEMA`].
+    /// Name and version of the schema, [`SCHEMA`].
+    #[schemars(extend("const" = SCHEMA))]
     schema: String,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    origin: Origin,
     /// The kind of processor on which they were counted: another kind takes a different number of instructions.
     processor: String,
     /// The share by which a count may exceed the accepted one.
@@ -66,7 +72,7 @@ impl Ceilings {
         let whole =
             |count: &Count| Count { stack: count.stack.round(), driver: count.driver.map(f64::round), ..*count };
         let (schema, processor) = (SCHEMA.to_owned(), cpu::kind());
-        Self { schema, processor, slack: SLACK, counts: counts.iter().map(whole).collect() }
+        Self { schema, origin: Origin::now(), processor, slack: SLACK, counts: counts.iter().map(whole).collect() }
     }
 
     /// The kind of processor on which they were counted, if this machine has another one.

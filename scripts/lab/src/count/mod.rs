@@ -9,11 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shared::cpu;
 use shared::exec::IdleMode;
 use shared::process::exit::Status;
 use shared::process::parent::killed_on_exit;
 use shared::process::signals::Signals;
+use shared::report::Origin;
 use shared::units::{Bytes, Nanos};
 
 use crate::bench::simulation;
@@ -33,7 +36,7 @@ const LONG: u64 = 120_000;
 const VALGRIND_TIMEOUT: Nanos = Nanos(60_000_000_000);
 
 /// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Traffic {
     /// [`Workload::BULK`].
@@ -101,8 +104,32 @@ impl Traffic {
     }
 }
 
+/// Schema of the file that `lab count --json` writes.
+const COUNT_SCHEMA: &str = "pushback.count/1";
+
+/// The file that `lab count --json` writes.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CountReport<'a> {
+    /// Name and version of the schema, [`COUNT_SCHEMA`].
+    #[schemars(extend("const" = COUNT_SCHEMA))]
+    schema: &'static str,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    origin: Origin,
+    /// The kind of processor, on which the counts depend.
+    processor: String,
+    /// The counts, one for each kind of traffic and frame size.
+    counts: &'a [Count],
+}
+
+impl<'a> CountReport<'a> {
+    pub(crate) fn new(origin: Origin, counts: &'a [Count]) -> Self {
+        Self { schema: COUNT_SCHEMA, origin, processor: cpu::kind(), counts }
+    }
+}
+
 /// Instructions per packet of one kind of traffic at one frame size.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Count {
     /// What is counted; `bulk` in files from before there was anything else.
     #[serde(default)]

@@ -1,8 +1,9 @@
 //! The figures of a comparison of the ways.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::report::median::{Median, Side};
-use shared::report::{HostReport, PACKET_ALLOWANCE};
+use shared::report::{HostReport, Origin, PACKET_ALLOWANCE};
 use shared::units::wire_bits;
 
 /// Schema of the file that `lab dispatch --json` writes.
@@ -15,10 +16,14 @@ const BUDGET_NS: f64 = PACKET_ALLOWANCE.0 as f64;
 const GIGABIT: f64 = 1e9;
 
 /// A whole comparison.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DispatchReport {
-    /// [`DISPATCH_SCHEMA`].
+    /// Name and version of the schema, [`DISPATCH_SCHEMA`].
+    #[schemars(extend("const" = DISPATCH_SCHEMA))]
     pub(crate) schema: String,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
     /// The machine on which it ran.
     pub(crate) host: HostReport,
     /// Seconds that each measurement took.
@@ -36,7 +41,7 @@ pub(crate) struct DispatchReport {
 }
 
 /// One way. Its figures are those of the first size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Way {
     /// The value of `--dispatch`.
     pub(crate) name: String,
@@ -53,7 +58,7 @@ pub(crate) struct Way {
 }
 
 /// One way at one size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AtSize {
     /// Bytes of the Ethernet frame without its check sequence.
     pub(crate) size_bytes: u64,
@@ -75,7 +80,7 @@ pub(crate) struct AtSize {
 }
 
 /// One run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Repetition {
     /// End to end.
     pub(crate) ns_per_packet: f64,
@@ -200,6 +205,7 @@ impl DispatchReport {
         };
         Self {
             schema: DISPATCH_SCHEMA.to_owned(),
+            origin: Origin::default(),
             host: HostReport::default(),
             seconds: 1.0,
             depth: 1024,

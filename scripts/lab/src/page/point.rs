@@ -204,11 +204,10 @@ fn blocked(report: &RunReport, stalls: &[(f64, f64)]) -> Chart {
 fn quantiles(report: &RunReport) -> Chart {
     let line = |colour: usize, name: &str, times: &Summary| {
         let values = [times.p50, times.p90, times.p99, times.p999, times.max];
-        let marks = (0..).zip(QUANTILES).zip(values).map(|((at, quantile), value)| Mark {
-            x: f64::from(at),
-            y: value as f64,
-            bounds: None,
-            title: format!("{name}, {quantile}: {}", human::time(value as f64)),
+        let marks = (0..).zip(QUANTILES).zip(values).filter_map(|((at, quantile), value)| {
+            let nanos = value? as f64;
+            let title = format!("{name}, {quantile}: {}", human::time(nanos));
+            Some(Mark { x: f64::from(at), y: nanos, bounds: None, title })
         });
         Line { name: name.to_owned(), kind: Kind::Measured, colour, marks: marks.collect() }
     };

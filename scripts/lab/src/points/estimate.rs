@@ -25,10 +25,10 @@ pub(crate) const OF_APPS: [AppFigure; 10] = [
     AppFigure { key: "delivered", of: |app| Some(app.totals.delivered as f64) },
     AppFigure { key: "dropped", of: |app| Some(app.totals.dropped as f64) },
     AppFigure { key: "refused", of: |app| Some(app.totals.refused as f64) },
-    AppFigure { key: "loss_ratio", of: |app| Some(app.totals.loss_ratio) },
+    AppFigure { key: "loss_ratio", of: |app| app.totals.loss_ratio },
     AppFigure { key: "bits_per_second", of: |app| app.rate.bits_per_second },
     AppFigure { key: "sojourn_p99_ns", of: |app| app.sojourn_ns.p99.map(|p99| p99 as f64) },
-    AppFigure { key: "latency_mean_ns", of: |app| (app.latency_ns.count > 0).then_some(app.latency_ns.mean) },
+    AppFigure { key: "latency_mean_ns", of: |app| app.latency_ns.mean },
     AppFigure { key: "latency_p99_ns", of: |app| app.latency_ns.p99.map(|p99| p99 as f64) },
     AppFigure { key: "blocked_ns", of: |app| Some(app.blocked.values().map(|stage| stage.total_ns as f64).sum()) },
 ];

@@ -1,11 +1,11 @@
 //! `sweep.json`: when, where and how a sweep was made, which is all that differs from one time to the next.
 
 use std::collections::BTreeMap;
-use std::env;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shared::report::HostReport;
+use shared::report::{HostReport, Origin};
 
 use super::store::{Store, StoreError};
 use super::table::program;
@@ -16,11 +16,15 @@ const SWEEP_SCHEMA: &str = "pushback.sweep/1";
 const FILE: &str = "sweep.json";
 
 /// When, where and how a sweep was made. What an earlier version did not write, or what is not known, is left out.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Provenance {
-    /// [`SWEEP_SCHEMA`].
+    /// Name and version of the schema, [`SWEEP_SCHEMA`].
+    #[schemars(extend("const" = SWEEP_SCHEMA))]
     schema: String,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
     /// What the plan calls it.
     pub(crate) title: Option<String>,
     /// When the last command began and ended.
@@ -55,12 +59,14 @@ impl Provenance {
     ) -> Result<(), StoreError> {
         let mut wall_ns = Self::read(store)?.wall_ns;
         wall_ns.extend(new.clone());
+        let origin = Origin::now();
         let provenance = Self {
             schema: SWEEP_SCHEMA.to_owned(),
+            command: origin.command_line.clone().unwrap_or_default(),
+            origin,
             title,
             began: Some(began.to_string()),
             ended: Some(Timestamp::now().to_string()),
-            command: env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
             program: Some(program()),
             level: Some(level),
             host: Some(HostReport::read()),

@@ -15,10 +15,11 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::limits::remedy;
 use shared::process::atomic_file::AtomicFile;
-use shared::report::{RUN_SCHEMA, RunReport};
+use shared::report::{Origin, RUN_SCHEMA, RunReport};
 
 use super::estimate::Sample;
 use super::table::TableFile;
@@ -158,9 +159,14 @@ pub(crate) enum StoreError {
 }
 
 /// The file of a run that failed.
-#[derive(Debug, Serialize, Deserialize)]
-struct FailedFile {
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct FailedFile {
+    /// Name and version of the schema, [`FAILED_SCHEMA`].
+    #[schemars(extend("const" = FAILED_SCHEMA))]
     schema: String,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    origin: Origin,
     #[serde(flatten)]
     fault: Fault,
 }
@@ -256,7 +262,8 @@ impl Store {
                 }
             }
             Err(fault) => {
-                write_json(&failed_file, &FailedFile { schema: FAILED_SCHEMA.to_owned(), fault: fault.clone() })
+                let (schema, origin) = (FAILED_SCHEMA.to_owned(), Origin::of_program());
+                write_json(&failed_file, &FailedFile { schema, origin, fault: fault.clone() })
             }
         }
     }

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use driver::settings::Settings as DriverArgs;
 use netstack::app::AppSpec;
 use netstack::process::Args as StackArgs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::process::settings::MAX_EXACT;
-use shared::report::ConfigReport;
+use shared::report::{ConfigReport, Origin};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::axis::Axis;
@@ -22,7 +23,10 @@ use crate::runner::sequence::ClockKind;
 use crate::settings::RunSettings;
 
 /// Schema of the file that holds the table of runs.
-pub(crate) const TABLE_SCHEMA: &str = "pushback.sweep-table/1";
+pub(crate) const TABLE_SCHEMA: &str = "pushback.sweep-table/2";
+
+/// The previous schema, in which some counts are text. Its tables can still be read.
+const OLD_TABLE_SCHEMA: &str = "pushback.sweep-table/1";
 
 /// The most points and the most runs of one set.
 const MOST_RUNS: u64 = 1_000_000;
@@ -281,10 +285,14 @@ pub(crate) fn digest(settings: &RunSettings, clock: ClockKind) -> String {
 }
 
 /// The table as a file: everything that is needed to make any of its runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TableFile {
-    /// [`TABLE_SCHEMA`].
+    /// Name and version of the schema, [`TABLE_SCHEMA`].
+    #[schemars(extend("const" = TABLE_SCHEMA))]
     schema: String,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    origin: Origin,
     /// Version and git revision of the program that wrote it: runs of another one are not mixed with its own.
     pub(crate) program: String,
     clock: ClockKind,
@@ -296,7 +304,7 @@ pub(crate) struct TableFile {
 }
 
 /// A run in the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Row {
     index: usize,
     point: usize,
@@ -350,6 +358,7 @@ impl TableFile {
         };
         Self {
             schema: TABLE_SCHEMA.to_owned(),
+            origin: Origin::of_program(),
             program: program(),
             clock: set.clock,
             base: set.base.in_report(),
@@ -390,7 +399,9 @@ impl TableFile {
     fn of(text: &str) -> Result<Self, TableError> {
         let head: Value = serde_json::from_str(text)?;
         match head.get("schema") {
-            Some(Value::String(schema)) if schema == TABLE_SCHEMA => Ok(serde_json::from_str(text)?),
+            Some(Value::String(schema)) if [TABLE_SCHEMA, OLD_TABLE_SCHEMA].contains(&schema.as_str()) => {
+                Ok(serde_json::from_str(text)?)
+            }
             Some(other) => Err(TableError::Schema(other.to_string())),
             None => Err(TableError::Schema("missing".to_owned())),
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use netstack::app::{AppSpec, SpecError};
 use netstack::device::Policy;
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::control::TransportKind;
 use shared::process::settings::{MAX_EXACT, seed};
@@ -57,7 +58,7 @@ fn load(text: &str) -> Result<f64, String> {
 }
 
 /// Traffic with a rate of its own, so that its load can be set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     Cbr,
@@ -65,7 +66,7 @@ pub(crate) enum Kind {
 }
 
 /// One combination of settings.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Point {
     pub(crate) policy: Policy,
     pub(crate) wake: WakePoint,

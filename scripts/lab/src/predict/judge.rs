@@ -3,6 +3,7 @@
 //! A real process wakes late, and its report contains by how much: each time may differ by 2 % plus the lateness at the
 //! same quantile. Shares may differ by 2 % or 0.2 percentage points, slots by 2 % or one slot, whichever is larger.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::report::{RunReport, Summary, WarningCode};
 
@@ -13,7 +14,7 @@ const TOLERANCE: f64 = 0.02;
 const SHARE: f64 = 0.002;
 
 /// One figure of a point.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Compared {
     /// Its path in the report.
     pub(crate) figure: &'static str,
@@ -34,7 +35,7 @@ impl Compared {
 }
 
 /// The result of a point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
     /// All figures agree.
@@ -54,21 +55,22 @@ pub(crate) fn compare(predicted: &RunReport, measured: &RunReport) -> Vec<Compar
         let allowed = (TOLERANCE * predicted.abs()).max(at_least);
         Compared { figure, predicted, measured, allowed }
     };
-    let mut figures =
-        vec![relative("totals.loss_ratio", predicted.totals.loss_ratio, measured.totals.loss_ratio, SHARE)];
-    // If neither has a rate, there is nothing to compare; if only one has, they differ (the other counts as 0).
-    let (of, by) = (predicted.rate.packets_per_second, measured.rate.packets_per_second);
-    if of.or(by).is_some() {
-        figures.push(relative("rate.packets_per_second", of.unwrap_or(0.0), by.unwrap_or(0.0), 0.0));
+    let mut figures = Vec::new();
+    if let Some((of, by)) = both(predicted.totals.loss_ratio, measured.totals.loss_ratio) {
+        figures.push(relative("totals.loss_ratio", of, by, SHARE));
+    }
+    if let Some((of, by)) = both(predicted.rate.packets_per_second, measured.rate.packets_per_second) {
+        figures.push(relative("rate.packets_per_second", of, by, 0.0));
     }
     let times = |figures: &mut Vec<Compared>, names: [&'static str; 3], predicted: &Summary, measured: &Summary| {
-        let pairs = [
-            (predicted.mean, measured.mean, late.mean),
-            (predicted.p50 as f64, measured.p50 as f64, late.p50 as f64),
-            (predicted.p99 as f64, measured.p99 as f64, late.p99 as f64),
-        ];
-        for (figure, (predicted, measured, late)) in names.into_iter().zip(pairs) {
-            figures.push(Compared { figure, predicted, measured, allowed: TOLERANCE * predicted + late });
+        let triples = [predicted, measured, late]
+            .map(|times| [times.mean, times.p50.map(|p50| p50 as f64), times.p99.map(|p99| p99 as f64)]);
+        let [predicted, measured, late] = triples;
+        for (at, figure) in names.into_iter().enumerate() {
+            if let Some((predicted, measured)) = both(predicted[at], measured[at]) {
+                let allowed = TOLERANCE * predicted + late[at].unwrap_or(0.0);
+                figures.push(Compared { figure, predicted, measured, allowed });
+            }
         }
     };
     let names = ["sojourn_ns.mean", "sojourn_ns.p50", "sojourn_ns.p99"];
@@ -83,9 +85,14 @@ pub(crate) fn compare(predicted: &RunReport, measured: &RunReport) -> Vec<Compar
     // A sum of waits: each may start late and end late.
     let waits = waits(predicted).max(waits(measured)) as f64;
     let (of, by) = (predicted.blocked.total_ns as f64, measured.blocked.total_ns as f64);
-    let allowed = TOLERANCE * of + waits * late.mean;
+    let allowed = TOLERANCE * of + waits * late.mean.unwrap_or(0.0);
     figures.push(Compared { figure: "blocked.total_ns", predicted: of, measured: by, allowed });
     figures
+}
+
+/// Both figures. If neither exists, there is nothing to compare; if only one does, they differ (the other counts as 0).
+fn both(predicted: Option<f64>, measured: Option<f64>) -> Option<(f64, f64)> {
+    predicted.or(measured).map(|_| (predicted.unwrap_or(0.0), measured.unwrap_or(0.0)))
 }
 
 /// The result of `figures` for the run `measured`.
@@ -123,9 +130,9 @@ mod tests {
         assert_eq!(differing(&predicted, &predicted), [""; 0]);
         let mut measured = predicted.clone();
         predicted.sojourn_ns.clone_into(&mut measured.sojourn_ns);
-        measured.sojourn_ns.mean *= 1.019;
+        measured.sojourn_ns.mean = measured.sojourn_ns.mean.map(|mean| mean * 1.019);
         assert_eq!(differing(&predicted, &measured), [""; 0]);
-        measured.sojourn_ns.mean *= 1.002;
+        measured.sojourn_ns.mean = measured.sojourn_ns.mean.map(|mean| mean * 1.002);
         assert_eq!(differing(&predicted, &measured), ["sojourn_ns.mean"]);
     }
 
@@ -144,10 +151,10 @@ mod tests {
         let mut predicted = run("wait", 1000, 0);
         predicted.latency_ns = times(1000, 5_000_000);
         let mut measured = predicted.clone();
-        measured.latency_ns.p99 += predicted.latency_ns.p99 / 50 + 90_000;
-        measured.wakeups.late_ns.p50 = 100_000;
+        measured.latency_ns.p99 = measured.latency_ns.p99.map(|p99| p99 + p99 / 50 + 90_000);
+        measured.wakeups.late_ns.p50 = Some(100_000);
         assert_eq!(differing(&predicted, &measured), ["latency_ns.p99"]);
-        measured.wakeups.late_ns.p99 = 90_000;
+        measured.wakeups.late_ns.p99 = Some(90_000);
         assert_eq!(differing(&predicted, &measured), [""; 0]);
     }
 
@@ -155,10 +162,10 @@ mod tests {
     fn small_shares_and_few_slots_have_an_absolute_allowance() {
         let predicted = run("drop-newest", 10_000, 0);
         let mut measured = predicted.clone();
-        measured.totals.loss_ratio = predicted.totals.loss_ratio + 0.0019;
+        measured.totals.loss_ratio = predicted.totals.loss_ratio.map(|loss| loss + 0.0019);
         measured.ring.occupancy_mean = predicted.ring.occupancy_mean + 0.99;
         assert_eq!(differing(&predicted, &measured), [""; 0]);
-        measured.totals.loss_ratio = predicted.totals.loss_ratio + 0.0021;
+        measured.totals.loss_ratio = predicted.totals.loss_ratio.map(|loss| loss + 0.0021);
         measured.ring.occupancy_mean = predicted.ring.occupancy_mean + 1.01 + 0.02 * predicted.ring.occupancy_mean;
         assert_eq!(differing(&predicted, &measured), ["totals.loss_ratio", "ring.occupancy_mean"]);
     }
@@ -167,7 +174,7 @@ mod tests {
     fn only_a_warning_about_the_machine_excuses_a_difference() {
         let predicted = run("wait", 1000, 0);
         let mut measured = predicted.clone();
-        measured.sojourn_ns.mean *= 2.0;
+        measured.sojourn_ns.mean = measured.sojourn_ns.mean.map(|mean| mean * 2.0);
         let verdict = |measured: &RunReport| judge(&compare(&predicted, measured), measured);
         assert_eq!(verdict(&measured), Verdict::Differs);
         measured.warnings = vec![Warning::new(WarningCode::DrainTimedOut, "")];

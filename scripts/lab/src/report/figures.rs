@@ -1,7 +1,7 @@
 //! The figures that tables and CSV show of a run: the name of each, and how it is read from a report.
 
 use serde_json::Value as Json;
-use shared::report::{Ending, EstimateReport, HostReport, RunReport, human};
+use shared::report::{Ending, EstimateReport, HardwareReport, HostReport, RunReport, human};
 
 /// One column of a list, or one row of a comparison.
 #[derive(Debug, Clone, Copy)]
@@ -100,27 +100,27 @@ const ACCEPTED: Figure = figure("accepted", "accepted", |run| Value::Count(run.t
 const REFUSED: Figure = figure("refused", "refused", |run| Value::Count(run.totals.refused));
 const DELIVERED: Figure = figure("delivered", "delivered", |run| Value::Count(run.totals.delivered));
 const DROPPED: Figure = figure("dropped", "dropped", |run| Value::Count(run.totals.dropped));
-pub(crate) const LOSS: Figure = figure("loss_ratio", "loss", |run| Value::Share(loss(run)));
+pub(crate) const LOSS: Figure = figure("loss_ratio", "loss", |run| known(Value::Share, loss(run)));
 pub(crate) const GOODPUT: Figure =
     figure("bits_per_second", "goodput", |run| known(Value::BitRate, run.rate.bits_per_second));
 pub(crate) const RATE: Figure = figure("packets_per_second", "rate", |run| known(Value::PacketRate, rate(run)));
 pub(crate) const SOJOURN_MEAN: Figure =
-    figure("sojourn_mean_ns", "mean sojourn", |run| time(run.sojourn_ns.count, sojourn_mean(run)));
+    figure("sojourn_mean_ns", "mean sojourn", |run| known(Value::Time, sojourn_mean(run)));
 pub(crate) const LATENCY_MEAN: Figure =
-    figure("latency_mean_ns", "mean latency", |run| time(run.latency_ns.count, run.latency_ns.mean));
-pub(crate) const SOJOURN_P50: Figure = figure("sojourn_p50_ns", "p50 sojourn", |run| sojourn(run, run.sojourn_ns.p50));
-pub(crate) const SOJOURN_P99: Figure = figure("sojourn_p99_ns", "p99 sojourn", |run| sojourn(run, run.sojourn_ns.p99));
-const SOJOURN_P999: Figure = figure("sojourn_p999_ns", "p99.9 sojourn", |run| sojourn(run, run.sojourn_ns.p999));
-pub(crate) const LATENCY_P50: Figure = figure("latency_p50_ns", "p50 latency", |run| latency(run, run.latency_ns.p50));
-pub(crate) const LATENCY_P99: Figure = figure("latency_p99_ns", "p99 latency", |run| latency(run, run.latency_ns.p99));
-const LATENCY_P999: Figure = figure("latency_p999_ns", "p99.9 latency", |run| latency(run, run.latency_ns.p999));
+    figure("latency_mean_ns", "mean latency", |run| known(Value::Time, run.latency_ns.mean));
+pub(crate) const SOJOURN_P50: Figure = figure("sojourn_p50_ns", "p50 sojourn", |run| time(run.sojourn_ns.p50));
+pub(crate) const SOJOURN_P99: Figure = figure("sojourn_p99_ns", "p99 sojourn", |run| time(run.sojourn_ns.p99));
+const SOJOURN_P999: Figure = figure("sojourn_p999_ns", "p99.9 sojourn", |run| time(run.sojourn_ns.p999));
+pub(crate) const LATENCY_P50: Figure = figure("latency_p50_ns", "p50 latency", |run| time(run.latency_ns.p50));
+pub(crate) const LATENCY_P99: Figure = figure("latency_p99_ns", "p99 latency", |run| time(run.latency_ns.p99));
+const LATENCY_P999: Figure = figure("latency_p999_ns", "p99.9 latency", |run| time(run.latency_ns.p999));
 pub(crate) const BLOCKED: Figure =
     figure("blocked_ns", "senders blocked", |run| Value::Time(run.blocked.total_ns as f64));
 const STARVED: Figure = figure("starved_share", "hardware starved", |run| {
-    match (run.elapsed_ns, &run.driver) {
+    match (run.elapsed_ns, run.hardware()) {
         (0, _) | (_, None) => Value::None,
         // The driver reports this figure and is not trusted: cap it at the length of the run.
-        (elapsed, _) => Value::Share(run.hardware.starved_ns.min(elapsed) as f64 / elapsed as f64),
+        (elapsed, Some(hardware)) => Value::Share(hardware.starved_ns.min(elapsed) as f64 / elapsed as f64),
     }
 });
 const STACK_CPU: Figure = figure("stack_cpu_share", "CPU of the stack", |run| cpu_share(run, Some(run.process.cpu_ns)));
@@ -166,16 +166,16 @@ pub(crate) const LISTED: [(&str, Figure); 11] = [
 
 const IN_FLIGHT: Figure = figure("in_flight", "in flight", |run| Value::Count(run.totals.in_flight));
 const LOST: Figure = figure("lost", "lost", |run| Value::Count(run.totals.lost));
-const SOJOURN_MAX: Figure = figure("sojourn_max_ns", "max sojourn", |run| sojourn(run, run.sojourn_ns.max));
-const LATENCY_MAX: Figure = figure("latency_max_ns", "max latency", |run| latency(run, run.latency_ns.max));
+const SOJOURN_MAX: Figure = figure("sojourn_max_ns", "max sojourn", |run| time(run.sojourn_ns.max));
+const LATENCY_MAX: Figure = figure("latency_max_ns", "max latency", |run| time(run.latency_ns.max));
 const STOPS: Figure = figure("stops", "stops", |run| Value::Count(run.blocked.stops));
 const WAKES: Figure = figure("wakes", "wakes", |run| Value::Count(run.blocked.wakes));
 const OCCUPANCY_MEAN: Figure = figure("occupancy_mean", "slots held", |run| Value::Mean(run.ring.occupancy_mean));
 const OCCUPANCY_MAX: Figure =
     figure("occupancy_max", "most slots held", |run| Value::Count(u64::from(run.ring.occupancy_max)));
-const STARVED_NS: Figure = figure("starved_ns", "starved for", |run| Value::Time(run.hardware.starved_ns as f64));
+const STARVED_NS: Figure = figure("starved_ns", "starved for", |run| hardware(run, |hardware| hardware.starved_ns));
 const ACTIVE_NS: Figure =
-    figure("hardware_active_ns", "hardware active", |run| Value::Time(run.hardware.active_ns as f64));
+    figure("hardware_active_ns", "hardware active", |run| hardware(run, |hardware| hardware.active_ns));
 
 /// Jain's index of the apps' goodput: 1 if all have the same, 1 / n if one of n has all (Jain, Chiu and Hawe, DEC
 /// TR-301, 1984). Undefined if none has any.
@@ -284,9 +284,13 @@ fn known(kind: fn(f64) -> Value, figure: Option<f64>) -> Value {
     figure.map_or(Value::None, kind)
 }
 
-/// A time of `count` packets; without packets there is none.
-fn time(count: u64, nanos: f64) -> Value {
-    if count == 0 { Value::None } else { Value::Time(nanos) }
+/// A time of whole nanoseconds; [`Value::None`] if it does not exist.
+fn time(nanos: Option<u64>) -> Value {
+    known(Value::Time, nanos.map(|nanos| nanos as f64))
+}
+
+fn hardware(run: &RunReport, of: fn(&HardwareReport) -> u64) -> Value {
+    time(run.hardware().map(of))
 }
 
 /// The estimate over all replications, if the run was repeated: the run's own counts are those of one seed only.
@@ -300,25 +304,17 @@ fn estimate(run: &RunReport, column_is: &str) -> Option<EstimateReport> {
     run.estimate.filter(|estimate| estimate.replications > 1 && same_definitions)
 }
 
-fn loss(run: &RunReport) -> f64 {
-    estimate(run, "dropped / accepted").map_or(run.totals.loss_ratio, |estimate| estimate.loss_ratio.mean)
+fn loss(run: &RunReport) -> Option<f64> {
+    estimate(run, "dropped / accepted").map_or(run.totals.loss_ratio, |estimate| Some(estimate.loss_ratio.mean))
 }
 
-fn sojourn_mean(run: &RunReport) -> f64 {
-    estimate(run, "from acceptance").map_or(run.sojourn_ns.mean, |estimate| estimate.sojourn_mean_ns.mean)
+fn sojourn_mean(run: &RunReport) -> Option<f64> {
+    estimate(run, "from acceptance").map_or(run.sojourn_ns.mean, |estimate| Some(estimate.sojourn_mean_ns.mean))
 }
 
 fn rate(run: &RunReport) -> Option<f64> {
     let estimate = run.estimate.filter(|estimate| estimate.replications > 1);
     estimate.map_or(run.rate.packets_per_second, |estimate| Some(estimate.packets_per_second.mean))
-}
-
-fn sojourn(run: &RunReport, nanos: u64) -> Value {
-    time(run.sojourn_ns.count, nanos as f64)
-}
-
-fn latency(run: &RunReport, nanos: u64) -> Value {
-    time(run.latency_ns.count, nanos as f64)
 }
 
 /// `cpu_ns` as a share of one CPU over the length of the run. A simulated run has no process of its own.

@@ -43,8 +43,10 @@ impl Told<'_> {
         if self.dropped() == 0 { 0.0 } else { self.dropped() as f64 / self.accepted() as f64 }
     }
 
-    fn median(&self, of: fn(&RunReport) -> &Summary) -> f64 {
-        self.mean(|run| of(run).p50 as f64)
+    /// `None` if a run delivered nothing.
+    fn median(&self, of: fn(&RunReport) -> &Summary) -> Option<f64> {
+        let medians: Option<Vec<u64>> = self.runs.iter().map(|run| of(run).p50).collect();
+        medians.map(|medians| medians.iter().sum::<u64>() as f64 / self.runs.len() as f64)
     }
 
     /// Nanoseconds in all, for a run.
@@ -74,7 +76,7 @@ pub(crate) fn story(settings: &[Told<'_>], policies: bool) -> Vec<String> {
         ([first, .., last], None) => Some((*first, *last)),
         _ => None,
     };
-    sentences.extend(medians.map(|(waiting, other)| median_times(waiting, other)));
+    sentences.extend(medians.and_then(|(waiting, other)| median_times(waiting, other)));
     let runs = settings.iter().flat_map(|setting| setting.runs.iter().map(|run| (setting.name.clone(), *run)));
     sentences.extend(warnings(runs));
     sentences
@@ -160,15 +162,16 @@ fn senders(setting: &Told<'_>) -> &'static str {
 }
 
 /// Compares the medians from acceptance and from intended time: from acceptance alone, waiting seems to cost nothing.
-fn median_times(waiting: &Told<'_>, other: &Told<'_>) -> String {
+/// `None` if nothing was delivered on one side.
+fn median_times(waiting: &Told<'_>, other: &Told<'_>) -> Option<String> {
     let medians = |times: fn(&RunReport) -> &Summary| {
-        let median = |setting: &Told<'_>| format!("{} under {}", time(setting.median(times)), setting.name);
-        format!("{} and {}", median(waiting), median(other))
+        let median = |setting: &Told<'_>| Some(format!("{} under {}", time(setting.median(times)?), setting.name));
+        Some(format!("{} and {}", median(waiting)?, median(other)?))
     };
-    let (accepted, intended) = (medians(|run| &run.sojourn_ns), medians(|run| &run.latency_ns));
-    let moved = waiting.median(|run| &run.latency_ns) > MOVED_FACTOR * waiting.median(|run| &run.sojourn_ns);
+    let (accepted, intended) = (medians(|run| &run.sojourn_ns)?, medians(|run| &run.latency_ns)?);
+    let moved = waiting.median(|run| &run.latency_ns)? > MOVED_FACTOR * waiting.median(|run| &run.sojourn_ns)?;
     let conclusion = if moved { ": the delay moved to the senders" } else { "" };
-    format!("From acceptance the median packet took {accepted}; from its intended time {intended}{conclusion}.")
+    Some(format!("From acceptance the median packet took {accepted}; from its intended time {intended}{conclusion}."))
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ mod tests {
         waiting.latency_ns = times(20_000, 616_000_000);
         waiting.blocked.total_ns = 2_450_000_000;
         let mut lossy = run("drop-newest", 20_000, 9_947);
-        lossy.driver = None;
+        (lossy.driver, lossy.hardware) = (None, None);
         [waiting, lossy]
     }
 

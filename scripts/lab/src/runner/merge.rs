@@ -17,7 +17,7 @@ pub(crate) enum Merged {
         changed: bool,
     },
     /// The stack ended without a report; the driver wrote one.
-    DriverOnly(DriverFile),
+    DriverOnly(Box<DriverFile>),
     /// Neither process reported.
     Nothing,
 }
@@ -26,7 +26,7 @@ pub(crate) enum Merged {
 pub(crate) fn merge(report: Option<RunReport>, file: Option<DriverFile>) -> Merged {
     match (report, file) {
         (None, None) => Merged::Nothing,
-        (None, Some(file)) => Merged::DriverOnly(file),
+        (None, Some(file)) => Merged::DriverOnly(Box::new(file)),
         (Some(report), None) => Merged::Run { report: Box::new(report), changed: false },
         (Some(mut report), Some(mut file)) => {
             let changed = match (report.driver.take(), file.sessions.pop()) {
@@ -108,7 +108,7 @@ fn fill_in(report: &mut RunReport, own: DriverReport) {
     let text = "the driver's farewell did not arrive; its figures are from its own file";
     report.warnings.push(Warning::new(WarningCode::FarewellMissing, text));
     report.warnings.extend(own.warnings.iter().cloned());
-    report.hardware = own.hardware.clone();
+    report.hardware = Some(own.hardware.clone());
     report.driver = Some(own);
     report.warnings.extend(machine_warning(report));
 }
@@ -135,7 +135,7 @@ mod tests {
         report.totals.lost = lost;
         report.ending = Ending::PeerFailed("the peer closed the connection".to_owned());
         report.driver = None;
-        report.hardware = Default::default();
+        report.hardware = None;
         report.warnings = vec![Warning::new(WarningCode::DriverMissing, "no driver")];
         report
     }
@@ -171,14 +171,14 @@ mod tests {
         let (report, changed) = merged(without_driver(90, 10), file.clone());
         assert!(changed && report.ledger.balanced, "{:?}", report.ledger);
         assert_eq!(report.driver.as_ref().map(|driver| driver.sent), Some(95));
-        assert_eq!(report.hardware, file.sessions[0].hardware);
+        assert_eq!(report.hardware.as_ref(), Some(&file.sessions[0].hardware));
         let codes: Vec<_> = report.warnings.iter().map(|warning| warning.code).collect();
         assert_eq!(codes, [WarningCode::FarewellMissing, WarningCode::CaptureIncomplete]);
     }
 
     #[test]
     fn without_a_report_of_the_stack_the_file_of_the_driver_is_the_result() {
-        assert_eq!(merge(None, Some(file(5))), Merged::DriverOnly(file(5)));
+        assert_eq!(merge(None, Some(file(5))), Merged::DriverOnly(Box::new(file(5))));
         assert_eq!(merge(None, None), Merged::Nothing);
     }
 

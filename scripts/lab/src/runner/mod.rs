@@ -27,4 +27,6 @@ pub(crate) mod workload;
 
 pub use replicate::{DEFAULT_PRECISION, Repeat, Replicated, replicate, replicate_while};
 pub(crate) use virtual_time::check_settings;
-pub use virtual_time::{SimulateError, Timeless, clock, simulate, simulate_anywhere, simulate_figures, simulate_on};
+pub use virtual_time::{
+    SimulateError, Timeless, clock, simulate, simulate_anywhere, simulate_figures, simulate_on, simulate_watched,
+};

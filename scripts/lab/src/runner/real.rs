@@ -17,7 +17,7 @@ use shared::process::exit::Status;
 use shared::process::output::{Stream, complain, harmless, text};
 use shared::process::parent::stdin_until_exit;
 use shared::process::signals::Signals;
-use shared::report::RunReport;
+use shared::report::{Origin, RunReport};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -49,6 +49,9 @@ pub(crate) enum StackOutput {
     Inherit,
     /// To the lab's standard error, because its standard output is for JSON.
     StandardError,
+    /// To the lab's standard error, because its standard output is for lines of JSON, of which the stack writes those of
+    /// intervals.
+    Stream,
     /// Nowhere.
     Discard,
 }
@@ -284,8 +287,9 @@ async fn beside_driver(
     ready(driver, signals).await?;
     let mut arguments = spell(&settings.netstack)?;
     arguments.extend([folder.flag("--socket", "socket"), folder.flag("--json", "run.json")]);
+    arguments.extend((output == StackOutput::Stream).then(|| "--json-stream".into()));
     let out = match output {
-        StackOutput::Inherit => Stdio::inherit(),
+        StackOutput::Inherit | StackOutput::Stream => Stdio::inherit(),
         StackOutput::StandardError => Stdio::from(io::stderr().as_fd().try_clone_to_owned()?),
         StackOutput::Discard => Stdio::null(),
     };
@@ -299,7 +303,11 @@ async fn beside_driver(
     let exit = wait_for_stack(&mut stack, signals, folder).await;
     stack.kill().await;
     let stack = exit?;
-    let report = folder.report("run.json");
+    let report = folder.report("run.json").map(|run: RunReport| {
+        // The command of the stack names files that are gone after the run.
+        let origin = Origin { date: run.origin.date.clone(), ..Origin::now() };
+        RunReport { origin, ..run }
+    });
     // A stack without a report may never have connected to the driver, which would then wait without end.
     let timeout = match (&report, stack.status()) {
         (Some(_), _) => END_TIMEOUT,

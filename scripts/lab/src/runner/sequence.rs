@@ -9,6 +9,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::exec::{Halted, StopHandle};
 use shared::process::exit::Status;
@@ -22,7 +23,7 @@ use crate::settings::RunSettings;
 use crate::theory::theory_of;
 
 /// How the time of a run passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ClockKind {
     /// In two processes, by the clock of the machine.
@@ -52,7 +53,7 @@ pub(crate) struct Ended {
 }
 
 /// Why a run failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Fault {
     /// The exit status of a command that makes this run alone.
     pub(crate) status: u8,

@@ -7,10 +7,10 @@ use driver::backend::{Capture, CaptureError, Output};
 use driver::session::{Dma, Setup, SteppedSession, serve};
 use driver::settings::SettingsError;
 use netstack::app::{AppSpec, Traffic, arrivals_digest};
-use netstack::session::{Context, Length, Outcome, Plan, PlanError, StackRun, assemble, memory_of_a_run};
+use netstack::session::{Context, Length, Outcome, Plan, PlanError, StackRun, Watch, assemble, memory_of_a_run};
 use shared::exec::{Clock, Halted, Park, Virtual, run};
 use shared::limits::Ballast;
-use shared::report::{HostReport, RunReport};
+use shared::report::{HostReport, Origin, RunReport};
 use shared::ring::loopback::pair;
 use shared::ring::{Descriptor, MAX_FRAME, Producer};
 use shared::units::{LinkRate, Nanos};
@@ -126,18 +126,34 @@ pub fn clock(settings: &RunSettings) -> Virtual {
 /// # Errors
 /// [`SimulateError`] if they cannot be simulated.
 pub fn simulate_on(settings: &RunSettings, park: impl Park) -> Result<RunReport, SimulateError> {
-    Ok(RunReport { host: Some(HostReport::read()), ..simulate_anywhere(settings, park)? })
+    simulate_watched(settings, park, None)
 }
 
-/// The same without the host: the report follows from the settings and the version of the program alone.
+/// The same; `watch` is called with each interval, in order.
+///
+/// # Errors
+/// [`SimulateError`] if they cannot be simulated.
+pub fn simulate_watched(
+    settings: &RunSettings,
+    park: impl Park,
+    watch: Option<Watch>,
+) -> Result<RunReport, SimulateError> {
+    Ok(RunReport { host: Some(HostReport::read()), ..described(settings, figures(settings, park, watch)?)? })
+}
+
+/// The same without the host, the date and the command line: the report follows from the settings and the version of the program alone.
 ///
 /// # Errors
 /// [`SimulateError`] if they cannot be simulated.
 pub fn simulate_anywhere(settings: &RunSettings, park: impl Park) -> Result<RunReport, SimulateError> {
-    let report = simulate_figures(settings, park)?;
+    described(settings, simulate_figures(settings, park)?)
+}
+
+/// `report` with the settings, the program and the digest of the arrivals.
+fn described(settings: &RunSettings, report: RunReport) -> Result<RunReport, SimulateError> {
     let plan = plan(settings)?;
     let arrivals_digest = arrivals_digest(plan.seed, &plan.apps);
-    Ok(RunReport { config: settings.in_report(), arrivals_digest, ..report })
+    Ok(RunReport { config: settings.in_report(), origin: Origin::of_program(), arrivals_digest, ..report })
 }
 
 /// Runs `settings` and returns the figures without the settings, the host and the digest of the arrivals, which takes
@@ -146,6 +162,10 @@ pub fn simulate_anywhere(settings: &RunSettings, park: impl Park) -> Result<RunR
 /// # Errors
 /// [`SimulateError`] if they cannot be simulated.
 pub fn simulate_figures(settings: &RunSettings, park: impl Park) -> Result<RunReport, SimulateError> {
+    figures(settings, park, None)
+}
+
+fn figures(settings: &RunSettings, park: impl Park, watch: Option<Watch>) -> Result<RunReport, SimulateError> {
     check(settings)?;
     let (setup, depth) = (setup(settings)?, settings.depth());
     // The session begins at time zero, as the run does.
@@ -155,7 +175,7 @@ pub fn simulate_figures(settings: &RunSettings, park: impl Park) -> Result<RunRe
     // Reserve the memory of the run and release it: too little memory is an error here, not an abort in the middle.
     drop(Ballast::new(memory_of_a_run(settings.stack(), depth) + ring)?);
     let clock = Clock::default();
-    let outcome = run_on(&clock, park, plan.clone(), setup, settings.simulation.wake_latency)?;
+    let outcome = run_on(&clock, park, plan.clone(), setup, (settings.simulation.wake_latency, watch))?;
     let context = Context { clock: "virtual".to_owned(), ..Context::default() };
     Ok(assemble(outcome, &plan, depth, context))
 }
@@ -231,12 +251,12 @@ fn run_on(
     park: impl Park,
     plan: Plan,
     setup: Setup<Output>,
-    wake_latency: Nanos,
+    (wake_latency, watch): (Nanos, Option<Watch>),
 ) -> Result<Outcome, Halted> {
     let depth = setup.depth;
     let (producer, consumer) = pair(depth);
     let ring = Producer::with_wake_point(producer, depth, plan.wake_point, clock.clone());
-    let stack = StackRun::new(ring, plan).interrupted_by(park.interrupt());
+    let stack = StackRun::new(ring, plan).interrupted_by(park.interrupt()).watched_by(watch);
     let time = clock.clone();
     let (stepped, late) = match wake_latency {
         Nanos::ZERO => (Some(SteppedSession::new(consumer, clock.clone(), setup)), None),
@@ -330,7 +350,8 @@ mod tests {
 
     fn report(settings: &RunSettings, wake_latency: Nanos) -> RunReport {
         let (clock, plan) = (Clock::default(), plan(settings).unwrap());
-        let outcome = run_on(&clock, Virtual::default(), plan.clone(), setup(settings).unwrap(), wake_latency).unwrap();
+        let outcome = run_on(&clock, Virtual::default(), plan.clone(), setup(settings).unwrap(), (wake_latency, None));
+        let outcome = outcome.unwrap();
         assemble(outcome, &plan, settings.depth(), Context::default())
     }
 

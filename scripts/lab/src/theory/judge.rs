@@ -37,8 +37,8 @@ impl Figures {
             Loss::Refused => (pick(totals.refused, steady.refused), pick(totals.offered, steady.offered)),
         };
         let (all, since) = match entry {
-            Entry::Accepted => (report.sojourn_ns.mean, steady.sojourn_mean_ns),
-            Entry::Intended => (report.latency_ns.mean, steady.latency_mean_ns),
+            Entry::Accepted => (report.sojourn_ns.mean.unwrap_or(0.0), steady.sojourn_mean_ns),
+            Entry::Intended => (report.latency_ns.mean.unwrap_or(0.0), steady.latency_mean_ns),
         };
         Self {
             packets,
@@ -90,8 +90,8 @@ pub(crate) fn beside(fit: &Fit, prediction: &Prediction, figures: Figures, repor
             loss_is: loss_is.to_owned(),
             sojourn_is: sojourn_is.to_owned(),
             since_ns: report.steady.map_or(0, |steady| steady.after_ns),
-            loss_ratio: figures.loss_ratio,
-            sojourn_mean_ns: figures.sojourn_mean_ns,
+            loss_ratio: (figures.packets > 0).then_some(figures.loss_ratio),
+            sojourn_mean_ns: (report.totals.delivered > 0).then_some(figures.sojourn_mean_ns),
             packets_per_second: figures.packets_per_second,
             admitted: admitted.map(|_| report.totals.offered - lost),
         },

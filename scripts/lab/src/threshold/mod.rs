@@ -221,8 +221,8 @@ mod tests {
             spec: String::new(),
             totals: Totals { offered: 7, accepted: 7, ..Totals::default() },
             rate: Default::default(),
-            sojourn_ns: Summary { p99: None, ..times(7, 5).known() },
-            latency_ns: times(7, 3_000_000).known(),
+            sojourn_ns: Summary { p99: None, ..times(7, 5) },
+            latency_ns: times(7, 3_000_000),
             blocked: Default::default(),
         }
     }

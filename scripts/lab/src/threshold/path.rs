@@ -83,8 +83,8 @@ impl Path {
     pub(super) fn find(&self, report: &Value) -> Figure {
         let mut at = report;
         for (index, step) in self.steps.iter().enumerate() {
-            if let Some(why) = undefined(at, step, &self.steps[..index]) {
-                return Figure::Missing(why.to_owned());
+            if let Some(figure) = undefined(at, step, &self.steps[..index]) {
+                return figure;
             }
             let next = match step {
                 Step::Key(key) => at.get(key),
@@ -114,7 +114,8 @@ impl Path {
             ["estimate", ..] => "nothing in the runs was random, or all had the same value",
             ["budget"] => "the run was not profiled; lab run profiles with --profile",
             ["steady"] => "there was no warm-up; lab simulate has one",
-            ["driver" | "wakes", ..] => "the driver's report was not received",
+            ["wakes", "netstack_per_thousand"] => "nothing was delivered",
+            ["driver" | "hardware" | "wakes", ..] => "the driver's report was not received",
             ["series", ..] => "the series has fewer intervals",
             [.., "packets_per_second" | "bits_per_second"] => "too few packets were delivered for a rate",
             ["apps", ..] if keys.len() > 1 => "apps that share their histograms have no quantiles",
@@ -133,14 +134,19 @@ impl Step {
     }
 }
 
-/// Why the figure `step` of the group `at`, which is 0 in the report, has no value: it is about no packets.
-fn undefined(at: &Value, step: &Step, before: &[Step]) -> Option<&'static str> {
+/// The figure `step` of the group `at` if that is about nothing: a wait or a lateness that did not occur is 0, and other
+/// figures do not exist.
+fn undefined(at: &Value, step: &Step, before: &[Step]) -> Option<Figure> {
     let none = |count: &str| at[count].as_u64() == Some(0);
-    let times = before.last().and_then(Step::key).is_some_and(|group| ["latency_ns", "sojourn_ns"].contains(&group));
-    match step.key()? {
-        "loss_ratio" if none("accepted") => Some("nothing was accepted"),
-        "sojourn_mean_ns" | "latency_mean_ns" if none("delivered") => Some("nothing was delivered after the warm-up"),
-        figure if times && figure != "count" && none("count") => Some("nothing was delivered"),
+    let missing = |why: &str| Some(Figure::Missing(why.to_owned()));
+    let group = before.last().and_then(Step::key).unwrap_or_default();
+    match (group, step.key()?) {
+        (_, "loss_ratio") if none("accepted") => missing("nothing was accepted"),
+        (_, "sojourn_mean_ns" | "latency_mean_ns") if none("delivered") => {
+            missing("nothing was delivered after the warm-up")
+        }
+        ("latency_ns" | "sojourn_ns", figure) if figure != "count" && none("count") => missing("nothing was delivered"),
+        ("waits_ns" | "late_ns", _) if none("count") => Some(Figure::Known(0.0)),
         _ => None,
     }
 }

@@ -9,8 +9,8 @@ use shared::ledger::{DropReason, Histogram, RefuseReason};
 use shared::report::{
     AppReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, Distribution, Distributions,
     DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareSplit, JudgedReport, LedgerReport,
-    MeasuredReport, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, SplitReport, StageReport, SteadyReport,
-    Summary, TheoryReport, Totals, Verdict, WakesReport,
+    MeasuredReport, Origin, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, SplitReport, StageReport, SteadyReport,
+    Summary, TheoryReport, Totals, Verdict, WakesReport, WakeupsReport,
 };
 
 /// The report as JSON. Lists have one item; maps have every key that is possible.
@@ -26,24 +26,25 @@ fn full() -> RunReport {
         seed: 0,
         clock: String::new(),
         host: Some(Default::default()),
+        origin: Origin::now(),
         arrivals_digest: String::new(),
         ending: Ending::Finished,
         elapsed_ns: 0,
-        totals: Totals::default(),
+        totals: totals(),
         ledger: LedgerReport::default(),
         drops: DropReason::ALL.map(|reason| (reason.name().to_owned(), 0)).into(),
         refusals: RefuseReason::ALL.map(|reason| (reason.name().to_owned(), 0)).into(),
         rate: rate(),
-        sojourn_ns: Summary::default(),
-        latency_ns: Summary::default(),
+        sojourn_ns: times(),
+        latency_ns: times(),
         latency_split: Some(SplitReport { hardware: Some(HardwareSplit::default()), ..SplitReport::default() }),
         distributions: distributions(),
-        steady: Some(SteadyReport { packets_per_second: Some(0.0), ..SteadyReport::default() }),
+        steady: Some(SteadyReport { loss_ratio: Some(0.0), packets_per_second: Some(0.0), ..SteadyReport::default() }),
         theory: Some(theory()),
         estimate: Some(estimate()),
         budget: Some(budget()),
         blocked: BlockedReport {
-            stages: Stage::ALL.map(|stage| (stage.name().to_owned(), StageReport::default())).into(),
+            stages: Stage::ALL.map(|stage| (stage.name().to_owned(), waits())).into(),
             ..BlockedReport::default()
         },
         blame: Some(BlameReport {
@@ -58,19 +59,19 @@ fn full() -> RunReport {
             app: Some(String::new()),
         }),
         ring: Default::default(),
-        hardware: Default::default(),
+        hardware: Some(Default::default()),
         doorbells: Default::default(),
-        wakes: WakesReport { driver_per_thousand: Some(0.0), ..WakesReport::default() },
-        wakeups: Default::default(),
+        wakes: WakesReport { netstack_per_thousand: Some(0.0), driver_per_thousand: Some(0.0) },
+        wakeups: WakeupsReport { late_ns: times() },
         violation: Some(String::new()),
         apps: vec![AppReport {
             name: String::new(),
             spec: String::new(),
-            totals: Totals::default(),
+            totals: totals(),
             rate: rate(),
-            sojourn_ns: Summary::default().known(),
-            latency_ns: Summary::default().known(),
-            blocked: Stage::ALL.map(|stage| (stage.name().to_owned(), stage_of_an_app())).into(),
+            sojourn_ns: times(),
+            latency_ns: times(),
+            blocked: Stage::ALL.map(|stage| (stage.name().to_owned(), waits())).into(),
         }],
         // Above zero: it is left out otherwise.
         apps_without_quantiles: 1,
@@ -94,8 +95,16 @@ fn rate() -> RateReport {
     RateReport { packets_per_second: Some(0.0), bits_per_second: Some(0.0) }
 }
 
-fn stage_of_an_app() -> StageReport<Option<u64>> {
-    StageReport { total_ns: 0, waits_ns: Summary::default().known() }
+fn totals() -> Totals {
+    Totals { loss_ratio: Some(0.0), ..Totals::default() }
+}
+
+fn times() -> Summary {
+    Summary { count: 0, mean: Some(0.0), p50: Some(0), p90: Some(0), p99: Some(0), p999: Some(0), max: Some(0) }
+}
+
+fn waits() -> StageReport {
+    StageReport { total_ns: 0, waits_ns: times() }
 }
 
 fn theory() -> TheoryReport {
@@ -109,8 +118,8 @@ fn theory() -> TheoryReport {
             loss_is: String::new(),
             sojourn_is: String::new(),
             since_ns: 0,
-            loss_ratio: 0.0,
-            sojourn_mean_ns: 0.0,
+            loss_ratio: Some(0.0),
+            sojourn_mean_ns: Some(0.0),
             packets_per_second: Some(0.0),
             admitted: Some(0),
         },

@@ -1,7 +1,8 @@
 //! The answer of `lab tune`: a few lines for people, and all of it as JSON.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use shared::report::human;
+use shared::report::{Origin, human};
 use shared::units::Nanos;
 
 use super::limits::{Broken, Limit, Limits};
@@ -17,9 +18,14 @@ const TUNE_SCHEMA: &str = "pushback.tune/1";
 const SAME: f64 = 1.1;
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Answer {
+    /// Name and version of the schema, [`TUNE_SCHEMA`].
+    #[schemars(extend("const" = TUNE_SCHEMA))]
     schema: &'static str,
+    /// When, by which program and by which command it was made.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
     /// The depth that meets all limits; null if none does.
     depth: Option<u32>,
     /// How many of its slots the hardware's own queue can hold.
@@ -49,7 +55,7 @@ pub(crate) struct Answer {
 }
 
 /// One depth that was tried.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Tried {
     pub(crate) depth: u32,
     pub(crate) clock: &'static str,
@@ -68,7 +74,7 @@ pub(crate) struct Tried {
 }
 
 /// What the policy `wait` gives.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Waiting {
     /// The smallest depth with [`RATE_KEPT`] of the rate of the deepest ring.
     pub(crate) depth: u32,
@@ -137,6 +143,7 @@ impl Answer {
         warnings.extend(advice::commensurate(settings));
         Self {
             schema: TUNE_SCHEMA,
+            origin: Origin::default(),
             depth: fitting.map(|point| point.depth),
             hardware: fitting.map(|point| point.depth.min(hw_queue)),
             binding_limit,

@@ -1,5 +1,6 @@
 //! The limits that a depth must meet.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::report::human;
 use shared::units::{BitRate, Nanos, Percent};
@@ -27,7 +28,7 @@ pub(crate) struct Limits {
 }
 
 /// A limit that is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Limit {
     MaxLoss,

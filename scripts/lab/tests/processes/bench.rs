@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::lab::{child, lab, pid};
+use crate::schema::conforms;
 use crate::skipped::skipped;
 
 /// The shortest possible benchmark.
@@ -52,6 +53,7 @@ fn without_other_tools_the_rest_is_measured_and_what_is_missing_is_reported() {
         let lines: Vec<_> = stderr.lines().filter(|line| line.starts_with(&format!("{what} left out: "))).collect();
         assert!(lines.len() == 1 && lines[0].contains(package) && lines[0].contains("PATH"), "{stderr}");
     }
+    assert_eq!(conforms(&json), "bench-1");
     let report: Value = serde_json::from_str(&json).unwrap();
     let rows = report["rows"].as_array().unwrap();
     let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
@@ -89,6 +91,7 @@ fn the_rate_of_memif_is_the_one_that_its_receiver_reports() {
     play(&mut bench, &folder, "valgrind", VALGRIND);
     let (status, json, stderr) = output(&mut bench);
     assert_eq!(status, 0, "{stderr}");
+    assert_eq!(conforms(&json), "bench-1");
     let report: Value = serde_json::from_str(&json).unwrap();
     let memif = report["rows"].as_array().unwrap().last().unwrap();
     assert_eq!((&memif["name"], &memif["packets_per_second"]), (&"memif".into(), &1000.0.into()));
@@ -132,6 +135,9 @@ fn a_count_above_its_ceiling_fails() {
     assert!(status == 2 && stderr.contains("--ceilings ") && stderr.contains("--accept"), "{stderr}");
     assert_eq!(count(&["--accept"]).0, 0);
     let accepted = fs::read_to_string(&ceilings).unwrap();
+    assert_eq!(conforms(&accepted), "ceilings-1");
+    let (status, counts, _) = count(&["--json", "-"]);
+    assert_eq!((status, conforms(&counts).as_str()), (0, "count-1"));
     assert_eq!(serde_json::from_str::<Value>(&accepted).unwrap()["counts"][0]["stack"], 100.0);
     let (status, text, stderr) = count(&[]);
     assert_eq!((status, stderr.as_str()), (0, ""));

@@ -20,6 +20,9 @@ mod pin;
 mod profile;
 mod readers;
 mod replay;
+#[path = "../common/schema.rs"]
+mod schema;
+mod schemas;
 mod signals;
 mod stress;
 // Included by its path: the feature of `shared` that has it would make cargo build all programs a second time.

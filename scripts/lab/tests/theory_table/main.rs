@@ -214,7 +214,7 @@ fn a_constant_rate_is_exact() {
                 let lost = report.totals.dropped + report.totals.refused;
                 (report.totals.offered - lost, lost)
             });
-            let sum = (report.sojourn_ns.mean * report.sojourn_ns.count as f64).round();
+            let sum = (report.sojourn_ns.mean.unwrap_or(0.0) * report.sojourn_ns.count as f64).round();
             assert_eq!(sum as u128, lindley.sojourn_sum_ns, "{load} {depth} {blocked}");
         }
     }

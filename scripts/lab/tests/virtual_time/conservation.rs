@@ -181,7 +181,7 @@ fn check(settings: &RunSettings, report: &RunReport) -> Result<(), TestCaseError
     let policy = settings.stack().policy;
     if !policy.has_queue() && !policy.to_string().starts_with("deadline") {
         // Here packets are submitted when they are accepted, so the sojourns are a third measure of the same time.
-        let sojourns = (report.sojourn_ns.mean * report.sojourn_ns.count as f64).round() as u64;
+        let sojourns = (report.sojourn_ns.mean.unwrap_or(0.0) * report.sojourn_ns.count as f64).round() as u64;
         prop_assert_eq!(u128::from(sojourns), report.ring.held_ns);
     }
     Ok(())

@@ -75,7 +75,7 @@ fn another_seed_is_another_run() {
     for stall in ["every=1ms,for=300us,distribution=exponential", "every=1ms,for=300us,phase=random"] {
         let settings = settings_of(&["app=cbr:load=0.9", "packets=1000", &format!("stall={stall}")], Nanos::ZERO);
         assert!(settings.is_random(), "{stall}");
-        let stalled = |seed| simulate(&settings.with_seed(seed)).unwrap().hardware.stalled_ns;
+        let stalled = |seed| simulate(&settings.with_seed(seed)).unwrap().hardware.unwrap().stalled_ns;
         assert_ne!(stalled(1), stalled(2), "{stall}");
     }
 }

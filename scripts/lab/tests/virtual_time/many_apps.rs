@@ -35,7 +35,7 @@ fn check(report: &RunReport) {
         let waits = report.apps.iter().map(|app| app.blocked[stage].waits_ns.count).sum::<u64>();
         assert_eq!(waits, all.waits_ns.count, "{stage}");
     }
-    let nanos = |mean: f64, count: u64| mean * count as f64;
+    let nanos = |mean: Option<f64>, count: u64| mean.unwrap_or(0.0) * count as f64;
     let apps: f64 = report.apps.iter().map(|app| nanos(app.sojourn_ns.mean, app.sojourn_ns.count)).sum();
     let all = nanos(report.sojourn_ns.mean, report.sojourn_ns.count);
     assert!((apps - all).abs() <= all * 1e-9, "{apps} and {all}");

@@ -66,9 +66,9 @@ fn row(policy: &str, depth: u32, load: &str, seed: u64) -> String {
         totals.refused,
         totals.dropped,
         totals.delivered,
-        human::time(report.sojourn_ns.mean),
-        human::time(report.sojourn_ns.p99 as f64),
-        human::time(report.latency_ns.mean),
+        human::time(report.sojourn_ns.mean.unwrap()),
+        human::time(report.sojourn_ns.p99.unwrap() as f64),
+        human::time(report.latency_ns.mean.unwrap()),
         human::time(report.blocked.total_ns as f64),
         human::mean(report.ring.occupancy_mean),
     )

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{human, line, plain, table};
 use crate::ledger::Doorbells;
-use crate::report::{AppReport, Ending, HardwareReport, ProcessReport, RunReport, Summary, Totals};
+use crate::report::{AppReport, Ending, ProcessReport, RunReport, Summary, Totals};
 
 /// Lines of text, without a line feed after the last.
 impl Display for RunReport {
@@ -216,7 +216,7 @@ impl RunReport {
         let [rung, suppressed, spurious, missed] = [rung, suppressed, spurious, missed].map(human::count);
         let bells = format!("rung {rung}, suppressed {suppressed}, spurious {spurious}, missed {missed}");
         line(out, "Doorbells", bells)?;
-        line(out, "Netstack", usage(&self.process, Some(self.wakes.netstack_per_thousand)))?;
+        line(out, "Netstack", usage(&self.process, self.wakes.netstack_per_thousand))?;
         match &self.driver {
             Some(driver) => {
                 let [received, sent] = [driver.received, driver.sent].map(human::count);
@@ -307,10 +307,15 @@ fn app_row(name: String, totals: &Totals, goodput: Option<f64>, times: [Option<f
     let counts = [totals.offered, totals.refused, totals.delivered, totals.dropped, totals.lost];
     let mut row = vec![format!("  {name}")];
     row.extend(counts.map(human::count));
-    row.extend([human::percent(totals.loss_ratio), human::known(human::bit_rate, goodput)]);
+    row.extend([human::known(human::percent, totals.loss_ratio), human::known(human::bit_rate, goodput)]);
     row.extend(times.map(|time| human::known(human::time, time)));
     row.push(human::time(blocked as f64));
     row
+}
+
+/// A time of whole nanoseconds; `-` if there is none.
+fn span(nanos: Option<u64>) -> String {
+    human::known(human::time, nanos.map(|nanos| nanos as f64))
 }
 
 fn reasons(counts: &BTreeMap<String, u64>) -> String {

@@ -38,8 +38,8 @@ impl Display for TheoryReport {
         };
         let mut rows = vec![
             ["  ", "predicted", "measured"].map(str::to_owned).to_vec(),
-            row(format!("loss ({})", measured.loss_is), share, self.loss_ratio, Some(measured.loss_ratio)),
-            row(measured.time().to_owned(), human::time, self.sojourn_mean_ns, Some(measured.sojourn_mean_ns)),
+            row(format!("loss ({})", measured.loss_is), share, self.loss_ratio, measured.loss_ratio),
+            row(measured.time().to_owned(), human::time, self.sojourn_mean_ns, measured.sojourn_mean_ns),
             row("delivered".to_owned(), human::packet_rate, self.packets_per_second, measured.packets_per_second),
         ];
         if let (Some(predicted), Some(measured)) = (self.admitted, measured.admitted) {

@@ -58,7 +58,7 @@ impl RunReport {
 pub fn machine_warning(report: &RunReport) -> Option<Warning> {
     let driver = report.driver.as_ref()?;
     // `starved_ns` comes from the peer, so it is not trusted: idle time cannot exceed the length of the run.
-    let idle_ns = report.hardware.starved_ns.min(report.elapsed_ns);
+    let idle_ns = report.hardware().map_or(0, |hardware| hardware.starved_ns).min(report.elapsed_ns);
     let idle = share(idle_ns as f64, report.elapsed_ns as f64);
     // Idle time reduced the rate at most by the share that was missed: packets that were delivered on time lost
     // nothing.
@@ -73,13 +73,14 @@ pub fn machine_warning(report: &RunReport) -> Option<Warning> {
         return Some(Warning::new(WarningCode::HardwareStarved, text));
     }
     let late_ns = share(idle_ns as f64, driver.received as f64);
-    let part = share(late_ns, report.sojourn_ns.mean);
+    let sojourn_ns = report.sojourn_ns.mean.unwrap_or(0.0);
+    let part = share(late_ns, sojourn_ns);
     (part > LATE).then(|| {
         let text = format!(
             "the driver took frames {} late on average, where their mean sojourn is {}: \
              this machine set that time, but the rate was kept",
             human::time(late_ns),
-            human::time(report.sojourn_ns.mean)
+            human::time(sojourn_ns)
         );
         Warning::new(WarningCode::DriverLate, text)
     })
@@ -96,7 +97,10 @@ fn missed(report: &RunReport) -> f64 {
     let dropped: u64 = no_room.iter().filter_map(|reason| report.drops.get(reason.name())).sum();
     let behind = |app: &AppReport| {
         // An app that falls behind at a constant rate is at the end twice as far behind as on average.
-        let at_the_end = 2.0 * (app.latency_ns.mean - app.sojourn_ns.mean);
+        let at_the_end = match (app.latency_ns.mean, app.sojourn_ns.mean) {
+            (Some(latency), Some(sojourn)) => 2.0 * (latency - sojourn),
+            _ => 0.0,
+        };
         app.totals.offered as f64 * share(at_the_end, report.elapsed_ns as f64)
     };
     let behind: f64 = report.apps.iter().map(behind).sum();
@@ -105,15 +109,14 @@ fn missed(report: &RunReport) -> f64 {
 
 /// Changes of settings with which the hardware would be idle less often.
 fn remedies(report: &RunReport) -> Vec<String> {
-    let setting = |key| report.config.driver.get(key).and_then(|value| value.as_str());
     let depth = report.ring.depth;
     let full = report.ring.occupancy_max >= depth;
     let mut remedies = Vec::new();
     // A longer hardware queue or ring bridges the time until a late driver runs, but does not help a driver that is
     // short of CPU time.
     if full && !is_working(report) {
-        match setting("hw_queue").and_then(|queue| queue.parse::<u32>().ok()) {
-            Some(queue) if queue < depth => remedies.push(format!("raise --hw-queue, which is {queue}")),
+        match report.config.driver["hw_queue"].as_u64() {
+            Some(queue) if queue < u64::from(depth) => remedies.push(format!("raise --hw-queue, which is {queue}")),
             _ if depth >= Depth::MOST => {}
             _ => remedies.push(format!("raise --depth, which is {depth}, and keep --hw-queue at least as large")),
         }
