@@ -226,8 +226,8 @@ fn quantiles_may_exceed_an_hour_and_lie_within_the_measured_range() {
     // 1538 B at 2 bit/s: the third frame and all later ones find two frames before them.
     let one = 6_152_000_000_000;
     let times = slow.sojourn_ns;
-    assert_eq!((times.max, times.p50, times.p99), (3 * one, 3 * one, 3 * one));
-    assert!(times.mean > 2.0 * one as f64 && times.mean <= times.p50 as f64, "{times:?}");
+    assert_eq!([times.max, times.p50, times.p99], [Some(3 * one); 3]);
+    assert!(times.mean > Some(2.0 * one as f64) && times.mean <= Some(3.0 * one as f64), "{times:?}");
     for depth in [2_051, 40_003] {
         let full =
             report(&format!("simulate --app bulk --packets {} --depth {depth} --wake each --link 1Gbit", 4 * depth));
