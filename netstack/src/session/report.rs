@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use shared::ledger::{Counters, Doorbells, DropReason, Imbalance, RefuseReason};
 use shared::report::{
     AppReport, BackpressureReport, BlameReport, BlockedReport, ConfigReport, Demand, Distributions, DriverReport,
-    Ending, FairnessReport, HardwareSplit, HostReport, LedgerReport, Origin, ProcessReport, RUN_SCHEMA, RingReport, RunReport,
-    SplitReport, StageReport, SteadyReport, Summary, Totals, WakesReport, WakeupsReport, Warning, WarningCode,
-    machine_warning, ratio,
+    Ending, FairnessReport, HardwareSplit, HostReport, LedgerReport, Origin, ProcessReport, RUN_SCHEMA, RingReport,
+    RunReport, SplitReport, StageReport, SteadyReport, Summary, Totals, WakesReport, WakeupsReport, Warning,
+    WarningCode, machine_warning, ratio,
 };
 use shared::ring::Depth;
 use shared::units::Nanos;

@@ -1,5 +1,6 @@
 //! Who held the slots of the ring while an app waited for room.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// For each app that waited for room, who held the ring's slots meanwhile.
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// slot is free, but the wake point is not reached, or senders ahead in the queue have a right to it. So each row adds
 /// up to the depth times the app's blocked time, exactly. A slot is free from the time at which the hardware completed its
 /// frame, also if the stack has not noticed it yet.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct BlameReport {
     /// The slots of the ring.
     pub depth: u32,
@@ -22,7 +23,7 @@ pub struct BlameReport {
 }
 
 /// The slots of the ring while one app (or each of the others) waited for room, in slot-nanoseconds.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct BlameRow {
     /// How long it waited for room.
     pub blocked_ns: u128,

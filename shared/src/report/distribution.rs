@@ -1,5 +1,6 @@
 //! Whole distributions of times, carried in a report so that they can be drawn, compared and added up later.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Histogram;
@@ -7,7 +8,7 @@ use crate::ledger::Histogram;
 /// A distribution of nanoseconds as pairs `[at most, how many]`, in ascending order: so many values were larger than the
 /// bound of the pair before and at most this one. The bounds are within 3.2 % of the values; the last one is the exact
 /// maximum. So a distribution has at most some hundred pairs, however many values it counts.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Distribution(Vec<(u64, u64)>);
 

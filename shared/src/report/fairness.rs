@@ -1,9 +1,10 @@
 //! How evenly several apps were served.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the delivered payload was divided among the apps.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct FairnessReport {
     /// Jain's index of the apps' delivered bytes: 1 if all have the same, 1 / n if one of n has all (Jain, Chiu and Hawe,
     /// DEC TR-301, 1984). Null if nothing was delivered.

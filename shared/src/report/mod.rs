@@ -28,8 +28,7 @@ pub use host::{HostReport, git_revision};
 pub use origin::Origin;
 pub use run::{
     AppReport, BackpressureReport, BlockedReport, ConfigReport, Distributions, Ending, LedgerReport, OLD_RUN_SCHEMA,
-    RUN_SCHEMA, RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport, WakeupsReport,
-    ratio,
+    RUN_SCHEMA, RateReport, RingReport, RunReport, Sample, StageReport, Totals, WakesReport, WakeupsReport, ratio,
 };
 pub use split::{HardwareSplit, SplitReport};
 pub use stream::{STREAM_SCHEMA, StreamEvent, StreamStart};

@@ -276,7 +276,7 @@ pub struct StageReport {
 }
 
 /// How fast backpressure acts.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct BackpressureReport {
     /// From the acceptance of the packet that took the last free slot to the next send that found none: one that began to
     /// wait, was refused or dropped, or went to the transmit queue. One value for each time that the ring filled and a
@@ -288,7 +288,7 @@ pub struct BackpressureReport {
 }
 
 /// The distributions of all apps together.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Distributions {
     /// Of [`RunReport::sojourn_ns`].
     pub sojourn_ns: Distribution,

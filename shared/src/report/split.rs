@@ -1,11 +1,12 @@
 //! Where the delivered packets spent their latency.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The latency of all delivered packets, split by where they spent it: sums of nanoseconds, in the order in which a
 /// packet passes the places. They add up to the sum of the latencies. Only sums and means add up: a 99th percentile
 /// of the whole is not the sum of those of the parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SplitReport {
     /// The delivered packets.
     pub packets: u64,
@@ -33,7 +34,7 @@ pub struct SplitReport {
 }
 
 /// What the time in the hardware consists of; adds up to [`SplitReport::hardware_ns`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HardwareSplit {
     /// In the hardware's queue, until the link was free.
     pub queue_ns: u128,

@@ -7,13 +7,14 @@ mod setting;
 
 pub use setting::{Stall, StallError, Timing};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::{Draw, Stream};
 use crate::units::Nanos;
 
 /// What the stalls of a session follow from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StallSchedule {
     /// How often and for how long.
     pub stall: Stall,

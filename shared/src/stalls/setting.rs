@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text_schema;
 use crate::units::{Nanos, Pairs, PairsError, Phase};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 

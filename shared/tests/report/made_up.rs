@@ -7,9 +7,9 @@ use shared::ledger::{Doorbells, IdleStats};
 use shared::report::{
     AppReport, BackpressureReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, ConfigReport,
     DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareReport, HardwareSplit, HostReport,
-    JudgedReport, LedgerReport, MeasuredReport, Origin, ProcessBudget, ProcessReport, RUN_SCHEMA, RateReport, RingReport,
-    RunReport, Sample, SplitReport, StageReport, SteadyReport, Summary, TheoryReport, Totals, Verdict, WakesReport,
-    WakeupsReport, Warning, WarningCode,
+    JudgedReport, LedgerReport, MeasuredReport, Origin, ProcessBudget, ProcessReport, RUN_SCHEMA, RateReport,
+    RingReport, RunReport, Sample, SplitReport, StageReport, SteadyReport, Summary, TheoryReport, Totals, Verdict,
+    WakesReport, WakeupsReport, Warning, WarningCode,
 };
 use shared::units::Nanos;
 

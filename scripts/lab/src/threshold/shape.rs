@@ -7,10 +7,10 @@ use netstack::account::Stage;
 use serde_json::Value;
 use shared::ledger::{DropReason, Histogram, RefuseReason};
 use shared::report::{
-    AppReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, Distribution, Distributions,
-    DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareSplit, JudgedReport, LedgerReport,
-    MeasuredReport, Origin, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, SplitReport, StageReport, SteadyReport,
-    Summary, TheoryReport, Totals, Verdict, WakesReport, WakeupsReport,
+    AppReport, BackpressureReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, Distribution,
+    Distributions, DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareSplit, JudgedReport,
+    LedgerReport, MeasuredReport, Origin, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, SplitReport,
+    StageReport, SteadyReport, Summary, TheoryReport, Totals, Verdict, WakesReport, WakeupsReport,
 };
 
 /// The report as JSON. Lists have one item; maps have every key that is possible.
@@ -52,7 +52,7 @@ fn full() -> RunReport {
             rows: vec![BlameRow { held_ns: vec![0], stalled_ns: Some(0), ..BlameRow::default() }],
             ..BlameReport::default()
         }),
-        backpressure: Default::default(),
+        backpressure: BackpressureReport { full_to_stop_ns: times(), room_to_send_ns: times() },
         fairness: Some(FairnessReport {
             jain_index: Some(0.0),
             max_min_deviation: Some(0.0),

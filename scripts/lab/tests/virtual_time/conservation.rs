@@ -139,8 +139,8 @@ fn split(settings: &RunSettings, report: &RunReport) -> Result<(), TestCaseError
 }
 
 /// The exact sum of times, from their exact mean.
-fn total(times: &Summary<Option<u64>>) -> u128 {
-    (times.mean * times.count as f64).round() as u128
+fn total(times: &Summary) -> u128 {
+    (times.mean.unwrap_or(0.0) * times.count as f64).round() as u128
 }
 
 /// While an app waits for room, each slot is charged once.

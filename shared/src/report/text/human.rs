@@ -23,6 +23,11 @@ pub fn known(form: impl Fn(f64) -> String, figure: Option<f64>) -> String {
     figure.map_or_else(|| "-".to_owned(), form)
 }
 
+/// A time of whole nanoseconds; `-` if there is none.
+pub fn span(nanos: Option<u64>) -> String {
+    known(time, nanos.map(|nanos| nanos as f64))
+}
+
 /// A ratio as a percentage: `49.9 %`.
 pub fn percent(ratio: f64) -> String {
     format!("{} %", three_digits(ratio * 100.0))

@@ -68,7 +68,7 @@ impl RunReport {
             (_, 0) => format!("0 %: none of {accepted} accepted packets was dropped"),
             (_, dropped) => format!(
                 "{}: {} of {accepted} accepted packets were dropped ({})",
-                human::percent(totals.loss_ratio),
+                human::known(human::percent, totals.loss_ratio),
                 human::count(dropped),
                 reasons(&self.drops)
             ),
@@ -79,7 +79,7 @@ impl RunReport {
         line(out, "Delivered", format!("{goodput} of payload, {packets}: {} packets", human::count(totals.delivered)))?;
         if self.latency_ns.count > 0 {
             let Summary { mean, p50, p99, .. } = self.latency_ns;
-            let [mean, p50, p99] = [mean, p50 as f64, p99 as f64].map(human::time);
+            let (mean, p50, p99) = (human::known(human::time, mean), human::span(p50), human::span(p99));
             line(out, "Latency", format!("mean {mean}, p50 {p50}, p99 {p99}, from the intended time to completion"))?;
         }
         let total = self.blocked.total_ns as f64;
@@ -232,18 +232,15 @@ impl RunReport {
     }
 
     fn write_hardware(&self, out: &mut String) -> Result {
-        let hardware = &self.hardware;
-        if self.driver.is_none() && *hardware == HardwareReport::default() {
-            return Ok(());
-        }
+        let Some(hardware) = self.hardware() else { return Ok(()) };
         let mut spans = vec![("starved", hardware.starved_ns), ("busy", hardware.busy_ns)];
         spans.extend(self.stalls_since_ns.map(|_| ("stalled", hardware.stalled_ns)));
         let spans = spans.iter().map(|(what, span)| format!("{what} {}", human::time(*span as f64)));
         let spans = spans.collect::<Vec<_>>().join(", ");
         line(out, "Hardware", format!("{spans}, frames at most {}", hardware.occupancy_max))?;
         let late = &self.wakeups.late_ns;
-        if late.max > 0 {
-            let [p50, p99, max] = [late.p50, late.p99, late.max].map(|late| human::time(late as f64));
+        if late.max > Some(0) {
+            let [p50, p99, max] = [late.p50, late.p99, late.max].map(human::span);
             line(out, "Woken late", format!("p50 {p50}, p99 {p99}, max {max}, wake-ups {}", human::count(late.count)))?;
         }
         Ok(())
@@ -311,11 +308,6 @@ fn app_row(name: String, totals: &Totals, goodput: Option<f64>, times: [Option<f
     row.extend(times.map(|time| human::known(human::time, time)));
     row.push(human::time(blocked as f64));
     row
-}
-
-/// A time of whole nanoseconds; `-` if there is none.
-fn span(nanos: Option<u64>) -> String {
-    human::known(human::time, nanos.map(|nanos| nanos as f64))
 }
 
 fn reasons(counts: &BTreeMap<String, u64>) -> String {

@@ -14,8 +14,8 @@ impl RunReport {
         out.push('\n');
         let row = |label: &str, times: &Summary| {
             let &Summary { mean, p50, p99, p999, max, .. } = times;
-            let times = [mean, p50 as f64, p99 as f64, p999 as f64, max as f64];
-            [&[label.to_owned()][..], &times.map(human::time)].concat()
+            let mean = [label.to_owned(), human::known(human::time, mean)];
+            [&mean[..], &[p50, p99, p999, max].map(human::span)].concat()
         };
         let header = ["Times of the delivered", "mean", "p50", "p99", "p99.9", "max"].map(str::to_owned).to_vec();
         let latency = row("  latency (from the intended time)", &self.latency_ns);
@@ -34,7 +34,7 @@ impl RunReport {
         for (label, times) in [("Full to stop", &pressure.full_to_stop_ns), ("Room to send", &pressure.room_to_send_ns)]
         {
             if times.count > 0 {
-                let [p50, p99, max] = [times.p50, times.p99, times.max].map(|time| human::time(time as f64));
+                let [p50, p99, max] = [times.p50, times.p99, times.max].map(human::span);
                 line(out, label, format!("p50 {p50}, p99 {p99}, max {max}, {} times", human::count(times.count)))?;
             }
         }
