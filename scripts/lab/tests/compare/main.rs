@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "../common/undated.rs"]
+mod undated;
+
 use std::process::Output;
 
 use assert_cmd::Command;
 use serde_json::Value;
+
+use undated::undated;
 
 /// Two depths under the same random arrivals.
 const DEPTHS: &str =
@@ -62,9 +67,9 @@ fn without_an_app_policies_are_compared_at_twice_the_rate_of_the_link() {
 
 #[test]
 fn the_same_command_writes_the_same_bytes() {
-    let written = || lab(&format!("{DEPTHS} --json - --jobs 2")).stdout;
-    assert_eq!(written(), lab(&format!("{DEPTHS} --json - --jobs 1")).stdout);
-    assert!(text(&written()).contains("pushback.compare/1"));
+    let written = |jobs: u32| undated(&text(&lab(&format!("{DEPTHS} --json - --jobs {jobs}")).stdout));
+    assert_eq!(written(2), written(1));
+    assert!(written(2).contains("pushback.compare/1"));
 }
 
 #[test]
