@@ -30,9 +30,9 @@ $(machine)
   \`lab run --from\` repeats one of them
 
 How to read it: **offered** packets are those that the apps wanted to send; **accepted** ones reached the device;
-**refused** ones stayed with their sender; **dropped** ones are gone, and the loss is their share of the accepted. Times
-*from acceptance* are what a meter inside the stack measures, times *from intended time* are what the app experiences:
-the difference is the wait at the sender. The hardware is **starved** while it is idle and the ring holds frames: then
+**refused** ones stayed with their sender; **dropped** ones are gone, and the loss is their share of the accepted. The
+**sojourn**, from acceptance to completion, is what a meter inside the stack measures; the **latency**, from the intended
+time to completion, is what the app experiences: the difference is the wait at the sender. The hardware is **starved** while it is idle and the ring holds frames: then
 the machine, not the model, limits the rate. CPU is the share of one CPU.
 TEXT
 

@@ -161,8 +161,8 @@ fn senders(setting: &Told<'_>) -> &'static str {
     if setting.runs.len() > 1 { "in an average run the senders" } else { "the senders" }
 }
 
-/// Compares the medians from acceptance and from intended time: from acceptance alone, waiting seems to cost nothing.
-/// `None` if nothing was delivered on one side.
+/// Compares the medians of sojourn and latency: by the sojourn alone, waiting seems to cost nothing. `None` if nothing was
+/// delivered on one side.
 fn median_times(waiting: &Told<'_>, other: &Told<'_>) -> Option<String> {
     let medians = |times: fn(&RunReport) -> &Summary| {
         let median = |setting: &Told<'_>| Some(format!("{} under {}", time(setting.median(times)?), setting.name));
@@ -171,7 +171,7 @@ fn median_times(waiting: &Told<'_>, other: &Told<'_>) -> Option<String> {
     let (accepted, intended) = (medians(|run| &run.sojourn_ns)?, medians(|run| &run.latency_ns)?);
     let moved = waiting.median(|run| &run.latency_ns)? > MOVED_FACTOR * waiting.median(|run| &run.sojourn_ns)?;
     let conclusion = if moved { ": the delay moved to the senders" } else { "" };
-    Some(format!("From acceptance the median packet took {accepted}; from its intended time {intended}{conclusion}."))
+    Some(format!("The median sojourn was {accepted}; the median latency {intended}{conclusion}."))
 }
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
         insta::assert_snapshot!(joined(&runs), @"
         Lost: drop-newest 20,316 of 40,632 packets (50 %), drop-oldest 20,252 of 40,632 packets (49.8 %).
         Waiting lost none of 40,632: the senders were blocked for 4.10 s in all.
-        From acceptance the median packet took 7.82 ms under wait and 7.82 ms under drop-newest; from its intended time 1.25 s under wait and 7.83 ms under drop-newest: the delay moved to the senders.
+        The median sojourn was 7.82 ms under wait and 7.82 ms under drop-newest; the median latency 1.25 s under wait and 7.83 ms under drop-newest: the delay moved to the senders.
         ");
     }
 
@@ -211,7 +211,7 @@ mod tests {
         insta::assert_snapshot!(joined(&[waiting, run("deadline=5ms", 40_632, 20_252)]), @"
         Lost: deadline=5ms 20,252 of 40,632 packets (49.8 %).
         Waiting lost none of 20,380: the senders were blocked for 4.10 s in all, and still had 20,252 packets that they had not sent when the time was up.
-        From acceptance the median packet took 7.82 ms under wait and 7.82 ms under deadline=5ms; from its intended time 1.25 s under wait and 7.83 ms under deadline=5ms: the delay moved to the senders.
+        The median sojourn was 7.82 ms under wait and 7.82 ms under deadline=5ms; the median latency 1.25 s under wait and 7.83 ms under deadline=5ms: the delay moved to the senders.
         ");
     }
 
@@ -232,10 +232,10 @@ mod tests {
         insta::assert_snapshot!([story(&depths, false), story(&both, false)].concat().join("\n"), @"
         Nothing was dropped.
         Waiting lost none of 162,528: in an average run the senders were blocked for 0 ns under depth=64 to 4.10 s under depth=8.
-        From acceptance the median packet took 7.82 ms under depth=8 and 7.82 ms under depth=64; from its intended time 1.25 s under depth=8 and 7.83 ms under depth=64: the delay moved to the senders.
+        The median sojourn was 7.82 ms under depth=8 and 7.82 ms under depth=64; the median latency 1.25 s under depth=8 and 7.83 ms under depth=64: the delay moved to the senders.
         Lost: depth=8, policy=drop-newest 40,632 of 81,264 packets (50 %).
         Waiting lost none of 81,264: in an average run the senders were blocked for 4.10 s in all.
-        From acceptance the median packet took 7.82 ms under depth=8, policy=wait and 7.82 ms under depth=8, policy=drop-newest; from its intended time 1.25 s under depth=8, policy=wait and 7.83 ms under depth=8, policy=drop-newest: the delay moved to the senders.
+        The median sojourn was 7.82 ms under depth=8, policy=wait and 7.82 ms under depth=8, policy=drop-newest; the median latency 1.25 s under depth=8, policy=wait and 7.83 ms under depth=8, policy=drop-newest: the delay moved to the senders.
         ");
     }
 
@@ -252,7 +252,7 @@ mod tests {
         insta::assert_snapshot!(joined(&[starved, likewise]), @"
         Lost: drop-newest 60 of 100 packets (60 %).
         Waiting lost none of 100, and no sender had to wait.
-        From acceptance the median packet took 7.82 ms under wait and 7.82 ms under drop-newest; from its intended time 7.83 ms under wait and 7.83 ms under drop-newest.
+        The median sojourn was 7.82 ms under wait and 7.82 ms under drop-newest; the median latency 7.83 ms under wait and 7.83 ms under drop-newest.
         Warning (drop-newest, and likewise wait): the hardware stood idle for 29.3 % of the run.
         Warning (wait): another.
         ");

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 mod skipped;
 
 /// Every figure of a sweep over depths under a policy that drops, for which theory has a prediction.
-const FIGURES: [&str; 9] = [
+const FIGURES: [&str; 11] = [
     "loss",
     "latency-p99",
     "goodput",
@@ -24,6 +24,8 @@ const FIGURES: [&str; 9] = [
     "occupancy",
     "blocked-over-time",
     "quantiles",
+    "latency-split",
+    "distribution",
 ];
 
 fn lab(arguments: &[&str]) -> Output {
