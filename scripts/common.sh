@@ -83,6 +83,7 @@ take_out() {
             out=$2
             shift
             ;;
+        --out=?*) out=${1#--out=} ;;
         *) flags+=("$1") ;;
         esac
         shift

@@ -2,8 +2,9 @@
 # Shows what dropping packets costs and what waiting costs: scripts/demo.sh [--out DIR]
 #
 # Builds, then sends the same packets through each policy, over a link of 20 Mbit/s: at twice the rate of the link; at
-# 0.8 of it on average, in bursts; and at 0.95 of it, at random, through a ring of 8 slots. This takes less than a
-# minute. Leaves the tables, the exact figures (CSV) and the full reports (JSON) in a folder with a README:
+# 0.8 of it on average, in bursts; and at 0.95 of it, at random, through a ring of 8 slots. Then it simulates how rate,
+# loss and latency depend on the depth, waiting and dropping. This takes less than a minute. Leaves the tables, the exact
+# figures (CSV), the full reports (JSON), and a page and its figures over the depth in a folder with a README:
 # bench-results/<date>-<machine>, or DIR.
 set -euo pipefail
 # shellcheck source=common.sh
@@ -32,8 +33,9 @@ $(machine)
 How to read it: **offered** packets are those that the apps wanted to send; **accepted** ones reached the device;
 **refused** ones stayed with their sender; **dropped** ones are gone, and the loss is their share of the accepted. The
 **sojourn**, from acceptance to completion, is what a meter inside the stack measures; the **latency**, from the intended
-time to completion, is what the app experiences: the difference is the wait at the sender. The hardware is **starved** while it is idle and the ring holds frames: then
-the machine, not the model, limits the rate. CPU is the share of one CPU.
+time to completion, is what the app experiences: the difference is the wait at the sender. The hardware is **starved**
+while it is idle and the ring holds frames: then the machine, not the model, limits the rate. CPU is the share of one
+CPU.
 TEXT
 
 # Compares the policies for one kind of traffic: compare NAME TITLE FLAGS...
@@ -53,4 +55,22 @@ compare bursts "0.8 of what the link carries, in bursts of twice that" \
 compare random-short "0.95 of what the link carries, at random, through a short ring" \
     --depth 8 --hw-queue 8 --txqueue 8 --app poisson:load=0.95 --packets 3000
 "$lab" report --format csv "${reports[@]}" >"$out/demo.csv"
-printf '\nResults: %s\n' "$out"
+
+# Simulated, so it takes a second, and is the same on every machine.
+sweep=$(mktemp -d)
+trap 'rm -rf "$sweep"' EXIT
+"$lab" sweep "$root/scripts/plans/depth-by-policy.toml" --quiet --repetitions 10 --out "$sweep"
+"$lab" report "$sweep" --format html --out "$out/depth.html"
+"$lab" report "$sweep" --format svg --out "$out/depth"
+cat >>"$readme" <<'TEXT'
+
+## Over the depth, simulated
+
+`lab sweep scripts/plans/depth-by-policy.toml --repetitions 10` and `lab report`: the page [depth.html](depth.html), and its
+figures in [depth/](depth/).
+
+![goodput over depth](depth/goodput.svg)
+![loss over depth](depth/loss.svg)
+![p99 latency over depth](depth/latency-p99.svg)
+TEXT
+printf '\nA page of rate, loss and latency over the depth: %s\nResults: %s\n' "$out/depth.html" "$out"

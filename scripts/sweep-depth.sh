@@ -2,7 +2,7 @@
 # Loss and latency by depth, in real time: scripts/sweep-depth.sh [FLAGS OF lab sweep]
 #
 # Builds, then runs both processes at each depth under each policy, as scripts/plans/depth-by-policy.toml says, and
-# leaves the report of each run, points.csv and points.md in bench-results/<date>-<machine>. To change the plan:
+# leaves the report of each run, points.csv, points.md and a page in bench-results/<date>-<machine>. To change the plan:
 #
 #   scripts/sweep-depth.sh --vary depth=1,4,16 --vary policy=wait,deadline=5ms --link 10Mbit --out DIR
 #   scripts/sweep-depth.sh --clock virtual
@@ -12,6 +12,8 @@ set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-offer_help "$@"
+take_out "$(default_out)/depth-by-policy" "$@"
 build
-exec "$lab" sweep "$root/scripts/plans/depth-by-policy.toml" --clock real --out "$(default_out)/depth-by-policy" "$@"
+"$lab" sweep "$root/scripts/plans/depth-by-policy.toml" --clock real "${flags[@]}" --out "$out"
+"$lab" report "$out" --format html --out "$out/page.html"
+printf 'A page: %s\n' "$out/page.html"

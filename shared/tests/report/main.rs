@@ -166,9 +166,6 @@ fn derived(report: &RunReport, known: &mut BTreeSet<String>) {
     for stage in report.apps.iter().flat_map(|app| app.blocked.values()) {
         share(stage.total_ns, report.elapsed_ns as f64);
     }
-    for row in report.blame.iter().flat_map(|blame| &blame.rows) {
-        row.stalled_ns.iter().for_each(|stalled| share(*stalled, row.blocked_ns as f64));
-    }
     if let Some(split) = &report.latency_split {
         split.places().iter().for_each(|(_, span)| share(*span, split.latency_ns as f64));
         let means = split.places().into_iter().map(|(_, span)| human::time(span as f64 / split.packets as f64));
@@ -176,7 +173,8 @@ fn derived(report: &RunReport, known: &mut BTreeSet<String>) {
     }
     for row in report.blame.iter().flat_map(|blame| &blame.rows) {
         let slots = row.held_ns.iter().chain([&row.free_ns]);
-        known.extend(slots.flat_map(|slots| numbers(&human::mean(*slots as f64 / row.blocked_ns as f64))));
+        let depth = f64::from(report.ring.depth);
+        known.extend(slots.flat_map(|slots| numbers(&human::time(*slots as f64 / depth))));
     }
     let fairness = report.fairness.as_ref();
     known.extend(fairness.and_then(|fairness| fairness.jain_index).map(|jain| format!("{jain:.4}")));

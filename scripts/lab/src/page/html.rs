@@ -141,33 +141,33 @@ fn blame(page: &mut Markup, held: &BlameReport) {
     page.open("thead", &[]);
     page.open("tr", &[]);
     page.leaf("th", &[("class", &"left"), ("scope", &"col")], "while this app waits");
-    page.leaf("th", &[("scope", &"col")], "for");
+    page.leaf("th", &[("scope", &"col")], "waited");
     for name in &names {
-        page.leaf("th", &[("scope", &"col")], format!("slots of {name}"));
+        page.leaf("th", &[("scope", &"col")], format!("for {name}"));
     }
-    page.leaf("th", &[("scope", &"col")], "free");
+    page.leaf("th", &[("scope", &"col")], "slots free");
     if stalls {
         page.leaf("th", &[("scope", &"col")], "hardware stalled");
     }
     (0..2).for_each(|_| page.close());
     page.open("tbody", &[]);
     for (name, row) in names.iter().zip(&held.rows).filter(|(_, row)| row.blocked_ns > 0) {
-        let blocked = row.blocked_ns as f64;
         page.open("tr", &[]);
         page.leaf("th", &[("class", &"left"), ("scope", &"row")], name);
-        page.leaf("td", &[], human::time(blocked));
+        page.leaf("td", &[], human::time(row.blocked_ns as f64));
         for slots in row.held_ns.iter().chain([&row.free_ns]) {
-            page.leaf("td", &[], human::mean(*slots as f64 / blocked));
+            page.leaf("td", &[], human::time(*slots as f64 / f64::from(held.depth.max(1))));
         }
         if let Some(stalled) = row.stalled_ns {
-            page.leaf("td", &[], human::percent(stalled as f64 / blocked));
+            page.leaf("td", &[], human::time(stalled as f64));
         }
         page.close();
     }
     (0..3).for_each(|_| page.close());
     let legend = format!(
-        "Slots held on average while the app of the row waited; each row adds up to the {} slots of the ring. A free slot \
-         is one that the app may not use yet: the wake point is not reached, or others are before it in the queue.",
+        "The wait of each app, divided among those that held the {} slots of the ring meanwhile: one that held half of them \
+         has half of the wait. A free slot is one that the app may not use yet: the wake point is not reached, or others \
+         are before it in the queue. The time for which the hardware was stalled is not part of the sum.",
         human::count(held.depth.into())
     );
     page.leaf("p", &[("class", &"note")], legend);

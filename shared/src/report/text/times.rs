@@ -89,23 +89,23 @@ impl Display for SplitReport {
     }
 }
 
-/// Lines of text, each with a line feed: slots on average while an app waited.
+/// Lines of text, each with a line feed: the time for which each app waited, by who held the slots. Slot-time is divided
+/// by the depth, so each row adds up to the wait.
 impl Display for BlameReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let others = (self.others > 0).then(|| format!("{} others", human::count(self.others)));
         let names = || self.apps.iter().map(|name| plain(name)).chain(others.clone());
-        let mut header = vec![format!("Slots held while waiting for room, of {}", human::count(self.depth.into()))];
-        header.extend(names().map(|name| format!("by {name}")));
-        header.push("free".to_owned());
+        let mut header = vec!["Who held the slots meanwhile".to_owned(), "waited".to_owned()];
+        header.extend(names().map(|name| format!("for {name}")));
+        header.push("slots free".to_owned());
         let stalls = self.rows.iter().any(|row| row.stalled_ns.is_some());
         header.extend(stalls.then(|| "hardware stalled".to_owned()));
         let mut rows = vec![header];
         for (name, row) in names().zip(&self.rows).filter(|(_, row)| row.blocked_ns > 0) {
-            let blocked = row.blocked_ns as f64;
-            let mut cells = vec![format!("  {name} waits")];
-            let slots = row.held_ns.iter().chain([&row.free_ns]).map(|slots| human::mean(*slots as f64 / blocked));
-            cells.extend(slots);
-            cells.extend(row.stalled_ns.map(|stalled| human::percent(stalled as f64 / blocked)));
+            let mut cells = vec![format!("  {name}"), human::time(row.blocked_ns as f64)];
+            let depth = f64::from(self.depth.max(1));
+            cells.extend(row.held_ns.iter().chain([&row.free_ns]).map(|slots| human::time(*slots as f64 / depth)));
+            cells.extend(row.stalled_ns.map(|stalled| human::time(stalled as f64)));
             rows.push(cells);
         }
         let mut out = String::new();
