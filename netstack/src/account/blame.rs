@@ -142,6 +142,9 @@ impl Blame {
     /// A send of `app` begins to wait for room at `now`.
     #[inline]
     pub(super) fn begin(&mut self, app: u32, now: Nanos) {
+        if self.apps.is_empty() {
+            return;
+        }
         if self.waiting == 0 {
             self.stalls.iter_mut().for_each(|stalls| stalls.skip_to(now));
         }
@@ -153,6 +156,9 @@ impl Blame {
     /// A send of `app` stops waiting for room at `now`.
     #[inline]
     pub(super) fn end(&mut self, app: u32, now: Nanos) {
+        if self.apps.is_empty() {
+            return;
+        }
         self.waiting -= 1;
         self.charge(app, now, 1u64.wrapping_neg(), u64::wrapping_add);
         self.note(Edge { at: now, app, begins: false });

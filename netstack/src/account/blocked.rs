@@ -16,6 +16,8 @@ pub struct Blocked<A: Borrow<Account> = Rc<Account>> {
     account: A,
     stage: Stage,
     since: Nanos,
+    /// Whether it has been ended.
+    over: bool,
     /// A wait for the budget ends when a packet settles.
     _awaiting: Option<Awaiting>,
 }
@@ -28,17 +30,21 @@ impl<A: Borrow<Account>> Blocked<A> {
             timeline.room_wait_begins(id, since);
         }
         let awaiting = (stage == Stage::Budget).then(|| timeline.await_settling());
-        Self { since, account, stage, _awaiting: awaiting }
+        Self { since, account, stage, over: false, _awaiting: awaiting }
     }
 
     /// Ends the wait, as dropping it does. Returns how long it lasted.
-    pub fn end(self) -> Nanos {
-        self.account.borrow().timeline.now().since(self.since)
+    #[inline]
+    pub fn end(mut self) -> Nanos {
+        self.finish()
     }
-}
 
-impl<A: Borrow<Account>> Drop for Blocked<A> {
-    fn drop(&mut self) {
+    /// Ends the wait, unless it has been ended.
+    #[inline]
+    fn finish(&mut self) -> Nanos {
+        if std::mem::replace(&mut self.over, true) {
+            return Nanos::ZERO;
+        }
         let account = self.account.borrow();
         let ended = account.timeline.wait_ends();
         if self.stage == Stage::Room {
@@ -49,5 +55,13 @@ impl<A: Borrow<Account>> Drop for Blocked<A> {
         if span > Nanos::ZERO {
             account.times.record(Timed::Wait(self.stage), span.0, 1);
         }
+        span
+    }
+}
+
+impl<A: Borrow<Account>> Drop for Blocked<A> {
+    #[inline]
+    fn drop(&mut self) {
+        self.finish();
     }
 }

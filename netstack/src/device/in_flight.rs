@@ -73,7 +73,7 @@ pub(super) struct InFlight {
     /// Packets that were popped so far.
     popped: u64,
     /// The packets in the table that have waited: how many packets were pushed before each, and its waits.
-    waits: VecDeque<(u64, WaitTimes)>,
+    waits: Fifo<(u64, WaitTimes)>,
 }
 
 /// Consecutive packets whose records differ in the sequence number, and in the intended time if `own_times` is set; may
@@ -118,7 +118,7 @@ impl InFlight {
             own_times: VecDeque::with_capacity(most),
             pushed: 0,
             popped: 0,
-            waits: VecDeque::new(),
+            waits: Fifo::default(),
         }
     }
 
@@ -142,7 +142,7 @@ impl InFlight {
 
     /// The packet before which `before` packets were pushed has waited. It is the last such packet so far.
     pub(super) fn note_waits(&mut self, before: u64, waits: WaitTimes) {
-        self.waits.push_back((before, waits));
+        self.waits.push((before, waits));
     }
 
     /// The waits of the oldest packet that has waited and was popped; each is returned once.
@@ -154,7 +154,8 @@ impl InFlight {
 
     #[inline(never)]
     fn pop_waits(&mut self) -> Option<WaitTimes> {
-        self.waits.pop_front_if(|(before, _)| *before < self.popped).map(|(_, waits)| waits)
+        self.waits.front().filter(|(before, _)| *before < self.popped)?;
+        self.waits.pop().map(|(_, waits)| waits)
     }
 
     /// Appends `group`: its packets occupy the next slots. Packets like the last ones extend the last group.

@@ -335,14 +335,20 @@ impl<P: ProducerPort> RingDevice<P> {
         let sent = self.ring.try_submit_batch(most, reserved, &mut frames);
         // The last group is still open; an empty batch leaves an empty group, which the table ignores.
         frames.in_flight.push(frames.group);
-        let (flow, full) = (frames.group.each.flow, self.is_full(&frames.in_flight));
         if sent > 0 {
-            self.accounts.with(flow, |account| {
-                account.accept(sent);
-                account.timeline().take_slots(flow, sent, full);
-            });
+            self.note_sent(frames.group.each.flow, sent, self.is_full(&frames.in_flight));
         }
         sent
+    }
+
+    /// `packets` of one app were accepted and submitted. `full` is whether they took the last free slots.
+    // Not inlined: the loop over the packets of a batch would have fewer registers.
+    #[inline(never)]
+    fn note_sent(&self, flow: u32, packets: u64, full: bool) {
+        self.accounts.with(flow, |account| {
+            account.accept(packets);
+            account.timeline().take_slots(flow, packets, full);
+        });
     }
 
     /// Whether every slot is held.

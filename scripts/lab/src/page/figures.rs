@@ -97,14 +97,20 @@ const FURTHER: [Figure; 4] = [
     },
 ];
 
-/// Loss and latency.
+/// Loss and latency. None of a single point: it has nothing to be compared with, and the verdict states its values.
 pub(super) fn first(results: &Results) -> Vec<Chart> {
+    if results.points.len() < 2 {
+        return Vec::new();
+    }
     let lines = Lines::of(&results.keys, &results.values());
     FIRST.iter().map(|figure| chart(results, &lines, figure)).collect()
 }
 
-/// What explains them. The mean sojourn is shown where theory predicts it.
+/// What explains them; none of a single point. The mean sojourn is shown where theory predicts it.
 pub(super) fn further(results: &Results) -> Vec<Chart> {
+    if results.points.len() < 2 {
+        return Vec::new();
+    }
     let lines = Lines::of(&results.keys, &results.values());
     let shown = |figure: &&Figure| {
         figure.id != "sojourn-mean" || results.points.iter().any(|point| (figure.theory)(point).is_some())

@@ -27,8 +27,11 @@ pub(super) fn page(results: &Results, detail: Option<&Detail>) -> String {
     opening(&mut page, results);
     figures(&mut page, &first(results));
     reading(&mut page, results);
-    page.leaf("h2", &[], "Rate, time in the ring, and who waits");
-    figures(&mut page, &further(results));
+    let further = further(results);
+    if !further.is_empty() {
+        page.leaf("h2", &[], "Rate, time in the ring, and who waits");
+        figures(&mut page, &further);
+    }
     if let Some(detail) = detail {
         in_detail(&mut page, results, detail);
     }

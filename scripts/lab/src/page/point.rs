@@ -71,7 +71,8 @@ pub(super) fn detail(results: &Results, asked: Option<usize>) -> Result<Option<D
     let stalls = stalls.unwrap_or_default();
     let mut charts = Vec::new();
     if !shown.series.is_empty() {
-        charts.extend([occupancy(shown, &stalls), blocked(shown, &stalls)]);
+        charts.push(occupancy(shown, &stalls));
+        charts.extend((shown.blocked.total_ns > 0).then(|| blocked(shown, &stalls)));
     }
     charts.extend(report.latency_split.as_ref().filter(|split| split.latency_ns > 0).map(split));
     charts.extend((report.sojourn_ns.count > 0).then(|| quantiles(&report)));
@@ -265,7 +266,7 @@ fn distribution(report: &RunReport) -> Chart {
             bounds: None,
             title: format!("{name}: {} within {}", human::percent(share), human::time(time as f64)),
         });
-        Line { name: name.to_owned(), kind: Kind::Steps, colour, marks: marks.collect() }
+        Line { name: name.to_owned(), kind: Kind::Trace, colour, marks: marks.collect() }
     };
     let all = &report.distributions;
     let lines = vec![

@@ -70,7 +70,7 @@ fn the_folder_of_a_sweep_is_shown_in_every_format() {
     let markdown = fine(&["report", "--format", "markdown", &sweep]);
     assert!(markdown.starts_with("# Sweep\n\n10 points, 30 runs in virtual time."), "{markdown}");
     assert!(markdown.contains("Twice the depth gains less than 1 % goodput at depth"), "{markdown}");
-    fine(&["report", "--format", "svg", "--out", &out, &sweep]);
+    fine(&["report", "--format", "svg", "--point", "0", "--out", &out, &sweep]);
     for id in FIGURES {
         let svg = fs::read_to_string(Path::new(&out).join(format!("{id}.svg"))).unwrap();
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.contains("<desc"), "{id}");
@@ -150,7 +150,7 @@ fn a_browser_opens_the_page_without_an_error_and_sorts_its_table() {
     }
     let folder = swept();
     let (page, sorted) = (folder.path().join("page.html"), folder.path().join("sorted.html"));
-    fine(&["report", "--format", "html", "--out", page.to_str().unwrap(), &path(&folder, "sweep")]);
+    fine(&["report", "--format", "html", "--point", "0", "--out", page.to_str().unwrap(), &path(&folder, "sweep")]);
     let (dom, console) = opened(browser, &page);
     assert!(console.is_empty(), "{console:?}");
     for id in FIGURES {
