@@ -148,12 +148,6 @@ impl InFlight {
     /// The waits of the oldest packet that has waited and was popped; each is returned once.
     #[inline(always)]
     pub(super) fn popped_waits(&mut self) -> Option<WaitTimes> {
-        // Most packets do not wait, so this is mostly one comparison.
-        if self.waits.is_empty() { None } else { self.pop_waits() }
-    }
-
-    #[inline(never)]
-    fn pop_waits(&mut self) -> Option<WaitTimes> {
         self.waits.front().filter(|(before, _)| *before < self.popped)?;
         self.waits.pop().map(|(_, waits)| waits)
     }
