@@ -78,7 +78,10 @@ fn a_run_of_both_processes_is_described_and_so_are_its_lines() {
     assert_eq!(conforms(&fs::read_to_string(&file).unwrap()), "run-2");
     assert!(read(&file)["command_line"][0].as_str().unwrap().ends_with("lab"), "not the command of the stack");
     let quiet = lab(&[&["run", "--json-stream", "--quiet"], &RUN[..]].concat()).output().unwrap();
-    assert!(events(&quiet).len() > 4 && quiet.stderr.is_empty());
+    assert!(events(&quiet).len() > 4);
+    // A warning may be there: on a busy machine the driver is late.
+    let errors = String::from_utf8(quiet.stderr).unwrap();
+    assert!(errors.lines().all(|line| line.starts_with("lab: warning: ")), "{errors}");
 }
 
 #[test]
