@@ -6,6 +6,7 @@ use clap::ValueHint;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shared::process::help::{HARDWARE, OUTPUT, RARE, examples};
 use shared::process::parent::Lifetime;
 use shared::process::settings::{Common, Endpoint, Output, Waiting};
 use shared::ring::{Depth, MAX_FRAME};
@@ -23,7 +24,21 @@ const MOST_STALLS: u64 = 100_000;
     name = "driver",
     version,
     about = "The driver process: takes frames from the ring and sends them at the pace of its hardware model.",
-    long_about = None
+    long_about = None,
+    after_help = examples([
+        (
+            "A link of 10 Gbit/s that serves one stack after the other, until Ctrl-C",
+            "driver --link 10Gbit"
+        ),
+        (
+            "Interrupts for 32 frames at once, a stall now and then, and one session",
+            "driver --once --coalesce frames=32,for=50us --stall every=100ms,for=3ms"
+        ),
+        (
+            "Check each frame, write it to a capture, and report as JSON",
+            "driver --once --verify --pcap frames.pcap --json driver.json"
+        ),
+    ])
 )]
 #[schemars(rename = "DriverSettings")]
 pub struct Settings {
@@ -54,13 +69,14 @@ pub struct Settings {
     pub lifetime: Lifetime,
 
     /// Exit after the first session.
-    #[arg(long, env = "PUSHBACK_ONCE")]
+    #[arg(long, help_heading = RARE, env = "PUSHBACK_ONCE")]
     #[serde(skip)]
     pub once: bool,
 
-    /// Print only warnings and what failed, on standard error: not that the driver is ready, and no session that
-    /// finished.
-    #[arg(long, env = "PUSHBACK_QUIET")]
+    /// Print only warnings and what failed, on standard error.
+    ///
+    /// Not that the driver is ready, and no session that finished.
+    #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_QUIET")]
     #[serde(skip)]
     pub quiet: bool,
 
@@ -78,42 +94,43 @@ pub struct DriverSettings {
     #[serde(flatten)]
     pub hardware: HardwareSettings,
 
-    /// Whether the bytes of a frame are copied out of the ring when the hardware takes it.
+    /// Whether the bytes of a frame are copied out of the ring.
     ///
-    /// The copy is required by --pcap and --verify.
-    #[arg(long, env = "PUSHBACK_DMA", value_name = "HOW", value_enum, default_value_t)]
+    /// The copy is made when the hardware takes the frame, as DMA would. It is required by --pcap and --verify.
+    #[arg(long, help_heading = RARE, env = "PUSHBACK_DMA", value_name = "HOW", value_enum, default_value_t)]
     pub dma: Dma,
 
-    /// Check the headers and checksums of each frame, and do not send a frame that is wrong.
-    #[arg(long, env = "PUSHBACK_VERIFY")]
+    /// Check headers and checksums of each frame, and drop wrong ones.
+    #[arg(long, help_heading = RARE, env = "PUSHBACK_VERIFY")]
     pub verify: bool,
 }
 
 /// The hardware model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct HardwareSettings {
-    /// Most frames that the hardware holds at once, 1 to 65536.
+    /// Most frames in the hardware at once, 1 to 65536.
     ///
     /// A frame counts from its handover to its completion, also while it is on the link and during --latency. The
     /// ring's depth is a bound too, so a number above it has no effect.
-    #[arg(long, env = "PUSHBACK_HW_QUEUE", value_name = "N", default_value = "256")]
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_HW_QUEUE", value_name = "N", default_value = "256")]
     pub hw_queue: Depth,
 
     /// Rate of the link, such as 1Gbit, or unlimited.
     ///
     /// A frame takes link time for its preamble, check sequence and gap too: an IP packet of 1500 B takes 12304 ns at
     /// 1Gbit.
-    #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "1Gbit")]
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "1Gbit")]
     pub link: LinkRate,
 
     /// How long a frame occupies the link.
-    #[arg(long, env = "PUSHBACK_SERVICE", value_name = "MODEL", value_enum, default_value_t)]
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_SERVICE", value_name = "MODEL", value_enum, default_value_t)]
     pub service: Service,
 
-    /// Time from the end of a frame on the link to its completion, such as 20us.
+    /// Time from the link to the completion, such as 20us.
     ///
-    /// The link is free during this time, but the frame still counts in --hw-queue.
-    #[arg(long, env = "PUSHBACK_LATENCY", value_name = "TIME", default_value = "0s")]
+    /// It begins when the frame has left the link. The link is free during this time, but the frame still counts in
+    /// --hw-queue.
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_LATENCY", value_name = "TIME", default_value = "0s")]
     pub latency: Nanos,
 
     /// Stop the link at intervals, such as every=100ms,for=5ms.
@@ -122,24 +139,25 @@ pub struct HardwareSettings {
     /// phase=TIME lets it, and all others, begin by that time earlier, and phase=random draws a time within the
     /// interval. With distribution=exponential, the time from the end of a stall to the beginning of the next is
     /// exponential with mean every - for, and so is the length with mean for. What is drawn depends on --seed alone.
-    #[arg(long, env = "PUSHBACK_STALL", value_name = "every=TIME,for=TIME,...")]
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_STALL", value_name = "every=TIME,for=TIME")]
     pub stall: Option<Stall>,
 
-    /// Report completions in batches: when N frames have finished, or TIME after the first of them.
+    /// Report completions in batches, such as frames=32,for=50us.
     ///
-    /// This is the interrupt coalescing of a network card. frames=1,for=0s reports each frame as it finishes.
-    #[arg(long, env = "PUSHBACK_COALESCE", value_name = "frames=N,for=TIME", default_value_t)]
+    /// A batch is reported when N frames have finished, or TIME after the first of them. This is the interrupt
+    /// coalescing of a network card. frames=1,for=0s reports each frame as it finishes.
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_COALESCE", value_name = "frames=N,for=TIME", default_value_t)]
     pub coalesce: Coalesce,
 }
 
 /// Where sent frames are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct CaptureSettings {
-    /// Write each sent frame to this pcap file, or to a named pipe that a program reads from.
+    /// Write each sent frame to this pcap file, or named pipe.
     ///
     /// If the file or the reader of the pipe takes no more, the capture ends with a warning, and the run goes on. In a
     /// simulation, the times of frames are those of the virtual clock, which begins at 0.
-    #[arg(long, env = "PUSHBACK_PCAP", value_name = "FILE", value_hint = ValueHint::FilePath,
+    #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_PCAP", value_name = "FILE", value_hint = ValueHint::FilePath,
           value_parser = PathBufValueParser::new().try_map(capture))]
     pub pcap: Option<PathBuf>,
 }

@@ -15,6 +15,7 @@ use shared::exec::{Halted, StopHandle};
 use shared::limits::Ballast;
 use shared::process::data_path::DataPath;
 use shared::process::exit::Status;
+use shared::process::help::examples;
 use shared::process::json::{JsonError, JsonLines, JsonSink, JsonTarget, say, say_line};
 use shared::process::output::{complain, lines_dropped};
 use shared::process::parent::Lifetime;
@@ -39,7 +40,21 @@ use crate::settings::{LineSettings, SessionSettings, StackSettings};
 ///
 /// Start `driver` first, with the same --socket. Units are strict: 1Gbit, 250kpps, 1500B, 5ms.
 #[derive(Debug, Clone, Parser, Serialize, Deserialize, JsonSchema)]
-#[command(name = "netstack", version)]
+#[command(
+    name = "netstack",
+    version,
+    after_help = examples([
+        ("Send as fast as the driver of this machine takes packets, for a second", "netstack --duration 1s"),
+        (
+            "Two apps, one at random times, and a packet is dropped after 2 ms without room",
+            "netstack --app poisson:rate=20kpps --app cbr:rate=50Mbit --policy deadline=2ms --duration 500ms",
+        ),
+        (
+            "A thousand packets through a short ring, with the report as JSON",
+            "netstack --depth 16 --packets 1000 --quiet --json run.json",
+        ),
+    ])
+)]
 #[schemars(rename = "NetstackSettings")]
 pub struct Args {
     /// The socket of the driver, and the allowed users.

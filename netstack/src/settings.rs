@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use shared::control::TransportKind;
+use shared::process::help::{OUTPUT, RARE, RING, TRAFFIC};
 use shared::process::settings::MAX_EXACT;
 use shared::ring::{Depth, WakePoint, WakePointError};
 use shared::text_schema;
@@ -22,8 +23,12 @@ use crate::layers::MacAddr;
 /// Settings of the stack in real and in virtual time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct StackSettings {
-    /// What the device does when the ring is full: wait, drop-newest, drop-oldest, deadline=TIME.
-    #[arg(long, env = "PUSHBACK_POLICY", default_value_t)]
+    /// What happens when the ring is full: wait, drop-newest, drop-oldest, deadline=TIME.
+    ///
+    /// wait lets the senders wait for room. drop-newest drops the packet that finds none, drop-oldest the oldest of a
+    /// queue in front of the ring (--txqueue). deadline=5ms lets a sender wait for up to that time, and then drops its
+    /// packet. See lab help policy.
+    #[arg(long, help_heading = RING, env = "PUSHBACK_POLICY", default_value_t)]
     pub policy: Policy,
 
     /// The apps, and how their packets descend.
@@ -45,15 +50,18 @@ pub struct StackSettings {
 /// The apps, and how their packets descend: the settings that a queueing model depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct SendSettings {
-    /// An app, as KIND:key=value,...; repeatable. KIND is bulk, cbr, poisson, onoff, reqresp or trace;
-    /// keys are name, file, size, burst, rate, load, budget, when-blocked, on, off, think, distribution, shape, phase and to.
+    /// An app, such as cbr:load=0.5; repeatable; see lab help app.
+    ///
+    /// KIND is bulk, cbr, poisson, onoff, reqresp or trace; keys are name, file, size, burst, rate, load, budget,
+    /// when-blocked, on, off, think, distribution, shape, phase and to.
     ///
     /// size is one payload, or a mix with weights such as 64B:7/576B:4/1472B:1, of which rate and load count the mean.
-    /// distribution is fixed, exponential or pareto, which needs a shape such as 1.5; phase is where in its on/off period
-    /// an app begins, as a time or random. trace sends the packets of file, a pcap file of Ethernet frames or a table
-    /// with the line time_ns,size at its top, at their times relative to the first; it has at most 4000000.
+    /// distribution is fixed, exponential or pareto, which needs a shape such as 1.5; phase is where in its on/off
+    /// period an app begins, as a time or random. trace sends the packets of file, a pcap file of Ethernet frames or a
+    /// table with the line time_ns,size at its top, at their times relative to the first; it has at most 4000000.
     #[arg(
         long = "app",
+        help_heading = TRAFFIC,
         value_name = "KIND:KEY=VALUE,...",
         env = "PUSHBACK_APP",
         value_delimiter = ';',
@@ -61,16 +69,19 @@ pub struct SendSettings {
     )]
     pub apps: Vec<AppSpec>,
 
-    /// How the layers call each other, which sets the cost of an `async fn` in each of them.
-    #[arg(long, value_name = "WAY", env = "PUSHBACK_DISPATCH", value_enum, default_value_t)]
+    /// How the layers call each other.
+    ///
+    /// It sets the cost of an `async fn` in each of them, and changes no other figure; lab dispatch measures it.
+    #[arg(long, help_heading = RARE, value_name = "WAY", env = "PUSHBACK_DISPATCH", value_enum, default_value_t)]
     #[serde(default)]
     pub dispatch: Dispatch,
 
-    /// How many slots must be free before senders that wait for room are served: each (1), half (of the depth) or N.
+    /// How many slots must be free before waiting senders are served.
     ///
-    /// `each` keeps the ring full and wakes the stack for each packet; `half` wakes it once per half a ring, and
-    /// shortens the time that a packet spends in the ring. [default: half under the policy wait, each under others]
-    #[arg(long, value_name = "each|half|N", env = "PUSHBACK_WAKE")]
+    /// each is 1, half is half of the depth. `each` keeps the ring full and wakes the stack for each packet; `half`
+    /// wakes it once per half a ring, and shortens the time that a packet spends in the ring. [default: half under the
+    /// policy wait, each under others]
+    #[arg(long, help_heading = RING, value_name = "each|half|N", env = "PUSHBACK_WAKE")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake: Option<WakePoint>,
 }
@@ -78,43 +89,49 @@ pub struct SendSettings {
 /// How much the apps offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct LengthSettings {
-    /// How long the apps offer packets. [default: 5s, unless --packets is given]
-    #[arg(long, value_name = "TIME", env = "PUSHBACK_DURATION", conflicts_with = "packets", value_parser = some_time)]
+    /// How long the apps offer packets [default: 5s without --packets]
+    #[arg(long, help_heading = TRAFFIC, value_name = "TIME", env = "PUSHBACK_DURATION", conflicts_with = "packets", value_parser = some_time)]
     pub duration: Option<Nanos>,
 
     /// How many packets each app offers.
-    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", value_parser = clap::value_parser!(u64).range(1..=MAX_EXACT))]
+    #[arg(long, help_heading = TRAFFIC, value_name = "N", env = "PUSHBACK_PACKETS", value_parser = clap::value_parser!(u64).range(1..=MAX_EXACT))]
     pub packets: Option<u64>,
 }
 
 /// Addresses, the transmit queue, the drain and the sampling interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct LayerSettings {
-    /// Places of the transmit queue in front of the ring, for drop-oldest.
-    #[arg(long, value_name = "N", env = "PUSHBACK_TXQUEUE", default_value_t = DEFAULT_TXQUEUE, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    /// Places of the queue in front of the ring, for drop-oldest.
+    #[arg(long, help_heading = RING, value_name = "N", env = "PUSHBACK_TXQUEUE", default_value_t = DEFAULT_TXQUEUE, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub txqueue: u32,
 
-    /// How long the ring may drain at the end of a run, after the last packet was offered.
-    #[arg(long, value_name = "TIME", env = "PUSHBACK_DRAIN_TIMEOUT", default_value = "10s")]
+    /// How long the ring may drain at the end of a run.
+    ///
+    /// From the time at which the last packet was offered. Packets that are under way then are reported as in flight.
+    #[arg(long, help_heading = RARE, value_name = "TIME", env = "PUSHBACK_DRAIN_TIMEOUT", default_value = "10s")]
     pub drain_timeout: Nanos,
 
-    /// Time between two lines on the terminal, and between two samples in the report (there doubled as often as needed
-    /// to keep at most 100 000 samples).
-    #[arg(long, value_name = "TIME", env = "PUSHBACK_INTERVAL", default_value = "1s", value_parser = interval)]
+    /// Time between two lines, and between two samples in the report.
+    ///
+    /// In the report it is doubled as often as needed to keep at most 100 000 samples.
+    #[arg(long, help_heading = OUTPUT, value_name = "TIME", env = "PUSHBACK_INTERVAL", default_value = "1s", value_parser = interval)]
     pub interval: Nanos,
 
-    /// Address of the stack and its prefix length, IPv4 or IPv6; repeatable.
-    #[arg(long, value_name = "IP/PREFIX", env = "PUSHBACK_ADDRESS", value_delimiter = ',', default_values = ["10.0.0.1/24", "fd00::1/64"])]
+    /// Address of the stack and its prefix length; repeatable.
+    #[arg(long, help_heading = RARE, value_name = "IP/PREFIX", env = "PUSHBACK_ADDRESS", value_delimiter = ',', default_values = ["10.0.0.1/24", "fd00::1/64"])]
     pub address: Vec<Network>,
 
     /// Gateway for packets to other networks; repeatable.
-    #[arg(long, value_name = "IP", env = "PUSHBACK_GATEWAY", value_delimiter = ',', value_parser = ip)]
+    #[arg(long, help_heading = RARE, value_name = "IP", env = "PUSHBACK_GATEWAY", value_delimiter = ',', value_parser = ip)]
     #[serde(default)]
     pub gateway: Vec<IpAddr>,
 
-    /// Ethernet address of a neighbour; repeatable. A send to an unknown neighbour waits for up to 1 s.
+    /// Ethernet address of a neighbour; repeatable.
+    ///
+    /// A send to an unknown neighbour waits for up to 1 s.
     #[arg(
         long,
+        help_heading = RARE,
         value_name = "IP=MAC",
         env = "PUSHBACK_NEIGHBOUR",
         value_delimiter = ',',
@@ -155,11 +172,11 @@ pub const DEFAULT_TXQUEUE: u32 = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 pub struct SessionSettings {
     /// The transport of frames to the driver.
-    #[arg(long, env = "PUSHBACK_TRANSPORT", value_enum, default_value_t)]
+    #[arg(long, help_heading = RING, value_name = "KIND", env = "PUSHBACK_TRANSPORT", value_enum, default_value_t)]
     pub transport: TransportKind,
 
     /// How long to wait for a driver to listen and to answer.
-    #[arg(long, value_name = "TIME", env = "PUSHBACK_CONNECT_TIMEOUT", default_value_t = DEFAULT_CONNECT_TIMEOUT)]
+    #[arg(long, help_heading = RARE, value_name = "TIME", env = "PUSHBACK_CONNECT_TIMEOUT", default_value_t = DEFAULT_CONNECT_TIMEOUT)]
     pub connect_timeout: Nanos,
 }
 
@@ -174,10 +191,10 @@ impl Default for SessionSettings {
 /// What is printed during and after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, Args)]
 pub struct LineSettings {
-    /// Print only warnings and what failed, on standard error: no line for each interval, and no report.
+    /// Print only warnings and what failed, on standard error.
     ///
-    /// The report that --json writes is the same.
-    #[arg(long, env = "PUSHBACK_QUIET")]
+    /// No progress, no line for each interval, and no report. What --json and --out write is the same.
+    #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_QUIET")]
     #[serde(default)]
     pub quiet: bool,
 }

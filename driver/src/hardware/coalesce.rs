@@ -27,6 +27,9 @@ pub enum CoalesceError {
 }
 
 impl Coalesce {
+    /// The keys of `--coalesce`.
+    pub const KEYS: [&str; 2] = ["frames", "for"];
+
     /// Batches of up to `frames` frames, each reported at most `within` after its first frame finished.
     ///
     /// # Errors
@@ -55,7 +58,7 @@ impl FromStr for Coalesce {
     type Err = CoalesceError;
 
     fn from_str(text: &str) -> Result<Self, CoalesceError> {
-        let pairs = Pairs::parse(text, |key| ["frames", "for"].into_iter().find(|known| *known == key))?;
+        let pairs = Pairs::parse(text, &Self::KEYS)?;
         let whole = format!("is not a number of frames; write one from 1 to {}", u32::MAX);
         let frames = pairs.read("frames", |frames| frames.parse().ok(), &whole)?;
         let frames: NonZeroU32 = frames.ok_or(PairsError::Missing("frames"))?;
@@ -163,9 +166,13 @@ mod tests {
     #[test]
     fn settings_that_are_not_batches_are_errors() {
         assert_eq!("for=50us,frames=8".parse::<Coalesce>().unwrap().to_string(), "frames=8,for=50us");
-        for (bad, says) in
-            [("frames=0,for=1us", "from 1"), ("frames=4,for=0ns", "anyway"), ("frames=4", "for"), ("", "frames")]
-        {
+        for (bad, says) in [
+            ("frames=0,for=1us", "from 1"),
+            ("frames=4,for=0ns", "anyway"),
+            ("frames=4", "for"),
+            ("", "frames"),
+            ("frame=4,for=1us", "frame is not a key; did you mean frames?; an example is frames=32,for=50us"),
+        ] {
             let error = bad.parse::<Coalesce>().unwrap_err().to_string();
             assert!(error.contains(says), "{bad}: {error}");
         }

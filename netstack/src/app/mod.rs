@@ -24,5 +24,5 @@ pub use run::{AppContext, Horizon, run_app};
 pub use schedule::{Period, Phases};
 pub use sizes::Sizes;
 pub use spans::Shape;
-pub use spec::{AppSpec, Kind, MOST_IN_A_TURN, Pace, Process, SpecError, SpecProblem, Traffic, WhenBlocked};
+pub use spec::{AppSpec, Key, Kind, MOST_IN_A_TURN, Pace, Process, SpecError, SpecProblem, Traffic, WhenBlocked};
 pub use trace::{Trace, TraceError, TraceProblem};

@@ -39,6 +39,35 @@ pub enum PolicyError {
 }
 
 impl Policy {
+    /// Every policy; the deadline with a time to show how it is spelled.
+    pub const ALL: [Self; 4] = [Self::Wait, Self::DropNewest, Self::DropOldest, Self::Deadline(Nanos::from_millis(5))];
+
+    /// What it does, what it loses and what it delays, in a sentence each.
+    pub const fn meaning(self) -> [&'static str; 3] {
+        match self {
+            Self::Wait => [
+                "A sender waits until there is room: backpressure.",
+                "Nothing, as long as the hardware lives.",
+                "The senders: the delay moves to the app, and shows in the latency from the intended time alone.",
+            ],
+            Self::DropNewest => [
+                "A packet that finds no room is dropped: tail drop. No sender waits.",
+                "What is above the rate of the hardware, and of each burst what is longer than the ring.",
+                "Packets that are accepted, by at most the time that a full ring takes to drain.",
+            ],
+            Self::DropOldest => [
+                "A queue of --txqueue places in front of the ring drops its oldest packet for a new one: head drop.",
+                "As much as drop-newest with a ring of depth and txqueue together, but old packets instead of new ones.",
+                "Packets that are accepted: those that are delivered waited in the queue and in the ring.",
+            ],
+            Self::Deadline(_) => [
+                "A sender waits for room for up to this time; then its packet is dropped.",
+                "Packets that would have waited longer.",
+                "The senders, by at most this time for each packet.",
+            ],
+        }
+    }
+
     /// The policy's name without its time.
     pub const fn name(self) -> &'static str {
         match self {
@@ -116,8 +145,12 @@ mod tests {
 
     #[test]
     fn text_round_trips() {
-        for text in ["wait", "drop-newest", "drop-oldest", "deadline=5ms"] {
-            assert_eq!(text.parse::<Policy>().unwrap().to_string(), text);
+        assert_eq!(
+            Policy::ALL.map(|policy| policy.to_string()),
+            ["wait", "drop-newest", "drop-oldest", "deadline=5ms"]
+        );
+        for policy in Policy::ALL {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
         }
     }
 

@@ -20,6 +20,7 @@
 //! | `count` | instructions per packet, counted by valgrind |
 //! | `tune` | searches the depth that meets limits |
 //! | `bench`, `dispatch`, `predict`, `stress` | what the commands of these names measure and check |
+//! | `help` | the texts of `lab help TOPIC` |
 //! | `commands` | the flags of each command, what it runs, and what it prints |
 #![forbid(unsafe_code)]
 
@@ -35,6 +36,7 @@ mod dispatch;
 #[cfg(test)]
 mod fixture;
 mod flags;
+mod help;
 mod launch;
 mod page;
 mod points;

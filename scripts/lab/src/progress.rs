@@ -1,11 +1,13 @@
-//! Shows the current step on standard error: on a terminal in one line that is replaced, elsewhere every ten seconds.
+//! Shows the current step on standard error: on a terminal in one line that is replaced, elsewhere every ten seconds,
+//! and not at all with --quiet.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use shared::process::output::{Stream, complain, is_terminal, line};
+use shared::process::output::{Stream, complain, line, understands_escapes};
 
 /// How often the current step is written where a line cannot be replaced, such as a file.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
@@ -13,16 +15,28 @@ const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// Moves the cursor to the first column and clears the line (ANSI erase-in-line).
 const CLEAR: &str = "\r\x1b[2K";
 
+/// Whether the command is quiet. There is one standard error, and one command that a process runs.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Lets no step be shown from now on if the command is `quiet`.
+pub(crate) fn silence(quiet: bool) {
+    SILENT.store(quiet, Ordering::Relaxed);
+}
+
 /// Shows the current step on standard error until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Progress {
-    /// `None` on a terminal, where each change is shown at once.
-    ticker: Option<Ticker>,
+pub(crate) enum Progress {
+    /// Nothing is shown.
+    Silent,
+    /// On a terminal each change is shown at once.
+    Terminal,
+    /// Elsewhere the current step is repeated; `None` if the system has no thread left for that.
+    Repeated(Option<Ticker>),
 }
 
 /// A thread that repeats the last text, because one step may take minutes.
 #[derive(Debug)]
-struct Ticker {
+pub(crate) struct Ticker {
     text: Arc<Mutex<String>>,
     /// Dropped to end the thread.
     end: Option<Sender<()>>,
@@ -31,19 +45,25 @@ struct Ticker {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        if is_terminal(Stream::Err) {
-            return Self { ticker: None };
+        if SILENT.load(Ordering::Relaxed) {
+            return Self::Silent;
+        }
+        if understands_escapes(Stream::Err) {
+            return Self::Terminal;
         }
         let began = Instant::now();
         let say = move |text: &str| complain(format_args!("lab: {text} ({} s so far)", began.elapsed().as_secs()));
-        Self { ticker: Ticker::start(REPEAT_INTERVAL, say) }
+        Self::Repeated(Ticker::start(REPEAT_INTERVAL, say))
     }
 
     /// Sets the current step to `what`.
     pub(crate) fn now(&self, what: &str) {
-        match &self.ticker {
-            Some(ticker) => what.clone_into(&mut ticker.text.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => replace(what),
+        match self {
+            Self::Silent | Self::Repeated(None) => {}
+            Self::Terminal => replace(what),
+            Self::Repeated(Some(ticker)) => {
+                what.clone_into(&mut ticker.text.lock().unwrap_or_else(PoisonError::into_inner));
+            }
         }
     }
 }
@@ -55,7 +75,7 @@ fn replace(what: &str) {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.ticker.is_none() {
+        if matches!(self, Self::Terminal) {
             replace("");
         }
     }
@@ -99,7 +119,7 @@ mod tests {
         let (sender, receiver) = channel();
         let ticker =
             Ticker::start(Duration::from_millis(1), move |text| sender.send(text.to_owned()).unwrap()).unwrap();
-        let progress = Progress { ticker: Some(ticker) };
+        let progress = Progress::Repeated(Some(ticker));
         for text in ["run 3", "run 4"] {
             progress.now(text);
             let mut repeated = receiver.iter().skip_while(|repeated| repeated != text);

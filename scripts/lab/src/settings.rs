@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::control::TransportKind;
 use shared::exec::IdleMode;
+use shared::process::help::{HARDWARE, RUNS};
 use shared::process::parent::Lifetime;
 use shared::process::settings::{Common, Endpoint, Output, StreamOutput, Waiting};
 use shared::report::ConfigReport;
@@ -47,17 +48,20 @@ pub struct RunSettings {
 #[command(name = "simulation")]
 #[serde(default)]
 pub struct SimulationSettings {
-    /// How long each packet occupies the stack's one CPU, such as 4us.
-    #[arg(long, env = "PUSHBACK_STACK_COST", value_name = "TIME", default_value = "0s")]
+    /// How long a packet occupies the stack's one CPU, such as 4us.
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_STACK_COST", value_name = "TIME", default_value = "0s")]
     pub stack_cost: Nanos,
 
-    /// Time from the start of the run after which the figures of the steady state are counted. [default: a tenth of the
-    /// run]
-    #[arg(long, env = "PUSHBACK_WARMUP", value_name = "TIME")]
+    /// When the steady state begins. [default: after a tenth of the run]
+    ///
+    /// Its figures count from this time after the start of the run.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_WARMUP", value_name = "TIME")]
     pub warmup: Option<Nanos>,
 
-    /// How late each sleep ends: how long the machine takes to wake a CPU, such as 50us.
-    #[arg(long, env = "PUSHBACK_WAKE_LATENCY", value_name = "TIME", default_value = "0s")]
+    /// How late each sleep ends, such as 50us.
+    ///
+    /// This is how long the machine takes to wake a CPU.
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_WAKE_LATENCY", value_name = "TIME", default_value = "0s")]
     pub wake_latency: Nanos,
 }
 

@@ -21,6 +21,31 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status, from the one that gives way to all others to the one that wins over all others.
+    pub const BY_PRECEDENCE: [Self; 6] =
+        [Self::Fine, Self::Failed, Self::Interrupted, Self::PeerFailed, Self::Unbalanced, Self::Usage];
+
+    /// What it means, in a sentence for people.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Fine => "All is well.",
+            Self::Failed => {
+                "A condition of --fail-if is true, a comparison is worse, theory disagrees or no depth meets the limits; \
+                 with --strict there is a warning; a wake-up between the processes was lost; nothing of what was offered \
+                 was delivered; a program is missing; or a result could not be written."
+            }
+            Self::Usage => {
+                "The flags make no sense: the message names the flag, the value and the remedy. Nothing was run."
+            }
+            Self::PeerFailed => {
+                "The other process failed, or claimed what cannot be true; partial results were written. A driver \
+                 without --once counts it and goes on."
+            }
+            Self::Unbalanced => "The ledger does not balance: a fault of the program. Trust no figure of the run.",
+            Self::Interrupted => "A signal ended the run; partial results were written.",
+        }
+    }
+
     /// Returns the status of the two with which a process exits. Wrong flags come first, because there was no run to
     /// judge; then a ledger that does not balance, because its numbers are worse than none; then a failed peer, because
     /// that explains an interrupt or a failed threshold.
@@ -29,15 +54,8 @@ impl Status {
         if other.severity() > self.severity() { other } else { self }
     }
 
-    fn severity(self) -> u8 {
-        match self {
-            Self::Fine => 0,
-            Self::Failed => 1,
-            Self::Interrupted => 2,
-            Self::PeerFailed => 3,
-            Self::Unbalanced => 4,
-            Self::Usage => 5,
-        }
+    fn severity(self) -> Option<usize> {
+        Self::BY_PRECEDENCE.iter().position(|status| *status == self)
     }
 }
 

@@ -11,7 +11,9 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 
+use crate::process::help::arranged;
 use crate::process::output::harmless;
+use crate::units::nearest;
 
 /// Every variable that one of the programs reads. A test of the lab, which has all flags, compares this list with them.
 pub const VARIABLES: &[&str] = &[
@@ -77,17 +79,12 @@ pub const VARIABLES: &[&str] = &[
 /// The prefix of each variable.
 const PREFIX: &str = "PUSHBACK_";
 
-/// The largest edit distance at which a variable is suggested for an unknown name.
-const SLIPS: usize = 2;
-
 /// A warning for each of `variables` that has the prefix, but is read by no program.
 pub fn unknown_variables(variables: impl IntoIterator<Item = OsString>) -> Vec<String> {
     let names = variables.into_iter().map(|name| name.to_string_lossy().into_owned());
     let unknown = names.filter(|name| name.starts_with(PREFIX) && !VARIABLES.contains(&name.as_str()));
     let warning = |name: String| {
-        let off = |known: &&&str| strsim::damerau_levenshtein(known, &name);
-        let meant = VARIABLES.iter().min_by_key(off).filter(|known| off(known) <= SLIPS);
-        let remedy = match meant {
+        let remedy = match nearest(&name, VARIABLES.iter().copied()) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "--help lists each flag with its variable beside it".to_owned(),
         };
@@ -102,7 +99,7 @@ pub fn unknown_variables(variables: impl IntoIterator<Item = OsString>) -> Vec<S
 /// Those of clap.
 pub fn parse<A: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<A, clap::Error> {
     let arguments: Vec<_> = arguments.into_iter().collect();
-    let mut command = as_given(A::command(), &arguments);
+    let mut command = as_given(arranged(A::command(), &arguments), &arguments);
     let matches = command.try_get_matches_from_mut(&arguments)?;
     A::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }

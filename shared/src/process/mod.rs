@@ -4,6 +4,7 @@ pub mod atomic_file;
 pub mod data_path;
 pub mod exit;
 pub mod flags;
+pub mod help;
 pub mod json;
 pub mod leftovers;
 pub mod output;

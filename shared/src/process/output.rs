@@ -16,6 +16,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::env;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal};
@@ -139,11 +140,21 @@ pub fn lines_dropped() -> u64 {
 
 /// Whether `stream` is a terminal.
 #[expect(clippy::disallowed_methods, reason = "nothing is written here")]
-pub fn is_terminal(stream: Stream) -> bool {
+fn is_terminal(stream: Stream) -> bool {
     match stream {
         Stream::Out => io::stdout().is_terminal(),
         Stream::Err => io::stderr().is_terminal(),
     }
+}
+
+/// Whether `stream` is a terminal that understands escape sequences, such as those that move the cursor.
+pub fn understands_escapes(stream: Stream) -> bool {
+    is_terminal(stream) && env::var_os("TERM").is_some_and(|terminal| terminal != "dumb")
+}
+
+/// Whether text on `stream` is in colours: on a terminal, unless `NO_COLOR` is set (see <https://no-color.org>).
+pub(crate) fn shows_colours(stream: Stream) -> bool {
+    understands_escapes(stream) && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// The writer of `stream`.

@@ -23,14 +23,16 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::sync::oneshot;
 
+use crate::process::help::RARE;
+
 /// When a process ends. The lab sets it itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
 pub struct Lifetime {
-    /// End as on SIGTERM when standard input ends; input before that is ignored.
+    /// End as on SIGTERM when standard input ends.
     ///
-    /// For a program that starts this one: it must keep the writing end of a pipe and never write to it. The
-    /// pipe ends with that program, also if it is killed.
-    #[arg(long, env = "PUSHBACK_END_WITH_STDIN")]
+    /// Input before that is ignored. For a program that starts this one: it must keep the writing end of a pipe and
+    /// never write to it. The pipe ends with that program, also if it is killed.
+    #[arg(long, help_heading = RARE, env = "PUSHBACK_END_WITH_STDIN")]
     pub end_with_stdin: bool,
 }
 

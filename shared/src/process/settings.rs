@@ -13,24 +13,26 @@ use serde::{Deserialize, Serialize};
 use crate::depth::Depth;
 use crate::exec::IdleMode;
 use crate::liveness::{DEFAULT_TIMEOUT, SHORTEST_TIMEOUT};
+use crate::process::help::{OUTPUT, RARE, RING, TRAFFIC};
 use crate::process::json::JsonTarget;
 use crate::units::{Nanos, parse_accepted};
 
 /// Settings of a run that both sides have, in real and in virtual time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::Args)]
 pub struct Common {
-    /// Slots of the ring, 1 to 65536: the most frames in flight at once.
+    /// Slots of the ring, 1 to 65536.
     ///
-    /// Frames in the ring, in the driver and in the hardware together. The smaller of the depths that are set
-    /// in stack and driver is in force; the report contains it.
-    #[arg(long, env = "PUSHBACK_DEPTH", value_name = "N", default_value = "1024")]
+    /// The most frames in flight at once: those in the ring, in the driver and in the hardware together. The smaller of
+    /// the depths that are set in stack and driver is in force; the report contains it.
+    #[arg(long, help_heading = RING, env = "PUSHBACK_DEPTH", value_name = "N", default_value = "1024")]
     pub depth: Depth,
 
-    /// Seed of all random numbers: the same seed gives the same arrivals and service times.
+    /// Seed of all random numbers.
     ///
-    /// From 0 to 9007199254740992 (2^53): reports hold it as a number, and tools that read numbers as
-    /// 64-bit floats change larger ones.
-    #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
+    /// The same seed gives the same arrivals and service times. From 0 to 9007199254740992 (2^53): reports hold it as a
+    /// number, and tools that read numbers as 64-bit floats change larger ones.
+    // Below what the apps send.
+    #[arg(long, help_heading = TRAFFIC, display_order = 500, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
     pub seed: u64,
 }
 
@@ -41,14 +43,14 @@ pub struct Waiting {
     ///
     /// With one CPU, hybrid never spins, because the peer could not run at the same time. After another program took
     /// its CPU, a process sleeps instead of spinning for 4 to 256 ms, in every mode.
-    #[arg(long, env = "PUSHBACK_IDLE", value_name = "MODE", value_enum, default_value_t)]
+    #[arg(long, help_heading = RARE, env = "PUSHBACK_IDLE", value_name = "MODE", value_enum, default_value_t)]
     pub idle: IdleMode,
 
-    /// End the session when nothing was received from the peer for this long, such as 60s; at least 100ms.
+    /// End the session after this long without a sign of life of the peer.
     ///
-    /// Both sides send a sign of life every quarter of this time, even when there is nothing else to send. A
-    /// peer that sends signs of life but completes nothing does not end the session.
-    #[arg(long, env = "PUSHBACK_IDLE_TIMEOUT", value_name = "TIME", default_value_t = DEFAULT_TIMEOUT,
+    /// At least 100ms. Both sides send a sign of life every quarter of this time, even when there is nothing else to
+    /// send. A peer that sends signs of life but completes nothing does not end the session.
+    #[arg(long, help_heading = RARE, env = "PUSHBACK_IDLE_TIMEOUT", value_name = "TIME", default_value_t = DEFAULT_TIMEOUT,
           value_parser = idle_timeout)]
     #[serde(default = "default_timeout")]
     pub idle_timeout: Nanos,
@@ -75,13 +77,13 @@ pub struct Endpoint {
     /// Unix socket on which the driver listens and to which the stack connects.
     ///
     /// Both sides must set the same path, of fewer than 108 bytes.
-    #[arg(long, env = "PUSHBACK_SOCKET", value_name = "PATH", default_value_os_t = default_socket())]
+    #[arg(long, help_heading = RING, env = "PUSHBACK_SOCKET", value_name = "PATH", default_value_os_t = default_socket())]
     pub socket: PathBuf,
 
-    /// User id of an allowed peer, besides the user of this process; repeatable.
+    /// User id of an allowed peer, besides our own; repeatable.
     ///
     /// The permissions of the driver's socket admit only its own user and root: open it for others with chmod.
-    #[arg(long = "allow-uid", env = "PUSHBACK_ALLOW_UID", value_name = "N", value_delimiter = ',')]
+    #[arg(long = "allow-uid", help_heading = RARE, env = "PUSHBACK_ALLOW_UID", value_name = "N", value_delimiter = ',')]
     pub allow_uid: Vec<u32>,
 }
 
@@ -94,8 +96,8 @@ impl Default for Endpoint {
 /// Where the report goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct Output {
-    /// Write the report as JSON to this file, or to standard output if it is `-`.
-    #[arg(long, env = "PUSHBACK_JSON", value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    /// Write the report as JSON to this file, or to standard output (-).
+    #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_JSON", value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
     pub json: Option<JsonTarget>,
 }
 

@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::StyledStr;
 
 use crate::limits;
 use crate::process::exit::Status;
@@ -40,7 +41,7 @@ pub fn run_main<A: Parser, E: Display>(
         }
         // Help and version are not errors.
         Err(error) if !error.use_stderr() => {
-            output::text(Stream::Out, rendered(&error));
+            output::text(Stream::Out, styled(&error.render()));
             Status::Fine
         }
         Err(error) => {
@@ -74,16 +75,9 @@ fn finish_output(name: &str, mut status: Status) -> Status {
     status
 }
 
-/// Help or version, in colours on a terminal, as clap itself prints it.
-fn rendered(said: &clap::Error) -> String {
-    let set = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
-    let text = said.render();
-    if output::is_terminal(Stream::Out) && !set("NO_COLOR") && !dumb {
-        text.ansi().to_string()
-    } else {
-        text.to_string()
-    }
+/// Help or version as standard output shows it: in colours, or without.
+pub fn styled(text: &StyledStr) -> String {
+    if output::shows_colours(Stream::Out) { text.ansi().to_string() } else { text.to_string() }
 }
 
 fn warn_of_variables(name: &str) {

@@ -25,9 +25,9 @@ pub enum Timing {
         phase: Phase,
     },
     /// The time from the end of a stall to the beginning of the next is exponential with mean `every - length`; so is
-    /// the time from the start of the session to the first. The length is exponential with mean `length`. Every 4096 mean
-    /// times a new sequence of draws begins, with a gap. So the stalls after a long idle time are found without drawing
-    /// those during it.
+    /// the time from the start of the session to the first. The length is exponential with mean `length`. Every 4096
+    /// mean times a new sequence of draws begins, with a gap. So the stalls after a long idle time are found without
+    /// drawing those during it.
     Exponential,
 }
 
@@ -67,10 +67,10 @@ pub enum StallError {
     },
 }
 
-/// The keys of a stall.
-const KEYS: [&str; 4] = ["every", "for", "distribution", "phase"];
-
 impl Stall {
+    /// The keys of `--stall`.
+    pub const KEYS: [&str; 4] = ["every", "for", "distribution", "phase"];
+
     /// The shortest mean time from one random stall to the next: each is drawn, also while the link is idle.
     pub const SHORTEST_RANDOM: Nanos = Nanos::from_micros(10);
 
@@ -127,7 +127,7 @@ impl FromStr for Stall {
     type Err = StallError;
 
     fn from_str(text: &str) -> Result<Self, StallError> {
-        let pairs = Pairs::parse(text, |key| KEYS.into_iter().find(|known| *known == key))?;
+        let pairs = Pairs::parse(text, &Self::KEYS)?;
         let time = |key| {
             let time = pairs.quantity(key, |time| *time > Nanos::ZERO, "has no length; write a time above zero")?;
             time.ok_or(PairsError::Missing(key))
@@ -197,7 +197,8 @@ mod tests {
             ("every=1ms", "for"),
             ("every=1ms,for=0ns", "no length"),
             ("every=1,for=1ms", "every"),
-            ("each=1s,for=1ms", "each"),
+            ("each=1s,for=1ms", "each is not a key; the keys are every, for, distribution, phase; an example"),
+            ("evrey=1s,for=1ms", "evrey is not a key; did you mean every?; an example is"),
             ("every=1s,for=1ms,distribution=normal", "distribution: normal is not one of its values; write fixed or"),
             ("every=1s,for=1ms,distribution=exponential,phase=random", "phase needs distribution=fixed"),
             ("every=1s,for=1ms,phase=1s", "phase: 1s is not within the period; write a time below 1s, or random"),

@@ -172,8 +172,12 @@ fn either(spellings: &[String]) -> String {
 }
 
 impl Quantity {
+    /// Every quantity.
+    pub const ALL: [Self; 7] =
+        [Self::Time, Self::Size, Self::BitRate, Self::PacketRate, Self::LinkRate, Self::Ratio, Self::Percentage];
+
     /// How the quantity is written.
-    const fn manual(self) -> &'static str {
+    pub const fn manual(self) -> &'static str {
         match self {
             Self::Time => "a number and one of s, ms, us or ns, such as 12us",
             Self::Size => "a number and one of B, kB, MB, GB, KiB, MiB or GiB, such as 1500B",

@@ -3,19 +3,18 @@
 //! ```
 //! use shared::units::{Nanos, Pairs, PairsError};
 //!
-//! let key = |text: &str| ["every", "for"].into_iter().find(|key| *key == text);
-//! let pairs = Pairs::parse("for=5ms,every=100ms", key)?;
+//! let pairs = Pairs::parse("for=5ms,every=100ms", &["every", "for"])?;
 //! let every = pairs.quantity("every", |time: &Nanos| *time > Nanos::ZERO, "is no interval; write at least 1ns")?;
 //! assert_eq!(every, Some(Nanos::from_millis(100)));
-//! assert_eq!(Pairs::parse("for=5ms,for=6ms", key).err(), Some(PairsError::Repeated("for")));
+//! assert_eq!(Pairs::parse("for=5ms,for=6ms", &["every", "for"]).err(), Some(PairsError::Repeated("for")));
 //! # Ok::<_, PairsError<&str>>(())
 //! ```
 
 use std::fmt::Display;
 use std::str::FromStr;
 
-use super::UnitError;
 use super::error::{LONGEST_SHOWN, Unaccepted, read_accepted, shown};
+use super::{UnitError, nearest};
 
 /// The keys that a text contains, each once, with their values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +27,13 @@ pub enum PairsError<K: Display> {
     #[error("{0} is not key=value")]
     NotAPair(String),
     /// The key does not exist.
-    #[error("{0} is not a key")]
-    UnknownKey(String),
+    #[error("{key} is not a key; {remedy}")]
+    UnknownKey {
+        /// The text of the key.
+        key: String,
+        /// The key that is meant, or those that exist.
+        remedy: String,
+    },
     /// The key occurs twice.
     #[error("{0} is given twice; write it once")]
     Repeated(K),
@@ -62,16 +66,17 @@ impl<'a, K: Copy + PartialEq + Display> Pairs<'a, K> {
         Self(Vec::new())
     }
 
-    /// Splits `text`. `key` returns the key that is spelled so, if it exists.
+    /// Splits `text`, whose keys are among `known`.
     ///
     /// # Errors
     /// If an item is not a pair, or a key does not exist or occurs twice.
-    pub fn parse(text: &'a str, key: impl Fn(&str) -> Option<K>) -> Result<Self, PairsError<K>> {
+    pub fn parse(text: &'a str, known: &[K]) -> Result<Self, PairsError<K>> {
         let mut pairs = Self::empty();
         for item in text.split(',') {
             let (spelled, value) =
                 item.split_once('=').ok_or_else(|| PairsError::NotAPair(shown(item, LONGEST_SHOWN)))?;
-            let key = key(spelled).ok_or_else(|| PairsError::UnknownKey(shown(spelled, LONGEST_SHOWN)))?;
+            let key = known.iter().copied().find(|key| key.to_string() == spelled);
+            let key = key.ok_or_else(|| unknown_key(spelled, known))?;
             if pairs.get(key).is_some() {
                 return Err(PairsError::Repeated(key));
             }
@@ -123,6 +128,15 @@ impl<'a, K: Copy + PartialEq + Display> Pairs<'a, K> {
     }
 }
 
+fn unknown_key<K: Display>(key: &str, known: &[K]) -> PairsError<K> {
+    let known: Vec<String> = known.iter().map(K::to_string).collect();
+    let remedy = match nearest(key, known.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("the keys are {}", known.join(", ")),
+    };
+    PairsError::UnknownKey { key: shown(key, LONGEST_SHOWN), remedy }
+}
+
 fn bad_value<K: Display>(key: K, text: &str, remedy: &str) -> PairsError<K> {
     PairsError::BadValue { key, value: shown(text, LONGEST_SHOWN), remedy: remedy.to_owned() }
 }
@@ -133,15 +147,15 @@ mod tests {
     use crate::units::{Bytes, Nanos};
 
     fn parse(text: &str) -> Result<Pairs<'_, &'static str>, PairsError<&'static str>> {
-        Pairs::parse(text, |text| ["a", "b"].into_iter().find(|key| *key == text))
+        Pairs::parse(text, &["a", "bold"])
     }
 
     #[test]
     fn keys_come_once_each_in_any_order() {
-        let pairs = parse("b=2,a=1=1").unwrap();
-        assert_eq!((pairs.get("a"), pairs.get("b")), (Some("1=1"), Some("2")));
-        assert!(pairs.keys().eq(["b", "a"]));
-        assert_eq!(parse("b=").unwrap().get("a"), None);
+        let pairs = parse("bold=2,a=1=1").unwrap();
+        assert_eq!((pairs.get("a"), pairs.get("bold")), (Some("1=1"), Some("2")));
+        assert!(pairs.keys().eq(["bold", "a"]));
+        assert_eq!(parse("bold=").unwrap().get("a"), None);
     }
 
     #[test]
@@ -149,9 +163,10 @@ mod tests {
         for (text, says) in [
             ("", "an empty text is not key=value"),
             ("a=1,", "an empty text is not key=value"),
-            ("a,b=1", "a is not key=value"),
-            ("a=1,c=3", "c is not a key"),
-            ("a\n=1", r"a\n is not a key"),
+            ("a,bold=1", "a is not key=value"),
+            ("a=1,c=3", "c is not a key; the keys are a, bold"),
+            ("a=1,blod=3", "blod is not a key; did you mean bold?"),
+            ("a\n=1", r"a\n is not a key; did you mean a?"),
             ("a=1,a=2", "a is given twice; write it once"),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), says);
@@ -160,13 +175,13 @@ mod tests {
 
     #[test]
     fn a_value_is_an_accepted_quantity_or_an_error_with_the_remedy() {
-        let pairs = parse("a=1500,b=0").unwrap();
+        let pairs = parse("a=1500,bold=0").unwrap();
         let at_least = |least: u64| pairs.quantity("a", |size: &Bytes| size.0 >= least, "is too small; write 2kB");
         assert!(at_least(1).unwrap_err().to_string().contains("1500B"));
         assert_eq!(at_least(2_000_000_000_000_000).unwrap_err().to_string(), "a: 1500 is too small; write 2kB");
         let above_zero = |text: &str| text.parse().ok().filter(|number: &u32| *number > 0);
         assert_eq!(pairs.read("a", above_zero, ""), Ok(Some(1500)));
-        assert_eq!(pairs.read("b", above_zero, "is zero").unwrap_err().to_string(), "b: 0 is zero");
-        assert_eq!(parse("a=1").unwrap().quantity("b", |_: &Nanos| false, ""), Ok(None));
+        assert_eq!(pairs.read("bold", above_zero, "is zero").unwrap_err().to_string(), "bold: 0 is zero");
+        assert_eq!(parse("a=1").unwrap().quantity("bold", |_: &Nanos| false, ""), Ok(None));
     }
 }

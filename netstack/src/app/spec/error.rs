@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shared::units::{PairsError, Phase, shown};
+use shared::units::{PairsError, Phase, did_you_mean, shown};
 
 use super::super::trace::TraceError;
 use super::keys::{Key, Kind};
@@ -22,7 +22,8 @@ pub struct SpecError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecProblem {
     /// The word before the colon is not a kind.
-    #[error("{0} is not a kind of app; write one of {kinds}, such as cbr:rate=100Mbit", kinds = list(Kind::ALL))]
+    #[error("{0} is not a kind of app{meant}; write one of {kinds}, such as cbr:rate=100Mbit",
+        meant = did_you_mean(_0, Kind::ALL.map(Kind::name)), kinds = list(Kind::ALL))]
     UnknownKind(String),
     /// A setting has no value, or is empty.
     #[error("{item} is not key=value; the keys of {kind} are {keys}", keys = list(kind.keys()))]
@@ -33,7 +34,8 @@ pub enum SpecProblem {
         kind: Kind,
     },
     /// The key does not exist.
-    #[error("{key} is not a key; the keys of {kind} are {keys}", keys = list(kind.keys()))]
+    #[error("{key} is not a key{meant}; the keys of {kind} are {keys}",
+        meant = did_you_mean(key, kind.keys().map(Key::name)), keys = list(kind.keys()))]
     UnknownKey {
         /// The text of the key.
         key: String,

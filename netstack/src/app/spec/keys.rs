@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::{Shape, WhenBlocked};
+
 /// A kind of app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -32,6 +34,36 @@ impl Kind {
             Self::OnOff => "onoff",
             Self::ReqResp => "reqresp",
             Self::Trace => "trace",
+        }
+    }
+
+    /// How it sends, in a sentence for people.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Bulk => "As fast as the stack accepts: a file transfer. Closed loop, so backpressure slows it down.",
+            Self::Cbr => "At a constant rate: voice or video. Open loop: its schedule does not depend on the stack.",
+            Self::Poisson => "At random times, independent of each other: many users. Open loop.",
+            Self::OnOff => {
+                "At a constant rate in on phases, nothing in the off phases between them: bursts. Open loop. rate and \
+                 load are those of the on phase."
+            }
+            Self::ReqResp => "A request, its response (the completion), then the think time, and again. Closed loop.",
+            Self::Trace => {
+                "Recorded packets, at their times after the first: a pcap file of Ethernet frames, or a table with the \
+                 line time_ns,size at its top. Open loop."
+            }
+        }
+    }
+
+    /// The least settings that an app of this kind needs besides its name, as they are spelled behind it.
+    pub const fn example(self) -> &'static str {
+        match self {
+            Self::Bulk => "bulk",
+            Self::Cbr => "cbr:rate=100Mbit",
+            Self::Poisson => "poisson:load=0.9",
+            Self::OnOff => "onoff:rate=200Mbit,on=2ms,off=6ms",
+            Self::ReqResp => "reqresp:think=1ms",
+            Self::Trace => "trace:file=recorded.pcap",
         }
     }
 
@@ -120,6 +152,57 @@ impl Key {
             Self::WhenBlocked => "when-blocked",
             Self::Budget => "budget",
             Self::To => "to",
+        }
+    }
+
+    /// What it sets, in a sentence for people.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Name => "Its name in reports; letters, digits, - _ and .",
+            Self::File => "The recorded packets.",
+            Self::Size => "UDP payload of a packet, or a mix of sizes with weights, as in 64B:7/576B:4/1472B:1.",
+            Self::Burst => "Most packets that it passes to the stack in one call.",
+            Self::Rate => "Payload bits per second, or packets per second.",
+            Self::Load => "Share of the link's time that the frames take; may exceed 1.",
+            Self::On => "Mean length of an on phase.",
+            Self::Off => "Mean length of an off phase.",
+            Self::Think => "Mean time from a response to the next request.",
+            Self::Distribution => "Of the lengths of phases, or of think times.",
+            Self::Shape => {
+                "Of distribution=pareto, at least 1.01: below 2, the tail is so heavy that there is no variance."
+            }
+            Self::Phase => "Where in its on/off period the app begins.",
+            Self::WhenBlocked => {
+                "Where there is no room: wait and fall behind the schedule, or skip the packet (refused)."
+            }
+            Self::Budget => "Most bytes of payload under way at once; then its next send waits.",
+            Self::To => "Destination of its packets.",
+        }
+    }
+
+    /// How its value is spelled.
+    pub fn value(self) -> String {
+        match self {
+            Self::Name => "TEXT".to_owned(),
+            Self::File => "PATH".to_owned(),
+            Self::Size => "SIZE|MIX".to_owned(),
+            Self::Rate => "RATE".to_owned(),
+            Self::Load => "SHARE".to_owned(),
+            Self::On | Self::Off | Self::Think => "TIME".to_owned(),
+            Self::Burst | Self::Shape => "NUMBER".to_owned(),
+            Self::Phase => "TIME|random".to_owned(),
+            Self::Distribution | Self::WhenBlocked => self.choices().join("|"),
+            Self::Budget => "SIZE".to_owned(),
+            Self::To => "IP:PORT".to_owned(),
+        }
+    }
+
+    /// Its values, if they are a few words.
+    pub fn choices(self) -> Vec<&'static str> {
+        match self {
+            Self::Distribution => Shape::NAMES.into(),
+            Self::WhenBlocked => WhenBlocked::ALL.map(WhenBlocked::name).into(),
+            _ => Vec::new(),
         }
     }
 

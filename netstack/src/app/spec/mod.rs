@@ -5,7 +5,7 @@ mod keys;
 mod parse;
 
 pub use error::{SpecError, SpecProblem};
-pub use keys::Kind;
+pub use keys::{Key, Kind};
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,7 +20,6 @@ use super::sizes::Sizes;
 use super::spans::Shape;
 use super::trace::Trace;
 use error::LONGEST_SHOWN;
-use keys::Key;
 
 /// How many packets an app sends without waiting before it yields to other tasks. It also limits `burst`.
 pub const MOST_IN_A_TURN: u32 = 64;

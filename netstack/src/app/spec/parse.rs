@@ -26,6 +26,23 @@ const SHORTEST_ON: Nanos = Nanos::from_micros(1);
 /// Most characters of a name: names are a column of tables.
 const LONGEST_NAME: usize = 32;
 
+impl Key {
+    /// The value that an app has without it, as it is spelled; `None` if it needs one, or has none.
+    pub fn default_value(self) -> Option<String> {
+        match self {
+            Self::Size => Some(DEFAULT_SIZE.to_string()),
+            Self::Burst => Some(MOST_IN_A_TURN.to_string()),
+            Self::On | Self::Off => Some(DEFAULT_PHASE.to_string()),
+            Self::Think => Some(DEFAULT_THINK.to_string()),
+            Self::Distribution => Some(Shape::Fixed.name().to_owned()),
+            Self::Phase => Some(Phase::default().to_string()),
+            Self::WhenBlocked => Some(WhenBlocked::Wait.name().to_owned()),
+            Self::To => Some(DEFAULT_TO.to_string()),
+            Self::Name | Self::File | Self::Rate | Self::Load | Self::Shape | Self::Budget => None,
+        }
+    }
+}
+
 impl FromStr for AppSpec {
     type Err = SpecError;
 
@@ -65,9 +82,9 @@ struct Settings<'a>(Pairs<'a, Key>);
 impl<'a> Settings<'a> {
     fn read(kind: Kind, text: Option<&'a str>) -> Result<Self, SpecProblem> {
         let Some(text) = text else { return Ok(Self(Pairs::empty())) };
-        let pairs = Pairs::parse(text, |key| named(Key::ALL, Key::name, key)).map_err(|error| match error {
+        let pairs = Pairs::parse(text, &Key::ALL).map_err(|error| match error {
             PairsError::NotAPair(item) => SpecProblem::NotAPair { item, kind },
-            PairsError::UnknownKey(key) => SpecProblem::UnknownKey { key, kind },
+            PairsError::UnknownKey { key, .. } => SpecProblem::UnknownKey { key, kind },
             error => SpecProblem::Setting(error),
         })?;
         if let Some(key) = pairs.keys().find(|key| !key.belongs_to(kind)) {
@@ -240,6 +257,24 @@ mod tests {
         onoff:size=1472B,load=0.5,on=100ms,off=100ms,distribution=exponential,when-blocked=wait,to=10.0.0.2:9
         reqresp:size=1472B,think=1ms,distribution=pareto,shape=3,to=10.0.0.2:9
         ");
+    }
+
+    #[test]
+    fn a_default_that_is_written_changes_nothing_and_every_choice_is_accepted() {
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Trace) {
+            let plain = kind.example().split(',').next().unwrap().to_owned();
+            let joined = |pair: String| format!("{plain}{}{pair}", if plain.contains(':') { "," } else { ":" });
+            for key in kind.keys().filter(|key| !plain.contains(&format!(":{key}="))) {
+                if let Some(default) = key.default_value() {
+                    assert_eq!(canonical(&joined(format!("{key}={default}"))), canonical(&plain), "{kind} {key}");
+                }
+                for choice in key.choices() {
+                    let shape = if choice == "pareto" { ",shape=1.5" } else { "" };
+                    let app = canonical(&joined(format!("{key}={choice}{shape}")));
+                    assert!(app.contains(&format!("{key}={choice}")), "{app}");
+                }
+            }
+        }
     }
 
     #[test]

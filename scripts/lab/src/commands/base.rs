@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory};
 use driver::settings::DriverSettings;
 use netstack::settings::{SessionSettings, StackSettings};
 use shared::process::exit::Status;
+use shared::process::help::{RARE, RUNS};
 use shared::process::output::complain;
 use shared::process::settings::{Common, Waiting};
 use shared::units::Percent;
@@ -49,20 +50,23 @@ struct RealArgs {
 /// What varies.
 #[derive(Debug, Args)]
 pub(crate) struct VaryArgs {
-    /// A setting that varies, with its values; repeatable: every combination is a point.
+    /// A setting that varies, such as depth=1..1024*2; repeatable.
     ///
-    /// KEY is a flag without dashes, a part of one (stall.for), a key of all apps (app.load) or of one (app.web.load),
-    /// or apps, which repeats those of --app. VALUES are separated by commas, or by | where a value has commas;
-    /// 1..1024*2 and 0.1..0.9+0.2 are ranges; none leaves out a flag without a default, such as --stall.
-    #[arg(long, env = "PUSHBACK_VARY", value_name = "KEY=VALUES", value_delimiter = ';')]
+    /// Every combination is a point. KEY is a flag without dashes, a part of one (stall.for), a key of all apps
+    /// (app.load) or of one (app.web.load), or apps, which repeats those of --app. VALUES are separated by commas, or
+    /// by | where a value has commas; 1..1024*2 and 0.1..0.9+0.2 are ranges; none leaves out a flag without a default,
+    /// such as --stall.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_VARY", value_name = "KEY=VALUES", value_delimiter = ';')]
     pub(super) vary: Vec<Axis>,
 }
 
 /// By which clock the runs of a set are made.
 #[derive(Debug, Args)]
 pub(crate) struct ClockArgs {
-    /// Runs in virtual time in this process, or in real time in two processes. [default: virtual]
-    #[arg(long, env = "PUSHBACK_CLOCK", value_name = "CLOCK", value_enum, overrides_with = "clock")]
+    /// Whether runs are simulated, or made in real time. [default: virtual]
+    ///
+    /// virtual simulates in this process, exactly and fast; real runs both processes.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_CLOCK", value_name = "CLOCK", value_enum, overrides_with = "clock")]
     pub(super) clock: Option<ClockKind>,
 }
 
@@ -70,25 +74,31 @@ pub(crate) struct ClockArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RunsArgs {
     /// Runs of each point, with consecutive seeds. [default: 1]
-    #[arg(long, env = "PUSHBACK_REPETITIONS", value_name = "N", conflicts_with = "precision",
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_REPETITIONS", value_name = "N", conflicts_with = "precision",
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     repetitions: Option<u64>,
 
-    /// As many runs of each point as the intervals of loss, mean sojourn and rate need to be this narrow, such as 5%.
-    #[arg(long, env = "PUSHBACK_PRECISION", value_name = "PERCENT")]
+    /// As many runs of each point as this precision needs, such as 5%.
+    ///
+    /// The intervals of loss, mean sojourn and rate become that narrow.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_PRECISION", value_name = "PERCENT")]
     precision: Option<Percent>,
 
-    /// The confidence with which the interval of each figure holds.
-    #[arg(long, env = "PUSHBACK_LEVEL", value_name = "PERCENT", default_value = "95%")]
+    /// The confidence of each interval.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_LEVEL", value_name = "PERCENT", default_value = "95%")]
     pub(crate) level: Percent,
 
-    /// The most runs of a point with --precision; if an interval is still too wide then, a warning says so.
-    #[arg(long, env = "PUSHBACK_MAX_REPLICATIONS", value_name = "N", default_value_t = 1000,
+    /// The most runs of a point with --precision.
+    ///
+    /// If an interval is still too wide then, a warning says so.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_MAX_REPLICATIONS", value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u64).range(2..))]
     max_replications: u64,
 
-    /// Simulations at once; real runs are made one after the other. [default: the number of CPUs]
-    #[arg(long, env = "PUSHBACK_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// Simulations at once. [default: the number of CPUs]
+    ///
+    /// Runs in real time are made one after the other.
+    #[arg(long, help_heading = RARE, env = "PUSHBACK_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 }
 
@@ -138,6 +148,26 @@ pub(super) fn check_meaning(clock: ClockKind, given: &Given, planned: &[&str], a
 }
 
 impl RunsArgs {
+    /// Refuses flags that have no meaning for `count` runs of each point, or by `clock`.
+    pub(super) fn check_meaning(&self, count: Count, clock: ClockKind, given: &Given) -> Result<(), Failure> {
+        let flag = |flag, remedy| Err(Failure::Flag { flag, remedy });
+        if given.has("jobs") && clock == ClockKind::Real {
+            return flag(
+                "jobs",
+                "runs in real time are made one after the other; leave it out, or use --clock virtual",
+            );
+        }
+        match count {
+            Count::Exactly(1) if given.has("level") => {
+                flag("level", "one run has no intervals; add --repetitions or --precision, or leave it out")
+            }
+            Count::Exactly(_) if given.has("max_replications") => {
+                flag("max-replications", "is the end of --precision; add --precision, or leave it out")
+            }
+            Count::Exactly(_) | Count::Until { .. } => Ok(()),
+        }
+    }
+
     /// How many runs a point has. What a plan says holds where no flag says otherwise.
     pub(super) fn count(&self, repetitions: Option<u64>, precision: Option<Percent>) -> Count {
         let until = |precision: Percent| Count::Until { precision: precision.0, at_most: self.max_replications };

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use netstack::settings::some_time;
+use netstack::settings::{LineSettings, some_time};
 use shared::process::exit::Status;
+use shared::process::help::{OUTPUT, RING, RUNS, TRAFFIC, examples};
 use shared::process::json::JsonTarget;
 use shared::report::HostReport;
 use shared::ring::Depth;
@@ -23,32 +24,51 @@ use crate::progress::Progress;
 use crate::runner::full_rate::MeasureError;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples([
+    (
+        "A first look, in seconds",
+        "lab bench --time 100ms --repetitions 1 --sizes 64B",
+    ),
+    (
+        "Large frames through a short ring",
+        "lab bench --time 100ms --repetitions 2 --sizes 1500B --depth 32",
+    ),
+    (
+        "Every repetition as JSON, and the medians as bars",
+        "lab bench --time 100ms --repetitions 1 --sizes 782B --json bench.json --svg bench.svg",
+    ),
+]))]
 pub(crate) struct BenchArgs {
     /// How long each measurement takes.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = some_time)]
+    #[arg(long, help_heading = RUNS, value_name = "TIME", default_value = "2s", value_parser = some_time)]
     time: Nanos,
 
-    /// Repetitions of each measurement; the medians are reported. Below 6 they have no interval.
-    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// Repetitions of each measurement.
+    ///
+    /// The medians are reported. Below 6 repetitions they have no interval.
+    #[arg(long, help_heading = RUNS, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repetitions: u32,
 
     /// Ethernet frames without check sequence, 64B to 1514B.
-    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "782B", "1500B"], value_parser = frame_size)]
+    #[arg(long, help_heading = TRAFFIC, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "782B", "1500B"], value_parser = frame_size)]
     sizes: Vec<Bytes>,
 
     /// Slots of every ring, 1 to 65536.
-    #[arg(long, value_name = "N", default_value = "1024")]
+    #[arg(long, help_heading = RING, value_name = "N", default_value = "1024")]
     depth: Depth,
 
     #[command(flatten)]
     pinning: MeasuredPinning,
 
+    #[command(flatten)]
+    lines: LineSettings,
+
     /// Draw the rows as bars in this file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = OUTPUT, value_name = "FILE")]
     svg: Option<PathBuf>,
 
-    /// Write the rows as JSON to this file, or to standard output if it is `-`.
-    #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    /// Write the rows as JSON to this file, or to standard output (-).
+    #[arg(long, help_heading = OUTPUT, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
     json: Option<JsonTarget>,
 }
 
@@ -57,7 +77,7 @@ pub(crate) struct BenchArgs {
 /// # Errors
 /// If something could not be measured.
 pub(crate) fn main(args: &BenchArgs) -> Result<Status, Failure> {
-    let results = Results { json: args.json.as_ref(), svg: args.svg.as_deref() };
+    let results = Results { json: args.json.as_ref(), svg: args.svg.as_deref(), quiet: args.lines.quiet };
     measure_and_report(&results, args.depth, async |setup| measure(args, setup).await, table, figure)
 }
 

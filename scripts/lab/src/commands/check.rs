@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use netstack::settings::LineSettings;
 use shared::process::exit::Status;
+use shared::process::help::{OUTPUT, RUNS, examples};
 use shared::process::json::{JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::settings::Output;
@@ -16,8 +17,10 @@ use crate::check::text::{sentence, text};
 use crate::check::{CheckReport, Verdict, check};
 use crate::threshold::strict_failure;
 
-/// The end of `--help`.
+/// What a verdict is, in `--help`.
 const STATUSES: &str = "\
+New runs beside those of a baseline: which figures are worse, better or the same within noise?
+
 A point is a combination of settings; its runs differ in their seeds. In virtual time each figure is compared exactly,
 seed by seed. In real time it is judged from 5 runs on each side on, by Welch's interval for the difference of the
 means, at a level for each figure at which all intervals hold together at --level.
@@ -31,23 +34,39 @@ Exit status:
 Points that only NEW has are listed, and change no status.";
 
 #[derive(Debug, Args)]
-#[command(after_help = STATUSES)]
+#[command(long_about = STATUSES, after_help = examples([
+    (
+        "Keep a baseline",
+        "lab sweep --vary depth=4,8 --packets 500 --out before",
+    ),
+    (
+        "Compare new runs with it",
+        "lab sweep --vary depth=4,8 --packets 500 --out after && lab check --baseline before after",
+    ),
+    (
+        "Fail if there is a warning, and write the verdicts as JSON",
+        "lab check --baseline before --strict --json check.json after",
+    ),
+]))]
 pub(crate) struct CheckArgs {
-    /// The runs to compare with: a report of lab run, simulate or compare, or a folder of reports (*.json, and
-    /// runs/*.json in it).
-    #[arg(long, value_name = "FILE|DIR")]
+    /// The runs to compare with: a report, or a folder of reports.
+    ///
+    /// Reports are those of lab run, simulate or compare. Of a folder, *.json and runs/*.json in it are read.
+    #[arg(long, help_heading = RUNS, value_name = "FILE|DIR")]
     baseline: PathBuf,
 
     /// The new runs, likewise.
     #[arg(value_name = "NEW")]
     new: PathBuf,
 
-    /// The confidence with which the intervals of all figures hold together.
-    #[arg(long, env = "PUSHBACK_LEVEL", value_name = "PERCENT", default_value = "95%")]
+    /// The confidence of all intervals together.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_LEVEL", value_name = "PERCENT", default_value = "95%")]
     level: Percent,
 
-    /// Fail, with exit status 1, if a figure cannot be told or a run in NEW has a warning; each is printed.
-    #[arg(long, env = "PUSHBACK_STRICT")]
+    /// Fail if a figure cannot be told, or a run in NEW has a warning.
+    ///
+    /// Each is printed, and the exit status is 1.
+    #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_STRICT")]
     strict: bool,
 
     #[command(flatten)]

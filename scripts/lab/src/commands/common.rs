@@ -149,6 +149,18 @@ pub(crate) enum Failure {
         /// The error of the system.
         source: io::Error,
     },
+    /// There is no help of that name.
+    #[error("help: {what}; see lab --help for the commands")]
+    NoHelp {
+        /// The name, and what there is.
+        what: String,
+    },
+    /// There is no manual page of that name.
+    #[error("man: {what}")]
+    NoPage {
+        /// The name, and what there is.
+        what: String,
+    },
     /// Results cannot be shown.
     #[error(transparent)]
     Results(#[from] ResultsError),
@@ -185,6 +197,8 @@ impl Failure {
             | Self::Policies(_)
             | Self::Points(_)
             | Self::TableUnreadable { .. }
+            | Self::NoHelp { .. }
+            | Self::NoPage { .. }
             | Self::OutFolder { .. }
             | Self::Results(_)
             | Self::Table { .. }

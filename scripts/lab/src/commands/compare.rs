@@ -6,6 +6,7 @@ use clap::Args;
 use netstack::device::Policy;
 use netstack::settings::{DEFAULT_TXQUEUE, LineSettings};
 use shared::process::exit::Status;
+use shared::process::help::{RING, examples};
 use shared::process::json::{JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::settings::Output;
@@ -22,6 +23,7 @@ use crate::points::run::{Made, MakeError, Making, Order};
 use crate::points::setting::set;
 use crate::points::store::Memory;
 use crate::points::table::{Points, PointsError};
+use crate::progress::silence;
 use crate::runner::sequence::ClockKind;
 use crate::threshold::Thresholds;
 
@@ -29,21 +31,35 @@ use crate::threshold::Thresholds;
 const POLICY: &str = "policy";
 const POLICIES: [&str; 4] = ["wait", "drop-newest", "drop-oldest", "deadline=5ms"];
 
-/// The app where none is given, policies are compared and time is virtual. The usual one, bulk, is never blocked under a
-/// policy that drops, so it would offer packets without end in no time.
+/// The app where none is given, policies are compared and time is virtual. The usual one, bulk, is never blocked under
+/// a policy that drops, so it would offer packets without end in no time.
 const DEFAULT_APP: &str = "cbr:load=2";
 
 #[derive(Debug, Args)]
+#[command(after_help = examples([
+    (
+        "What each policy loses and delays, if apps send twice what the link carries",
+        "lab compare --app cbr:load=2 --link 100Mbit --depth 64 --packets 2000",
+    ),
+    (
+        "What two depths differ by, with ten seeds of each",
+        "lab compare --vary depth=8,64 --app poisson:load=0.9 --packets 2000 --repetitions 10",
+    ),
+    (
+        "Two policies in real time, with both processes",
+        "lab compare --clock real --policies wait,drop-newest --link 20Mbit --packets 200",
+    ),
+]))]
 pub(crate) struct CompareArgs {
     #[command(flatten)]
     vary: VaryArgs,
 
-    /// Short for --vary policy=...: the policies, in the order of the table. [default, without --vary: wait,
-    /// drop-newest, drop-oldest, deadline=5ms]
+    /// The policies to compare. [default, without --vary: all four]
     ///
-    /// Policies in virtual time have the app cbr:load=2 unless --app says otherwise: bulk, which is usual, is never
-    /// blocked under a policy that drops, and would offer packets without end in no time.
-    #[arg(long, value_name = "POLICY,...", value_delimiter = ',')]
+    /// Short for --vary policy=..., in the order of the table. The default is wait, drop-newest, drop-oldest and
+    /// deadline=5ms. Policies in virtual time have the app cbr:load=2 unless --app says otherwise: bulk, which is
+    /// usual, is never blocked under a policy that drops, and would offer packets without end in no time.
+    #[arg(long, help_heading = RING, value_name = "POLICY,...", value_delimiter = ',')]
     policies: Vec<Policy>,
 
     #[command(flatten)]
@@ -65,12 +81,14 @@ pub(crate) struct CompareArgs {
 /// # Errors
 /// If there was nothing to run, or if the runs cannot be compared.
 pub(crate) fn main(args: &CompareArgs, given: &Given) -> Result<Status, Failure> {
+    silence(args.lines.quiet);
     let json = args.output.json.as_ref();
     let origin = Origin::now();
     let clock = args.clock.clock.unwrap_or(ClockKind::Virtual);
     let axes = args.axes(given)?;
     check_meaning(clock, given, &[], &axes)?;
     let (count, level) = (args.runs.count(None, None), args.runs.level.0);
+    args.runs.check_meaning(count, clock, given)?;
     let default_app = args.needs_app(clock, &axes, given);
     let mut set = args.points(clock, &axes, default_app)?.repeated(Making::at_first(count))?;
     set.points.iter().try_for_each(|point| args.thresholds.check_apps(point.settings.apps()))?;

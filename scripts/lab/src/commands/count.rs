@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
+use netstack::settings::LineSettings;
 use shared::process::exit::Status;
+use shared::process::help::{OUTPUT, RARE, TRAFFIC, examples};
 use shared::process::json::{JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::signals::Signals;
@@ -14,29 +16,48 @@ use shared::units::Bytes;
 use super::common::{Failure, frame_size, runtime};
 use crate::count::{Ceilings, CountReport, count, table};
 use crate::launch::{Binaries, Pin};
-use crate::progress::Progress;
+use crate::progress::{Progress, silence};
 use crate::settings::RunSettings;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples([
+    (
+        "Instructions per packet of 64 B",
+        "lab count --sizes 64B",
+    ),
+    (
+        "Keep them as ceilings",
+        "lab count --sizes 64B --ceilings ceilings.json --accept",
+    ),
+    (
+        "Fail if a later version takes more",
+        "lab count --sizes 64B --ceilings ceilings.json",
+    ),
+]))]
 pub(crate) struct CountArgs {
     /// Ethernet frames without check sequence, 64B to 1514B.
-    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
+    #[arg(long, help_heading = TRAFFIC, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "1500B"], value_parser = frame_size)]
     sizes: Vec<Bytes>,
 
-    /// Fail if a count is above the ceiling in this file.
-    #[arg(long, value_name = "FILE")]
+    /// Fail if a count is above its ceiling in this file.
+    #[arg(long, help_heading = OUTPUT, value_name = "FILE")]
     ceilings: Option<PathBuf>,
 
-    /// Write these counts to the file of --ceilings as the new ceilings.
-    #[arg(long, requires = "ceilings")]
+    /// Write the counts to --ceilings, as the new ceilings.
+    #[arg(long, help_heading = OUTPUT, requires = "ceilings")]
     accept: bool,
 
-    /// Let both processes share one CPU (auto), so that counts repeat, or leave both to the scheduler (none).
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = Pin::Auto)]
+    /// Whether both processes share one CPU.
+    ///
+    /// auto lets them share one, so that counts repeat; none leaves both to the scheduler.
+    #[arg(long, help_heading = RARE, value_name = "MODE", value_enum, default_value_t = Pin::Auto)]
     pin: Pin,
 
-    /// Write the counts as JSON to this file, or to standard output if it is `-`.
-    #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    #[command(flatten)]
+    lines: LineSettings,
+
+    /// Write the counts as JSON to this file, or to standard output (-).
+    #[arg(long, help_heading = OUTPUT, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
     json: Option<JsonTarget>,
 }
 
@@ -45,6 +66,7 @@ pub(crate) struct CountArgs {
 /// # Errors
 /// If something could not be counted, or the ceilings cannot be used.
 pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
+    silence(args.lines.quiet);
     let json = args.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let (binaries, origin) = (Binaries::find()?, Origin::now());
@@ -59,7 +81,9 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     })?;
     drop(progress);
     sink.map_or(Ok(()), |sink| sink.write(&CountReport::new(origin, &counts)))?;
-    say(json, table(&counts));
+    if !args.lines.quiet {
+        say(json, table(&counts));
+    }
     if let Some((path, file)) = accepted.zip(file) {
         Ceilings::accept(&counts).write(file, path)?;
     }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use netstack::dispatch::Dispatch;
-use netstack::settings::some_time;
+use netstack::settings::{LineSettings, some_time};
 use shared::process::exit::Status;
+use shared::process::help::{OUTPUT, RING, RUNS, TRAFFIC, examples};
 use shared::process::json::JsonTarget;
 use shared::report::HostReport;
 use shared::ring::Depth;
@@ -24,36 +25,57 @@ use crate::progress::Progress;
 use crate::runner::full_rate::MeasureError;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples([
+    (
+        "A first look, in seconds",
+        "lab dispatch --time 50ms --repetitions 1 --sizes 64B",
+    ),
+    (
+        "Would a CPU that is twenty times slower hold a gigabit with large frames?",
+        "lab dispatch --time 50ms --repetitions 1 --sizes 1500B --slowdown 20",
+    ),
+    (
+        "The figures as JSON, and as bars",
+        "lab dispatch --time 50ms --repetitions 1 --sizes 64B --json dispatch.json --svg dispatch.svg",
+    ),
+]))]
 pub(crate) struct DispatchArgs {
     /// How long each measurement takes.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = some_time)]
+    #[arg(long, help_heading = RUNS, value_name = "TIME", default_value = "1s", value_parser = some_time)]
     time: Nanos,
 
-    /// Repetitions of each measurement; the medians are reported. Below 6 they have no interval.
-    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// Repetitions of each measurement.
+    ///
+    /// The medians are reported. Below 6 repetitions they have no interval.
+    #[arg(long, help_heading = RUNS, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repetitions: u32,
 
-    /// Ethernet frames without check sequence, 64B to 1514B; costs are compared at the first.
-    #[arg(long, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "500B", "1500B"], value_parser = frame_size)]
+    /// Ethernet frames without check sequence, 64B to 1514B.
+    ///
+    /// Costs are compared at the first.
+    #[arg(long, help_heading = TRAFFIC, value_name = "SIZE,...", value_delimiter = ',', default_values = ["64B", "500B", "1500B"], value_parser = frame_size)]
     sizes: Vec<Bytes>,
 
-    /// How many times slower than this one the CPU is on which the stack must hold a gigabit.
-    #[arg(long, value_name = "FACTOR", default_value_t = 10.0, value_parser = slowdown)]
+    /// How many times slower the CPU is that must hold a gigabit.
+    #[arg(long, help_heading = RUNS, value_name = "FACTOR", default_value_t = 10.0, value_parser = slowdown)]
     slowdown: f64,
 
     /// Slots of the ring, 1 to 65536.
-    #[arg(long, value_name = "N", default_value = "1024")]
+    #[arg(long, help_heading = RING, value_name = "N", default_value = "1024")]
     depth: Depth,
 
     #[command(flatten)]
     pinning: MeasuredPinning,
 
+    #[command(flatten)]
+    lines: LineSettings,
+
     /// Draw the costs as bars in this file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = OUTPUT, value_name = "FILE")]
     svg: Option<PathBuf>,
 
-    /// Write the figures as JSON to this file, or to standard output if it is `-`.
-    #[arg(long, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
+    /// Write the figures as JSON to this file, or to standard output (-).
+    #[arg(long, help_heading = OUTPUT, value_name = "FILE|-", value_parser = PathBufValueParser::new().map(JsonTarget::from))]
     json: Option<JsonTarget>,
 }
 
@@ -68,7 +90,7 @@ fn slowdown(text: &str) -> Result<f64, String> {
 /// # Errors
 /// If something could not be measured.
 pub(crate) fn main(args: &DispatchArgs) -> Result<Status, Failure> {
-    let results = Results { json: args.json.as_ref(), svg: args.svg.as_deref() };
+    let results = Results { json: args.json.as_ref(), svg: args.svg.as_deref(), quiet: args.lines.quiet };
     measure_and_report(&results, args.depth, async |setup| measure(args, setup).await, text, figure)
 }
 

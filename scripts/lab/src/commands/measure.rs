@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use shared::process::exit::Status;
 use shared::process::json::{JsonTarget, say};
+use shared::process::output::complain;
 use shared::process::signals::Signals;
 use shared::report::Origin;
 use shared::ring::Depth;
@@ -13,7 +14,7 @@ use shared::units::Bytes;
 use super::common::{Failure, runtime};
 use crate::bench::BenchError;
 use crate::launch::Binaries;
-use crate::progress::Progress;
+use crate::progress::{Progress, silence};
 use crate::report::file::OutFile;
 use crate::report::svg;
 use crate::runner::full_rate::MeasureError;
@@ -25,6 +26,8 @@ pub(super) struct Results<'a> {
     pub(super) json: Option<&'a JsonTarget>,
     /// The file of `--svg`.
     pub(super) svg: Option<&'a Path>,
+    /// Whether `--quiet` is set.
+    pub(super) quiet: bool,
 }
 
 /// What a measurement needs.
@@ -51,6 +54,7 @@ pub(super) fn measure_and_report<R: Serialize>(
     text: impl FnOnce(&R) -> String,
     figure: impl FnOnce(&R) -> Result<String, String>,
 ) -> Result<Status, Failure> {
+    silence(results.quiet);
     let sink = results.json.map(JsonTarget::open).transpose()?;
     let file = results.svg.map(|path| OutFile::open("svg", path)).transpose()?;
     let mut settings = RunSettings::defaults();
@@ -60,7 +64,12 @@ pub(super) fn measure_and_report<R: Serialize>(
     let mut setup = Setup { origin: Origin::now(), binaries, settings, signals, left_out: Vec::new() };
     let report = runtime()?.block_on(measure(&mut setup))?;
     let written = sink.map_or(Ok(()), |sink| sink.write(&report));
-    say(results.json, text(&report));
+    if results.quiet {
+        // The text has these lines too.
+        setup.left_out.iter().for_each(|why| complain(format_args!("lab: warning: {why}")));
+    } else {
+        say(results.json, text(&report));
+    }
     let drawn = file.map_or(Ok(()), |file| svg::write(file, figure(&report)));
     let status = if setup.signals.have_come() { Status::Interrupted } else { Status::Fine };
     let status = status.after("lab", written.map_err(Failure::from), Failure::status);

@@ -5,8 +5,11 @@ mod bench;
 mod check;
 mod common;
 mod compare;
+mod completions;
 mod count;
 mod dispatch;
+mod help;
+mod man;
 mod measure;
 mod point;
 mod predict;
@@ -23,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use shared::process::exit::Status;
+use shared::process::help::examples;
 use shared::process::output::complain;
 use shared::process::parent::EndWithParent;
 use shared::process::start::run_main;
@@ -36,7 +40,18 @@ pub(crate) use predict::Confirmed;
 
 /// Runs both processes of Pushback, the stack and the driver, and reports.
 #[derive(Debug, Parser)]
-#[command(name = "lab", version, subcommand_required = true, arg_required_else_help = false)]
+#[command(
+    name = "lab",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = false,
+    disable_help_subcommand = true,
+    after_help = help::end_of_lab(&examples([
+        ("Both processes for a second, and one report", "lab run --duration 1s"),
+        ("What each policy loses and delays, in virtual time", "lab compare --app cbr:load=2 --packets 2000"),
+        ("How deep must the ring be?", "lab tune --min-goodput 900Mbit --policy wait --duration 100ms --no-confirm"),
+    ]))
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -78,6 +93,12 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows the results of a sweep, or reports: as a table, as CSV, as a page with figures.
     Report(report::ReportArgs),
+    /// Manual pages of all programs and commands.
+    Man(man::ManArgs),
+    /// A script that lets a shell complete flags, and kinds and keys of apps.
+    Completions(completions::CompletionsArgs),
+    /// The help of a command, or about a topic: app, policy, units, report, exit.
+    Help(help::HelpArgs),
 }
 
 /// Runs the command that the process was started with; returns its exit status.
@@ -102,10 +123,13 @@ fn run_command(cli: &Cli) -> Result<Status, Failure> {
         Command::Simulate(args) => simulate::main(args, &given),
         Command::Sweep(args) => sweep::main(args, &given),
         Command::Tune(args) => tune::main(args, &given),
-        Command::Point(args) => point::main(args),
+        Command::Point(args) => point::main(args, &given),
         Command::Theory(args) => theory::main(args),
         Command::Stress(args) => stress::main(args),
         Command::Check(args) => check::main(args),
         Command::Report(args) => report::main(args),
+        Command::Man(args) => man::main(args, Cli::command()),
+        Command::Completions(args) => completions::main(args, Cli::command()),
+        Command::Help(args) => help::main(args, Cli::command()),
     }
 }

@@ -6,10 +6,13 @@ use std::fmt::Write;
 use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
+use netstack::settings::LineSettings;
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::process::exit::Status;
+use shared::process::help::{RARE, examples};
 use shared::process::json::{JsonTarget, say};
+use shared::process::output::complain;
 use shared::process::settings::Output;
 use shared::process::signals::Signals;
 use shared::report::Origin;
@@ -19,7 +22,7 @@ use super::common::{Failure, runtime};
 use crate::launch::{Binaries, Pinning};
 use crate::predict::grid::{Grid, Point};
 use crate::predict::judge::{Compared, Verdict, compare, judge};
-use crate::progress::Progress;
+use crate::progress::{Progress, silence};
 use crate::report::table::markdown;
 use crate::runner::real::{LaunchError, StackOutput, run};
 use crate::runner::simulate;
@@ -31,16 +34,32 @@ const PREDICT_SCHEMA: &str = "pushback.predict/1";
 const MIN_JUDGED: f64 = 0.75;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples([
+    (
+        "One point: does the run agree with its simulation?",
+        "lab predict --policies wait --kinds cbr --loads 0.9 --depths 16 --transports shm --packets 200",
+    ),
+    (
+        "All policies, at two loads, with every figure as JSON",
+        "lab predict --kinds cbr --loads 0.7,1.31 --depths 16 --packets 100 --json predict.json",
+    ),
+    (
+        "Random traffic over a faster link",
+        "lab predict --policies drop-newest --kinds poisson --depths 4,16 --link 1Mbit --packets 200",
+    ),
+]))]
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     grid: Grid,
 
-    /// How many runs at once: on a slow link each run needs little CPU time.
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=256))]
+    /// Runs at once: on a slow link each needs little CPU time.
+    #[arg(long, help_heading = RARE, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
 
     #[command(flatten)]
     pinning: Pinning,
+    #[command(flatten)]
+    lines: LineSettings,
     #[command(flatten)]
     output: Output,
 }
@@ -79,7 +98,8 @@ pub(crate) struct Confirmed {
 /// # Errors
 /// If a point cannot be simulated or the processes cannot be started.
 pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
-    let PredictArgs { grid, jobs, pinning, output } = args;
+    let PredictArgs { grid, jobs, pinning, lines, output } = args;
+    silence(lines.quiet);
     let json = output.json.as_ref();
     let sink = json.map(JsonTarget::open).transpose()?;
     let binaries = Binaries::find()?.on(pinning.pin.cpus());
@@ -88,8 +108,14 @@ pub(crate) fn main(args: &PredictArgs) -> Result<Status, Failure> {
     let confirmed =
         Confirmed { schema: PREDICT_SCHEMA, origin, link: grid.link, packets: grid.packets, seed: grid.seed, points };
     let written = sink.map_or(Ok(()), |sink| sink.write(&confirmed));
-    say(json, text(&confirmed.points, grid).trim_end());
     let status = if interrupted { Status::Interrupted } else { status(&confirmed.points) };
+    let text = text(&confirmed.points, grid);
+    if !lines.quiet {
+        say(json, text.trim_end());
+    } else if status != Status::Fine {
+        // Its first line is the result.
+        complain(format_args!("lab: {}", text.lines().next().unwrap_or_default()));
+    }
     Ok(status.after("lab", written.map_err(Failure::from), Failure::status))
 }
 

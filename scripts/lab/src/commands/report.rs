@@ -4,37 +4,52 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use netstack::settings::LineSettings;
 use shared::process::exit::Status;
+use shared::process::help::{OUTPUT, examples};
 use shared::process::json::say;
 
 use super::common::Failure;
 use crate::page::{Results, figure_files, markdown, page};
 use crate::report::file::OutFile;
 
-const EXAMPLES: &str = "\
-Examples:
-  lab report run.json other.json                        a line for each report
-  lab report --format html --out sweep.html sweep/      a page with figures, which opens from the disk
-  lab report --format svg --out figures/ sweep/         its figures as files";
-
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = examples([
+    (
+        "A line for each report",
+        "lab simulate --packets 1000 --json run.json && lab report run.json",
+    ),
+    (
+        "The results of a sweep as a page with figures",
+        "lab sweep --vary depth=1..8*2 --out sweep && lab report --format html --out sweep.html sweep",
+    ),
+    (
+        "Its figures as files",
+        "lab report --format svg --out figures sweep",
+    ),
+]))]
 pub(crate) struct ReportArgs {
-    /// The folder of lab sweep --out, or reports that were written with --json; - reads one from standard input.
+    /// A folder of lab sweep --out, or reports; - reads one from standard input.
     #[arg(required = true, value_name = "DIR|FILE|-")]
     paths: Vec<PathBuf>,
 
+    #[command(flatten)]
+    lines: LineSettings,
+
     /// The format of the output.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, help_heading = OUTPUT, value_enum, default_value_t)]
     format: Format,
 
-    /// Where it is written, instead of standard output; for --format svg a folder, which is made if it is missing.
-    #[arg(long, value_name = "FILE|DIR")]
+    /// Where it is written, instead of standard output.
+    ///
+    /// For --format svg a folder, which is made if it is missing.
+    #[arg(long, help_heading = OUTPUT, value_name = "FILE|DIR")]
     out: Option<PathBuf>,
 
-    /// The number of the point whose run is shown in detail, of --format html and svg. [default: the one at the knee,
-    /// the smallest value at which twice as much gains less than 1 % goodput]
-    #[arg(long, value_name = "N")]
+    /// The number of the point whose run is shown in detail. [default: at the knee]
+    ///
+    /// For --format html and svg. The knee is the smallest value at which twice as much gains less than 1 % goodput.
+    #[arg(long, help_heading = OUTPUT, value_name = "N")]
     point: Option<usize>,
 }
 
@@ -76,6 +91,7 @@ pub(crate) fn main(args: &ReportArgs) -> Result<Status, Failure> {
             let text = args.text(&Results::read(&args.paths)?)?;
             match file {
                 Some(file) => file.write(&text)?,
+                None if args.lines.quiet => {}
                 None => say(None, text.trim_end()),
             }
             Ok(Status::Fine)

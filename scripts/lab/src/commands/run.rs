@@ -7,6 +7,7 @@ use driver::settings::{CaptureSettings, DriverSettings};
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::Serialize;
 use shared::process::exit::Status;
+use shared::process::help::{OUTPUT, RUNS, examples};
 use shared::process::json::{JsonLines, JsonSink, JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::settings::{Common, Output, StreamOutput, Waiting};
@@ -24,18 +25,33 @@ use crate::theory::theory_of;
 use crate::threshold::Thresholds;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples([
+    (
+        "A link that is always busy, behind a ring of 64 slots",
+        "lab run --app bulk --link 1Gbit --depth 64 --duration 1s",
+    ),
+    (
+        "Packets that find no room for 2 ms are dropped, and the run fails if more than 1 % are",
+        "lab run --app cbr:load=0.5 --policy deadline=2ms --packets 2000 --fail-if 'loss > 1%'",
+    ),
+    (
+        "Keep the report, and repeat the run from it",
+        "lab run --packets 2000 --json run.json && lab run --from run.json",
+    ),
+]))]
 pub(crate) struct RunArgs {
-    /// Repeat the run of this report; - reads the report from standard input.
+    /// Repeat the run of this report.
     ///
-    /// Flags on the command line win over the report. Environment variables do not: the report has
-    /// every setting.
-    #[arg(long, value_name = "FILE|-")]
+    /// - reads the report from standard input. Flags on the command line win over the report. Environment variables do
+    /// not: the report has every setting.
+    #[arg(long, help_heading = RUNS, value_name = "FILE|-")]
     from: Option<PathBuf>,
 
-    /// Also report where the CPU time of a packet goes: app, each layer, copy, ring, driver.
+    /// Also report where the CPU time of a packet goes.
     ///
-    /// perf samples both processes for that; it costs a few per cent of their speed.
-    #[arg(long)]
+    /// For app, each layer, copy, ring and driver. perf samples both processes for that, which costs a few per cent of
+    /// their speed.
+    #[arg(long, help_heading = OUTPUT)]
     profile: bool,
 
     #[command(flatten)]

@@ -9,6 +9,7 @@ use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
 use netstack::session::Watch;
 use netstack::settings::{LineSettings, StackSettings};
 use shared::process::exit::Status;
+use shared::process::help::{OUTPUT, RUNS, examples};
 use shared::process::json::{JsonError, JsonLines, JsonTarget, say};
 use shared::process::settings::{Common, Output, StreamOutput};
 use shared::process::signals::Signals;
@@ -17,7 +18,7 @@ use shared::units::Percent;
 
 use super::common::{Failure, judged, shortcomings};
 use crate::flags::Given;
-use crate::progress::Progress;
+use crate::progress::{Progress, silence};
 use crate::replay::replay;
 use crate::runner::{DEFAULT_PRECISION, Repeat, clock, replicate_while, simulate_watched};
 use crate::settings::{RunSettings, SimulationSettings};
@@ -26,9 +27,25 @@ use crate::theory::theory_of;
 use crate::threshold::Thresholds;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples([
+    (
+        "What a ring of 8 slots loses at 0.9 of the link",
+        "lab simulate --app poisson:load=0.9 --policy drop-newest --depth 8 --packets 20000",
+    ),
+    (
+        "The same, as a stack that takes 4 us for each packet, and known to 2 %",
+        "lab simulate --app poisson:load=0.9 --depth 8 --stack-cost 4us --packets 5000 --precision 2%",
+    ),
+    (
+        "Does queueing theory agree?",
+        "lab simulate --app cbr:load=1.5 --policy drop-newest --depth 8 --packets 5000 --assert-theory",
+    ),
+]))]
 pub(crate) struct SimulateArgs {
-    /// Simulate the run of this report, real or simulated; - reads the report from standard input.
-    #[arg(long, value_name = "FILE|-")]
+    /// Simulate the run of this report, real or simulated.
+    ///
+    /// - reads the report from standard input. Flags on the command line win over the report.
+    #[arg(long, help_heading = RUNS, value_name = "FILE|-")]
     from: Option<PathBuf>,
 
     #[command(flatten)]
@@ -51,30 +68,49 @@ pub(crate) struct SimulateArgs {
     #[command(flatten)]
     simulation: SimulationSettings,
 
-    /// Repeat with consecutive seeds until the interval of each mean is as narrow as this share of it, such as 1%.
-    #[arg(long, env = "PUSHBACK_PRECISION", value_name = "PERCENT")]
+    /// Repeat until each mean is known this precisely, such as 1%.
+    ///
+    /// Runs have consecutive seeds. They end when the interval of each mean is as narrow as this share of it.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_PRECISION", value_name = "PERCENT")]
     precision: Option<Percent>,
 
-    /// Repeat with consecutive seeds: this many runs in all, for any precision of the means.
-    #[arg(long, env = "PUSHBACK_REPETITIONS", value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
+    /// Runs in all, with consecutive seeds.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_REPETITIONS", value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
     repetitions: Option<u64>,
 
-    /// The confidence with which the interval of each figure holds.
-    #[arg(long, env = "PUSHBACK_LEVEL", value_name = "PERCENT", default_value = "95%")]
+    /// The confidence of each interval.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_LEVEL", value_name = "PERCENT", default_value = "95%")]
     level: Percent,
 
-    /// The most runs; if an interval is still too wide then, the report has a warning.
-    #[arg(long, env = "PUSHBACK_MAX_REPLICATIONS", value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(2..))]
+    /// The most runs with --precision.
+    ///
+    /// If an interval is still too wide then, the report has a warning.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_MAX_REPLICATIONS", value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(2..))]
     max_replications: u64,
 
-    /// Fail if theory disagrees. Repeats as --precision does, to 1% if neither that nor --repetitions is given.
+    /// Fail if queueing theory disagrees.
     ///
-    /// Each figure is judged at a higher level than --level, so that all of them hold together at --level.
-    #[arg(long, env = "PUSHBACK_ASSERT_THEORY")]
+    /// Repeats as --precision does, to 1% if neither that nor --repetitions is given. Each figure is judged at a higher
+    /// level than --level, so that all of them hold together at --level.
+    #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_ASSERT_THEORY")]
     assert_theory: bool,
 }
 
 impl SimulateArgs {
+    /// Refuses flags about repeated runs if there is one run.
+    fn check_meaning(&self, given: &Given) -> Result<(), Failure> {
+        let repeat = self.repeat();
+        if given.has("level") && repeat.is_none() {
+            let remedy = "one run has no intervals; add --repetitions, --precision or --assert-theory, or leave it out";
+            return Err(Failure::Flag { flag: "level", remedy });
+        }
+        if given.has("max_replications") && repeat.is_none_or(|repeat| repeat.precision.is_none()) {
+            let remedy = "is the end of --precision; add --precision, or leave it out";
+            return Err(Failure::Flag { flag: "max-replications", remedy });
+        }
+        Ok(())
+    }
+
     /// How often to repeat, if a flag requests it.
     fn repeat(&self) -> Option<Repeat> {
         let runs = self.repetitions;
@@ -92,6 +128,7 @@ impl SimulateArgs {
 /// # Errors
 /// If there was nothing to simulate.
 pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure> {
+    silence(args.lines.quiet);
     let json = args.output.json.as_ref();
     let settings = settings(args, given)?;
     if settings.driver.capture.pcap.is_some() && args.repeat().is_some() {
@@ -102,6 +139,7 @@ pub(crate) fn main(args: &SimulateArgs, given: &Given) -> Result<Status, Failure
         let remedy = "its lines are of one run; leave out --precision, --repetitions and --assert-theory";
         return Err(Failure::Flag { flag: "json-stream", remedy });
     }
+    args.check_meaning(given)?;
     if args.assert_theory {
         fit(&settings)?;
     }

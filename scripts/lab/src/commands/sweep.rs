@@ -6,6 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use netstack::settings::LineSettings;
 use shared::process::exit::Status;
+use shared::process::help::{OUTPUT, RUNS, examples};
 use shared::process::json::say;
 use shared::process::signals::Signals;
 use shared::report::human;
@@ -20,6 +21,7 @@ use crate::points::provenance::Provenance;
 use crate::points::run::{Made, MakeError, Making, Only, Order};
 use crate::points::store::Store;
 use crate::points::table::{Points, TableFile};
+use crate::progress::silence;
 use crate::runner::sequence::ClockKind;
 use crate::settings::RunSettings;
 use crate::threshold::Thresholds;
@@ -28,26 +30,45 @@ use crate::threshold::Thresholds;
 const MOST_PRINTED: usize = 40;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples([
+    (
+        "Loss and latency by depth",
+        "lab sweep --vary depth=1..64*2 --app poisson:load=0.9 --packets 2000 --out depths",
+    ),
+    (
+        "By load, with five seeds each; after an interrupt it goes on",
+        "lab sweep --vary app.load=0.5,0.9 --app poisson:load=1 --packets 500 --repetitions 5 --out loads",
+    ),
+    (
+        "Only the table of runs, for machines that share the folder",
+        "lab sweep --vary depth=4,16 --packets 1000 --out shared --dry-run",
+    ),
+]))]
 pub(crate) struct SweepArgs {
-    /// A plan: a TOML file with settings and what varies, as in scripts/plans. Flags win over it.
+    /// A plan: a TOML file with settings and what varies, as in scripts/plans.
+    ///
+    /// Flags win over it.
     #[arg(value_name = "PLAN.toml")]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
     vary: VaryArgs,
 
-    /// The folder of the results: a file for each run, points.csv, apps.csv, points.md and sweep.json.
+    /// The folder of the results.
     ///
-    /// Runs that it holds already are not made again, so the same command goes on after an interrupt.
-    #[arg(long, env = "PUSHBACK_OUT", value_name = "DIR", overrides_with = "out")]
+    /// It gets a file for each run, points.csv, apps.csv, points.md and sweep.json. Runs that it holds already are not
+    /// made again, so the same command goes on after an interrupt.
+    #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_OUT", value_name = "DIR", overrides_with = "out")]
     out: PathBuf,
 
-    /// Write the table of runs to table.json in the folder, and make none: lab point makes one of them.
-    #[arg(long)]
+    /// Write the table of runs, and make none.
+    ///
+    /// The table is table.json in the folder; lab point makes one of its runs.
+    #[arg(long, help_heading = RUNS)]
     dry_run: bool,
 
     /// Make only the runs that failed before.
-    #[arg(long, value_name = "WHICH", value_enum)]
+    #[arg(long, help_heading = RUNS, value_name = "WHICH", value_enum)]
     only: Option<Only>,
 
     #[command(flatten)]
@@ -67,19 +88,23 @@ pub(crate) struct SweepArgs {
 /// # Errors
 /// If there is nothing to run, or the results cannot be kept.
 pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
+    silence(args.lines.quiet);
     let began = Timestamp::now();
     let (plan, base, axes) = args.question(given)?;
     let clock = args.clock.clock.or(plan.clock).unwrap_or(ClockKind::Virtual);
     check_meaning(clock, given, &plan.flags().collect::<Vec<_>>(), &axes)?;
     let thresholds = args.thresholds.with(plan.fail_if.clone());
     let (count, level) = (args.runs.count(plan.repetitions, plan.precision), args.runs.level.0);
+    args.runs.check_meaning(count, clock, given)?;
     let mut set = Points::combinations(&base, clock, &axes)?.repeated(Making::at_first(count))?;
     set.points.iter().try_for_each(|point| thresholds.check_apps(point.settings.apps()))?;
     let written = TableFile::new(&set);
     let mut store = Store::open(&args.out, &written)?;
     if args.dry_run {
         store.write_json("table.json", &written)?;
-        say(None, planned(&set, store.folder()));
+        if !args.lines.quiet {
+            say(None, planned(&set, store.folder()));
+        }
         return Ok(Status::Fine);
     }
     if args.only.is_some() {

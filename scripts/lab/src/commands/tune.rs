@@ -4,7 +4,9 @@ use std::env;
 
 use clap::Args;
 use netstack::device::Policy;
+use netstack::settings::LineSettings;
 use shared::process::exit::Status;
+use shared::process::help::{RUNS, examples};
 use shared::process::json::{JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::settings::Output;
@@ -16,31 +18,52 @@ use super::base::{BaseArgs, RunsArgs, check_meaning};
 use super::common::Failure;
 use crate::flags::{Given, repeating_command};
 use crate::points::run::Count;
+use crate::progress::silence;
 use crate::runner::sequence::{ClockKind, Place};
 use crate::settings::RunSettings;
 use crate::tune::{Answer, Bench, Limits, Real, Tried, TuneError, Waiting, measure_wake_latency};
 
 #[derive(Debug, Args)]
+#[command(after_help = examples([
+    (
+        "How deep must the ring be for bursts of 1.6 Gbit/s, if at most 0.1 % may be lost?",
+        "lab tune --max-loss 0.1% --app onoff:rate=1600Mbit,on=2ms,off=6ms --packets 5000 --no-confirm",
+    ),
+    (
+        "The same for a rate, if senders wait and the hardware completes frames in batches",
+        "lab tune --min-goodput 900Mbit --policy wait --coalesce frames=32,for=50us --duration 100ms",
+    ),
+    (
+        "With a limit on the latency too, and the answer as JSON",
+        "lab tune --max-loss 1% --max-p99 2ms --app poisson:load=0.7 --packets 2000 --json tune.json",
+    ),
+]))]
 pub(crate) struct TuneArgs {
     #[command(flatten)]
     limits: Limits,
 
     /// The deepest ring to try.
-    #[arg(long, env = "PUSHBACK_MAX_DEPTH", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_MAX_DEPTH", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     max_depth: u32,
 
-    /// Try every depth up to --max-depth: the answer is the smallest from which on all meet the limits.
-    #[arg(long, env = "PUSHBACK_EXHAUSTIVE")]
+    /// Try every depth up to --max-depth.
+    ///
+    /// The answer is the smallest from which on all meet the limits.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_EXHAUSTIVE")]
     exhaustive: bool,
 
-    /// Make no runs in real time at the depth that was found and its neighbours.
-    #[arg(long, env = "PUSHBACK_NO_CONFIRM")]
+    /// Make no runs in real time at the depth that was found.
+    ///
+    /// Without this flag, both processes run at that depth and its neighbours.
+    #[arg(long, help_heading = RUNS, env = "PUSHBACK_NO_CONFIRM")]
     no_confirm: bool,
 
     #[command(flatten)]
     runs: RunsArgs,
     #[command(flatten)]
     base: BaseArgs,
+    #[command(flatten)]
+    lines: LineSettings,
     #[command(flatten)]
     output: Output,
 }
@@ -51,8 +74,10 @@ pub(crate) struct TuneArgs {
 /// # Errors
 /// If a run cannot be made.
 pub(crate) fn main(args: &TuneArgs, given: &Given) -> Result<Status, Failure> {
+    silence(args.lines.quiet);
     let json = args.output.json.as_ref();
     let origin = Origin::now();
+    args.runs.check_meaning(args.runs.count(None, None), ClockKind::Virtual, given)?;
     let settings = args.settings(given)?;
     let sink = json.map(JsonTarget::open).transpose()?;
     // Fails before the search if the programs for the confirmation are not there.
@@ -72,7 +97,12 @@ pub(crate) fn main(args: &TuneArgs, given: &Given) -> Result<Status, Failure> {
         answer.warn(format!("not confirmed in real time: {why}"));
     }
     let written = sink.map_or(Ok(()), |sink| sink.write(&answer));
-    say(json, answer.text());
+    if !args.lines.quiet {
+        say(json, answer.text());
+    } else if answer.depth().is_none() {
+        // Its first line is the reason.
+        complain(format_args!("lab: {}", answer.text().lines().next().unwrap_or_default()));
+    }
     let status = if answer.depth().is_some() { Status::Fine } else { Status::Failed };
     let status = status.after("lab", confirmed.map_err(Failure::from), Failure::status);
     Ok(status.after("lab", written.map_err(Failure::from), Failure::status))
@@ -99,7 +129,9 @@ impl TuneArgs {
         if !set && !self.no_confirm {
             settings.simulation.wake_latency = measure_wake_latency()?;
             let latency = human::time(settings.simulation.wake_latency.0 as f64);
-            complain(format_args!("lab: waking a process takes {latency} on this machine (--wake-latency)"));
+            if !self.lines.quiet {
+                complain(format_args!("lab: waking a process takes {latency} on this machine (--wake-latency)"));
+            }
         }
         Ok(settings)
     }

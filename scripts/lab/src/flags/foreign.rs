@@ -24,6 +24,9 @@ pub(crate) struct ForeignVariable {
 /// A flag is suggested only if its first four letters are those of the unknown flag.
 const COMMON_PREFIX: usize = 4;
 
+/// The variable of `--quiet`, which commands without settings have too.
+const QUIET: &str = "PUSHBACK_QUIET";
+
 /// A command and the words that call it.
 struct Named {
     words: String,
@@ -60,8 +63,8 @@ pub(crate) fn variables(
     let all = all(lab);
     let twins = |command: &Command| -> BTreeSet<String> { command.get_arguments().filter_map(twin).collect() };
     let own = all.iter().find(|other| other.words == words).map(|own| twins(&own.command)).unwrap_or_default();
-    if own.is_empty() {
-        // This command reads no variables.
+    if own.iter().all(|variable| variable == QUIET) {
+        // This command has no settings, so a variable that is set is not meant for it.
         return Ok(Vec::new());
     }
     let mut warnings = BTreeSet::new();

@@ -1,5 +1,7 @@
 //! `--pin`: whether the lab restricts both processes to a CPU each.
 
+use shared::process::help::RARE;
+
 use super::process::CpuPair;
 
 /// Who chooses the CPUs on which both processes run.
@@ -32,15 +34,19 @@ impl Pin {
 /// The flag of a command that runs both processes as a user would.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Pinning {
-    /// Restrict stack and driver to a CPU each (auto), or leave both to the scheduler (none).
-    #[arg(long, env = "PUSHBACK_PIN", value_name = "MODE", value_enum, default_value_t = Pin::None)]
+    /// Whether each process gets a CPU of its own.
+    ///
+    /// auto restricts stack and driver to a CPU each, none leaves both to the scheduler.
+    #[arg(long, help_heading = RARE, env = "PUSHBACK_PIN", value_name = "MODE", value_enum, default_value_t = Pin::None)]
     pub(crate) pin: Pin,
 }
 
 /// The flag of a command that measures.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct MeasuredPinning {
-    /// Restrict both processes to a CPU each (auto), or leave both to the scheduler (none).
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = Pin::Auto)]
+    /// Whether each process gets a CPU of its own.
+    ///
+    /// auto restricts both processes to a CPU each, none leaves both to the scheduler.
+    #[arg(long, help_heading = RARE, value_name = "MODE", value_enum, default_value_t = Pin::Auto)]
     pub(crate) pin: Pin,
 }

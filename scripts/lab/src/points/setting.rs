@@ -17,6 +17,7 @@ use netstack::app::{AppSpec, SpecError};
 use netstack::process::Args as StackArgs;
 use serde::Serialize;
 use serde_json::Value;
+use shared::units::{did_you_mean, nearest};
 
 use crate::flags::{FlagError, Given, Setting, over};
 use crate::settings::{RunSettings, SimulationSettings};
@@ -27,9 +28,6 @@ const NOT_VARIED: [&str; 3] = ["seed", "quiet", "connect-timeout"];
 
 /// The most apps of a run. A folder of a sweep holds their settings in each file.
 const MOST_APPS: usize = 65_536;
-
-/// A key is suggested for an unknown one if at most this many edits are between them.
-const SLIPS: usize = 2;
 
 /// Why a setting cannot be set.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -131,9 +129,8 @@ fn unknown(key: &str, sides: &[(Command, Value)]) -> SettingError {
         return SettingError::Seed;
     }
     let known = known(sides);
-    let near = known.iter().map(|name| (strsim::damerau_levenshtein(name, key), name)).min();
-    let remedy = match near.filter(|(edits, _)| *edits <= SLIPS) {
-        Some((_, name)) => format!("did you mean {name}?"),
+    let remedy = match nearest(key, known.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean {meant}?"),
         None => {
             let known: Vec<_> = known.into_iter().collect();
             format!("use one of {}, or a part of one, as in app.load or stall.every", known.join(", "))
@@ -226,7 +223,8 @@ fn none_has(settings: &RunSettings, name: Option<&str>, key: &str) -> String {
     let names: Vec<String> = (0..).zip(settings.apps()).map(|(index, app)| app.name(index)).collect();
     match name {
         Some(name) if !names.iter().any(|known| known == name) => {
-            format!("no app is named {name}; the apps are {}", names.join(", "))
+            let meant = did_you_mean(name, names.iter().map(String::as_str));
+            format!("no app is named {name}{meant}; the apps are {}", names.join(", "))
         }
         _ => format!("no app of that kind has the key {key}; the apps are {}", names.join(", ")),
     }
@@ -343,11 +341,11 @@ mod tests {
         link.rate is no setting of a run; --link has no parts; vary link itself
         app.web.load sets nothing: no app is named web; the apps are poisson-0, bulk-1
         app.think sets nothing: no app of that kind has the key think; the apps are poisson-0, bulk-1
-        app.laod=1: --app poisson:size=1472B,load=0.5,when-blocked=wait,to=10.0.0.2:9: laod is not a key; the keys of poisson are name, size, rate, load, when-blocked, budget, to
+        app.laod=1: --app poisson:size=1472B,load=0.5,when-blocked=wait,to=10.0.0.2:9: laod is not a key (did you mean load?); the keys of poisson are name, size, rate, load, when-blocked, budget, to
         app.load=no: --app poisson:size=1472B,when-blocked=wait,to=10.0.0.2:9,load=no: load: no is not a ratio: write a share, such as 0.9 or 90%
         app.load=1,size=1B: the value of one key has no comma
         apps=0: use a number of apps from 1 to 65536
-        invalid value 'blk' for '--app <KIND:KEY=VALUE,...>': --app blk: blk is not a kind of app; write one of bulk, cbr, poisson, onoff, reqresp, trace, such as cbr:rate=100Mbit
+        invalid value 'blk' for '--app <KIND:KEY=VALUE,...>': --app blk: blk is not a kind of app (did you mean bulk?); write one of bulk, cbr, poisson, onoff, reqresp, trace, such as cbr:rate=100Mbit
         ");
     }
 }

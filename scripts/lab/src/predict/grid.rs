@@ -7,6 +7,7 @@ use netstack::device::Policy;
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::control::TransportKind;
+use shared::process::help::{HARDWARE, RING, TRAFFIC};
 use shared::process::settings::{MAX_EXACT, seed};
 use shared::ring::{Depth, WakePoint};
 use shared::units::LinkRate;
@@ -16,39 +17,43 @@ use crate::settings::RunSettings;
 /// The settings that vary, and those that all points share.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Grid {
-    /// The policies. Under wait, each point is run with --wake each and with --wake half.
-    #[arg(long, value_name = "POLICY,...", value_delimiter = ',', default_values = ["wait", "drop-newest", "drop-oldest", "deadline=10ms"])]
+    /// The policies.
+    ///
+    /// Under wait, each point is run with --wake each and with --wake half.
+    #[arg(long, help_heading = RING, value_name = "POLICY,...", value_delimiter = ',', default_values = ["wait", "drop-newest", "drop-oldest", "deadline=10ms"])]
     pub(crate) policies: Vec<Policy>,
 
     /// The kinds of traffic.
-    #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_enum, default_values = ["cbr", "poisson"])]
+    #[arg(long, help_heading = TRAFFIC, value_name = "KIND,...", value_delimiter = ',', value_enum, default_values = ["cbr", "poisson"])]
     pub(crate) kinds: Vec<Kind>,
 
     /// The loads, as shares of the link's time.
     ///
     /// At 2, or at another ratio of small numbers, evenly spaced packets arrive exactly when others complete, and the
     /// result depends on which is handled first: no two runs agree there.
-    #[arg(long, value_name = "LOAD,...", value_delimiter = ',', default_values = ["0.7", "0.9", "1.31", "1.97"], value_parser = load)]
+    #[arg(long, help_heading = TRAFFIC, value_name = "LOAD,...", value_delimiter = ',', default_values = ["0.7", "0.9", "1.31", "1.97"], value_parser = load)]
     pub(crate) loads: Vec<f64>,
 
     /// The depths of the ring.
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values = ["4", "16", "128", "1024"])]
+    #[arg(long, help_heading = RING, value_name = "N,...", value_delimiter = ',', default_values = ["4", "16", "128", "1024"])]
     pub(crate) depths: Vec<Depth>,
 
     /// The transports.
-    #[arg(long, value_name = "TRANSPORT,...", value_delimiter = ',', value_enum, default_values = ["shm", "socket"])]
+    #[arg(long, help_heading = RING, value_name = "TRANSPORT,...", value_delimiter = ',', value_enum, default_values = ["shm", "socket"])]
     pub(crate) transports: Vec<TransportKind>,
 
-    /// Rate of the link: so slow that the 50 us for waking a process are below 1 % of a packet's time.
-    #[arg(long, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "500kbit")]
+    /// Rate of the link.
+    ///
+    /// It should be so slow that the 50 us for waking a process are below 1 % of a packet's time.
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_LINK", value_name = "RATE", default_value = "500kbit")]
     pub(crate) link: LinkRate,
 
     /// How many packets each run offers.
-    #[arg(long, value_name = "N", env = "PUSHBACK_PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=MAX_EXACT))]
+    #[arg(long, help_heading = TRAFFIC, value_name = "N", env = "PUSHBACK_PACKETS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=MAX_EXACT))]
     pub(crate) packets: u64,
 
     /// The seed of all random numbers.
-    #[arg(long, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
+    #[arg(long, help_heading = TRAFFIC, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
     pub(crate) seed: u64,
 }
 

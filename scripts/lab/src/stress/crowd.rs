@@ -9,10 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use shared::process::exit::Status;
-use shared::process::json::say;
 use shared::process::signals::Signals;
 
-use super::{StressError, TestSetup, allow_descriptors, status_text};
+use super::{Printer, StressError, TestSetup, allow_descriptors, status_text};
 use crate::launch::Binaries;
 use crate::progress::Progress;
 
@@ -30,27 +29,24 @@ const SETTLED: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// [`StressError`] if there cannot be so many clients here.
-pub(crate) fn crowd(binaries: &Binaries, clients: u32, starts: u32) -> Result<Status, StressError> {
+pub(crate) fn crowd(binaries: &Binaries, clients: u32, starts: u32, printer: Printer) -> Result<Status, StressError> {
     allow_descriptors(u64::from(clients) + OTHERS)?;
     let (setup, signals) = (TestSetup::new(binaries)?, Signals::new()?);
     let _driver = setup.driver(&["--link", "unlimited"])?;
-    let alone = timed(&setup, "alone", starts, &signals)?;
+    let alone = timed(&setup, "alone", starts, (&signals, printer))?;
     let connected = gather(setup.files().join("socket"), clients)?;
-    let beside = timed(&setup, "beside the crowd", starts, &signals)?;
+    let beside = timed(&setup, "beside the crowd", starts, (&signals, printer))?;
     for (name, Served { times, refused }) in [("alone", &alone), ("beside the silent clients", &beside)] {
         let ms =
             |time: Option<&Duration>| time.map_or("-".to_owned(), |time| format!("{:.1}", time.as_secs_f64() * 1e3));
-        say(
-            None,
-            format_args!(
-                "{name}: {} served, {refused} not; from start to end median {} ms, worst {} ms",
-                times.len(),
-                ms(times.get(times.len() / 2)),
-                ms(times.last())
-            ),
-        );
+        printer.result(format_args!(
+            "{name}: {} served, {refused} not; from start to end median {} ms, worst {} ms",
+            times.len(),
+            ms(times.get(times.len() / 2)),
+            ms(times.last())
+        ));
     }
-    say(None, format_args!("{connected} of {clients} silent clients were connected when that began"));
+    printer.result(format_args!("{connected} of {clients} silent clients were connected when that began"));
     Ok(match (alone.refused + beside.refused, signals.have_come()) {
         (0, false) => Status::Fine,
         (0, true) => Status::Interrupted,
@@ -64,7 +60,12 @@ struct Served {
     refused: u32,
 }
 
-fn timed(setup: &TestSetup, name: &str, starts: u32, signals: &Signals) -> Result<Served, StressError> {
+fn timed(
+    setup: &TestSetup,
+    name: &str,
+    starts: u32,
+    (signals, printer): (&Signals, Printer),
+) -> Result<Served, StressError> {
     let progress = Progress::new();
     let mut served = Served { times: Vec::new(), refused: 0 };
     for start in 0..starts {
@@ -80,7 +81,7 @@ fn timed(setup: &TestSetup, name: &str, starts: u32, signals: &Signals) -> Resul
             how => {
                 served.refused += 1;
                 let how = how.map_or("hangs".to_owned(), |status| format!("ended with {status}"));
-                say(None, format_args!("VIOLATION: {name}, start {start}: the stack {how}: {}", stack.last_error()));
+                printer.violation(format_args!("{name}, start {start}: the stack {how}: {}", stack.last_error()));
             }
         }
     }

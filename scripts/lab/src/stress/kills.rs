@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use shared::process::exit::Status;
-use shared::process::json::say;
 use shared::process::signals::Signals;
 use shared::report::{DriverFile, DriverReport, Ending, RunReport, Totals};
 
 use super::cases::{Action, Case, Setting, Who, may_end, orphan_may_end};
-use super::{StressError, Tally, TestProcess, TestSetup, children_of, ends_within, orphans, status_text};
+use super::{Printer, StressError, Tally, TestProcess, TestSetup, children_of, ends_within, orphans, status_text};
 use crate::launch::Binaries;
 use crate::progress::Progress;
 
@@ -40,11 +39,16 @@ const REPORTS: [&str; 2] = ["run.json", "driver.json"];
 ///
 /// # Errors
 /// [`StressError`] if a case cannot be run.
-pub(crate) fn kills(binaries: &Binaries, seed: u64, first: u32, count: u32) -> Result<Status, StressError> {
+pub(crate) fn kills(
+    binaries: &Binaries,
+    seed: u64,
+    (first, count): (u32, u32),
+    printer: Printer,
+) -> Result<Status, StressError> {
     let (signals, progress) = (Signals::new()?, Progress::new());
     let mut test = KillTest::new(binaries)?;
     let began = Instant::now();
-    say(None, format_args!("seed {seed}: {count} runs, from number {first} on"));
+    printer.result(format_args!("seed {seed}: {count} runs, from number {first} on"));
     let (mut violations, mut hit, mut tried) = (0, 0, 0);
     for number in first..first.saturating_add(count) {
         if signals.have_come() {
@@ -54,26 +58,24 @@ pub(crate) fn kills(binaries: &Binaries, seed: u64, first: u32, count: u32) -> R
         let case = Case::draw(seed, number);
         let found = test.run(&case)?;
         for what in &found.violations {
-            say(
-                None,
-                format_args!(
-                    "VIOLATION: {case} after {:?}: {what}; again with --seed {seed} --first {number} --count 1",
-                    found.after
-                ),
-            );
+            printer.violation(format_args!(
+                "{case} after {:?}: {what}; again with --seed {seed} --first {number} --count 1",
+                found.after
+            ));
         }
         violations += found.violations.len();
         hit += u32::from(found.hit);
         tried += 1;
     }
     for what in test.close()? {
-        say(None, format_args!("VIOLATION: after all runs: {what}; again with --seed {seed}"));
+        printer.violation(format_args!("after all runs: {what}; again with --seed {seed}"));
         violations += 1;
     }
     drop(progress);
     let seconds = began.elapsed().as_secs();
-    say(None, &test.tally);
-    say(None, format_args!("{tried} runs, {hit} signals in time, {violations} violations, {seconds} s, seed {seed}"));
+    printer.result(&test.tally);
+    printer
+        .result(format_args!("{tried} runs, {hit} signals in time, {violations} violations, {seconds} s, seed {seed}"));
     Ok(match (violations, signals.have_come()) {
         (0, false) => Status::Fine,
         (0, true) => Status::Interrupted,

@@ -24,6 +24,8 @@ use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getrlimit, pidfd_open, pidfd_send_signal,
     set_child_subreaper, setrlimit,
 };
+use shared::process::json::say;
+use shared::process::output::complain;
 use shared::process::parent::stdin_until_exit;
 
 use crate::launch::{Binaries, FolderError, PrivateFolder, without_settings};
@@ -35,6 +37,29 @@ pub(crate) use starts::starts;
 
 /// A process that takes longer than this to end hangs: longer than every timeout of the programs.
 const HANG_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Prints results and violations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Printer {
+    /// Whether only violations are printed.
+    pub(crate) quiet: bool,
+}
+
+impl Printer {
+    fn result(self, text: impl fmt::Display) {
+        if !self.quiet {
+            say(None, text);
+        }
+    }
+
+    fn violation(self, text: impl fmt::Display) {
+        if self.quiet {
+            complain(format_args!("lab: VIOLATION: {text}"));
+        } else {
+            say(None, format_args!("VIOLATION: {text}"));
+        }
+    }
+}
 
 /// Why a stress test cannot run.
 #[derive(Debug, thiserror::Error)]

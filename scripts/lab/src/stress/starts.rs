@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use shared::process::exit::Status;
-use shared::process::json::say;
 use shared::process::signals::Signals;
 use shared::ring::Depth;
 
-use super::{StressError, TestProcess, TestSetup, orphans, status_text};
+use super::{Printer, StressError, TestProcess, TestSetup, orphans, status_text};
 use crate::launch::Binaries;
 use crate::progress::Progress;
 use crate::report::table::markdown;
@@ -18,13 +17,19 @@ use crate::report::table::markdown;
 ///
 /// # Errors
 /// [`StressError`] if processes cannot be started.
-pub(crate) fn starts(binaries: &Binaries, count: u32, depths: &[Depth]) -> Result<Status, StressError> {
+pub(crate) fn starts(
+    binaries: &Binaries,
+    count: u32,
+    depths: &[Depth],
+    printer: Printer,
+) -> Result<Status, StressError> {
     let signals = Signals::new()?;
     let mut rows = Vec::new();
     let mut violations = 0;
     'all: for depth in depths {
         for (name, each) in [("one for all", false), ("one for each", true)] {
-            let mut series = Series { setup: TestSetup::new(binaries)?, depth: depth.to_string(), row: Row::default() };
+            let setup = TestSetup::new(binaries)?;
+            let mut series = Series { setup, depth: depth.to_string(), row: Row::default(), printer };
             if each {
                 series.pairs(count, &signals)?
             } else {
@@ -41,7 +46,7 @@ pub(crate) fn starts(binaries: &Binaries, count: u32, depths: &[Depth]) -> Resul
         }
     }
     let header = ["driver", "depth", "starts", "refused as BUSY", "violations", "time, s"];
-    say(None, markdown(header.len(), header, rows));
+    printer.result(markdown(header.len(), header, rows));
     Ok(match (violations, signals.have_come()) {
         (0, false) => Status::Fine,
         (0, true) => Status::Interrupted,
@@ -62,6 +67,7 @@ struct Series {
     setup: TestSetup,
     depth: String,
     row: Row,
+    printer: Printer,
 }
 
 impl Series {
@@ -131,6 +137,6 @@ impl Series {
 
     fn violation(&mut self, what: &str) {
         self.row.violations += 1;
-        say(None, format_args!("VIOLATION: depth {}, start {}: {what}", self.depth, self.row.starts));
+        self.printer.violation(format_args!("depth {}, start {}: {what}", self.depth, self.row.starts));
     }
 }

@@ -14,28 +14,33 @@ use clap::Args;
 use netstack::app::AppSpec;
 use serde_json::Value;
 use serde_with::DeserializeFromStr;
+use shared::process::help::OUTPUT;
 use shared::report::{RunReport, Warning};
 use shared::units::shown;
 
 use path::{Figure, Path};
+#[cfg(test)]
+pub(crate) use shape::shape as every_figure;
 
 /// The flags for what makes a run fail.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Thresholds {
-    /// Fail if COND is true of the report, such as 'loss > 0.1%' or 'latency.p99 >= 5ms'; repeatable.
+    /// Fail if COND is true of the report, such as 'loss > 0.1%'; repeatable.
     ///
-    /// COND is PATH OP VALUE. PATH is that of a figure in the JSON report: totals.loss_ratio, latency_ns.p99,
-    /// apps[0].offered, apps.NAME.latency_ns.p99, drops.DEVICE_RING_FULL. Short names are loss, goodput, latency (its
-    /// p99, or latency.p50 and so on), sojourn (likewise) and blocked (in all). OP is one of > >= < <= == !=. VALUE has
-    /// the unit of a flag (0.1%, 5ms, 900Mbit, 250kpps, 64KiB), or none if it is a count. A drop reason that did not
-    /// occur counts 0; a figure that does not exist (the latency where nothing was delivered) fails too. Each condition
-    /// that is true is printed on standard error, and the exit status is 1, unless the run itself ended with a worse
-    /// one: 2, 4, 3, 130, 1, 0, in this order.
-    #[arg(long = "fail-if", env = "PUSHBACK_FAIL_IF", value_name = "COND", value_delimiter = ';')]
+    /// Another example is 'latency.p99 >= 5ms'. COND is PATH OP VALUE. PATH is that of a figure in the JSON report:
+    /// totals.loss_ratio, latency_ns.p99, apps[0].offered, apps.NAME.latency_ns.p99, drops.DEVICE_RING_FULL. Short
+    /// names are loss, goodput, latency (its p99, or latency.p50 and so on), sojourn (likewise) and blocked (in all).
+    /// OP is one of > >= < <= == !=. VALUE has the unit of a flag (0.1%, 5ms, 900Mbit, 250kpps, 64KiB), or none if it
+    /// is a count. A drop reason that did not occur counts 0; a figure that does not exist (the latency where nothing
+    /// was delivered) fails too. Each condition that is true is printed on standard error, and the exit status is 1,
+    /// unless the run itself ended with a worse one: 2, 4, 3, 130, 1, 0, in this order.
+    #[arg(long = "fail-if", help_heading = OUTPUT, env = "PUSHBACK_FAIL_IF", value_name = "COND", value_delimiter = ';')]
     fail_if: Vec<Condition>,
 
-    /// Fail, with exit status 1, if there is a warning; each is printed with its code on standard error.
-    #[arg(long, env = "PUSHBACK_STRICT")]
+    /// Fail if there is a warning.
+    ///
+    /// Each is printed with its code on standard error, and the exit status is 1.
+    #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_STRICT")]
     strict: bool,
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
-use shared::units::shown;
+use shared::units::{nearest, shown};
 
 use super::quantity::Quantity;
 
@@ -16,9 +16,6 @@ const GROUPS: [(&str, &str, &str); 2] = [("latency", "latency_ns", "p99"), ("soj
 
 /// Maps and fields that leave out what did not occur: a figure that is missing there is 0.
 const SPARSE: [&str; 5] = ["drops", "refusals", "stages", "blocked", "apps_without_quantiles"];
-
-/// The largest edit distance at which a name is suggested for an unknown one.
-const SLIPS: usize = 2;
 
 /// The most characters of a path that a message repeats.
 const LONGEST_SHOWN: usize = 80;
@@ -232,10 +229,8 @@ fn unknown(fields: &Map<String, Value>, key: &str, behind: &str, done: &str, sha
     let short = ALIASES.iter().map(|(name, _)| *name).chain(GROUPS.iter().map(|(name, ..)| *name));
     let names = fields.keys().map(String::as_str).chain(short.filter(|_| done.is_empty()));
     let names: Vec<_> = names.collect();
-    let off = |name: &&str| strsim::damerau_levenshtein(name, key);
-    let near = names.iter().copied().find(|name| key.len() > 2 && name.starts_with(key)).or_else(|| {
-        names.iter().copied().min_by_key(off).filter(|name| off(name) <= SLIPS.min(key.chars().count() / 2))
-    });
+    let begun = names.iter().copied().find(|name| key.len() > 2 && name.starts_with(key));
+    let near = begun.or_else(|| nearest(key, names.iter().copied()));
     let meant = near.map(|name| join(done, name) + behind).or_else(|| {
         // The end of a path, such as loss_ratio, without its group.
         let mut paths = Vec::new();

@@ -14,7 +14,7 @@ use shared::report::{
 };
 
 /// The report as JSON. Lists have one item; maps have every key that is possible.
-pub(super) fn shape() -> Value {
+pub(crate) fn shape() -> Value {
     serde_json::to_value(full()).unwrap_or_default()
 }
 

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use shared::process::help::LIMITS;
 use shared::report::human;
 use shared::units::{BitRate, Nanos, Percent};
 
@@ -10,20 +11,26 @@ use crate::points::estimate::{Estimate, Estimated};
 /// The limits of `lab tune`; a depth must meet all that are set.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Limits {
-    /// The largest share of accepted packets that may be dropped, such as 0.1%.
-    #[arg(long, env = "PUSHBACK_MAX_LOSS", value_name = "PERCENT", required_unless_present = "min_goodput")]
+    /// The largest share of packets that may be dropped, such as 0.1%.
+    ///
+    /// Of those that were accepted.
+    #[arg(long, help_heading = LIMITS, env = "PUSHBACK_MAX_LOSS", value_name = "PERCENT", required_unless_present = "min_goodput")]
     max_loss: Option<Percent>,
 
-    /// The largest 99 % quantile of the latency from the intended time to completion, such as 2ms.
-    #[arg(long, env = "PUSHBACK_MAX_P99", value_name = "TIME")]
+    /// The largest p99 of the latency, such as 2ms.
+    ///
+    /// The latency counts from the time at which the app wanted to send, to completion.
+    #[arg(long, help_heading = LIMITS, env = "PUSHBACK_MAX_P99", value_name = "TIME")]
     max_p99: Option<Nanos>,
 
-    /// The largest 99 % quantile of the sojourn (the time from acceptance to completion), such as 1ms.
-    #[arg(long, env = "PUSHBACK_MAX_SOJOURN_P99", value_name = "TIME")]
+    /// The largest p99 of the sojourn, such as 1ms.
+    ///
+    /// The sojourn is the time from acceptance to completion.
+    #[arg(long, help_heading = LIMITS, env = "PUSHBACK_MAX_SOJOURN_P99", value_name = "TIME")]
     max_sojourn_p99: Option<Nanos>,
 
-    /// The least rate of payload that must be delivered, such as 900Mbit.
-    #[arg(long, env = "PUSHBACK_MIN_GOODPUT", value_name = "RATE")]
+    /// The least payload per second that must be delivered, such as 900Mbit.
+    #[arg(long, help_heading = LIMITS, env = "PUSHBACK_MIN_GOODPUT", value_name = "RATE")]
     min_goodput: Option<BitRate>,
 }
 

@@ -49,6 +49,42 @@ fn each_mistake_is_reported_in_one_line_with_the_remedy() {
 }
 
 #[test]
+fn a_flag_without_a_meaning_is_refused() {
+    for (arguments, remedies) in [
+        (&["simulate", "--level", "99%"][..], &["--level", "--repetitions"][..]),
+        (&["simulate", "--repetitions", "3", "--max-replications", "9"], &["--max-replications", "add --precision"]),
+        (&["compare", "--level", "99%"], &["--level", "--repetitions"]),
+        (&["compare", "--max-replications", "9"], &["--max-replications", "add --precision"]),
+        (&["compare", "--clock", "real", "--jobs", "2"], &["--jobs", "one after the other"]),
+        (&["sweep", "--vary", "depth=1,2", "--out", "never", "--level", "99%"], &["--level", "--repetitions"]),
+        (&["tune", "--max-loss", "1%", "--max-replications", "9"], &["--max-replications", "add --precision"]),
+        (&["theory", "for", "--app", "cbr:load=2", "--service-time", "1ms"], &["--service-time", "--link"]),
+    ] {
+        let stderr = refused(arguments, 2);
+        for remedy in remedies {
+            assert!(stderr.contains(remedy), "{arguments:?}: {remedy} is not in: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_misspelled_key_is_reported_with_the_one_that_is_meant() {
+    for (arguments, meant) in [
+        (&["run", "--app", "possion:load=1"][..], "did you mean poisson?"),
+        (&["run", "--app", "cbr:laod=1"], "did you mean load?"),
+        (&["run", "--stall", "evrey=1s,for=1ms"], "did you mean every?"),
+        (&["run", "--coalesce", "frame=2,for=1us"], "did you mean frames?"),
+        (&["compare", "--vary", "detph=1,2"], "did you mean depth?"),
+        (&["compare", "--app", "cbr:load=1", "--vary", "app.laod=1,2"], "did you mean load?"),
+        (&["compare", "--app", "cbr:load=1,name=web", "--vary", "app.wbe.load=1,2"], "did you mean web?"),
+        (&["help", "polciy"], "did you mean policy?"),
+    ] {
+        let stderr = refused(arguments, 2);
+        assert!(stderr.contains(meant), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
 fn a_comparison_of_policies_has_no_other_policy() {
     assert!(refused(&["compare", "--policy", "wait"], 2).contains("--policies"));
     assert!(refused(&["compare", "--policy", "wait", "--vary", "policy=wait"], 2).contains("--policies"));

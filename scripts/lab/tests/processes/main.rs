@@ -23,6 +23,7 @@ mod replay;
 #[path = "../common/schema.rs"]
 mod schema;
 mod schemas;
+mod shells;
 mod signals;
 mod stress;
 // Included by its path: the feature of `shared` that has it would make cargo build all programs a second time.
