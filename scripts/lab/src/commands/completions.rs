@@ -18,7 +18,7 @@ const APP_IN_BASH: &str = include_str!("completions.bash");
 
 #[derive(Debug, Args)]
 #[command(after_help = examples([
-    ("For bash, in a folder that bash-completion reads", "lab completions bash > lab.bash && source ./lab.bash"),
+    ("For bash, as a file to source, or in ~/.local/share/bash-completion/completions", "lab completions bash > lab.bash"),
     ("For zsh, the completions of the stack", "lab completions zsh netstack > _netstack"),
     ("For fish, those of the driver", "lab completions fish driver > driver.fish"),
 ]))]
@@ -107,7 +107,7 @@ fn app_in_bash(program: &str) -> String {
     let with_choices = Key::ALL.into_iter().filter(|key| !key.choices().is_empty());
     let values = with_choices.map(|key| {
         let choices = key.choices().join(" ");
-        format!("        {key}=*) names=\"{choices}\" given=$given{key}= last=${{last#{key}=}} ;;")
+        format!("        {key}=*) names=\"{choices}\" given=${{given}}{key}= last=${{last#{key}=}} ;;")
     });
     APP_IN_BASH
         .replace("FUNCTION", &program.replace('-', "__"))

@@ -16,6 +16,9 @@ use shared::units::did_you_mean;
 use super::common::Failure;
 use crate::report::file::OutFile;
 
+/// What the bottom of each page says.
+const SOURCE: &str = concat!("Pushback ", env!("CARGO_PKG_VERSION"));
+
 /// The section of the manual that holds commands.
 const SECTION: &str = "1";
 
@@ -90,7 +93,7 @@ fn add(command: &Command, pages: &mut Vec<(String, String)>) -> Result<(), Failu
 }
 
 fn page(command: &Command) -> Result<String, Failure> {
-    let man = Man::new(command.clone()).section(SECTION).manual("Pushback");
+    let man = Man::new(command.clone()).section(SECTION).manual("Pushback").source(SOURCE);
     let mut bytes = Vec::new();
     man.render_title(&mut bytes)?;
     man.render_name_section(&mut bytes)?;

@@ -42,7 +42,7 @@ use crate::threshold::Thresholds;
 pub(crate) struct RunArgs {
     /// Repeat the run of this report.
     ///
-    /// - reads the report from standard input. Flags on the command line win over the report. Environment variables do
+    /// `-` reads the report from standard input. Flags on the command line win over the report. Environment variables do
     /// not: the report has every setting.
     #[arg(long, help_heading = RUNS, value_name = "FILE|-")]
     from: Option<PathBuf>,

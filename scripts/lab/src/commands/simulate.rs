@@ -44,7 +44,7 @@ use crate::threshold::Thresholds;
 pub(crate) struct SimulateArgs {
     /// Simulate the run of this report, real or simulated.
     ///
-    /// - reads the report from standard input. Flags on the command line win over the report.
+    /// `-` reads the report from standard input. Flags on the command line win over the report.
     #[arg(long, help_heading = RUNS, value_name = "FILE|-")]
     from: Option<PathBuf>,
 

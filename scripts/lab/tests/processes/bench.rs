@@ -21,12 +21,21 @@ const BENCH: [&str; 7] = ["bench", "--time", "20ms", "--repetitions", "1", "--si
 
 /// Puts another tool, as a shell script, in a folder that is first on the PATH of `command`.
 fn play(command: &mut Command, folder: &TempDir, tool: &str, script: &str) {
-    let path = folder.path().join(tool);
-    fs::write(&path, format!("#!/bin/sh\n{script}")).unwrap();
-    fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
+    write_tool(folder.path(), tool, script);
     let others = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(folder.path().to_owned()).chain(std::env::split_paths(&others));
     command.env("PATH", std::env::join_paths(folders).unwrap());
+}
+
+fn write_tool(folder: &Path, tool: &str, script: &str) {
+    let path = folder.join(tool);
+    fs::write(&path, format!("#!/bin/sh\n{script}")).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
+}
+
+/// Puts a script in `folder` that counts as valgrind does, and faster.
+pub(crate) fn play_valgrind(folder: &Path) {
+    write_tool(folder, "valgrind", VALGRIND);
 }
 
 /// A script line that never ends.

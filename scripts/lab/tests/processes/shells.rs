@@ -1,9 +1,12 @@
-//! What the lab makes for other programs: completions, which bash runs, and manual pages, which a formatter reads; and
-//! text with or without colours for terminals.
+//! The lab and what surrounds it: completions, which bash runs; manual pages, which a formatter reads; text with or
+//! without colours for terminals; and the programs that scripts find.
 
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::env;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
 
 use assert_cmd::assert::OutputAssertExt;
 
@@ -81,6 +84,19 @@ fn formatted(formatter: &[&str], file: &Path) -> Option<Output> {
     output.ok()
 }
 
+/// The text without what makes it bold or underlined on a printer: a character, a backspace, and the character again.
+fn plain(formatted: &[u8]) -> String {
+    let mut plain = String::new();
+    for c in String::from_utf8_lossy(formatted).chars() {
+        if c == '\x08' {
+            plain.pop();
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
 #[test]
 fn formatters_read_every_manual_page_without_a_warning() {
     let folder = tempfile::tempdir().unwrap();
@@ -94,7 +110,7 @@ fn formatters_read_every_manual_page_without_a_warning() {
                 skipped(&format!("there is no {}", formatter[0]));
                 break;
             };
-            let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let (text, said) = (plain(&output.stdout), String::from_utf8_lossy(&output.stderr));
             assert!(output.status.success() && said.is_empty(), "{formatter:?} {}: {said}", page.display());
             let name = page.file_stem().unwrap().to_str().unwrap();
             assert!(text.to_lowercase().contains(name) && text.contains("EXAMPLES"), "{formatter:?} {name}: {text}");
@@ -117,7 +133,7 @@ fn a_page_that_does_not_exist_is_named_with_the_one_that_is_meant() {
 fn on_a_terminal(line: &str, (variable, value): (&str, &str)) -> Option<String> {
     let mut script = Command::new("script");
     script.args(["-qec", line, "/dev/null"]).env_remove("NO_COLOR").env("TERM", "xterm").env(variable, value);
-    script.stdin(std::process::Stdio::null());
+    script.stdin(Stdio::null());
     Some(String::from_utf8_lossy(&script.output().ok()?.stdout).into_owned())
 }
 
@@ -143,4 +159,53 @@ fn colours_are_on_terminals_only_and_not_if_they_are_unwanted() {
     assert!(!wrong.contains('\x1b') && wrong.contains("--depth"), "{wrong}");
     let quiet = format!("{} simulate --packets 1000 --quiet", path("lab"));
     assert_eq!(on_a_terminal(&quiet, ("TERM", "xterm")).unwrap(), "");
+}
+
+/// The script `scripts/run.sh`, which runs the lab once, and its standard error.
+fn run_script(flags: &[&str], variables: &[(&str, &Path)]) -> (i32, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../run.sh");
+    let mut bash = Command::new("bash");
+    bash.arg(script).args(flags).env_remove("PUSHBACK_BIN_DIR").env_remove("RUSTFLAGS");
+    let output = bash.envs(variables.iter().copied()).stdin(Stdio::null()).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn scripts_use_programs_that_are_named_and_those_that_are_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let quick = ["--packets", "100", "--quiet"];
+    let built = program("lab").parent().unwrap().to_owned();
+    assert_eq!(run_script(&quick, &[("PUSHBACK_BIN_DIR", &built)]), (0, String::new()));
+    let (status, said) = run_script(&quick, &[("PUSHBACK_BIN_DIR", folder.path())]);
+    assert!(status == 2 && said.contains("no program lab in it; name a folder"), "{said}");
+
+    // A folder as cargo leaves it, and a cargo that only says that it was called.
+    let (release, source) = (folder.path().join("release"), folder.path().join("a source.rs"));
+    fs::create_dir(&release).unwrap();
+    fs::write(&source, "").unwrap();
+    File::options().write(true).open(&source).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    for name in ["lab", "driver", "netstack"] {
+        fs::copy(built.join(name), release.join(name)).unwrap();
+        let escaped = source.to_str().unwrap().replace(' ', "\\ ");
+        fs::write(release.join(format!("{name}.d")), format!("{}: {escaped}\n", release.join(name).display())).unwrap();
+    }
+    fs::write(folder.path().join("cargo"), "#!/bin/sh\necho cargo was called >&2\nexit 1\n").unwrap();
+    fs::set_permissions(folder.path().join("cargo"), Permissions::from_mode(0o700)).unwrap();
+    let others = env::var_os("PATH").unwrap();
+    let folders = [folder.path().to_owned()].into_iter().chain(env::split_paths(&others));
+    let path = PathBuf::from(env::join_paths(folders).unwrap());
+    let variables = [("CARGO_TARGET_DIR", folder.path()), ("PATH", &*path)];
+    let (status, said) = run_script(&quick, &variables);
+    assert!(status == 0 && said.contains("up to date; PUSHBACK_BIN_DIR names another folder"), "{said}");
+    File::options()
+        .write(true)
+        .open(&source)
+        .unwrap()
+        .set_modified(SystemTime::now() + Duration::from_secs(60))
+        .unwrap();
+    let (status, said) = run_script(&quick, &variables);
+    assert!(status == 1 && said.contains("cargo was called"), "a source is newer: {said}");
+    fs::remove_file(&source).unwrap();
+    let (status, said) = run_script(&quick, &variables);
+    assert!(status == 1 && said.contains("cargo was called"), "a source is gone: {said}");
 }
