@@ -47,6 +47,10 @@ const SECTIONS: [Section; 7] = [
                 "latency_ns.{mean,p50,p99,p999,max}",
                 "From the intended time to completion: what the app sees. Only this holds the wait of a blocked sender.",
             ),
+            (
+                "latency_split",
+                "Where delivered packets spent it: at the app, waiting for room, in the ring, on the link, ...",
+            ),
         ],
     ),
     (
@@ -55,6 +59,9 @@ const SECTIONS: [Section; 7] = [
             ("blocked.stops", "Sends that found no free slot."),
             ("blocked.wakes", "Waiters that were granted one."),
             ("blocked.total_ns", "Time that all apps were blocked, in sum; below it by stage."),
+            ("blame", "Whose packets held the slots while each app waited for room."),
+            ("backpressure", "How fast it acted: from a full ring to a sender that stops, from room to its next send."),
+            ("fairness", "How evenly the apps were served."),
             ("ring.depth", "Slots of the ring, in force."),
             ("ring.{occupancy_mean,occupancy_max}", "Slots held, the hardware's included, weighted by time."),
         ],

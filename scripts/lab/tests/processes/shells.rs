@@ -175,7 +175,9 @@ fn scripts_use_programs_that_are_named_and_those_that_are_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let quick = ["--packets", "100", "--quiet"];
     let built = program("lab").parent().unwrap().to_owned();
-    assert_eq!(run_script(&quick, &[("PUSHBACK_BIN_DIR", &built)]), (0, String::new()));
+    // The run may warn of a busy machine.
+    let (status, said) = run_script(&quick, &[("PUSHBACK_BIN_DIR", &built)]);
+    assert!(status == 0 && !said.contains("up to date") && !said.contains("Compiling"), "{said}");
     let (status, said) = run_script(&quick, &[("PUSHBACK_BIN_DIR", folder.path())]);
     assert!(status == 2 && said.contains("no program lab in it; name a folder"), "{said}");
 
