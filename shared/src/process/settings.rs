@@ -104,12 +104,12 @@ pub struct Output {
 /// Lines of JSON during a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct StreamOutput {
-    /// Write JSON lines to standard output while the run goes on: its start, each interval, and the report at the end.
+    /// Write JSON lines to standard output while the run goes on.
     ///
-    /// A line is {"event":"start"|"interval"|"end","data":...}. Text for people goes to standard error. With
-    /// --end-with-stdin, a program that started this one writes the first and the last line itself, and these are lines of
-    /// intervals only.
-    #[arg(long, env = "PUSHBACK_JSON_STREAM")]
+    /// They are its start, each interval, and the report at the end. A line is
+    /// {"event":"start"|"interval"|"end","data":...}. Text for people goes to standard error. With --end-with-stdin, a
+    /// program that started this one writes the first and the last line itself, and these are lines of intervals only.
+    #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_JSON_STREAM")]
     pub json_stream: bool,
 }
 
