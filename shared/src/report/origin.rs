@@ -1,5 +1,7 @@
 //! When, by which program and by which command a report was made.
 
+use std::path::Path;
+
 use jiff::{Timestamp, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,7 @@ pub struct Origin {
     pub version: Option<String>,
     /// The git revision of the program, with `-dirty` behind it if sources were changed, or `unknown`.
     pub git_revision: Option<String>,
-    /// The command line, one item for each argument.
+    /// The command line, one item for each argument; the program without its folder.
     pub command_line: Option<Vec<String>>,
 }
 
@@ -33,7 +35,11 @@ impl Origin {
 
     /// This program and its command line, now.
     pub fn now() -> Self {
-        let command_line = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        let mut arguments = std::env::args_os();
+        // The program's name without its folder, which means nothing on another machine.
+        let program = arguments.next().map(|program| Path::new(&program).file_name().unwrap_or_default().to_owned());
+        let command_line = program.into_iter().chain(arguments);
+        let command_line = command_line.map(|argument| argument.to_string_lossy().into_owned()).collect();
         Self { date: Some(date(Timestamp::now())), command_line: Some(command_line), ..Self::of_program() }
     }
 }
