@@ -14,6 +14,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 take_out "$(default_out)/depth-by-policy" "$@"
 build
-"$lab" sweep "$root/scripts/plans/depth-by-policy.toml" --clock real "${flags[@]}" --out "$out"
-"$lab" report "$out" --format html --out "$out/page.html"
-printf 'A page: %s\n' "$out/page.html"
+status=0
+"$lab" sweep "$root/scripts/plans/depth-by-policy.toml" --clock real "${flags[@]}" --out "$out" || status=$?
+# Also if a run failed or a threshold was crossed: the page shows the others.
+if ((status <= 1)); then
+    "$lab" report "$out" --format html --out "$out/page.html"
+    printf 'A page: %s\n' "$out/page.html"
+fi
+exit "$status"

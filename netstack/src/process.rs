@@ -11,7 +11,7 @@ use clap::Parser;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::control::TransportKind;
-use shared::exec::{Halted, StopHandle};
+use shared::exec::{Halted, StopHandle, monotonic_now};
 use shared::limits::Ballast;
 use shared::process::data_path::DataPath;
 use shared::process::exit::Status;
@@ -26,6 +26,7 @@ use shared::report::{ConfigReport, Ending, HostReport, IntervalLines, Origin, Ru
 use shared::ring::shm::{SharedMemory, ShmProducer};
 use shared::ring::socket::{SocketProducer, Tables};
 use shared::ring::{Producer, ProducerPort};
+use shared::stalls::StallSchedule;
 use shared::units::{BitRate, LinkRate, Nanos};
 use tokio::sync::oneshot;
 
@@ -233,7 +234,9 @@ fn report_of<X: Extension>(
             () = signals.next() => return Err(RunError::Interrupted),
         };
         let plan = Plan::new(&args.stack, length, args.common.seed, greeted.terms.depth, link(&greeted))?;
-        let plan = Plan { stalls: greeted.terms.accept.stalls, ..plan };
+        // The driver is not trusted: its session begins between the request and its answer.
+        let possible = |stalls: &StallSchedule| (greeted.terms.asked..=monotonic_now()).contains(&stalls.origin);
+        let plan = Plan { stalls: greeted.terms.accept.stalls.filter(possible), ..plan };
         on_a_thread(args.clone(), greeted, plan, signals.stop(), extension).await
     })
 }

@@ -63,7 +63,7 @@ impl Policy {
             Self::Deadline(_) => [
                 "A sender waits for room for up to this time; then its packet is dropped.",
                 "Packets that would have waited longer.",
-                "The senders, by at most this time for each packet.",
+                "The senders, each send by at most this time; an app that is behind its schedule adds these up.",
             ],
         }
     }

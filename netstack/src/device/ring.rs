@@ -124,6 +124,12 @@ impl<P: ProducerPort> RingDevice<P> {
         self.split.report(packets, latency_ns, self.held_ns.get() - self.held_in_vain_ns.get())
     }
 
+    /// By how much the driver's turns, in which it took frames, began before the frames were submitted, summed over the
+    /// delivered frames: see [`SplitReport::with_hardware`].
+    pub fn taken_early_ns(&self) -> u128 {
+        self.split.early_ns()
+    }
+
     /// Nanoseconds from the time at which a slot became free to the acceptance of the packet that took it, of packets that
     /// waited for room.
     pub fn room_to_send(&self) -> Histogram {
@@ -185,15 +191,17 @@ impl<P: ProducerPort> RingDevice<P> {
         let many = self.accounts.count() as usize > MOST_WITH_HISTOGRAMS;
         let some_wait = self.ring.waiting() > 0;
         let completed = self.ring.take_completions(|first, mut frames| {
-            if some_wait {
-                self.freed.borrow_mut().complete(in_flight.popped(), frames, first.at);
-            }
             while frames > 0 {
                 if many && let Some(upcoming) = in_flight.upcoming() {
                     self.accounts.prefetch(upcoming);
                 }
+                let before = in_flight.popped();
                 let Some((group, intended)) = in_flight.pop(frames) else { break };
                 frames -= group.packets;
+                if some_wait {
+                    let at = first.at.max(group.each.submitted);
+                    self.freed.borrow_mut().complete(before, group.packets, at);
+                }
                 self.settle(&group, intended, &first);
                 while let Some(waits) = in_flight.popped_waits() {
                     if first.status == Status::Sent {
@@ -224,7 +232,7 @@ impl<P: ProducerPort> RingDevice<P> {
             match DropReason::of_status(status) {
                 None => {
                     account.deliver(packets, group.bytes(), intended, accepted, completed);
-                    self.split.deliver(packets, taken.since(submitted));
+                    self.split.deliver(packets, submitted, taken);
                     // Under `deadline`, too, a packet is accepted before it is submitted, but it waits for room meanwhile.
                     if self.policy.has_queue() {
                         self.split.deliver_queued(packets, submitted.since(accepted));

@@ -14,13 +14,25 @@ pub(super) struct LatencySplit {
     waits: RefCell<SplitReport>,
     ring_ns: Cell<u128>,
     device_queue_ns: Cell<u128>,
+    /// By how much the driver's turn, in which it took a frame, began before the frame was submitted.
+    early_ns: Cell<u128>,
 }
 
 impl LatencySplit {
-    /// `packets` were delivered, each of which spent `span` in the ring until the hardware took it.
+    /// `packets` were delivered, each of which was `submitted` to the ring and `taken` by the hardware then.
     #[inline(always)]
-    pub(super) fn deliver(&self, packets: u64, span: Nanos) {
-        self.ring_ns.set(self.ring_ns.get() + u128::from(span.0) * u128::from(packets));
+    pub(super) fn deliver(&self, packets: u64, submitted: Nanos, taken: Nanos) {
+        let ring_ns = u128::from(taken.since(submitted).0) * u128::from(packets);
+        self.ring_ns.set(self.ring_ns.get() + ring_ns);
+        if taken < submitted {
+            let early_ns = u128::from(submitted.since(taken).0) * u128::from(packets);
+            self.early_ns.set(self.early_ns.get() + early_ns);
+        }
+    }
+
+    /// By how much the driver took frames before they were submitted, summed over the delivered ones.
+    pub(super) fn early_ns(&self) -> u128 {
+        self.early_ns.get()
     }
 
     /// `packets` were delivered, each of which spent `span` in the transmit queue of the device.
@@ -58,7 +70,9 @@ mod tests {
     fn the_rest_of_the_latency_was_spent_at_the_source() {
         let split = LatencySplit::default();
         split.deliver_queued(2, Nanos(5));
-        split.deliver(2, Nanos(25));
+        split.deliver(2, Nanos(100), Nanos(125));
+        split.deliver(1, Nanos(100), Nanos(97));
+        assert_eq!(split.early_ns(), 3);
         split.deliver_waits(WaitTimes { room: Nanos(7), ..WaitTimes::default() });
         let report = split.report(2, 200, 170).unwrap();
         assert_eq!((report.device_queue_ns, report.ring_ns, report.hardware_ns, report.room_ns), (10, 50, 120, 7));

@@ -163,6 +163,8 @@ impl OwnedPacket {
     pub(crate) fn copy(packet: &Packet<'_>) -> Result<Self, SendError> {
         let Packet { ref headroom, start, payload, stamp, .. } = *packet;
         let (len, reservation) = (payload.len(), Reservation::default());
+        // Its waits so far go on with the copy, which is what the device will see.
+        packet.take_waits().inspect(|so_far| reservation.note_wait(|waits| *waits = *so_far));
         let mut copy = Self { headroom: **headroom, start, payload: [0; MAX_FRAME], len, stamp, reservation };
         let too_large = SendError::TooLarge { len: payload.len(), mtu: MAX_FRAME };
         copy.payload.get_mut(..copy.len).ok_or(too_large)?.copy_from_slice(payload);

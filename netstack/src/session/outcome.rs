@@ -36,6 +36,8 @@ pub struct Outcome {
     pub held_ns: u128,
     /// Where the delivered packets spent their latency; see [`crate::device::RingDevice::latency_split`].
     pub split: Option<SplitReport>,
+    /// See [`crate::device::RingDevice::taken_early_ns`].
+    pub taken_early_ns: u128,
     /// Who held the slots while others waited for room, and how fast a full ring stopped the senders.
     pub room: RoomFigures,
     /// Nanoseconds from the time at which a slot became free to the acceptance of the packet that waited for it.

@@ -247,11 +247,12 @@ fn split(outcome: &Outcome) -> Option<SplitReport> {
     let split = outcome.split?;
     let Some(driver) = &outcome.driver else { return Some(split) };
     let hardware = &driver.hardware;
-    Some(split.with_hardware(HardwareSplit {
+    let parts = HardwareSplit {
         queue_ns: hardware.queued_ns,
         link_ns: u128::from(hardware.busy_ns) + u128::from(hardware.stalled_ns),
         delay_ns: hardware.delayed_ns,
-    }))
+    };
+    Some(split.with_hardware(parts, outcome.taken_early_ns))
 }
 
 fn distributions(outcome: &Outcome) -> Distributions {

@@ -251,6 +251,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
             late: self.late.histogram(),
             held_ns: self.device.held_ns(),
             split: self.device.latency_split(delivered, latency_ns),
+            taken_early_ns: self.device.taken_early_ns(),
             room: self.timeline.room_figures(ring.depth().get()),
             room_to_send: self.device.room_to_send(),
             in_flight,

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::human;
+
 /// For each app that waited for room, who held the ring's slots meanwhile.
 ///
 /// While an app waits, each slot is charged to the app that holds it (the waiting app included), or to `free`: such a
@@ -41,8 +43,17 @@ pub struct BlameRow {
 const MOST_BLAMED: usize = 8;
 
 impl BlameReport {
+    /// The name of the column and the row of the others, if there are any.
+    pub fn name_of_others(&self) -> Option<String> {
+        match self.others {
+            0 => None,
+            1 => Some("1 other".to_owned()),
+            others => Some(format!("{} others", human::count(others))),
+        }
+    }
+
     /// The table of `depth` slots for apps in the order of `names`, which had the `rows`, each with a column for each
-    /// app. Keeps the [`MOST_BLAMED`] apps with the most slot-time and adds up the others.
+    /// app. Keeps the eight apps with the most slot-time and adds up the others.
     pub fn of(depth: u32, names: &[String], rows: Vec<BlameRow>) -> Self {
         let mut weights: Vec<(usize, u128)> = (0..names.len())
             .map(|app| {

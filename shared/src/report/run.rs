@@ -82,7 +82,8 @@ pub struct RunReport {
     pub budget: Option<BudgetReport>,
     /// The time that apps spent waiting.
     pub blocked: BlockedReport,
-    /// Who held the ring's slots while apps waited for room; null in a run of more than 64 apps, and in old reports.
+    /// Who held the ring's slots while apps waited for room; null in a run of more than 64 apps, if an
+    /// app waited for more than 2^64 - 1 slot-nanoseconds, and in old reports.
     #[serde(default)]
     pub blame: Option<BlameReport>,
     /// How fast backpressure acted; all counts are zero in old reports.

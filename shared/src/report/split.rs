@@ -29,7 +29,7 @@ pub struct SplitReport {
     pub ring_ns: u128,
     /// In the hardware, until the frame was completed.
     pub hardware_ns: u128,
-    /// The parts of `hardware_ns`; null if the driver's counters are missing, or are not of the same packets.
+    /// The parts of `hardware_ns`; null if the driver's counters are missing, or do not add up to it.
     pub hardware: Option<HardwareSplit>,
 }
 
@@ -45,16 +45,28 @@ pub struct HardwareSplit {
 }
 
 impl HardwareSplit {
-    fn total(&self) -> u128 {
-        self.queue_ns + self.link_ns + self.delay_ns
+    /// The sum of the parts; `None` if it is too large to be one of times.
+    fn total(&self) -> Option<u128> {
+        self.queue_ns.checked_add(self.link_ns)?.checked_add(self.delay_ns)
+    }
+
+    /// The same without `early`, the time before the packets were submitted: from the queue, and what is left of it from
+    /// the link, which was idle then.
+    fn without(self, early: u128) -> Self {
+        let of_queue = early.min(self.queue_ns);
+        let of_link = (early - of_queue).min(self.link_ns);
+        Self { queue_ns: self.queue_ns - of_queue, link_ns: self.link_ns - of_link, ..self }
     }
 }
 
 impl SplitReport {
-    /// The same with the hardware's own split, if that is one of the same packets' time.
+    /// The same with the hardware's own split, if that is one of the same packets' time. In real time the driver may take a
+    /// frame in a turn that began before the stack submitted it: `early_ns` is the sum of these times, which the driver
+    /// counts and the stack does not.
     #[must_use]
-    pub fn with_hardware(self, split: HardwareSplit) -> Self {
-        Self { hardware: Some(split).filter(|split| split.total() == self.hardware_ns), ..self }
+    pub fn with_hardware(self, split: HardwareSplit, early_ns: u128) -> Self {
+        let split = split.without(early_ns);
+        Self { hardware: Some(split).filter(|split| split.total() == Some(self.hardware_ns)), ..self }
     }
 
     /// Each place that a packet passes, in order, with the sum of its time there. Together they are the latency.
@@ -75,5 +87,44 @@ impl SplitReport {
             None => places.push(("hardware", self.hardware_ns)),
         }
         places
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: SplitReport = SplitReport {
+        packets: 1,
+        latency_ns: 30,
+        hardware_ns: 30,
+        hardware: None,
+        source_ns: 0,
+        budget_ns: 0,
+        neighbour_ns: 0,
+        stack_ns: 0,
+        room_ns: 0,
+        device_queue_ns: 0,
+        ring_ns: 0,
+    };
+
+    #[test]
+    fn the_hardware_s_parts_are_shown_if_they_add_up() {
+        let split = HardwareSplit { queue_ns: 5, link_ns: 20, delay_ns: 5 };
+        assert_eq!(WHOLE.with_hardware(split, 0).hardware, Some(split));
+        assert_eq!(WHOLE.with_hardware(HardwareSplit { delay_ns: 6, ..split }, 0).hardware, None);
+    }
+
+    #[test]
+    fn time_before_the_packet_was_submitted_is_not_the_packet_s() {
+        let split = HardwareSplit { queue_ns: 3, link_ns: 29, delay_ns: 5 };
+        let shown = HardwareSplit { queue_ns: 0, link_ns: 25, delay_ns: 5 };
+        assert_eq!(WHOLE.with_hardware(split, 7).hardware, Some(shown));
+    }
+
+    #[test]
+    fn sums_that_a_driver_cannot_have_counted_are_not_shown() {
+        let lie = HardwareSplit { queue_ns: u128::MAX, link_ns: 0, delay_ns: 31 };
+        assert_eq!(WHOLE.with_hardware(lie, 0).hardware, None);
     }
 }

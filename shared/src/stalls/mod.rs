@@ -102,12 +102,15 @@ impl Stalls {
         }
     }
 
-    /// The beginning and the end of each stall that begins before `until`, in order.
-    pub fn spans(&self, until: Nanos) -> impl Iterator<Item = (Nanos, Nanos)> + use<> {
+    /// The beginning and the end of each stall that ends after `from` and begins before `until`, in order.
+    pub fn spans(&self, from: Nanos, until: Nanos) -> impl Iterator<Item = (Nanos, Nanos)> + use<> {
         let first = match self.0 {
             Pattern::None => None,
-            Pattern::Fixed(Fixed { length, .. }) => self.first().map(|begin| (begin, begin + length, self.0)),
-            Pattern::Random(random) => Some((random.begin, random.end, self.0)),
+            Pattern::Fixed(fixed) => Some(fixed.last_before(from)).map(|(begin, end)| (begin, end, self.0)),
+            Pattern::Random(mut random) => {
+                random.skip_to_time(from);
+                Some((random.begin, random.end, Pattern::Random(random)))
+            }
         };
         let all = std::iter::successors(first, |(begin, end, pattern)| match pattern {
             Pattern::None => None,
@@ -117,7 +120,8 @@ impl Stalls {
                 Some((next.begin, next.end, Pattern::Random(next)))
             }
         });
-        all.map(|(begin, end, _)| (begin, end)).take_while(move |(begin, _)| *begin < until)
+        let all = all.map(|(begin, end, _)| (begin, end)).take_while(move |(begin, _)| *begin < until);
+        all.filter(move |(_, end)| *end > from)
     }
 }
 
@@ -132,6 +136,13 @@ struct Fixed {
 }
 
 impl Fixed {
+    /// The last stall that begins at or before `at`; the first one if all begin later.
+    fn last_before(&self, at: Nanos) -> (Nanos, Nanos) {
+        let number = ((at.since(self.origin) + self.phase).0 / self.every.0).max(1);
+        let begin = (self.origin + Nanos(self.every.0.saturating_mul(number))).since(self.phase);
+        (begin, begin + self.length)
+    }
+
     fn stopped_by(&self, now: Nanos) -> Nanos {
         let since = (now.since(self.origin) + self.phase).0;
         // The first cycle has no stall.
@@ -386,7 +397,19 @@ mod tests {
     /// The stalls up to `until`, added up one by one.
     fn watched_spans(is_random: bool, seed: u64, phase: Phase, until: Nanos) -> Nanos {
         let stalls = if is_random { random(20_000, 7_000, seed) } else { fixed(20_000, 7_000, phase) };
-        stalls.spans(until).fold(Nanos::ZERO, |sum, (begin, end)| sum + end.min(until).since(begin))
+        stalls.spans(Nanos::ZERO, until).fold(Nanos::ZERO, |sum, (begin, end)| sum + end.min(until).since(begin))
+    }
+
+    #[test]
+    fn the_stalls_of_a_late_time_are_found_at_once() {
+        let late = Nanos(u64::MAX / 2);
+        for stalls in [fixed(20_000, 7_000, Phase::default()), random(20_000, 7_000, 3)] {
+            let (begin, end) = stalls.spans(late, late + Nanos(1_000_000)).next().unwrap();
+            assert!(end > late && begin < late + Nanos(1_000_000), "{begin} {end}");
+        }
+        let from = |from: u64| fixed(100, 10, Phase::default()).spans(ORIGIN + Nanos(from), ORIGIN + Nanos(301));
+        let since = |from_time: u64| from(from_time).map(|(begin, _)| begin.since(ORIGIN).0).collect::<Vec<_>>();
+        assert_eq!((since(0), since(109), since(110)), (vec![100, 200, 300], vec![100, 200, 300], vec![200, 300]));
     }
 
     #[test]

@@ -192,10 +192,8 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
             });
             sent = polled.await;
         }
-        if sent.is_err() {
-            // The waits of this packet are not those of the next one.
-            self.reservation.take_waits();
-        }
+        // Waits of this packet that no layer has taken are not those of the next one.
+        self.reservation.take_waits();
         if !self.reservation.is_empty() {
             // The slots are for a new turn, of which this is the first send: no more are asked for than fit into it.
             self.sent = 1;

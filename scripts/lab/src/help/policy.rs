@@ -15,6 +15,6 @@ pub(super) fn text() -> StyledStr {
         text.under(&policy.to_string(), &columns(rows.map(|(what, is)| [what.to_owned(), is.to_owned()])))
     });
     let wake = "Once a sender has found no free slot, those that wait are served when --wake slots are free. each (one \
-                slot) keeps the ring full and wakes the stack for every packet; half wakes it once for half a ring.";
+                slot) keeps the ring full and may wake the stack for every packet; half wakes it once for half a ring.";
     text.under("Wake point", &indented(wake)).0
 }

@@ -30,7 +30,10 @@ const SECTIONS: [Section; 7] = [
             ("totals.in_flight", "Under way when the drain timed out."),
             ("totals.lost", "Of unknown fate, because the peer died."),
             ("totals.loss_ratio", "dropped / accepted."),
-            ("ledger.balanced", "Whether the counts of both processes agree. If not, trust no other figure."),
+            (
+                "ledger.balanced",
+                "Whether the stack's own counts agree; a claim of the driver that cannot be true is in ending and violation. If not, trust no other figure.",
+            ),
             (
                 "drops",
                 "Packets dropped for each reason, such as DEVICE_RING_FULL (drop-newest), DEVICE_QUEUE_FULL \

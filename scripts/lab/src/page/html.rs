@@ -135,7 +135,7 @@ fn in_detail(page: &mut Markup, results: &Results, detail: &Detail) {
 
 /// Who held the slots of the ring while apps waited for room.
 fn blame(page: &mut Markup, held: &BlameReport) {
-    let others = (held.others > 0).then(|| format!("{} others", human::count(held.others)));
+    let others = held.name_of_others();
     let names: Vec<&String> = held.apps.iter().chain(&others).collect();
     let stalls = held.rows.iter().any(|row| row.stalled_ns.is_some());
     page.leaf("h3", &[("id", &"blame")], "Who held the slots while an app waited for room");

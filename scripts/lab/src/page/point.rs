@@ -120,9 +120,9 @@ fn stalls(report: &RunReport) -> Option<Vec<(f64, f64)>> {
     // In virtual time both begin at zero, also in reports that do not state it.
     let before = report.stalls_since_ns.or((report.clock == "virtual").then_some(0))?;
     let seed = if stall.is_random() { number(driver.get("seed")?)? } else { 0 };
-    let end = before + report.series.last().map_or(0, |sample| sample.time_ns);
-    let spans = Stalls::new(Some(stall), seed, Nanos::ZERO).spans(Nanos(end));
-    let spans: Vec<_> = spans.filter(|(_, stops)| stops.0 > before).take(MOST_STALLS + 1).collect();
+    let end = before.saturating_add(report.series.last().map_or(0, |sample| sample.time_ns));
+    let spans = Stalls::new(Some(stall), seed, Nanos::ZERO).spans(Nanos(before), Nanos(end));
+    let spans: Vec<_> = spans.take(MOST_STALLS + 1).collect();
     let since = |at: Nanos| at.0.min(end).saturating_sub(before) as f64;
     (spans.len() <= MOST_STALLS).then(|| spans.into_iter().map(|(from, to)| (since(from), since(to))).collect())
 }

@@ -72,7 +72,7 @@ fn an_app_that_waits_for_itself_is_charged_and_the_time_of_stalls_is_beside_it()
     // It waits from the first packet to the acceptance of the last one, without a break.
     assert_eq!((&row.held_ns[..], row.free_ns), (&[row.blocked_ns][..], 0));
     let until = Nanos(row.blocked_ns as u64);
-    let stalls = Stalls::new(Some("every=100us,for=30us".parse().unwrap()), 0, Nanos::ZERO).spans(until);
+    let stalls = Stalls::new(Some("every=100us,for=30us".parse().unwrap()), 0, Nanos::ZERO).spans(Nanos::ZERO, until);
     let stalled: u64 = stalls.map(|(from, to)| to.min(until).since(from).0).sum();
     assert_eq!(row.stalled_ns, Some(stalled.into()));
     assert!(stalled > 100_000, "{stalled}");

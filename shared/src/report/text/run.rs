@@ -1,6 +1,6 @@
 //! The text of a run: first the answer, then the details.
 //!
-//! What the clock, the policy or the settings make zero in any case is left out; the JSON report has all of it.
+//! What the clock or the policy makes zero in any case is left out; the JSON report has all of it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -86,8 +86,9 @@ impl RunReport {
         let blocked = match self.blocked.total_ns {
             0 => "no app had to wait".to_owned(),
             _ if self.apps.len() == 1 => {
-                let stops = human::count(self.blocked.stops);
-                format!("{} ({} of the run), in {stops} stops", human::time(total), self.share(self.blocked.total_ns))
+                let waits = self.blocked.stages.values().map(|stage| stage.waits_ns.count).sum();
+                let waits = if waits == 1 { "1 wait".to_owned() } else { format!("{} waits", human::count(waits)) };
+                format!("{} ({} of the run), in {waits}", human::time(total), self.share(self.blocked.total_ns))
             }
             _ => format!("{} in all, of {} apps", human::time(total), human::count(self.apps.len() as u64)),
         };

@@ -28,7 +28,9 @@ impl RunReport {
         if self.blocked.total_ns > 0 {
             out.push('\n');
             self.write_stages(out)?;
-            self.blame.iter().try_for_each(|blame| write!(out, "{blame}"))?;
+            // A single app waits for itself.
+            let shown = self.blame.iter().filter(|_| self.apps.len() > 1);
+            shown.into_iter().try_for_each(|blame| write!(out, "{blame}"))?;
         }
         let pressure = &self.backpressure;
         for (label, times) in [("Full to stop", &pressure.full_to_stop_ns), ("Room to send", &pressure.room_to_send_ns)]
@@ -93,7 +95,7 @@ impl Display for SplitReport {
 /// by the depth, so each row adds up to the wait.
 impl Display for BlameReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let others = (self.others > 0).then(|| format!("{} others", human::count(self.others)));
+        let others = self.name_of_others();
         let names = || self.apps.iter().map(|name| plain(name)).chain(others.clone());
         let mut header = vec!["Who held the slots meanwhile".to_owned(), "waited".to_owned()];
         header.extend(names().map(|name| format!("for {name}")));
@@ -124,8 +126,11 @@ impl Display for FairnessReport {
         };
         let mut out = String::new();
         let side = if deviation < 0.0 { "below" } else { "above" };
-        let worst = format!("{}, {} {side} it", plain(app), human::percent(deviation.abs()));
-        line(&mut out, "Fairness", format!("Jain's index {jain:.4}; furthest from its max-min share: {worst}"))?;
+        let worst = match human::percent(deviation.abs()) {
+            _ if deviation == 0.0 => "each app has its max-min share".to_owned(),
+            share => format!("furthest from its max-min share: {}, {share} {side} it", plain(app)),
+        };
+        line(&mut out, "Fairness", format!("Jain's index {jain:.4}; {worst}"))?;
         f.write_str(&out)
     }
 }

@@ -24,11 +24,15 @@ const CLOSED_LOOPS: [&str; 2] = ["bulk", "reqresp"];
 impl RunReport {
     /// A warning for each number that is too large for most JSON parsers.
     pub fn beyond_64_bits(&self) -> Vec<Warning> {
-        let ring = &self.ring;
+        let (ring, hardware) = (&self.ring, self.hardware.as_ref());
+        let (queued, delayed) = hardware.map_or((0, 0), |hardware| (hardware.queued_ns, hardware.delayed_ns));
         let sums = [
             ("blocked.total_ns", self.blocked.total_ns),
             ("ring.occupancy_ns", ring.occupancy_ns),
             ("ring.held_ns", ring.held_ns),
+            ("latency_split.latency_ns", self.latency_split.map_or(0, |split| split.latency_ns)),
+            ("hardware.queued_ns", queued),
+            ("hardware.delayed_ns", delayed),
         ];
         let waits = self.blocked.stages.values().map(|stage| stage.waits_ns.count);
         let most = waits.chain([self.sojourn_ns.count, self.latency_ns.count]).max();
