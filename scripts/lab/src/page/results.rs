@@ -184,16 +184,18 @@ impl Results {
                 command: repeating_command(&run.clock, &run.config),
             }
         });
-        let hosts: Vec<_> = runs.iter().map(|run| &run.host).collect();
-        let same_host = hosts.windows(2).all(|pair| pair[0] == pair[1]);
-        let host = hosts.first().filter(|_| same_host).and_then(|host| (*host).clone());
+        // What differs from run to run is not stated of all.
+        let same_host = runs.windows(2).all(|pair| pair[0].host == pair[1].host);
+        let host = runs.first().filter(|_| same_host).and_then(|run| run.host.clone());
+        let same_origin = runs.windows(2).all(|pair| pair[0].origin == pair[1].origin);
+        let origin = runs.first().filter(|_| same_origin).map(|run| run.origin.clone()).unwrap_or_default();
         let level = runs.iter().find_map(|run| Some(run.estimate?.level)).unwrap_or(LEVEL);
         Self {
             keys,
             points: points.collect(),
             size: format!("{} report{}", runs.len(), if runs.len() == 1 { "" } else { "s" }),
             level,
-            provenance: Provenance::of_host(host),
+            provenance: Provenance::of_runs(host, origin),
             source: Source::Reports(runs),
         }
     }

@@ -41,9 +41,10 @@ pub(crate) struct Provenance {
 }
 
 impl Provenance {
-    /// What is known of runs that are no sweep: their host.
-    pub(crate) fn of_host(host: Option<HostReport>) -> Self {
-        Self { host, ..Self::default() }
+    /// What is known of runs that are no sweep: their host, and when and by which command they were made.
+    pub(crate) fn of_runs(host: Option<HostReport>, origin: Origin) -> Self {
+        let (began, command) = (origin.date.clone(), origin.command_line.clone().unwrap_or_default());
+        Self { host, began, command, origin, ..Self::default() }
     }
 
     /// Writes that this process made a sweep since `began`; `wall_ns` is of the runs that are new.
