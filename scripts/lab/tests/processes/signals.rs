@@ -180,12 +180,12 @@ fn a_stack_that_looks_for_its_driver_ends_at_the_first_signal() {
 #[test]
 fn an_interrupted_simulation_leaves_partial_results() {
     let run = ["simulate", "--app", "cbr:load=1.5", "--policy", "drop-newest", "--depth", "5"];
-    for length in
-        [&["--packets", "1000000000"][..], &["--packets", "500", "--app", "poisson:load=1", "--precision", "0.001%"]]
-    {
+    let repeated = ["--packets", "500", "--app", "poisson:load=1", "--precision", "0.001%"];
+    let repeated = [&repeated[..], &["--max-replications", "100000000"]].concat();
+    for length in [&["--packets", "1000000000"][..], &repeated] {
         let folder = TempDir::new().unwrap();
         let json = folder.path().join("run.json");
-        let mut command = lab(&[&run, length, &["--max-replications", "100000000", "--json"]].concat());
+        let mut command = lab(&[&run, length, &["--json"]].concat());
         let mut lab = command.arg(&json).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         until(|| has_thread(pid(lab.id()), "signals") || lab.try_wait().unwrap().is_some());
         kill_process(pid(lab.id()), Signal::TERM).unwrap();
