@@ -180,18 +180,22 @@ impl Blame {
     /// A row for each app, on a ring of `depth` slots, once no send waits; `None` if there were too many apps, or if one
     /// has waited for so long that its row does not fit into 64 bits.
     pub(super) fn rows(&self, depth: u32, now: Nanos) -> Option<Vec<BlameRow>> {
+        if self.too_many {
+            return None;
+        }
         let row = |app: &Blamed| {
             let blocked_ns = u128::from(app.waits.up_to(now));
+            let slots_ns = blocked_ns * u128::from(depth);
+            if slots_ns > u64::MAX.into() {
+                return None;
+            }
             let mut held_ns: Vec<u128> = app.row.iter().map(|held| u128::from(*held)).collect();
             held_ns.resize(self.apps.len(), 0);
-            let held: u128 = held_ns.iter().sum();
-            // Only in a row that does not fit, which is not returned, is more held than there is.
+            let free_ns = slots_ns - held_ns.iter().sum::<u128>();
             let stalled_ns = self.stalls.map(|_| app.stalled.into());
-            BlameRow { blocked_ns, held_ns, free_ns: (blocked_ns * u128::from(depth)).saturating_sub(held), stalled_ns }
+            Some(BlameRow { blocked_ns, held_ns, free_ns, stalled_ns })
         };
-        let fits = |row: &BlameRow| row.blocked_ns * u128::from(depth) <= u128::from(u64::MAX);
-        let rows: Vec<BlameRow> = if self.too_many { return None } else { self.apps.iter().map(row).collect() };
-        rows.iter().all(fits).then_some(rows)
+        self.apps.iter().map(row).collect()
     }
 }
 

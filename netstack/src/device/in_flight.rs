@@ -68,6 +68,8 @@ pub(super) struct InFlight {
     groups: Fifo<FrameGroup>,
     /// For each group whose packets have intended times of their own, in order: all but that of its first packet.
     own_times: VecDeque<Nanos>,
+    /// The depth of the ring.
+    most: u64,
     /// Packets that were pushed so far.
     pushed: u64,
     /// Packets that were popped so far.
@@ -116,6 +118,7 @@ impl InFlight {
         Self {
             groups: Fifo::with_capacity(most),
             own_times: VecDeque::with_capacity(most),
+            most: most as u64,
             pushed: 0,
             popped: 0,
             waits: Fifo::default(),
@@ -134,10 +137,10 @@ impl InFlight {
         self.popped
     }
 
-    /// Packets in the table.
+    /// Whether the packets in the table hold every slot.
     #[inline(always)]
-    pub(super) fn len(&self) -> u64 {
-        self.pushed - self.popped
+    pub(super) fn is_full(&self) -> bool {
+        self.pushed - self.popped >= self.most
     }
 
     /// The packet before which `before` packets were pushed has waited. It is the last such packet so far.

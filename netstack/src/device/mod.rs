@@ -31,14 +31,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod cpu;
 mod freed;
 mod in_flight;
+mod measures;
 mod policy;
 mod ring;
-mod split;
 mod transmit_queue;
 
 pub(crate) use cpu::Costly;
+pub use measures::DeviceFigures;
 pub use policy::{Policy, PolicyError};
 pub use ring::RingDevice;

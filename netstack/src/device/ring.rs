@@ -1,20 +1,19 @@
 //! The device on top of the ring: policies, and the accounting of what is in flight.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
 use shared::exec::{Clock, Signal};
-use shared::ledger::{DropReason, Histogram};
-use shared::report::SplitReport;
-use shared::ring::{Completion, Frame, Frames, Headroom, Need, Permit, Producer, ProducerPort, Status};
+use shared::ledger::DropReason;
+use shared::ring::{Completion, Need, Permit, Producer, ProducerPort, Status};
 use shared::units::Nanos;
 
 use super::Policy;
-use super::freed::FreedSlots;
+use super::batch::BatchFrames;
 use super::in_flight::{FrameGroup, InFlight, IntendedTimes, PacketRecord};
-use super::split::LatencySplit;
+use super::measures::{DeviceFigures, Measures};
 use super::transmit_queue::TransmitQueue;
 use crate::account::{Accounts, MOST_WITH_HISTOGRAMS, Stage};
 use crate::error::SendError;
@@ -36,15 +35,7 @@ pub struct RingDevice<P> {
     queued: Signal,
     /// Whether frames may no longer move from the transmit queue into the ring.
     sealed: Cell<bool>,
-    /// Nanoseconds that completed frames held their slots, summed over frames.
-    held_ns: Cell<u128>,
-    /// The part of `held_ns` of frames that were not delivered.
-    held_in_vain_ns: Cell<u128>,
-    split: LatencySplit,
-    freed: RefCell<FreedSlots>,
-    /// Nanoseconds from the time at which a slot became free to the acceptance of the packet that took it, of packets that
-    /// waited for room.
-    room_to_send: RefCell<Histogram>,
+    measures: Measures,
     /// Notified when ring and queue are empty, or the session has closed.
     drained: Signal,
     /// Completion time of the last frame that was settled.
@@ -66,11 +57,7 @@ impl<P: ProducerPort> RingDevice<P> {
             drained: Signal::default(),
             last_settled: Cell::default(),
             settled: Signal::default(),
-            held_ns: Cell::new(0),
-            held_in_vain_ns: Cell::new(0),
-            split: LatencySplit::default(),
-            freed: RefCell::new(FreedSlots::new(ring.depth().as_usize())),
-            room_to_send: RefCell::default(),
+            measures: Measures::new(ring.depth().as_usize()),
             ring,
             policy,
             accounts,
@@ -114,26 +101,9 @@ impl<P: ProducerPort> RingDevice<P> {
         self.policy
     }
 
-    /// Nanoseconds that completed frames held their slots, summed over frames.
-    pub fn held_ns(&self) -> u128 {
-        self.held_ns.get()
-    }
-
-    /// Where the `packets` that were delivered spent their latency, whose sum is `latency_ns`; see [`SplitReport`].
-    pub fn latency_split(&self, packets: u64, latency_ns: u128) -> Option<SplitReport> {
-        self.split.report(packets, latency_ns, self.held_ns.get() - self.held_in_vain_ns.get())
-    }
-
-    /// By how much the driver's turns, in which it took frames, began before the frames were submitted, summed over the
-    /// delivered frames: see [`SplitReport::with_hardware`].
-    pub fn taken_early_ns(&self) -> u128 {
-        self.split.early_ns()
-    }
-
-    /// Nanoseconds from the time at which a slot became free to the acceptance of the packet that took it, of packets that
-    /// waited for room.
-    pub fn room_to_send(&self) -> Histogram {
-        self.room_to_send.borrow().clone()
+    /// What it measured, if `packets` were delivered and `latency_ns` is the sum of their latencies.
+    pub fn figures(&self, packets: u64, latency_ns: u128) -> DeviceFigures {
+        self.measures.figures(packets, latency_ns)
     }
 
     /// Frames in the transmit queue.
@@ -199,13 +169,12 @@ impl<P: ProducerPort> RingDevice<P> {
                 let Some((group, intended)) = in_flight.pop(frames) else { break };
                 frames -= group.packets;
                 if some_wait {
-                    let at = first.at.max(group.each.submitted);
-                    self.freed.borrow_mut().complete(before, group.packets, at);
+                    self.measures.free_slots(before, group.packets, first.at.max(group.each.submitted));
                 }
                 self.settle(&group, intended, &first);
                 while let Some(waits) = in_flight.popped_waits() {
                     if first.status == Status::Sent {
-                        self.split.deliver_waits(waits);
+                        self.measures.deliver_waits(waits);
                     }
                 }
             }
@@ -224,23 +193,23 @@ impl<P: ProducerPort> RingDevice<P> {
         // The driver is not trusted: no frame completes before its submission. The ring has checked that none is taken
         // after its completion, or completes after now.
         let completed = at.max(submitted);
-        let held = u128::from(completed.since(submitted).0) * u128::from(packets);
-        self.held_ns.set(self.held_ns.get() + held);
+        let held = completed.since(submitted);
+        self.measures.hold(packets, held);
         self.last_settled.set(completed);
         self.accounts.with(flow, |account| {
             account.timeline().release_slots(flow, packets, submitted, completed);
             match DropReason::of_status(status) {
                 None => {
                     account.deliver(packets, group.bytes(), intended, accepted, completed);
-                    self.split.deliver(packets, submitted, taken);
+                    self.measures.deliver(packets, submitted, taken);
                     // Under `deadline`, too, a packet is accepted before it is submitted, but it waits for room meanwhile.
                     if self.policy.has_queue() {
-                        self.split.deliver_queued(packets, submitted.since(accepted));
+                        self.measures.deliver_queued(packets, submitted.since(accepted));
                     }
                 }
                 Some(reason) => {
                     account.drop_packets(packets, group.bytes(), reason, completed);
-                    self.held_in_vain_ns.set(self.held_in_vain_ns.get() + held);
+                    self.measures.hold_in_vain(packets, held);
                 }
             }
         });
@@ -344,7 +313,7 @@ impl<P: ProducerPort> RingDevice<P> {
         // The last group is still open; an empty batch leaves an empty group, which the table ignores.
         frames.in_flight.push(frames.group);
         if sent > 0 {
-            self.note_sent(frames.group.each.flow, sent, self.is_full(&frames.in_flight));
+            self.note_sent(frames.group.each.flow, sent, frames.in_flight.is_full());
         }
         sent
     }
@@ -359,12 +328,6 @@ impl<P: ProducerPort> RingDevice<P> {
         });
     }
 
-    /// Whether every slot is held.
-    #[inline(always)]
-    fn is_full(&self, in_flight: &InFlight) -> bool {
-        in_flight.len() >= u64::from(self.ring.depth().get())
-    }
-
     /// Enters a packet that was submitted in the in-flight table.
     #[inline(always)]
     fn enter(&self, record: PacketRecord, waits: Option<WaitTimes>) {
@@ -373,7 +336,7 @@ impl<P: ProducerPort> RingDevice<P> {
             self.note_waits(&mut in_flight, record.submitted, waits);
         }
         in_flight.push(FrameGroup::of(record));
-        let full = self.is_full(&in_flight);
+        let full = in_flight.is_full();
         self.accounts.with(
             record.flow,
             #[inline(always)]
@@ -386,10 +349,8 @@ impl<P: ProducerPort> RingDevice<P> {
     fn note_waits(&self, in_flight: &mut InFlight, submitted: Nanos, waits: WaitTimes) {
         let number = in_flight.pushed();
         in_flight.note_waits(number, waits);
-        if waits.room > Nanos::ZERO
-            && let Some(freed) = self.freed.borrow_mut().freed_for(number)
-        {
-            self.room_to_send.borrow_mut().record(submitted.since(freed).0, 1);
+        if waits.room > Nanos::ZERO {
+            self.measures.use_room(number, submitted);
         }
     }
 
@@ -486,34 +447,6 @@ impl<P: ProducerPort> RingDevice<P> {
         } else {
             self.accounts.get(record.flow).lose(1, record.bytes());
         }
-    }
-}
-
-/// The frames of a batch, recorded in the in-flight table as the ring pulls them.
-struct BatchFrames<'a, B> {
-    batch: B,
-    /// Time of acceptance and submission, read once for the whole batch.
-    now: Nanos,
-    /// The open group: the last packets that were pulled, not yet in the table.
-    group: FrameGroup,
-    in_flight: RefMut<'a, InFlight>,
-}
-
-impl<B: Batch> Frames for BatchFrames<'_, B> {
-    #[inline(always)]
-    fn next<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
-        let packet = self.batch.next(headroom)?;
-        let next = FrameGroup::of(PacketRecord::of(&packet, self.now));
-        self.in_flight.push(std::mem::replace(&mut self.group, next));
-        Some(next.frame(packet))
-    }
-
-    #[inline(always)]
-    fn next_same_length<'a>(&'a mut self, headroom: &'a mut Headroom) -> Option<Frame<'a>> {
-        let packet = self.batch.next_same_length(headroom)?;
-        debug_assert!(self.group.each.is_like(&packet, self.now), "a batch is of one app");
-        self.in_flight.extend(&mut self.group, packet.stamp().intended);
-        Some(self.group.frame(packet))
     }
 }
 

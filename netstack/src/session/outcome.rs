@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use shared::ledger::{Counters, Histogram};
-use shared::report::{DriverReport, Ending, Sample, SplitReport};
+use shared::report::{DriverReport, Ending, Sample};
 use shared::ring::RingStats;
 use shared::units::Nanos;
 
@@ -11,6 +11,7 @@ use super::apps::Joined;
 #[cfg(doc)]
 use super::extension::Extension;
 use crate::account::{Account, Histograms, RoomFigures, Timed};
+use crate::device::DeviceFigures;
 
 /// The result of a run.
 #[derive(Debug)]
@@ -32,16 +33,10 @@ pub struct Outcome {
     pub occupancy: OccupancyFigures,
     /// How late each wake-up was, in nanoseconds, both by a timer and by room in the ring.
     pub late: Histogram,
-    /// Nanoseconds that completed frames held their slots, summed over frames.
-    pub held_ns: u128,
-    /// Where the delivered packets spent their latency; see [`crate::device::RingDevice::latency_split`].
-    pub split: Option<SplitReport>,
-    /// See [`crate::device::RingDevice::taken_early_ns`].
-    pub taken_early_ns: u128,
+    /// What the device measured.
+    pub device: DeviceFigures,
     /// Who held the slots while others waited for room, and how fast a full ring stopped the senders.
     pub room: RoomFigures,
-    /// Nanoseconds from the time at which a slot became free to the acceptance of the packet that waited for it.
-    pub room_to_send: Histogram,
     /// Packets in flight, counted by the ring and the transmit queue (not by the ledger, which is checked against
     /// this).
     pub in_flight: u64,

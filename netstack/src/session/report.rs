@@ -90,7 +90,7 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         blame: blame(&outcome, depth),
         backpressure: BackpressureReport {
             full_to_stop_ns: (&outcome.room.full_to_stop).into(),
-            room_to_send_ns: (&outcome.room_to_send).into(),
+            room_to_send_ns: (&outcome.device.room_to_send).into(),
         },
         fairness: fairness(&outcome, plan),
         ring: ring(&outcome, plan, depth),
@@ -244,7 +244,7 @@ fn blocked(outcome: &Outcome) -> BlockedReport {
 
 /// The latency by place, with that of the driver's own places if it is known.
 fn split(outcome: &Outcome) -> Option<SplitReport> {
-    let split = outcome.split?;
+    let split = outcome.device.split?;
     let Some(driver) = &outcome.driver else { return Some(split) };
     let hardware = &driver.hardware;
     let parts = HardwareSplit {
@@ -252,7 +252,7 @@ fn split(outcome: &Outcome) -> Option<SplitReport> {
         link_ns: u128::from(hardware.busy_ns) + u128::from(hardware.stalled_ns),
         delay_ns: hardware.delayed_ns,
     };
-    Some(split.with_hardware(parts, outcome.taken_early_ns))
+    Some(split.with_hardware(parts, outcome.device.taken_early_ns))
 }
 
 fn distributions(outcome: &Outcome) -> Distributions {
@@ -260,7 +260,7 @@ fn distributions(outcome: &Outcome) -> Distributions {
         sojourn_ns: (&*outcome.times.of(Timed::Sojourn)).into(),
         latency_ns: (&*outcome.times.of(Timed::Latency)).into(),
         full_to_stop_ns: (&outcome.room.full_to_stop).into(),
-        room_to_send_ns: (&outcome.room_to_send).into(),
+        room_to_send_ns: (&outcome.device.room_to_send).into(),
     }
 }
 
@@ -305,7 +305,7 @@ fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
         occupancy_p50: outcome.occupancy.p50,
         occupancy_p99: outcome.occupancy.p99,
         occupancy_ns: outcome.occupancy.integral_ns,
-        held_ns: outcome.held_ns,
+        held_ns: outcome.device.held_ns,
     }
 }
 

@@ -45,11 +45,7 @@ const MOST_BLAMED: usize = 8;
 impl BlameReport {
     /// The name of the column and the row of the others, if there are any.
     pub fn name_of_others(&self) -> Option<String> {
-        match self.others {
-            0 => None,
-            1 => Some("1 other".to_owned()),
-            others => Some(format!("{} others", human::count(others))),
-        }
+        (self.others > 0).then(|| human::counted(self.others, "other"))
     }
 
     /// The table of `depth` slots for apps in the order of `names`, which had the `rows`, each with a column for each

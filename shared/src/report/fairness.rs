@@ -41,7 +41,7 @@ impl FairnessReport {
     }
 }
 
-/// Jain's index of `amounts`; `None` if all are zero.
+/// Jain's index of `amounts`, as [`FairnessReport::jain_index`]; `None` if all are zero.
 pub fn jain_index(amounts: impl Iterator<Item = f64>) -> Option<f64> {
     let (count, sum, squares) = amounts
         .fold((0u32, 0.0, 0.0), |(count, sum, squares), amount| (count + 1, sum + amount, squares + amount * amount));

@@ -52,14 +52,14 @@ pub(super) fn detail(results: &Results, asked: Option<usize>) -> Result<Option<D
         notes.push(format!(
             "Its series was too coarse for a figure over time ({} of {}), so it was simulated again with --interval {}; \
              all other figures of both are equal.",
-            counted(report.series.len(), "interval"),
+            human::counted(report.series.len() as u64, "interval"),
             human::time(report.series_interval_ns as f64),
             Nanos(finer.series_interval_ns),
         ));
     } else if report.series.len() < FEW {
         notes.push(format!(
             "Its series has only {} of {}; a run with a shorter --interval, as in --interval 10ms, shows more.",
-            counted(report.series.len(), "interval"),
+            human::counted(report.series.len() as u64, "interval"),
             human::time(report.series_interval_ns as f64)
         ));
     }
@@ -104,11 +104,6 @@ fn default_point(results: &Results) -> Option<(usize, String)> {
     let first = (0..results.points.len()).find(has_result)?;
     let more = if results.points.len() > 1 { "The first one. --point N shows another one." } else { "" };
     Some((first, more.to_owned()))
-}
-
-/// `1 interval`, `2 intervals`.
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The spans of the stalls in a run, if there are any; `None` if they are too many, or if it is not known when the driver's

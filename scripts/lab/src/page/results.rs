@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use shared::report::{RunReport, TheoryReport};
+use shared::report::{RunReport, TheoryReport, human};
 use shared::units::Nanos;
 
 use crate::flags::{changed_flags, repeating_command, shell_word};
@@ -193,7 +193,7 @@ impl Results {
         Self {
             keys,
             points: points.collect(),
-            size: format!("{} report{}", runs.len(), if runs.len() == 1 { "" } else { "s" }),
+            size: human::counted(runs.len() as u64, "report"),
             level,
             provenance: Provenance::of_runs(host, origin),
             source: Source::Reports(runs),

@@ -113,11 +113,8 @@ pub(crate) fn document(title: Option<&str>, verdict: &str, set: &Points, rows: &
 
 /// `20 points, 60 runs`.
 pub(crate) fn size(set: &Points) -> String {
-    let count = |count: usize, what: &str| {
-        let ending = if count == 1 { "" } else { "s" };
-        format!("{} {what}{ending}", human::count(count as u64))
-    };
-    format!("{}, {}", count(set.points.len(), "point"), count(set.runs().len(), "run"))
+    let counted = |count: usize, what| human::counted(count as u64, what);
+    format!("{}, {}", counted(set.points.len(), "point"), counted(set.runs().len(), "run"))
 }
 
 /// What the columns mean.

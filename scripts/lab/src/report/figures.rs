@@ -1,7 +1,7 @@
 //! The figures that tables and CSV show of a run: the name of each, and how it is read from a report.
 
 use serde_json::Value as Json;
-use shared::report::{Ending, EstimateReport, HardwareReport, HostReport, RunReport, human};
+use shared::report::{Ending, EstimateReport, HardwareReport, HostReport, RunReport, human, jain_index};
 
 /// One column of a list, or one row of a comparison.
 #[derive(Debug, Clone, Copy)]
@@ -177,12 +177,10 @@ const STARVED_NS: Figure = figure("starved_ns", "starved for", |run| hardware(ru
 const ACTIVE_NS: Figure =
     figure("hardware_active_ns", "hardware active", |run| hardware(run, |hardware| hardware.active_ns));
 
-/// Jain's index of the apps' goodput: 1 if all have the same, 1 / n if one of n has all (Jain, Chiu and Hawe, DEC
-/// TR-301, 1984). Undefined if none has any.
+/// Of the apps' goodput. Undefined if none has any.
 const FAIRNESS: Figure = figure("jain_index", "Jain's index", |run| {
-    let rates = || run.apps.iter().map(|app| app.rate.bits_per_second.unwrap_or(0.0));
-    let (sum, squares) = (rates().sum::<f64>(), rates().map(|rate| rate * rate).sum::<f64>());
-    if squares == 0.0 { Value::None } else { Value::Mean(sum * sum / (run.apps.len() as f64 * squares)) }
+    let rates = run.apps.iter().map(|app| app.rate.bits_per_second.unwrap_or(0.0));
+    jain_index(rates).map_or(Value::None, Value::Mean)
 });
 
 /// The figures of which a mean over several runs is a figure again.

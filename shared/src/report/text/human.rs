@@ -51,6 +51,11 @@ pub fn count(value: u64) -> String {
     grouped
 }
 
+/// A count of things whose plural ends with s: `1 wait`, `2,000 waits`.
+pub fn counted(value: u64, what: &str) -> String {
+    format!("{} {what}{}", count(value), if value == 1 { "" } else { "s" })
+}
+
 /// Formats `value` in the largest unit in which it is at least 1 after rounding.
 fn scaled(value: f64, units: &[(&str, f64)]) -> String {
     // 0.9995 is the smallest value that three digits round to 1.00.
@@ -111,6 +116,7 @@ mod tests {
         for (value, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(value), expected);
         }
+        assert_eq!([0, 1, 2000].map(|value| counted(value, "wait")), ["0 waits", "1 wait", "2,000 waits"]);
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
     }
 }

@@ -87,7 +87,7 @@ impl RunReport {
             0 => "no app had to wait".to_owned(),
             _ if self.apps.len() == 1 => {
                 let waits = self.blocked.stages.values().map(|stage| stage.waits_ns.count).sum();
-                let waits = if waits == 1 { "1 wait".to_owned() } else { format!("{} waits", human::count(waits)) };
+                let waits = human::counted(waits, "wait");
                 format!("{} ({} of the run), in {waits}", human::time(total), self.share(self.blocked.total_ns))
             }
             _ => format!("{} in all, of {} apps", human::time(total), human::count(self.apps.len() as u64)),
@@ -268,7 +268,7 @@ impl RunReport {
             let apps = || others.iter().map(|index| &self.apps[*index]);
             let goodput = apps().filter_map(|app| app.rate.bits_per_second).reduce(|sum, rate| sum + rate);
             let totals = apps().fold(Totals::default(), |sum, app| sum.and(&app.totals));
-            let name = format!("{} others", human::count(others.len() as u64));
+            let name = human::counted(others.len() as u64, "other");
             rows.push(app_row(name, &totals, goodput, [None; 4], apps().map(blocked).sum()));
         }
         table(out, &rows)?;

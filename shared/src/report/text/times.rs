@@ -67,7 +67,7 @@ impl RunReport {
                 let of = |index: &usize| self.apps[*index].blocked.get(*stage).map_or(0, |waits| waits.total_ns);
                 cell(others.iter().map(of).sum(), None)
             };
-            let name = format!("  {} others, added up", human::count(others.len() as u64));
+            let name = format!("  {}, added up", human::counted(others.len() as u64, "other"));
             rows.push([vec![name], stages.iter().map(total).collect()].concat());
         }
         table(out, &rows)
