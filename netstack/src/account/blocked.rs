@@ -24,33 +24,27 @@ pub struct Blocked<A: Borrow<Account> = Rc<Account>> {
 
 impl<A: Borrow<Account>> Blocked<A> {
     pub(super) fn begin(account: A, stage: Stage) -> Self {
-        let (timeline, id) = (&account.borrow().timeline, account.borrow().id);
-        let since = timeline.wait_begins();
-        if stage == Stage::Room {
-            timeline.room_wait_begins(id, since);
-        }
+        let Account { timeline, id, .. } = account.borrow();
+        let since = timeline.wait_begins(*id, stage);
         let awaiting = (stage == Stage::Budget).then(|| timeline.await_settling());
         Self { since, account, stage, over: false, _awaiting: awaiting }
     }
 
     /// Ends the wait, as dropping it does. Returns how long it lasted.
-    #[inline]
+    #[inline(always)]
     pub fn end(mut self) -> Nanos {
         self.finish()
     }
 
     /// Ends the wait, unless it has been ended.
-    #[inline]
+    // Inlined, so that `end` is one call: what it then drops is known to be over.
+    #[inline(always)]
     fn finish(&mut self) -> Nanos {
         if std::mem::replace(&mut self.over, true) {
             return Nanos::ZERO;
         }
         let account = self.account.borrow();
-        let ended = account.timeline.wait_ends();
-        if self.stage == Stage::Room {
-            account.timeline.room_wait_ends(account.id, ended);
-        }
-        let span = ended.since(self.since);
+        let span = account.timeline.wait_ends(account.id, self.stage).since(self.since);
         // A send that is polled once and dropped at the same time has not waited.
         if span > Nanos::ZERO {
             account.times.record(Timed::Wait(self.stage), span.0, 1);

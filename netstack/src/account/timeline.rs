@@ -10,6 +10,7 @@ use shared::units::Nanos;
 
 use super::room::{Room, RoomFigures};
 use super::series::{MAX_SAMPLES, Series};
+use super::times::Stage;
 
 /// Counts of all apps by interval: one series for the report, and, if enabled, one for the lines that are printed
 /// during the run.
@@ -23,7 +24,6 @@ pub struct Timeline {
     /// Tasks that wait for a packet to settle.
     awaiting: Cell<u64>,
     state: RefCell<State>,
-    room: RefCell<Room>,
 }
 
 #[derive(Debug)]
@@ -36,6 +36,7 @@ struct State {
     waiting: u64,
     /// The time up to which waits are recorded in the series.
     noted: Nanos,
+    room: Room,
 }
 
 impl State {
@@ -73,8 +74,7 @@ impl Timeline {
         Rc::new(Self {
             clock: clock.clone(),
             awaiting: Cell::new(0),
-            state: RefCell::new(State { kept, lines: None, waiting: 0, noted: now }),
-            room: RefCell::default(),
+            state: RefCell::new(State { kept, lines: None, waiting: 0, noted: now, room: Room::default() }),
         })
     }
 
@@ -118,24 +118,25 @@ impl Timeline {
     /// `app` held a slot for each of `frames` from `entered` on, until the hardware completed the frames at `left`.
     #[inline(always)]
     pub(crate) fn release_slots(&self, app: u32, frames: u64, entered: Nanos, left: Nanos) {
-        self.state.borrow_mut().each(|series| series.hold(frames, entered, Some(left)));
-        self.room.borrow_mut().blame.free(app, frames, left);
+        let state = &mut *self.state.borrow_mut();
+        state.each(|series| series.hold(frames, entered, Some(left)));
+        state.room.blame.free(app, frames, left);
     }
 
     /// The hardware stalls according to `schedule`. The caller states this before the first event.
     pub(crate) fn expect_stalls(&self, schedule: StallSchedule) {
-        self.room.borrow_mut().blame.expect_stalls(schedule);
+        self.state.borrow_mut().room.blame.expect_stalls(schedule);
     }
 
     /// An app joins; its number is how many have joined before.
     pub(super) fn join(&self) {
-        self.room.borrow_mut().blame.join();
+        self.state.borrow_mut().room.blame.join();
     }
 
     /// `app` took `slots` of the ring, now. `full` is whether they were the last free ones.
     #[inline(always)]
     pub(crate) fn take_slots(&self, app: u32, slots: u64, full: bool) {
-        let (room, now) = (&mut *self.room.borrow_mut(), self.now());
+        let (room, now) = (&mut self.state.borrow_mut().room, self.now());
         room.blame.take(app, slots, now);
         if full {
             room.fill(now);
@@ -144,41 +145,35 @@ impl Timeline {
 
     /// A send found no room in the ring, now.
     pub(crate) fn stop(&self) {
-        self.room.borrow_mut().stop(self.now());
-    }
-
-    /// A send of `app` begins to wait for room, now.
-    #[inline]
-    pub(super) fn room_wait_begins(&self, app: u32, now: Nanos) {
-        self.room.borrow_mut().begin_wait(app, now);
-    }
-
-    /// A send of `app` stops waiting for room, now.
-    #[inline]
-    pub(super) fn room_wait_ends(&self, app: u32, now: Nanos) {
-        self.room.borrow_mut().blame.end(app, now);
+        self.state.borrow_mut().room.stop(self.now());
     }
 
     /// The figures about room at the end of a run, now, on a ring of `depth` slots.
     pub(crate) fn room_figures(&self, depth: u32) -> RoomFigures {
-        self.room.borrow().figures(depth, self.now())
+        self.state.borrow().room.figures(depth, self.now())
     }
 
-    /// A send begins to wait, now; returns the time.
-    #[inline]
-    pub(super) fn wait_begins(&self) -> Nanos {
+    /// A send of `app` begins to wait at `stage`, now; returns the time.
+    #[inline(always)]
+    pub(super) fn wait_begins(&self, app: u32, stage: Stage) -> Nanos {
         let (state, now) = (&mut *self.state.borrow_mut(), self.now());
         state.note_waits(now);
         state.waiting += 1;
+        if stage == Stage::Room {
+            state.room.begin_wait(app, now);
+        }
         now
     }
 
-    /// A send stops waiting, now; returns the time.
-    #[inline]
-    pub(super) fn wait_ends(&self) -> Nanos {
+    /// A send of `app` stops waiting at `stage`, now; returns the time.
+    #[inline(always)]
+    pub(super) fn wait_ends(&self, app: u32, stage: Stage) -> Nanos {
         let (state, now) = (&mut *self.state.borrow_mut(), self.now());
         state.note_waits(now);
         state.waiting -= 1;
+        if stage == Stage::Room {
+            state.room.blame.end(app, now);
+        }
         now
     }
 

@@ -4,11 +4,11 @@
 //! them takes most of the stack's time. So an app has histograms of its own only in a run of few apps
 //! ([`MOST_WITH_HISTOGRAMS`]); otherwise all apps record in the same ones, and their own quantiles are not known.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, Ref};
 use std::mem::offset_of;
 use std::rc::Rc;
 
-use shared::ledger::Histogram;
+use shared::ledger::{Histogram, Repeats};
 
 /// How many apps of a run may have histograms of their own.
 pub const MOST_WITH_HISTOGRAMS: usize = 64;
@@ -66,17 +66,17 @@ impl Timed {
 
 /// A histogram of each of [`Timed`], in nanoseconds.
 #[derive(Debug, Default)]
-pub struct Histograms([RefCell<Histogram>; Timed::COUNT]);
+pub struct Histograms([Repeats; Timed::COUNT]);
 
 impl Histograms {
     /// The histogram of `timed`.
     pub fn of(&self, timed: Timed) -> Ref<'_, Histogram> {
-        self.0[timed.index()].borrow()
+        self.0[timed.index()].histogram()
     }
 
     /// Adds the values of `other` to these.
     pub fn add(&self, other: &Self) {
-        self.0.iter().zip(&other.0).for_each(|(mine, theirs)| mine.borrow_mut().add(&theirs.borrow()));
+        self.0.iter().zip(&other.0).for_each(|(mine, theirs)| mine.add(theirs));
     }
 }
 
@@ -126,7 +126,7 @@ impl Times {
             let sum = sum + u128::from(nanos) * u128::from(times);
             tally.set(Tally { count: count + times, max: max.max(nanos), sum });
         }
-        self.histograms.0[timed.index()].borrow_mut().record(nanos, times);
+        self.histograms.0[timed.index()].note(nanos, times);
     }
 
     pub(super) fn tally(&self, timed: Timed) -> Tally {

@@ -7,7 +7,7 @@ use shared::units::Nanos;
 
 use crate::error::SendError;
 use crate::layer::Egress;
-use crate::packet::{Batch, Packet, PendingSend, Wait, WaitFor};
+use crate::packet::{Batch, Packet, PendingSend, Wait, WaitFor, WaitPlace};
 
 /// A device behind a CPU that takes `cost` for each packet, one packet after the other.
 ///
@@ -50,7 +50,7 @@ impl<D: Egress<()>> Egress<()> for Costly<D> {
             let wait = packet.pending().map_or(&own, PendingSend::cpu);
             let done = || {
                 let done = self.occupy();
-                packet.note_wait(|waits| waits.stack += done.since(self.clock.now()));
+                packet.note_wait(WaitPlace::Stack, done.since(self.clock.now()));
                 WaitFor { expiry: Some(self.clock.sleep_until(done)), ..WaitFor::default() }
             };
             wait.wait(done, || None).await;

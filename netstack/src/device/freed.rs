@@ -45,6 +45,7 @@ impl FreedSlots {
 
     /// When the slot became free that frame number `frame`, the next one to be submitted, takes; `None` if no sender waited
     /// then. Forgets the slots that frames before took.
+    #[inline(always)]
     pub(super) fn freed_for(&mut self, frame: u64) -> Option<Nanos> {
         let before = frame.checked_sub(self.depth)?;
         while self.groups.front().is_some_and(|freed| freed.end <= before) {

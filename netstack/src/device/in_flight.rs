@@ -13,7 +13,7 @@ use shared::fifo::Fifo;
 use shared::ring::{Descriptor, Frame};
 use shared::units::Nanos;
 
-use crate::packet::{Packet, Stamp, WaitTimes};
+use crate::packet::{Packet, Stamp, WaitPlace};
 
 /// The private record of a packet, for settling it later. It is never read back from the ring, which the driver can
 /// write.
@@ -74,8 +74,8 @@ pub(super) struct InFlight {
     pushed: u64,
     /// Packets that were popped so far.
     popped: u64,
-    /// The packets in the table that have waited: how many packets were pushed before each, and its waits.
-    waits: Fifo<(u64, WaitTimes)>,
+    /// The waits of the packets in the table: how many packets were pushed before each, where it waited and for how long.
+    waits: Fifo<(u64, WaitPlace, Nanos)>,
 }
 
 /// Consecutive packets whose records differ in the sequence number, and in the intended time if `own_times` is set; may
@@ -143,16 +143,17 @@ impl InFlight {
         self.pushed - self.popped >= self.most
     }
 
-    /// The packet before which `before` packets were pushed has waited. It is the last such packet so far.
-    pub(super) fn note_waits(&mut self, before: u64, waits: WaitTimes) {
-        self.waits.push((before, waits));
+    /// The packet that is pushed next has waited at `place` for `span`.
+    #[inline(always)]
+    pub(super) fn note_wait(&mut self, place: WaitPlace, span: Nanos) {
+        self.waits.push((self.pushed, place, span));
     }
 
-    /// The waits of the oldest packet that has waited and was popped; each is returned once.
+    /// The oldest wait of a packet that was popped; each is returned once.
     #[inline(always)]
-    pub(super) fn popped_waits(&mut self) -> Option<WaitTimes> {
-        self.waits.front().filter(|(before, _)| *before < self.popped)?;
-        self.waits.pop().map(|(_, waits)| waits)
+    pub(super) fn popped_wait(&mut self) -> Option<(WaitPlace, Nanos)> {
+        self.waits.front().filter(|(before, ..)| *before < self.popped)?;
+        self.waits.pop().map(|(_, place, span)| (place, span))
     }
 
     /// Appends `group`: its packets occupy the next slots. Packets like the last ones extend the last group.

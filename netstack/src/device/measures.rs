@@ -3,12 +3,12 @@
 
 use std::cell::{Cell, RefCell};
 
-use shared::ledger::Histogram;
+use shared::ledger::{Histogram, Repeats};
 use shared::report::SplitReport;
 use shared::units::Nanos;
 
 use super::freed::FreedSlots;
-use crate::packet::WaitTimes;
+use crate::packet::WaitPlace;
 
 /// Sums of nanoseconds over frames, and what is needed for them.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub(super) struct Measures {
     held_ns: Cell<u128>,
     /// The part of `held_ns` of frames that were not delivered.
     held_in_vain_ns: Cell<u128>,
-    /// Waits of the delivered packets; zero in its other fields.
-    waits: RefCell<SplitReport>,
+    /// Waits of the delivered packets, by [`WaitPlace`].
+    waits: [Cell<u128>; WaitPlace::ALL.len()],
     /// In the ring, until the hardware took the frame; of delivered packets, as the next two.
     ring_ns: Cell<u128>,
     /// In the transmit queue of the device.
@@ -26,7 +26,7 @@ pub(super) struct Measures {
     /// By how much the driver's turn, in which it took a frame, began before the frame was submitted.
     early_ns: Cell<u128>,
     freed: RefCell<FreedSlots>,
-    room_to_send: RefCell<Histogram>,
+    room_to_send: Repeats,
 }
 
 /// The figures of a run that the device measures.
@@ -57,12 +57,12 @@ impl Measures {
         Self {
             held_ns: Cell::default(),
             held_in_vain_ns: Cell::default(),
-            waits: RefCell::default(),
+            waits: Default::default(),
             ring_ns: Cell::default(),
             device_queue_ns: Cell::default(),
             early_ns: Cell::default(),
             freed: RefCell::new(FreedSlots::new(depth)),
-            room_to_send: RefCell::default(),
+            room_to_send: Repeats::default(),
         }
     }
 
@@ -91,13 +91,10 @@ impl Measures {
         add(&self.device_queue_ns, packets, span);
     }
 
-    /// A packet that waited was delivered.
-    pub(super) fn deliver_waits(&self, waits: WaitTimes) {
-        let sums = &mut *self.waits.borrow_mut();
-        sums.budget_ns += u128::from(waits.budget.0);
-        sums.neighbour_ns += u128::from(waits.neighbour.0);
-        sums.stack_ns += u128::from(waits.stack.0);
-        sums.room_ns += u128::from(waits.room.0);
+    /// A packet that waited at `place` for `span` was delivered.
+    #[inline(always)]
+    pub(super) fn deliver_wait(&self, place: WaitPlace, span: Nanos) {
+        add(&self.waits[place as usize], 1, span);
     }
 
     /// `frames` frames, the first of which has number `first`, completed `at`, while a sender waited.
@@ -107,9 +104,10 @@ impl Measures {
     }
 
     /// Frame number `frame`, which is `submitted` next, had to wait for room.
+    #[inline(always)]
     pub(super) fn use_room(&self, frame: u64, submitted: Nanos) {
         if let Some(freed) = self.freed.borrow_mut().freed_for(frame) {
-            self.room_to_send.borrow_mut().record(submitted.since(freed).0, 1);
+            self.room_to_send.note(submitted.since(freed).0, 1);
         }
     }
 
@@ -121,7 +119,7 @@ impl Measures {
             held_ns: self.held_ns.get(),
             split: self.split(packets, latency_ns),
             taken_early_ns: self.early_ns.get(),
-            room_to_send: self.room_to_send.borrow().clone(),
+            room_to_send: self.room_to_send.histogram().clone(),
         }
     }
 
@@ -129,7 +127,17 @@ impl Measures {
         let (ring_ns, device_queue_ns) = (self.ring_ns.get(), self.device_queue_ns.get());
         let delivered_ns = self.held_ns.get() - self.held_in_vain_ns.get();
         let hardware_ns = delivered_ns.checked_sub(ring_ns)?;
-        let elsewhere = SplitReport { ring_ns, device_queue_ns, hardware_ns, ..*self.waits.borrow() };
+        let waited = |place: WaitPlace| self.waits[place as usize].get();
+        let elsewhere = SplitReport {
+            budget_ns: waited(WaitPlace::Budget),
+            neighbour_ns: waited(WaitPlace::Neighbour),
+            stack_ns: waited(WaitPlace::Stack),
+            room_ns: waited(WaitPlace::Room),
+            device_queue_ns,
+            ring_ns,
+            hardware_ns,
+            ..SplitReport::default()
+        };
         let source_ns = latency_ns.checked_sub(elsewhere.places().iter().map(|(_, span)| span).sum())?;
         Some(SplitReport { packets, latency_ns, source_ns, ..elsewhere })
     }
@@ -147,10 +155,21 @@ mod tests {
         measures.deliver(1, Nanos(100), Nanos(97));
         measures.hold(2, Nanos(85));
         assert_eq!(measures.figures(2, 200).taken_early_ns, 3);
-        measures.deliver_waits(WaitTimes { room: Nanos(7), ..WaitTimes::default() });
+        measures.deliver_wait(WaitPlace::Room, Nanos(7));
         let report = measures.figures(2, 200).split.unwrap();
         assert_eq!((report.device_queue_ns, report.ring_ns, report.hardware_ns, report.room_ns), (10, 50, 120, 7));
         assert_eq!(report.source_ns, 13);
         assert_eq!(measures.figures(2, 186).split, None);
+    }
+
+    #[test]
+    fn spans_that_follow_each_other_are_all_counted() {
+        let measures = Measures::new(4);
+        measures.free_slots(0, 3, Nanos(10));
+        measures.free_slots(3, 1, Nanos(20));
+        (4..7).for_each(|frame| measures.use_room(frame, Nanos(25)));
+        measures.use_room(7, Nanos(25));
+        let spans = measures.figures(0, 0).room_to_send;
+        assert_eq!(spans.values().collect::<Vec<_>>(), [(5, 1), (15, 3)]);
     }
 }

@@ -18,7 +18,7 @@ use super::transmit_queue::TransmitQueue;
 use crate::account::{Accounts, MOST_WITH_HISTOGRAMS, Stage};
 use crate::error::SendError;
 use crate::layer::Egress;
-use crate::packet::{Batch, Packet, PendingSend, Reservation, Wait, WaitFor, WaitOver, WaitTimes, Waited};
+use crate::packet::{Batch, Packet, PendingSend, Reservation, Wait, WaitFor, WaitOver, WaitPlace, WaitTimes, Waited};
 
 /// Sends frames through the ring, and applies its policy when there is no room.
 #[derive(Debug)]
@@ -161,21 +161,20 @@ impl<P: ProducerPort> RingDevice<P> {
         let many = self.accounts.count() as usize > MOST_WITH_HISTOGRAMS;
         let some_wait = self.ring.waiting() > 0;
         let completed = self.ring.take_completions(|first, mut frames| {
+            if some_wait {
+                self.measures.free_slots(in_flight.popped(), frames, first.at);
+            }
             while frames > 0 {
                 if many && let Some(upcoming) = in_flight.upcoming() {
                     self.accounts.prefetch(upcoming);
                 }
-                let before = in_flight.popped();
                 let Some((group, intended)) = in_flight.pop(frames) else { break };
                 frames -= group.packets;
-                if some_wait {
-                    self.measures.free_slots(before, group.packets, first.at.max(group.each.submitted));
-                }
                 self.settle(&group, intended, &first);
-                while let Some(waits) = in_flight.popped_waits() {
-                    if first.status == Status::Sent {
-                        self.measures.deliver_waits(waits);
-                    }
+            }
+            while let Some((place, span)) = in_flight.popped_wait() {
+                if first.status == Status::Sent {
+                    self.measures.deliver_wait(place, span);
                 }
             }
         });
@@ -347,10 +346,9 @@ impl<P: ProducerPort> RingDevice<P> {
     /// The next packet to be entered, which was submitted at `submitted`, has waited.
     #[inline(never)]
     fn note_waits(&self, in_flight: &mut InFlight, submitted: Nanos, waits: WaitTimes) {
-        let number = in_flight.pushed();
-        in_flight.note_waits(number, waits);
-        if waits.room > Nanos::ZERO {
-            self.measures.use_room(number, submitted);
+        waits.spans().for_each(|(place, span)| in_flight.note_wait(place, span));
+        if waits.at(WaitPlace::Room) > Nanos::ZERO {
+            self.measures.use_room(in_flight.pushed(), submitted);
         }
     }
 
@@ -368,7 +366,7 @@ impl<P: ProducerPort> RingDevice<P> {
         };
         wait.wait(begin, || Some(self.accounts.get(flow).begin_wait(Stage::Room))).await;
         let Some(WaitOver { waited, began, blocked }) = wait.take() else { return };
-        packet.note_wait(|waits| waits.room += blocked);
+        packet.note_wait(WaitPlace::Room, blocked);
         let waits = packet.take_waits();
         let account = self.accounts.get(flow);
         account.accept(1);

@@ -12,7 +12,7 @@ use super::{MacAddr, Neighbours};
 use crate::account::{Accounts, Stage};
 use crate::error::SendError;
 use crate::layer::Egress;
-use crate::packet::{Batch, Encapsulate, Packet, PendingSend, Wait, WaitFor};
+use crate::packet::{Batch, Encapsulate, Packet, PendingSend, Wait, WaitFor, WaitPlace};
 
 /// The largest IP packet that a frame carries, in bytes.
 pub const MTU: usize = MAX_FRAME - Ethernet2Header::LEN;
@@ -52,7 +52,7 @@ impl<D> Ethernet<D> {
         let blocked = || Some(self.accounts.get(packet.stamp().flow).begin_wait(Stage::Neighbour));
         wait.wait_until(begin, blocked, |cx| self.neighbours.poll_resolve(cx, next_hop).map(drop)).await;
         if let Some(over) = wait.take() {
-            packet.note_wait(|waits| waits.neighbour += over.blocked);
+            packet.note_wait(WaitPlace::Neighbour, over.blocked);
         }
         self.neighbours.get(next_hop).ok_or(SendError::NoNeighbour(next_hop))
     }

@@ -7,7 +7,7 @@ use super::UdpTo;
 use crate::account::{Account, Stage};
 use crate::error::SendError;
 use crate::layer::Egress;
-use crate::packet::{Batch, Packet, PendingSend, Wait, WaitFor, WaitOver, Waited};
+use crate::packet::{Batch, Packet, PendingSend, Wait, WaitFor, WaitOver, WaitPlace, Waited};
 
 /// A UDP socket with a send budget.
 #[derive(Debug)]
@@ -44,8 +44,7 @@ impl<T: Egress<UdpTo>> Egress<SocketAddr> for UdpSocket<T> {
         let need = len as u64;
         let bytes = || WaitFor { credit: Some(budget.acquire_owned(need)), ..WaitFor::default() };
         wait.wait(bytes, || Some(self.account.begin_wait(Stage::Budget))).await;
-        // Set and not added: the wait stays over while the send is polled again.
-        packet.note_wait(|waits| waits.budget = wait.blocked());
+        packet.note_wait(WaitPlace::Budget, wait.take_blocked());
         self.below.send(packet, &self.address(to)).await?;
         // The packet is accepted and now holds its bytes of the budget. They return when it settles, that is, when it
         // completes, is dropped or is lost. If the send fails or is cancelled, dropping `wait` returns them.

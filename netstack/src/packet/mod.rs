@@ -9,7 +9,7 @@ pub use batch::{Batch, Encapsulate, Through};
 pub use pending::PendingSend;
 pub(crate) use pending::{Wait, WaitFor, WaitOver, Waited};
 pub use reservation::Reservation;
-pub(crate) use waits::WaitTimes;
+pub(crate) use waits::{WaitPlace, WaitTimes};
 
 use shared::ring::{HEADROOM, Headroom, MAX_FRAME};
 use shared::units::Nanos;
@@ -120,9 +120,9 @@ impl<'a> Packet<'a> {
         self.pending
     }
 
-    /// Notes that the packet has waited, as `add` adds it.
-    pub(crate) fn note_wait(&self, add: impl FnOnce(&mut WaitTimes)) {
-        self.reservation.inspect(|reservation| reservation.note_wait(add));
+    /// Notes that the packet has waited at `place` for `span`.
+    pub(crate) fn note_wait(&self, place: WaitPlace, span: Nanos) {
+        self.reservation.inspect(|reservation| reservation.note_wait(place, span));
     }
 
     /// The waits of this packet so far; `None` if it has not waited. The caller has accepted the packet, or drops it.
@@ -164,7 +164,8 @@ impl OwnedPacket {
         let Packet { ref headroom, start, payload, stamp, .. } = *packet;
         let (len, reservation) = (payload.len(), Reservation::default());
         // Its waits so far go on with the copy, which is what the device will see.
-        packet.take_waits().inspect(|so_far| reservation.note_wait(|waits| *waits = *so_far));
+        let waits = packet.take_waits().unwrap_or_default();
+        waits.spans().for_each(|(place, span)| reservation.note_wait(place, span));
         let mut copy = Self { headroom: **headroom, start, payload: [0; MAX_FRAME], len, stamp, reservation };
         let too_large = SendError::TooLarge { len: payload.len(), mtu: MAX_FRAME };
         copy.payload.get_mut(..copy.len).ok_or(too_large)?.copy_from_slice(payload);

@@ -185,9 +185,12 @@ impl Wait {
         })
     }
 
-    /// How long the app was blocked in the wait that is over; zero if there is none.
-    pub(crate) fn blocked(&self) -> Nanos {
-        if let State::Over(over) = &*self.0.borrow() { over.blocked } else { Nanos::ZERO }
+    /// How long the app was blocked in the wait that is over, if no earlier call returned it; otherwise zero.
+    pub(crate) fn take_blocked(&self) -> Nanos {
+        match &mut *self.0.borrow_mut() {
+            State::Over(over) => std::mem::take(&mut over.blocked),
+            State::Idle | State::Waiting { .. } => Nanos::ZERO,
+        }
     }
 
     /// Takes the result of a wait that is over; `None` if there is none.

@@ -16,8 +16,10 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 
 use shared::credits::{Credits, Grant};
+use shared::units::Nanos;
 
-use super::WaitTimes;
+use super::waits::WaitsSoFar;
+use super::{WaitPlace, WaitTimes};
 use crate::account::{Account, Blocked, Stage};
 
 /// The slots that an app has reserved.
@@ -31,10 +33,8 @@ pub struct Reservation {
     asks: Cell<u32>,
     /// Whether the last send found no room there.
     full: Cell<bool>,
-    /// Whether the packet that is sent now has waited. Apart from `waits`, because every packet reads this.
-    has_waited: Cell<bool>,
-    /// How long it has waited.
-    waits: Cell<WaitTimes>,
+    /// How long the packet that is sent now has waited.
+    waits: WaitsSoFar,
 }
 
 impl Reservation {
@@ -92,27 +92,19 @@ impl Reservation {
         });
         self.granted.set(grant.await.spend());
         let waited = blocked.map(Blocked::end);
-        waited.inspect(|span| self.note_wait(|waits| waits.room += *span));
+        waited.inspect(|span| self.note_wait(WaitPlace::Room, *span));
         waited.is_some()
     }
 
-    /// Notes that the packet has waited, as `add` adds it.
-    pub(crate) fn note_wait(&self, add: impl FnOnce(&mut WaitTimes)) {
-        let mut waits = self.waits.get();
-        add(&mut waits);
-        self.waits.set(waits);
-        // A send that was polled twice at one time has not waited.
-        self.has_waited.set(waits != WaitTimes::default());
+    /// Notes that the packet has waited at `place` for `span`.
+    pub(crate) fn note_wait(&self, place: WaitPlace, span: Nanos) {
+        self.waits.add(place, span);
     }
 
     /// The waits of the packet that is sent now, if it has waited; the next packet begins without any.
     #[inline(always)]
     pub(crate) fn take_waits(&self) -> Option<WaitTimes> {
-        if !self.has_waited.get() {
-            return None;
-        }
-        self.has_waited.set(false);
-        Some(self.waits.take())
+        self.waits.take()
     }
 
     /// Keeps what is left of `grant` after the first credit, which is returned.

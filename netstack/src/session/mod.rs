@@ -5,7 +5,6 @@ mod claims;
 mod connect;
 mod extension;
 mod farewell;
-mod lateness;
 mod outcome;
 mod plan;
 mod report;

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, OptionFuture, pending, select, select_all};
 use shared::connection::CloseReason;
 use shared::exec::{Clock, Interrupt, Tasks};
+use shared::ledger::Repeats;
 use shared::report::STALLED;
 use shared::ring::{Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
@@ -18,7 +19,6 @@ use shared::units::Nanos;
 use super::apps::{Apps, Joined};
 use super::extension::Extension;
 use super::farewell::Farewell;
-use super::lateness::Lateness;
 use super::outcome::{OccupancyFigures, Outcome, Snapshot};
 use super::plan::{Length, Plan};
 use super::sampler::{Sampler, Watch};
@@ -81,7 +81,7 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
         let began = clock.now();
         let (stack, apps) = RunState::new(&tasks, &clock, ring, &plan, &extension);
         let late = Rc::clone(&stack.late);
-        clock.on_late_wakeup(move |span| late.note(span));
+        clock.on_late_wakeup(move |span| late.note(span.0, 1));
         stack.spawn_device(&tasks);
         let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
         let sampler = watch.map(|watch| stack.spawn_sampler(&tasks, watch));
@@ -121,7 +121,7 @@ struct RunState<P> {
     accounts: Rc<Accounts>,
     device: Rc<RingDevice<P>>,
     /// How late each wake-up was.
-    late: Rc<Lateness>,
+    late: Rc<Repeats>,
     farewell: Farewell,
     /// [`Extension::KEEPS_LENGTH`].
     frames_keep_length: bool,
@@ -248,7 +248,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
             times,
             ring: ring.stats(),
             occupancy: ring.with_occupancy(figures),
-            late: self.late.histogram(),
+            late: self.late.histogram().clone(),
             device: self.device.figures(delivered, latency_ns),
             room: self.timeline.room_figures(ring.depth().get()),
             in_flight,

@@ -11,10 +11,11 @@ use shared::process::json::{JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::signals::Signals;
 use shared::report::Origin;
+use shared::report::human::counted;
 use shared::units::Bytes;
 
 use super::common::{Failure, frame_size, runtime};
-use crate::count::{Ceilings, CountReport, count, table};
+use crate::count::{Ceilings, Count, CountReport, count, table};
 use crate::launch::{Binaries, Pin};
 use crate::progress::{Progress, silence};
 use crate::settings::RunSettings;
@@ -81,19 +82,37 @@ pub(crate) fn main(args: &CountArgs) -> Result<Status, Failure> {
     })?;
     drop(progress);
     sink.map_or(Ok(()), |sink| sink.write(&CountReport::new(origin, &counts)))?;
-    if !args.lines.quiet {
-        say(json, table(&counts));
-    }
     if let Some((path, file)) = accepted.zip(file) {
         Ceilings::accept(&counts).write(file, path)?;
     }
-    if let Some(other) = held_against.as_ref().and_then(Ceilings::of_another) {
-        complain(format_args!("lab: nothing is compared: the ceilings were counted on another processor, {other}"));
-        return Ok(Status::Fine);
+    let of_another = held_against.as_ref().and_then(Ceilings::of_another);
+    let comparable = held_against.as_ref().filter(|_| of_another.is_none());
+    let exceeded = comparable.map(|ceilings| ceilings.exceeded(&counts));
+    if !args.lines.quiet {
+        say(json, format!("{}\n\n{}", answer(&counts, exceeded.as_ref().map(Vec::len)), table(&counts)));
     }
-    let exceeded = held_against.map_or(Vec::new(), |ceilings| ceilings.exceeded(&counts));
+    if let Some(other) = of_another {
+        complain(format_args!("lab: nothing is compared: the ceilings were counted on another processor, {other}"));
+    }
+    let exceeded = exceeded.unwrap_or_default();
     for line in &exceeded {
         complain(format_args!("lab: {line}"));
     }
     Ok(if exceeded.is_empty() { Status::Fine } else { Status::Failed })
+}
+
+/// The counts in a sentence, and, if they were compared, how many are above their ceilings.
+fn answer(counts: &[Count], exceeded: Option<usize>) -> String {
+    let of = |count: &Count| format!("{:.0} ({}, {} B)", count.stack, count.traffic.name(), count.size_bytes);
+    let by_stack = |one: &&Count, other: &&Count| one.stack.total_cmp(&other.stack);
+    let range = match (counts.iter().min_by(by_stack), counts.iter().max_by(by_stack)) {
+        (Some(least), Some(most)) if least.stack < most.stack => format!("from {} to {}", of(least), of(most)),
+        (least, _) => least.map(of).unwrap_or_default(),
+    };
+    let compared = match exceeded {
+        None => String::new(),
+        Some(0) => "No count is above its ceiling. ".to_owned(),
+        Some(exceeded) => format!("{exceeded} of {} are above their ceilings. ", counted(counts.len() as u64, "count")),
+    };
+    format!("{compared}The stack takes {range} instructions per packet.")
 }

@@ -10,7 +10,7 @@ use shared::process::help::{OUTPUT, examples};
 use shared::process::json::say;
 
 use super::common::Failure;
-use crate::page::{Results, figure_files, markdown, page};
+use crate::page::{Results, figure_files, markdown, page, verdict};
 use crate::report::file::OutFile;
 
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ pub(crate) struct ReportArgs {
 /// The format of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table for people, which is also Markdown.
+    /// What the results say in a sentence, and a table, for people; it is also Markdown.
     #[default]
     Table,
     /// Every figure, exact, for programs.
@@ -102,7 +102,7 @@ pub(crate) fn main(args: &ReportArgs) -> Result<Status, Failure> {
 impl ReportArgs {
     fn text(&self, results: &Results) -> Result<String, Failure> {
         Ok(match self.format {
-            Format::Table | Format::Svg => results.table() + "\n",
+            Format::Table | Format::Svg => format!("{}\n\n{}\n", verdict(&results.estimates()), results.table()),
             Format::Csv => results.csv(),
             Format::Markdown => markdown(results),
             Format::Html => page(results, self.point)?,

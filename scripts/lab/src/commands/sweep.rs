@@ -14,6 +14,7 @@ use shared::report::human;
 use super::base::{BaseArgs, ClockArgs, RunsArgs, VaryArgs, check_meaning, complained};
 use super::common::Failure;
 use crate::flags::Given;
+use crate::page::{Estimates, verdict};
 use crate::points::axis::Axis;
 use crate::points::output::{Row, apps_csv, document, legend, points_csv, rows, size, table};
 use crate::points::plan::Plan;
@@ -125,10 +126,13 @@ pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
     let rows = rows(&set, made.estimates(&set, level).map_err(MakeError::from)?, &made.wide);
     store.write_text("points.csv", &points_csv(&set, &rows))?;
     store.write_text("apps.csv", &apps_csv(&set, &rows))?;
-    store.write_text("points.md", &document(plan.title.as_deref(), "", &set, &rows))?;
+    let values = set.points.iter().map(|point| &*point.values);
+    let estimates = rows.iter().map(|row| &row.estimated);
+    let verdict = verdict(&Estimates { keys: &set.keys, points: values.zip(estimates).collect() });
+    store.write_text("points.md", &document(plan.title.as_deref(), &verdict, &set, &rows))?;
     Provenance::write(&store, plan.title, began, level, &made.wall_ns)?;
     if !args.lines.quiet {
-        say(None, answer(&set, &made, &rows, store.folder()));
+        say(None, format!("{verdict}\n\n{}", answer(&set, &made, &rows, store.folder())));
     }
     let interrupted = if signals.have_come() { Status::Interrupted } else { Status::Fine };
     Ok(complained(&set, &made).or_worse(interrupted))
@@ -170,7 +174,7 @@ fn planned(set: &Points, folder: &Path) -> String {
     )
 }
 
-/// What is printed: the result in a line, the table, and where everything is.
+/// What is printed below the verdict: how many runs there are, the table, and where everything is.
 fn answer(set: &Points, made: &Made, rows: &[Row], folder: &Path) -> String {
     let failed = made.faults().count();
     let missing = made.missing();

@@ -66,7 +66,7 @@ fn opening(page: &mut Markup, results: &Results) {
     let host = results.provenance.host.as_ref().map(|host| format!("on {}", host.cpu));
     let facts = [Some(results.size.clone()), host, date.map(str::to_owned)];
     page.leaf("p", &[("class", &"sub")], facts.into_iter().flatten().collect::<Vec<_>>().join(", "));
-    page.leaf("p", &[("class", &"verdict"), ("id", &"verdict")], verdict(results));
+    page.leaf("p", &[("class", &"verdict"), ("id", &"verdict")], verdict(&results.estimates()));
     let failed: usize = results.points.iter().map(|point| point.estimated.failed).sum();
     let noted = results.points.iter().filter(|point| !point.notes.is_empty()).count();
     let mut trouble = Vec::new();

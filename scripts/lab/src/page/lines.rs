@@ -56,6 +56,12 @@ impl Lines {
     }
 }
 
+/// All `values` of `keys`, as in `depth 8, policy wait`.
+pub(super) fn whole_name(keys: &[String], values: &[String]) -> String {
+    let named: Vec<_> = keys.iter().zip(values).map(|(key, value)| format!("{key} {value}")).collect();
+    if named.is_empty() { "the only point".to_owned() } else { named.join(", ") }
+}
+
 /// The values of `point` that are not the same in all points, but for that of `axis`.
 pub(super) fn name(keys: &[String], values: &[&[String]], point: usize, axis: Option<usize>) -> String {
     let varies = |key: &usize| values.iter().any(|other| other[*key] != values[point][*key]);

@@ -11,6 +11,7 @@ mod results;
 mod verdict;
 
 pub(crate) use results::{Results, ResultsError};
+pub(crate) use verdict::{Estimates, verdict};
 
 use crate::report::chart;
 
@@ -38,5 +39,5 @@ pub(crate) fn page(results: &Results, point: Option<usize>) -> Result<String, Re
 
 /// A document in Markdown: what the results say, and the table.
 pub(crate) fn markdown(results: &Results) -> String {
-    results.document(&verdict::verdict(results))
+    results.document(&verdict(&results.estimates()))
 }

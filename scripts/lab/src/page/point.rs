@@ -90,7 +90,7 @@ fn default_point(results: &Results) -> Option<(usize, String)> {
         let value = |point: usize| {
             lines.shown.iter().flat_map(|line| &line.points).find(|at| at.1 == point).map_or(0.0, |at| at.0)
         };
-        let knees = lines.shown.iter().filter_map(|line| knee_of(results, line)).filter(has_result);
+        let knees = lines.shown.iter().filter_map(|line| knee_of(&results.estimates(), line)).filter(has_result);
         if let Some(point) = knees.max_by(|one, other| value(*one).total_cmp(&value(*other))) {
             let several = if lines.shown.len() > 1 { "; of the lines, the one that needs the largest" } else { "" };
             let why = format!(

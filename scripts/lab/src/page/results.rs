@@ -9,6 +9,8 @@ use serde_json::Value;
 use shared::report::{RunReport, TheoryReport, human};
 use shared::units::Nanos;
 
+use super::lines::whole_name;
+use super::verdict::Estimates;
 use crate::flags::{changed_flags, repeating_command, shell_word};
 use crate::points::estimate::{Estimated, Sample, Samples, code, estimated};
 use crate::points::output::{Row, document, note, points_csv, rows, size, table};
@@ -254,9 +256,13 @@ impl Results {
 
     /// What varies, with the values of `point`, as in `depth 8, policy wait`.
     pub(super) fn name(&self, point: usize) -> String {
-        let pairs = self.keys.iter().zip(&self.points[point].values);
-        let named: Vec<_> = pairs.map(|(key, value)| format!("{key} {value}")).collect();
-        if named.is_empty() { "the only point".to_owned() } else { named.join(", ") }
+        whole_name(&self.keys, &self.points[point].values)
+    }
+
+    /// What the verdict is about.
+    pub(crate) fn estimates(&self) -> Estimates<'_> {
+        let points = self.points.iter().map(|point| (&*point.values, &point.estimated));
+        Estimates { keys: &self.keys, points: points.collect() }
     }
 
     /// The same run as `report`, of `point`, in about [`FINE`] intervals; `None` if it was no simulation of this program,

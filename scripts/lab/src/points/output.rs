@@ -106,9 +106,8 @@ pub(crate) fn table(set: &Points, rows: &[Row]) -> String {
 
 /// The table with its title and legend, in Markdown. It depends on the runs alone, not on when and where they were made.
 pub(crate) fn document(title: Option<&str>, verdict: &str, set: &Points, rows: &[Row]) -> String {
-    let verdict = if verdict.is_empty() { String::new() } else { format!("\n\n{verdict}") };
     let (title, size, clock) = (title.unwrap_or("Sweep"), size(set), set.clock);
-    format!("# {title}\n\n{size} in {clock} time.{verdict}\n\n{}\n\n{}\n", table(set, rows), legend(set))
+    format!("# {title}\n\n{size} in {clock} time.\n\n{verdict}\n\n{}\n\n{}\n", table(set, rows), legend(set))
 }
 
 /// `20 points, 60 runs`.
