@@ -22,15 +22,17 @@ use shared::process::parent::Lifetime;
 use shared::process::peers::AllowedUsers;
 use shared::process::settings::{Common, Endpoint, Output, StreamOutput, Waiting};
 use shared::process::signals::Signals;
-use shared::report::{ConfigReport, Ending, HostReport, IntervalLines, Origin, RunReport, Sample, StreamEvent};
+use shared::report::{
+    ConfigReport, Ending, HostReport, IntervalLines, Origin, RunReport, Sample, StreamEvent, traffic,
+};
 use shared::ring::shm::{SharedMemory, ShmProducer};
 use shared::ring::socket::{SocketProducer, Tables};
-use shared::ring::{Producer, ProducerPort};
+use shared::ring::{Depth, Producer, ProducerPort};
 use shared::stalls::StallSchedule;
 use shared::units::{BitRate, LinkRate, Nanos};
 use tokio::sync::oneshot;
 
-use crate::app::arrivals_digest;
+use crate::app::{ResolvedApp, arrivals_digest};
 use crate::session::{
     ConnectError, Context, Extension, Grant, Greeted, Length, Plan, PlanError, Request, StackRun, Terms, Watch,
     assemble, connect, memory_of_a_run,
@@ -305,7 +307,7 @@ fn run_on(
     let (clock, interrupt, usage) = (data_path.clock(), data_path.interrupt(), data_path.usage());
     let ring = Producer::with_wake_point(port, *depth, plan.wake_point, clock.clone());
     let lines = JsonLines::open(args.stream.json_stream, args.output.json.as_ref())?;
-    let (tasks_plan, watch) = (plan.clone(), watcher(args, lines));
+    let (tasks_plan, watch) = (plan.clone(), watcher(args, title(&plan, *depth), lines));
     let stack = StackRun::new(ring, tasks_plan).interrupted_by(interrupt).watched_by(watch).extended_by(extension);
     let config = ConfigReport {
         netstack: serde_json::to_value(args).unwrap_or_default(),
@@ -339,11 +341,18 @@ fn whole(lines: Option<JsonLines>, args: &Args) -> Option<JsonLines> {
     lines.filter(|_| !args.lifetime.end_with_stdin)
 }
 
+/// What is run, above the lines of the intervals.
+fn title(plan: &Plan, depth: Depth) -> String {
+    let specs: Vec<_> = plan.apps.iter().map(|app| app.spec().to_string()).collect();
+    let apps: Vec<_> = plan.apps.iter().map(ResolvedApp::name).zip(specs.iter().map(String::as_str)).collect();
+    format!("{}; depth {depth}, policy {}", traffic(&apps), plan.policy)
+}
+
 /// Prints a line for each interval, as text unless --quiet is set, and as JSON to `stream`. It runs on the data path's
 /// thread, so it never waits for a reader.
-fn watcher(args: &Args, stream: Option<JsonLines>) -> Option<Watch> {
+fn watcher(args: &Args, title: String, stream: Option<JsonLines>) -> Option<Watch> {
     let beside = JsonLines::beside(stream, args.output.json.as_ref());
-    let mut text = (!args.lines.quiet).then(IntervalLines::default);
+    let mut text = (!args.lines.quiet).then(|| IntervalLines::titled(title));
     let any = text.is_some() || stream.is_some();
     let watch = move |sample: &Sample| {
         if let Some(stream) = stream {

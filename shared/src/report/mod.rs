@@ -33,6 +33,6 @@ pub use run::{
 pub use split::{HardwareSplit, SplitReport};
 pub use stream::{STREAM_SCHEMA, StreamEvent, StreamStart};
 pub use summary::Summary;
-pub use text::{IntervalLines, STALLED, human, interval_header, interval_line, machine_warning};
+pub use text::{IntervalLines, STALLED, human, interval_header, interval_line, machine_warning, traffic};
 pub use theory::{EstimateReport, FigureReport, JudgedReport, MeasuredReport, SteadyReport, TheoryReport, Verdict};
 pub use warning::{Warning, WarningCode};

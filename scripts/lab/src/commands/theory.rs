@@ -343,8 +343,9 @@ fn figures(model: &Model, prediction: &Prediction, service_ns: Option<f64>) -> S
         None => format!("{:.6} packets per service time", prediction.throughput),
     };
     format!(
-        "{model}\n  loss        {:.6}\n  mean time   {}\n  delivered   {throughput}\n  slots held  {:.6}",
+        "{model}\n  loss          {:.6} ({})\n  mean sojourn  {}\n  delivered     {throughput}\n  slots held    {:.6}",
         prediction.loss_ratio,
+        human::percent(prediction.loss_ratio),
         time(prediction.sojourn_mean, service_ns),
         prediction.occupancy_mean
     )

@@ -189,7 +189,8 @@ impl Answer {
         let mut lines = vec![self.first_line()];
         if let Some(point) = self.depth.and_then(|depth| self.at(depth, "virtual")) {
             lines.push(format!(
-                "There: {} lost, p99 latency {}, p99 sojourn {}.",
+                "In virtual time at depth {}: {} lost, p99 latency {}, p99 sojourn {}.",
+                number(point.depth),
                 text(point.loss_ratio, human::percent),
                 text(point.latency_p99_ns, human::time),
                 text(point.sojourn_p99_ns, human::time)
@@ -230,8 +231,9 @@ impl Answer {
                     warnings.map_or_else(String::new, |warnings| format!(" (warnings of that run: {warnings})"));
                 format!(
                     "Depth {} meets the limits in virtual time but not in real time on this machine: \
-                     {broken}{warnings}.",
-                    number(depth)
+                     {broken}{warnings}. See whether a deeper ring does: lab run --depth {}.",
+                    number(depth),
+                    2 * depth
                 )
             }
             (Some(depth), confirmed) => {
@@ -254,6 +256,9 @@ impl Answer {
         let full = self
             .full_ring
             .map_or_else(String::new, |time| format!(" A full ring takes {} to send.", human::time(time.0 as f64)));
+        if ring == 0 {
+            return format!("The hardware's queue holds all its {} slots.{full}", number(depth));
+        }
         format!(
             "Of its {} slots, the hardware's queue holds up to {}; the other {} wait in the ring and the driver.{full}",
             number(depth),

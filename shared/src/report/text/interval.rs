@@ -31,12 +31,25 @@ pub struct IntervalLines {
     previous: Option<Nanos>,
     /// For how long frames have been held without a completion.
     stalled: Nanos,
+    /// The length of the interval before.
+    length: Nanos,
+    /// The line above the header; none if it is empty.
+    title: String,
 }
 
 impl IntervalLines {
-    /// The line of `sample`; the first line has the header above it.
+    /// The lines of a run, with `title` above them: what is run.
+    pub fn titled(title: String) -> Self {
+        Self { title, ..Self::default() }
+    }
+
+    /// The line of `sample`; the first line has the title and the header above it.
     pub fn next(&mut self, sample: &Sample) -> String {
-        let header = if self.previous.is_none() { interval_header() + "\n" } else { String::new() };
+        let header = match self.previous {
+            Some(_) => String::new(),
+            None if self.title.is_empty() => interval_header() + "\n",
+            None => format!("{}\n{}\n", self.title, interval_header()),
+        };
         let previous = self.previous.replace(Nanos(sample.time_ns)).unwrap_or_default();
         let stands = sample.delivered == 0 && sample.occupancy > 0;
         self.stalled = if stands { self.stalled + Nanos(sample.time_ns).since(previous) } else { Nanos::ZERO };
@@ -46,21 +59,37 @@ impl IntervalLines {
             }
             _ => String::new(),
         };
-        header + &interval_line(sample, previous) + &named
+        let length = Nanos(sample.time_ns).since(previous);
+        // What is left of a run after its last whole interval is too short for a rate.
+        let line = match length.0 < self.length.0 / 10 {
+            true => interval_line_without_rate(sample, previous),
+            false => interval_line(sample, previous),
+        };
+        self.length = length;
+        header + &line + &named
     }
 }
 
 /// What happened since `previous`, which is the `time_ns` of the sample before, or zero.
 pub fn interval_line(sample: &Sample, previous: Nanos) -> String {
-    let end = Nanos(sample.time_ns);
-    let seconds = end.since(previous).as_secs_f64();
+    let seconds = Nanos(sample.time_ns).since(previous).as_secs_f64();
     let per_second = |value: u64| if seconds > 0.0 { value as f64 / seconds } else { 0.0 };
+    let rate = human::packet_rate(per_second(sample.delivered));
+    with_rate(sample, previous, rate, human::bit_rate(per_second(sample.delivered_bytes) * 8.0))
+}
+
+fn interval_line_without_rate(sample: &Sample, previous: Nanos) -> String {
+    with_rate(sample, previous, "-".to_owned(), "-".to_owned())
+}
+
+fn with_rate(sample: &Sample, previous: Nanos, rate: String, goodput: String) -> String {
+    let end = Nanos(sample.time_ns);
     let (from, to, decimals) = (previous.as_secs_f64(), end.as_secs_f64(), decimals(previous, end));
     columns([
         format!("{from:.decimals$}-{to:.decimals$} s"),
         human::count(sample.delivered),
-        human::packet_rate(per_second(sample.delivered)),
-        human::bit_rate(per_second(sample.delivered_bytes) * 8.0),
+        rate,
+        goodput,
         human::count(sample.dropped),
         human::count(sample.refused),
         sample.occupancy.to_string(),

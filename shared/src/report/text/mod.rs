@@ -18,6 +18,22 @@ fn line(out: &mut String, label: &str, what: impl Display) -> Result {
     writeln!(out, "{}", format!("{label:<12} {what}").trim_end())
 }
 
+/// How many apps [`traffic`] names.
+const MOST_NAMED: usize = 8;
+
+/// The apps of a run, given by name and settings, in a line: one by its settings, several by their names.
+pub fn traffic(apps: &[(&str, &str)]) -> String {
+    let names = apps.iter().take(MOST_NAMED).map(|(name, _)| plain(name)).collect::<Vec<_>>().join(", ");
+    match apps {
+        [(_, spec)] if !spec.is_empty() => plain(spec),
+        [_] => names,
+        _ if apps.len() > MOST_NAMED => {
+            format!("{} apps: {names} and {} more", human::count(apps.len() as u64), apps.len() - MOST_NAMED)
+        }
+        _ => format!("{}: {names}", human::counted(apps.len() as u64, "app")),
+    }
+}
+
 /// Writes a table: columns as wide as their widest cell, the first one left-aligned, the others right-aligned.
 fn table(out: &mut String, rows: &[Vec<String>]) -> Result {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

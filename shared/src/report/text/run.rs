@@ -1,4 +1,4 @@
-//! The text of a run: first the answer, then the details.
+//! The text of a run: first what was asked and the answer, then the details.
 //!
 //! What the clock or the policy makes zero in any case is left out; the JSON report has all of it.
 
@@ -8,7 +8,7 @@ use std::fmt::{Display, Formatter, Result, Write as _};
 
 use serde_json::Value;
 
-use super::{human, line, plain, table};
+use super::{human, line, plain, table, traffic};
 use crate::ledger::Doorbells;
 use crate::report::{AppReport, Ending, ProcessReport, RunReport, Summary, Totals};
 
@@ -28,6 +28,7 @@ impl RunReport {
         if failed {
             self.write_ending(out)?;
         }
+        self.write_question(out)?;
         if self.is_repeated() {
             // Show one loss, one rate and one mean, those of all runs, and not also the counts of the first run.
             self.estimate.iter().try_for_each(|estimate| write!(out, "{estimate}"))?;
@@ -59,6 +60,26 @@ impl RunReport {
         self.estimate.is_some_and(|estimate| estimate.replications > 1)
     }
 
+    /// What was run.
+    fn write_question(&self, out: &mut String) -> Result {
+        let apps: Vec<_> = self.apps.iter().map(|app| (&*app.name, &*app.spec)).collect();
+        line(out, "Traffic", traffic(&apps))?;
+        let mut config = format!("depth {}", self.ring.depth);
+        if self.ring.txqueue > 0 {
+            write!(config, " + txqueue {} = capacity {}", self.ring.txqueue, self.ring.capacity)?;
+        }
+        let (stack, driver) = (&self.config.netstack, &self.config.driver);
+        let shown = [(stack, "policy"), (stack, "transport"), (stack, "dispatch"), (driver, "link"), (driver, "stall")];
+        for (settings, key) in shown {
+            // A simulation is one process without a transport.
+            if key == "transport" && self.config.simulate.is_some() {
+                continue;
+            }
+            config.extend(setting(settings, key).map(|value| format!(", {key} {value}")));
+        }
+        line(out, "Config", config)
+    }
+
     /// What people ask first: loss, rate, latency, and how long the apps were blocked.
     fn write_answer(&self, out: &mut String) -> Result {
         let totals = &self.totals;
@@ -80,7 +101,11 @@ impl RunReport {
         if self.latency_ns.count > 0 {
             let Summary { mean, p50, p99, .. } = self.latency_ns;
             let (mean, p50, p99) = (human::known(human::time, mean), human::span(p50), human::span(p99));
-            line(out, "Latency", format!("mean {mean}, p50 {p50}, p99 {p99}, from the intended time to completion"))?;
+            line(
+                out,
+                "Latency",
+                format!("mean {mean}, p50 {p50}, p99 {p99} of the delivered packets, from their intended times"),
+            )?;
         }
         let total = self.blocked.total_ns as f64;
         let blocked = match self.blocked.total_ns {
@@ -142,24 +167,13 @@ impl RunReport {
     }
 
     fn write_setup(&self, out: &mut String) -> Result {
-        let mut config = format!("depth {}", self.ring.depth);
-        if self.ring.txqueue > 0 {
-            write!(config, " + txqueue {} = capacity {}", self.ring.txqueue, self.ring.capacity)?;
-        }
-        let (stack, driver) = (&self.config.netstack, &self.config.driver);
-        for (settings, key) in [(stack, "policy"), (stack, "transport"), (stack, "dispatch"), (driver, "link")] {
-            // A simulation is one process without a transport.
-            if key == "transport" && self.config.simulate.is_some() {
-                continue;
-            }
-            config.extend(setting(settings, key).map(|value| format!(", {key} {value}")));
-        }
-        line(out, "Config", config)?;
-        for app in self.apps.iter().take(MOST_APPS) {
+        // A single app is in the first line.
+        let apps = if self.apps.len() > 1 { &*self.apps } else { &[] };
+        for app in apps.iter().take(MOST_APPS) {
             line(out, "App", plain(&app.spec))?;
         }
-        if self.apps.len() > MOST_APPS {
-            let others = human::count((self.apps.len() - MOST_APPS) as u64);
+        if let Some(others @ 1..) = apps.len().checked_sub(MOST_APPS) {
+            let others = human::count(others as u64);
             line(out, "App", format!("{others} more are in the JSON report"))?;
         }
         if let Some(host) = &self.host {
