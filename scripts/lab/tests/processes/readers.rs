@@ -46,8 +46,8 @@ fn a_run_ends_while_its_reader_sleeps_and_the_whole_report_follows_the_lines_tha
     let run: RunReport = parse(&json);
     assert_eq!((&run.ending, run.totals.offered > 0), (&Ending::Finished, true));
     assert_eq!(run.totals.delivered, run.totals.offered);
-    // The header is a line too.
-    let lines = 1 + run.elapsed_ns.div_ceil(1_000_000);
+    // The title and the header are lines too.
+    let lines = 2 + run.elapsed_ns.div_ceil(1_000_000);
     assert_eq!(run.lines_dropped, lines - MOST_LINES as u64);
     let warning = run.warnings.iter().find(|warning| warning.code == WarningCode::LinesDropped).unwrap();
     assert!(warning.text.contains(&format!("{} interval lines", run.lines_dropped)), "{warning}");

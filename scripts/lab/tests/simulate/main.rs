@@ -427,7 +427,7 @@ fn the_estimate_comes_first() {
     let estimate = report(flags).estimate.unwrap();
     assert_eq!(printed.matches("loss").count(), 2, "in theory, and in its findings: {printed}");
     let loss = shared::report::human::percent(estimate.loss_ratio.mean);
-    let line = printed.lines().next().filter(|line| line.starts_with("Loss  ")).unwrap();
+    let line = printed.lines().nth(2).filter(|line| line.starts_with("Loss  ")).unwrap();
     assert!(line.contains(&format!("{loss} +- ")), "{line} {loss}");
     // CSV shows the same mean.
     let listed = lab("report --format csv -", &json(flags, ""));

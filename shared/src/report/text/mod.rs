@@ -25,6 +25,7 @@ const MOST_NAMED: usize = 8;
 pub fn traffic(apps: &[(&str, &str)]) -> String {
     let names = apps.iter().take(MOST_NAMED).map(|(name, _)| plain(name)).collect::<Vec<_>>().join(", ");
     match apps {
+        [] => "no app".to_owned(),
         [(_, spec)] if !spec.is_empty() => plain(spec),
         [_] => names,
         _ if apps.len() > MOST_NAMED => {
