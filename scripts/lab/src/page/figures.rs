@@ -148,6 +148,7 @@ fn chart(results: &Results, lines: &Lines, figure: &Figure) -> Chart {
         id: figure.id,
         title: format!("{}{over}", figure.title),
         description: format!("{}{over}: {}{of}.", figure.title, figure.label),
+        note: String::new(),
         x,
         y: Axis::holding(figure.label, figure.unit, &all),
         lines: all,

@@ -87,6 +87,9 @@ fn figures(page: &mut Markup, charts: &[Chart]) {
     for chart in charts {
         page.open("figure", &[]);
         chart::embedded(chart, page);
+        if !chart.note.is_empty() {
+            page.leaf("figcaption", &[], &chart.note);
+        }
         page.close();
     }
     page.close();

@@ -8,7 +8,7 @@ use shared::units::Nanos;
 use super::lines::Lines;
 use super::results::{Results, ResultsError};
 use super::verdict::knee_of;
-use crate::report::chart::{Axis, Chart, Kind, Line, Mark, Unit};
+use crate::report::chart::{Axis, Chart, Kind, LATENCY, Line, Mark, SOJOURN, Unit};
 
 /// A series with fewer intervals shows little.
 const FEW: usize = 20;
@@ -158,6 +158,7 @@ fn occupancy(report: &RunReport, stalls: &[(f64, f64)]) -> Chart {
             human::mean(report.ring.occupancy_mean),
             report.ring.occupancy_max
         ),
+        note: String::new(),
         x: over_time(report),
         y: Axis::linear("slots held at the end of each interval", Unit::Number, &lines),
         lines,
@@ -189,6 +190,7 @@ fn blocked(report: &RunReport, stalls: &[(f64, f64)]) -> Chart {
             "How many senders waited, on average over each interval; {} in all.",
             human::time(report.blocked.total_ns as f64)
         ),
+        note: String::new(),
         x: over_time(report),
         y: Axis::linear("senders that wait, mean of each interval", Unit::Number, &lines),
         lines,
@@ -208,13 +210,14 @@ fn quantiles(report: &RunReport) -> Chart {
         Line { name: name.to_owned(), kind: Kind::Measured, colour, marks: marks.collect() }
     };
     let lines = vec![
-        line(0, "latency, from the intended time", &report.latency_ns),
-        line(1, "sojourn, from acceptance", &report.sojourn_ns),
+        line(LATENCY, "latency, from the intended time", &report.latency_ns),
+        line(SOJOURN, "sojourn, from acceptance", &report.sojourn_ns),
     ];
     Chart {
         id: "quantiles",
         title: "Latency and sojourn by quantile".to_owned(),
         description: "Times of the packets by quantile: p99 is the time that 99 % of them took at most.".to_owned(),
+        note: String::new(),
         x: Axis::of_names("quantile", QUANTILES.map(str::to_owned).into()),
         y: Axis::holding("time until completed", Unit::Time, &lines),
         lines,
@@ -244,6 +247,7 @@ fn split(split: &SplitReport) -> Chart {
             "The mean time of a delivered packet in each place, from its intended time to its completion. The \
                       means add up to that of the latency; quantiles would not add up."
                 .to_owned(),
+        note: String::new(),
         x: Axis::of_bars("mean time of a packet", Unit::Time, longest),
         y: Axis::of_names("place, in the order in which a packet passes them", names),
         lines,
@@ -265,14 +269,15 @@ fn distribution(report: &RunReport) -> Chart {
     };
     let all = &report.distributions;
     let lines = vec![
-        line(0, "latency, from the intended time", &all.latency_ns),
-        line(1, "sojourn, from acceptance", &all.sojourn_ns),
+        line(LATENCY, "latency, from the intended time", &all.latency_ns),
+        line(SOJOURN, "sojourn, from acceptance", &all.sojourn_ns),
     ];
     let times: Vec<f64> = lines.iter().flat_map(|line| &line.marks).map(|mark| mark.x).collect();
     Chart {
         id: "distribution",
         title: "Distribution of latency and sojourn".to_owned(),
         description: "The share of the delivered packets that took at most a time.".to_owned(),
+        note: String::new(),
         x: Axis::of_times("time until completed", times),
         y: Axis::of_shares("share of the packets that took at most this time"),
         lines,

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::scale::without_overlap;
-use super::{Chart, Kind, Line, Mark};
+use super::{Chart, Kind, Line, MOST_LINES, Mark};
 use crate::report::markup::Markup;
 
 /// The style of all charts, for light and dark.
@@ -24,6 +24,10 @@ const SAMPLE: f64 = 30.0;
 const APART: f64 = 18.0;
 /// An estimate of the width of a character, in a font of 12 pixels.
 const CHARACTER: f64 = 7.0;
+/// Lines whose marks are no further apart than this are drawn as one above the other.
+const NEAR: f64 = 2.5;
+/// The least width of a span with a background.
+const LEAST_SHADE: f64 = 1.6;
 /// The radius of the marks of the first line; those of later ones are smaller, so that marks at the same place show.
 const RADIUS: f64 = 6.0;
 
@@ -61,7 +65,7 @@ fn render(chart: &Chart, with_style: bool, svg: &mut Markup) {
     }
     svg.open("svg", &attributes);
     svg.leaf("title", &[("id", &title)], &chart.title);
-    svg.leaf("desc", &[("id", &desc)], &chart.description);
+    svg.leaf("desc", &[("id", &desc)], [&*chart.description, &*chart.note].join(" ").trim_end());
     if with_style {
         svg.open("style", &[]);
         svg.raw(STYLE);
@@ -83,12 +87,14 @@ struct Plot<'a> {
     height: f64,
     y_ticks: Vec<(f64, String)>,
     legend: Vec<Entry<'a>>,
+    /// For each line, whether it is dashed so that the line below it is seen.
+    dashed: Vec<bool>,
 }
 
 /// An entry of the legend.
 struct Entry<'a> {
-    /// `None` for the spans with a grey background.
-    line: Option<&'a Line>,
+    /// The line and its number; `None` for the spans with a background.
+    line: Option<(usize, &'a Line)>,
     name: &'a str,
     x: f64,
     y: f64,
@@ -104,7 +110,32 @@ impl<'a> Plot<'a> {
         // Below the legend is the label of the vertical axis.
         let top = rows + LEGEND_ROW + 18.0;
         let height = top + PLOT_HEIGHT + 44.0;
-        Self { chart, left: widest + 10.0, top, height, y_ticks, legend }
+        let mut plot = Self { chart, left: widest + 10.0, top, height, y_ticks, legend, dashed: Vec::new() };
+        plot.dashed = (0..chart.lines.len()).map(|line| plot.covers_another(line)).collect();
+        plot.y_ticks = plot.with_room(&plot.y_ticks);
+        plot
+    }
+
+    /// Whether the line with this number would hide one that is drawn before it.
+    fn covers_another(&self, line: usize) -> bool {
+        let (before, line) = (&self.chart.lines[..line], &self.chart.lines[line]);
+        let curve = |kind| matches!(kind, Kind::Measured | Kind::Trace | Kind::Steps);
+        let near = |(one, other): (&Mark, &Mark)| {
+            (self.x(one.x) - self.x(other.x)).abs() <= NEAR && (self.y(one.y) - self.y(other.y)).abs() <= NEAR
+        };
+        let same = |other: &&Line| {
+            other.kind == line.kind
+                && other.marks.len() == line.marks.len()
+                && other.marks.iter().zip(&line.marks).all(near)
+        };
+        curve(line.kind) && !line.marks.is_empty() && before.iter().any(|other| same(&other))
+    }
+
+    /// Those of the vertical ticks whose labels do not overlap.
+    fn with_room(&self, ticks: &[(f64, String)]) -> Vec<(f64, String)> {
+        let sizes: Vec<_> = ticks.iter().map(|(value, _)| (-self.y(*value), 12.0)).collect();
+        let written = without_overlap(&sizes, 3.0);
+        ticks.iter().zip(written).filter(|(_, written)| *written).map(|(tick, _)| tick.clone()).collect()
     }
 
     fn right(&self) -> f64 {
@@ -130,10 +161,10 @@ impl<'a> Plot<'a> {
             let middle = entry.y - 4.0;
             let sample = format!("M{} {}h{}", px(entry.x), px(middle), px(SAMPLE - 6.0));
             match entry.line {
-                Some(line) => {
+                Some((number, line)) => {
                     svg.open("g", &[("class", &colour(line))]);
                     if line.kind != Kind::Marks {
-                        svg.empty("path", &[("class", &class(line.kind)), ("d", &sample)]);
+                        svg.empty("path", &[("class", &self.class(number)), ("d", &sample)]);
                     }
                     if matches!(line.kind, Kind::Measured | Kind::Marks) {
                         shape(svg, line.colour, (entry.x + (SAMPLE - 6.0) / 2.0, middle));
@@ -149,7 +180,7 @@ impl<'a> Plot<'a> {
     fn axes(&self, svg: &mut Markup) {
         for (from, to) in &self.chart.shades {
             let (from, to) = (self.x(*from).max(self.left), self.x(*to).min(self.right()));
-            rectangle(svg, "shade", (from, self.top), (to - from, PLOT_HEIGHT));
+            rectangle(svg, "shade", (from, self.top), ((to - from).max(LEAST_SHADE), PLOT_HEIGHT));
         }
         let heading = [("class", &"soft" as _), ("x", &"0" as _), ("y", &px(self.top - 17.0) as _)];
         svg.leaf("text", &heading, self.chart.y.heading());
@@ -193,7 +224,7 @@ impl<'a> Plot<'a> {
         rectangle(svg, "", (self.left - 7.0, self.top - 7.0), (self.right() - self.left + 14.0, PLOT_HEIGHT + 14.0));
         svg.close();
         svg.open("g", &[("clip-path", &format!("url(#{clip})"))]);
-        for line in &self.chart.lines {
+        for (number, line) in self.chart.lines.iter().enumerate() {
             svg.open("g", &[("class", &colour(line))]);
             if line.kind == Kind::Measured {
                 self.bands(svg, &line.marks);
@@ -201,7 +232,7 @@ impl<'a> Plot<'a> {
             match line.kind {
                 Kind::Marks => {}
                 Kind::Bars => line.marks.iter().for_each(|mark| self.bar(svg, mark)),
-                _ => svg.empty("path", &[("class", &class(line.kind)), ("d", &self.path(line))]),
+                _ => svg.empty("path", &[("class", &self.class(number)), ("d", &self.path(line))]),
             }
             svg.close();
         }
@@ -212,6 +243,17 @@ impl<'a> Plot<'a> {
             svg.line();
         }
         svg.close();
+    }
+
+    /// The class with the stroke of a line.
+    fn class(&self, line: usize) -> String {
+        let class = match self.chart.lines[line].kind {
+            Kind::Measured | Kind::Marks | Kind::Bars => "line",
+            Kind::Trace | Kind::Steps => "line thin",
+            Kind::Theory => "theory",
+            Kind::Limit => "limit",
+        };
+        if self.dashed[line] { format!("{class} above") } else { class.to_owned() }
     }
 
     fn path(&self, line: &Line) -> String {
@@ -270,7 +312,8 @@ impl<'a> Plot<'a> {
 
 /// The entries of the legend in rows. A chart with one line, whose heading says what it is, has none.
 fn legend(chart: &Chart) -> Vec<Entry<'_>> {
-    let named = chart.lines.iter().filter(|line| !line.name.is_empty()).map(|line| (Some(line), &line.name[..]));
+    let named = chart.lines.iter().enumerate().filter(|(_, line)| !line.name.is_empty());
+    let named = named.map(|(number, line)| (Some((number, line)), &line.name[..]));
     let shades = (!chart.shades.is_empty()).then_some((None, chart.shade_name));
     let mut entries = Vec::new();
     let (mut x, mut y) = (0.0, HEADING + LEGEND_ROW + 2.0);
@@ -297,18 +340,9 @@ fn colour(line: &Line) -> String {
     }
 }
 
-/// The class with the stroke of a line.
-fn class(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Measured | Kind::Marks | Kind::Bars => "line",
-        Kind::Trace | Kind::Steps => "line thin",
-        Kind::Theory => "theory",
-        Kind::Limit => "limit",
-    }
-}
-
 /// A mark whose shape tells its line apart without its colour.
 fn shape(svg: &mut Markup, line: usize, (x, y): (f64, f64)) {
+    let line = line % MOST_LINES;
     let r = RADIUS - 0.4 * line as f64;
     let corners = |all: &[(f64, f64)]| {
         let all: Vec<_> = all.iter().map(|(dx, dy)| format!("{} {}", px(x + dx * r), px(y + dy * r))).collect();
@@ -374,6 +408,7 @@ mod tests {
             id: "loss",
             title: "Loss".to_owned(),
             description: "Loss by depth.".to_owned(),
+            note: String::new(),
             x: Axis::of_values("depth", Unit::Number, [1.0, 32.0, 64.0]),
             y: Axis::holding("share lost", Unit::Share, &lines),
             lines,
@@ -398,6 +433,20 @@ mod tests {
             let svg = file(&chart);
             assert!(!svg.contains("NaN"), "{svg}");
         }
+    }
+
+    #[test]
+    fn a_line_that_would_hide_another_is_dashed() {
+        let mut chart = chart();
+        chart.lines[1] = Line { kind: Kind::Measured, colour: 1, ..chart.lines[0].clone() };
+        let dashed = |chart: &Chart| Plot::of(chart).dashed;
+        assert_eq!(dashed(&chart), [false, true]);
+        chart.lines[1].marks[0].y *= 0.99;
+        assert_eq!(dashed(&chart), [false, true], "a hundredth is not seen");
+        chart.lines[1].marks[0].y *= 0.5;
+        assert_eq!(dashed(&chart), [false, false]);
+        chart.lines[1].marks.clear();
+        assert_eq!(dashed(&chart), [false, false]);
     }
 
     #[test]

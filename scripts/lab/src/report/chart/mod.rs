@@ -15,6 +15,10 @@ pub(crate) use draw::{STYLE, embedded, file};
 /// How many lines a chart tells apart, by colour and by the shape of their marks.
 pub(crate) const MOST_LINES: usize = 8;
 
+/// The colours of latency and sojourn where both are shown; the lines of other figures have none of them.
+pub(crate) const LATENCY: usize = MOST_LINES;
+pub(crate) const SOJOURN: usize = MOST_LINES + 1;
+
 /// A figure.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Chart {
@@ -24,10 +28,12 @@ pub(crate) struct Chart {
     pub(crate) title: String,
     /// What it shows, in a sentence, for readers who do not see it.
     pub(crate) description: String,
+    /// What is to be known before it is read, below it on a page; may be empty.
+    pub(crate) note: String,
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) lines: Vec<Line>,
-    /// Spans of x with a grey background.
+    /// Spans of x with a background.
     pub(crate) shades: Vec<(f64, f64)>,
     /// What the spans are.
     pub(crate) shade_name: &'static str,
@@ -86,7 +92,7 @@ pub(crate) struct Line {
     /// Its name in the legend; empty if it needs none.
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// Its colour and shape, below [`MOST_LINES`].
+    /// Its colour and shape: below [`MOST_LINES`], [`LATENCY`] or [`SOJOURN`].
     pub(crate) colour: usize,
     pub(crate) marks: Vec<Mark>,
 }
@@ -161,7 +167,7 @@ impl Axis {
     pub(crate) fn of_times(label: impl Into<String>, times: impl IntoIterator<Item = f64>) -> Self {
         let mut times: Vec<f64> = times.into_iter().collect();
         times.sort_by(f64::total_cmp);
-        let scale = Scale::between(&times);
+        let scale = Scale::between(&times).rounded();
         Self { label: label.into(), unit: Unit::Time, scale, ticks: Vec::new(), names: Vec::new() }
     }
 
@@ -200,7 +206,7 @@ impl Axis {
             Scale::Logarithmic { zero: false, .. } => text += ", logarithmic",
             Scale::Logarithmic { zero: true, low, .. } => {
                 // A `String` takes every write.
-                let _ = write!(text, ", logarithmic from {} on, zero below", self.unit.tick(low));
+                let _ = write!(text, ", logarithmic above {}, linear below", self.unit.tick(low));
             }
         }
         text

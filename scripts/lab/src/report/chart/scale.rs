@@ -3,16 +3,20 @@
 /// A scale is logarithmic where its values span more than this factor.
 const WIDE: f64 = 16.0;
 
-/// The share of a logarithmic axis below its lowest value, at whose end zero lies.
-const BELOW: f64 = 0.1;
+/// The least share of an axis that its linear part below the logarithmic one has.
+const LEAST_LINEAR: f64 = 0.1;
+
+/// The lower end of a logarithmic axis keeps this share of the decades that it shows below the least value, so that no
+/// mark lies on the frame.
+const PAD: f64 = 0.04;
 
 /// Where a value lies on an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Scale {
     /// `low` lies at the beginning and `high` at the end.
     Linear { low: f64, high: f64 },
-    /// Equal factors have equal lengths. With `zero`, zero lies at the beginning, and what is above it and below `low`
-    /// between both.
+    /// Equal factors have equal lengths. With `zero`, zero lies at the beginning, and equal differences between it and
+    /// `low` have equal lengths.
     Logarithmic { low: f64, high: f64, zero: bool },
 }
 
@@ -29,6 +33,16 @@ impl Scale {
         }
     }
 
+    /// The same with ends that are round, if it is logarithmic.
+    pub(crate) fn rounded(self) -> Self {
+        match self {
+            Self::Logarithmic { low, high, zero } => {
+                Self::Logarithmic { low: round_down(low), high: round_up(high), zero }
+            }
+            linear => linear,
+        }
+    }
+
     /// Room for `count` places, from 0 on, with half a place at both ends.
     pub(crate) fn places(count: usize) -> Self {
         Self::Linear { low: -0.5, high: count.max(1) as f64 - 0.5 }
@@ -42,7 +56,8 @@ impl Scale {
         let top = values.iter().map(|(_, high)| *high).fold(most, f64::max);
         if most / least > WIDE {
             let zero = values.iter().any(|(value, _)| *value <= 0.0);
-            Self::Logarithmic { low: round_down(least), high: round_up(top), zero }
+            let pad = if zero { 1.0 } else { (top / least).powf(PAD) };
+            Self::Logarithmic { low: round_down(least / pad), high: round_up(top), zero }
         } else if top > 0.0 {
             // A tenth of a step above the highest value keeps its mark off the edge.
             let step = step(top, 5);
@@ -52,19 +67,20 @@ impl Scale {
         }
     }
 
-    /// Where `value` lies: 0 at the beginning of the axis, 1 at its end. Values outside of a logarithmic scale with zero
-    /// lie between zero and its lowest value, others outside of the axis.
+    /// Where `value` lies: 0 at the beginning of the axis, 1 at its end. Values outside of the scale lie outside of the
+    /// axis.
     pub(crate) fn at(&self, value: f64) -> f64 {
         match *self {
             Self::Linear { low, high } => (value - low) / (high - low),
             Self::Logarithmic { low, high, zero } => {
                 let above = |value: f64| (value / low).ln() / (high / low).ln();
+                // With this share the slopes of both parts are equal where they meet.
+                let linear = (1.0 / (1.0 + (high / low).ln())).max(LEAST_LINEAR);
                 match zero {
                     false if value > 0.0 => above(value),
                     false => -1.0,
-                    true if value >= low => BELOW + (1.0 - BELOW) * above(value),
-                    true if value > 0.0 => BELOW / 2.0,
-                    true => 0.0,
+                    true if value >= low => linear + (1.0 - linear) * above(value),
+                    true => linear * (value / low).max(0.0),
                 }
             }
         }
@@ -86,15 +102,18 @@ impl Scale {
     }
 }
 
-/// Powers of ten from `low` to `high`, with 2 and 5 between them if they are few, or each n-th of them if they are many.
+/// 1, 2 and 5 times the powers of ten from `low` to `high`, if they are about `most`; else both ends and the powers of ten
+/// between them, or each n-th of them if they are many.
 fn logarithmic(low: f64, high: f64, most: usize) -> Vec<f64> {
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
-    let decades = (last - first).max(1).unsigned_abs() as usize;
-    let factors: &[f64] = if 3 * decades <= most { &[1.0, 2.0, 5.0] } else { &[1.0] };
-    let each = decades.div_ceil(most.max(1)).max(1);
-    let powers = (first..=last).filter(|power| power.rem_euclid(each as i32) == 0);
-    let all = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
-    all.filter(|value| (low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(value)).collect()
+    let inside = |value: &f64| (low * (1.0 + 1e-9)..high * (1.0 - 1e-9)).contains(value);
+    let powers = || first..=last;
+    let fine = powers().flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10f64.powi(power)));
+    let fine: Vec<f64> = fine.filter(inside).collect();
+    let each = powers().count().div_ceil(most.max(1)).max(1) as i32;
+    let coarse = powers().filter(|power| power.rem_euclid(each) == 0).map(|power| 10f64.powi(power));
+    let between = if fine.len() <= most { fine } else { coarse.filter(inside).collect() };
+    [low].into_iter().chain(between).chain([high]).collect()
 }
 
 /// The smallest of 1, 2 and 5 times a power of ten by which `length` has at most `most` steps.
@@ -166,16 +185,27 @@ mod tests {
         assert_eq!(Scale::Linear { low: 0.0, high: 1000.0 }.ticks(5), [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0]);
         assert_eq!(Scale::Linear { low: 0.0, high: 0.275 }.ticks(6), [0.0, 0.05, 0.1, 0.15000000000000002, 0.2, 0.25]);
         let decades = |low, high, zero| Scale::Logarithmic { low, high, zero }.ticks(6);
-        assert_eq!(decades(2e-4, 0.5, true), [0.0, 0.001, 0.01, 0.1]);
+        assert_eq!(decades(2e-4, 0.5, true), [0.0, 2e-4, 0.001, 0.01, 0.1, 0.5]);
+        assert_eq!(decades(0.005, 0.5, true), [0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]);
         assert_eq!(decades(1.0, 100.0, false), [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
-        assert!(decades(1e-20, 1.0, false).len() <= 7);
+        assert!(decades(1e-20, 1.0, false).len() <= 9);
     }
 
     #[test]
-    fn zero_lies_at_the_beginning_of_a_logarithmic_scale() {
+    fn a_logarithmic_scale_with_zero_is_linear_at_its_beginning_and_has_no_kink() {
         let scale = Scale::Logarithmic { low: 0.01, high: 1.0, zero: true };
-        assert_eq!([0.0, 1e-9, 0.01, 1.0].map(|value| scale.at(value)), [0.0, 0.05, 0.1, 1.0]);
-        assert!((scale.at(0.1) - 0.55).abs() < 1e-12);
+        assert_eq!([0.0, 1.0].map(|value| scale.at(value)), [0.0, 1.0]);
+        let (half, low) = (scale.at(0.005), scale.at(0.01));
+        assert!((low - 2.0 * half).abs() < 1e-12 && low > 0.15, "{half} {low}");
+        let slopes = [low - scale.at(0.0099), scale.at(0.0101) - low];
+        assert!((slopes[0] / slopes[1] - 1.0).abs() < 0.02, "{slopes:?}");
+        assert!((scale.at(0.1) - f64::midpoint(low, 1.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_least_value_keeps_off_the_end_of_a_logarithmic_scale() {
+        let scale = Scale::above(&[(100.0, 100.0), (4e6, 4e6)]);
+        assert_eq!(scale, Scale::Logarithmic { low: 50.0, high: 5e6, zero: false });
     }
 
     #[test]
