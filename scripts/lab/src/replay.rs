@@ -90,8 +90,7 @@ fn parse(text: &str) -> Result<Vec<RunReport>, FileProblem> {
     }
 }
 
-/// The settings for repeating the run in `file`, with the flags in `given` replacing recorded ones. Those that only a
-/// simulation has are the defaults if the run was in real time.
+/// The settings for repeating the run in `file`, with the flags in `given` replacing recorded ones.
 ///
 /// # Errors
 /// If the file does not hold exactly one run that can be repeated.
@@ -99,13 +98,22 @@ pub(crate) fn replay(file: &Path, given: &Given) -> Result<RunSettings, FileErro
     let repeat = || {
         let runs = load(file)?;
         let [run] = &runs[..] else { return Err(FileProblem::Several(runs.len())) };
-        let (netstack, driver) = (over(&run.config.netstack, given)?, over(&run.config.driver, given)?);
-        let recorded = run.config.simulate.clone().map(serde_json::from_value).transpose()?;
-        let recorded: SimulationSettings = recorded.unwrap_or_default();
-        let simulation = over(&serde_json::to_value(recorded)?, given)?;
-        Ok(RunSettings { netstack, driver, simulation })
+        settings_of(run, given)
     };
     repeat().map_err(|problem| FileError { file: file.to_owned(), problem })
+}
+
+/// The settings for repeating `run`, with the flags in `given` replacing recorded ones. Those that only a simulation has
+/// are the defaults if the run was in real time.
+///
+/// # Errors
+/// If a recorded setting has no flag, or a flag refuses its value.
+pub(crate) fn settings_of(run: &RunReport, given: &Given) -> Result<RunSettings, FileProblem> {
+    let (netstack, driver) = (over(&run.config.netstack, given)?, over(&run.config.driver, given)?);
+    let recorded = run.config.simulate.clone().map(serde_json::from_value).transpose()?;
+    let recorded: SimulationSettings = recorded.unwrap_or_default();
+    let simulation = over(&serde_json::to_value(recorded)?, given)?;
+    Ok(RunSettings { netstack, driver, simulation })
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ pub(crate) struct ReportArgs {
 
     /// The number of the point whose run is shown in detail. [default: at the knee]
     ///
-    /// For --format html and svg. The knee is the smallest value at which twice as much gains less than 1 % goodput.
+    /// For --format html and svg. The knee is the smallest value whose goodput is at least 99 % of the best goodput of its
+    /// line; of several lines, the one whose knee is the largest is shown.
     #[arg(long, help_heading = OUTPUT, value_name = "N")]
     point: Option<usize>,
 }
@@ -102,7 +103,10 @@ pub(crate) fn main(args: &ReportArgs) -> Result<Status, Failure> {
 impl ReportArgs {
     fn text(&self, results: &Results) -> Result<String, Failure> {
         Ok(match self.format {
-            Format::Table | Format::Svg => format!("{}\n\n{}\n", verdict(&results.estimates()), results.table()),
+            Format::Table | Format::Svg => {
+                let verdict = verdict(&results.estimates());
+                format!("{verdict}\n\n{}\n\n{}\n", results.settings_line(), results.table())
+            }
             Format::Csv => results.csv(),
             Format::Markdown => markdown(results),
             Format::Html => page(results, self.point)?,

@@ -16,7 +16,7 @@ use super::common::Failure;
 use crate::flags::Given;
 use crate::page::{Estimates, verdict};
 use crate::points::axis::Axis;
-use crate::points::output::{Row, apps_csv, document, legend, points_csv, rows, size, table};
+use crate::points::output::{Row, apps_csv, document, legend, points_csv, rows, settings_of, size, table};
 use crate::points::plan::Plan;
 use crate::points::provenance::Provenance;
 use crate::points::run::{Made, MakeError, Making, Only, Order};
@@ -128,11 +128,12 @@ pub(crate) fn main(args: &SweepArgs, given: &Given) -> Result<Status, Failure> {
     store.write_text("apps.csv", &apps_csv(&set, &rows))?;
     let values = set.points.iter().map(|point| &*point.values);
     let estimates = rows.iter().map(|row| &row.estimated);
-    let verdict = verdict(&Estimates { keys: &set.keys, points: values.zip(estimates).collect() });
+    let first = set.points.first().map(|point| (point.settings.in_report(), None));
+    let verdict = verdict(&Estimates { keys: &set.keys, points: values.zip(estimates).collect(), first });
     store.write_text("points.md", &document(plan.title.as_deref(), &verdict, &set, &rows))?;
     Provenance::write(&store, plan.title, began, level, &made.wall_ns)?;
     if !args.lines.quiet {
-        say(None, format!("{verdict}\n\n{}", answer(&set, &made, &rows, store.folder())));
+        say(None, format!("{verdict}\n\n{}\n\n{}", settings_of(&set), answer(&set, &made, &rows, store.folder())));
     }
     let interrupted = if signals.have_come() { Status::Interrupted } else { Status::Fine };
     Ok(complained(&set, &made).or_worse(interrupted))
@@ -174,7 +175,7 @@ fn planned(set: &Points, folder: &Path) -> String {
     )
 }
 
-/// What is printed below the verdict: how many runs there are, the table, and where everything is.
+/// What is printed below the verdict and the settings: how many runs there are, the table, and where everything is.
 fn answer(set: &Points, made: &Made, rows: &[Row], folder: &Path) -> String {
     let failed = made.faults().count();
     let missing = made.missing();

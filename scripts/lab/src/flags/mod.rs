@@ -3,6 +3,7 @@
 //! A report holds settings as JSON under the names of the flags. [`read`] turns that JSON into flags; it builds the
 //! arguments of a child process, and the arguments of a run that is repeated from its report.
 
+pub(crate) mod common;
 pub(crate) mod foreign;
 
 use std::collections::BTreeSet;

@@ -43,7 +43,7 @@ const FIRST: [Figure; 2] = [
     Figure {
         id: "latency-p99",
         title: "p99 latency, from the intended time",
-        label: "time that 99 % of the packets took at most",
+        label: "time that 99 % of the delivered packets took at most",
         key: "latency_p99_ns",
         unit: Unit::Time,
         text: human::time,
@@ -68,7 +68,7 @@ const FURTHER: [Figure; 4] = [
     Figure {
         id: "sojourn-p99",
         title: "p99 sojourn",
-        label: "time that 99 % of the packets took at most",
+        label: "time that 99 % of the delivered packets took at most",
         key: "sojourn_p99_ns",
         unit: Unit::Time,
         text: human::time,
@@ -86,7 +86,7 @@ const FURTHER: [Figure; 4] = [
     Figure {
         id: "sojourn-mean",
         title: "Mean sojourn",
-        label: "mean sojourn",
+        label: "mean of the delivered packets",
         key: "sojourn_mean_ns",
         unit: Unit::Time,
         text: human::time,

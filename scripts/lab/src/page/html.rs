@@ -238,7 +238,7 @@ fn footer(page: &mut Markup, results: &Results) {
         ("Begun", known.began.clone()),
         ("Version", known.program.clone().or_else(|| host.map(|host| host.git_revision.clone()))),
         ("Command", (!known.command.is_empty()).then(|| known.command.join(" "))),
-        ("Settings", results.settings()),
+        ("Settings", Some(results.settings_line())),
     ];
     page.open("footer", &[]);
     page.open("dl", &[]);

@@ -7,8 +7,8 @@ use shared::units::{BitRate, Bytes, Nanos, PacketRate, Percent};
 
 use crate::report::chart::{MOST_LINES, Unit};
 
-/// A knee is where a further doubling gains less than this share of the goodput.
-pub(super) const LEAST_GAIN: f64 = 0.01;
+/// A knee is the smallest value with this share of the best goodput.
+pub(super) const ENOUGH: f64 = 0.99;
 
 /// The axis and the lines of all figures of a set of points.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,14 +104,24 @@ pub(super) fn quantity(text: &str) -> Option<(Unit, f64)> {
         .or_else(|| is(text, Unit::Share, |share: Percent| share.0))
 }
 
-/// The first of `points`, each a value of the axis and a goodput in rising order, at which a further doubling of the
-/// value gains less than [`LEAST_GAIN`]; `None` if there is none, or no doubling was tried.
-pub(super) fn knee(points: &[(f64, Option<f64>)]) -> Option<usize> {
-    points.iter().position(|(value, goodput)| {
-        let doubled = points.iter().find(|(other, _)| *value > 0.0 && *other >= 2.0 * value);
-        let gained = doubled.and_then(|(_, doubled)| Some(((*doubled)?, (*goodput)?)));
-        gained.is_some_and(|(doubled, goodput)| doubled < goodput * (1.0 + LEAST_GAIN))
-    })
+/// Where the goodput of a line is nearly the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Knee {
+    /// The number of the point in the line.
+    pub(super) at: usize,
+    /// Whether it is the last one, so that all before it have over 1 % less: a larger value may have more.
+    pub(super) rises: bool,
+    /// Whether no other point has a goodput.
+    pub(super) only: bool,
+}
+
+/// The first of `goodputs`, in rising order of the axis, that is at least [`ENOUGH`] of the best of them; `None` if none
+/// is known.
+pub(super) fn knee(goodputs: &[Option<f64>]) -> Option<Knee> {
+    let known: Vec<(usize, f64)> = (0..).zip(goodputs).filter_map(|(at, goodput)| Some((at, (*goodput)?))).collect();
+    let best = known.iter().map(|(_, goodput)| *goodput).fold(0.0, f64::max);
+    let first = known.iter().position(|(_, goodput)| *goodput >= ENOUGH * best)?;
+    Some(Knee { at: known[first].0, rises: first > 0 && first + 1 == known.len(), only: known.len() == 1 })
 }
 
 #[cfg(test)]
@@ -171,13 +181,17 @@ mod tests {
     }
 
     #[test]
-    fn the_knee_is_where_a_doubling_gains_less_than_a_hundredth() {
-        let of =
-            |points: &[(f64, f64)]| knee(&points.iter().map(|(at, goodput)| (*at, Some(*goodput))).collect::<Vec<_>>());
-        assert_eq!(of(&[(1.0, 452.0), (2.0, 657.0), (4.0, 781.0), (8.0, 785.0), (16.0, 786.0)]), Some(2));
-        assert_eq!(of(&[(1.0, 860.0), (2.0, 860.0)]), Some(0));
-        assert_eq!(of(&[(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)]), None, "it still rises");
-        assert_eq!(of(&[(3.0, 1.0), (5.0, 1.0)]), None, "no doubling was tried");
-        assert_eq!(knee(&[(1.0, None), (2.0, Some(1.0)), (4.0, Some(1.0))]), Some(1));
+    fn the_knee_is_the_smallest_value_with_nearly_the_best_goodput() {
+        let of = |goodputs: &[f64]| knee(&goodputs.iter().map(|goodput| Some(*goodput)).collect::<Vec<_>>());
+        let found = |at, rises| Some(Knee { at, rises, only: false });
+        assert_eq!(of(&[452.0, 657.0, 781.0, 785.0, 786.0]), found(2, false));
+        assert_eq!(of(&[860.0, 860.0]), found(0, false));
+        assert_eq!(of(&[800.0, 805.0, 856.0, 850.0]), found(2, false), "a plateau is no knee if it goes on to rise");
+        assert_eq!(of(&[1.0, 2.0, 3.0]), found(2, true));
+        assert_eq!(of(&[98.0, 98.5, 99.2, 100.1]), found(2, false), "the last one has not 1 % more");
+        assert_eq!(of(&[3.0]), Some(Knee { at: 0, rises: false, only: true }));
+        assert_eq!(of(&[0.0, 0.0]), found(0, false));
+        assert_eq!(knee(&[None, Some(1.0), Some(1.0)]), found(1, false));
+        assert_eq!((knee(&[None]), knee(&[])), (None, None));
     }
 }

@@ -1,13 +1,16 @@
 //! Results as documents: a page, figures, tables.
 //!
 //! [`results`] reads the folder of a sweep or reports; [`lines`] chooses what is drawn over which axis, and finds knees.
-//! [`figures`] and [`point`] make the charts, [`verdict`] the sentence, and [`html`] the page.
+//! [`figures`], [`series`] and [`point`] make the charts, [`verdict`] the sentence, and [`html`] the page; [`places`] has
+//! the words for the places in which a packet spends its latency.
 
 mod figures;
 mod html;
 mod lines;
+mod places;
 mod point;
 mod results;
+mod series;
 mod verdict;
 
 pub(crate) use results::{Results, ResultsError};

@@ -6,20 +6,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use shared::report::{RunReport, TheoryReport, human};
-use shared::units::Nanos;
+use shared::report::{ConfigReport, Origin, RunReport, SplitReport, TheoryReport, human};
 
 use super::lines::whole_name;
+use super::series::fine_interval;
 use super::verdict::Estimates;
-use crate::flags::{changed_flags, repeating_command, shell_word};
+use crate::flags::common::common_flags;
+use crate::flags::{Given, repeating_command};
 use crate::points::estimate::{Estimated, Sample, Samples, code, estimated};
-use crate::points::output::{Row, document, note, points_csv, rows, size, table};
+use crate::points::output::{Row, document, note, points_csv, rows, settings_line, size, table};
 use crate::points::provenance::Provenance;
 use crate::points::store::{Store, StoreError};
 use crate::points::table::{Points, TableError, TableFile, program};
-use crate::replay::{FileError, runs_in};
+use crate::replay::{FileError, runs_in, settings_of};
 use crate::report::table::{csv, listed};
-use crate::runner::sequence::ClockKind;
 use crate::runner::{clock, simulate_anywhere};
 use crate::theory::ParameterError;
 use crate::threshold::Thresholds;
@@ -27,9 +27,6 @@ use crate::threshold::Thresholds;
 /// The level of intervals for which the folder names none.
 const LEVEL: f64 = 0.95;
 
-/// How many intervals a figure over time shows well.
-const FINE: u64 = 250;
-const MILLISECOND: u64 = 1_000_000;
 /// A run of more packets is not made again for a figure.
 const MOST_AGAIN: u64 = 2_000_000;
 
@@ -222,7 +219,9 @@ impl Results {
     pub(super) fn document(&self, verdict: &str) -> String {
         match &self.source {
             Source::Sweep { set, rows, .. } => document(self.provenance.title.as_deref(), verdict, set, rows),
-            Source::Reports(runs) => format!("# {}\n\n{verdict}\n\n{}\n", self.title(), listed(runs)),
+            Source::Reports(runs) => {
+                format!("# {}\n\n{verdict}\n\n{}\n\n{}\n", self.title(), self.settings_line(), listed(runs))
+            }
         }
     }
 
@@ -236,17 +235,17 @@ impl Results {
         })
     }
 
-    /// The settings that all points share and that are not the defaults, as flags.
-    pub(super) fn settings(&self) -> Option<String> {
-        let flags: Vec<Vec<String>> = match &self.source {
-            Source::Sweep { set, .. } => vec![changed_flags(&set.base.in_report())],
-            Source::Reports(runs) => runs.iter().map(|run| changed_flags(&run.config)).collect(),
-        };
-        let (first, others) = flags.split_first()?;
-        let shared = first.iter().filter(|flag| *flag != "--quiet" && others.iter().all(|other| other.contains(flag)));
-        let shared: Vec<_> = shared.map(|flag| shell_word(flag)).collect();
-        let rest = if shared.is_empty() { "all are the defaults" } else { "the others are the defaults" };
-        Some(format!("{}; {rest}", shared.join(" ")).trim_start_matches("; ").to_owned())
+    /// The settings that all points share and that are not the defaults, as flags; `None` if there are no points.
+    pub(super) fn settings(&self) -> Option<Vec<String>> {
+        match &self.source {
+            Source::Sweep { set, .. } => common_flags(set.points.iter().map(|point| point.settings.in_report())),
+            Source::Reports(runs) => common_flags(runs.iter().map(|run| run.config.clone())),
+        }
+    }
+
+    /// The same as a line of text.
+    pub(crate) fn settings_line(&self) -> String {
+        settings_line(&self.settings().unwrap_or_default(), self.points.len())
     }
 
     /// The values of all points.
@@ -262,21 +261,42 @@ impl Results {
     /// What the verdict is about.
     pub(crate) fn estimates(&self) -> Estimates<'_> {
         let points = self.points.iter().map(|point| (&*point.values, &point.estimated));
-        Estimates { keys: &self.keys, points: points.collect() }
+        Estimates { keys: &self.keys, points: points.collect(), first: self.first() }
     }
 
-    /// The same run as `report`, of `point`, in about [`FINE`] intervals; `None` if it was no simulation of this program,
-    /// if it would take long, or if its figures are others.
+    /// The settings of the first point, and where its packets spent their latency if it is of a single run.
+    fn first(&self) -> Option<(ConfigReport, Option<SplitReport>)> {
+        match &self.source {
+            Source::Sweep { set, .. } => Some((set.points.first()?.settings.in_report(), None)),
+            Source::Reports(runs) => {
+                let run = runs.first()?;
+                let mut config = run.config.clone();
+                // The depth in force: a process may have asked for another one.
+                config.netstack["depth"] = run.ring.depth.into();
+                Some((config, run.latency_split))
+            }
+        }
+    }
+
+    /// The same run as `report`, of `point`, in intervals that a figure shows well; `None` if it was no simulation of this
+    /// program, if it would take long, or if its figures are others.
     pub(super) fn again_with_finer_series(&self, point: usize, report: &RunReport) -> Option<RunReport> {
-        let Source::Sweep { set, .. } = &self.source else { return None };
-        let same_program = self.provenance.program.as_ref() == Some(&program());
-        if set.clock != ClockKind::Virtual || !same_program || report.totals.offered > MOST_AGAIN {
+        let this = Origin::of_program();
+        let (same_program, settings) = match &self.source {
+            Source::Sweep { set, .. } => {
+                let settings = set.points[point].settings.with_seed(report.seed);
+                (self.provenance.program.as_ref() == Some(&program()), settings)
+            }
+            Source::Reports(_) => {
+                let same = (&report.origin.version, &report.origin.git_revision) == (&this.version, &this.git_revision);
+                (same, settings_of(report, &Given::default()).ok()?)
+            }
+        };
+        if report.clock != "virtual" || !same_program || report.totals.offered > MOST_AGAIN {
             return None;
         }
-        let mut settings = set.points[point].settings.with_seed(report.seed);
-        // In whole milliseconds: that is the shortest interval which the flag takes.
-        let interval = report.elapsed_ns.div_ceil(FINE).div_ceil(MILLISECOND) * MILLISECOND;
-        settings.netstack.stack.layers.interval = Nanos(interval.max(MILLISECOND));
+        let mut settings = settings;
+        settings.netstack.stack.layers.interval = fine_interval(report);
         let again = simulate_anywhere(&settings, clock(&settings)).ok()?;
         (counts(&again) == counts(report) && again.series.len() > report.series.len()).then_some(again)
     }

@@ -5,6 +5,7 @@ use shared::report::human;
 use super::difference::Difference;
 use super::estimate::{Estimate, Estimated, OF_APPS, code};
 use super::table::Points;
+use crate::flags::common::common_flags;
 use crate::report::figures::NUMBERS;
 use crate::report::table::{csv_line, markdown};
 
@@ -107,7 +108,32 @@ pub(crate) fn table(set: &Points, rows: &[Row]) -> String {
 /// The table with its title and legend, in Markdown. It depends on the runs alone, not on when and where they were made.
 pub(crate) fn document(title: Option<&str>, verdict: &str, set: &Points, rows: &[Row]) -> String {
     let (title, size, clock) = (title.unwrap_or("Sweep"), size(set), set.clock);
-    format!("# {title}\n\n{size} in {clock} time.\n\n{verdict}\n\n{}\n\n{}\n", table(set, rows), legend(set))
+    let (settings, table, legend) = (settings_of(set), table(set, rows), legend(set));
+    format!("# {title}\n\n{size} in {clock} time.\n\n{verdict}\n\n{settings}\n\n{table}\n\n{legend}\n")
+}
+
+/// The settings that all points share, in a line.
+pub(crate) fn settings_of(set: &Points) -> String {
+    let flags = common_flags(set.points.iter().map(|point| point.settings.in_report()));
+    settings_line(&flags.unwrap_or_default(), set.points.len())
+}
+
+/// The settings that this many points share, given as `flags`, in a line.
+pub(crate) fn settings_line(flags: &[String], points: usize) -> String {
+    match flags {
+        [] => format!("Settings: {}.", rest_of_settings(flags, points)),
+        flags => format!("Settings: `{}`; {}.", flags.join(" "), rest_of_settings(flags, points)),
+    }
+}
+
+/// What is to be said of the settings of this many points that are not among `flags`.
+fn rest_of_settings(flags: &[String], points: usize) -> &'static str {
+    match (flags.is_empty(), points > 1) {
+        (true, false) => "all are the defaults",
+        (true, true) => "all are the defaults or differ between the points",
+        (false, false) => "the others are the defaults",
+        (false, true) => "the others are the defaults or differ between the points",
+    }
 }
 
 /// `20 points, 60 runs`.
@@ -121,7 +147,10 @@ pub(crate) fn legend(set: &Points) -> String {
     let several = set.runs().len() > set.points.len();
     let widths =
         if several { " A figure after +- is half the width of its interval; < is an upper bound." } else { "" };
-    format!("Sojourn is from acceptance to completion; latency is from the intended time to completion.{widths}")
+    format!(
+        "Latency is from the intended time of a packet to its completion, sojourn from its acceptance; both are those of the \
+         delivered packets. Blocked is the time that apps waited, summed over apps.{widths}"
+    )
 }
 
 /// What is wrong with a point, as codes.

@@ -32,11 +32,16 @@ pub(crate) fn compared(runs: &[(String, &RunReport)]) -> String {
     parts.join("\n\n")
 }
 
-/// One line per run, then the settings that all runs have in common, then the warnings of the runs.
+/// One line per run, then the settings that only some runs have, then the warnings of the runs.
 pub(crate) fn listed(runs: &[RunReport]) -> String {
     let header: Vec<_> = LISTED.iter().map(|(heading, _)| *heading).collect();
     let row = |run| LISTED.iter().map(|(_, figure)| (figure.of)(run).for_people()).collect::<Vec<_>>();
-    let mut text = markdown(1, header, runs.iter().map(row)) + "\n\n" + &conditions(runs);
+    let mut text = markdown(1, header, runs.iter().map(row));
+    let some = in_some(runs);
+    if !some.is_empty() {
+        let flags: Vec<_> = some.iter().map(|flag| format!("`{flag}`")).collect();
+        text += &format!("\n\nIn some runs: {}.", flags.join(" "));
+    }
     let whose =
         |run: &RunReport| format!("{} at depth {}", (POLICY.of)(run).for_people(), (DEPTH.of)(run).for_people());
     for warning in warnings(runs.iter().map(|run| (whose(run), run))) {
@@ -45,27 +50,12 @@ pub(crate) fn listed(runs: &[RunReport]) -> String {
     text
 }
 
-/// The settings of `runs` that differ from the defaults, as flags: those of all runs, then those of some.
-fn conditions(runs: &[RunReport]) -> String {
+/// The settings that some `runs` have and others have not, as flags. Those in columns are left out.
+fn in_some(runs: &[RunReport]) -> BTreeSet<String> {
     let each: Vec<Vec<String>> = runs.iter().map(in_force).collect();
     let shown = |flag: &str| ["--policy=", "--depth="].iter().any(|column| flag.starts_with(column));
     let in_all = |flag: &String| each.iter().all(|run| run.contains(flag));
-    let common: Vec<_> = each.iter().take(1).flatten().filter(|flag| !shown(flag) && in_all(flag)).collect();
-    let some: BTreeSet<_> = each.iter().flatten().filter(|flag| !shown(flag) && !in_all(flag)).collect();
-    let list =
-        |flags: &mut dyn Iterator<Item = &&String>| flags.map(|flag| format!("`{flag}`")).collect::<Vec<_>>().join(" ");
-    let mut text = match common.as_slice() {
-        [] => "In all runs, settings but policy and depth are the defaults".to_owned(),
-        common => {
-            format!("In all runs: {}; other settings but policy and depth are the defaults", list(&mut common.iter()))
-        }
-    };
-    if some.is_empty() {
-        text += ".";
-    } else {
-        text += &format!(", except in some runs: {}.", list(&mut some.iter()));
-    }
-    text
+    each.iter().flatten().filter(|flag| !shown(flag) && !in_all(flag)).cloned().collect()
 }
 
 /// A table whose first `names` columns are aligned to the left and whose figures are aligned to the right, readable on
@@ -128,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_shows_the_settings_and_warnings_of_its_runs() {
+    fn a_list_shows_the_settings_of_some_runs_and_the_warnings() {
         let setting = |depth: u32, interval: &str| {
             let mut run = run("drop-newest", 100, 3);
             let settings = crate::settings::RunSettings::defaults();
@@ -149,11 +139,10 @@ mod tests {
         let below = |runs: &[RunReport]| listed(runs).lines().skip(2 + runs.len()).collect::<Vec<_>>().join("\n");
         assert_eq!(
             below(&[setting(3, "1s"), setting(7, "1s")]),
-            "\nIn all runs: `--app=cbr:load=0.8` `--app=bulk` `--link=35Mbit` `--verify`; other settings but policy and \
-             depth are the defaults.\n\nWarning (drop-newest at depth 3, and likewise drop-newest at depth 7): idle for 3 %."
+            "\nWarning (drop-newest at depth 3, and likewise drop-newest at depth 7): idle for 3 %."
         );
         let varied = below(&[setting(3, "2s"), setting(3, "1s")]);
-        assert!(varied.contains("are the defaults, except in some runs: `--interval=2s`."), "{varied}");
+        assert!(varied.contains("\nIn some runs: `--interval=2s`.\n"), "{varied}");
     }
 
     #[test]
