@@ -7,14 +7,16 @@ use super::lines::{Lines, quantity};
 use super::point::Detail;
 use super::results::{PointResult, Results};
 use super::verdict::verdict;
-use crate::points::output::{COLUMNS, with_width};
+use crate::flags::shell_word;
+use crate::points::output::{COLUMNS, rest_of_settings, with_width};
 use crate::report::chart::{self, Chart};
 use crate::report::markup::Markup;
 
 /// Of which a sentence below the first figures tells the meaning.
 const WORDS: &str = "Latency is from the time at which an app meant to send a packet to its completion by the hardware; \
-                     sojourn is the part of it from acceptance by the device on. Under backpressure the delay moves \
-                     from the ring to the sender, so only the latency contains all of it.";
+                     sojourn is the part of it from acceptance by the device on. Both are those of the delivered packets. \
+                     Under backpressure the delay moves from the ring to the sender, so only the latency contains all of \
+                     it.";
 
 /// The page of `results`, with one point in detail.
 pub(super) fn page(results: &Results, detail: Option<&Detail>) -> String {
@@ -29,7 +31,7 @@ pub(super) fn page(results: &Results, detail: Option<&Detail>) -> String {
     reading(&mut page, results);
     let further = further(results);
     if !further.is_empty() {
-        page.leaf("h2", &[], "Rate, time in the ring, and who waits");
+        page.leaf("h2", &[], "Rate, time in the device, and who waits");
         figures(&mut page, &further);
     }
     if let Some(detail) = detail {
@@ -66,7 +68,16 @@ fn opening(page: &mut Markup, results: &Results) {
     let host = results.provenance.host.as_ref().map(|host| format!("on {}", host.cpu));
     let facts = [Some(results.size.clone()), host, date.map(str::to_owned)];
     page.leaf("p", &[("class", &"sub")], facts.into_iter().flatten().collect::<Vec<_>>().join(", "));
-    page.leaf("p", &[("class", &"verdict"), ("id", &"verdict")], verdict(&results.estimates()));
+    page.leaf(
+        "p",
+        &[("class", &"verdict"), ("id", &"verdict")],
+        verdict(&results.estimates()).replace(" %", "\u{a0}%"),
+    );
+    page.open("p", &[("class", &"note"), ("id", &"settings")]);
+    page.text("Settings: ");
+    settings(page, results);
+    page.text(".");
+    page.close();
     let failed: usize = results.points.iter().map(|point| point.estimated.failed).sum();
     let noted = results.points.iter().filter(|point| !point.notes.is_empty()).count();
     let mut trouble = Vec::new();
@@ -80,6 +91,30 @@ fn opening(page: &mut Markup, results: &Results) {
     if !trouble.is_empty() {
         page.leaf("p", &[("class", &"trouble")], trouble.join(" "));
     }
+}
+
+/// The settings that all points share.
+fn settings(page: &mut Markup, results: &Results) {
+    let flags = results.settings().unwrap_or_default();
+    if !flags.is_empty() {
+        command(page, &flags.join(" "));
+        page.text("; ");
+    }
+    page.text(rest_of_settings(&flags, results.points.len()));
+}
+
+/// A command whose lines break between its options alone.
+fn command(page: &mut Markup, text: &str) {
+    let starts = text.match_indices(" --").map(|(at, _)| at + 1);
+    let bounds: Vec<usize> = [0].into_iter().chain(starts).chain([text.len()]).collect();
+    page.open("code", &[]);
+    for (number, bounds) in bounds.windows(2).enumerate() {
+        if number > 0 {
+            page.text(" ");
+        }
+        page.leaf("span", &[], text[bounds[0]..bounds[1]].trim_end());
+    }
+    page.close();
 }
 
 fn figures(page: &mut Markup, charts: &[Chart]) {
@@ -101,17 +136,17 @@ fn reading(page: &mut Markup, results: &Results) {
     page.leaf("p", &[("class", &"note")], WORDS);
     let lines = Lines::of(&results.keys, &results.values());
     let mut notes = Vec::new();
-    let bounds = |point: &PointResult| {
-        point.estimated.figures.iter().any(|figure| figure.bounds.is_some_and(|(low, high)| low < high))
-    };
-    if results.points.iter().any(bounds) {
+    if lines.axis.is_some() && results.points.iter().any(has_width) {
         notes.push(format!(
             "A band is the interval in which the mean lies, at a level of {}; a pointer over a mark shows its value.",
             human::percent(results.level)
         ));
     }
     if results.points.iter().any(|point| point.theory.is_some()) && lines.axis.is_some() {
-        notes.push("Dashed lines are what queueing theory predicts of the same settings.".to_owned());
+        notes.push("Thin dashed lines are what queueing theory predicts of the same settings.".to_owned());
+    }
+    if lines.axis.is_some() && lines.shown.len() > 1 {
+        notes.push("Where two lines coincide, the upper one is dashed so that both are seen.".to_owned());
     }
     if !lines.left_out.is_empty() {
         let names = lines.left_out.join("; ");
@@ -123,13 +158,15 @@ fn reading(page: &mut Markup, results: &Results) {
 }
 
 fn in_detail(page: &mut Markup, results: &Results, detail: &Detail) {
-    page.leaf(
-        "h2",
-        &[("id", &"point")],
-        format!("One run in detail: point {}, {}", detail.point, results.name(detail.point)),
-    );
-    if !detail.why.is_empty() {
-        page.leaf("p", &[("class", &"note")], &detail.why);
+    if results.points.len() > 1 {
+        let name = results.name(detail.point);
+        page.leaf("h2", &[("id", &"point")], format!("One run in detail: point {}, {name}", detail.point));
+        page.open("p", &[("class", &"note")]);
+        page.text(format!("{} To see point N instead: ", detail.why));
+        command(page, &results.command_for_another_point());
+        page.close();
+    } else {
+        page.leaf("h2", &[("id", &"point")], "The run in detail");
     }
     figures(page, &detail.charts);
     detail.blame.iter().for_each(|held| blame(page, held));
@@ -142,27 +179,16 @@ fn blame(page: &mut Markup, held: &BlameReport) {
     let names: Vec<&String> = held.apps.iter().chain(&others).collect();
     let stalls = held.rows.iter().any(|row| row.stalled_ns.is_some());
     page.leaf("h3", &[("id", &"blame")], "Who held the slots while an app waited for room");
-    page.open("div", &[("class", &"scroll")]);
-    page.open("table", &[]);
-    page.open("thead", &[]);
-    page.open("tr", &[]);
-    page.leaf("th", &[("class", &"left"), ("scope", &"col")], "while this app waits");
-    page.leaf("th", &[("scope", &"col")], "waited");
-    for name in &names {
-        page.leaf("th", &[("scope", &"col")], format!("for {name}"));
-    }
-    page.leaf("th", &[("scope", &"col")], "slots free");
-    if stalls {
-        page.leaf("th", &[("scope", &"col")], "hardware stalled");
-    }
-    (0..2).for_each(|_| page.close());
+    open_table(page);
+    blame_head(page, &names, stalls);
     page.open("tbody", &[]);
     for (name, row) in names.iter().zip(&held.rows).filter(|(_, row)| row.blocked_ns > 0) {
         page.open("tr", &[]);
         page.leaf("th", &[("class", &"left"), ("scope", &"row")], name);
         page.leaf("td", &[], human::time(row.blocked_ns as f64));
+        let whole = row.blocked_ns as f64 * f64::from(held.depth.max(1));
         for slots in row.held_ns.iter().chain([&row.free_ns]) {
-            page.leaf("td", &[], human::time(*slots as f64 / f64::from(held.depth.max(1))));
+            page.leaf("td", &[], human::percent(*slots as f64 / whole));
         }
         if let Some(stalled) = row.stalled_ns {
             page.leaf("td", &[], human::time(stalled as f64));
@@ -170,42 +196,92 @@ fn blame(page: &mut Markup, held: &BlameReport) {
         page.close();
     }
     (0..3).for_each(|_| page.close());
-    let legend = format!(
-        "The wait of each app, divided among those that held the {} slots of the ring meanwhile: one that held half of them \
-         has half of the wait. A free slot is one that the app may not use yet: the wake point is not reached, or others \
-         are before it in the queue. The time for which the hardware was stalled is not part of the sum.",
-        human::count(held.depth.into())
+    let mut legend = format!(
+        "The shares of the {} of the ring, mean over the time for which the app in the row waited, add up to 100 %. Free: \
+         held by no packet, but not yet to be used by this app, because fewer slots were free than the wake point asks \
+         for, the limit of held slots was reached, or others were before it in the queue.",
+        human::counted(held.depth.into(), "slot")
     );
+    if stalls {
+        legend += " Hardware stalled: for how much of the time waited the hardware stood still; it overlaps the shares, and \
+                   is no further part of them.";
+    }
     page.leaf("p", &[("class", &"note")], legend);
+}
+
+/// Two rows of headings: the lower one is that of the shares.
+fn blame_head(page: &mut Markup, names: &[&String], stalls: bool) {
+    page.open("thead", &[]);
+    page.open("tr", &[]);
+    page.leaf("th", &[("class", &"left"), ("scope", &"col"), ("rowspan", &2)], "while this app waits");
+    page.leaf("th", &[("scope", &"col"), ("rowspan", &2)], "waited");
+    let shares = names.len() + 1;
+    page.leaf(
+        "th",
+        &[("class", &"span"), ("scope", &"colgroup"), ("colspan", &shares)],
+        "share of the slots while it waited, held by",
+    );
+    if stalls {
+        page.leaf("th", &[("scope", &"col"), ("rowspan", &2)], "hardware stalled (overlaps the shares)");
+    }
+    page.close();
+    page.open("tr", &[]);
+    for name in names {
+        page.leaf("th", &[("scope", &"col")], name);
+    }
+    page.leaf("th", &[("scope", &"col")], "free");
+    (0..2).for_each(|_| page.close());
+}
+
+/// The beginning of a table that is scrolled if the window is narrow, with a hint that the script shows then.
+fn open_table(page: &mut Markup) {
+    page.leaf("p", &[("class", &"hint"), ("hidden", &"")], "The table is wider than the window: scroll it sideways.");
+    page.open("div", &[("class", &"scroll"), ("tabindex", &0)]);
+    page.open("table", &[]);
 }
 
 fn table(page: &mut Markup, results: &Results, shown: Option<usize>) {
     let noted = results.points.iter().any(|point| !point.notes.is_empty());
-    page.open("div", &[("class", &"scroll")]);
-    page.open("table", &[]);
+    let several = results.points.len() > 1;
+    open_table(page);
     page.open("thead", &[]);
     page.open("tr", &[]);
     let keys = results.keys.iter().map(|key| (&**key, "left"));
     let figures = COLUMNS.iter().map(|(title, ..)| (*title, ""));
     let notes = noted.then_some(("notes", "left"));
     for (title, class) in [("point", "")].into_iter().chain(keys).chain(figures).chain(notes) {
+        let title = if title == "blocked" { "blocked, summed over apps" } else { title };
         page.open("th", &[("class", &class), ("scope", &"col")]);
-        page.leaf("button", &[("type", &"button"), ("title", &"sort by this column")], title);
+        if several {
+            page.leaf("button", &[("type", &"button"), ("title", &"sort by this column")], title);
+        } else {
+            page.text(title);
+        }
         page.close();
     }
-    page.leaf("th", &[("class", &"left"), ("scope", &"col")], "its first run");
+    page.leaf("th", &[("class", &"left"), ("scope", &"col")], if several { "its first run" } else { "run it again" });
     page.close();
     page.close();
     page.open("tbody", &[]);
     for (number, point) in results.points.iter().enumerate() {
-        page.open("tr", &[("class", &if shown == Some(number) { "shown" } else { "" })]);
+        page.open("tr", &[("class", &if several && shown == Some(number) { "shown" } else { "" })]);
         row(page, number, point, noted);
         page.close();
         page.line();
     }
     (0..3).for_each(|_| page.close());
-    let legend = "Click a heading to sort. A figure after +- is half the width of its interval; < is an upper bound.";
-    page.leaf("p", &[("class", &"note")], legend);
+    let widths = "A figure after +- is half the width of its interval; < is an upper bound.";
+    let legend = [
+        several.then_some("Click a heading to sort."),
+        results.points.iter().any(has_width).then_some(widths),
+        Some("Latency and sojourn are those of the delivered packets."),
+    ];
+    page.leaf("p", &[("class", &"note")], legend.into_iter().flatten().collect::<Vec<_>>().join(" "));
+}
+
+/// Whether any figure of `point` has an interval.
+fn has_width(point: &PointResult) -> bool {
+    point.estimated.figures.iter().any(|figure| figure.bounds.is_some_and(|(low, high)| low < high))
 }
 
 fn row(page: &mut Markup, number: usize, point: &PointResult, noted: bool) {
@@ -225,7 +301,7 @@ fn row(page: &mut Markup, number: usize, point: &PointResult, noted: bool) {
     page.open("td", &[("class", &"left")]);
     page.open("details", &[]);
     page.leaf("summary", &[], "command");
-    page.leaf("code", &[], &point.command);
+    command(page, &point.command);
     page.close();
     page.close();
 }
@@ -237,8 +313,6 @@ fn footer(page: &mut Markup, results: &Results) {
         ("Host", host.map(|host| format!("{}, {}, {} CPUs, Linux {}", host.name, host.cpu, host.cpus, host.kernel))),
         ("Begun", known.began.clone()),
         ("Version", known.program.clone().or_else(|| host.map(|host| host.git_revision.clone()))),
-        ("Command", (!known.command.is_empty()).then(|| known.command.join(" "))),
-        ("Settings", Some(results.settings_line())),
     ];
     page.open("footer", &[]);
     page.open("dl", &[]);
@@ -247,6 +321,12 @@ fn footer(page: &mut Markup, results: &Results) {
             page.leaf("dt", &[], name);
             page.leaf("dd", &[], fact);
         }
+    }
+    if !known.command.is_empty() {
+        page.leaf("dt", &[], "Command");
+        page.open("dd", &[]);
+        command(page, &known.command.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "));
+        page.close();
     }
     page.close();
     page.close();

@@ -1,3 +1,14 @@
+// Says so where a table is wider than its place: a scroll bar may be hidden until it is used.
+const hints = () => {
+  for (const scroll of document.querySelectorAll(".scroll")) {
+    scroll.previousElementSibling.hidden = scroll.scrollWidth <= scroll.clientWidth;
+  }
+};
+hints();
+addEventListener("resize", hints);
+// A command that is shown makes its table wider; this event does not bubble.
+addEventListener("toggle", hints, true);
+
 // Sorts the table by the column whose heading is clicked; a second click turns the order round.
 for (const heading of document.querySelectorAll("th button")) {
   heading.addEventListener("click", () => {

@@ -12,7 +12,7 @@ use super::lines::whole_name;
 use super::series::fine_interval;
 use super::verdict::Estimates;
 use crate::flags::common::common_flags;
-use crate::flags::{Given, repeating_command};
+use crate::flags::{Given, repeating_command, shell_word};
 use crate::points::estimate::{Estimated, Sample, Samples, code, estimated};
 use crate::points::output::{Row, document, note, points_csv, rows, settings_line, size, table};
 use crate::points::provenance::Provenance;
@@ -86,6 +86,8 @@ pub(crate) struct Results {
     pub(super) level: f64,
     /// When, where and how it was made, as far as that is known.
     pub(super) provenance: Provenance,
+    /// What was named: the folder, or the reports.
+    paths: Vec<PathBuf>,
     source: Source,
 }
 
@@ -127,7 +129,7 @@ impl Results {
                     names.extend((1..=several.len()).map(name));
                     runs.extend(several);
                 }
-                Ok(Self::of_reports(&names, runs))
+                Ok(Self { paths: paths.to_vec(), ..Self::of_reports(&names, runs) })
             }
         }
     }
@@ -167,6 +169,7 @@ impl Results {
             size: format!("{} in {clock} time", size(&set)),
             level,
             provenance,
+            paths: vec![folder.to_owned()],
             source: Source::Sweep { set: Box::new(set), rows, store, digests },
         })
     }
@@ -195,6 +198,7 @@ impl Results {
             size: human::counted(runs.len() as u64, "report"),
             level,
             provenance: Provenance::of_runs(host, origin),
+            paths: names.iter().map(PathBuf::from).collect(),
             source: Source::Reports(runs),
         }
     }
@@ -246,6 +250,12 @@ impl Results {
     /// The same as a line of text.
     pub(crate) fn settings_line(&self) -> String {
         settings_line(&self.settings().unwrap_or_default(), self.points.len())
+    }
+
+    /// The command that shows these results with another point in detail.
+    pub(super) fn command_for_another_point(&self) -> String {
+        let paths: Vec<_> = self.paths.iter().map(|path| shell_word(&path.to_string_lossy())).collect();
+        format!("lab report {} --format html --out page.html --point N", paths.join(" "))
     }
 
     /// The values of all points.

@@ -127,7 +127,7 @@ pub(crate) fn settings_line(flags: &[String], points: usize) -> String {
 }
 
 /// What is to be said of the settings of this many points that are not among `flags`.
-fn rest_of_settings(flags: &[String], points: usize) -> &'static str {
+pub(crate) fn rest_of_settings(flags: &[String], points: usize) -> &'static str {
     match (flags.is_empty(), points > 1) {
         (true, false) => "all are the defaults",
         (true, true) => "all are the defaults or differ between the points",

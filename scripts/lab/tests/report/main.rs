@@ -98,6 +98,7 @@ fn the_page_needs_no_network_and_names_the_command_of_each_point() {
     assert!(page.contains("One run in detail: point 3, depth 2, policy drop-newest"));
     // The parts between which a command may be wrapped have elements of their own.
     let page = page.replace("<span>", "").replace("</span>", "");
+    assert!(page.contains(&format!("lab report {} --format html --out page.html --point N", path(&folder, "sweep"))));
     let command = "lab simulate --app=poisson:size=1472B,load=0.9,when-blocked=wait,to=10.0.0.2:9 --depth=2 \
                    --packets=300 --policy=drop-newest</code>";
     assert!(page.contains(command), "{page}");
