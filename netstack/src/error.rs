@@ -16,6 +16,9 @@ pub enum SendError {
     /// The Ethernet address of the next hop did not become known in time.
     #[error("no neighbour {0} answers; name its Ethernet address with --neighbour")]
     NoNeighbour(IpAddr),
+    /// The next hop was asked for its Ethernet address, and did not answer.
+    #[error("neighbour {0} was asked for its Ethernet address and does not answer; is it on this network, and up?")]
+    NeighbourUnreachable(IpAddr),
     /// The IP packet exceeds the route's MTU.
     #[error("{len} B do not fit into the route's MTU of {mtu} B; send at most {mtu} B, headers included")]
     TooLarge {
@@ -44,6 +47,7 @@ impl SendError {
             Self::WouldBlock => RefuseReason::WouldBlock,
             Self::NoRoute(_) => RefuseReason::NoRoute,
             Self::NoNeighbour(_) => RefuseReason::NoNeighbour,
+            Self::NeighbourUnreachable(_) => RefuseReason::NeighbourUnreachable,
             Self::TooLarge { .. } | Self::OverBudget { .. } => RefuseReason::TooLarge,
             Self::Closed => RefuseReason::Closed,
         }

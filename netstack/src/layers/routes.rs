@@ -1,9 +1,10 @@
-//! Routes: source address, next hop and MTU for a destination.
+//! Routes: source address, next hop and MTU for a destination, and the MTUs of paths behind the first hop.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
+use super::bounded::Bounded;
 use crate::error::SendError;
 
 /// Source and destination of a packet, of one family.
@@ -86,18 +87,55 @@ impl Routes {
     }
 }
 
+/// How many destinations with a lower MTU are kept.
+const MOST_PATHS: usize = 256;
+
+/// The destinations behind links with a lower MTU than the stack's own (path MTU discovery: RFC 1191, RFC 8201).
+#[derive(Debug, Default)]
+pub struct PathMtus {
+    mtus: RefCell<Bounded<u16, MOST_PATHS>>,
+    /// How often an MTU was noted. A cached route is valid as long as this does not change.
+    changes: Cell<u64>,
+}
+
+impl PathMtus {
+    /// Notes that only IP packets of up to `mtu` bytes reach `to`. It stays so for the rest of the run; a later message
+    /// may lower it further, and never raises it. Of more destinations than the record holds, the one that was noted
+    /// longest ago is forgotten: packets to it have the MTU of the link again.
+    pub fn note(&self, to: IpAddr, mtu: u16) {
+        let mut mtus = self.mtus.borrow_mut();
+        let mtu = mtus.get(to).map_or(mtu, |known| mtu.min(*known));
+        mtus.set(to, mtu);
+        self.changes.set(self.changes.get() + 1);
+    }
+
+    /// The largest IP packet that reaches `to`, over a link that carries up to `mtu` bytes.
+    fn towards(&self, to: IpAddr, mtu: usize) -> usize {
+        let noted = self.mtus.borrow().get(to).copied();
+        noted.map_or(mtu, |noted| mtu.min(noted.into()))
+    }
+}
+
 /// Finds routes, and caches the last one, because consecutive packets mostly go to one destination.
 #[derive(Debug)]
 pub struct Router {
     routes: Routes,
     mtu: usize,
+    paths: Rc<PathMtus>,
     last: RefCell<Option<(IpAddr, Rc<Route>)>>,
+    /// [`PathMtus::changes`] when that was found.
+    changes: Cell<u64>,
 }
 
 impl Router {
     /// Finds routes in `routes`, over an interface that carries IP packets of up to `mtu` bytes.
     pub fn new(routes: Routes, mtu: usize) -> Self {
-        Self { routes, mtu, last: RefCell::default() }
+        Self::over_paths(routes, mtu, Rc::default())
+    }
+
+    /// The same, where some destinations are behind links with a lower MTU.
+    pub fn over_paths(routes: Routes, mtu: usize, paths: Rc<PathMtus>) -> Self {
+        Self { routes, mtu, paths, last: RefCell::default(), changes: Cell::default() }
     }
 
     /// The route to `to`.
@@ -107,17 +145,21 @@ impl Router {
     #[inline(always)]
     pub fn find(&self, to: IpAddr) -> Result<Rc<Route>, SendError> {
         let mut last = self.last.borrow_mut();
-        if let Some((_, route)) = last.as_ref().filter(|(known, _)| *known == to) {
+        let changes = self.paths.changes.get();
+        if let Some((_, route)) = last.as_ref().filter(|(known, _)| *known == to)
+            && changes == self.changes.get()
+        {
             return Ok(Rc::clone(route));
         }
-        let route = Rc::new(self.routes.find(to, self.mtu)?);
+        let route = Rc::new(self.routes.find(to, self.paths.towards(to, self.mtu))?);
+        self.changes.set(changes);
         *last = Some((to, Rc::clone(&route)));
         Ok(route)
     }
 }
 
 /// Whether both are of one family and share their first `prefix` bits.
-fn shares_prefix(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
+pub(super) fn shares_prefix(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
     let differing = match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
         (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
@@ -148,6 +190,23 @@ mod tests {
         assert_eq!(hop("192.0.2.1"), Ok(ip("10.0.0.254")));
         assert_eq!(hop("fd00::7"), Ok(ip("fd00::7")));
         assert_eq!(hop("fd01::7"), Err(SendError::NoRoute(ip("fd01::7"))));
+    }
+
+    #[test]
+    fn a_path_with_a_lower_mtu_is_remembered_and_a_cached_route_follows() {
+        let (paths, near, far) = (Rc::<PathMtus>::default(), ip("10.0.0.7"), ip("192.0.2.1"));
+        let router = Router::over_paths(routes(), 1500, Rc::clone(&paths));
+        let mtu = |to| router.find(to).map(|route| route.mtu);
+        assert_eq!((mtu(far), mtu(far)), (Ok(1500), Ok(1500)));
+        for (noted, mtu_to_far) in [(1400, 1400), (1300, 1300), (1450, 1300)] {
+            paths.note(far, noted);
+            assert_eq!(mtu(far), Ok(mtu_to_far), "after {noted}");
+        }
+        assert_eq!((mtu(near), paths.towards(far, 1280)), (Ok(1500), 1280));
+        for other in 0..MOST_PATHS as u32 {
+            paths.note(IpAddr::from(other.to_be_bytes()), 576);
+        }
+        assert_eq!(mtu(far), Ok(1500), "it was noted longest ago");
     }
 
     #[test]

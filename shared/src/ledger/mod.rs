@@ -12,6 +12,6 @@ mod waiting;
 
 pub use counters::{Counters, Imbalance};
 pub use histogram::Histogram;
-pub use reason::{DropReason, RefuseReason};
+pub use reason::{DropReason, RefuseReason, UpDropReason};
 pub use repeats::Repeats;
 pub use waiting::{Doorbells, IdleStats};

@@ -1,4 +1,4 @@
-//! IP: routes, MTU and the header (RFC 791, RFC 8200). Packets are never fragmented.
+//! The way down: routes, MTU and the header (RFC 791, RFC 8200). Packets are never fragmented.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use etherparse::{IpNumber, Ipv4Header, Ipv6Header};
 
-use super::{Addresses, Route};
 use crate::error::SendError;
 use crate::layer::Egress;
+use crate::layers::{Addresses, Route};
 use crate::packet::{Batch, Encapsulate, Packet};
 
 /// Where an IP packet goes, and what it contains.

@@ -1,23 +1,20 @@
-//! Ethernet: the neighbour's address and the frame header (IEEE 802.3, RFC 894, RFC 2464).
+//! The way down: the neighbour's address and the frame header (IEEE 802.3, RFC 894, RFC 2464).
 
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use etherparse::{EtherType, Ethernet2Header};
 use shared::exec::Clock;
-use shared::ring::MAX_FRAME;
 use shared::units::Nanos;
 
-use super::{MacAddr, Neighbours};
+use super::MacAddr;
 use crate::account::{Accounts, Stage};
 use crate::error::SendError;
 use crate::layer::Egress;
+use crate::layers::Neighbours;
 use crate::packet::{Batch, Encapsulate, Packet, PendingSend, Wait, WaitFor, WaitPlace};
 
-/// The largest IP packet that a frame carries, in bytes.
-pub const MTU: usize = MAX_FRAME - Ethernet2Header::LEN;
-
-/// How long a packet waits for the Ethernet address of its neighbour. RFC 1122, section 2.3.2.2, asks that it waits
+/// How long a packet waits for the Ethernet address of its neighbour, if nothing asks for it. RFC 1122, section 2.3.2.2, asks that it waits
 /// (a host saves the packet); 1 s is the interval between two requests for one address there (section 2.3.2.1).
 const NEIGHBOUR_TIMEOUT: Nanos = Nanos::from_secs(1);
 
@@ -47,14 +44,24 @@ impl<D> Ethernet<D> {
         {
             return Ok(known);
         }
-        let timeout = || self.clock.sleep_until(self.clock.now() + NEIGHBOUR_TIMEOUT);
-        let begin = || WaitFor { expiry: Some(timeout()), ..WaitFor::default() };
+        let begin = || {
+            let now = self.clock.now();
+            let deadline = self.neighbours.want(next_hop, now).unwrap_or(now + NEIGHBOUR_TIMEOUT);
+            WaitFor { expiry: Some(self.clock.sleep_until(deadline)), ..WaitFor::default() }
+        };
         let blocked = || Some(self.accounts.get(packet.stamp().flow).begin_wait(Stage::Neighbour));
         wait.wait_until(begin, blocked, |cx| self.neighbours.poll_resolve(cx, next_hop).map(drop)).await;
         if let Some(over) = wait.take() {
             packet.note_wait(WaitPlace::Neighbour, over.blocked);
         }
-        self.neighbours.get(next_hop).ok_or(SendError::NoNeighbour(next_hop))
+        let unknown = if self.neighbours.asks() { SendError::NeighbourUnreachable } else { SendError::NoNeighbour };
+        self.neighbours.get(next_hop).ok_or(unknown(next_hop))
+    }
+
+    /// A send that does not wait found no address: the hop is asked, so that a later one may find it.
+    #[cold]
+    fn want(&self, next_hop: IpAddr) {
+        let _ = self.neighbours.want(next_hop, self.clock.now());
     }
 
     #[inline(always)]
@@ -74,7 +81,10 @@ impl<D: Egress<()>> Egress<IpAddr> for Ethernet<D> {
 
     #[inline(always)]
     fn try_send(&self, packet: &mut Packet<'_>, next_hop: &IpAddr) -> Result<(), SendError> {
-        let neighbour = self.neighbours.get(*next_hop).ok_or(SendError::WouldBlock)?;
+        let Some(neighbour) = self.neighbours.get(*next_hop) else {
+            self.want(*next_hop);
+            return Err(SendError::WouldBlock);
+        };
         self.headers(neighbour, next_hop).encapsulate(packet)?;
         self.below.try_send(packet, &())
     }
@@ -176,7 +186,7 @@ mod tests {
             assert_eq!((frame.ethertype(), frame.payload()), (protocol, &b"ip"[..]));
             assert_eq!((frame.src_addr().0[5], frame.dst_addr().0[5]), (1, 2));
         }
-        assert_eq!(MTU, 1500);
+        assert_eq!(crate::layers::MTU, 1500);
     }
 
     #[test]

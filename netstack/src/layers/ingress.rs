@@ -1,0 +1,103 @@
+//! The way up: what becomes of a frame that the driver handed over.
+
+use std::net::{IpAddr, SocketAddr};
+
+use shared::ledger::UpDropReason;
+
+use super::{Learned, Local, MacAddr};
+
+/// The result of a frame's way up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ingress<'a> {
+    /// A datagram for a socket. The caller looks for the socket.
+    Deliver(Datagram<'a>),
+    /// It was for the stack itself.
+    Consumed(Consumed),
+    /// It was dropped.
+    Dropped(UpDropReason),
+}
+
+/// A frame that was for the stack itself, and what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Consumed {
+    /// What consumed it.
+    pub by: Consumer,
+    /// A neighbour and its address, for [`Neighbours::learn`](super::Neighbours::learn).
+    pub learned: Option<Learned>,
+    /// A destination, and the largest IP packet that reaches it, for [`PathMtus::note`](super::PathMtus::note).
+    pub path_mtu: Option<(IpAddr, u16)>,
+    /// Length of the answer: a frame that is in the buffer for answers.
+    pub answer: Option<usize>,
+}
+
+impl Consumed {
+    /// Consumed without effect.
+    pub(super) fn by(by: Consumer) -> Self {
+        Self { by, learned: None, path_mtu: None, answer: None }
+    }
+}
+
+/// What consumes frames within the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Consumer {
+    /// Address resolution for IPv4.
+    Arp,
+    /// Neighbour discovery for IPv6.
+    Ndp,
+    /// ICMP and ICMPv6.
+    Icmp,
+}
+
+impl Consumer {
+    /// Every consumer, in the order of the ledger's array.
+    pub const ALL: [Self; 3] = [Self::Arp, Self::Ndp, Self::Icmp];
+
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Arp => "ARP",
+            Self::Ndp => "NDP",
+            Self::Icmp => "ICMP",
+        }
+    }
+}
+
+/// A datagram for a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// The sender.
+    pub source: SocketAddr,
+    /// The receiver.
+    pub destination: SocketAddr,
+    /// The sender's bytes.
+    pub payload: &'a [u8],
+    /// The Ethernet address that the frame came from: the sender's, or that of a router.
+    pub from: MacAddr,
+    /// The IP packet, which an answer quotes.
+    packet: &'a [u8],
+    /// Whether it was sent to the stack alone, and not to a group or all on the link.
+    to_us_alone: bool,
+}
+
+impl Local {
+    /// What becomes of `frame`. An answer to it is written to `answer`, if it fits.
+    pub fn process<'a>(&self, frame: &'a [u8], answer: &mut [u8]) -> Ingress<'a> {
+        let _ = (frame, answer);
+        Ingress::Dropped(UpDropReason::EthernetUnknownType)
+    }
+
+    /// Writes the answer to a datagram whose port has no socket: port unreachable. Returns the length of the frame;
+    /// `None` if there is no answer, because it was not sent to the stack alone (RFC 1122, section 3.2.2; RFC 4443,
+    /// section 2.4).
+    pub fn port_unreachable(&self, datagram: &Datagram<'_>, answer: &mut [u8]) -> Option<usize> {
+        let _ = (datagram, answer);
+        None
+    }
+
+    /// Writes a request for the Ethernet address of `ip`. Returns the length of the frame; `None` if `ip` is on no
+    /// network of the stack.
+    pub fn ask(&self, ip: IpAddr, request: &mut [u8]) -> Option<usize> {
+        let _ = (ip, request);
+        None
+    }
+}
