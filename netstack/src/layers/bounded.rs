@@ -48,10 +48,6 @@ impl<V, const MOST: usize> Bounded<V, MOST> {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Where `ip` is, or where it belongs.
     fn find(&self, ip: IpAddr) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&ip, |entry| entry.ip)
@@ -73,7 +69,7 @@ mod tests {
         let known = |table: &Bounded<u8, 3>| [1, 3, 5, 7, 9].map(|last| table.get(ip(last)).copied());
         assert_eq!(known(&table), [Some(1), Some(3), Some(5), None, None]);
         table.set(ip(9), 9);
-        assert_eq!((known(&table), table.len()), ([Some(1), Some(3), None, None, Some(9)], 3));
+        assert_eq!((known(&table), table.entries.len()), ([Some(1), Some(3), None, None, Some(9)], 3));
     }
 
     #[test]
@@ -83,7 +79,7 @@ mod tests {
             let ip = IpAddr::from((number.wrapping_mul(2_654_435_761)).to_be_bytes());
             table.set(ip, number);
             assert_eq!(table.get(ip), Some(&number));
-            assert!(table.len() <= 16 && table.entries.is_sorted_by_key(|entry| entry.ip));
+            assert!(table.entries.len() <= 16 && table.entries.is_sorted_by_key(|entry| entry.ip));
         }
     }
 }

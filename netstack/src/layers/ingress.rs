@@ -2,9 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use etherparse::IpNumber;
 use shared::ledger::UpDropReason;
 
-use super::{Learned, Local, MacAddr};
+use super::ethernet::ingress::Kind;
+use super::ip::ingress::IpPacket;
+use super::{Learned, Local, MacAddr, arp, ethernet, icmp, ip, ndp, udp};
 
 /// The result of a frame's way up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,33 +74,64 @@ pub struct Datagram<'a> {
     pub destination: SocketAddr,
     /// The sender's bytes.
     pub payload: &'a [u8],
+    /// The packet that contains it, which an answer quotes.
+    pub(super) packet: IpPacket<'a>,
+}
+
+impl Datagram<'_> {
     /// The Ethernet address that the frame came from: the sender's, or that of a router.
-    pub from: MacAddr,
-    /// The IP packet, which an answer quotes.
-    packet: &'a [u8],
-    /// Whether it was sent to the stack alone, and not to a group or all on the link.
-    to_us_alone: bool,
+    pub fn from(&self) -> MacAddr {
+        self.packet.from
+    }
 }
 
 impl Local {
-    /// What becomes of `frame`. An answer to it is written to `answer`, if it fits.
+    /// What becomes of `frame`. An answer to it is written to `answer`, if it fits: one is never longer than a frame of
+    /// the link.
     pub fn process<'a>(&self, frame: &'a [u8], answer: &mut [u8]) -> Ingress<'a> {
-        let _ = (frame, answer);
-        Ingress::Dropped(UpDropReason::EthernetUnknownType)
+        self.pass_up(frame, answer).unwrap_or_else(Ingress::Dropped)
+    }
+
+    fn pass_up<'a>(&self, frame: &'a [u8], answer: &mut [u8]) -> Result<Ingress<'a>, UpDropReason> {
+        let frame = ethernet::ingress::parse(self, frame)?;
+        match frame.kind {
+            Kind::Arp => arp::process(self, &frame, answer).map(Ingress::Consumed),
+            Kind::Ipv4 => {
+                let packet = ip::ingress::parse_v4(self, &frame)?;
+                match packet.protocol {
+                    IpNumber::UDP => udp::ingress::parse(packet).map(Ingress::Deliver),
+                    IpNumber::ICMP => icmp::process_v4(self, &packet, answer).map(Ingress::Consumed),
+                    _ => Err(UpDropReason::IpUnknownProtocol),
+                }
+            }
+            Kind::Ipv6 => {
+                let packet = ip::ingress::parse_v6(self, &frame)?;
+                match packet.protocol {
+                    IpNumber::UDP => udp::ingress::parse(packet).map(Ingress::Deliver),
+                    IpNumber::IPV6_ICMP => icmp::process_v6(self, &packet, answer).map(Ingress::Consumed),
+                    _ => Err(UpDropReason::IpUnknownProtocol),
+                }
+            }
+        }
     }
 
     /// Writes the answer to a datagram whose port has no socket: port unreachable. Returns the length of the frame;
-    /// `None` if there is no answer, because it was not sent to the stack alone (RFC 1122, section 3.2.2; RFC 4443,
-    /// section 2.4).
+    /// `None` if there is no answer, because the datagram was not sent to the stack alone (RFC 1122, section 3.2.2;
+    /// RFC 4443, section 2.4). Both ask a sender to limit the rate of its errors: that is up to the caller, which has a
+    /// clock.
     pub fn port_unreachable(&self, datagram: &Datagram<'_>, answer: &mut [u8]) -> Option<usize> {
-        let _ = (datagram, answer);
-        None
+        if !datagram.packet.to_us_alone {
+            return None;
+        }
+        icmp::port_unreachable(self, &datagram.packet, answer)
     }
 
     /// Writes a request for the Ethernet address of `ip`. Returns the length of the frame; `None` if `ip` is on no
     /// network of the stack.
     pub fn ask(&self, ip: IpAddr, request: &mut [u8]) -> Option<usize> {
-        let _ = (ip, request);
-        None
+        match ip {
+            IpAddr::V4(ip) => arp::request(self, ip, request),
+            IpAddr::V6(ip) => ndp::solicit(self, ip, request),
+        }
     }
 }

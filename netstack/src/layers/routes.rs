@@ -12,18 +12,42 @@ use crate::error::SendError;
 pub enum Addresses {
     /// IPv4.
     V4 {
-        /// The stack's own address.
+        /// The sender's address.
         source: Ipv4Addr,
         /// The receiver's address.
         destination: Ipv4Addr,
     },
     /// IPv6.
     V6 {
-        /// The stack's own address.
+        /// The sender's address.
         source: Ipv6Addr,
         /// The receiver's address.
         destination: Ipv6Addr,
     },
+}
+
+impl Addresses {
+    /// The sender's address.
+    pub fn source(&self) -> IpAddr {
+        match *self {
+            Self::V4 { source, .. } => source.into(),
+            Self::V6 { source, .. } => source.into(),
+        }
+    }
+
+    /// The receiver's address.
+    pub fn destination(&self) -> IpAddr {
+        self.reversed().source()
+    }
+
+    /// The addresses of an answer.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        match *self {
+            Self::V4 { source, destination } => Self::V4 { source: destination, destination: source },
+            Self::V6 { source, destination } => Self::V6 { source: destination, destination: source },
+        }
+    }
 }
 
 /// The route to one destination.

@@ -8,6 +8,7 @@ use etherparse::{IpNumber, Ipv4Header, Ipv6Header};
 
 use crate::error::SendError;
 use crate::layer::Egress;
+use crate::layers::answer::HOPS;
 use crate::layers::{Addresses, Route};
 use crate::packet::{Batch, Encapsulate, Packet};
 
@@ -45,9 +46,6 @@ struct HeaderKey {
     len: u16,
     protocol: IpNumber,
 }
-
-/// TTL and hop limit (64 is the default that RFC 1700 recommends).
-const HOPS: u8 = 64;
 
 impl<L> Ip<L> {
     /// IP on top of `below`.
