@@ -34,6 +34,10 @@
 //! is handed in: real and virtual time differ only in how the executor waits. No future is `Send`.
 #![forbid(unsafe_code)]
 
+// Tests within this crate and around it share files, which name the crate.
+#[cfg(test)]
+extern crate self as netstack;
+
 pub mod account;
 pub mod app;
 pub mod device;

@@ -168,3 +168,75 @@ pub(super) fn group_v6(group: Ipv6Addr) -> MacAddr {
     let [.., a, b, c, d] = group.octets();
     MacAddr([0x33, 0x33, a, b, c, d])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn local(networks: &[(&str, u8)]) -> Local {
+        Local::new(MacAddr([2, 0, 0, 0, 0, 1]), networks.iter().map(|(address, prefix)| (ip(address), *prefix)), 1500)
+    }
+
+    #[test]
+    fn the_address_towards_a_neighbour_is_the_one_on_its_network() {
+        let local = local(&[("10.0.0.1", 8), ("10.1.0.1", 16), ("10.1.0.9", 16), ("fd00::1", 64), ("fe80::1", 64)]);
+        for (to, from) in [
+            ("10.2.0.5", Some("10.0.0.1")),
+            ("10.1.0.5", Some("10.1.0.1")),
+            ("192.0.2.1", None),
+            ("fd00::5", Some("fd00::1")),
+            ("fe80::5", Some("fe80::1")),
+            ("fd01::5", None),
+        ] {
+            assert_eq!(local.address_towards(ip(to)), from.map(ip), "{to}");
+        }
+        let without_link_local = self::local(&[("fd00::1", 64)]);
+        assert_eq!(without_link_local.address_towards(ip("fe80::5")), Some(ip("fd00::1")));
+    }
+
+    #[test]
+    fn a_network_of_two_has_no_broadcast() {
+        for (prefix, broadcast) in [(30, true), (31, false), (32, false)] {
+            let local = local(&[("10.0.0.1", prefix)]);
+            let last = Ipv4Addr::new(10, 0, 0, 3);
+            assert_eq!(local.audience_v4(last).is_some(), broadcast, "{prefix}");
+            assert_eq!(local.may_come_from(last.into()), !broadcast, "{prefix}");
+        }
+        assert_eq!(local(&[("10.0.0.1", 0)]).audience_v4(Ipv4Addr::BROADCAST), Some(Audience::Many));
+        assert!(local(&[("fd00::1", 128)]).may_come_from(ip("fd00::2")));
+    }
+
+    #[test]
+    fn groups_have_the_addresses_of_the_standards() {
+        let address: Ipv6Addr = "fd00::12:3456".parse().unwrap();
+        let group = solicited_node(address);
+        assert_eq!(group, "ff02::1:ff12:3456".parse::<Ipv6Addr>().unwrap());
+        assert_eq!(group_v6(group).to_string(), "33:33:ff:12:34:56");
+        assert_eq!(group_v4(Ipv4Addr::new(239, 129, 2, 3)).to_string(), "01:00:5e:01:02:03");
+    }
+
+    #[test]
+    fn only_neighbours_with_possible_addresses_are_learned() {
+        let local = local(&[("10.0.0.1", 24), ("fd00::1", 64)]);
+        let mac = MacAddr([2, 0, 0, 0, 0, 2]);
+        for (address, learned) in [
+            ("10.0.0.2", true),
+            ("10.0.0.1", false),
+            ("10.0.0.255", false),
+            ("10.0.1.2", false),
+            ("fd00::2", true),
+            ("fe80::2", true),
+            ("fd00::1", false),
+            ("ff02::1", false),
+        ] {
+            assert_eq!(local.learnable(ip(address), mac).is_some(), learned, "{address}");
+            for impossible in [local.mac(), MacAddr::BROADCAST, MacAddr([0; 6]), MacAddr([0x33, 0x33, 0, 0, 0, 1])] {
+                assert_eq!(local.learnable(ip(address), impossible), None);
+            }
+        }
+    }
+}

@@ -19,6 +19,12 @@ mod routes;
 mod socket;
 mod udp;
 
+/// The tests' frames: the fuzz target and the tests of the crate write the same ones.
+#[cfg(test)]
+#[allow(dead_code, reason = "some are for the other tests")]
+#[path = "../../fuzz/targets/frames.rs"]
+mod frames;
+
 pub use ethernet::{Ethernet, MTU, MacAddr, MacAddrError};
 pub use ingress::{Consumed, Consumer, Datagram, Ingress};
 pub use ip::{Ip, Via};

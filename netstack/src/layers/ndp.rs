@@ -135,3 +135,159 @@ fn write(
     let message = Message { kind, code: 0, rest: [flags, 0, 0, 0], data: &data };
     message.write(link, &Addresses::V6 { source, destination }, HOPS, buffer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::Ingress;
+    use crate::layers::frames::{
+        OUR_GROUP, OUR_GROUP_MAC, OUR_V6, OURS, THEIR_V6, THEIRS, advertisement, icmp_v6_to, local, repair,
+        solicitation,
+    };
+    use smoltcp::phy::ChecksumCapabilities;
+    use smoltcp::wire::{EthernetFrame, Icmpv6Packet, Icmpv6Repr, Ipv6Packet, NdiscNeighborFlags as Flags, NdiscRepr};
+
+    const FURTHER: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
+    const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 9);
+
+    /// A message of the stack, as an independent reader finds it: the stations it is from and to, the IP address it is
+    /// to, what it is about, its flags if it is an advertisement, and the Ethernet address in its option.
+    #[derive(Debug, PartialEq)]
+    struct Read {
+        mac: MacAddr,
+        source: Ipv6Addr,
+        destination: Ipv6Addr,
+        target: Ipv6Addr,
+        flags: Option<u8>,
+        option: Vec<u8>,
+    }
+
+    fn read(frame: &[u8]) -> Read {
+        let frame = EthernetFrame::new_checked(frame).unwrap();
+        assert_eq!(frame.src_addr().0, OURS.0);
+        let packet = Ipv6Packet::new_checked(frame.payload()).unwrap();
+        let (source, destination) = (packet.src_addr(), packet.dst_addr());
+        assert_eq!((packet.hop_limit(), packet.total_len()), (255, frame.payload().len()));
+        let message = Icmpv6Packet::new_checked(packet.payload()).unwrap();
+        let repr = Icmpv6Repr::parse(&source, &destination, &message, &ChecksumCapabilities::default()).unwrap();
+        let (target, flags, option) = match repr {
+            Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert { flags, target_addr, lladdr }) => {
+                (target_addr, Some(flags.bits()), lladdr)
+            }
+            Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr, lladdr }) => (target_addr, None, lladdr),
+            other => panic!("{other:?}"),
+        };
+        let option = option.unwrap().as_bytes().to_vec();
+        Read { mac: MacAddr(frame.dst_addr().0), source, destination, target, flags, option }
+    }
+
+    fn process(frame: &[u8]) -> Result<(Consumed, Option<Read>), UpDropReason> {
+        let mut answer = [0; 1514];
+        match local().process(frame, &mut answer) {
+            Ingress::Consumed(consumed) => Ok((consumed, consumed.answer.map(|len| read(&answer[..len])))),
+            Ingress::Dropped(reason) => Err(reason),
+            Ingress::Deliver(datagram) => panic!("{datagram:?}"),
+        }
+    }
+
+    fn answer_to(mac: MacAddr, destination: Ipv6Addr, flags: u8) -> Option<Read> {
+        let (source, target, option) = (OUR_V6, OUR_V6, OURS.0.to_vec());
+        Some(Read { mac, source, destination, target, flags: Some(flags), option })
+    }
+
+    #[test]
+    fn a_solicitation_is_answered_and_its_sender_learned() {
+        let (consumed, answer) = process(&solicitation(THEIR_V6, OUR_V6, Some(FURTHER))).unwrap();
+        assert_eq!(consumed.by, Consumer::Ndp);
+        let learned = Learned { ip: THEIR_V6.into(), mac: FURTHER, solicits: true, overrides: true };
+        assert_eq!(consumed.learned, Some(learned));
+        assert_eq!(answer, answer_to(FURTHER, THEIR_V6, SOLICITED | OVERRIDE));
+        // Without the option, the answer goes to the station that sent the frame, and nothing is learned.
+        for sender in [None, Some(MacAddr::BROADCAST)] {
+            let (consumed, answer) = process(&solicitation(THEIR_V6, OUR_V6, sender)).unwrap();
+            assert_eq!((consumed.learned, answer), (None, answer_to(THEIRS, THEIR_V6, SOLICITED | OVERRIDE)));
+        }
+        let (consumed, _) = process(&solicitation(LINK_LOCAL, OUR_V6, Some(FURTHER))).unwrap();
+        assert_eq!(consumed.learned.map(|learned| learned.ip), Some(LINK_LOCAL.into()), "it is on every link");
+        let far = "2001:db8::1".parse().unwrap();
+        assert_eq!(process(&solicitation(far, OUR_V6, Some(FURTHER))).unwrap().0.learned, None);
+    }
+
+    #[test]
+    fn who_detects_duplicates_is_answered_by_way_of_all_nodes() {
+        let (consumed, answer) = process(&solicitation(Ipv6Addr::UNSPECIFIED, OUR_V6, None)).unwrap();
+        assert_eq!((consumed.learned, answer), (None, answer_to(group_v6(ALL_NODES), ALL_NODES, OVERRIDE)));
+        // RFC 4861, section 7.1.1: no option, and to the group of the target.
+        let with_option = solicitation(Ipv6Addr::UNSPECIFIED, OUR_V6, Some(THEIRS));
+        let repr = Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr: OUR_V6, lladdr: None });
+        let to_us = icmp_v6_to(OURS, Ipv6Addr::UNSPECIFIED, OUR_V6, 255, &repr);
+        for frame in [with_option, to_us] {
+            assert_eq!(process(&frame), Err(UpDropReason::NdpMalformed));
+        }
+    }
+
+    #[test]
+    fn an_advertisement_is_learned_with_its_override_flag() {
+        for (flags, overrides) in [(Flags::SOLICITED | Flags::OVERRIDE, true), (Flags::SOLICITED, false)] {
+            let (consumed, answer) = process(&advertisement(THEIR_V6, flags, Some(FURTHER))).unwrap();
+            let learned = Learned { ip: THEIR_V6.into(), mac: FURTHER, solicits: false, overrides };
+            assert_eq!((consumed.learned, answer), (Some(learned), None));
+        }
+        let nothing = |target, mac| process(&advertisement(target, Flags::OVERRIDE, mac)).unwrap().0.learned;
+        assert_eq!(nothing(THEIR_V6, None), None);
+        assert_eq!(nothing(THEIR_V6, Some(MacAddr([0; 6]))), None);
+        assert_eq!(nothing(OUR_V6, Some(FURTHER)), None, "another station with the stack's address");
+        assert_eq!(nothing("2001:db8::1".parse().unwrap(), Some(FURTHER)), None);
+    }
+
+    #[test]
+    fn what_fails_a_check_is_malformed() {
+        let solicits = solicitation(THEIR_V6, OUR_V6, Some(THEIRS));
+        let advertises = advertisement(THEIR_V6, Flags::SOLICITED | Flags::OVERRIDE, Some(THEIRS));
+        let group = advertisement(ALL_NODES, Flags::OVERRIDE, Some(THEIRS));
+        let flags = Flags::SOLICITED | Flags::OVERRIDE;
+        let repr = NdiscRepr::NeighborAdvert { target_addr: THEIR_V6, flags, lladdr: None };
+        let solicited_by_all = icmp_v6_to(group_v6(ALL_NODES), THEIR_V6, ALL_NODES, 255, &Icmpv6Repr::Ndisc(repr));
+        for frame in [group, solicited_by_all] {
+            assert_eq!(process(&frame), Err(UpDropReason::NdpMalformed));
+        }
+        for valid in [solicits, advertises] {
+            // Hop limit; code; length of the option: none, one that exceeds the message, and another than Ethernet's.
+            for (at, value) in [(21, 254), (55, 1), (79, 0), (79, 2), (78, 0)] {
+                let mut frame = valid.clone();
+                frame[at] = value;
+                repair(&mut frame);
+                let expected = if (at, value) == (78, 0) { None } else { Some(UpDropReason::NdpMalformed) };
+                assert_eq!(process(&frame).err(), expected, "{value} at {at}");
+            }
+            let mut long = valid.clone();
+            long[18..20].copy_from_slice(&40_u16.to_be_bytes());
+            long[79] = 2;
+            long.extend([0; 8]);
+            repair(&mut long);
+            assert_eq!(process(&long), Err(UpDropReason::NdpMalformed), "an Ethernet address has six bytes");
+        }
+    }
+
+    #[test]
+    fn routers_are_heard_and_nothing_follows() {
+        let router = Icmpv6Repr::Ndisc(NdiscRepr::RouterSolicit { lladdr: None });
+        let heard = process(&icmp_v6_to(OURS, THEIR_V6, OUR_V6, 255, &router));
+        assert_eq!(heard, Ok((Consumed::by(Consumer::Ndp), None)));
+        assert_eq!(process(&icmp_v6_to(OURS, THEIR_V6, OUR_V6, 64, &router)), Err(UpDropReason::NdpMalformed));
+        let for_another = process(&solicitation(THEIR_V6, "fd00::1:0:1".parse().unwrap(), Some(THEIRS)));
+        assert_eq!(for_another, Ok((Consumed::by(Consumer::Ndp), None)), "the same group, another address");
+    }
+
+    #[test]
+    fn a_solicitation_of_the_stack_goes_to_the_group_of_the_target() {
+        let mut frame = [0; 1514];
+        let target = "fd00::5:0:1".parse().unwrap();
+        let len = local().ask(IpAddr::V6(target), &mut frame).unwrap();
+        let (mac, source, destination) = (OUR_GROUP_MAC, OUR_V6, OUR_GROUP);
+        let option = OURS.0.to_vec();
+        assert_eq!(read(&frame[..len]), Read { mac, source, destination, target, flags: None, option });
+        assert!(local().ask(LINK_LOCAL.into(), &mut frame).is_some());
+        assert_eq!(local().ask("2001:db8::1".parse().unwrap(), &mut frame), None);
+    }
+}

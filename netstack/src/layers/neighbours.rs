@@ -231,12 +231,135 @@ mod tests {
     use futures_util::FutureExt;
     use std::future::poll_fn;
 
+    const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+    const OTHER: MacAddr = MacAddr([2, 0, 0, 0, 0, 3]);
+
+    fn hop(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    fn seconds(seconds: u64) -> Nanos {
+        Nanos::from_secs(seconds)
+    }
+
+    fn asking() -> Neighbours {
+        let table = Neighbours::default();
+        table.start_asking();
+        table
+    }
+
+    fn answer(ip: IpAddr, mac: MacAddr) -> Learned {
+        Learned { ip, mac, solicits: false, overrides: true }
+    }
+
     #[test]
     fn a_lookup_waits_until_the_entry_is_there() {
-        let (table, ip) = (Neighbours::default(), IpAddr::from([10, 0, 0, 2]));
-        let mut lookup = poll_fn(|cx| table.poll_resolve(cx, ip));
+        let table = Neighbours::default();
+        let mut lookup = poll_fn(|cx| table.poll_resolve(cx, hop(2)));
         assert_eq!((&mut lookup).now_or_never(), None);
-        table.set(ip, MacAddr([2, 0, 0, 0, 0, 2]));
-        assert_eq!(lookup.now_or_never(), Some(MacAddr([2, 0, 0, 0, 0, 2])));
+        table.set(hop(2), MAC);
+        assert_eq!(lookup.now_or_never(), Some(MAC));
+    }
+
+    #[test]
+    fn a_hop_is_asked_three_times_and_is_then_unreachable() {
+        let table = asking();
+        assert_eq!(table.want(hop(2), seconds(10)), Some(seconds(13)));
+        assert_eq!(table.want(hop(2), seconds(12)), Some(seconds(13)), "it is asked already");
+        let mut asked = Vec::new();
+        let (mut now, mut calls) = (seconds(10), 0);
+        loop {
+            calls += 1;
+            match table.due(now) {
+                Due::Ask(ip) => asked.push((now, ip)),
+                Due::At(at) => now = at,
+                Due::Nothing => break,
+            }
+        }
+        assert_eq!(asked, [10, 11, 12].map(|at| (seconds(at), hop(2))));
+        assert_eq!((now, calls), (seconds(13), 7));
+        // A later send asks again.
+        assert_eq!(table.want(hop(2), seconds(13)), Some(seconds(16)));
+        assert_eq!(table.due(seconds(13)), Due::Ask(hop(2)));
+    }
+
+    #[test]
+    fn each_hop_has_its_own_times_and_a_late_caller_does_not_ask_in_bursts() {
+        let table = asking();
+        table.want(hop(2), seconds(0));
+        table.want(hop(3), Nanos::from_millis(300));
+        assert_eq!(
+            [table.due(seconds(0)), table.due(seconds(0))],
+            [Due::Ask(hop(2)), Due::At(Nanos::from_millis(300))]
+        );
+        assert_eq!(table.due(Nanos::from_millis(900)), Due::Ask(hop(3)));
+        assert_eq!(table.due(Nanos::from_millis(900)), Due::At(seconds(1)));
+        let late = Nanos::from_millis(1_950);
+        assert_eq!(
+            [table.due(late), table.due(late), table.due(late)],
+            [Due::Ask(hop(2)), Due::Ask(hop(3)), Due::At(Nanos::from_millis(2_950))]
+        );
+        table.learn(answer(hop(2), MAC));
+        assert_eq!(table.due(Nanos::from_millis(2_950)), Due::Ask(hop(3)), "and hop 2 no more");
+        assert_eq!(table.due(Nanos::from_millis(3_300)), Due::Nothing);
+    }
+
+    #[test]
+    fn a_new_hop_wakes_the_task_that_asks() {
+        let table = asking();
+        assert_eq!(table.wanted().now_or_never(), None);
+        table.want(hop(2), seconds(1));
+        assert_eq!(table.wanted().now_or_never(), Some(()));
+        table.due(seconds(1));
+        assert_eq!(table.wanted().now_or_never(), None);
+    }
+
+    #[test]
+    fn without_a_way_up_nothing_is_asked() {
+        let table = Neighbours::default();
+        assert_eq!((table.want(hop(2), seconds(1)), table.due(seconds(1))), (None, Due::Nothing));
+    }
+
+    #[test]
+    fn so_many_hops_are_asked_and_no_more() {
+        let table = asking();
+        let ip = |number: u32| IpAddr::from(number.to_be_bytes());
+        for number in 0..MOST_ASKED as u32 {
+            assert_eq!(table.want(ip(number), seconds(1)), Some(seconds(4)));
+        }
+        assert_eq!(table.want(ip(u32::MAX), seconds(2)), None);
+        assert_eq!(table.want(ip(u32::MAX), seconds(4)), Some(seconds(7)), "the others are unreachable by now");
+    }
+
+    #[test]
+    fn answers_count_if_they_were_asked_for_and_requests_always() {
+        let table = asking();
+        table.learn(answer(hop(2), MAC));
+        assert_eq!(table.get(hop(2)), None, "nobody asked");
+        table.learn(Learned { solicits: true, ..answer(hop(2), MAC) });
+        assert_eq!(table.get(hop(2)), Some(MAC));
+        table.learn(Learned { overrides: false, ..answer(hop(2), OTHER) });
+        assert_eq!(table.get(hop(2)), Some(MAC), "it does not override");
+        table.learn(answer(hop(2), OTHER));
+        assert_eq!(table.get(hop(2)), Some(OTHER));
+        table.want(hop(3), seconds(1));
+        table.learn(Learned { overrides: false, ..answer(hop(3), MAC) });
+        assert_eq!(table.get(hop(3)), Some(MAC));
+    }
+
+    #[test]
+    fn what_is_configured_stays_and_what_is_learned_is_bounded() {
+        let table = asking();
+        table.set(hop(2), MAC);
+        table.learn(Learned { solicits: true, ..answer(hop(2), OTHER) });
+        let ip = |number: u32| IpAddr::from([11, 0, (number >> 8) as u8, number as u8]);
+        for number in 0..=MOST_LEARNED as u32 {
+            table.learn(Learned { solicits: true, ..answer(ip(number), OTHER) });
+            assert_eq!(table.get(ip(number)), Some(OTHER));
+        }
+        assert_eq!(table.get(hop(2)), Some(MAC));
+        assert_eq!((table.get(ip(0)), table.get(ip(1))), (None, Some(OTHER)));
+        table.set(ip(1), MAC);
+        assert_eq!(table.get(ip(1)), Some(MAC));
     }
 }

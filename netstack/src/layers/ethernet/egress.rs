@@ -133,6 +133,7 @@ impl Encapsulate for Headers {
 mod tests {
     use super::*;
     use crate::account::{Account, Timeline};
+    use crate::layers::Learned;
     use crate::packet::Stamp;
     use futures_util::FutureExt;
     use shared::ring::HEADROOM;
@@ -203,6 +204,59 @@ mod tests {
             (sent, inner.now())
         });
         assert_eq!(sent, Ok((Err(SendError::NoNeighbour(hop)), NEIGHBOUR_TIMEOUT)));
+    }
+
+    #[test]
+    fn sends_to_a_hop_that_does_not_answer_fail_and_others_pass() {
+        use crate::layers::Due;
+        use shared::exec::{Virtual, run};
+
+        let clock = Clock::default();
+        let accounts = Rc::new(Accounts::default());
+        accounts.add(Account::new(0, "test", None, &Timeline::new(&clock, Nanos::from_secs(1))));
+        let neighbours = Rc::new(Neighbours::default());
+        neighbours.start_asking();
+        let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+        let layer = Ethernet::new(Fake::default(), mac, Rc::clone(&neighbours), accounts, clock.clone());
+        let (dead, alive) = (IpAddr::from([10, 0, 0, 9]), IpAddr::from([10, 0, 0, 2]));
+        let results = run(&clock, Virtual::default(), |tasks| {
+            let (asker, its_clock) = (Rc::clone(&neighbours), layer.clock.clone());
+            // The network: it answers for one of them, 300 ms after the second request.
+            tasks.spawn(async move {
+                let mut asked = 0;
+                loop {
+                    match asker.due(its_clock.now()) {
+                        Due::Ask(ip) if ip == alive && asked == 1 => {
+                            its_clock.sleep_until(its_clock.now() + Nanos::from_millis(300)).await;
+                            asker.learn(Learned { ip, mac, solicits: false, overrides: true });
+                        }
+                        Due::Ask(ip) => asked += u32::from(ip == alive),
+                        Due::At(at) => its_clock.sleep_until(at).await,
+                        Due::Nothing => asker.wanted().await,
+                    }
+                }
+            });
+            async move {
+                let layer = Rc::new(layer);
+                let send = |hop: IpAddr| {
+                    let layer = Rc::clone(&layer);
+                    async move {
+                        let sent =
+                            layer.send(&mut Packet::new(&mut [0; HEADROOM], b"ip", Stamp::default()), &hop).await;
+                        (sent, layer.clock.now())
+                    }
+                };
+                let try_send = || layer.try_send(&mut Packet::new(&mut [0; HEADROOM], b"ip", Stamp::default()), &dead);
+                let (first, second) = futures_util::future::join(send(dead), send(alive)).await;
+                (first, second, send(dead).await, try_send())
+            }
+        });
+        let fails_at = |at| (Err(SendError::NeighbourUnreachable(dead)), Nanos::from_secs(at));
+        let (first, second, third, tried) = results.unwrap();
+        assert_eq!((first, third), (fails_at(3), fails_at(6)));
+        assert_eq!(second, (Ok(()), Nanos::from_millis(1_300)));
+        assert_eq!(tried, Err(SendError::WouldBlock));
+        assert_eq!(neighbours.due(Nanos::from_secs(6)), Due::At(Nanos::from_secs(7)), "that was asked once more");
     }
 
     #[test]

@@ -127,3 +127,196 @@ fn check_options(mut options: &[u8]) -> Result<(), UpDropReason> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+    use crate::layers::Ingress;
+    use crate::layers::frames::{
+        OUR_GROUP, OUR_V4, OUR_V6, OURS, THEIR_V4, THEIR_V6, datagram, extended, local, packet, packet_to, repair, udp,
+    };
+    use smoltcp::wire::IpProtocol;
+
+    /// The payload that is delivered, or the reason for which it is not.
+    fn delivered(frame: &[u8]) -> Result<Vec<u8>, UpDropReason> {
+        match local().process(frame, &mut []) {
+            Ingress::Deliver(datagram) => Ok(datagram.payload.to_vec()),
+            Ingress::Consumed(consumed) => panic!("{consumed:?}"),
+            Ingress::Dropped(reason) => Err(reason),
+        }
+    }
+
+    /// `frame` with `value` at `at`, and checksums that are right.
+    fn with(frame: &[u8], at: usize, value: u8) -> Vec<u8> {
+        let mut frame = frame.to_vec();
+        frame[at] = value;
+        repair(&mut frame);
+        frame
+    }
+
+    fn v4() -> Vec<u8> {
+        udp(THEIR_V4.into(), OUR_V4.into(), b"payload")
+    }
+
+    fn v6() -> Vec<u8> {
+        udp(THEIR_V6.into(), OUR_V6.into(), b"payload")
+    }
+
+    #[test]
+    fn padding_behind_the_packet_is_ignored() {
+        for mut frame in [v4(), v6()] {
+            frame.resize(100, 0xee);
+            assert_eq!(delivered(&frame), Ok(b"payload".to_vec()));
+        }
+    }
+
+    #[test]
+    fn contradictions_in_the_header_are_malformed() {
+        let malformed = Err(UpDropReason::IpMalformed);
+        // Version; header length: too short, and beyond the packet; total length: too short, and beyond the frame.
+        for (at, value) in [(14, 0x55), (14, 0x44), (14, 0x4f), (17, 19), (17, 36)] {
+            assert_eq!(delivered(&with(&v4(), at, value)), malformed, "{value:02x} at {at}");
+        }
+        for (at, value) in [(14, 0x40), (19, 16)] {
+            assert_eq!(delivered(&with(&v6(), at, value)), malformed, "{value:02x} at {at}");
+        }
+        for len in 14..v4().len() {
+            assert_eq!(delivered(&v4()[..len]), malformed);
+        }
+        for len in 14..v6().len() {
+            assert_eq!(delivered(&v6()[..len]), malformed);
+        }
+        let mut flipped = v4();
+        flipped[22] ^= 1;
+        assert_eq!(delivered(&flipped), Err(UpDropReason::IpBadChecksum));
+        assert_eq!(delivered(&with(&v4(), 22, 0)), Ok(b"payload".to_vec()), "no life time is too short");
+    }
+
+    #[test]
+    fn options_are_skipped() {
+        let datagram = datagram(THEIR_V4.into(), OUR_V4.into(), (1, 2), b"behind");
+        // The total length of `packet` includes the option that is put in front of the datagram.
+        let payload = [&[0x94, 4, 0, 0][..], &datagram].concat();
+        let frame = packet(THEIR_V4.into(), OUR_V4.into(), IpProtocol::Udp, 64, &payload);
+        assert_eq!(delivered(&with(&frame, 14, 0x46)), Ok(b"behind".to_vec()));
+    }
+
+    #[test]
+    fn fragments_have_a_reason_of_their_own() {
+        let fragment = Err(UpDropReason::IpFragment);
+        for (at, value) in [(20, 0x20), (20, 0x1f), (21, 1)] {
+            assert_eq!(delivered(&with(&v4(), at, value)), fragment);
+        }
+        assert_eq!(delivered(&with(&v4(), 20, 0)), Ok(b"payload".to_vec()), "it could have been one");
+        for at in [0, 1] {
+            let chain = [(60, &[1, 4, 0, 0, 0, 0][..]), (44, &[0, 1, 0, 0, 0, 7])];
+            assert_eq!(delivered(&extended(&chain[at..])), fragment);
+        }
+    }
+
+    #[test]
+    fn who_is_no_other_host_is_no_sender() {
+        let from = |source: IpAddr, destination: IpAddr| delivered(&udp(source, destination, b"payload"));
+        for source in [
+            [0, 0, 0, 0],
+            [0, 1, 2, 3],
+            [127, 0, 0, 1],
+            [224, 0, 0, 1],
+            [240, 0, 0, 1],
+            [255, 255, 255, 255],
+            [10, 0, 0, 255],
+            OUR_V4.octets(),
+        ] {
+            assert_eq!(from(IpAddr::from(source), OUR_V4.into()), Err(UpDropReason::IpBadSource), "{source:?}");
+        }
+        for source in ["::", "::1", "ff02::1", "::ffff:10.0.0.2", "fd00::1"] {
+            let source: Ipv6Addr = source.parse().unwrap();
+            assert_eq!(from(source.into(), OUR_V6.into()), Err(UpDropReason::IpBadSource), "{source}");
+        }
+        for source in ["192.0.2.1", "10.0.1.255"] {
+            assert!(from(source.parse::<Ipv4Addr>().unwrap().into(), OUR_V4.into()).is_ok(), "{source}");
+        }
+        assert!(from("fe80::1".parse().unwrap(), OUR_V6.into()).is_ok());
+    }
+
+    #[test]
+    fn packets_for_the_stack_and_for_all_pass_and_others_do_not() {
+        let to = |mac, source: IpAddr, destination: IpAddr| {
+            let payload = datagram(source, destination, (1, 2), b"payload");
+            delivered(&packet_to(mac, source, destination, IpProtocol::Udp, 64, &payload)).err()
+        };
+        let not_for_us = Some(UpDropReason::IpNotForUs);
+        for (destination, dropped) in [
+            (OUR_V4, None),
+            (Ipv4Addr::BROADCAST, None),
+            (Ipv4Addr::new(10, 0, 0, 255), None),
+            (Ipv4Addr::new(224, 0, 0, 1), None),
+            (THEIR_V4, not_for_us),
+            (Ipv4Addr::new(10, 0, 255, 255), not_for_us),
+            (Ipv4Addr::new(224, 0, 0, 251), not_for_us),
+            (Ipv4Addr::LOCALHOST, not_for_us),
+            (Ipv4Addr::UNSPECIFIED, not_for_us),
+        ] {
+            assert_eq!(to(OURS, THEIR_V4.into(), destination.into()), dropped, "{destination}");
+            // RFC 1122, section 3.3.6.
+            let by_broadcast = if destination == OUR_V4 { not_for_us } else { dropped };
+            assert_eq!(to(MacAddr::BROADCAST, THEIR_V4.into(), destination.into()), by_broadcast, "{destination}");
+        }
+        let all_nodes_here = Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 1);
+        for (destination, dropped) in [
+            (OUR_V6, None),
+            (OUR_GROUP, None),
+            (crate::layers::local::ALL_NODES, None),
+            (all_nodes_here, None),
+            (THEIR_V6, not_for_us),
+            (Ipv6Addr::LOCALHOST, not_for_us),
+            (Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2), not_for_us),
+        ] {
+            assert_eq!(to(OURS, THEIR_V6.into(), destination.into()), dropped, "{destination}");
+        }
+    }
+
+    #[test]
+    fn extension_headers_are_skipped_up_to_a_bound() {
+        let (padding, router_alert) = (&[1, 4, 0, 0, 0, 0][..], &[5, 2, 0, 0, 0, 0][..]);
+        let ok = Ok(b"extended".to_vec());
+        assert_eq!(delivered(&extended(&[(0, router_alert), (60, padding), (43, &[0; 6])])), ok);
+        assert_eq!(delivered(&extended(&[(60, &[0; 22])])), ok, "padding of single bytes");
+        assert_eq!(delivered(&extended(&[(60, padding); MOST_EXTENSIONS])), ok);
+        assert_eq!(delivered(&extended(&[(60, padding); MOST_EXTENSIONS + 1])), Err(UpDropReason::IpMalformed));
+        // Hop-by-hop options behind another header, authentication, and the end of the chain.
+        for (at, number) in [(1, 0), (0, 51), (0, 59), (0, 6)] {
+            let chain = [(60, padding), (number, padding)];
+            assert_eq!(delivered(&extended(&chain[1 - at..])), Err(UpDropReason::IpUnknownProtocol), "{number}");
+        }
+    }
+
+    #[test]
+    fn an_option_that_must_not_be_skipped_drops_the_packet() {
+        let with = |options: &[u8]| delivered(&extended(&[(60, options)])).err();
+        // The two highest bits of the type; 0xc9 is the home address, 0xc2 the length of a jumbogram.
+        for kind in [0x40, 0x80, 0xc2, 0xc9] {
+            assert_eq!(with(&[kind, 4, 0, 0, 0, 0]), Some(UpDropReason::IpUnknownOption), "{kind:02x}");
+        }
+        assert_eq!(with(&[0x3f, 4, 0, 0, 0, 0]), None);
+        for broken in [[1, 5, 0, 0, 0, 0], [1, 3, 0, 0, 0, 1], [1, 255, 0, 0, 0, 0]] {
+            assert_eq!(with(&broken), Some(UpDropReason::IpMalformed), "{broken:?}");
+        }
+        let route = |left| delivered(&extended(&[(43, &[2, left, 0, 0, 0, 0])])).err();
+        assert_eq!((route(0), route(1)), (None, Some(UpDropReason::IpUnknownOption)));
+    }
+
+    #[test]
+    fn other_protocols_are_unknown() {
+        for protocol in [IpProtocol::Tcp, IpProtocol::Igmp, IpProtocol::Icmpv6, IpProtocol::Unknown(255)] {
+            let frame = packet(THEIR_V4.into(), OUR_V4.into(), protocol, 64, &[0; 20]);
+            assert_eq!(delivered(&frame), Err(UpDropReason::IpUnknownProtocol), "{protocol}");
+        }
+        for protocol in [IpProtocol::Tcp, IpProtocol::Icmp, IpProtocol::Ipv6NoNxt] {
+            let frame = packet(THEIR_V6.into(), OUR_V6.into(), protocol, 64, &[0; 20]);
+            assert_eq!(delivered(&frame), Err(UpDropReason::IpUnknownProtocol), "{protocol}");
+        }
+    }
+}
