@@ -9,7 +9,7 @@
 //! | [`account`] | the account of an app: its ledger, its send budget, its times and its part of the interval samples |
 //! | [`packet`] | a packet on its way down, a batch of packets, and the state of a send that waits |
 //! | [`layer`] | the contract between layers, [`Egress`](layer::Egress), with an example |
-//! | [`layers`] | socket, UDP, IP and Ethernet, with routes and neighbours |
+//! | [`layers`] | socket, UDP, IP and Ethernet, with routes and neighbours; [`layers::ingress`] is the way up |
 //! | [`device`] | the policies, the transmit queue, the in-flight table and the device on the ring |
 //! | [`dispatch`] | the ways in which layers call each other: generics, boxes, polls |
 //! | [`session`] | the run: greeting, plan, phases, farewell, report; apps that join and leave |

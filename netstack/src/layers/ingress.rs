@@ -1,4 +1,30 @@
-//! The way up: what becomes of a frame that the driver handed over.
+//! The way up: delivers, answers or drops a frame that the driver handed over.
+//!
+//! Each layer is a pure function of the bytes and of the stack's own addresses ([`Local`]): it reads no clock, does no
+//! I/O, allocates nothing, and no bytes make it panic. Its `parse` or `process` is in `ethernet/ingress.rs`, `arp.rs`,
+//! `ip/ingress.rs`, `icmp.rs`, `ndp.rs` and `udp/ingress.rs`. The caller has the rest: the sockets, the neighbour table
+//! and the ring into which answers go, if that has room.
+//!
+//! Two stacks on one link, of which one asks for the other's Ethernet address:
+//!
+//! ```
+//! use std::net::IpAddr;
+//!
+//! use netstack::layers::{Consumer, Ingress, Local, MTU, MacAddr};
+//! use shared::ring::MAX_FRAME;
+//!
+//! let [near, far] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
+//! let stack = |ip| Local::new(MacAddr::of(ip), [(ip, 24)], MTU);
+//! let (mut request, mut answer) = ([0; MAX_FRAME], [0; MAX_FRAME]);
+//!
+//! let len = stack(near).ask(far, &mut request).expect("it is a neighbour");
+//! let Ingress::Consumed(by_far) = stack(far).process(&request[..len], &mut answer) else { unreachable!() };
+//! assert_eq!((by_far.by, by_far.learned.map(|learned| learned.ip)), (Consumer::Arp, Some(near)));
+//!
+//! let len = by_far.answer.expect("it answers");
+//! let Ingress::Consumed(by_near) = stack(near).process(&answer[..len], &mut []) else { unreachable!() };
+//! assert_eq!(by_near.learned.map(|learned| learned.mac), Some(MacAddr::of(far)));
+//! ```
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -86,7 +112,7 @@ impl Datagram<'_> {
 }
 
 impl Local {
-    /// What becomes of `frame`. An answer to it is written to `answer`, if it fits: one is never longer than a frame of
+    /// Takes `frame` up. An answer to it is written to `answer`, if it fits: one is never longer than a frame of
     /// the link.
     pub fn process<'a>(&self, frame: &'a [u8], answer: &mut [u8]) -> Ingress<'a> {
         self.pass_up(frame, answer).unwrap_or_else(Ingress::Dropped)

@@ -46,6 +46,7 @@ impl<D> Ethernet<D> {
         }
         let begin = || {
             let now = self.clock.now();
+            // `None` without a way up, and while too many other hops are asked. The address may still become known.
             let deadline = self.neighbours.want(next_hop, now).unwrap_or(now + NEIGHBOUR_TIMEOUT);
             WaitFor { expiry: Some(self.clock.sleep_until(deadline)), ..WaitFor::default() }
         };
