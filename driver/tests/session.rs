@@ -26,11 +26,10 @@ const FULL_NS: u64 = 12_304;
 struct Recorder(Vec<(Vec<u8>, Nanos)>);
 
 impl Backend for Recorder {
-    fn sent(&mut self, frame: &[u8], at: Nanos) {
+    fn sent(&mut self, frame: &[u8], at: Nanos) -> bool {
         self.0.push((frame.to_vec(), at));
+        true
     }
-
-    fn flush(&mut self) {}
 }
 
 /// The stack's end, as a test plays it.

@@ -23,6 +23,9 @@ impl Depth {
     /// The deepest ring.
     pub const MOST: u32 = 65_536;
 
+    /// The depth of a ring for which none is set.
+    pub const DEFAULT: Self = Self(1_024);
+
     /// Checks `slots`.
     ///
     /// # Errors

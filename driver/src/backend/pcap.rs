@@ -154,10 +154,15 @@ impl CaptureError {
 }
 
 impl Backend for Capture {
-    fn sent(&mut self, frame: &[u8], at: Nanos) {
+    fn kind(&self) -> &'static str {
+        "model"
+    }
+
+    /// Takes every frame: a capture that has failed must not stop the traffic.
+    fn sent(&mut self, frame: &[u8], at: Nanos) -> bool {
         self.sent += 1;
         if self.failure.is_some() {
-            return;
+            return true;
         }
         let packet = PcapPacket::new(self.base + Duration::from_nanos(at.0), frame.len() as u32, frame);
         let failure = self.writer.write_packet(&packet).err();
@@ -166,12 +171,13 @@ impl Backend for Capture {
             // The record cannot be encoded, so the file is not at fault: write the pieces before it.
             self.write_pending();
             self.failure.get_or_insert(io::Error::other(error));
-            return;
+            return true;
         }
         self.ends.push_back(self.written + end as u64);
         if end >= self.next_write {
             self.write_pending();
         }
+        true
     }
 
     fn flush(&mut self) {

@@ -55,6 +55,11 @@ impl Link {
         Self { rate, service: config.service, seed: config.seed, stalls, free: origin, part: 0, fixed }
     }
 
+    /// When the last frame ended, or ends.
+    pub(super) fn free(&self) -> Nanos {
+        self.free
+    }
+
     /// Since when the link is idle at `now`; `None` if it transmits. An unlimited link is never idle, because idle time
     /// does not lessen what it can transmit.
     pub(super) fn idle_since(&self, now: Nanos) -> Option<Nanos> {

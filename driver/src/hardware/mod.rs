@@ -24,13 +24,17 @@
 //! assert_eq!(hardware.next_completion(), Some(Nanos(24_608)));
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! This is the sending direction. [`Reception`] is the receiving one.
 
 mod coalesce;
 mod config;
 mod link;
+mod receive;
 
 pub use coalesce::{Coalesce, CoalesceError};
 pub use config::{Config, Service};
+pub use receive::Reception;
 pub use shared::stalls::{Stall, StallError, Timing};
 
 use std::collections::TryReserveError;
@@ -248,16 +252,33 @@ impl Hardware {
     /// completed by `now`. Returns what they share, and their number, which is not 0.
     #[inline]
     pub fn complete_group(&mut self, now: Nanos, most: u64) -> Option<(Completed, u64)> {
+        self.complete_group_if(now, most, |_, frames| frames)
+    }
+
+    /// The same for frames that may have to stay: `take` is called with what they share and their number, and returns
+    /// how many of them leave the queue, oldest first. `None` also if it returns 0, and then nothing changes.
+    #[inline(always)]
+    pub fn complete_group_if(
+        &mut self,
+        now: Nanos,
+        most: u64,
+        take: impl FnOnce(&Completed, u64) -> u64,
+    ) -> Option<(Completed, u64)> {
         if most == 0 || !self.is_due(now) {
             return None;
         }
         let &FrameGroup { through, len, taken, transmission, at } = self.groups.front()?;
+        let completed = Completed { len, taken, sent: transmission.end, at };
+        let most = (through - self.completed).min(most);
+        let frames = take(&completed, most).min(most);
+        if frames == 0 {
+            return None;
+        }
         // The number of frames that it holds is greatest just before some of them complete.
         self.counters.occupancy_max = self.most_held();
         if !self.has_room() {
             self.room_since = at;
         }
-        let frames = (through - self.completed).min(most);
         self.completed += frames;
         if self.completed == through {
             self.groups.pop();
@@ -274,7 +295,7 @@ impl Hardware {
         if at > transmission.end {
             self.delay(at.since(transmission.end), frames);
         }
-        Some((Completed { len, taken, sent: transmission.end, at }, frames))
+        Some((completed, frames))
     }
 
     /// `frames` completed frames were reported later than the hardware completed them, by `span`.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
-use shared::control::{Hello, RefuseCode, RingInfo};
+use shared::control::{Hello, RefuseCode};
 use shared::exec::monotonic_now;
 use shared::liveness::SHORTEST_TIMEOUT;
 use shared::process::exit::Status;
@@ -15,14 +15,13 @@ use shared::process::json::{JsonTarget, say_line};
 use shared::process::output::complain;
 use shared::process::peers::AllowedUsers;
 use shared::process::signals::Signals;
-use shared::ring::Depth;
 use shared::units::Nanos;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::RunError;
 use super::address::{Address, listen};
 use super::clients::{Eviction, PendingClients};
-use super::greeting::{GreetingOutcome, grant_ring};
+use super::greeting::{GrantedRings, GreetingOutcome, grant_rings};
 use super::log::Log;
 use super::running::{Grant, GrantOutcome, RunningSession, has_hung_up};
 use crate::backend::{Backend, Capture, CaptureError, Output};
@@ -50,8 +49,10 @@ pub(super) struct AcceptLoop<'a> {
     /// Stacks whose greeting was complete while the session before them was closing, oldest first.
     waiting: VecDeque<(Stream, Hello)>,
     running: Option<RunningSession>,
-    /// Where sent frames go. While a session runs, the session has it.
+    /// Where sent frames go, and arriving frames come from. While a session runs, the session has it.
     output: Option<Output>,
+    /// Whether frames can arrive at it.
+    receives: bool,
     allowed: AllowedUsers,
     /// The number of the last session that started.
     generation: u64,
@@ -102,6 +103,7 @@ impl<'a> AcceptLoop<'a> {
             clients: PendingClients::new(),
             waiting: VecDeque::new(),
             running: None,
+            receives: output.receives(),
             output: Some(output),
             allowed,
             generation: 0,
@@ -142,6 +144,9 @@ impl<'a> AcceptLoop<'a> {
                 }
                 Event::SessionOver(outcome) => {
                     let ended = self.release(outcome, log);
+                    if let Some(why) = self.output.as_ref().and_then(Backend::failed) {
+                        return Err(RunError::Backend(why));
+                    }
                     if let Some(status) = self.status_after(ended) {
                         return Ok(status);
                     }
@@ -192,13 +197,13 @@ impl<'a> AcceptLoop<'a> {
             return self.waiting.push_back((stream, hello));
         }
         match self.admit(&hello, closing) {
-            Ok((ring, depth)) => self.start(stream, &hello, ring, depth, log),
+            Ok(rings) => self.start(stream, &hello, rings, log),
             Err((code, reason)) => self.clients.refuse(stream, code, reason),
         }
     }
 
-    /// Returns the ring to grant to a stack and the depth in force, or the reason for a refusal.
-    fn admit(&self, hello: &Hello, closing: bool) -> Result<(RingInfo, Depth), (RefuseCode, String)> {
+    /// Returns the rings to grant to a stack, or the reason for a refusal.
+    fn admit(&self, hello: &Hello, closing: bool) -> Result<GrantedRings, (RefuseCode, String)> {
         if self.stopping || closing && self.settings.once {
             return Err((RefuseCode::ShuttingDown, "the driver is about to exit; start it again".to_owned()));
         }
@@ -207,7 +212,8 @@ impl<'a> AcceptLoop<'a> {
             let reason = format!("an idle timeout of {asked} is too short; use at least {SHORTEST_TIMEOUT}");
             return Err((RefuseCode::BadGreeting, reason));
         }
-        let granted = grant_ring(&hello.rings, self.settings.common.depth);
+        let common = &self.settings.common;
+        let granted = grant_rings(&hello.rings, common.depth, self.receives.then_some(common.rx_depth));
         let granted = granted.map_err(|reason| (RefuseCode::InvalidRing, reason))?;
         if self.running.is_some() {
             let reason = "another stack is being served; wait for its end, or start another driver";
@@ -217,13 +223,14 @@ impl<'a> AcceptLoop<'a> {
     }
 
     /// Starts a session, or refuses the stack if the driver lacks a descriptor for it.
-    fn start(&mut self, stream: Stream, hello: &Hello, ring: RingInfo, depth: Depth, log: &mut Log) {
-        let grant = Grant { generation: self.generation + 1, ring, depth };
+    fn start(&mut self, stream: Stream, hello: &Hello, rings: GrantedRings, log: &mut Log) {
+        let grant = Grant { generation: self.generation + 1, rings };
+        let generation = grant.generation;
         // No session runs, so the output is here.
         let output = self.output.take().unwrap_or(Output::Model);
         match RunningSession::start(stream, hello, grant, self.settings, &self.hardware, output) {
             Ok(running) => {
-                self.generation = grant.generation;
+                self.generation = generation;
                 self.running = Some(running);
             }
             Err(outcome) => {

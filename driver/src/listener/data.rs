@@ -6,29 +6,32 @@
 use std::collections::TryReserveError;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use shared::control::TransportKind;
-use shared::exec::{Halted, StopHandle};
+use shared::exec::{Halted, Readiness, StopHandle};
 use shared::limits::{Ballast, remedy};
 use shared::process::data_path::DataPath;
 use shared::process::settings::Waiting;
-use shared::ring::shm::{MemoryError, SharedMemory, ShmConsumer};
-use shared::ring::socket::{self, ConsumerEnd, SocketConsumer};
-use shared::ring::{ConsumerPort, Depth};
+use shared::ring::shm::{MemoryError, SharedMemory, ShmConsumer, ShmProducer};
+use shared::ring::socket::{self, ConsumerEnd, ProducerEnd, SocketConsumer, SocketProducer};
+use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
 use shared::units::Nanos;
 use tokio::sync::oneshot;
 
 use crate::backend::Output;
 use crate::hardware::Config;
-use crate::session::{Dma, SessionOutcome, Setup, Tables, serve};
+use crate::session::{Dma, SessionOutcome, Setup, Tables, serve_both};
 
 /// What a session needs to know, in a form that crosses threads.
 pub(super) struct SessionPlan {
     pub(super) generation: u64,
     pub(super) depth: Depth,
+    /// Slots of the ring for frames that arrive, if there is one.
+    pub(super) rx_depth: Option<Depth>,
     /// When the session began.
     pub(super) began: Nanos,
     /// Slots that must be free before the stack uses one of them, once its ring was full.
@@ -77,8 +80,8 @@ pub enum SessionError {
 
 /// The thread of a session, which has allocated all that it needs and waits for the connection.
 pub(super) struct Prepared {
-    /// The ring's memory, to be handed over to the stack; nothing if frames travel over the socket.
-    pub(super) memory: Option<OwnedFd>,
+    /// The memory of each ring, to be handed over to the stack in this order; nothing if frames travel over the socket.
+    pub(super) memory: Vec<OwnedFd>,
     begin: oneshot::Sender<(OwnedFd, Output)>,
     served: oneshot::Receiver<Result<SessionOutcome<Output>, SessionError>>,
 }
@@ -121,42 +124,53 @@ impl Prepared {
 
 /// The parts of a session whose size depends on the depth.
 struct Resources {
-    ring: Ring,
+    rings: Rings,
     tables: Tables,
     /// Memory reserved for small data that grows during the session and for the buffers of the connection. It is
     /// released when the session begins, so that they can be allocated.
     ballast: Ballast,
 }
 
-enum Ring {
-    Shm(SharedMemory),
-    Socket(socket::Tables<ConsumerEnd>),
+/// The ring that transmits, and the one that receives if there is one.
+enum Rings {
+    Shm(SharedMemory, Option<SharedMemory>),
+    Socket(socket::Tables<ConsumerEnd>, Option<socket::Tables<ProducerEnd>>),
 }
 
 impl Resources {
-    /// Returns the descriptor of the ring's memory too, if it has any.
-    fn obtain(plan: &SessionPlan) -> Result<(Self, Option<OwnedFd>), NoResources> {
-        let (ring, memory) = match plan.transport {
+    /// Returns the descriptors of the rings' memory too, if they have any.
+    fn obtain(plan: &SessionPlan) -> Result<(Self, Vec<OwnedFd>), NoResources> {
+        let (rings, memory) = match plan.transport {
             TransportKind::Shm => {
-                let (ring, memory) = SharedMemory::create(plan.depth, plan.generation).map_err(NoResources::Ring)?;
-                (Ring::Shm(ring), Some(memory))
+                let create = |depth| SharedMemory::create(depth, plan.generation).map_err(NoResources::Ring);
+                let (transmit, memory) = create(plan.depth)?;
+                let (receive, other) = plan.rx_depth.map(create).transpose()?.unzip();
+                (Rings::Shm(transmit, receive), [memory].into_iter().chain(other).collect())
             }
-            TransportKind::Socket => (Ring::Socket(socket::Tables::consumer(plan.depth, plan.wake_point)?), None),
+            TransportKind::Socket => {
+                let transmit = socket::Tables::consumer(plan.depth, plan.wake_point)?;
+                let receive = plan.rx_depth.map(socket::Tables::producer).transpose()?;
+                (Rings::Socket(transmit, receive), Vec::new())
+            }
         };
         let tables = Tables::obtain(&plan.hardware, plan.depth, plan.dma)?;
-        Ok((Self { ring, tables, ballast: Ballast::new(0)? }, memory))
+        Ok((Self { rings, tables, ballast: Ballast::new(0)? }, memory))
     }
 
     fn serve(self, plan: SessionPlan, stream: OwnedFd, output: Output) -> Result<SessionOutcome<Output>, SessionError> {
         drop(self.ballast);
-        match self.ring {
-            Ring::Shm(memory) => {
-                let port = ShmConsumer::new(stream, memory).map_err(SessionError::Socket)?;
-                serve_on(port, plan, self.tables, output)
+        match self.rings {
+            Rings::Shm(transmit, receive) => {
+                let port = ShmConsumer::new(stream, transmit).map_err(SessionError::Socket)?;
+                let up = receive.map(|memory| ShmProducer::on(port.connection(), memory)).transpose();
+                let up = up.map_err(SessionError::Socket)?;
+                serve_on(port, up, plan, self.tables, output)
             }
-            Ring::Socket(tables) => {
-                let port = SocketConsumer::new(stream, tables).map_err(SessionError::Socket)?;
-                serve_on(port, plan, self.tables, output)
+            Rings::Socket(transmit, receive) => {
+                let port = SocketConsumer::new(stream, transmit).map_err(SessionError::Socket)?;
+                let up = receive.map(|tables| SocketProducer::on(port.connection(), tables)).transpose();
+                let up = up.map_err(SessionError::Socket)?;
+                serve_on(port, up, plan, self.tables, output)
             }
         }
     }
@@ -164,11 +178,20 @@ impl Resources {
 
 fn serve_on(
     port: impl ConsumerPort + 'static,
+    up: Option<impl ProducerPort + 'static>,
     plan: SessionPlan,
     tables: Tables,
     output: Output,
 ) -> Result<SessionOutcome<Output>, SessionError> {
+    let readiness: Rc<Readiness> = Rc::default();
     let data_path = DataPath::new(port.connection(), &plan.waiting, plan.peer_timeout, plan.stop);
+    // The model is always ready, so there is nothing to look at in each turn.
+    let data_path = match output {
+        Output::Model | Output::Capture(_) => data_path,
+        Output::Other(_) => data_path.also_on(Rc::clone(&readiness) as _),
+    };
+    let clock = data_path.clock();
+    let up = up.zip(plan.rx_depth).map(|(port, depth)| Producer::new(port, depth, clock.clone()));
     let setup = Setup {
         generation: plan.generation,
         depth: plan.depth,
@@ -176,11 +199,11 @@ fn serve_on(
         hardware: plan.hardware,
         verify: plan.verify,
         backend: output,
+        readiness,
         interrupt: data_path.interrupt(),
         usage: Box::new(data_path.usage()),
         closing: Box::new(move || plan.closing.store(true, Ordering::Release)),
         tables,
     };
-    let clock = data_path.clock();
-    Ok(data_path.run(|_| serve(port, clock, setup))?)
+    Ok(data_path.run(|_| serve_both(port, up, clock, setup))?)
 }

@@ -116,18 +116,45 @@ pub(super) async fn refuse(mut stream: Stream, code: RefuseCode, reason: String)
     GreetingOutcome::not_served(code.name(), format_args!("a client was refused: {reason}"))
 }
 
-/// Returns the ring to grant to a stack that requests `rings`, and its depth, which is at most `most`.
+/// The rings that a stack is granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GrantedRings {
+    /// Slots of the ring that transmits.
+    pub(super) depth: Depth,
+    /// Slots of the ring that receives, if there is one.
+    pub(super) rx_depth: Option<Depth>,
+    /// The same as ACCEPT lists them: first the ring that transmits.
+    pub(super) rings: Vec<RingInfo>,
+}
+
+/// Returns the rings to grant to a stack that requests `rings`. The one that transmits has at most `most` slots. The one
+/// that receives, if requested, has at most `rx_most`; `None` if the backend receives nothing.
 ///
 /// # Errors
 /// The problem and the remedy, for the stack's user.
-pub(super) fn grant_ring(rings: &[RingInfo], most: Depth) -> Result<(RingInfo, Depth), String> {
+pub(super) fn grant_rings(rings: &[RingInfo], most: Depth, rx_most: Option<Depth>) -> Result<GrantedRings, String> {
     if rings.len() > MOST_RINGS {
         return Err(format!("{} rings are too many; ask for one that transmits", rings.len()));
     }
-    let mut transmit = rings.iter().filter(|ring| ring.direction == Direction::Transmit);
-    let (Some(ring), None) = (transmit.next(), transmit.next()) else {
-        return Err("this driver serves exactly one ring that transmits; ask for one".to_owned());
+    let of = |direction| {
+        let mut all = rings.iter().filter(move |ring| ring.direction == direction && ring.queue == 0);
+        (all.next(), all.next())
     };
+    let (Some(transmit), None) = of(Direction::Transmit) else {
+        return Err("this driver serves exactly one ring that transmits, queue 0; ask for one".to_owned());
+    };
+    let (receive, None) = of(Direction::Receive) else {
+        return Err("this driver serves at most one ring that receives, queue 0; ask for one or none".to_owned());
+    };
+    let (transmit, depth) = granted(transmit, most)?;
+    // Checked also if it is not granted: what is invalid is refused by every backend.
+    let receive = receive.map(|ring| granted(ring, rx_most.unwrap_or(most))).transpose()?.filter(|_| rx_most.is_some());
+    let (receive, rx_depth) = receive.unzip();
+    Ok(GrantedRings { depth, rx_depth, rings: [transmit].into_iter().chain(receive).collect() })
+}
+
+/// The ring to grant for `ring`, and its depth, which is at most `most`.
+fn granted(ring: &RingInfo, most: Depth) -> Result<(RingInfo, Depth), String> {
     if (ring.slot_size as usize) < MAX_FRAME {
         return Err(format!("slots of {} B hold no full frame; ask for at least {MAX_FRAME} B", ring.slot_size));
     }
@@ -143,35 +170,51 @@ mod tests {
         RingInfo { direction: Direction::Transmit, queue: 0, depth, slot_size: MAX_FRAME as u32 }
     }
 
+    fn receiving(depth: u32) -> RingInfo {
+        RingInfo { direction: Direction::Receive, ..ring(depth) }
+    }
+
+    fn depth(slots: u32) -> Depth {
+        Depth::new(slots).unwrap()
+    }
+
     #[test]
     fn the_smaller_depth_is_in_force() {
-        let most = Depth::new(100).unwrap();
         for (asked, granted) in [(1, 1), (100, 100), (65_536, 100)] {
-            let (ring, depth) = grant_ring(&[ring(asked)], most).unwrap();
-            assert_eq!((ring.depth, depth.get()), (granted, granted));
+            let rings = [receiving(asked), ring(asked)];
+            let grant = grant_rings(&rings, depth(100), Some(depth(50))).unwrap();
+            assert_eq!((grant.depth, grant.rx_depth), (depth(granted), Some(depth(granted.min(50)))));
+            assert_eq!(grant.rings, [ring(granted), receiving(granted.min(50))], "the one that transmits is first");
         }
     }
 
     #[test]
     fn a_ring_that_this_driver_does_not_serve_is_left_out_of_the_grant() {
-        let receive = RingInfo { direction: Direction::Receive, ..ring(8) };
-        assert_eq!(grant_ring(&[receive, ring(8)], Depth::new(8).unwrap()).map(|(ring, _)| ring), Ok(ring(8)));
+        let other_queue = RingInfo { queue: 1, ..receiving(8) };
+        for (rings, rx_most) in [([receiving(8), ring(8)], None), ([other_queue, ring(8)], Some(depth(8)))] {
+            let grant = grant_rings(&rings, depth(8), rx_most).unwrap();
+            assert_eq!((grant.rings, grant.rx_depth), (vec![ring(8)], None));
+        }
     }
 
     #[test]
     fn rings_that_cannot_be_granted_are_refused_with_the_remedy() {
-        let receive = RingInfo { direction: Direction::Receive, ..ring(8) };
         for (rings, remedy) in [
             (vec![], "ask for one"),
-            (vec![receive], "ask for one"),
+            (vec![receiving(8)], "ask for one"),
             (vec![ring(8); 2], "ask for one"),
-            (vec![receive; 65], "too many"),
+            (vec![ring(8), receiving(8), receiving(8)], "ask for one or none"),
+            (vec![receiving(8); 65], "too many"),
             (vec![ring(0)], "1 to 65536"),
             (vec![ring(65_537)], "1 to 65536"),
+            (vec![ring(8), receiving(0)], "1 to 65536"),
             (vec![RingInfo { slot_size: 100, ..ring(8) }], "at least 1514"),
+            (vec![ring(8), RingInfo { slot_size: 100, ..receiving(8) }], "at least 1514"),
         ] {
-            let reason = grant_ring(&rings, Depth::new(8).unwrap()).unwrap_err();
-            assert!(reason.contains(remedy), "{reason}");
+            for rx_most in [None, Some(depth(8))] {
+                let reason = grant_rings(&rings, depth(8), rx_most).unwrap_err();
+                assert!(reason.contains(remedy), "{reason}");
+            }
         }
     }
 }

@@ -52,6 +52,9 @@ pub enum RunError {
     /// A session failed for a reason of the driver's own.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// The backend can be used no longer.
+    #[error("--backend: {0}; start the driver again when it can be used")]
+    Backend(String),
     /// A signal came before the driver was ready.
     #[error("interrupted before the driver was ready: the named pipe of --pcap has no reader")]
     Interrupted,
@@ -66,7 +69,7 @@ impl RunError {
         match self {
             Self::Interrupted => Status::Interrupted,
             Self::Json(error) => error.status(),
-            Self::Session(_) | Self::System(_) => Status::Failed,
+            Self::Session(_) | Self::System(_) | Self::Backend(_) => Status::Failed,
             // A driver cannot listen because of its flags, or of the path that they name.
             Self::Settings(_) | Self::Capture(_) | Self::Listen(_) => Status::Usage,
         }

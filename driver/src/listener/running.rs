@@ -9,9 +9,8 @@ use interprocess::local_socket::tokio::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use shared::control::stream::{StreamError, write_control};
-use shared::control::{Accept, Control, Hello, RingInfo};
+use shared::control::{Accept, Control, Hello};
 use shared::exec::{StopHandle, monotonic_now};
-use shared::ring::Depth;
 use shared::ring::shm::hand_over;
 use shared::units::{LinkRate, Nanos};
 use tokio::io::Interest;
@@ -19,20 +18,18 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::data::{NoResources, Prepared, SessionError, SessionPlan};
-use super::greeting::ANSWER_TIMEOUT;
+use super::greeting::{ANSWER_TIMEOUT, GrantedRings};
 use crate::backend::Output;
 use crate::hardware::Config;
 use crate::session::SessionOutcome;
 use crate::settings::Settings;
 
 /// What a stack is granted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Grant {
     /// The number of the session.
     pub(super) generation: u64,
-    pub(super) ring: RingInfo,
-    /// The depth of `ring`.
-    pub(super) depth: Depth,
+    pub(super) rings: GrantedRings,
 }
 
 /// A session, from its grant to its end.
@@ -51,7 +48,7 @@ pub(super) enum GrantOutcome {
     Served(Box<SessionOutcome<Output>>),
     /// The driver lacks a resource. The stack waits for an answer, which must be a refusal.
     NotBegun(Stream, NoResources, Output),
-    /// The grant, or the descriptor of the ring's memory behind it, could not be sent. The connection is closed.
+    /// The grant, or the descriptor of a ring's memory behind it, could not be sent. The connection is closed.
     NotWelcomed(std::io::Error, Output),
 }
 
@@ -76,9 +73,10 @@ impl RunningSession {
             Err(error) => return Err(GrantOutcome::NotBegun(stream, NoResources::Descriptor(error), output)),
         };
         let began = monotonic_now();
+        let GrantedRings { depth, rx_depth, rings } = grant.rings;
         let accept = Accept {
             generation: grant.generation,
-            rings: vec![grant.ring],
+            rings,
             link_bits_per_second: match hardware.link {
                 LinkRate::Unlimited => None,
                 LinkRate::Limited(rate) => Some(rate.0),
@@ -90,10 +88,11 @@ impl RunningSession {
         let closing = Arc::new(AtomicBool::new(false));
         let plan = SessionPlan {
             generation: grant.generation,
-            depth: grant.depth,
+            depth,
+            rx_depth,
             began,
             // If the wake point is above the depth in force, the stack ends the session when it learns the depth.
-            wake_point: hello.wake.slots(grant.depth).unwrap_or(grant.depth.get()),
+            wake_point: hello.wake.slots(depth).unwrap_or(depth.get()),
             transport: hello.transport,
             hardware: hardware.clone(),
             dma: settings.driver.dma,
@@ -137,7 +136,8 @@ async fn welcome_and_serve(
     let welcome = async {
         write_control(&mut stream, &Control::Accept(Box::new(accept))).await?;
         let Stream::UdSocket(socket) = &stream;
-        if let Some(memory) = prepared.memory.take() {
+        // In the order in which ACCEPT lists the rings.
+        for memory in prepared.memory.drain(..) {
             socket.inner().async_io(Interest::WRITABLE, || hand_over(socket, &memory)).await?;
         }
         Ok::<(), StreamError>(())

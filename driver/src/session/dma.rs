@@ -37,22 +37,31 @@ impl FrameCopies {
         self.next = self.before(self.next);
     }
 
-    /// Releases the oldest `frames` copies, of `len` bytes each, because the hardware has finished with them. Calls
-    /// `sent` with the bytes of each, which are empty if nothing is copied.
+    /// Releases the oldest copies, up to `frames` of them, of `len` bytes each, because the hardware has finished with
+    /// them. Calls `take` with the bytes of each, which are empty if nothing is copied, until it returns `false`: that
+    /// frame stays. Returns how many it took.
     #[inline(always)]
-    pub(super) fn release(&mut self, frames: u64, len: u32, mut sent: impl FnMut(&[u8])) {
+    pub(super) fn release(&mut self, frames: u64, len: u32, mut take: impl FnMut(&[u8]) -> bool) -> u64 {
+        let mut released = 0;
         if self.most == 0 {
-            return (0..frames).for_each(|_| sent(&[]));
+            while released < frames && take(&[]) {
+                released += 1;
+            }
+            return released;
         }
-        for _ in 0..frames {
+        while released < frames {
             let start = self.oldest * MAX_FRAME;
-            sent(self.bytes.get(start..start + len as usize).unwrap_or_default());
+            if !take(self.bytes.get(start..start + len as usize).unwrap_or_default()) {
+                return released;
+            }
             self.oldest = self.behind(self.oldest);
+            released += 1;
         }
         // Start again with the first buffer: it is still in the cache.
         if self.oldest == self.next {
             (self.oldest, self.next) = (0, 0);
         }
+        released
     }
 
     fn behind(&self, copy: usize) -> usize {
@@ -91,9 +100,26 @@ mod tests {
                 assert_eq!(frames.last(3), [frame; 3]);
             }
             let mut seen = Vec::new();
-            frames.release(2, 3, |bytes| seen.extend_from_slice(bytes));
+            let take = |bytes: &[u8]| {
+                seen.extend_from_slice(bytes);
+                true
+            };
+            assert_eq!(frames.release(2, 3, take), 2);
             assert_eq!(seen, [[2 * round; 3], [2 * round + 1; 3]].concat());
         }
+    }
+
+    #[test]
+    fn a_frame_that_is_not_taken_stays_with_those_behind_it() {
+        let mut frames = FrameCopies::new(3).unwrap();
+        for frame in 0..3u8 {
+            frames.next().unwrap()[0] = frame;
+        }
+        assert_eq!(frames.release(3, 1, |_| false), 0, "all buffers are full");
+        assert_eq!(frames.release(3, 1, |bytes| bytes == [0]), 1);
+        assert_eq!(frames.release(2, 1, |bytes| bytes != [0]), 2);
+        frames.next().unwrap()[0] = 9;
+        assert_eq!(frames.release(1, 1, |bytes| bytes == [9]), 1);
     }
 
     #[test]
@@ -101,6 +127,7 @@ mod tests {
         let mut frames = FrameCopies::new(0).unwrap();
         assert!(frames.next().is_none());
         assert_eq!(frames.last(100), b"");
-        frames.release(1, 100, |bytes| assert_eq!(bytes, b""));
+        assert_eq!(frames.release(1, 100, <[u8]>::is_empty), 1);
+        assert_eq!(frames.release(3, 100, |_| false), 0);
     }
 }

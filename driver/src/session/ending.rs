@@ -37,6 +37,8 @@ pub enum SessionEnd {
     },
     /// A bound that the driver must keep did not hold.
     Fault(String),
+    /// The backend can be used no longer, for this reason: the interface is gone, for example.
+    BackendFailed(String),
 }
 
 impl SessionEnd {
@@ -61,7 +63,7 @@ impl SessionEnd {
             Self::Interrupted => Some(ByeReason::Interrupted),
             Self::Failed(CloseReason::PeerGone | CloseReason::Io(_)) => None,
             Self::Failed(violation) => Some(ByeReason::Violation(violation.to_string())),
-            Self::Fault(what) => Some(ByeReason::Fault(what.clone())),
+            Self::Fault(what) | Self::BackendFailed(what) => Some(ByeReason::Fault(what.clone())),
         }
     }
 
@@ -76,6 +78,7 @@ impl SessionEnd {
             Self::Failed(reason) => reason.name(),
             Self::Miscounted { .. } => "MISCOUNTED",
             Self::Fault(_) => "FAULT",
+            Self::BackendFailed(_) => "BACKEND_FAILED",
         }
     }
 
@@ -103,6 +106,7 @@ impl std::fmt::Display for SessionEnd {
                 write!(f, "the stack claims to have submitted {submitted} frames, but {received} arrived")
             }
             Self::Fault(what) => write!(f, "a fault of the driver: {what}"),
+            Self::BackendFailed(what) => write!(f, "the driver's backend failed: {what}"),
         }
     }
 }

@@ -1,123 +1,44 @@
-//! A session with one stack: frames out of the ring, through the hardware, completions back.
+//! A session with one stack: frames out of the ring, through the hardware, completions back; and on the way up, frames
+//! from the backend into the other ring.
 //!
-//! [`serve`] is a plain future over the executor's clock and a port of the ring. A simulation steps the same session
-//! itself, as a [`SteppedSession`]. It takes a frame only while the
+//! [`serve`] is a plain future over the executor's clock and a port of the ring, and so is [`serve_both`] over two
+//! rings. A simulation steps the same session itself, as a [`SteppedSession`]. It takes a frame only while the
 //! hardware has room for it, and completes frames in ring order: a frame that is refused waits for
-//! those before it, and never occupies the link.
+//! those before it, and never occupies the link. A frame that the backend does not take stays in the hardware until
+//! the backend is ready again. On the way up (`up`), a frame is read only while the link is free and a slot is.
 
+mod blocked;
 mod check;
 mod dma;
 mod ending;
+mod setup;
 mod stepped;
+mod up;
 
 pub use ending::SessionEnd;
+pub use setup::{Dma, Setup, Tables};
 pub use stepped::SteppedSession;
 
-use std::collections::{TryReserveError, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use shared::connection::{CloseReason, Connection};
 use shared::control::{Control, WireError};
-use shared::exec::{Clock, Interrupt, Order, Sleep};
-use shared::report::{DriverReport, ProcessReport, Warning, WarningCode};
-use shared::ring::{Completion, ConsumerPort, Depth, Descriptor, Status};
+use shared::exec::{Clock, Interest, Order, Readiness, Sleep};
+use shared::report::{BackendReport, DriverReport, Warning, WarningCode};
+use shared::ring::{Completion, ConsumerPort, Descriptor, NoRing, Producer, ProducerPort, Status};
 use shared::units::Nanos;
 
 use crate::backend::Backend;
-use crate::hardware::{self, Completed, Hardware, QueueMemory};
+use crate::hardware::{Completed, Hardware};
+use blocked::Blocked;
 use check::{is_frame_length, verify};
 use dma::FrameCopies;
 use ending::{name_of, send_farewell, stack_leaves};
-
-/// What happens to the bytes of a frame that is handed to the hardware.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Dma {
-    /// They are copied out of the ring.
-    #[default]
-    Copy,
-    /// They are left where they are.
-    None,
-}
-
-/// What a session works with.
-pub struct Setup<B> {
-    /// The number of this session, which no other session of this driver has.
-    pub generation: u64,
-    /// Slots of the ring in force.
-    pub depth: Depth,
-    /// When the session began, which the stack knows; `None` if it begins when it is first polled.
-    pub began: Option<Nanos>,
-    /// The hardware to model.
-    pub hardware: hardware::Config,
-    /// Whether headers and checksums are checked; needs the bytes.
-    pub verify: bool,
-    /// Where sent frames go.
-    pub backend: B,
-    /// The request to stop.
-    pub interrupt: Rc<Interrupt>,
-    /// What the process has used since the session began. Handed in, because a session reads no
-    /// clock of the system.
-    pub usage: Box<dyn Fn() -> ProcessReport>,
-    /// Called once, when the session takes no more frames and before its farewell: a stack that has read the farewell
-    /// may connect again, and must not be refused because of this session.
-    pub closing: Box<dyn Fn()>,
-    /// Obtained for the same hardware and depth. They decide whether bytes are copied.
-    pub tables: Tables,
-}
-
-impl<B> Setup<B> {
-    /// A session on a ring of `depth` slots that checks no frame, and that nothing interrupts.
-    ///
-    /// # Errors
-    /// If there is no memory for its tables.
-    pub fn new(hardware: hardware::Config, depth: Depth, dma: Dma, backend: B) -> Result<Self, TryReserveError> {
-        let tables = Tables::obtain(&hardware, depth, dma)?;
-        Ok(Self {
-            generation: 1,
-            depth,
-            began: None,
-            hardware,
-            verify: false,
-            backend,
-            interrupt: Rc::new(Interrupt::never()),
-            usage: Box::new(ProcessReport::default),
-            closing: Box::new(|| {}),
-            tables,
-        })
-    }
-}
-
-/// The parts of a session whose size depends on the depth.
-#[derive(Debug, Default)]
-pub struct Tables {
-    queue: QueueMemory,
-    frames: FrameCopies,
-    refused: VecDeque<Refused>,
-}
-
-impl Tables {
-    /// For a session on a ring of `depth` slots.
-    ///
-    /// # Errors
-    /// If there is no memory for them.
-    pub fn obtain(hardware: &hardware::Config, depth: Depth, dma: Dma) -> Result<Self, TryReserveError> {
-        // A frame in the hardware also holds a slot, so depth bounds the copies too.
-        let most_held = hardware.queue.get().min(depth.get()) as usize;
-        let copies = match dma {
-            Dma::Copy => most_held,
-            Dma::None => 0,
-        };
-        let mut refused = VecDeque::new();
-        refused.try_reserve_exact(depth.as_usize())?;
-        Ok(Self { queue: QueueMemory::obtain(most_held)?, frames: FrameCopies::new(copies)?, refused })
-    }
-}
+use up::Up;
 
 /// A session that is over.
 #[derive(Debug)]
@@ -130,9 +51,19 @@ pub struct SessionOutcome<B> {
     pub backend: B,
 }
 
-/// Serves the stack at the other end of `port` until one of them ends the session.
+/// Serves the stack at the other end of `port` until one of them ends the session. Nothing is read from the backend.
 pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Setup<B>) -> SessionOutcome<B> {
-    let mut session = Session::new(port, clock, setup);
+    serve_both(port, None::<Producer<NoRing>>, clock, setup).await
+}
+
+/// The same with a ring for frames that arrive, `up`, if there is one. It belongs to the connection of `port`.
+pub async fn serve_both<P: ConsumerPort, U: ProducerPort, B: Backend>(
+    port: P,
+    up: Option<Producer<U>>,
+    clock: Clock,
+    setup: Setup<B>,
+) -> SessionOutcome<B> {
+    let mut session = Session::new(port, up, clock, setup);
     let ended = session.run().await;
     let report = session.close(&ended);
     if send_farewell(session.connection(), &ended, &report) {
@@ -145,8 +76,12 @@ pub async fn serve<P: ConsumerPort, B: Backend>(port: P, clock: Clock, setup: Se
 /// first-level cache. Hardware that needs no time never holds more.
 const BURST: u64 = 16;
 
-struct Session<P, B> {
+struct Session<P, U, B> {
     port: P,
+    /// The way up, if there is a ring for it.
+    up: Option<Up<U>>,
+    /// Whether the backend takes frames.
+    blocked: Blocked,
     clock: Clock,
     setup: Setup<B>,
     hardware: Hardware,
@@ -172,12 +107,14 @@ struct Refused {
     taken: Nanos,
 }
 
-impl<P: ConsumerPort, B: Backend> Session<P, B> {
-    fn new(port: P, clock: Clock, mut setup: Setup<B>) -> Self {
+impl<P: ConsumerPort, U: ProducerPort, B: Backend> Session<P, U, B> {
+    fn new(port: P, up: Option<Producer<U>>, clock: Clock, mut setup: Setup<B>) -> Self {
         let began = setup.began.unwrap_or(clock.now());
         let Tables { queue, frames, refused } = std::mem::take(&mut setup.tables);
         Self {
             hardware: Hardware::new(&setup.hardware, began, queue),
+            up: up.map(|ring| Up::new(ring, setup.hardware.link, began)),
+            blocked: Blocked::default(),
             began,
             frames,
             refused,
@@ -202,6 +139,11 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
                 if let Some(ended) = self.advance(self.clock.now()) {
                     return Poll::Ready(ended);
                 }
+                if self.up.as_ref().is_some_and(Up::has_more) {
+                    // Frames wait that could be read now: let the connection and the other tasks run before.
+                    self.clock.wake_next_turn(cx);
+                    return Poll::Pending;
+                }
                 if self.poll_wait(cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -213,6 +155,13 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     /// Moves frames and completions until there is nothing more to do at `now`. Returns how the session ended, if it
     /// did.
     fn advance(&mut self, now: Nanos) -> Option<SessionEnd> {
+        if self.setup.readiness.take() {
+            self.blocked.retry();
+            self.up.iter_mut().for_each(|up| up.frame_arrived(now));
+        }
+        if let Some(up) = &mut self.up {
+            up.advance(&mut self.setup.backend, now);
+        }
         loop {
             let held = self.note_held();
             // Completions first: at equal times, they free slots before new frames are taken.
@@ -241,15 +190,24 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
                 && let Some(refused) = self.refused.pop_front()
             {
                 self.complete(refused.status, (refused.taken, refused.taken), 1);
-            } else if let Some((done, frames)) = self.hardware.complete_group(now, behind) {
-                self.sent(done, frames);
+            } else {
+                let (backend, blocked, copies) = (&mut self.setup.backend, &mut self.blocked, &mut self.frames);
+                let offer = |done: &Completed, frames| {
+                    let sent = blocked.sends_at(now).max(done.sent);
+                    let taken = copies.release(frames, done.len, |bytes| backend.sent(bytes, sent));
+                    blocked.note(taken, frames, now);
+                    taken
+                };
+                if let Some((done, frames)) = self.hardware.complete_group_if(now, behind, offer) {
+                    self.sent(done, frames);
+                }
             }
         }
     }
 
     fn sent(&mut self, done: Completed, frames: u64) {
-        let backend = &mut self.setup.backend;
-        self.frames.release(frames, done.len, |bytes| backend.sent(bytes, done.sent));
+        // A frame that the backend took late completes late, and so do those behind it.
+        self.last_at = self.last_at.max(self.blocked.last_until());
         self.report.sent_bytes += u64::from(done.len) * frames;
         // A frame that was refused may have completed later than these; completions are published in ring order.
         if self.last_at > done.at {
@@ -276,13 +234,24 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
     /// Whether another frame that was taken can complete by `now`.
     #[inline(always)]
     fn more_is_due(&self, now: Nanos) -> bool {
-        self.hardware.is_due(now) || self.refused.front().is_some_and(|refused| refused.position == self.completed)
+        self.hardware.is_due(now) && !self.blocked.waits()
+            || self.refused.front().is_some_and(|refused| refused.position == self.completed)
     }
 
     /// Whether a frame waits in the ring and the hardware has room for it.
     #[inline(always)]
     fn can_take(&self) -> bool {
         self.hardware.has_room() && self.port.waiting() > 0
+    }
+
+    /// Whether the way up may be able to go on at `now`.
+    fn may_read(&self, now: Nanos) -> bool {
+        self.setup.readiness.is_ready() || self.up.as_ref().is_some_and(|up| up.may_advance(now))
+    }
+
+    /// A count that grows with everything that the stack may notice.
+    fn progress(&self) -> u64 {
+        self.completed + self.up.as_ref().map_or(0, Up::submitted)
     }
 
     /// Takes up to [`BURST`] frames while the hardware has room. Returns whether there was any.
@@ -342,6 +311,8 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
             || connection.has_control()
             || connection.is_closed()
             || self.setup.interrupt.is_asked()
+            || self.setup.backend.failed().is_some()
+            || self.up.as_ref().is_some_and(|up| up.fault().is_some())
     }
 
     /// Checks the bounds that must hold. Returns the fault if one does not.
@@ -350,6 +321,9 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         let (depth, queue) = (self.setup.depth, self.setup.hardware.queue);
         if held > u64::from(depth.get()) {
             return Some(SessionEnd::Fault(format!("{held} frames held in a ring of {depth}")));
+        }
+        if let Some(fault) = self.up.as_ref().and_then(Up::fault) {
+            return Some(SessionEnd::Fault(fault));
         }
         let in_hardware = self.hardware.held();
         (in_hardware > queue.as_usize())
@@ -379,22 +353,48 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         {
             return Some(SessionEnd::Failed(reason));
         }
-        self.setup.interrupt.is_asked().then_some(SessionEnd::Interrupted)
+        if self.setup.interrupt.is_asked() {
+            return Some(SessionEnd::Interrupted);
+        }
+        self.setup.backend.failed().map(SessionEnd::BackendFailed)
     }
 
-    /// Registers the task to be polled when something may have changed: the connection, the request to stop, or the
-    /// hardware. Ready if the hardware has completed what this session waits for.
+    /// Registers the task to be polled when something may have changed: the connection, the request to stop, the
+    /// backend, or the hardware. Ready if the hardware has completed what this session waits for.
     ///
     /// The caller has looked at all of them in the same poll, so no notification between the look and this registration
     /// can be lost. The next poll looks at all of them again, whichever woke the task.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let at = self.hardware.completion_of(self.batch_limit());
+        // While the backend takes nothing, no time of the hardware matters.
+        let at = if self.blocked.waits() { None } else { self.hardware.completion_of(self.batch_limit()) };
+        let at = [at, self.up.as_ref().and_then(Up::next_read)].into_iter().flatten().min();
         if at != self.due.as_ref().map(Sleep::at) {
             self.due = at.map(|at| self.clock.sleep_until_as(Order::Completion, at));
         }
         self.port.connection().arrived().register(cx);
         self.setup.interrupt.register(cx);
+        if self.poll_backend(cx).is_ready() {
+            return Poll::Ready(());
+        }
         self.due.as_mut().map_or(Poll::Pending, |due| Pin::new(due).poll(cx))
+    }
+
+    /// Registers the task to be polled when the backend is ready for what it was not ready for. Ready if it is already.
+    fn poll_backend(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let readable = self.up.as_ref().is_some_and(Up::waits_for_frame);
+        let interest = Interest { readable, writable: self.blocked.waits() };
+        let readiness: &Readiness = &self.setup.readiness;
+        if interest.is_none() {
+            // A frame that arrives while no slot is free must not wake this side again and again.
+            readiness.watch(None);
+            return Poll::Pending;
+        }
+        if readiness.is_ready() {
+            return Poll::Ready(());
+        }
+        readiness.watch(self.setup.backend.wait_on(interest));
+        readiness.register(cx);
+        Poll::Pending
     }
 
     /// Returns how many completions may pass before the session must look again: the hardware must not run dry
@@ -418,6 +418,10 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         self.report.received = self.taken + u64::from(self.port.waiting());
         // The rest was received and will never be completed.
         self.report.discarded = self.report.received - self.completed;
+        let now = self.clock.now();
+        self.report.up = self.up.as_mut().map(|up| up.close(now));
+        let (kind, blocked_ns) = (self.setup.backend.kind().to_owned(), self.blocked.total(now).0);
+        self.report.backend = Some(BackendReport { kind, blocked_ns });
         self.setup.backend.flush();
         self.report(ended)
     }
@@ -426,7 +430,8 @@ impl<P: ConsumerPort, B: Backend> Session<P, B> {
         let lasted = self.clock.now().since(self.began);
         let found = self.setup.hardware.without_effect(self.setup.depth, lasted);
         let found = found.into_iter().map(|text| Warning::new(WarningCode::NoEffect, text));
-        found.chain(self.setup.backend.warning()).collect()
+        let left_out = self.up.as_ref().and_then(Up::warning);
+        found.chain(self.setup.backend.warning()).chain(left_out).collect()
     }
 
     fn report(&self, ended: &SessionEnd) -> DriverReport {

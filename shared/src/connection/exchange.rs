@@ -1,13 +1,12 @@
 //! A turn of a connection: what it sends, receives and announces for itself and for all its rings.
 
 use std::cell::RefCell;
-use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use super::socket::Socket;
 use super::{Carrier, CloseReason, Connection, Doorbell, IndexError, Look, MAX_UNREAD_CONTROL, MemoryRing, Role};
 use crate::control::{Control, Parsed, WireError};
-use crate::exec::{Announcer, Source, Wait};
+use crate::exec::{Announcer, Interest, Source, Wait, Watched};
 
 /// Turns between two reads of the socket while this side does not sleep and the rings lie in shared memory: control
 /// messages are rare, and a system call in each turn is not free.
@@ -172,7 +171,8 @@ impl Source for Connection {
     }
 
     /// `None` once the connection closed: a closed socket is always readable, so a poll on it would not sleep.
-    fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
-        self.socket().filter(|_| !self.is_closed()).map(Socket::descriptor)
+    fn descriptor(&self) -> Option<(Watched<'_>, Interest)> {
+        let (socket, interest) = self.socket().filter(|_| !self.is_closed()).map(Socket::descriptor)?;
+        Some((Watched::Borrowed(socket), interest))
     }
 }

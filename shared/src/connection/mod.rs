@@ -8,8 +8,27 @@
 //! The stack connects to the driver's Unix stream socket. It sends a preamble of 8 bytes (magic and version) and HELLO:
 //! the transport, the rings that it wants (direction, queue, depth, slot size), its wake point and its timeout. The
 //! driver answers ACCEPT (the rings in force, generation, link rate) or REFUSE (code, reason), and then REFUSE is the
-//! last message. The depth in force is the smaller of what both ask for. With the transport `shm` the driver sends the
-//! descriptor of the ring's memory right behind ACCEPT. Both sides have then opened the connection.
+//! last message. Both sides have then opened the connection.
+//!
+//! HELLO lists exactly one ring that transmits (from stack to driver), and may list one that receives (from driver to
+//! stack), each with queue 0. ACCEPT lists first the ring that transmits, and then the one that receives if it is
+//! granted. A driver whose backend receives nothing leaves it out, and the stack decides whether it goes on without.
+//! Rings of another queue are left out too. The depth in force of each ring is the smaller of what both ask for; a slot
+//! holds 1514 bytes.
+//!
+//! With the transport `shm` the driver sends one descriptor for each ring right behind ACCEPT, each in a message of its
+//! own, in the order in which ACCEPT lists the rings. The driver makes the memory of both; in the one that receives, it
+//! is the producer. With the transport `socket`, the records of both rings share the socket. They cannot be confused: a
+//! side receives frames of one ring only, and completions of the other only.
+//!
+//! # The two rings
+//!
+//! Both work in the same way, as a ring between a producer and a consumer. Of the ring that receives, the stack takes
+//! frames in order and completes each when it has finished with it; until then the slot is held, and while all are,
+//! the driver reads nothing from its backend. A completion's status is 0, and its times are those at which the stack
+//! took the frame and finished with it. A frame's flow is 0, its sequence number counts the frames of the ring from 0,
+//! and its time of submission is that at which it began to occupy the receiving direction of the link. The frames are
+//! those of the network: nothing of their content was checked.
 //!
 //! # Control messages
 //!
@@ -33,7 +52,8 @@
 //! # End
 //!
 //! BYE ends a session: the stack sends it first, with the number of frames that it submitted, and the driver answers
-//! with its own, which has its report. Then the driver waits until the stack has closed its end. A side that receives
+//! with its own, which has its report. Before its BYE the driver stops reading frames; those that it had put into the
+//! ring that receives are published, and its report has their number (`up.submitted`). Then the driver waits until the stack has closed its end. A side that receives
 //! anything that an honest peer does not send closes the connection with a typed reason ([`CloseReason`]), and states
 //! that reason in its BYE.
 //!

@@ -14,6 +14,7 @@ use super::CloseReason;
 use super::inbox::Inbox;
 use super::outbox::{Outbox, Role};
 use crate::control::Parsed;
+use crate::exec::Interest;
 use crate::ledger::Doorbells;
 
 /// Unsent bytes at which a write is made in the middle of a turn: some 40 full-size frames are worth a system call,
@@ -107,9 +108,9 @@ impl Socket {
         self.state.borrow().outbox.len()
     }
 
-    /// What to poll for: readable always, writable if `bool` is true.
-    pub(super) fn descriptor(&self) -> (BorrowedFd<'_>, bool) {
-        (self.stream.as_fd(), self.unsent() > 0)
+    /// What to sleep on: readable always, writable while bytes are queued.
+    pub(super) fn descriptor(&self) -> (BorrowedFd<'_>, Interest) {
+        (self.stream.as_fd(), Interest { readable: true, writable: self.unsent() > 0 })
     }
 
     /// Queues one frame or completion of `from`, which `encode` writes. `left` is called for each that leaves. Returns

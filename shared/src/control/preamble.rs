@@ -1,7 +1,7 @@
 //! The first 8 bytes of a connection. Their format is the same in every version.
 
 /// The version of the protocol that follows the preamble.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Bytes of a preamble.
 pub const PREAMBLE_LEN: usize = 8;

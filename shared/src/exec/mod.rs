@@ -33,6 +33,7 @@ mod clock;
 mod idle;
 mod park;
 mod pool;
+mod readiness;
 mod real;
 mod run;
 mod signal;
@@ -41,8 +42,9 @@ mod timers;
 
 pub use clock::{Clock, NextTurn, Sleep};
 pub use idle::IdleMode;
-pub use park::{Announced, Announcer, Park, Source, Virtual, Wait};
+pub use park::{Announced, Announcer, Interest, Park, Source, Virtual, Wait, Watched};
 pub use pool::Tasks;
+pub use readiness::Readiness;
 pub use real::{RealPark, monotonic_now, process_cpu_time};
 pub use run::{Halted, run};
 pub use signal::Signal;

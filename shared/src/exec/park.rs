@@ -1,8 +1,11 @@
 //! What the executor does when no task can make progress.
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
+
+use rustix::event::PollFlags;
 
 use super::{Interrupt, StopHandle};
 use crate::units::Nanos;
@@ -49,7 +52,7 @@ pub enum Wait {
     Sleep,
 }
 
-/// Something outside the executor that tasks wait for: a connection.
+/// Something outside the executor that tasks wait for: a connection, or a network interface.
 ///
 /// The methods that take an [`Announcer`] can be called only through [`Announced`], which keeps their order.
 pub trait Source {
@@ -72,8 +75,51 @@ pub trait Source {
     /// Withdraws the announcement, if there is one.
     fn withdraw(&self, _: Announcer);
 
-    /// What to sleep on: a descriptor to read, and whether to wait until it is writable as well.
-    fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)>;
+    /// What to sleep on: a descriptor, and what it shall be ready for.
+    fn descriptor(&self) -> Option<(Watched<'_>, Interest)>;
+}
+
+/// What a descriptor shall be ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interest {
+    /// Something can be read from it.
+    pub readable: bool,
+    /// It takes what is written to it.
+    pub writable: bool,
+}
+
+impl Interest {
+    /// Ready for reading only.
+    pub const READABLE: Self = Self { readable: true, writable: false };
+
+    /// Whether it is for nothing: then there is no reason to wait.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+
+    /// The same for `poll`, which reports errors and the end of the peer in any case.
+    pub(super) fn flags(self) -> PollFlags {
+        let flag = |wanted, flag| if wanted { flag } else { PollFlags::empty() };
+        flag(self.readable, PollFlags::IN) | flag(self.writable, PollFlags::OUT)
+    }
+}
+
+/// A descriptor to sleep on.
+#[derive(Debug, Clone)]
+pub enum Watched<'a> {
+    /// Of the source, which lives longer than the sleep.
+    Borrowed(BorrowedFd<'a>),
+    /// Of a source that may exchange it for another one.
+    Shared(Arc<OwnedFd>),
+}
+
+impl AsFd for Watched<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Borrowed(descriptor) => *descriptor,
+            Self::Shared(descriptor) => descriptor.as_fd(),
+        }
+    }
 }
 
 /// Proof that [`Announced`] calls: nothing else can make one.

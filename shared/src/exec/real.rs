@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -88,9 +88,15 @@ impl RealPark {
     /// Waits on `sources` and on `interrupt`, on this thread, whose timers are exact from here on.
     pub fn new(sources: Vec<Rc<dyn Source>>, interrupt: Rc<Interrupt>, mode: IdleMode) -> Self {
         wake_on_time();
-        let peers = sources.iter().filter_map(|source| source.descriptor()).map(|(peer, _)| peer);
-        let rule = IdleRule::new(mode, cpus_with(peers));
+        let peers: Vec<_> = sources.iter().filter_map(|source| source.descriptor()).map(|(peer, _)| peer).collect();
+        let rule = IdleRule::new(mode, cpus_with(peers.iter().map(AsFd::as_fd)));
+        drop(peers);
         Self { sources, interrupt, rule, stats: Rc::default(), distrusts: Cell::new(false) }
+    }
+
+    /// Waits on `source` as well.
+    pub fn add(&mut self, source: Rc<dyn Source>) {
+        self.sources.push(source);
     }
 
     /// The counters, which go on counting while the park is in use.
@@ -130,10 +136,8 @@ impl RealPark {
     /// Sleeps until a source or `wake_at` ends the sleep. Returns whether `wake_at` did.
     fn sleep(&self, announced: &Announced<'_>, wake_at: Option<Nanos>) -> bool {
         debug_assert!(!any_ready(), "a sleep while a task can run is a lost wake-up");
-        let sources = self.sources.iter().filter_map(|source| source.descriptor()).map(|(fd, writable)| {
-            let also = if writable { PollFlags::OUT } else { PollFlags::empty() };
-            PollFd::from_borrowed_fd(fd, PollFlags::IN | also)
-        });
+        let sources: Vec<_> = self.sources.iter().filter_map(|source| source.descriptor()).collect();
+        let sources = sources.iter().map(|(fd, interest)| PollFd::from_borrowed_fd(fd.as_fd(), interest.flags()));
         let stop = self.interrupt.descriptor().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         let mut watched: Vec<_> = sources.chain(stop).collect();
         let left = wake_at.map_or(Nanos::MAX, |at| at.since(monotonic_now()));
@@ -152,7 +156,7 @@ impl RealPark {
     fn await_doorbell(&self, announced: &Announced<'_>, source: &dyn Source) {
         let timeout = if self.distrusts.get() { Nanos::ZERO } else { DOORBELL_TIMEOUT };
         let rung = source.descriptor().is_none_or(|(fd, _)| {
-            let mut bell = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+            let mut bell = [PollFd::new(&fd, PollFlags::IN)];
             // If a signal interrupts the wait, it is not known whether the doorbell came: count nothing.
             poll(&mut bell, Some(&timespec(timeout))) != Ok(0)
         });
@@ -280,7 +284,7 @@ fn timespec(span: Nanos) -> Timespec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::Announcer;
+    use crate::exec::{Announcer, Interest, Watched};
 
     /// A source into which something has arrived when it announces a wait. Counts the calls of `exchange`.
     #[derive(Debug, Default)]
@@ -298,7 +302,7 @@ mod tests {
 
         fn withdraw(&self, _: Announcer) {}
 
-        fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
+        fn descriptor(&self) -> Option<(Watched<'_>, Interest)> {
             None
         }
     }

@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use super::settings::Waiting;
 use crate::connection::Connection;
-use crate::exec::{Clock, Halted, Interrupt, RealPark, StopHandle, Tasks, monotonic_now, process_cpu_time, run};
+use crate::exec::{
+    Clock, Halted, Interrupt, RealPark, Source, StopHandle, Tasks, monotonic_now, process_cpu_time, run,
+};
 use crate::liveness::{Liveness, watch};
 use crate::report::ProcessReport;
 use crate::units::Nanos;
@@ -30,6 +32,13 @@ impl DataPath {
         let clock = Clock::starting_at(monotonic_now());
         let liveness = Liveness::new(waiting.idle_timeout, peer_timeout, clock.now());
         Self { connection: Rc::clone(connection), clock, interrupt, park, liveness, cpu_before: process_cpu_time() }
+    }
+
+    /// Waits on `source` as well, which this session alone uses.
+    #[must_use]
+    pub fn also_on(mut self, source: Rc<dyn Source>) -> Self {
+        self.park.add(source);
+        self
     }
 
     /// The clock of the session.

@@ -27,6 +27,14 @@ pub struct Common {
     #[arg(long, help_heading = RING, env = "PUSHBACK_DEPTH", value_name = "N", default_value = "1024")]
     pub depth: Depth,
 
+    /// Slots of the ring for frames that arrive, 1 to 65536.
+    ///
+    /// While they are all held by frames that the stack has not finished with, the driver reads nothing from its
+    /// backend. The smaller of the depths that are set in stack and driver is in force.
+    #[arg(long, help_heading = RING, env = "PUSHBACK_RX_DEPTH", value_name = "N", default_value = "1024")]
+    #[serde(default = "default_rx_depth")]
+    pub rx_depth: Depth,
+
     /// Seed of all random numbers.
     ///
     /// The same seed gives the same arrivals and service times. From 0 to 9007199254740992 (2^53): reports hold it as a
@@ -34,6 +42,11 @@ pub struct Common {
     // Below what the apps send.
     #[arg(long, help_heading = TRAFFIC, display_order = 500, env = "PUSHBACK_SEED", value_name = "N", default_value_t = 1, value_parser = seed)]
     pub seed: u64,
+}
+
+/// For old reports, which lack the setting.
+fn default_rx_depth() -> Depth {
+    Depth::DEFAULT
 }
 
 /// How a process waits. Has no meaning in virtual time.
@@ -182,7 +195,7 @@ mod tests {
     #[test]
     fn without_flags_the_defaults_apply() {
         let Flags { common, waiting, endpoint, lifetime, output } = parse(&[]).unwrap();
-        assert_eq!((common.depth.get(), common.seed), (1024, 1));
+        assert_eq!((common.depth.get(), common.rx_depth.get(), common.seed), (1024, 1024, 1));
         assert_eq!((waiting, endpoint, lifetime, output), Default::default());
     }
 
@@ -197,6 +210,7 @@ mod tests {
     fn a_refusal_names_the_flag_the_value_and_the_remedy() {
         for (flag, value, remedy) in [
             ("--depth", "0", "1 to 65536"),
+            ("--rx-depth", "65537", "1 to 65536"),
             ("--idle", "doze", "hybrid"),
             ("--idle-timeout", "99ms", "at least 100ms"),
             ("--idle-timeout", "60", "60s"),
@@ -227,8 +241,10 @@ mod tests {
         let flags =
             parse(&["--depth=3", "--idle=sleep", "--seed=9", "--socket=a", "--end-with-stdin", "--json=-"]).unwrap();
         let json = serde_json::to_string(&flags).unwrap();
-        assert_eq!(json, r#"{"depth":3,"seed":9,"idle":"sleep","idle_timeout":"60s"}"#);
+        assert_eq!(json, r#"{"depth":3,"rx_depth":1024,"seed":9,"idle":"sleep","idle_timeout":"60s"}"#);
         assert_eq!(serde_json::from_str::<Common>(&json).unwrap(), flags.common);
+        let old = r#"{"depth":3,"seed":9}"#;
+        assert_eq!(serde_json::from_str::<Common>(old).unwrap(), flags.common, "an old report");
         assert_eq!(serde_json::from_str::<Waiting>(&json).unwrap(), flags.waiting);
     }
 

@@ -62,9 +62,42 @@ pub struct DriverReport {
     pub hardware: HardwareReport,
     /// The CPU time and doorbells of the process.
     pub process: ProcessReport,
+    /// The ring for frames that arrive; `null` if there was none, and in old reports, as the next one.
+    #[serde(default)]
+    pub up: Option<UpDriverReport>,
+    /// Where sent frames went, and arriving frames came from.
+    #[serde(default)]
+    pub backend: Option<BackendReport>,
     /// What limits the meaning of the numbers.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+}
+
+/// The way up, from the driver's side: frames that the driver read from its backend.
+/// `submitted - completed` were in flight when the session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct UpDriverReport {
+    /// Frames put into the ring.
+    pub submitted: u64,
+    /// Bytes of those frames, without frame check sequence.
+    pub bytes: u64,
+    /// Frames that arrived and were left out, because they are longer than a slot.
+    pub too_long: u64,
+    /// Messages that arrived and were left out, because they are shorter than an Ethernet header.
+    pub too_short: u64,
+    /// Frames with which the stack had finished when the driver stopped reading completions.
+    pub completed: u64,
+    /// Time for which the driver read nothing because no slot was free.
+    pub no_slot_ns: u64,
+}
+
+/// Where sent frames went, and arriving frames came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct BackendReport {
+    /// `model`, `tap` or `wire`.
+    pub kind: String,
+    /// Time for which a frame had left the link and the backend did not take it. The frame waits in the hardware.
+    pub blocked_ns: u64,
 }
 
 /// The counters of the hardware model.

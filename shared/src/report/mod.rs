@@ -22,7 +22,9 @@ mod warning;
 pub use blame::{BlameReport, BlameRow};
 pub use budget::{BudgetReport, ComponentBudget, PACKET_ALLOWANCE, ProcessBudget};
 pub use distribution::Distribution;
-pub use driver::{DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport};
+pub use driver::{
+    BackendReport, DRIVER_SCHEMA, DriverFile, DriverReport, HardwareReport, ProcessReport, UpDriverReport,
+};
 pub use fairness::{Demand, FairnessReport, jain_index};
 pub use host::{HostReport, git_revision};
 pub use origin::Origin;

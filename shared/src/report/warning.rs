@@ -43,6 +43,8 @@ pub enum WarningCode {
     Interrupted,
     /// The capture lacks frames that were sent.
     CaptureIncomplete,
+    /// Frames arrived that no slot can hold, and were left out.
+    FramesLeftOut,
     /// The report that is repeated has settings that do not apply to this command.
     SettingsLeftOut,
     /// A setting has no effect in combination with the others.

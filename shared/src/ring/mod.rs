@@ -48,5 +48,5 @@ pub use crate::frame::{Completion, Descriptor, MAX_FRAME, MIN_FRAME, Status};
 pub use frames::{Frame, Frames, HEADROOM, Headroom};
 pub use index::{ConsumerIndex, ProducerIndex};
 pub use occupancy::Occupancy;
-pub use port::{Buffers, ConsumerPort, Need, ProducerPort};
+pub use port::{Buffers, ConsumerPort, Need, NoRing, ProducerPort};
 pub use producer::{Permit, Producer, Reserve, RingStats};

@@ -60,6 +60,24 @@ pub trait ProducerPort {
     fn before_sleep_ask(&self, _need: Box<dyn Fn() -> Need>) {}
 }
 
+/// The producer's end of a ring that does not exist, for a session that has none.
+#[derive(Debug, Clone, Copy)]
+pub enum NoRing {}
+
+impl ProducerPort for NoRing {
+    fn connection(&self) -> &Rc<Connection> {
+        match *self {}
+    }
+
+    fn submit(&self, _frame: Frame<'_>) {
+        match *self {}
+    }
+
+    fn next_completions(&self, _most: u32) -> Option<(Completion, u32)> {
+        match *self {}
+    }
+}
+
 /// Where the bytes of frames go that a consumer takes.
 pub trait Buffers {
     /// The buffer for the next frame; `None` if its bytes stay in the ring.

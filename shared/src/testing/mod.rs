@@ -34,5 +34,5 @@ pub use memory::{
 };
 pub use peer::Peer;
 pub use skipped::skipped;
-pub use stack::{Stack, ring};
+pub use stack::{Stack, receiving, ring};
 pub use wire::{Received, Wire};

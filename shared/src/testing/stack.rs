@@ -1,6 +1,7 @@
 //! The stack's side of a session, for tests of the driver.
 
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -18,6 +19,11 @@ pub struct Stack(pub Wire);
 /// A transmit ring of `depth` slots, as HELLO lists it.
 pub fn ring(depth: u32) -> RingInfo {
     RingInfo { direction: Direction::Transmit, queue: 0, depth, slot_size: MAX_FRAME as u32 }
+}
+
+/// A ring of `depth` slots for frames that arrive, as HELLO lists it.
+pub fn receiving(depth: u32) -> RingInfo {
+    RingInfo { direction: Direction::Receive, ..ring(depth) }
 }
 
 impl Stack {
@@ -48,13 +54,18 @@ impl Stack {
     pub fn share(socket: &Path, depth: u32) -> Peer {
         let mut stack = Self::greet(socket, TransportKind::Shm, depth);
         let granted = stack.accepted().rings[0].depth;
-        let file = loop {
-            match receive(&stack.0) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
-                received => break received.unwrap().unwrap(),
-            }
-        };
+        let file = stack.receive_memory();
         Peer { ring: RawRing::new(file, granted), wire: stack.0 }
+    }
+
+    /// Receives the descriptor of a ring's memory, which follows ACCEPT.
+    pub fn receive_memory(&self) -> OwnedFd {
+        loop {
+            match receive(&self.0) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+                received => return received.unwrap().unwrap(),
+            }
+        }
     }
 
     /// Reads the driver's ACCEPT.

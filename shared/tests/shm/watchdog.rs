@@ -1,9 +1,8 @@
 //! The watchdog counts lost wake-ups, and only those.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::BorrowedFd;
 
-use shared::exec::{Announcer, Clock, IdleMode, Interrupt, RealPark, monotonic_now, run};
+use shared::exec::{Announcer, Clock, IdleMode, Interest, Interrupt, RealPark, Watched, monotonic_now, run};
 use shared::testing::{PRODUCER_EVENT, Peer};
 
 use super::*;
@@ -49,7 +48,7 @@ impl Source for Unrung {
         self.asleep.take();
     }
 
-    fn descriptor(&self) -> Option<(BorrowedFd<'_>, bool)> {
+    fn descriptor(&self) -> Option<(Watched<'_>, Interest)> {
         self.connection.descriptor()
     }
 }

@@ -30,7 +30,7 @@ fn partial_writes_lose_nothing() {
     assert!(!producer.connection().exchange());
     assert!(producer.connection().unsent() > 0, "the kernel took everything, so this test checks nothing");
     assert_eq!(
-        producer.connection().descriptor().map(|(_, writable)| writable),
+        producer.connection().descriptor().map(|(_, interest)| interest.writable),
         Some(true),
         "it sleeps until the socket is writable"
     );
@@ -40,7 +40,7 @@ fn partial_writes_lose_nothing() {
         producer.connection().exchange();
         taken = serve(&consumer, taken);
     }
-    assert_eq!(producer.connection().descriptor().map(|(_, writable)| writable), Some(false));
+    assert_eq!(producer.connection().descriptor().map(|(_, interest)| interest.writable), Some(false));
     settle(consumer.connection());
     assert_eq!(serve(&consumer, taken), 64);
 }
