@@ -7,7 +7,7 @@
 //! | [`listener`] | greets stacks, refuses those that it cannot serve, serves one session after the other |
 //! | [`session`] | takes frames only while the hardware has room, and completes them in ring order |
 //! | [`hardware`] | link rate, queue, service times, stalls, coalescing: a model without I/O and without a clock |
-//! | [`backend`] | takes the sent frames: drops them, or writes them to a capture |
+//! | [`backend`] | takes the sent frames and has those that arrive: nothing, a capture, a TAP interface, a wire |
 //! | [`settings`] | the flags of the process |
 //!
 //! # Where to start
@@ -15,7 +15,7 @@
 //! | to add | what to do |
 //! | --- | --- |
 //! | a backend | implement [`backend::Backend`], and pass it in a [`session::Setup`] |
-//! | a flag for it | a variant of [`backend::Output`], which `listener/accept_loop.rs` opens |
+//! | a flag for it | a variant of [`backend::BackendChoice`], which `listener/mod.rs` opens |
 //! | an effect on the link | a field of [`hardware::Config`], applied in `hardware/link.rs`; see [`shared::stalls`] |
 //! | an effect on completions | such a field, applied in [`hardware::Hardware::submit`]; see `hardware/coalesce.rs` |
 //! | a flag for it | [`settings::HardwareSettings`], which the lab includes too |

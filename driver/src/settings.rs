@@ -12,6 +12,7 @@ use shared::process::settings::{Common, Endpoint, Output, Waiting};
 use shared::ring::{Depth, MAX_FRAME};
 use shared::units::{LinkRate, Nanos, wire_bits};
 
+use crate::backend::BackendChoice;
 use crate::hardware::{Coalesce, Config, Service, Stall};
 use crate::session::Dma;
 
@@ -58,6 +59,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(flatten)]
     pub driver: DriverSettings,
+    /// Where sent frames go, and arriving frames come from.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub backend: BackendSettings,
     /// Where sent frames are written.
     #[command(flatten)]
     #[serde(skip)]
@@ -150,12 +155,26 @@ pub struct HardwareSettings {
     pub coalesce: Coalesce,
 }
 
+/// Where sent frames go, and arriving frames come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::Args)]
+pub struct BackendSettings {
+    /// Where sent frames go: model, tap=NAME or wire=PATH.
+    ///
+    /// model drops them, and nothing arrives. tap=NAME is a TAP interface, which is made if it does not exist: that
+    /// needs the capability CAP_NET_ADMIN, or the interface is made before with ip tuntap add dev NAME mode tap user
+    /// USER. wire=PATH joins two drivers through a Unix socket: the driver that starts first listens there, and the
+    /// second connects. Frames that arrive go to a stack that has asked for a ring for them.
+    #[arg(long, help_heading = HARDWARE, env = "PUSHBACK_BACKEND", value_name = "KIND", default_value_t)]
+    #[serde(default)]
+    pub backend: BackendChoice,
+}
+
 /// Where sent frames are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct CaptureSettings {
     /// Write each sent frame to this pcap file, or named pipe.
     ///
-    /// If the file or the reader of the pipe takes no more, the capture ends with a warning, and the run goes on. In a
+    /// And each frame that arrives.     /// If the file or the reader of the pipe takes no more, the capture ends with a warning, and the run goes on. In a
     /// simulation, the times of frames are those of the virtual clock, which begins at 0.
     #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_PCAP", value_name = "FILE", value_hint = ValueHint::FilePath,
           value_parser = PathBufValueParser::new().try_map(capture))]
@@ -208,6 +227,9 @@ impl Settings {
         if self.driver.dma == Dma::None && self.capture.pcap.is_some() {
             return Err(SettingsError::NoBytes { flag: "--pcap" });
         }
+        if self.driver.dma == Dma::None && self.backend.backend != BackendChoice::Model {
+            return Err(SettingsError::NoBytes { flag: "--backend" });
+        }
         self.driver.hardware(self.common.seed)
     }
 }
@@ -259,6 +281,7 @@ mod tests {
         let settings = parse(&flags).unwrap();
         let json = serde_json::to_value(&settings).unwrap();
         assert_eq!(json["hw_queue"], 2);
+        assert_eq!(json["backend"], "model");
         assert_eq!(json["stall"], "every=1ms,for=10us");
         assert_eq!(json["coalesce"], "frames=1,for=0s");
         assert_eq!(serde_json::from_value::<Settings>(json).unwrap(), settings);
@@ -277,6 +300,8 @@ mod tests {
             ("--stall", "every=1ms,for=1us,phase=1ms", "below 1ms, or random"),
             ("--coalesce", "frames=2,for=0s", "for=50us"),
             ("--dma", "maybe", "none"),
+            ("--backend", "tun=x", "tap=NAME"),
+            ("--backend", "tap=averyveryverylongname", "15 bytes"),
             ("--pcap", "-", "mkfifo"),
             ("--pcap", "/dev/stdout", "mkfifo"),
         ] {
@@ -300,6 +325,7 @@ mod tests {
         assert_eq!(hardware(&["--service=exponential", "--link=unlimited"]), Err(SettingsError::NoServiceTime));
         assert_eq!(hardware(&["--dma=none", "--verify"]), Err(SettingsError::NoBytes { flag: "--verify" }));
         assert_eq!(hardware(&["--dma=none", "--pcap=x"]), Err(SettingsError::NoBytes { flag: "--pcap" }));
+        assert_eq!(hardware(&["--dma=none", "--backend=tap=x"]), Err(SettingsError::NoBytes { flag: "--backend" }));
     }
 
     #[test]

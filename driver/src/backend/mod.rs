@@ -30,13 +30,18 @@
 //! | --- | --- |
 //! | [`Output::Model`] | none: sent frames are dropped, and nothing arrives |
 //! | [`Capture`] | a capture file |
+//! | [`Tap`] | a TAP interface of the kernel |
 //! | [`Captured`] | another backend, of whose frames a capture is made |
 
 mod captured;
+mod choice;
 mod pcap;
+mod tap;
 
 pub use captured::Captured;
+pub use choice::{BackendChoice, BackendChoiceError, InterfaceName};
 pub use pcap::{Capture, CaptureError};
+pub use tap::{Tap, TapError, drop_capabilities};
 
 use std::fmt::{self, Debug};
 use std::os::fd::OwnedFd;
@@ -94,6 +99,40 @@ pub trait Backend {
     /// A warning for the report of the session, if frames could not be kept.
     fn warning(&self) -> Option<Warning> {
         None
+    }
+}
+
+impl<B: Backend + ?Sized> Backend for Box<B> {
+    fn sent(&mut self, frame: &[u8], at: Nanos) -> bool {
+        (**self).sent(frame, at)
+    }
+
+    fn receives(&self) -> bool {
+        (**self).receives()
+    }
+
+    fn receive(&mut self, into: &mut [u8], now: Nanos) -> Option<usize> {
+        (**self).receive(into, now)
+    }
+
+    fn wait_on(&self, wanted: Interest) -> Option<(Arc<OwnedFd>, Interest)> {
+        (**self).wait_on(wanted)
+    }
+
+    fn failed(&self) -> Option<String> {
+        (**self).failed()
+    }
+
+    fn kind(&self) -> &'static str {
+        (**self).kind()
+    }
+
+    fn flush(&mut self) {
+        (**self).flush();
+    }
+
+    fn warning(&self) -> Option<Warning> {
+        (**self).warning()
     }
 }
 

@@ -24,7 +24,7 @@ use super::clients::{Eviction, PendingClients};
 use super::greeting::{GrantedRings, GreetingOutcome, grant_rings};
 use super::log::Log;
 use super::running::{Grant, GrantOutcome, RunningSession, has_hung_up};
-use crate::backend::{Backend, Capture, CaptureError, Output};
+use crate::backend::{AnyBackend, Backend, Capture, CaptureError, Captured, Output};
 use crate::hardware::Config;
 use crate::session::{SessionEnd, SessionOutcome};
 use crate::settings::Settings;
@@ -74,23 +74,33 @@ enum Event {
 }
 
 impl<'a> AcceptLoop<'a> {
-    /// Listens, and reports that on standard output.
+    /// Listens, and reports that on standard output. `backend` is `None` for the model.
     ///
     /// # Errors
     /// [`RunError`], also if a signal comes while the capture waits for a reader of its named pipe.
-    pub(super) async fn listen(settings: &'a Settings, hardware: Config) -> Result<Self, RunError> {
+    pub(super) async fn listen(
+        settings: &'a Settings,
+        hardware: Config,
+        backend: Option<Box<dyn AnyBackend>>,
+    ) -> Result<Self, RunError> {
         // Do this first: a signal may arrive as soon as the driver has reported that it is ready.
         let mut signals = Signals::of(settings.lifetime).map_err(RunError::System)?;
         let allowed = AllowedUsers::of(&settings.endpoint.allow_uid);
         let address = listen(&settings.endpoint.socket, &allowed)?;
         // Only a driver that has the socket opens the capture: else a second driver at the same socket would replace
         // the capture of the first one, and then fail.
-        let output = match &settings.capture.pcap {
+        let capture = match &settings.capture.pcap {
             Some(path) => tokio::select! {
-                capture = begin_capture(path) => Output::Capture(Box::new(capture?)),
+                capture = begin_capture(path) => Some(capture?),
                 () = signals.next() => return Err(RunError::Interrupted),
             },
-            None => Output::Model,
+            None => None,
+        };
+        let output = match (backend, capture) {
+            (None, None) => Output::Model,
+            (None, Some(capture)) => Output::Capture(Box::new(capture)),
+            (Some(backend), None) => Output::Other(backend),
+            (Some(backend), Some(capture)) => Output::Other(Box::new(Captured::new(backend, capture))),
         };
         if !settings.quiet {
             say_ready(settings);

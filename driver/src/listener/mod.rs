@@ -28,8 +28,9 @@ use std::io;
 
 use shared::process::exit::Status;
 use shared::process::json::{JsonError, JsonTarget};
+use shared::process::output::complain;
 
-use crate::backend::CaptureError;
+use crate::backend::{AnyBackend, BackendChoice, CaptureError, Tap, TapError, drop_capabilities};
 use crate::settings::{Settings, SettingsError};
 use accept_loop::AcceptLoop;
 use log::Log;
@@ -52,6 +53,9 @@ pub enum RunError {
     /// A session failed for a reason of the driver's own.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// The TAP interface cannot be used.
+    #[error(transparent)]
+    Tap(#[from] TapError),
     /// The backend can be used no longer.
     #[error("--backend: {0}; start the driver again when it can be used")]
     Backend(String),
@@ -71,7 +75,7 @@ impl RunError {
             Self::Json(error) => error.status(),
             Self::Session(_) | Self::System(_) | Self::Backend(_) => Status::Failed,
             // A driver cannot listen because of its flags, or of the path that they name.
-            Self::Settings(_) | Self::Capture(_) | Self::Listen(_) => Status::Usage,
+            Self::Settings(_) | Self::Capture(_) | Self::Listen(_) | Self::Tap(_) => Status::Usage,
         }
     }
 }
@@ -84,13 +88,32 @@ pub fn run(settings: &Settings) -> Result<Status, RunError> {
     let hardware = settings.hardware()?;
     // Opened first: if the report cannot be written, the user learns it at the start, not at the end.
     let json = settings.output.json.as_ref().map(JsonTarget::open).transpose()?;
+    // Before any thread is started, because each keeps the rights that it starts with.
+    let backend = open_backend(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
     let mut log = Log::new(json, settings.quiet);
-    let accept_loop = runtime.block_on(AcceptLoop::listen(settings, hardware))?;
+    let accept_loop = runtime.block_on(AcceptLoop::listen(settings, hardware, backend))?;
     let ran = runtime.block_on(accept_loop.run(&mut log));
     // Also after an error: the log has the sessions before it.
     let written = log.close(settings);
     let (ended, failed) = ran.map_or_else(|error| (Status::Fine, Err(error)), |status| (status, Ok(())));
     let status = log.judge(ended).after("driver", failed, RunError::status);
     Ok(status.after("driver", written.map_err(RunError::from), RunError::status))
+}
+
+/// Opens the backend that `--backend` names; `None` is the model.
+fn open_backend(settings: &Settings) -> Result<Option<Box<dyn AnyBackend>>, RunError> {
+    Ok(match &settings.backend.backend {
+        BackendChoice::Model => None,
+        BackendChoice::Tap(name) => {
+            let tap = Tap::open(name)?;
+            // The rest needs no right: the files of the report are open.
+            drop_capabilities().map_err(RunError::System)?;
+            if let Some(why) = tap.is_down() {
+                complain(format_args!("driver: warning: {why}"));
+            }
+            Some(Box::new(tap))
+        }
+        BackendChoice::Wire(_) => None,
+    })
 }

@@ -7,6 +7,8 @@
 mod accept_loop;
 mod driver;
 mod hostile;
+mod tap;
+mod two_rings;
 
 use std::fs::{self, File};
 

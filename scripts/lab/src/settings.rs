@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use driver::session::Dma;
-use driver::settings::{CaptureSettings, DriverSettings, HardwareSettings, Settings as DriverArgs};
+use driver::settings::{BackendSettings, CaptureSettings, DriverSettings, HardwareSettings, Settings as DriverArgs};
 use netstack::app::{AppSpec, SpecError};
 use netstack::device::Policy;
 use netstack::dispatch::Dispatch;
@@ -87,6 +87,7 @@ impl RunSettings {
                 common: common.clone(),
                 waiting: Waiting::default(),
                 driver: driver.clone(),
+                backend: BackendSettings::default(),
                 capture: CaptureSettings::default(),
                 once: true,
                 quiet: false,
