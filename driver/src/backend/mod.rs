@@ -31,17 +31,20 @@
 //! | [`Output::Model`] | none: sent frames are dropped, and nothing arrives |
 //! | [`Capture`] | a capture file |
 //! | [`Tap`] | a TAP interface of the kernel |
+//! | [`Wire`] | a wire to another driver |
 //! | [`Captured`] | another backend, of whose frames a capture is made |
 
 mod captured;
 mod choice;
 mod pcap;
 mod tap;
+mod wire;
 
 pub use captured::Captured;
 pub use choice::{BackendChoice, BackendChoiceError, InterfaceName};
 pub use pcap::{Capture, CaptureError};
 pub use tap::{Tap, TapError, drop_capabilities};
+pub use wire::{Wire, WireError};
 
 use std::fmt::{self, Debug};
 use std::os::fd::OwnedFd;

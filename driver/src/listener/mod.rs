@@ -29,8 +29,9 @@ use std::io;
 use shared::process::exit::Status;
 use shared::process::json::{JsonError, JsonTarget};
 use shared::process::output::complain;
+use shared::process::peers::AllowedUsers;
 
-use crate::backend::{AnyBackend, BackendChoice, CaptureError, Tap, TapError, drop_capabilities};
+use crate::backend::{AnyBackend, BackendChoice, CaptureError, Tap, TapError, Wire, WireError, drop_capabilities};
 use crate::settings::{Settings, SettingsError};
 use accept_loop::AcceptLoop;
 use log::Log;
@@ -56,6 +57,9 @@ pub enum RunError {
     /// The TAP interface cannot be used.
     #[error(transparent)]
     Tap(#[from] TapError),
+    /// The wire cannot be joined.
+    #[error(transparent)]
+    Wire(#[from] WireError),
     /// The backend can be used no longer.
     #[error("--backend: {0}; start the driver again when it can be used")]
     Backend(String),
@@ -75,7 +79,7 @@ impl RunError {
             Self::Json(error) => error.status(),
             Self::Session(_) | Self::System(_) | Self::Backend(_) => Status::Failed,
             // A driver cannot listen because of its flags, or of the path that they name.
-            Self::Settings(_) | Self::Capture(_) | Self::Listen(_) | Self::Tap(_) => Status::Usage,
+            Self::Settings(_) | Self::Capture(_) | Self::Listen(_) | Self::Tap(_) | Self::Wire(_) => Status::Usage,
         }
     }
 }
@@ -114,6 +118,6 @@ fn open_backend(settings: &Settings) -> Result<Option<Box<dyn AnyBackend>>, RunE
             }
             Some(Box::new(tap))
         }
-        BackendChoice::Wire(_) => None,
+        BackendChoice::Wire(path) => Some(Box::new(Wire::join(path, AllowedUsers::of(&settings.endpoint.allow_uid))?)),
     })
 }

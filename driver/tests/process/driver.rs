@@ -51,17 +51,28 @@ impl Driver {
         Self::start_as(command(flags), socket)
     }
 
+    /// Starts a driver at `socket`, and waits until it reports that it listens. `None` if it ended instead.
+    pub(crate) fn try_start(socket: &Path, flags: &[&str]) -> Option<Self> {
+        let (driver, ready) = Self::spawn(command(flags), socket);
+        (!ready.is_empty()).then_some(driver)
+    }
+
     /// Starts a driver at `socket` with `command`, and waits until it reports that it listens.
-    pub(crate) fn start_as(mut command: Command, socket: &Path) -> Self {
+    pub(crate) fn start_as(command: Command, socket: &Path) -> Self {
+        let (driver, ready) = Self::spawn(command, socket);
+        assert_eq!(ready, format!("driver: ready on {}\n", socket.display()));
+        driver
+    }
+
+    /// Starts a driver, and returns its first line.
+    fn spawn(mut command: Command, socket: &Path) -> (Self, String) {
         command.arg("--socket").arg(socket).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let mut ready = String::new();
         stdout.read_line(&mut ready).unwrap();
-        let driver = Self { child, stdout, stderr, socket: socket.to_owned() };
-        assert_eq!(ready, format!("driver: ready on {}\n", socket.display()));
-        driver
+        (Self { child, stdout, stderr, socket: socket.to_owned() }, ready)
     }
 
     pub(crate) fn signal(&self, signal: OsSignal) {

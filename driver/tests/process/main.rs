@@ -9,6 +9,7 @@ mod driver;
 mod hostile;
 mod tap;
 mod two_rings;
+mod wire;
 
 use std::fs::{self, File};
 
