@@ -160,8 +160,9 @@ impl Backend for Tap {
         match retry_on_intr(|| write(&self.frames, frame)) {
             // One write is one frame.
             Ok(_) => true,
-            // IO: the interface is down. A wait until the descriptor is writable lasts until it is up.
-            Err(Errno::AGAIN | Errno::IO) => false,
+            // IO: the interface is down. A wait until the descriptor is writable lasts until it is up. The kernel also
+            // may lack memory for a moment.
+            Err(Errno::AGAIN | Errno::IO | Errno::NOBUFS | Errno::NOMEM) => false,
             Err(error) => {
                 self.fail(error);
                 false

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::thread;
 
 use rustix::process::Signal;
-use shared::control::TransportKind;
+use shared::control::{ByeReason, TransportKind, encode_completion};
 use shared::report::DriverFile;
+use shared::ring::Completion;
 use shared::testing::{Stack, receiving, ring};
 
 use super::driver::{Driver, folder};
@@ -124,6 +125,20 @@ fn frames_wait_in_the_hardware_until_there_is_a_peer() {
     let report = alone.join().unwrap().bye.report.unwrap();
     assert!(report.hardware.occupancy_max <= 4 && report.held_max <= 8);
     assert!(report.backend.is_some() && report.sent == 20);
+}
+
+#[test]
+fn a_completion_of_a_frame_that_was_not_submitted_ends_the_session() {
+    let folder = folder();
+    let wired = driver(folder.path(), "wired.sock", &[]);
+    for (rings, says) in [(vec![ring(4), receiving(4)], "completed position 0"), (vec![ring(4)], "completion")] {
+        let mut client = Stack::connect(&wired.socket);
+        client.hello(TransportKind::Socket, rings);
+        client.accepted();
+        client.0.send_bytes(&encode_completion(&Completion::default()));
+        let bye = client.bye();
+        assert!(matches!(&bye.reason, ByeReason::Violation(what) if what.contains(says)), "{bye:?}");
+    }
 }
 
 #[test]
