@@ -332,9 +332,9 @@ mod tests {
         let messages = mistakes.map(|(key, value)| error(&plain, key, value));
         insta::assert_snapshot!(messages.join("\n"), @"
         detph is no setting of a run; did you mean depth?
-        colour is no setting of a run; use one of address, app, apps, coalesce, depth, dispatch, dma, drain-timeout, duration, gateway, hw-queue, idle, idle-timeout, interval, latency, link, neighbour, packets, policy, service, stack-cost, stall, transport, txqueue, verify, wake, wake-latency, warmup, or a part of one, as in app.load or stall.every
+        colour is no setting of a run; use one of address, app, apps, backend, coalesce, depth, dispatch, dma, drain-timeout, duration, gateway, hw-queue, idle, idle-timeout, interval, latency, link, neighbour, packets, policy, rx-depth, service, stack-cost, stall, transport, txqueue, verify, wake, wake-latency, warmup, or a part of one, as in app.load or stall.every
         seed tells the runs of a point apart; use --seed for the first one and --repetitions for their number
-        quiet is no setting of a run; use one of address, app, apps, coalesce, depth, dispatch, dma, drain-timeout, duration, gateway, hw-queue, idle, idle-timeout, interval, latency, link, neighbour, packets, policy, service, stack-cost, stall, transport, txqueue, verify, wake, wake-latency, warmup, or a part of one, as in app.load or stall.every
+        quiet is no setting of a run; use one of address, app, apps, backend, coalesce, depth, dispatch, dma, drain-timeout, duration, gateway, hw-queue, idle, idle-timeout, interval, latency, link, neighbour, packets, policy, rx-depth, service, stack-cost, stall, transport, txqueue, verify, wake, wake-latency, warmup, or a part of one, as in app.load or stall.every
         invalid value '0' for '--depth <N>': 0 is not possible; use a whole number from 1 to 65536
         verify=yes: a switch is true or false
         stall.for: --stall is not set, so it has no for; add --stall

@@ -7,10 +7,11 @@ use netstack::account::Stage;
 use serde_json::Value;
 use shared::ledger::{DropReason, Histogram, RefuseReason};
 use shared::report::{
-    AppReport, BackpressureReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, Distribution,
-    Distributions, DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareSplit, JudgedReport,
-    LedgerReport, MeasuredReport, Origin, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample, SplitReport,
-    StageReport, SteadyReport, Summary, TheoryReport, Totals, Verdict, WakesReport, WakeupsReport,
+    AppReport, BackendReport, BackpressureReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget,
+    Distribution, Distributions, DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareSplit,
+    JudgedReport, LedgerReport, MeasuredReport, Origin, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample,
+    SplitReport, StageReport, SteadyReport, Summary, TheoryReport, Totals, UpDriverReport, Verdict, WakesReport,
+    WakeupsReport,
 };
 
 /// The report as JSON. Lists have one item; maps have every key that is possible.
@@ -79,7 +80,11 @@ fn full() -> RunReport {
         series: vec![Sample::default()],
         process: Default::default(),
         lines_dropped: 0,
-        driver: Some(DriverReport::default()),
+        driver: Some(DriverReport {
+            up: Some(UpDriverReport::default()),
+            backend: Some(BackendReport::default()),
+            ..DriverReport::default()
+        }),
         warnings: Vec::new(),
     }
 }
