@@ -66,6 +66,11 @@ pub trait Backend {
     /// see [`Backend::wait_on`].
     fn sent(&mut self, frame: &[u8], at: Nanos) -> bool;
 
+    /// Whether it takes every frame and looks at none of them. Then [`Backend::sent`] is not called at all.
+    fn discards(&self) -> bool {
+        false
+    }
+
     /// Whether frames can arrive. If not, the stack gets no ring for them.
     fn receives(&self) -> bool {
         false
@@ -108,6 +113,10 @@ pub trait Backend {
 impl<B: Backend + ?Sized> Backend for Box<B> {
     fn sent(&mut self, frame: &[u8], at: Nanos) -> bool {
         (**self).sent(frame, at)
+    }
+
+    fn discards(&self) -> bool {
+        (**self).discards()
     }
 
     fn receives(&self) -> bool {
@@ -172,6 +181,11 @@ impl Backend for Output {
             Self::Capture(capture) => capture.sent(frame, at),
             Self::Other(other) => other.sent(frame, at),
         }
+    }
+
+    #[inline(always)]
+    fn discards(&self) -> bool {
+        matches!(self, Self::Model)
     }
 
     fn receives(&self) -> bool {

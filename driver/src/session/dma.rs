@@ -57,11 +57,28 @@ impl FrameCopies {
             self.oldest = self.behind(self.oldest);
             released += 1;
         }
-        // Start again with the first buffer: it is still in the cache.
+        self.start_again_if_empty();
+        released
+    }
+
+    /// Releases the oldest `frames` copies, whose bytes nothing reads. There are as many, if anything is copied.
+    #[inline(always)]
+    pub(super) fn skip(&mut self, frames: u64) {
+        if self.most == 0 {
+            return;
+        }
+        // The cast cannot truncate: there are never more than `most` copies. So one round is enough, too.
+        let oldest = self.oldest + frames as usize;
+        self.oldest = if oldest >= self.most { oldest - self.most } else { oldest };
+        self.start_again_if_empty();
+    }
+
+    /// Starts again with the first buffer if there are no copies: it is still in the cache. Called after a release.
+    #[inline(always)]
+    fn start_again_if_empty(&mut self) {
         if self.oldest == self.next {
             (self.oldest, self.next) = (0, 0);
         }
-        released
     }
 
     fn behind(&self, copy: usize) -> usize {
@@ -107,6 +124,25 @@ mod tests {
             assert_eq!(frames.release(2, 3, take), 2);
             assert_eq!(seen, [[2 * round; 3], [2 * round + 1; 3]].concat());
         }
+    }
+
+    #[test]
+    fn copies_that_nothing_reads_are_skipped() {
+        let mut frames = FrameCopies::new(3).unwrap();
+        for round in 1..20 {
+            let count = 1 + round % 3;
+            (0..count).for_each(|copy| frames.next().unwrap()[0] = copy);
+            frames.skip(u64::from(count) - 1);
+            frames.next().unwrap()[0] = 77;
+            let mut seen = Vec::new();
+            let take = |bytes: &[u8]| {
+                seen.push(bytes[0]);
+                true
+            };
+            assert_eq!(frames.release(2, 1, take), 2);
+            assert_eq!(seen, [count - 1, 77]);
+        }
+        FrameCopies::new(0).unwrap().skip(5);
     }
 
     #[test]

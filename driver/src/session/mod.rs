@@ -193,6 +193,10 @@ impl<P: ConsumerPort, U: ProducerPort, B: Backend> Session<P, U, B> {
             } else {
                 let (backend, blocked, copies) = (&mut self.setup.backend, &mut self.blocked, &mut self.frames);
                 let offer = |done: &Completed, frames| {
+                    if backend.discards() {
+                        copies.skip(frames);
+                        return frames;
+                    }
                     let sent = blocked.sends_at(now).max(done.sent);
                     let taken = copies.release(frames, done.len, |bytes| backend.sent(bytes, sent));
                     blocked.note(taken, frames, now);
@@ -365,9 +369,7 @@ impl<P: ConsumerPort, U: ProducerPort, B: Backend> Session<P, U, B> {
     /// The caller has looked at all of them in the same poll, so no notification between the look and this registration
     /// can be lost. The next poll looks at all of them again, whichever woke the task.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // While the backend takes nothing, no time of the hardware matters.
-        let at = if self.blocked.waits() { None } else { self.hardware.completion_of(self.batch_limit()) };
-        let at = [at, self.up.as_ref().and_then(Up::next_read)].into_iter().flatten().min();
+        let at = self.next_time();
         if at != self.due.as_ref().map(Sleep::at) {
             self.due = at.map(|at| self.clock.sleep_until_as(Order::Completion, at));
         }
@@ -379,6 +381,17 @@ impl<P: ConsumerPort, U: ProducerPort, B: Backend> Session<P, U, B> {
         self.due.as_mut().map_or(Poll::Pending, |due| Pin::new(due).poll(cx))
     }
 
+    /// The next time at which there is something to do.
+    #[inline(always)]
+    fn next_time(&self) -> Option<Nanos> {
+        // While the backend takes nothing, no time of the hardware matters.
+        let completion = if self.blocked.waits() { None } else { self.hardware.completion_of(self.batch_limit()) };
+        match &self.up {
+            None => completion,
+            Some(up) => [completion, up.next_read()].into_iter().flatten().min(),
+        }
+    }
+
     /// Registers the task to be polled when the backend is ready for what it was not ready for. Ready if it is already.
     fn poll_backend(&mut self, cx: &Context<'_>) -> Poll<()> {
         let readable = self.up.as_ref().is_some_and(Up::waits_for_frame);
@@ -386,7 +399,7 @@ impl<P: ConsumerPort, U: ProducerPort, B: Backend> Session<P, U, B> {
         let readiness: &Readiness = &self.setup.readiness;
         if interest.is_none() {
             // A frame that arrives while no slot is free must not wake this side again and again.
-            readiness.watch(None);
+            readiness.ignore();
             return Poll::Pending;
         }
         if readiness.is_ready() {

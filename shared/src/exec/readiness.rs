@@ -48,9 +48,17 @@ pub struct Readiness {
 impl Readiness {
     /// Watches this descriptor, in place of the one before. `None` watches nothing.
     pub fn watch(&self, what: Option<(Arc<OwnedFd>, Interest)>) {
-        let what = what.filter(|(_, interest)| !interest.is_none());
-        self.watches.set(what.is_some());
+        self.watches.set(what.as_ref().is_some_and(|(_, interest)| !interest.is_none()));
         self.watched.replace(what);
+    }
+
+    /// Watches nothing. Keeps the descriptor open.
+    #[inline(always)]
+    pub fn ignore(&self) {
+        // Mostly nothing is watched, and then nothing is written.
+        if self.watches.get() {
+            self.watches.set(false);
+        }
     }
 
     /// Records that it is ready, and wakes the task.
