@@ -92,7 +92,8 @@ impl Clock {
     }
 
     /// Fires the earliest group of timers (one time, one order), if it is due.
-    #[inline]
+    // Always, as the next one: a turn of a simulation is a call of each, and a program may have several loops of turns.
+    #[inline(always)]
     pub(super) fn fire_due(&self) -> Due {
         // In a simulation the hardware's timers fire here too. They are not wake-ups of the stack. The grant of a slot
         // that they free is one, and is recorded where the slot is granted.
@@ -104,7 +105,7 @@ impl Clock {
     }
 
     /// Wakes the tasks that yielded in the turn before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin_turn(&self) {
         if !self.has_yielded() {
             return;

@@ -183,21 +183,24 @@ impl Pool {
 
     /// Polls woken tasks in the order in which they were woken, and then those that were spawned or that other threads
     /// woke meanwhile, until none is left.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run_until_stalled(&mut self) {
-        READY.with(|ready| {
-            loop {
-                let next = ready.pop();
-                if let Some(upcoming) = ready.upcoming() {
-                    self.prefetch(upcoming);
+        READY.with(
+            #[inline(always)]
+            |ready| {
+                loop {
+                    let next = ready.pop();
+                    if let Some(upcoming) = ready.upcoming() {
+                        self.prefetch(upcoming);
+                    }
+                    match next {
+                        Some(index) => self.poll(index),
+                        None if self.has_others() => self.admit(ready),
+                        None => break,
+                    }
                 }
-                match next {
-                    Some(index) => self.poll(index),
-                    None if self.has_others() => self.admit(ready),
-                    None => break,
-                }
-            }
-        });
+            },
+        );
     }
 
     fn has_others(&self) -> bool {

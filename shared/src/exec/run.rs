@@ -1,6 +1,6 @@
 //! The loop that drives every task of a process.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 
@@ -34,13 +34,21 @@ where
 {
     let mut pool = Pool::new();
     let tasks = pool.tasks();
-    let result = Rc::new(RefCell::new(None));
-    let slot = Rc::clone(&result);
+    let (result, done) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(false)));
+    let (slot, over) = (Rc::clone(&result), Rc::clone(&done));
     let main = main(tasks.clone());
     tasks.spawn(async move {
-        let value = main.await;
-        slot.replace(Some(value));
+        slot.set(Some(main.await));
+        over.set(true);
     });
+    turns(clock, &mut pool, &mut park, &done)?;
+    // It is there, because the task has set both.
+    result.take().ok_or(Halted::Stalled)
+}
+
+/// Runs turns until `done`. Apart from [`run`], so that a program has one such loop for each kind of park, however many
+/// kinds of tasks it runs: the loop is fast only if everything in it is inlined.
+fn turns(clock: &Clock, pool: &mut Pool, park: &mut impl Park, done: &Cell<bool>) -> Result<(), Halted> {
     loop {
         clock.advance(park.now());
         clock.begin_turn();
@@ -54,11 +62,8 @@ where
                 Due::At(deadline) => break deadline,
             }
         };
-        // A look costs less than to take nothing out of a large place.
-        if result.borrow().is_some()
-            && let Some(value) = result.take()
-        {
-            return Ok(value);
+        if done.get() {
+            return Ok(());
         }
         // `exchange` sets no timer, so `deadline` is still that of the next timer.
         let moved = park.exchange();
@@ -74,6 +79,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::super::{Order, Virtual};
     use super::*;
     use crate::units::Nanos;

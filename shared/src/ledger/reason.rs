@@ -72,11 +72,13 @@ pub enum RefuseReason {
     TooLarge,
     /// The session with the driver was closed.
     Closed,
+    /// An answer of the stack itself found neither a slot nor a place in its queue.
+    AnswerNoRoom,
 }
 
 impl RefuseReason {
     /// Every reason, in the order of the ledger's array.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::WouldBlock,
         Self::GaveUp,
         Self::NotReached,
@@ -85,6 +87,7 @@ impl RefuseReason {
         Self::NeighbourUnreachable,
         Self::TooLarge,
         Self::Closed,
+        Self::AnswerNoRoom,
     ];
 
     /// The name in reports.
@@ -98,6 +101,7 @@ impl RefuseReason {
             Self::NeighbourUnreachable => "NEIGHBOUR_UNREACHABLE",
             Self::TooLarge => "TOO_LARGE",
             Self::Closed => "CLOSED",
+            Self::AnswerNoRoom => "ANSWER_NO_ROOM",
         }
     }
 }

@@ -7,8 +7,8 @@ use super::human;
 
 /// For each app that waited for room, who held the ring's slots meanwhile.
 ///
-/// While an app waits, each slot is charged to the app that holds it (the waiting app included), or to `free`: such a
-/// slot is free, but the wake point is not reached, or senders ahead in the queue have a right to it. So each row adds
+/// While an app waits, each slot is charged to the app that holds it (the waiting app included), to `stack` if it holds a
+/// frame of the stack's own, or to `free`: such a slot is free, but the wake point is not reached, or senders ahead in the queue have a right to it. So each row adds
 /// up to the depth times the app's blocked time, exactly. A slot is free from the time at which the hardware completed its
 /// frame, also if the stack has not noticed it yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +32,9 @@ pub struct BlameRow {
     /// What each app held meanwhile: a column for each of [`BlameReport::apps`], and one for the others if there are
     /// any.
     pub held_ns: Vec<u128>,
+    /// What the stack's own frames held meanwhile: answers, and requests for neighbours. Zero in old reports.
+    #[serde(default)]
+    pub stack_ns: u128,
     /// Free slots meanwhile.
     pub free_ns: u128,
     /// For how much of `blocked_ns` the hardware was stalled, in plain nanoseconds; null if it never stalls, or
@@ -39,10 +42,22 @@ pub struct BlameRow {
     pub stalled_ns: Option<u128>,
 }
 
+impl BlameRow {
+    /// All slot-time of the row, by column; that of the stack's own frames if `with_stack`.
+    pub fn columns(&self, with_stack: bool) -> impl Iterator<Item = u128> {
+        self.held_ns.iter().copied().chain(with_stack.then_some(self.stack_ns)).chain([self.free_ns])
+    }
+}
+
 /// How many apps have a row and a column of their own.
 const MOST_BLAMED: usize = 8;
 
 impl BlameReport {
+    /// Whether any slot was held by the stack's own frames.
+    pub fn has_stack(&self) -> bool {
+        self.rows.iter().any(|row| row.stack_ns > 0)
+    }
+
     /// The name of the column and the row of the others, if there are any.
     pub fn name_of_others(&self) -> Option<String> {
         (self.others > 0).then(|| human::counted(self.others, "other"))
@@ -69,6 +84,7 @@ impl BlameReport {
         for (row, &at) in rows.iter().zip(&place) {
             let into = &mut merged[at];
             into.blocked_ns += row.blocked_ns;
+            into.stack_ns += row.stack_ns;
             into.free_ns += row.free_ns;
             into.stalled_ns = row.stalled_ns.map(|stalled| into.stalled_ns.unwrap_or(0) + stalled);
             row.held_ns.iter().zip(&place).for_each(|(held, column)| into.held_ns[*column] += held);
@@ -84,7 +100,7 @@ mod tests {
 
     fn row(blocked_ns: u128, held_ns: Vec<u128>, depth: u128) -> BlameRow {
         let free_ns = depth * blocked_ns - held_ns.iter().sum::<u128>();
-        BlameRow { blocked_ns, held_ns, free_ns, stalled_ns: Some(blocked_ns / 2) }
+        BlameRow { blocked_ns, held_ns, stack_ns: 0, free_ns, stalled_ns: Some(blocked_ns / 2) }
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct DriverFile {
 pub struct DriverReport {
     /// The number of the session in this driver.
     pub generation: u64,
-    /// Frames taken from the ring.
+    /// Frames that arrived in the ring.
     pub received: u64,
     /// Frames that the hardware sent.
     pub sent: u64,

@@ -17,6 +17,7 @@ mod stream;
 mod summary;
 pub mod text;
 mod theory;
+mod up;
 mod warning;
 
 pub use blame::{BlameReport, BlameRow};
@@ -37,4 +38,5 @@ pub use stream::{STREAM_SCHEMA, StreamEvent, StreamStart};
 pub use summary::Summary;
 pub use text::{IntervalLines, STALLED, human, interval_header, interval_line, machine_warning, traffic};
 pub use theory::{EstimateReport, FigureReport, JudgedReport, MeasuredReport, SteadyReport, TheoryReport, Verdict};
+pub use up::{SocketReport, UpReport, UpRingReport, UpTotals};
 pub use warning::{Warning, WarningCode};

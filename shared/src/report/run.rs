@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     BlameReport, BudgetReport, Distribution, DriverReport, EstimateReport, FairnessReport, HardwareReport, HostReport,
-    Origin, ProcessReport, SplitReport, SteadyReport, Summary, TheoryReport, Warning, WarningCode,
+    Origin, ProcessReport, SplitReport, SteadyReport, Summary, TheoryReport, UpReport, Warning, WarningCode,
 };
 use crate::ledger::Doorbells;
 
@@ -109,6 +109,16 @@ pub struct RunReport {
     pub violation: Option<String>,
     /// One for each app.
     pub apps: Vec<AppReport>,
+    /// What the stack sent itself: answers, and requests for neighbours. Null without a way up, and in old reports. Its
+    /// packets are none of the apps', so they are not part of `totals`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<AppReport>,
+    /// The way up; null if the driver granted no receive ring, and in old reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up: Option<UpReport>,
+    /// The report of the host at the other end of the wire, if there were two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far: Option<Box<Self>>,
     /// How many of the apps share their histograms, so that their quantiles are not known: all, if the run started with
     /// more than 64, and otherwise those from the 65th on.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -160,6 +170,9 @@ pub struct ConfigReport {
     /// Those of a simulation; `None` for a run in real time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulate: Option<Value>,
+    /// Those of the host at the other end of the wire, if there were two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far: Option<Box<Self>>,
 }
 
 /// Reads settings. Earlier versions wrote some counts as text; a quantity has its unit, so a setting of digits alone is a

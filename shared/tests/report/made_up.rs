@@ -8,8 +8,8 @@ use shared::report::{
     AppReport, BackpressureReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget, ConfigReport,
     DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareReport, HardwareSplit, HostReport,
     JudgedReport, LedgerReport, MeasuredReport, Origin, ProcessBudget, ProcessReport, RUN_SCHEMA, RateReport,
-    RingReport, RunReport, Sample, SplitReport, StageReport, SteadyReport, Summary, TheoryReport, Totals, Verdict,
-    WakesReport, WakeupsReport, Warning, WarningCode,
+    RingReport, RunReport, Sample, SocketReport, SplitReport, StageReport, SteadyReport, Summary, TheoryReport, Totals,
+    UpReport, UpRingReport, UpTotals, Verdict, WakesReport, WakeupsReport, Warning, WarningCode,
 };
 use shared::units::Nanos;
 
@@ -31,6 +31,7 @@ pub(crate) fn finished() -> RunReport {
             netstack: json!({ "policy": "wait", "transport": "socket", "dispatch": "static", "depth": 1024 }),
             driver: json!({ "link": "1Gbit", "hw_queue": 256 }),
             simulate: None,
+            far: None,
         },
         stalls_since_ns: None,
         seed: 17,
@@ -98,6 +99,9 @@ pub(crate) fn finished() -> RunReport {
         wakeups: WakeupsReport { late_ns: times(21_000, 2_345) },
         violation: None,
         apps: vec![app("bulk", "bulk:name=bulk,size=1472B", totals, rate)],
+        stack: None,
+        far: None,
+        up: None,
         apps_without_quantiles: 0,
         series_interval_ns: 1_000_000_000,
         series: vec![Sample { time_ns: 1_000_000_000, delivered: 81_000, ..Sample::default() }],
@@ -131,6 +135,7 @@ fn blame() -> BlameReport {
         blocked_ns,
         free_ns: 3 * blocked_ns - held_ns.iter().sum::<u128>(),
         held_ns: held_ns.to_vec(),
+        stack_ns: 0,
         stalled_ns,
     };
     BlameReport {
@@ -164,6 +169,7 @@ pub(crate) fn interrupted() -> RunReport {
             netstack: json!({ "policy": "drop-oldest", "transport": "socket" }),
             driver: json!({ "link": "10Mbit" }),
             simulate: None,
+            far: None,
         },
         ending: Ending::Interrupted,
         elapsed_ns: 987_654_321,
@@ -267,7 +273,12 @@ pub(crate) fn peer_failed() -> RunReport {
         ..Totals::default()
     };
     RunReport {
-        config: ConfigReport { netstack: json!({ "policy": "deadline=5ms" }), driver: json!(null), simulate: None },
+        config: ConfigReport {
+            netstack: json!({ "policy": "deadline=5ms" }),
+            driver: json!(null),
+            simulate: None,
+            far: None,
+        },
         ending: Ending::PeerFailed("the driver closed the connection without a farewell".to_owned()),
         totals,
         ledger: LedgerReport {
@@ -353,5 +364,42 @@ fn driver() -> DriverReport {
         ended: "finished".to_owned(),
         process: process(3_456_789_012, 9_876),
         ..DriverReport::default()
+    }
+}
+
+/// A run with a way up, beside a second host.
+pub(crate) fn two_hosts() -> RunReport {
+    let far = RunReport { up: Some(up()), ..finished() };
+    let own = Totals { offered: 1_407, accepted: 1_404, refused: 3, delivered: 1_404, ..Totals::default() };
+    let stack = app("stack", "the stack itself", own, RateReport::default());
+    RunReport { up: Some(up()), stack: Some(stack), far: Some(Box::new(far)), ..finished() }
+}
+
+fn up() -> UpReport {
+    let socket = SocketReport { name: "sink-1".to_owned(), port: 9, received: 123_400, ..SocketReport::default() };
+    UpReport {
+        totals: UpTotals {
+            received: 125_023,
+            delivered: 123_500,
+            consumed: 1_404,
+            dropped: 102,
+            in_flight: 17,
+            lost: 0,
+        },
+        received_bytes: 189_284_822,
+        consumed: [("ARP".to_owned(), 4), ("ICMP".to_owned(), 1_400)].into(),
+        drops: [("SOCKET_QUEUE_FULL".to_owned(), 88), ("UDP_NO_SOCKET".to_owned(), 14)].into(),
+        ring: UpRingReport { depth: 512 },
+        sockets: vec![
+            SocketReport { checked: 123_400, missing: 21, reordered: 5, latency_ns: times(42_000, 123_400), ..socket },
+            SocketReport {
+                name: "ask".to_owned(),
+                port: 49_153,
+                received: 100,
+                round_trip_ns: times(987_654, 100),
+                timeouts: 7,
+                ..SocketReport::default()
+            },
+        ],
     }
 }

@@ -7,6 +7,7 @@ mod interval;
 mod run;
 mod theory;
 mod times;
+mod up;
 mod warnings;
 
 use std::fmt::{Display, Result, Write as _};

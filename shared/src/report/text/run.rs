@@ -47,12 +47,15 @@ impl RunReport {
             return self.theory.iter().try_for_each(|theory| write!(out, "{theory}"));
         }
         self.write_ledger(out)?;
+        self.up.iter().try_for_each(|up| write!(out, "{up}"))?;
+        self.write_own(out)?;
         self.write_times(out)?;
         self.write_theory(out)?;
         self.write_blocked(out)?;
         self.write_below(out)?;
         self.budget.iter().try_for_each(|budget| write!(out, "{budget}"))?;
-        self.write_apps(out)
+        self.write_apps(out)?;
+        self.far.iter().try_for_each(|far| write!(out, "\n\nThe far host\n{far}\n"))
     }
 
     /// Whether the result is an estimate over several runs.
@@ -206,6 +209,19 @@ impl RunReport {
             }
         }
         line(out, "", fates)
+    }
+
+    /// What the stack sent itself.
+    fn write_own(&self, out: &mut String) -> Result {
+        let Some(AppReport { totals, .. }) = self.stack.as_ref().filter(|stack| stack.totals.offered > 0) else {
+            return Ok(());
+        };
+        let refused = match totals.refused {
+            0 => String::new(),
+            refused => format!("; {} found no room", human::count(refused)),
+        };
+        let [offered, delivered] = [totals.offered, totals.delivered].map(human::count);
+        line(out, "The stack", format!("sent {delivered} of {offered} answers and requests of its own{refused}"))
     }
 
     fn write_theory(&self, out: &mut String) -> Result {

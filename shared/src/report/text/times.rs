@@ -99,6 +99,8 @@ impl Display for BlameReport {
         let names = || self.apps.iter().map(|name| plain(name)).chain(others.clone());
         let mut header = vec!["Who held the slots meanwhile".to_owned(), "waited".to_owned()];
         header.extend(names().map(|name| format!("for {name}")));
+        let with_stack = self.has_stack();
+        header.extend(with_stack.then(|| "for the stack".to_owned()));
         header.push("slots free".to_owned());
         let stalls = self.rows.iter().any(|row| row.stalled_ns.is_some());
         header.extend(stalls.then(|| "hardware stalled".to_owned()));
@@ -106,7 +108,7 @@ impl Display for BlameReport {
         for (name, row) in names().zip(&self.rows).filter(|(_, row)| row.blocked_ns > 0) {
             let mut cells = vec![format!("  {name}"), human::time(row.blocked_ns as f64)];
             let depth = f64::from(self.depth.max(1));
-            cells.extend(row.held_ns.iter().chain([&row.free_ns]).map(|slots| human::time(*slots as f64 / depth)));
+            cells.extend(row.columns(with_stack).map(|slots| human::time(slots as f64 / depth)));
             cells.extend(row.stalled_ns.map(|stalled| human::time(stalled as f64)));
             rows.push(cells);
         }
