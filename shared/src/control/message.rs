@@ -1,4 +1,5 @@
-//! Control messages: greeting, refusal, farewell.
+//! Control messages: greeting, refusal, farewell. [`control`](super) specifies their bytes: the order of fields and
+//! variants is part of the protocol.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,8 @@ pub enum Control {
     Accept(Box<Accept>),
     /// Driver to stack: the session does not begin.
     Refuse(Refuse),
-    /// Either way, last: nothing follows but, from the driver, its own `Bye`.
+    /// Either way, the last message. Behind that of the stack, completions may follow; behind that of the driver,
+    /// nothing.
     Bye(Box<Bye>),
     /// Either way, in a session: a sign of life. Nothing else was sent since the last look.
     Alive,
@@ -74,7 +76,7 @@ pub struct Hello {
     pub rings: Vec<RingInfo>,
     /// How many slots must be free before the stack uses one of them again, once its ring was full. Until then a driver
     /// that has no event word to read (on the socket) need not wake for single completions. A stack to which single
-    /// completions can matter (an app that does not always wait, a budget, a response) sends 1.
+    /// completions can matter (an app that does not always wait, a budget, a response) sends `each`. Encoded as text.
     pub wake: WakePoint,
     /// After how many nanoseconds of silence the stack gives the driver up: at least 100 ms.
     pub idle_timeout_ns: u64,

@@ -1,14 +1,6 @@
 //! Records: frames, completions and control messages in one byte stream.
 //!
-//! All integers are little-endian. The first byte is the kind.
-//!
-//! | kind | bytes | layout |
-//! | --- | --- | --- |
-//! | 1 frame | 32 + len | kind u8, 0 u8, len u16, flow u32, sequence u64, submitted u64, 0 u64, frame |
-//! | 2 completion | 32 | kind u8, status u8, 0 u16, 0 u32, position u64, taken u64, at u64 |
-//! | 3 control | 8 + len | kind u8, 0 u8, 0 u16, len u32, bincode of [`Control`] |
-//! | 4 memory | 8 | kind u8, 0 u8, 0 u16, descriptors u32; the descriptors are its ancillary data |
-//! | 5 doorbell | 8 | kind u8, 0 u8, 0 u16, 0 u32 |
+//! [`control`](super) specifies the layout of each; here are their encoding and their checks.
 
 use bincode::Options;
 
