@@ -9,6 +9,7 @@
 
 mod cancel;
 mod digest;
+mod header;
 mod resolve;
 mod run;
 mod schedule;
@@ -19,10 +20,13 @@ mod trace;
 
 pub use cancel::CancelToken;
 pub use digest::arrivals_digest;
-pub use resolve::{ResolveError, ResolvedApp, check_all, resolve_all};
-pub use run::{AppContext, Horizon, run_app};
+pub use header::PayloadHeader;
+pub use resolve::{ResolveError, ResolvedApp, check_all, resolve_all, source_port};
+pub use run::{AppContext, Horizon, Receives, run_app};
 pub use schedule::{Period, Phases};
 pub use sizes::Sizes;
 pub use spans::Shape;
-pub use spec::{AppSpec, Key, Kind, MOST_IN_A_TURN, Pace, Process, SpecError, SpecProblem, Traffic, WhenBlocked};
+pub use spec::{
+    AppSpec, Key, Kind, Listen, MOST_IN_A_TURN, Pace, Process, SpecError, SpecProblem, Traffic, Via, WhenBlocked,
+};
 pub use trace::{Trace, TraceError, TraceProblem};

@@ -67,6 +67,14 @@ pub enum ResolveError {
         /// Mean number of on phases from one packet to the next.
         phases: f64,
     },
+    /// Two apps receive on the same port.
+    #[error("--app {spec}: another app receives on port {port} already; write another port")]
+    PortTaken {
+        /// The app.
+        spec: Box<AppSpec>,
+        /// Its port.
+        port: u16,
+    },
     /// Two apps have the same name.
     #[error("--app {spec}: another app is named {name} already; write another name")]
     NameTaken {
@@ -89,10 +97,23 @@ pub struct ResolvedApp {
 /// [`Traffic`], with its pace converted to a period.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Schedule {
-    Bulk { burst: u32 },
-    Open { process: Process, period: Period, when_blocked: WhenBlocked },
-    ReqResp { think: Nanos, shape: Shape },
-    Recorded { when_blocked: WhenBlocked },
+    Bulk {
+        burst: u32,
+    },
+    Open {
+        process: Process,
+        period: Period,
+        when_blocked: WhenBlocked,
+    },
+    ReqResp {
+        think: Nanos,
+        shape: Shape,
+    },
+    Recorded {
+        when_blocked: WhenBlocked,
+    },
+    /// It sends nothing of its own.
+    None,
 }
 
 /// Resolves all apps of a run, in order. `payload_limit` is the largest UDP payload that the MTU
@@ -101,6 +122,7 @@ enum Schedule {
 /// # Errors
 /// [`ResolveError`] for the first app that cannot run.
 pub fn resolve_all(specs: &[AppSpec], link: LinkRate, payload_limit: Bytes) -> Result<Vec<ResolvedApp>, ResolveError> {
+    check_ports(specs)?;
     let mut apps = Vec::with_capacity(specs.len());
     let mut names = HashSet::with_capacity(specs.len());
     for (spec, index) in specs.iter().zip(0..) {
@@ -120,6 +142,7 @@ pub fn resolve_all(specs: &[AppSpec], link: LinkRate, payload_limit: Bytes) -> R
 /// # Errors
 /// [`ResolveError`] for the first app that can run on no link.
 pub fn check_all(specs: &[AppSpec], payload_limit: Bytes) -> Result<(), ResolveError> {
+    check_ports(specs)?;
     let mut names = HashSet::with_capacity(specs.len());
     for (spec, index) in specs.iter().zip(0..) {
         if !matches!(spec.traffic, Traffic::Open { pace: Pace::Load(_), .. }) {
@@ -132,6 +155,21 @@ pub fn check_all(specs: &[AppSpec], payload_limit: Bytes) -> Result<(), ResolveE
         }
     }
     Ok(())
+}
+
+/// Checks that no two apps receive on the same port.
+fn check_ports(specs: &[AppSpec]) -> Result<(), ResolveError> {
+    let mut ports = HashSet::new();
+    let receiving = specs.iter().zip(0..).filter(|(spec, _)| spec.needs_way_up());
+    let port = |(spec, index): (_, u32)| {
+        let listens = AppSpec::listens(spec);
+        (spec, listens.map_or(source_port(index), |listen| listen.port))
+    };
+    let taken = receiving.map(port).find(|(_, port)| !ports.insert(*port));
+    match taken {
+        Some((spec, port)) => Err(ResolveError::PortTaken { spec: Box::new(spec.clone()), port }),
+        None => Ok(()),
+    }
 }
 
 impl AppSpec {
@@ -148,7 +186,8 @@ impl AppSpec {
                 self.check_phases(process, period)?;
                 Schedule::Open { process, period, when_blocked }
             }
-            Traffic::ReqResp { think, shape } => Schedule::ReqResp { think, shape },
+            Traffic::ReqResp { think, shape, .. } => Schedule::ReqResp { think, shape },
+            Traffic::Sink(_) | Traffic::Echo(_) => Schedule::None,
             Traffic::Trace { when_blocked } => Schedule::Recorded { when_blocked },
         };
         let name = self.name(index);
@@ -238,7 +277,22 @@ pub(super) enum Draws {
     Think(ThinkTimes),
 }
 
+/// The first of our source ports (RFC 6335: dynamic ports).
+const FIRST_PORT: u16 = 49_152;
+
+/// The source port of app number `index`. If there are more apps than ports, apps share ports: only an app that receives
+/// needs one of its own, see [`check_all`].
+pub fn source_port(index: u32) -> u16 {
+    // The low bits of the number, on purpose.
+    FIRST_PORT | (index as u16 & !FIRST_PORT)
+}
+
 impl ResolvedApp {
+    /// Its source port, unless it listens on another.
+    pub fn source_port(&self) -> u16 {
+        source_port(self.index)
+    }
+
     /// Its number in the run, which is also the number of its account.
     pub fn index(&self) -> u32 {
         self.index
@@ -258,7 +312,7 @@ impl ResolvedApp {
     pub fn period(&self) -> Option<Period> {
         match self.schedule {
             Schedule::Open { period, .. } => Some(period),
-            Schedule::Bulk { .. } | Schedule::ReqResp { .. } | Schedule::Recorded { .. } => None,
+            Schedule::Bulk { .. } | Schedule::ReqResp { .. } | Schedule::Recorded { .. } | Schedule::None => None,
         }
     }
 
@@ -274,6 +328,8 @@ impl ResolvedApp {
     pub(super) fn draws(&self, seed: u64) -> Draws {
         let generator = generator(seed, self.index);
         match self.schedule {
+            // An app that only receives draws nothing either, and never asks.
+            Schedule::None => Draws::None { burst: 1 },
             Schedule::Bulk { burst } => Draws::None { burst },
             Schedule::Open { process, period, when_blocked } => {
                 let arrivals = match process {
@@ -330,7 +386,7 @@ mod tests {
         assert_eq!((app.index(), app.name()), (3, "reqresp-3"));
         assert_eq!(
             app.spec().to_string(),
-            "reqresp:name=reqresp-3,size=1472B,think=1ms,distribution=fixed,to=10.0.0.2:9"
+            "reqresp:name=reqresp-3,size=1472B,think=1ms,distribution=fixed,via=completion,to=10.0.0.2:9"
         );
     }
 

@@ -7,6 +7,7 @@
 mod loops;
 mod outlet;
 mod payloads;
+mod receivers;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -17,9 +18,10 @@ use shared::units::Nanos;
 
 use self::loops::Unsent;
 use self::outlet::Outlet;
+pub use self::receivers::Receives;
 use super::cancel::CancelToken;
 use super::resolve::{Draws, ResolvedApp};
-use super::spec::WhenBlocked;
+use super::spec::{Traffic, Via, WhenBlocked};
 use crate::account::Account;
 use crate::layer::Egress;
 
@@ -58,6 +60,10 @@ pub struct AppContext {
     pub clock: Clock,
     /// How much to offer.
     pub horizon: Horizon,
+    /// Its receiving side, if it has one.
+    pub receives: Option<Receives>,
+    /// Whether its payloads state their intended times: for a far end that measures latency.
+    pub states_times: bool,
     /// Ends the app. The caller must also cancel it at the end of [`Horizon::Until`], because a blocked app does not
     /// check its horizon.
     pub cancel: Rc<CancelToken>,
@@ -66,10 +72,27 @@ pub struct AppContext {
 /// Runs `app` on `socket`. It starts when it is first polled, and is ready when every packet is offered and either
 /// accepted or refused, at the latest in the first poll after it is cancelled.
 pub async fn run_app(app: ResolvedApp, account: Rc<Account>, socket: impl Egress<SocketAddr>, context: AppContext) {
-    let AppContext { seed, clock, horizon, cancel } = context;
+    let AppContext { seed, clock, horizon, receives, states_times, cancel } = context;
     let start = clock.now();
-    let mut outlet = Outlet::new(&app, seed, &account, socket, &clock);
+    let most = horizon.packets();
+    match (app.spec().traffic(), &receives) {
+        (Traffic::Sink(_), Some(receives)) => {
+            cancel.run_until(pin!(receivers::sink(receives, most))).await;
+            return;
+        }
+        (Traffic::Echo(_), Some(receives)) => {
+            cancel.run_until(pin!(receivers::echo(receives, &socket, &account, most))).await;
+            return;
+        }
+        _ => {}
+    }
+    let mut outlet = Outlet::new(&app, seed, &account, socket, &clock, states_times);
     match app.draws(seed) {
+        Draws::Think(think)
+            if let (Traffic::ReqResp { via: Via::Echo, .. }, Some(receives)) = (app.spec().traffic(), &receives) =>
+        {
+            cancel.run_until(pin!(receivers::reqresp(&mut outlet, receives, think, horizon, start))).await;
+        }
         Draws::None { burst } => {
             cancel.run_until(pin!(loops::bulk(&mut outlet, burst, horizon, start))).await;
         }

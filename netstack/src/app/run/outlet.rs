@@ -40,9 +40,17 @@ pub(super) struct Outlet<'a, D> {
 }
 
 impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
-    pub(super) fn new(app: &ResolvedApp, seed: u64, account: &'a Account, socket: D, clock: &'a Clock) -> Self {
+    /// `states_times` is whether the payloads state their intended times.
+    pub(super) fn new(
+        app: &ResolvedApp,
+        seed: u64,
+        account: &'a Account,
+        socket: D,
+        clock: &'a Clock,
+        states_times: bool,
+    ) -> Self {
         let spec = app.spec();
-        let payloads = Payloads::new(app.lengths(seed));
+        let payloads = Payloads::new(app.lengths(seed), account.id(), states_times);
         Self {
             socket,
             account,
@@ -62,6 +70,15 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
 
     pub(super) fn now(&self) -> Nanos {
         self.clock.now()
+    }
+
+    pub(super) fn clock(&self) -> &'a Clock {
+        self.clock
+    }
+
+    /// How many packets it has taken so far, which is the number of the next one.
+    pub(super) fn taken(&self) -> u64 {
+        self.payloads.taken()
     }
 
     /// Whether a packet with intended time `at` must wait: for that time, or because the app has sent
@@ -136,7 +153,7 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
         }
         // The cast cannot truncate: at most `turn`, which came from a `u32`.
         self.sent += sent as u32;
-        self.account.offer_accepted(sent);
+        self.account.offer_many(sent);
         sent
     }
 
@@ -213,7 +230,7 @@ impl<'a, D: Egress<SocketAddr>> Outlet<'a, D> {
     #[inline(always)]
     fn next(&mut self, intended: Nanos) -> Stamp {
         self.sent += 1;
-        let (sequence, _) = self.payloads.next();
+        let (sequence, _) = self.payloads.next(intended);
         Stamp { flow: self.account.id(), sequence, intended }
     }
 }
@@ -251,7 +268,7 @@ impl<T: Due> Batch for Numbered<'_, T> {
     #[inline(always)]
     fn next<'b>(&'b mut self, headroom: &'b mut Headroom) -> Option<Packet<'b>> {
         let intended = self.due.next()?;
-        let (sequence, payload) = self.payloads.next();
+        let (sequence, payload) = self.payloads.next(intended);
         Some(Packet::new(headroom, payload, Stamp { flow: self.flow, sequence, intended }))
     }
 

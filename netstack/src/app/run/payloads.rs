@@ -1,4 +1,4 @@
-//! Payloads that contain the number of their packet.
+//! Payloads that begin with a [`PayloadHeader`], in which the number of their packet is.
 //!
 //! Several payload buffers are used in rotation, and all but the current one are numbered in one pass. So the stack
 //! reads a payload some packets after it was written, as with a real app. Reading bytes at once in other widths than
@@ -9,6 +9,9 @@
 
 use std::ops::RangeInclusive;
 
+use shared::units::Nanos;
+
+use crate::app::PayloadHeader;
 use crate::app::sizes::Lengths;
 
 /// Bytes of all payloads together: few enough to stay in the first-level cache (usually 32 KiB) beside everything else.
@@ -34,30 +37,37 @@ pub(super) struct Payloads {
     numbered: u64,
     /// Where the payload of the last packet starts.
     at: usize,
+    /// What all headers have in common.
+    header: PayloadHeader,
+    /// Whether the headers state the intended times. They are written just before the stack reads them, which costs time:
+    /// so only if there is a far end.
+    states_times: bool,
 }
 
 impl Payloads {
-    /// Payloads of these lengths, of which none is 0.
-    pub(super) fn new(lengths: Lengths) -> Self {
+    /// Payloads of these lengths, of which none is 0, of app number `app`.
+    pub(super) fn new(lengths: Lengths, app: u32, states_times: bool) -> Self {
         let size = lengths.largest();
         let turns = (CACHED / size).clamp(*TURNS.start(), *TURNS.end());
-        let bytes = (0..turns * size).map(|at| pattern(at % size)).collect();
+        let header = PayloadHeader { app, sequence: 0, intended: Nanos::ZERO };
+        let mut bytes: Vec<u8> = (0..turns * size).map(|at| pattern(at % size)).collect();
+        bytes.chunks_exact_mut(size).for_each(|buffer| write_header(buffer, header));
         let at = (turns - 1) * size;
-        let mut payloads = Self { bytes, size, lengths, length: size, taken: 0, numbered: 0, at };
+        let mut payloads = Self { bytes, size, lengths, length: size, taken: 0, numbered: 0, at, header, states_times };
         if let Lengths::One(_) = payloads.lengths {
             payloads.number_others();
         } else {
             for (buffer, sequence) in payloads.bytes.chunks_exact_mut(size).zip(0..turns as u64 - 1) {
-                number(&mut buffer[..payloads.lengths.of(sequence)], sequence);
+                begin(&mut buffer[..payloads.lengths.of(sequence)], PayloadHeader { sequence, ..header });
             }
             payloads.numbered = 1;
         }
         payloads
     }
 
-    /// Takes the next packet: its number and its payload.
+    /// Takes the next packet, which is intended for `intended`: its number and its payload.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> (u64, &[u8]) {
+    pub(super) fn next(&mut self, intended: Nanos) -> (u64, &[u8]) {
         let sequence = self.taken;
         let end = self.at + self.size;
         self.at = if end == self.bytes.len() { 0 } else { end };
@@ -65,7 +75,19 @@ impl Payloads {
         if self.taken == self.numbered {
             self.number_others();
         }
+        if self.states_times {
+            self.state(intended);
+        }
         (sequence, self.last())
+    }
+
+    /// Writes the intended time into the current payload.
+    #[inline(never)]
+    fn state(&mut self, intended: Nanos) {
+        let payload = &mut self.bytes[self.at..self.at + self.length];
+        if payload.len() >= PayloadHeader::LEN {
+            payload[PayloadHeader::INTENDED..PayloadHeader::LEN].copy_from_slice(&intended.0.to_be_bytes());
+        }
     }
 
     /// Writes the next numbers into all payloads except the current one, in order of use. Their packets were sent.
@@ -91,14 +113,9 @@ impl Payloads {
         self.length = self.lengths.of(current);
         self.numbered = self.taken + 1;
         let at = if self.at == 0 { self.bytes.len() } else { self.at } - self.size;
-        let buffer = &mut self.bytes[at..at + self.size];
-        if let Some(previous) = current.checked_sub(1) {
-            // Its number is in the middle of a longer payload.
-            let length = self.lengths.of(previous);
-            (length.saturating_sub(size_of::<u64>())..length).for_each(|at| buffer[at] = pattern(at));
-        }
         let next = current + turns - 1;
-        number(&mut buffer[..self.lengths.of(next)], next);
+        let payload = &mut self.bytes[at..][..self.lengths.of(next)];
+        begin(payload, PayloadHeader { sequence: next, ..self.header });
     }
 
     /// How many of the next packets, `most` at most, have the same length.
@@ -133,10 +150,29 @@ fn pattern(at: usize) -> u8 {
     at as u8
 }
 
-/// Writes `sequence` at the end of `payload`. At the beginning, packet analysers would mistake some numbers for the
-/// header of a protocol and report the packet as malformed.
+/// Writes `header` to the beginning of `payload`, if that is long enough for it.
+fn write_header(payload: &mut [u8], header: PayloadHeader) {
+    if let Some(place) = payload.first_chunk_mut() {
+        *place = header.to_bytes();
+    }
+}
+
+/// Writes what `payload` begins with: the header, or if there is no room for it the pattern with the number at the end.
+fn begin(payload: &mut [u8], header: PayloadHeader) {
+    if payload.len() < PayloadHeader::LEN {
+        payload.iter_mut().enumerate().for_each(|(at, byte)| *byte = pattern(at));
+    }
+    write_header(payload, header);
+    number(payload, header.sequence);
+}
+
+/// Writes `sequence` into `payload`, whose header has everything else; without room for a header, to its end.
 #[inline(always)]
 fn number(payload: &mut [u8], sequence: u64) {
+    if payload.len() >= PayloadHeader::LEN {
+        payload[PayloadHeader::SEQUENCE..PayloadHeader::INTENDED].copy_from_slice(&sequence.to_be_bytes());
+        return;
+    }
     // Big-endian, so that a payload shorter than 8 bytes contains the low bytes, which change.
     match payload.last_chunk_mut() {
         Some(number) => *number = sequence.to_be_bytes(),
@@ -149,33 +185,48 @@ mod tests {
     use super::*;
 
     fn numbers(lengths: &Lengths, packets: u64) {
-        let mut payloads = Payloads::new(lengths.clone());
+        let mut payloads = Payloads::new(lengths.clone(), 5, true);
         for sequence in 0..packets {
-            let (number, payload) = payloads.next();
+            let intended = Nanos(1_000 * sequence);
+            let (number, payload) = payloads.next(intended);
             let size = lengths.of(sequence);
             assert_eq!((number, payload.len()), (sequence, size));
-            let digits = sequence.to_be_bytes();
-            let shown = size.min(digits.len());
-            assert_eq!(payload[size - shown..], digits[digits.len() - shown..], "packet {sequence} of {size} B");
-            assert!(payload[..size - shown].iter().zip((0u8..=u8::MAX).cycle()).all(|(byte, at)| *byte == at));
+            let (pattern, from) = match PayloadHeader::read(payload) {
+                Some(header) => {
+                    assert_eq!(header, PayloadHeader { app: 5, sequence, intended });
+                    (&payload[PayloadHeader::LEN..], PayloadHeader::LEN as u8)
+                }
+                None => {
+                    let digits = sequence.to_be_bytes();
+                    let shown = size.min(digits.len());
+                    assert_eq!(
+                        payload[size - shown..],
+                        digits[digits.len() - shown..],
+                        "packet {sequence} of {size} B"
+                    );
+                    assert!(size < PayloadHeader::LEN);
+                    (&payload[..size - shown], 0)
+                }
+            };
+            assert!(pattern.iter().zip((0u8..=u8::MAX).cycle().skip(from.into())).all(|(byte, at)| *byte == at));
             if sequence % 3 == 0 {
                 payloads.give_back();
-                assert_eq!(payloads.next().0, sequence);
+                assert_eq!(payloads.next(intended).0, sequence);
                 assert_eq!(payloads.last().len(), size);
             }
         }
     }
 
     #[test]
-    fn payloads_of_every_size_end_with_the_packet_number() {
-        for size in [1, 7, 8, 22, 200, 1458, 9000] {
+    fn payloads_of_every_size_have_the_packet_number() {
+        for size in [1, 7, 8, 21, 22, 200, 1458, 9000] {
             numbers(&Lengths::One(size), 300);
         }
     }
 
     #[test]
-    fn payloads_of_a_mix_end_with_the_packet_number_and_have_no_number_before() {
-        for mix in ["1B:1/9B:1", "64B:7/576B:4/1472B:1", "1B:1/2B:1/3B:1/300B:9", "5000B:1/8B:1"] {
+    fn payloads_of_a_mix_have_their_own_number_and_no_other() {
+        for mix in ["1B:1/9B:1", "64B:7/576B:4/1472B:1", "1B:1/2B:1/3B:1/300B:9", "21B:1/22B:1/23B:1", "5000B:1/8B:1"] {
             numbers(&crate::app::Sizes::read_mix(mix).unwrap().lengths(3, 1), 3_000);
         }
     }

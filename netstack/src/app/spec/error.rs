@@ -57,6 +57,9 @@ pub enum SpecProblem {
     /// An open-loop app has no pace.
     #[error("{0} needs a rate or a load; add rate=100Mbit, rate=10kpps or load=0.9")]
     NoPace(Kind),
+    /// An app that receives has no port.
+    #[error("{0} needs a port; add port=9, or another number from 1 to 65535")]
+    NoPort(Kind),
     /// Nothing is recorded.
     #[error("trace needs a file; add file=PATH of a pcap file, or of a table with the line time_ns,size at its top")]
     NoFile,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Shape, WhenBlocked};
+use super::{Shape, Via, WhenBlocked};
 
 /// A kind of app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,16 @@ pub enum Kind {
     ReqResp,
     /// Open loop: recorded times and sizes.
     Trace,
+    /// Receives, and checks what comes.
+    Sink,
+    /// Receives, and sends each datagram back.
+    Echo,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Bulk, Self::Cbr, Self::Poisson, Self::OnOff, Self::ReqResp, Self::Trace];
+    pub const ALL: [Self; 8] =
+        [Self::Bulk, Self::Cbr, Self::Poisson, Self::OnOff, Self::ReqResp, Self::Trace, Self::Sink, Self::Echo];
 
     /// The spelling in flags.
     pub const fn name(self) -> &'static str {
@@ -34,6 +39,8 @@ impl Kind {
             Self::OnOff => "onoff",
             Self::ReqResp => "reqresp",
             Self::Trace => "trace",
+            Self::Sink => "sink",
+            Self::Echo => "echo",
         }
     }
 
@@ -47,10 +54,20 @@ impl Kind {
                 "At a constant rate in on phases, nothing in the off phases between them: bursts. Open loop. rate and \
                  load are those of the on phase."
             }
-            Self::ReqResp => "A request, its response (the completion), then the think time, and again. Closed loop.",
+            Self::ReqResp => {
+                "A request, its response (the completion, or with via=echo the datagram that comes back), then the think \
+                 time, and again. Closed loop."
+            }
             Self::Trace => {
                 "Recorded packets, at their times after the first: a pcap file of Ethernet frames, or a table with the \
                  line time_ns,size at its top. Open loop."
+            }
+            Self::Sink => {
+                "Receives on a port, and checks sequence numbers: loss, reordering and duplicates. Needs a driver with a \
+                 way up."
+            }
+            Self::Echo => {
+                "Receives on a port, and sends each datagram back to its sender. Needs a driver with a way up."
             }
         }
     }
@@ -64,6 +81,8 @@ impl Kind {
             Self::OnOff => "onoff:rate=200Mbit,on=2ms,off=6ms",
             Self::ReqResp => "reqresp:think=1ms",
             Self::Trace => "trace:file=recorded.pcap",
+            Self::Sink => "sink:port=9",
+            Self::Echo => "echo:port=7",
         }
     }
 
@@ -112,11 +131,17 @@ pub enum Key {
     Budget,
     /// Destination.
     To,
+    /// What the response to a request is.
+    Via,
+    /// The port on which the app receives.
+    Port,
+    /// How many datagrams wait for the app at most.
+    Queue,
 }
 
 impl Key {
     /// Every key.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Name,
         Self::File,
         Self::Size,
@@ -132,6 +157,9 @@ impl Key {
         Self::WhenBlocked,
         Self::Budget,
         Self::To,
+        Self::Via,
+        Self::Port,
+        Self::Queue,
     ];
 
     /// The spelling in flags.
@@ -152,6 +180,9 @@ impl Key {
             Self::WhenBlocked => "when-blocked",
             Self::Budget => "budget",
             Self::To => "to",
+            Self::Via => "via",
+            Self::Port => "port",
+            Self::Queue => "queue",
         }
     }
 
@@ -177,6 +208,9 @@ impl Key {
             }
             Self::Budget => "Most bytes of payload under way at once; then its next send waits.",
             Self::To => "Destination of its packets.",
+            Self::Via => "The response: the completion of the request, or the datagram that an echo sends back.",
+            Self::Port => "The UDP port on which it receives.",
+            Self::Queue => "Most datagrams that wait for it; what comes beyond is dropped.",
         }
     }
 
@@ -189,9 +223,9 @@ impl Key {
             Self::Rate => "RATE".to_owned(),
             Self::Load => "SHARE".to_owned(),
             Self::On | Self::Off | Self::Think => "TIME".to_owned(),
-            Self::Burst | Self::Shape => "NUMBER".to_owned(),
+            Self::Burst | Self::Shape | Self::Port | Self::Queue => "NUMBER".to_owned(),
             Self::Phase => "TIME|random".to_owned(),
-            Self::Distribution | Self::WhenBlocked => self.choices().join("|"),
+            Self::Distribution | Self::WhenBlocked | Self::Via => self.choices().join("|"),
             Self::Budget => "SIZE".to_owned(),
             Self::To => "IP:PORT".to_owned(),
         }
@@ -202,6 +236,7 @@ impl Key {
         match self {
             Self::Distribution => Shape::NAMES.into(),
             Self::WhenBlocked => WhenBlocked::ALL.map(WhenBlocked::name).into(),
+            Self::Via => Via::ALL.map(Via::name).into(),
             _ => Vec::new(),
         }
     }
@@ -209,14 +244,17 @@ impl Key {
     /// Whether apps of `kind` have it.
     pub const fn belongs_to(self, kind: Kind) -> bool {
         match self {
-            Self::Name | Self::Budget | Self::To => true,
+            Self::Name => true,
+            Self::Budget => !matches!(kind, Kind::Sink),
+            Self::To => !matches!(kind, Kind::Sink | Kind::Echo),
             Self::File => matches!(kind, Kind::Trace),
-            Self::Size => !matches!(kind, Kind::Trace),
+            Self::Size => !matches!(kind, Kind::Trace | Kind::Sink | Kind::Echo),
             Self::Burst => matches!(kind, Kind::Bulk),
             Self::Rate | Self::Load => matches!(kind, Kind::Cbr | Kind::Poisson | Kind::OnOff),
             Self::WhenBlocked => matches!(kind, Kind::Cbr | Kind::Poisson | Kind::OnOff | Kind::Trace),
             Self::On | Self::Off | Self::Phase => matches!(kind, Kind::OnOff),
-            Self::Think => matches!(kind, Kind::ReqResp),
+            Self::Think | Self::Via => matches!(kind, Kind::ReqResp),
+            Self::Port | Self::Queue => matches!(kind, Kind::Sink | Kind::Echo),
             Self::Distribution | Self::Shape => matches!(kind, Kind::OnOff | Kind::ReqResp),
         }
     }

@@ -70,7 +70,44 @@ pub enum Traffic {
         think: Nanos,
         /// The distribution of think times.
         shape: Shape,
+        /// What the response is.
+        via: Via,
     },
+    /// Receives, and checks what comes.
+    Sink(Listen),
+    /// Receives, and sends each datagram back.
+    Echo(Listen),
+}
+
+/// How an app receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// Its UDP port.
+    pub port: u16,
+    /// How many datagrams wait for it at most.
+    pub queue: u32,
+}
+
+/// What the response to a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// Its completion by the hardware.
+    Completion,
+    /// The datagram that an echo at the far end sends back.
+    Echo,
+}
+
+impl Via {
+    /// Both values.
+    pub const ALL: [Self; 2] = [Self::Completion, Self::Echo];
+
+    /// The spelling in flags.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completion => "completion",
+            Self::Echo => "echo",
+        }
+    }
 }
 
 /// The schedule of an open-loop app.
@@ -127,7 +164,22 @@ impl AppSpec {
             Traffic::Open { process: Process::OnOff(_), .. } => Kind::OnOff,
             Traffic::ReqResp { .. } => Kind::ReqResp,
             Traffic::Trace { .. } => Kind::Trace,
+            Traffic::Sink(_) => Kind::Sink,
+            Traffic::Echo(_) => Kind::Echo,
         }
+    }
+
+    /// The port on which it receives, if it is a `sink` or an `echo`.
+    pub fn listens(&self) -> Option<Listen> {
+        match self.traffic {
+            Traffic::Sink(listen) | Traffic::Echo(listen) => Some(listen),
+            _ => None,
+        }
+    }
+
+    /// Whether it needs a way up: it receives, or waits for datagrams that come back.
+    pub fn needs_way_up(&self) -> bool {
+        self.listens().is_some() || matches!(self.traffic, Traffic::ReqResp { via: Via::Echo, .. })
     }
 
     /// Whether its arrivals depend on the seed.
@@ -136,7 +188,8 @@ impl AppSpec {
             Traffic::Bulk { .. } | Traffic::Trace { .. } | Traffic::Open { process: Process::Cbr, .. } => false,
             Traffic::Open { process: Process::Poisson, .. } => true,
             Traffic::Open { process: Process::OnOff(phases), .. } => phases.are_random(),
-            Traffic::ReqResp { think, shape } => shape.is_random() && think > Nanos::ZERO,
+            Traffic::ReqResp { think, shape, .. } => shape.is_random() && think > Nanos::ZERO,
+            Traffic::Sink(_) | Traffic::Echo(_) => false,
         };
         timing || self.sizes.only().is_none()
     }
@@ -184,7 +237,7 @@ impl AppSpec {
     pub fn skips(&self) -> bool {
         match self.traffic {
             Traffic::Open { when_blocked, .. } | Traffic::Trace { when_blocked } => when_blocked == WhenBlocked::Skip,
-            Traffic::Bulk { .. } | Traffic::ReqResp { .. } => false,
+            Traffic::Bulk { .. } | Traffic::ReqResp { .. } | Traffic::Sink(_) | Traffic::Echo(_) => false,
         }
     }
 
@@ -198,7 +251,7 @@ impl AppSpec {
         self.budget
     }
 
-    /// Destination of its packets.
+    /// Destination of its packets; of no importance for an app that has none of its own, see [`AppSpec::listens`].
     pub fn to(&self) -> SocketAddr {
         self.to
     }
@@ -210,9 +263,10 @@ impl fmt::Display for AppSpec {
         if let Some(name) = &self.name {
             write!(f, "name={name},")?;
         }
-        match &self.trace {
-            Some(trace) => write!(f, "file={}", trace.file().display())?,
-            None => write!(f, "size={}", self.sizes)?,
+        match (&self.trace, self.listens()) {
+            (_, Some(Listen { port, queue })) => write!(f, "port={port},queue={queue}")?,
+            (Some(trace), None) => write!(f, "file={}", trace.file().display())?,
+            (None, None) => write!(f, "size={}", self.sizes)?,
         }
         match self.traffic {
             Traffic::Bulk { burst } => write!(f, ",burst={burst}")?,
@@ -231,12 +285,18 @@ impl fmt::Display for AppSpec {
                 write!(f, ",when-blocked={}", when_blocked.name())?;
             }
             Traffic::Trace { when_blocked } => write!(f, ",when-blocked={}", when_blocked.name())?,
-            Traffic::ReqResp { think, shape } => write!(f, ",think={think},{shape}")?,
+            Traffic::ReqResp { think, shape, via } => {
+                write!(f, ",think={think},{shape},via={}", via.name())?;
+            }
+            Traffic::Sink(_) | Traffic::Echo(_) => {}
         }
         if let Some(budget) = self.budget {
             write!(f, ",budget={budget}")?;
         }
-        write!(f, ",to={}", self.to)
+        if self.listens().is_none() {
+            write!(f, ",to={}", self.to)?;
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,8 @@ use super::super::trace::Trace;
 use super::error::LONGEST_SHOWN;
 use super::keys::{Key, Kind};
 use super::{
-    AppSpec, MOST_IN_A_TURN, Pace, Phases, Process, Shape, Sizes, SpecError, SpecProblem, Traffic, WhenBlocked,
+    AppSpec, Listen, MOST_IN_A_TURN, Pace, Phases, Process, Shape, Sizes, SpecError, SpecProblem, Traffic, Via,
+    WhenBlocked,
 };
 
 /// The payload of a full-size Ethernet frame over IPv4.
@@ -21,6 +22,10 @@ const DEFAULT_SIZE: Bytes = Bytes(1472);
 const DEFAULT_TO: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 9);
 const DEFAULT_PHASE: Nanos = Nanos::from_millis(100);
 const DEFAULT_THINK: Nanos = Nanos::from_millis(1);
+/// Datagrams: as many as the default send buffer of a socket of Linux holds, and more than a burst.
+const DEFAULT_QUEUE: u32 = 256;
+/// A datagram that waits takes up to 1.5 KB.
+const LONGEST_QUEUE: u32 = 65_536;
 /// The shortest mean on phase. Each phase costs a draw, so shorter ones would make the schedule slow.
 const SHORTEST_ON: Nanos = Nanos::from_micros(1);
 /// Most characters of a name: names are a column of tables.
@@ -38,7 +43,9 @@ impl Key {
             Self::Phase => Some(Phase::default().to_string()),
             Self::WhenBlocked => Some(WhenBlocked::Wait.name().to_owned()),
             Self::To => Some(DEFAULT_TO.to_string()),
-            Self::Name | Self::File | Self::Rate | Self::Load | Self::Shape | Self::Budget => None,
+            Self::Via => Some(Via::Completion.name().to_owned()),
+            Self::Queue => Some(DEFAULT_QUEUE.to_string()),
+            Self::Name | Self::File | Self::Rate | Self::Load | Self::Shape | Self::Budget | Self::Port => None,
         }
     }
 }
@@ -152,14 +159,26 @@ impl<'a> Settings<'a> {
             Kind::Trace => return Ok(Traffic::Trace { when_blocked: self.when_blocked()? }),
             Kind::ReqResp => {
                 let think = self.quantity_or(Key::Think, DEFAULT_THINK)?;
-                return Ok(Traffic::ReqResp { think, shape: self.shape()? });
+                let via = self.one_of(Key::Via, Via::ALL, Via::name, Via::Completion)?;
+                return Ok(Traffic::ReqResp { think, shape: self.shape()?, via });
             }
+            Kind::Sink => return Ok(Traffic::Sink(self.listen(kind)?)),
+            Kind::Echo => return Ok(Traffic::Echo(self.listen(kind)?)),
             Kind::Cbr => Process::Cbr,
             Kind::Poisson => Process::Poisson,
             Kind::OnOff => Process::OnOff(self.phases()?),
         };
         let when_blocked = self.when_blocked()?;
         Ok(Traffic::Open { process, pace: self.pace(kind)?, when_blocked })
+    }
+
+    fn listen(&self, kind: Kind) -> Result<Listen, SpecProblem> {
+        let port = |text: &str| text.parse().ok().filter(|port| *port != 0);
+        let port = self.0.read(Key::Port, port, "is not a port; write a number from 1 to 65535, such as 9")?;
+        let remedy = format!("is not a number of datagrams; write one from 1 to {LONGEST_QUEUE}");
+        let queue = |text: &str| text.parse().ok().filter(|queue| (1..=LONGEST_QUEUE).contains(queue));
+        let queue = self.0.read(Key::Queue, queue, &remedy)?.unwrap_or(DEFAULT_QUEUE);
+        Ok(Listen { port: port.ok_or(SpecProblem::NoPort(kind))?, queue })
     }
 
     fn when_blocked(&self) -> Result<WhenBlocked, SpecProblem> {
@@ -390,9 +409,12 @@ mod tests {
         let process = prop_oneof![Just(Process::Cbr), Just(Process::Poisson), phases().prop_map(Process::OnOff),];
         let open = (process, pace, proptest::sample::select(&WhenBlocked::ALL[..]))
             .prop_map(|(process, pace, when_blocked)| Traffic::Open { process, pace, when_blocked });
-        let reqresp = (spans(), shapes()).prop_map(|(think, shape)| Traffic::ReqResp { think, shape });
+        let reqresp = (spans(), shapes(), proptest::sample::select(&Via::ALL[..]))
+            .prop_map(|(think, shape, via)| Traffic::ReqResp { think, shape, via });
+        let listen = || (1..=u16::MAX, 1..=LONGEST_QUEUE).prop_map(|(port, queue)| Listen { port, queue });
+        let receivers = prop_oneof![listen().prop_map(Traffic::Sink), listen().prop_map(Traffic::Echo)];
         let bulk = (1..=MOST_IN_A_TURN).prop_map(|burst| Traffic::Bulk { burst });
-        prop_oneof![bulk, open, reqresp]
+        prop_oneof![bulk, open, reqresp, receivers]
     }
 
     proptest! {
@@ -405,7 +427,18 @@ mod tests {
             to in any::<(std::net::IpAddr, u16)>().prop_map(|(ip, port)| SocketAddr::new(ip, port.max(1))),
         ) {
             let budget = more.map(|more| Bytes(sizes.largest().0.saturating_add(more)));
-            let spec = AppSpec { name, sizes, trace: None, budget, to, traffic };
+            let mut spec = AppSpec { name, sizes, trace: None, budget, to, traffic };
+            // What an app of its kind has no key for is that of the defaults.
+            let has = |key: Key| key.belongs_to(spec.kind());
+            let (sized, sent, budgeted) = (has(Key::Size), has(Key::To), has(Key::Budget));
+            if !sized {
+                spec.sizes = Sizes::one(DEFAULT_SIZE);
+                spec.budget = more.map(|more| Bytes(DEFAULT_SIZE.0.saturating_add(more)));
+            }
+            if !sent {
+                spec.to = DEFAULT_TO;
+            }
+            spec.budget = spec.budget.filter(|_| budgeted);
             prop_assert_eq!(Ok(spec.clone()), spec.to_string().parse());
             let json = serde_json::to_string(&spec).unwrap();
             prop_assert_eq!(spec, serde_json::from_str(&json).unwrap());
@@ -435,7 +468,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in "(bulk|cbr|onoff|)(:|)([a-z-]{0,6}=?[0-9.a-zA-Z%]{0,6},?){0,4}") {
+        fn no_text_makes_the_parser_panic(text in "(bulk|cbr|onoff|sink|echo|)(:|)([a-z-]{0,6}=?[0-9.a-zA-Z%]{0,6},?){0,4}") {
             if let Ok(spec) = text.parse::<AppSpec>() {
                 prop_assert_eq!(Ok(spec.clone()), spec.to_string().parse());
             }
