@@ -12,6 +12,7 @@
 //! | [`layers`] | socket, UDP, IP and Ethernet, with routes and neighbours; [`layers::ingress`] is the way up |
 //! | [`device`] | the policies, the transmit queue, the in-flight table and the device on the ring |
 //! | [`dispatch`] | the ways in which layers call each other: generics, boxes, polls |
+//! | [`receive`] | the way up: the task on the receive ring, the sockets with their queues, the ledger |
 //! | [`session`] | the run: greeting, plan, phases, farewell, report; apps that join and leave |
 //! | [`process`], [`settings`] | the program around it: flags, signals, threads, files |
 //!
@@ -47,5 +48,6 @@ pub mod layer;
 pub mod layers;
 pub mod packet;
 pub mod process;
+pub mod receive;
 pub mod session;
 pub mod settings;

@@ -10,6 +10,7 @@ use std::thread;
 use clap::Parser;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shared::connection::Connection;
 use shared::control::TransportKind;
 use shared::exec::{Halted, StopHandle, monotonic_now};
 use shared::limits::Ballast;
@@ -25,16 +26,16 @@ use shared::process::signals::Signals;
 use shared::report::{
     ConfigReport, Ending, HostReport, IntervalLines, Origin, RunReport, Sample, StreamEvent, traffic,
 };
-use shared::ring::shm::{SharedMemory, ShmProducer};
-use shared::ring::socket::{SocketProducer, Tables};
-use shared::ring::{Depth, Producer, ProducerPort};
+use shared::ring::shm::{SharedMemory, ShmConsumer, ShmProducer};
+use shared::ring::socket::{SocketConsumer, SocketProducer, Tables};
+use shared::ring::{ConsumerPort, Depth, Producer, ProducerPort};
 use shared::stalls::StallSchedule;
 use shared::units::{BitRate, LinkRate, Nanos};
 use tokio::sync::oneshot;
 
 use crate::app::{ResolvedApp, arrivals_digest};
 use crate::session::{
-    ConnectError, Context, Extension, Grant, Greeted, Length, Plan, PlanError, Request, StackRun, Terms, Watch,
+    ConnectError, Context, Extension, Grant, Greeted, Length, Memory, Plan, PlanError, Request, StackRun, Terms, Watch,
     assemble, connect, memory_of_a_run,
 };
 use crate::settings::{LineSettings, SessionSettings, StackSettings};
@@ -226,6 +227,7 @@ fn report_of<X: Extension>(
         let (path, session) = (&args.endpoint.socket, &args.session);
         let request = Request {
             depth: args.common.depth,
+            rx_depth: args.common.rx_depth,
             transport: session.transport,
             wake: args.stack.greeted_wake(),
             idle_timeout: args.waiting.idle_timeout,
@@ -238,12 +240,14 @@ fn report_of<X: Extension>(
         let plan = Plan::new(&args.stack, length, args.common.seed, greeted.terms.depth, link(&greeted))?;
         // The driver is not trusted: its session begins between the request and its answer.
         let possible = |stalls: &StallSchedule| (greeted.terms.asked..=monotonic_now()).contains(&stalls.origin);
-        let plan = Plan { stalls: greeted.terms.accept.stalls.filter(possible), ..plan };
+        let stalls = greeted.terms.accept.stalls.filter(possible);
+        let plan = Plan { stalls, ..plan }.with_way_up(greeted.terms.rx_depth.is_some())?;
         on_a_thread(args.clone(), greeted, plan, signals.stop(), extension).await
     })
 }
 
-/// Bytes that this side's end of the ring takes.
+/// Bytes that this side's end of the ring takes. Those of a receive ring are not counted: whether there is one is not
+/// known yet.
 fn memory_of_a_ring(args: &Args) -> usize {
     let depth = args.common.depth;
     match args.session.transport {
@@ -284,35 +288,48 @@ fn data_path_main(
     let Greeted { stream, memory, terms } = greeted;
     let unusable = |cause| RunError::System { what: "the driver's socket cannot be used", cause };
     match memory {
-        Some(memory) => {
-            run_on(ShmProducer::new(stream, memory).map_err(unusable)?, args, &terms, plan, stop, extension)
+        Some(Memory { transmit, receive }) => {
+            let connection = Connection::beside_memory(stream).map_err(unusable)?;
+            let port = ShmProducer::on(&connection, transmit).map_err(unusable)?;
+            let up = receive.map(|memory| ShmConsumer::on(&connection, memory)).transpose().map_err(unusable)?;
+            run_on(port, up, args, &terms, plan, stop, extension)
         }
         None => {
-            let tables = Tables::producer(terms.depth)?;
-            run_on(SocketProducer::new(stream, tables).map_err(unusable)?, args, &terms, plan, stop, extension)
+            let connection = Connection::over_socket(stream).map_err(unusable)?;
+            let port = SocketProducer::on(&connection, Tables::producer(terms.depth)?).map_err(unusable)?;
+            // The driver wakes for each completion that it looks for, so its wake point is each slot.
+            let tables = terms.rx_depth.map(|depth| Tables::consumer(depth, 1)).transpose()?;
+            let up = tables.map(|tables| SocketConsumer::on(&connection, tables)).transpose().map_err(unusable)?;
+            run_on(port, up, args, &terms, plan, stop, extension)
         }
     }
 }
 
 fn run_on(
     port: impl ProducerPort + 'static,
+    up: Option<impl ConsumerPort + 'static>,
     args: &Args,
     terms: &Terms,
     plan: Plan,
     stop: StopHandle,
     extension: impl Extension,
 ) -> Result<RunReport, RunError> {
-    let Terms { depth, accept, asked } = terms;
+    let Terms { depth, rx_depth, accept, asked } = terms;
     let data_path = DataPath::new(port.connection(), &args.waiting, Nanos(accept.idle_timeout_ns), stop);
     let (clock, interrupt, usage) = (data_path.clock(), data_path.interrupt(), data_path.usage());
     let ring = Producer::with_wake_point(port, *depth, plan.wake_point, clock.clone());
     let lines = JsonLines::open(args.stream.json_stream, args.output.json.as_ref())?;
     let (tasks_plan, watch) = (plan.clone(), watcher(args, title(&plan, *depth), lines));
     let stack = StackRun::new(ring, tasks_plan).interrupted_by(interrupt).watched_by(watch).extended_by(extension);
+    let stack = match up {
+        Some(up) => stack.receiving(up),
+        None => stack,
+    };
     let config = ConfigReport {
         netstack: serde_json::to_value(args).unwrap_or_default(),
         driver: serde_json::from_str(&accept.settings).unwrap_or_default(),
         simulate: None,
+        far: None,
     };
     let origin = Origin::now();
     if let Some(lines) = whole(lines, args) {
@@ -326,6 +343,7 @@ fn run_on(
         origin,
         arrivals_digest: arrivals_digest(plan.seed, &plan.apps),
         process: usage(),
+        rx_depth: rx_depth.map_or(0, Depth::get),
         lines_dropped: lines_dropped(),
         grant: Some(Grant { generation: accept.generation, asked: *asked }),
     };

@@ -128,14 +128,15 @@ pub struct LayerSettings {
 
     /// Ethernet address of a neighbour; repeatable.
     ///
-    /// A send to an unknown neighbour waits for up to 1 s.
+    /// A send to an unknown neighbour waits for up to 1 s. With a way up, neighbours are asked for their addresses, three
+    /// times in 3 s, and the defaults of this flag do not count.
     #[arg(
         long,
         help_heading = RARE,
         value_name = "IP=MAC",
         env = "PUSHBACK_NEIGHBOUR",
         value_delimiter = ',',
-        default_values = ["10.0.0.2=02:00:00:00:00:02", "fd00::2=02:00:00:00:00:02"]
+        default_values = DEFAULT_NEIGHBOURS
     )]
     pub neighbour: Vec<Neighbour>,
 }
@@ -164,6 +165,9 @@ impl StackSettings {
         if all_wait { self.wake() } else { WakePoint::Each }
     }
 }
+
+/// The neighbours that are known without a flag, on hardware without a way up: nothing could answer there.
+pub const DEFAULT_NEIGHBOURS: [&str; 2] = ["10.0.0.2=02:00:00:00:00:02", "fd00::2=02:00:00:00:00:02"];
 
 /// Default number of places of the transmit queue of `drop-oldest`.
 pub const DEFAULT_TXQUEUE: u32 = 64;

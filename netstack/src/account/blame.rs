@@ -13,13 +13,14 @@ use shared::report::BlameRow;
 use shared::stalls::{StallSchedule, Stalls};
 use shared::units::Nanos;
 
-use super::MOST_WITH_HISTOGRAMS;
+use super::{MOST_WITH_HISTOGRAMS, STACK};
 
 /// The slots that each app holds, and for each waiter who held them. All sums are of slot-nanoseconds.
 #[derive(Debug, Default)]
 pub(super) struct Blame {
-    /// By number of the account; empty once there are too many apps.
-    apps: Vec<Blamed>,
+    /// The stack itself, which never waits here but holds slots, and then the apps by number of their account: see
+    /// [`place`]. Empty before the first app has joined, and once there are too many.
+    all: Vec<Blamed>,
     /// Whether there were more apps than [`MOST_WITH_HISTOGRAMS`]: a wait would then cost too much.
     too_many: bool,
     /// When the hardware stalls, if that is known.
@@ -48,7 +49,7 @@ const MOST_EDGES: usize = 4096;
 struct Blamed {
     holds: Integral,
     waits: Integral,
-    /// What each app held while this one waited; shorter than `apps` if it has not waited since an app joined.
+    /// What each of them held while this one waited; shorter than `all` if it has not waited since an app joined.
     row: Vec<u64>,
     /// For how long the hardware was stalled while it waited. Wraps like the row.
     stalled: u64,
@@ -76,6 +77,13 @@ impl Integral {
     }
 }
 
+/// The place of `account`: the number of the stack's own account wraps to 0.
+#[inline(always)]
+fn place(account: u32) -> usize {
+    const { assert!(STACK.wrapping_add(1) == 0) };
+    account.wrapping_add(1) as usize
+}
+
 impl Blame {
     /// The hardware stalls according to `schedule`.
     pub(super) fn expect_stalls(&mut self, schedule: StallSchedule) {
@@ -85,17 +93,18 @@ impl Blame {
 
     /// An app joins; its number is how many have joined before.
     pub(super) fn join(&mut self) {
-        self.too_many |= self.apps.len() == MOST_WITH_HISTOGRAMS;
+        self.too_many |= self.all.len() > MOST_WITH_HISTOGRAMS;
         match self.too_many {
-            true => self.apps = Vec::new(),
-            false => self.apps.push(Blamed::default()),
+            true => self.all = Vec::new(),
+            false if self.all.is_empty() => self.all = vec![Blamed::default(), Blamed::default()],
+            false => self.all.push(Blamed::default()),
         }
     }
 
     /// `app` took `slots` at `now`.
     #[inline(always)]
     pub(super) fn take(&mut self, app: u32, slots: u64, now: Nanos) {
-        if let Some(app) = self.apps.get_mut(app as usize) {
+        if let Some(app) = self.all.get_mut(place(app)) {
             app.holds.add(slots, now);
         }
     }
@@ -104,7 +113,7 @@ impl Blame {
     /// later time, that one counts: slots become free in order.
     #[inline(always)]
     pub(super) fn free(&mut self, app: u32, slots: u64, at: Nanos) {
-        if self.apps.is_empty() {
+        if self.all.is_empty() {
             return;
         }
         let at = at.max(self.freed);
@@ -122,7 +131,7 @@ impl Blame {
             self.edges.pop_front();
         }
         for edge in &self.edges {
-            let charged = self.apps.get_mut(edge.app as usize).and_then(|waiter| waiter.row.get_mut(app as usize));
+            let charged = self.all.get_mut(place(edge.app)).and_then(|waiter| waiter.row.get_mut(place(app)));
             let excess = slots.wrapping_mul(edge.at.since(at).0);
             // Of a wait that began, too much was subtracted; of one that ended, too much was added.
             let change = if edge.begins { excess } else { excess.wrapping_neg() };
@@ -142,7 +151,7 @@ impl Blame {
     /// A send of `app` begins to wait for room at `now`.
     #[inline]
     pub(super) fn begin(&mut self, app: u32, now: Nanos) {
-        if self.apps.is_empty() {
+        if self.all.is_empty() {
             return;
         }
         if self.waiting == 0 {
@@ -156,7 +165,7 @@ impl Blame {
     /// A send of `app` stops waiting for room at `now`.
     #[inline]
     pub(super) fn end(&mut self, app: u32, now: Nanos) {
-        if self.apps.is_empty() {
+        if self.all.is_empty() {
             return;
         }
         self.waiting -= 1;
@@ -166,15 +175,15 @@ impl Blame {
 
     #[inline(always)]
     fn charge(&mut self, app: u32, now: Nanos, sends: u64, change: impl Fn(u64, u64) -> u64) {
-        let Some(waiter) = self.apps.get_mut(app as usize) else { return };
+        let Some(waiter) = self.all.get_mut(place(app)) else { return };
         waiter.waits.add(sends, now);
         if let Some(stalls) = &mut self.stalls {
             waiter.stalled = change(waiter.stalled, stalls.stopped_by(now).0);
         }
         let mut row = std::mem::take(&mut waiter.row);
-        row.resize(self.apps.len(), 0);
-        row.iter_mut().zip(&self.apps).for_each(|(charged, app)| *charged = change(*charged, app.holds.up_to(now)));
-        self.apps[app as usize].row = row;
+        row.resize(self.all.len(), 0);
+        row.iter_mut().zip(&self.all).for_each(|(charged, app)| *charged = change(*charged, app.holds.up_to(now)));
+        self.all[place(app)].row = row;
     }
 
     /// A row for each app, on a ring of `depth` slots, once no send waits; `None` if there were too many apps, or if one
@@ -189,13 +198,15 @@ impl Blame {
             if slots_ns > u64::MAX.into() {
                 return None;
             }
-            let mut held_ns: Vec<u128> = app.row.iter().map(|held| u128::from(*held)).collect();
-            held_ns.resize(self.apps.len(), 0);
-            let free_ns = slots_ns - held_ns.iter().sum::<u128>();
+            let mut held = app.row.iter().map(|held| u128::from(*held));
+            let stack_ns = held.next().unwrap_or(0);
+            let mut held_ns: Vec<u128> = held.collect();
+            held_ns.resize(self.all.len() - 1, 0);
+            let free_ns = slots_ns - held_ns.iter().sum::<u128>() - stack_ns;
             let stalled_ns = self.stalls.map(|_| app.stalled.into());
-            Some(BlameRow { blocked_ns, held_ns, free_ns, stalled_ns })
+            Some(BlameRow { blocked_ns, held_ns, stack_ns, free_ns, stalled_ns })
         };
-        self.apps.iter().map(row).collect()
+        self.all.iter().skip(1).map(row).collect()
     }
 }
 

@@ -19,7 +19,7 @@ pub use room::RoomFigures;
 pub use timeline::Timeline;
 pub use times::{Histograms, MOST_WITH_HISTOGRAMS, Stage, Tally, Timed};
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::mem::offset_of;
 use std::rc::Rc;
 
@@ -149,8 +149,8 @@ impl Account {
         Offer::open(self)
     }
 
-    /// Counts `packets` as offered that the device has accepted already.
-    pub fn offer_accepted(&self, packets: u64) {
+    /// Counts `packets` as offered. The caller has seen them accepted, or sees to it that each is accepted or refused.
+    pub fn offer_many(&self, packets: u64) {
         count(&self.offered, packets);
     }
 
@@ -163,9 +163,12 @@ impl Account {
         }
     }
 
-    fn refuse(&self, reason: RefuseReason, packets: u64, at: Nanos) {
+    /// `packets` that were offered are refused for `reason`.
+    pub(crate) fn refuse(&self, reason: RefuseReason, packets: u64, at: Nanos) {
         self.others.borrow_mut().refuse(reason, packets);
-        self.timeline.refuse(packets, at);
+        if self.id != STACK {
+            self.timeline.refuse(packets, at);
+        }
     }
 
     /// Sets the extent of the app's schedule, which is over. `first` is the intended time of its first packet; `end` is
@@ -200,14 +203,19 @@ impl Account {
         for (intended, packets) in intended {
             self.times.record(Timed::Latency, at.since(intended).0, packets);
         }
-        self.timeline.deliver(packets, bytes, at);
+        // The series is that of the apps.
+        if self.id != STACK {
+            self.timeline.deliver(packets, bytes, at);
+        }
         self.settle(bytes);
     }
 
     /// Accepted packets, `bytes` of payload together, were dropped at `at`.
     pub fn drop_packets(&self, packets: u64, bytes: u64, reason: DropReason, at: Nanos) {
         self.others.borrow_mut().drop_packets(reason, packets);
-        self.timeline.drop_packets(packets, at);
+        if self.id != STACK {
+            self.timeline.drop_packets(packets, at);
+        }
         self.settle(bytes);
     }
 
@@ -287,6 +295,11 @@ impl Account {
     }
 }
 
+#[cold]
+fn unknown_account(id: u32) -> ! {
+    panic!("there is no account {id}: a fault of the program")
+}
+
 /// A packet that was offered, and is neither accepted nor refused yet. Dropping it counts as cancelled by the app.
 #[derive(Debug)]
 #[must_use = "an offer that is dropped counts as cancelled by the app"]
@@ -328,10 +341,15 @@ impl Drop for Offer<'_> {
     }
 }
 
+/// The number of the account of what the stack sends itself: answers, and requests for neighbours.
+pub const STACK: u32 = u32::MAX;
+
 /// All accounts of a run, by account number.
 #[derive(Debug, Default)]
 pub struct Accounts {
     all: RefCell<Vec<Rc<Account>>>,
+    /// Account [`STACK`], once the stack may send packets itself.
+    stack: OnceCell<Rc<Account>>,
     /// The histograms of the accounts that have none of their own.
     shared: Rc<Histograms>,
 }
@@ -343,7 +361,12 @@ impl Accounts {
         self.all.borrow_mut().push(account);
     }
 
-    /// How many accounts there are, which is the number of the next one.
+    /// Opens account [`STACK`], unless it is open.
+    pub fn open_stack(&self, timeline: &Rc<Timeline>) -> &Rc<Account> {
+        self.stack.get_or_init(|| Account::new(STACK, "stack", None, timeline))
+    }
+
+    /// How many accounts of apps there are, which is the number of the next one.
     pub fn count(&self) -> u32 {
         // The cast cannot truncate: an account takes far more than a byte, so there are fewer than 2^32.
         self.all.borrow().len() as u32
@@ -351,14 +374,22 @@ impl Accounts {
 
     /// Account number `id`, which must have been added.
     pub fn get(&self, id: u32) -> Rc<Account> {
-        Rc::clone(&self.all.borrow()[id as usize])
+        self.of(&self.all.borrow(), id).clone()
+    }
+
+    #[inline(always)]
+    fn of<'a>(&'a self, all: &'a [Rc<Account>], id: u32) -> &'a Rc<Account> {
+        match all.get(id as usize) {
+            Some(app) => app,
+            None => self.stack.get().unwrap_or_else(|| unknown_account(id)),
+        }
     }
 
     /// Calls `act` with account number `id`, which must have been added. Unlike [`Accounts::get`] it does not count a
     /// reference.
     #[inline(always)]
     pub fn with<T>(&self, id: u32, act: impl FnOnce(&Account) -> T) -> T {
-        act(&self.all.borrow()[id as usize])
+        act(self.of(&self.all.borrow(), id))
     }
 
     /// Asks the processor for the memory of account number `id` that a completion needs, which follows soon.

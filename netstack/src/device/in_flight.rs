@@ -32,9 +32,14 @@ pub(super) struct PacketRecord {
 impl PacketRecord {
     #[inline(always)]
     pub(super) fn of(packet: &Packet<'_>, accepted: Nanos) -> Self {
-        let Stamp { flow, sequence, intended } = packet.stamp();
+        Self::new(packet.stamp(), packet.payload().len(), accepted)
+    }
+
+    /// That of a packet with `bytes` of payload.
+    #[inline(always)]
+    pub(super) fn new(Stamp { flow, sequence, intended }: Stamp, bytes: usize, accepted: Nanos) -> Self {
         // The cast cannot truncate: the IP layer limits a packet to the MTU.
-        Self { flow, bytes: packet.payload().len() as u32, sequence, intended, accepted, submitted: accepted }
+        Self { flow, bytes: bytes as u32, sequence, intended, accepted, submitted: accepted }
     }
 
     /// Bytes of payload.

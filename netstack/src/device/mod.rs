@@ -36,11 +36,13 @@ mod cpu;
 mod freed;
 mod in_flight;
 mod measures;
+mod own;
 mod policy;
 mod ring;
 mod transmit_queue;
 
 pub(crate) use cpu::Costly;
 pub use measures::DeviceFigures;
+pub(crate) use own::OwnFrames;
 pub use policy::{Policy, PolicyError};
 pub use ring::RingDevice;

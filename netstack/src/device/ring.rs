@@ -195,23 +195,27 @@ impl<P: ProducerPort> RingDevice<P> {
         let held = completed.since(submitted);
         self.measures.hold(packets, held);
         self.last_settled.set(completed);
-        self.accounts.with(flow, |account| {
-            account.timeline().release_slots(flow, packets, submitted, completed);
-            match DropReason::of_status(status) {
-                None => {
-                    account.deliver(packets, group.bytes(), intended, accepted, completed);
-                    self.measures.deliver(packets, submitted, taken);
-                    // Under `deadline`, too, a packet is accepted before it is submitted, but it waits for room meanwhile.
-                    if self.policy.has_queue() {
-                        self.measures.deliver_queued(packets, submitted.since(accepted));
+        self.accounts.with(
+            flow,
+            #[inline(always)]
+            |account| {
+                account.timeline().release_slots(flow, packets, submitted, completed);
+                match DropReason::of_status(status) {
+                    None => {
+                        account.deliver(packets, group.bytes(), intended, accepted, completed);
+                        self.measures.deliver(packets, submitted, taken);
+                        // Under `deadline`, too, a packet is accepted before it is submitted, but it waits for room meanwhile.
+                        if self.policy.has_queue() {
+                            self.measures.deliver_queued(packets, submitted.since(accepted));
+                        }
+                    }
+                    Some(reason) => {
+                        account.drop_packets(packets, group.bytes(), reason, completed);
+                        self.measures.hold_in_vain(packets, held);
                     }
                 }
-                Some(reason) => {
-                    account.drop_packets(packets, group.bytes(), reason, completed);
-                    self.measures.hold_in_vain(packets, held);
-                }
-            }
-        });
+            },
+        );
     }
 
     /// Stops frames from moving from the transmit queue into the ring, so that the number of submitted frames is final.
@@ -430,7 +434,7 @@ impl<P: ProducerPort> RingDevice<P> {
     /// Submits one frame with `permit` and records it in the in-flight table; on a closed session it counts as lost.
     /// Nothing waits between permit and submit.
     #[inline(always)]
-    fn submit(
+    pub(super) fn submit(
         &self,
         permit: Permit<'_, P>,
         mut record: PacketRecord,

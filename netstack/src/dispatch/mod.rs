@@ -35,7 +35,7 @@ pub use self::poll::Polled;
 use crate::account::{Account, Accounts};
 use crate::error::SendError;
 use crate::layer::{Egress, Tries};
-use crate::layers::{Ethernet, Ip, MTU, MacAddr, Neighbours, Router, Routes, Udp, UdpSocket, UdpTo, Via};
+use crate::layers::{Ethernet, Ip, MTU, MacAddr, Neighbours, PathMtus, Router, Routes, Udp, UdpSocket, UdpTo, Via};
 use crate::packet::{Batch, Packet};
 
 /// How the layers call each other.
@@ -67,6 +67,8 @@ pub struct Parts {
     pub neighbours: Rc<Neighbours>,
     /// The routing table.
     pub routes: Routes,
+    /// The MTUs of paths behind the first hop.
+    pub paths: Rc<PathMtus>,
     /// The accounts of the apps.
     pub accounts: Rc<Accounts>,
     /// The clock of the run.
@@ -80,7 +82,7 @@ impl Parts {
     }
 
     fn udp<N: Egress<Via>>(&self, ip: N) -> Udp<N> {
-        Udp::new(ip, Router::new(self.routes.clone(), MTU))
+        Udp::new(ip, Router::over_paths(self.routes.clone(), MTU, Rc::clone(&self.paths)))
     }
 
     fn layers<D: Egress<()>>(&self, device: D) -> Udp<Ip<Ethernet<D>>> {

@@ -2,8 +2,10 @@
 
 use std::iter;
 
+use etherparse::checksum::Sum16BitWords;
 use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header, Ipv6Header};
 
+use super::checksum::{condense, pseudo_header};
 use super::{Addresses, MacAddr};
 
 /// TTL and hop limit of packets that may be routed (64 is the default that RFC 1700 recommends).
@@ -73,5 +75,35 @@ pub(super) fn write_packet(
             let header = header.to_bytes();
             write_frame(buffer, link, EtherType::IPV6, iter::once(&header[..]).chain(parts))
         }
+    }
+}
+/// Length of the part that all messages of ICMP have: type, code, checksum, and four bytes by type.
+pub(super) const HEADER: usize = 8;
+
+/// A message of ICMP or ICMPv6 to send.
+pub(super) struct Message<'a> {
+    pub(super) kind: u8,
+    pub(super) code: u8,
+    /// What is between checksum and data.
+    pub(super) rest: [u8; 4],
+    pub(super) data: &'a [u8],
+}
+
+impl Message<'_> {
+    /// Writes the message in an IP packet in a frame. Returns the length of the frame; `None` if it does not fit into
+    /// `buffer`.
+    pub(super) fn write(&self, link: Link, addresses: &Addresses, hops: u8, buffer: &mut [u8]) -> Option<usize> {
+        let [a, b, c, d] = self.rest;
+        let mut header = [self.kind, self.code, 0, 0, a, b, c, d];
+        let length = u16::try_from(HEADER + self.data.len()).ok()?;
+        // Only ICMPv6 has a pseudo-header (RFC 4443, section 2.3).
+        let (protocol, mut sum) = match addresses {
+            Addresses::V4 { .. } => (IpNumber::ICMP, Sum16BitWords::new()),
+            Addresses::V6 { .. } => (IpNumber::IPV6_ICMP, pseudo_header(addresses, IpNumber::IPV6_ICMP, length)),
+        };
+        let checksum = sum.add_8bytes(header).add_8bytes(condense(self.data)).ones_complement();
+        // The sum is over words in memory order, and so is its complement.
+        header[2..4].copy_from_slice(&checksum.to_ne_bytes());
+        write_packet(buffer, link, addresses, protocol, hops, [&header, self.data])
     }
 }

@@ -6,13 +6,10 @@ use etherparse::checksum::Sum16BitWords;
 use etherparse::{Icmpv4Slice, Icmpv6Slice, IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice, icmpv4, icmpv6};
 use shared::ledger::UpDropReason;
 
-use super::answer::{HOPS, Link, write_packet};
+use super::answer::{HEADER, HOPS, Link, Message};
 use super::checksum::{condense, pseudo_header};
 use super::ip::ingress::IpPacket;
 use super::{Addresses, Consumed, Consumer, Local, ndp};
-
-/// Length of the part that all messages have: type, code, checksum, and four bytes by type.
-const HEADER: usize = 8;
 
 /// The smallest MTU of a link: RFC 791, section 3.2, and RFC 8200, section 5.
 const LEAST_MTU_V4: u16 = 68;
@@ -90,34 +87,6 @@ pub(super) fn port_unreachable(local: &Local, packet: &IpPacket<'_>, answer: &mu
     let data = &packet.bytes[..packet.bytes.len().min(most)];
     let link = Link { from: local.mac(), to: packet.from };
     Message { kind, code, rest: [0; 4], data }.write(link, &packet.addresses.reversed(), HOPS, answer)
-}
-
-/// A message to send.
-pub(super) struct Message<'a> {
-    pub(super) kind: u8,
-    pub(super) code: u8,
-    /// What is between checksum and data.
-    pub(super) rest: [u8; 4],
-    pub(super) data: &'a [u8],
-}
-
-impl Message<'_> {
-    /// Writes the message in an IP packet in a frame. Returns the length of the frame; `None` if it does not fit into
-    /// `buffer`.
-    pub(super) fn write(&self, link: Link, addresses: &Addresses, hops: u8, buffer: &mut [u8]) -> Option<usize> {
-        let [a, b, c, d] = self.rest;
-        let mut header = [self.kind, self.code, 0, 0, a, b, c, d];
-        let length = u16::try_from(HEADER + self.data.len()).ok()?;
-        // Only ICMPv6 has a pseudo-header (RFC 4443, section 2.3).
-        let (protocol, mut sum) = match addresses {
-            Addresses::V4 { .. } => (IpNumber::ICMP, Sum16BitWords::new()),
-            Addresses::V6 { .. } => (IpNumber::IPV6_ICMP, pseudo_header(addresses, IpNumber::IPV6_ICMP, length)),
-        };
-        let checksum = sum.add_8bytes(header).add_8bytes(condense(self.data)).ones_complement();
-        // The sum is over words in memory order, and so is its complement.
-        header[2..4].copy_from_slice(&checksum.to_ne_bytes());
-        write_packet(buffer, link, addresses, protocol, hops, [&header, self.data])
-    }
 }
 
 /// What "fragmentation needed" says: the destination of the packet of the stack that it quotes, and the MTU of the next

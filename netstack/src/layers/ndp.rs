@@ -10,8 +10,7 @@ use etherparse::icmpv6::{
 };
 use shared::ledger::UpDropReason;
 
-use super::answer::Link;
-use super::icmp::Message;
+use super::answer::{Link, Message};
 use super::ip::ingress::IpPacket;
 use super::local::{ALL_NODES, group_v6, solicited_node};
 use super::{Addresses, Consumed, Consumer, Learned, Local, MacAddr};

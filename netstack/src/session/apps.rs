@@ -13,14 +13,14 @@ use shared::units::{LinkRate, Nanos};
 
 use super::plan::{PAYLOAD_LIMIT, Plan};
 use crate::account::{Account, Accounts, MOST_WITH_HISTOGRAMS, Timeline};
-use crate::app::{AppContext, AppSpec, CancelToken, Horizon, ResolveError, ResolvedApp, run_app};
+use crate::app::{
+    AppContext, AppSpec, CancelToken, Horizon, Receives, ResolveError, ResolvedApp, run_app, source_port,
+};
 use crate::dispatch::{Layers, Polled, UseSocket};
 use crate::error::SendError;
 use crate::layer::Egress;
 use crate::packet::{Packet, Reservation, Stamp};
-
-/// The first of our source ports (RFC 6335: dynamic ports).
-const FIRST_PORT: u16 = 49_152;
+use crate::receive::{PortTaken, Ports};
 
 /// The apps of a run. A clone refers to the same apps.
 #[derive(Clone)]
@@ -37,6 +37,10 @@ struct Shared {
     seed: u64,
     link: LinkRate,
     horizon: Horizon,
+    /// The sockets that receive; `None` if there is no way up.
+    ports: Option<Rc<Ports>>,
+    /// Whether the run lasts as long as its receivers: it has no other apps.
+    receivers_count: bool,
     /// In the order of their accounts.
     joined: RefCell<Vec<Joined>>,
     /// The names of those: no two apps share one.
@@ -57,6 +61,8 @@ pub struct Joined {
     pub account: Rc<Account>,
     /// Its settings; `None` for a socket that was opened directly.
     pub app: Option<ResolvedApp>,
+    /// Its receiving side, if it has one, and its port.
+    pub receives: Option<(Receives, u16)>,
     cancel: Rc<CancelToken>,
 }
 
@@ -66,6 +72,12 @@ pub enum JoinError {
     /// It cannot run on this link.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// It receives, and the driver grants no way up.
+    #[error("{0} needs a way up, and this driver has none; start it with --backend tap=NAME or --backend wire=PATH")]
+    NoWayUp(String),
+    /// Another app receives on its port.
+    #[error(transparent)]
+    PortTaken(#[from] PortTaken),
     /// Another app or socket has its name.
     #[error("another app is named {0} already; choose another name")]
     NameTaken(String),
@@ -83,6 +95,7 @@ impl Apps {
         accounts: &Rc<Accounts>,
         timeline: &Rc<Timeline>,
         plan: &Plan,
+        is_paired: bool,
     ) -> Self {
         Self(Rc::new(Shared {
             tasks: tasks.clone(),
@@ -94,6 +107,8 @@ impl Apps {
             seed: plan.seed,
             link: plan.link,
             horizon: plan.horizon(),
+            ports: plan.way_up.then(Rc::default),
+            receivers_count: !is_paired && plan.apps.iter().all(|app| app.spec().listens().is_some()),
             joined: RefCell::default(),
             names: RefCell::default(),
             extension: Rc::default(),
@@ -116,17 +131,45 @@ impl Apps {
     pub fn add(&self, spec: &AppSpec) -> Result<u32, JoinError> {
         let app = spec.resolve(self.0.accounts.count(), self.0.link, PAYLOAD_LIMIT)?;
         self.may_join(app.name())?;
-        Ok(self.start(app))
+        self.start(app)
     }
 
     /// Starts `app`, whose number must be that of the next account.
-    pub(super) fn start(&self, app: ResolvedApp) -> u32 {
+    ///
+    /// # Errors
+    /// [`JoinError`] if it receives and there is no way up, or another app receives on its port.
+    pub(super) fn start(&self, app: ResolvedApp) -> Result<u32, JoinError> {
         let budget = app.spec().budget().map(|bytes| bytes.0);
-        let Joined { account, cancel, .. } = self.join(app.name(), budget, Some(app.clone()));
+        let receives = self.receives(&app)?;
+        let Joined { account, cancel, .. } = self.join(app.name(), budget, Some(app.clone()), receives.clone());
         let id = account.id();
-        let context = AppContext { seed: self.0.seed, clock: self.0.clock.clone(), horizon: self.0.horizon, cancel };
+        let context = AppContext {
+            seed: self.0.seed,
+            clock: self.0.clock.clone(),
+            horizon: self.0.horizon,
+            receives: receives.map(|(receives, _)| receives),
+            states_times: self.0.ports.is_some(),
+            cancel,
+        };
         self.0.sockets.start(self, app, account, context);
-        id
+        Ok(id)
+    }
+
+    /// Opens the port on which `app` receives, if it does.
+    fn receives(&self, app: &ResolvedApp) -> Result<Option<(Receives, u16)>, JoinError> {
+        if !app.spec().needs_way_up() {
+            return Ok(None);
+        }
+        let ports = self.0.ports.as_ref().ok_or_else(|| JoinError::NoWayUp(app.spec().to_string()))?;
+        // One request is under way at a time, so few responses wait.
+        let (port, queue) = app.spec().listens().map_or((app.source_port(), 16), |listen| (listen.port, listen.queue));
+        let inbox = ports.open(port, queue as usize)?;
+        Ok(Some((Receives { inbox, reception: Rc::default() }, port)))
+    }
+
+    /// The sockets that receive; `None` if there is no way up.
+    pub(super) fn ports(&self) -> Option<&Rc<Ports>> {
+        self.0.ports.as_ref()
     }
 
     /// Opens a socket for an app of your own, which is counted in an account named `name`. `budget` is its send budget
@@ -136,7 +179,7 @@ impl Apps {
     /// [`JoinError`] if its name is taken, or if the run has ended.
     pub fn socket(&self, name: &str, budget: Option<u64>) -> Result<Socket, JoinError> {
         self.may_join(name)?;
-        let Joined { account, cancel, .. } = self.join(name, budget, None);
+        let Joined { account, cancel, .. } = self.join(name, budget, None, None);
         let sender = self.0.sockets.open(&account);
         Ok(Socket { sender, account, cancel, clock: self.0.clock.clone(), next: Cell::default() })
     }
@@ -148,7 +191,13 @@ impl Apps {
         if self.0.names.borrow().contains(name) { Err(JoinError::NameTaken(name.to_owned())) } else { Ok(()) }
     }
 
-    fn join(&self, name: &str, budget: Option<u64>, app: Option<ResolvedApp>) -> Joined {
+    fn join(
+        &self,
+        name: &str,
+        budget: Option<u64>,
+        app: Option<ResolvedApp>,
+        receives: Option<(Receives, u16)>,
+    ) -> Joined {
         let Shared { accounts, timeline, .. } = &*self.0;
         let id = accounts.count();
         let account = match self.0.shares_histograms || id as usize >= MOST_WITH_HISTOGRAMS {
@@ -156,7 +205,7 @@ impl Apps {
             false => Account::new(id, name, budget, timeline),
         };
         self.0.accounts.add(Rc::clone(&account));
-        let joined = Joined { account, app, cancel: Rc::default() };
+        let joined = Joined { account, app, receives, cancel: Rc::default() };
         self.0.joined.borrow_mut().push(joined.clone());
         self.0.names.borrow_mut().insert(name.to_owned());
         joined
@@ -178,6 +227,11 @@ impl Apps {
         });
     }
 
+    /// Runs `task`, which counts as running only if `counts`.
+    fn spawn_as(&self, counts: bool, task: impl Future<Output = ()> + 'static) {
+        if counts { self.spawn(task) } else { self.0.tasks.spawn(task) }
+    }
+
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         let shared = Rc::clone(&self.0);
         shared.running.set(shared.running.get() + 1);
@@ -191,6 +245,14 @@ impl Apps {
     /// Ready once no app runs any more, and the extension has ended.
     pub(super) async fn all_done(&self) {
         self.0.changed.wait_for(|| (self.0.running.get() == 0).then_some(())).await;
+    }
+
+    /// Ends the apps that do not only receive, and the extension, at `at`. No app joins from then on.
+    pub(super) fn end_senders(&self, at: Nanos) {
+        self.0.ended.set(Some(at));
+        self.0.extension.cancel(at);
+        let sends = |app: &&Joined| app.app.as_ref().is_none_or(|app| app.spec().listens().is_none());
+        self.0.joined.borrow().iter().filter(sends).for_each(|app| app.cancel.cancel(at));
     }
 
     /// Ends all apps and the extension, and closes all sockets, at `at`.
@@ -300,11 +362,14 @@ impl<D: Egress<()> + 'static> Sockets for Layers<D> {
 
             fn with(self, socket: impl Egress<SocketAddr> + 'static) {
                 let Self(apps, app, account, context) = self;
-                apps.spawn(run_app(app, account, socket, context));
+                // A receiver has no end of its own: the run is over when the others have sent.
+                let counts = app.spec().listens().is_none() || apps.0.receivers_count;
+                apps.spawn_as(counts, run_app(app, account, socket, context));
             }
         }
 
-        self.open(&Rc::clone(&account), port(&account), Start(apps, app, account, context));
+        let port = app.spec().listens().map_or(app.source_port(), |listen| listen.port);
+        self.open(&Rc::clone(&account), port, Start(apps, app, account, context));
     }
 
     fn open(&self, account: &Rc<Account>) -> Polled<SocketAddr> {
@@ -318,13 +383,6 @@ impl<D: Egress<()> + 'static> Sockets for Layers<D> {
             }
         }
 
-        Layers::open(self, account, port(account), Erase)
+        Layers::open(self, account, source_port(account.id()), Erase)
     }
-}
-
-/// The source port of an app. If there are more apps than ports, apps share ports, which is harmless because no peer
-/// answers.
-fn port(account: &Account) -> u16 {
-    // The low bits of the number, on purpose.
-    FIRST_PORT | (account.id() as u16 & !FIRST_PORT)
 }

@@ -18,6 +18,8 @@ pub(super) struct Known<'a> {
     pub(super) depth: Depth,
     /// All apps together.
     pub(super) total: &'a Counters,
+    /// Frames that this side took out of the receive ring; `None` if there is none.
+    pub(super) up_received: Option<u64>,
     /// Frames that this side submitted.
     pub(super) submitted: u64,
     /// Whether the driver left first. Frames that were on their way when it sent its farewell never reached it.
@@ -63,8 +65,20 @@ pub(super) fn contradictions(frames: u64, report: &DriverReport, known: &Known<'
             ("the most there can be", most(report.hardware.occupancy_max)),
         ),
     ];
+    // Without a receive ring there is nothing to count; with one, a report that lacks it claims zero.
+    let up = report.up.unwrap_or_default();
+    let up = known.up_received.map(|received| {
+        [
+            (("frames put into the receive ring", up.submitted), ("received", received)),
+            (
+                ("frames that the stack has finished with", up.completed),
+                ("the most there can be", up.completed.min(received)),
+            ),
+        ]
+    });
     claims
         .into_iter()
+        .chain(up.into_iter().flatten())
         .filter_map(|(claimed, counted)| Imbalance::between("driver", claimed, counted))
         .map(|imbalance| imbalance.to_string())
         .collect()
@@ -72,6 +86,8 @@ pub(super) fn contradictions(frames: u64, report: &DriverReport, known: &Known<'
 
 #[cfg(test)]
 mod tests {
+    use shared::report::UpDriverReport;
+
     use super::*;
 
     fn total() -> Counters {
@@ -87,6 +103,7 @@ mod tests {
             lasted: Some(Nanos(1_000)),
             depth: Depth::new(8).unwrap(),
             total,
+            up_received: Some(4),
             submitted: 10,
             left_first: false,
             frame_bytes,
@@ -100,6 +117,7 @@ mod tests {
             sent: 10,
             sent_bytes: 1_420,
             held_max: 8,
+            up: Some(UpDriverReport { submitted: 4, completed: 3, ..UpDriverReport::default() }),
             ..DriverReport::default()
         }
     }
@@ -114,7 +132,7 @@ mod tests {
 
     #[test]
     fn each_claim_is_checked() {
-        let lies: [fn(&mut DriverReport); 12] = [
+        let lies: [fn(&mut DriverReport); 16] = [
             |report| report.generation = 4,
             |report| report.received = 11,
             |report| report.sent = 9,
@@ -127,6 +145,10 @@ mod tests {
             |report| report.hardware.occupancy_max = 9,
             |report| report.hardware.starved_ns = 1_001,
             |report| report.hardware.active_ns = u64::MAX,
+            |report| report.up.as_mut().unwrap().submitted = 5,
+            |report| report.up.as_mut().unwrap().submitted = 3,
+            |report| report.up.as_mut().unwrap().completed = 5,
+            |report| report.up = None,
         ];
         let total = total();
         for (number, lie) in lies.into_iter().enumerate() {

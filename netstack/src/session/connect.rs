@@ -27,17 +27,28 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Greeted {
     /// The socket, on which the greeting is complete.
     pub stream: OwnedFd,
-    /// The memory of the ring; `None` if frames are records on the socket.
-    pub memory: Option<SharedMemory>,
+    /// The memory of the rings; `None` if frames are records on the socket.
+    pub memory: Option<Memory>,
     /// What was agreed upon.
     pub terms: Terms,
+}
+
+/// The memory of the rings of a session.
+#[derive(Debug)]
+pub struct Memory {
+    /// That of the transmit ring.
+    pub transmit: SharedMemory,
+    /// That of the receive ring, if one is granted.
+    pub receive: Option<SharedMemory>,
 }
 
 /// What both sides have agreed upon.
 #[derive(Debug)]
 pub struct Terms {
-    /// Slots in force.
+    /// Slots of the transmit ring in force.
     pub depth: Depth,
+    /// Those of the receive ring; `None` if the driver grants none.
+    pub rx_depth: Option<Depth>,
     /// What the driver granted.
     pub accept: Accept,
     /// When this side asked for it.
@@ -155,11 +166,14 @@ impl ConnectError {
     }
 }
 
-/// What a stack asks the driver for: one transmit ring.
+/// What a stack asks the driver for: one ring of each direction. A driver whose backend receives nothing grants no receive
+/// ring.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
-    /// The most slots that it may have.
+    /// The most slots that the transmit ring may have.
     pub depth: Depth,
+    /// The most slots that the receive ring may have.
+    pub rx_depth: Depth,
     /// How frames travel.
     pub transport: TransportKind,
     /// As in [`Hello`].
@@ -195,17 +209,21 @@ pub async fn connect(
     };
     match answer {
         Control::Accept(accept) => {
-            let in_force = granted(request.depth, &accept)?;
-            let memory = match request.transport {
-                TransportKind::Socket => None,
-                TransportKind::Shm => {
-                    let taken = timeout_at(deadline, take_over(&stream)).await;
-                    let descriptor = taken.map_err(no_answer)?.map_err(|error| failed(error.into()))??;
-                    Some(SharedMemory::open(descriptor, in_force, accept.generation)?)
+            let (depth, rx_depth) = granted(&request, &accept)?;
+            let next = async |depth: Depth| {
+                let taken = timeout_at(deadline, take_over(&stream)).await;
+                let descriptor = taken.map_err(no_answer)?.map_err(|error| failed(error.into()))??;
+                Ok::<_, ConnectError>(SharedMemory::open(descriptor, depth, accept.generation)?)
+            };
+            let memory = match (request.transport, rx_depth) {
+                (TransportKind::Socket, _) => None,
+                (TransportKind::Shm, None) => Some(Memory { transmit: next(depth).await?, receive: None }),
+                (TransportKind::Shm, Some(rx_depth)) => {
+                    Some(Memory { transmit: next(depth).await?, receive: Some(next(rx_depth).await?) })
                 }
             };
             let stream = stream.into_std().map_err(|error| failed(error.into()))?.into();
-            Ok(Greeted { stream, memory, terms: Terms { depth: in_force, accept: *accept, asked } })
+            Ok(Greeted { stream, memory, terms: Terms { depth, rx_depth, accept: *accept, asked } })
         }
         Control::Refuse(refuse) => Err(ConnectError::Refused(refuse)),
         Control::Hello(_) | Control::Bye(_) | Control::Alive => Err(ConnectError::NotAnAnswer),
@@ -244,39 +262,54 @@ async fn find(path: &Path, timeout: Nanos, deadline: Instant) -> Result<UnixStre
 }
 
 async fn greet(stream: &mut UnixStream, request: Request) -> Result<Control, StreamError> {
-    let Request { depth, transport, wake, idle_timeout } = request;
-    let ring = RingInfo { direction: Direction::Transmit, queue: 0, depth: depth.get(), slot_size: MAX_FRAME as u32 };
+    let Request { depth, rx_depth, transport, wake, idle_timeout } = request;
+    let ring =
+        |direction, depth: Depth| RingInfo { direction, queue: 0, depth: depth.get(), slot_size: MAX_FRAME as u32 };
+    let rings = vec![ring(Direction::Transmit, depth), ring(Direction::Receive, rx_depth)];
     // In one write, so that the driver receives the greeting as a whole.
-    let hello = Hello { transport, rings: vec![ring], wake, idle_timeout_ns: idle_timeout.0 };
+    let hello = Hello { transport, rings, wake, idle_timeout_ns: idle_timeout.0 };
     let hello = encode_control(&Control::Hello(hello))?;
     stream.write_all(&[&preamble()[..], &hello].concat()).await?;
     read_control(stream).await
 }
 
-/// The driver sends the ring's memory right behind the grant.
+/// The driver sends the memory of each ring right behind the grant, in the order of the grant.
 async fn take_over(stream: &UnixStream) -> io::Result<Result<OwnedFd, HandoverError>> {
     stream.async_io(Interest::READABLE, || receive(stream)).await
 }
 
-/// The depth in force.
-fn granted(asked: Depth, accept: &Accept) -> Result<Depth, ConnectError> {
-    let [ring] = accept.rings[..] else {
-        return Err(ConnectError::BadRing(format!("{} rings instead of one", accept.rings.len())));
+/// The depths in force: of the transmit ring, and of the receive ring if one is granted.
+fn granted(request: &Request, accept: &Accept) -> Result<(Depth, Option<Depth>), ConnectError> {
+    let (transmit, receive) = match accept.rings[..] {
+        [transmit] => (transmit, None),
+        [transmit, receive] => (transmit, Some(receive)),
+        _ => return Err(ConnectError::BadRing(format!("{} rings, and two were asked for", accept.rings.len()))),
     };
-    let depth = Depth::new(ring.depth)?;
-    if depth > asked || ring.direction != Direction::Transmit || (ring.slot_size as usize) < MAX_FRAME {
-        return Err(ConnectError::BadRing(format!(
-            "it has {depth} slots of {} B, and at most {asked} slots of at least {MAX_FRAME} B were asked for, to \
-             transmit",
-            ring.slot_size
-        )));
-    }
+    let depth = depth_of(&transmit, Direction::Transmit, request.depth)?;
+    let rx_depth = receive.map(|receive| depth_of(&receive, Direction::Receive, request.rx_depth)).transpose()?;
     if Nanos(accept.idle_timeout_ns) < SHORTEST_TIMEOUT {
         let claimed = Nanos(accept.idle_timeout_ns);
         return Err(ConnectError::BadRing(format!("an idle timeout of {claimed} is shorter than {SHORTEST_TIMEOUT}")));
     }
     if accept.link_bits_per_second == Some(0) {
         return Err(ConnectError::BadRing("a link of no bits a second carries nothing".to_owned()));
+    }
+    Ok((depth, rx_depth))
+}
+
+/// The depth of a ring that was granted, if it is one that was asked for.
+fn depth_of(ring: &RingInfo, direction: Direction, asked: Depth) -> Result<Depth, ConnectError> {
+    let depth = Depth::new(ring.depth)?;
+    let other = ring.direction != direction || ring.queue != 0;
+    if depth > asked || other || (ring.slot_size as usize) < MAX_FRAME {
+        let what = match direction {
+            Direction::Transmit => "transmit",
+            Direction::Receive => "receive",
+        };
+        return Err(ConnectError::BadRing(format!(
+            "it has {depth} slots of {} B, and at most {asked} slots of at least {MAX_FRAME} B were asked for, to {what}",
+            ring.slot_size
+        )));
     }
     Ok(depth)
 }

@@ -10,6 +10,7 @@ use shared::units::Nanos;
 use super::apps::Joined;
 #[cfg(doc)]
 use super::extension::Extension;
+use super::way_up::UpOutcome;
 use crate::account::{Account, Histograms, RoomFigures, Timed};
 use crate::device::DeviceFigures;
 
@@ -37,6 +38,8 @@ pub struct Outcome {
     pub device: DeviceFigures,
     /// Who held the slots while others waited for room, and how fast a full ring stopped the senders.
     pub room: RoomFigures,
+    /// The way up, if there was one.
+    pub up: Option<UpOutcome>,
     /// Packets in flight, counted by the ring and the transmit queue (not by the ledger, which is checked against
     /// this).
     pub in_flight: u64,

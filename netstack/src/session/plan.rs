@@ -1,6 +1,6 @@
 //! The plan of a run: the flags, resolved with the depth and the link rate that the driver granted.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use shared::ring::{Depth, MAX_FRAME, WakePointError};
 use shared::stalls::StallSchedule;
@@ -11,7 +11,7 @@ use crate::app::{Horizon, ResolveError, ResolvedApp, check_all, resolve_all};
 use crate::device::Policy;
 use crate::dispatch::Dispatch;
 use crate::layers::{MTU, MacAddr, Routes};
-use crate::settings::{DEFAULT_TXQUEUE, Neighbour, StackSettings};
+use crate::settings::{DEFAULT_NEIGHBOURS, DEFAULT_TXQUEUE, Neighbour, Network, StackSettings};
 
 /// The plan of a run.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct Plan {
     pub link: LinkRate,
     /// When the hardware stalls, if the driver has stated it.
     pub stalls: Option<StallSchedule>,
+    /// Whether the driver grants a receive ring.
+    pub way_up: bool,
     /// How much they offer.
     pub length: Length,
     /// Modelled CPU time of the stack per packet in virtual time; zero in real time.
@@ -46,6 +48,8 @@ pub struct Plan {
     pub mac: MacAddr,
     /// The routing table.
     pub routes: Routes,
+    /// The stack's addresses.
+    pub networks: Vec<Network>,
     /// Neighbours with configured Ethernet addresses.
     pub neighbours: Vec<Neighbour>,
     /// One sentence for each setting that has no effect in combination with the others.
@@ -75,6 +79,14 @@ pub enum PlanError {
         /// The destination.
         to: IpAddr,
     },
+    /// An app receives, and the driver has no way up.
+    #[error(
+        "--app {app} receives, and this driver has no way up; start it with --backend tap=NAME or --backend wire=PATH"
+    )]
+    NoWayUp {
+        /// The app's settings.
+        app: String,
+    },
     /// The wake point is above the depth in force.
     #[error("--wake: {0}")]
     WakePoint(#[from] WakePointError),
@@ -96,8 +108,10 @@ pub(super) const PAYLOAD_LIMIT: Bytes = Bytes(1472);
 /// Duration of a run without `--duration` and `--packets`.
 const DEFAULT_DURATION: Nanos = Nanos::from_secs(5);
 
-/// The stack's Ethernet address: locally administered, and different from the default `--neighbour`.
-const OUR_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+/// The stack's Ethernet address, made from its first address. Two stacks on one wire have different ones.
+fn own_mac(settings: &StackSettings) -> MacAddr {
+    MacAddr::of(settings.layers.address.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |first| first.address))
+}
 
 impl Plan {
     /// Resolves `settings` for a ring of `depth` slots and a link of rate `link`.
@@ -129,17 +143,33 @@ impl Plan {
             apps,
             link,
             stalls: None,
+            way_up: false,
             length,
             stack_cost: Nanos::ZERO,
             warmup: Nanos::ZERO,
             drain_timeout: settings.layers.drain_timeout,
             interval: settings.layers.interval,
-            mac: OUR_MAC,
+            mac: own_mac(settings),
+            networks: settings.layers.address.clone(),
             routes,
             neighbours: settings.layers.neighbour.clone(),
             without_effect: Vec::new(),
         };
         Ok(Self { without_effect: plan.without_effect(settings), ..plan })
+    }
+
+    /// The same plan, for a driver that grants a receive ring if `way_up`. Then neighbours are asked for their addresses,
+    /// and the neighbours that are configured only by default are not.
+    ///
+    /// # Errors
+    /// [`PlanError::NoWayUp`] if an app needs one and there is none.
+    pub fn with_way_up(self, way_up: bool) -> Result<Self, PlanError> {
+        if !way_up && let Some(app) = self.apps.iter().find(|app| app.spec().needs_way_up()) {
+            return Err(PlanError::NoWayUp { app: app.spec().to_string() });
+        }
+        let mut neighbours = self.neighbours;
+        neighbours.retain(|known| !way_up || !DEFAULT_NEIGHBOURS.contains(&&*known.to_string()));
+        Ok(Self { way_up, neighbours, ..self })
     }
 
     /// Settings that differ from their defaults and have no effect in combination with the others.
@@ -192,6 +222,9 @@ impl Plan {
 
     /// The next hop of `app`, if its Ethernet address is not known: sends of that app wait for it, or are refused.
     pub fn unknown_hop(&self, app: &ResolvedApp) -> Option<IpAddr> {
+        if app.spec().listens().is_some() {
+            return None;
+        }
         let hop = self.routes.find(app.spec().to().ip(), MTU).ok()?.next_hop;
         self.neighbours.iter().all(|known| known.ip != hop).then_some(hop)
     }
@@ -239,7 +272,7 @@ pub fn memory_of_a_run(settings: &StackSettings, depth: Depth) -> usize {
 fn check_apps(settings: &StackSettings) -> Result<Routes, PlanError> {
     let (apps, routes) = (&settings.sending.apps, routes(settings));
     check_all(apps, PAYLOAD_LIMIT)?;
-    for app in apps {
+    for app in apps.iter().filter(|app| app.listens().is_none()) {
         let to = app.to().ip();
         routes.find(to, MTU).map_err(|_| PlanError::NoRoute { app: app.to_string(), to })?;
     }

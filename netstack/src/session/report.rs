@@ -16,6 +16,7 @@ use super::apps::Joined;
 use super::claims::{Known, contradictions};
 use super::outcome::{Outcome, Snapshot};
 use super::plan::{Length, Plan};
+use super::up_report::{up_imbalance, up_report};
 use crate::account::{Account, Activity, Stage, Tally, Timed};
 use crate::app::{Kind, ResolvedApp};
 
@@ -34,6 +35,8 @@ pub struct Context {
     pub arrivals_digest: String,
     /// What the process used.
     pub process: ProcessReport,
+    /// Slots of the receive ring; zero without a way up.
+    pub rx_depth: u32,
     /// Interval lines that were dropped because their reader did not read them.
     pub lines_dropped: u64,
     /// The driver's grant; `None` if there was none.
@@ -100,6 +103,9 @@ pub fn assemble(outcome: Outcome, plan: &Plan, depth: Depth, context: Context) -
         wakeups: WakeupsReport { late_ns: (&outcome.late).into() },
         violation: outcome.violation.or((!contradicted.is_empty()).then_some(MISCOUNTED)).map(str::to_owned),
         apps: outcome.apps.iter().map(app_report).collect(),
+        stack: outcome.up.as_ref().map(|up| account_report(&up.account, "the stack itself")),
+        far: None,
+        up: outcome.up.as_ref().map(|up| up_report(up, &outcome, context.rx_depth)),
         apps_without_quantiles: outcome.accounts().filter(|account| account.histograms().is_none()).count() as u64,
         process: context.process,
         lines_dropped: context.lines_dropped,
@@ -152,12 +158,15 @@ fn totals(counters: &Counters) -> Totals {
 /// Compares the apps' accounts with the ring's own count.
 fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
     let mut violations = total.check("totals");
-    for account in outcome.accounts() {
+    let own = outcome.up.as_ref().map(|up| &up.account);
+    for account in outcome.accounts().chain(own) {
         violations.extend(account.counters().check(account.name()));
     }
-    let unsettled = ("in flight + lost", total.in_flight + total.lost);
+    let own = own.map(|account| account.counters()).unwrap_or_default();
+    let unsettled = ("in flight + lost", total.in_flight + total.lost + own.in_flight + own.lost);
     let counted = ("under way by the ring's count", outcome.in_flight + outcome.lost_at_submit);
     violations.extend(Imbalance::between("ring", unsettled, counted));
+    violations.extend(outcome.up.iter().flat_map(|up| up_imbalance(up, outcome)));
     let mut violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
     let held = outcome.occupancy.most;
     if held > u64::from(depth.get()) {
@@ -171,13 +180,27 @@ fn contradicted(outcome: &Outcome, total: &Counters, depth: Depth, grant: Option
     let Some(driver) = &outcome.driver else { return Vec::new() };
     let frame_bytes = outcome.apps.iter().map(|Joined { account, app, .. }| {
         let counters = account.counters();
-        Some(counters.delivered_bytes + counters.delivered * app.as_ref()?.spec().headers() as u64)
+        // An echo answers over the version of IP that it was asked over.
+        let spec = app.as_ref()?.spec();
+        if matches!(spec.kind(), Kind::Echo) && counters.delivered > 0 {
+            return None;
+        }
+        Some(counters.delivered_bytes + counters.delivered * spec.headers() as u64)
     });
+    // The payload of the stack's own frames is the frame.
+    let own = outcome.up.as_ref().map(|up| up.account.counters()).unwrap_or_default();
+    let frame_bytes = frame_bytes.chain([Some(own.delivered_bytes)]);
+    let total = &{
+        let mut all = *total;
+        all += &own;
+        all
+    };
     let known = Known {
         generation: grant.map(|grant| grant.generation),
         lasted: grant.map(|grant| outcome.ended.since(grant.asked)),
         depth,
         total,
+        up_received: outcome.up.as_ref().map(|up| up.counters.received),
         submitted: outcome.ring.submitted,
         left_first: outcome.left_first,
         frame_bytes: frame_bytes.sum::<Option<u64>>().filter(|_| outcome.frames_keep_length),
@@ -289,8 +312,9 @@ fn fairness(outcome: &Outcome, plan: &Plan) -> Option<FairnessReport> {
         let endless = matches!(plan.length, Length::Duration(_)) && spec.is_some_and(|spec| spec.kind() == Kind::Bulk);
         Demand { wanted: if endless { f64::INFINITY } else { counters.offered as f64 * size }, got }
     };
-    let apps = || outcome.apps.iter().map(|app| (app.account.name(), demand(app)));
-    (outcome.apps.len() > 1).then(|| FairnessReport::of(apps()))
+    // An app that offered nothing, such as one that only receives, had no share to get.
+    let apps: Vec<_> = outcome.apps.iter().filter(|app| app.account.counters().offered > 0).collect();
+    (apps.len() > 1).then(|| FairnessReport::of(apps.iter().map(|app| (app.account.name(), demand(app)))))
 }
 
 fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
@@ -310,6 +334,10 @@ fn ring(outcome: &Outcome, plan: &Plan, depth: Depth) -> RingReport {
 }
 
 fn app_report(Joined { account, app, .. }: &Joined) -> AppReport {
+    account_report(account, &app.as_ref().map_or_else(|| OWN_SOCKET.to_owned(), |app| app.spec().to_string()))
+}
+
+fn account_report(account: &Account, spec: &str) -> AppReport {
     let counters = account.counters();
     let waits = |stage: Stage| {
         let timed = Timed::Wait(stage);
@@ -318,7 +346,7 @@ fn app_report(Joined { account, app, .. }: &Joined) -> AppReport {
     };
     AppReport {
         name: account.name().to_owned(),
-        spec: app.as_ref().map_or_else(|| OWN_SOCKET.to_owned(), |app| app.spec().to_string()),
+        spec: spec.to_owned(),
         totals: totals(&counters),
         rate: account.activity().rate(counters.delivered, counters.delivered_bytes),
         sojourn_ns: app_times(account, Timed::Sojourn),
@@ -378,10 +406,12 @@ fn warnings(outcome: &Outcome, plan: &Plan, total: &Counters, missed: u64) -> Ve
             warn(WarningCode::NeighbourUnknown, text);
         }
     }
-    if outcome.ending == Ending::Finished && total.offered > 0 && total.delivered == 0 {
+    let (came, taken) = outcome.up.as_ref().map_or((0, 0), |up| (up.datagrams(), up.delivered));
+    if outcome.ending == Ending::Finished && total.offered + came > 0 && total.delivered + taken == 0 {
+        let received = if came > 0 { format!(", nor any of {came} that came for a socket") } else { String::new() };
         let text = format!(
-            "none of the {} packets that were offered was delivered; the refusals and drops above show where they \
-             ended",
+            "none of the {} packets that were offered was delivered{received}; the refusals and drops above show where \
+             they ended",
             total.offered
         );
         warn(WarningCode::NothingDelivered, text);

@@ -13,19 +13,22 @@ use shared::connection::CloseReason;
 use shared::exec::{Clock, Interrupt, Tasks};
 use shared::ledger::Repeats;
 use shared::report::STALLED;
-use shared::ring::{Occupancy, Producer, ProducerPort};
+use shared::ring::{ConsumerPort, Occupancy, Producer, ProducerPort};
 use shared::units::Nanos;
 
 use super::apps::{Apps, Joined};
 use super::extension::Extension;
 use super::farewell::Farewell;
 use super::outcome::{OccupancyFigures, Outcome, Snapshot};
+use super::pairing::{GRACE, Pairing};
 use super::plan::{Length, Plan};
 use super::sampler::{Sampler, Watch};
+use super::way_up::{Serve, Shared, WayUp};
 use crate::account::{Accounts, Timed, Timeline};
 use crate::device::{Costly, Policy, RingDevice};
 use crate::dispatch::Parts;
-use crate::layers::Neighbours;
+use crate::layers::{Neighbours, PathMtus};
+use crate::receive::Receiver;
 
 /// Why a phase of the run has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,21 +49,33 @@ pub struct StackRun<P, X = ()> {
     plan: Plan,
     interrupt: Rc<Interrupt>,
     watch: Option<Watch>,
+    /// Serves the receive ring, if there is one.
+    up: Option<Serve<P>>,
+    /// Beside which run it runs.
+    pairing: Option<Pairing>,
     extension: X,
 }
 
 impl<P: ProducerPort + 'static> StackRun<P> {
     /// A run of `plan` on `ring`.
     pub fn new(ring: Producer<P>, plan: Plan) -> Self {
-        Self { ring, plan, interrupt: Rc::default(), watch: None, extension: () }
+        Self { ring, plan, interrupt: Rc::default(), watch: None, up: None, pairing: None, extension: () }
     }
 }
 
 impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
     /// The same run with the layers and apps of `extension`.
     pub fn extended_by<Y: Extension>(self, extension: Y) -> StackRun<P, Y> {
-        let Self { ring, plan, interrupt, watch, .. } = self;
-        StackRun { ring, plan, interrupt, watch, extension }
+        let Self { ring, plan, interrupt, watch, up, pairing, .. } = self;
+        StackRun { ring, plan, interrupt, watch, up, pairing, extension }
+    }
+
+    /// The same run with a way up: frames arrive at `port`, a ring of the same connection. The plan has to say so, see
+    /// [`Plan::with_way_up`].
+    #[must_use]
+    pub fn receiving(self, port: impl ConsumerPort + 'static) -> Self {
+        let serve = |receiver: Rc<Receiver<P>>| async move { receiver.serve(port).await }.boxed_local();
+        Self { up: Some(Box::new(serve)), ..self }
     }
 
     /// The same run, which `interrupt` may end early.
@@ -75,18 +90,28 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
         Self { watch, ..self }
     }
 
+    /// The same run beside another one, with which it ends.
+    #[must_use]
+    pub fn paired(self, pairing: Pairing) -> Self {
+        Self { pairing: Some(pairing), ..self }
+    }
+
     /// Runs it as tasks of the executor whose time is `clock`: apps, drain, farewell.
     pub async fn run(self, tasks: Tasks, clock: Clock) -> Outcome {
-        let Self { ring, plan, interrupt, watch, extension } = self;
+        let Self { ring, plan, interrupt, watch, up, pairing, extension } = self;
         let began = clock.now();
-        let (stack, apps) = RunState::new(&tasks, &clock, ring, &plan, &extension);
+        let (mut stack, apps) = RunState::new(&tasks, &clock, ring, &plan, &extension, pairing.is_some());
         let late = Rc::clone(&stack.late);
         clock.on_late_wakeup(move |span| late.note(span.0, 1));
         stack.spawn_device(&tasks);
+        if let (Some(serve), Some(ports)) = (up, apps.ports()) {
+            stack.up = Some(WayUp::spawn(&tasks, &plan, ports, &stack.shared(), serve));
+        }
         let warm = stack.spawn_warmup(&tasks, began, plan.warmup);
         let sampler = watch.map(|watch| stack.spawn_sampler(&tasks, watch));
         for app in &plan.apps {
-            apps.start(app.clone());
+            // The plan has been checked for what can fail here.
+            let _started = apps.start(app.clone());
         }
         apps.extend(extension.run(apps.clone()));
 
@@ -95,6 +120,10 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
             Length::Packets(_) => None,
         };
         let offering = stack.until(apps.all_done(), time_up, &interrupt).await;
+        apps.end_senders(clock.now());
+        if let Some(pairing) = pairing.filter(|_| matches!(offering, PhaseEnd::Done | PhaseEnd::TimeUp)) {
+            stack.outlast(&pairing, &apps, plan.drain_timeout, &interrupt).await;
+        }
         apps.end(clock.now());
         // By their next turn the apps drop the sends that wait, and count the packets that they did not get to, without
         // taking time.
@@ -107,6 +136,7 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
         stack.note_interrupt(&offering);
         // Frames that complete from here on free slots, but the transmit queue must not use them: the farewell states
         // the final count.
+        stack.up.iter().for_each(WayUp::close);
         stack.device.seal();
         let ring = stack.device.ring();
         stack.farewell.exchange(ring.connection(), &clock, ring.stats().submitted).await;
@@ -120,6 +150,10 @@ struct RunState<P> {
     timeline: Rc<Timeline>,
     accounts: Rc<Accounts>,
     device: Rc<RingDevice<P>>,
+    neighbours: Rc<Neighbours>,
+    paths: Rc<PathMtus>,
+    /// The way up, if there is one.
+    up: Option<WayUp<P>>,
     /// How late each wake-up was.
     late: Rc<Repeats>,
     farewell: Farewell,
@@ -129,7 +163,14 @@ struct RunState<P> {
 
 impl<P: ProducerPort + 'static> RunState<P> {
     /// The device with the layers above it, and the apps on those, none of which has joined yet.
-    fn new<X: Extension>(tasks: &Tasks, clock: &Clock, ring: Producer<P>, plan: &Plan, extension: &X) -> (Self, Apps) {
+    fn new<X: Extension>(
+        tasks: &Tasks,
+        clock: &Clock,
+        ring: Producer<P>,
+        plan: &Plan,
+        extension: &X,
+        is_paired: bool,
+    ) -> (Self, Apps) {
         let timeline = Timeline::new(clock, plan.interval);
         plan.stalls.iter().for_each(|stalls| timeline.expect_stalls(*stalls));
         let accounts = Rc::new(Accounts::default());
@@ -139,20 +180,42 @@ impl<P: ProducerPort + 'static> RunState<P> {
         let device = Rc::new(RingDevice::new(ring, plan.policy, places, Rc::clone(&accounts), clock.clone()));
         device.answer_before_sleep();
         let behind_cpu = Costly::new(Rc::clone(&device), plan.stack_cost, clock.clone());
-        let routes = plan.routes.clone();
-        let parts = Parts { mac: plan.mac, neighbours, routes, accounts: Rc::clone(&accounts), clock: clock.clone() };
+        let paths = Rc::<PathMtus>::default();
+        let parts = Parts {
+            mac: plan.mac,
+            neighbours: Rc::clone(&neighbours),
+            routes: plan.routes.clone(),
+            paths: Rc::clone(&paths),
+            accounts: Rc::clone(&accounts),
+            clock: clock.clone(),
+        };
         let layers = plan.dispatch.layers(extension.layers(behind_cpu, clock), &parts);
-        let apps = Apps::new(tasks, clock, layers, &accounts, &timeline, plan);
+        let apps = Apps::new(tasks, clock, layers, &accounts, &timeline, plan, is_paired);
         let stack = Self {
             clock: clock.clone(),
             timeline,
             accounts,
             device,
+            neighbours,
+            paths,
+            up: None,
             late: Rc::default(),
             farewell: Farewell::default(),
             frames_keep_length: X::KEEPS_LENGTH,
         };
         (stack, apps)
+    }
+
+    /// What the way up uses of it.
+    fn shared(&self) -> Shared<'_, P> {
+        Shared {
+            device: &self.device,
+            accounts: &self.accounts,
+            timeline: &self.timeline,
+            neighbours: &self.neighbours,
+            paths: &self.paths,
+            clock: &self.clock,
+        }
     }
 
     fn spawn_device(&self, tasks: &Tasks) {
@@ -213,6 +276,19 @@ impl<P: ProducerPort + 'static> RunState<P> {
         select_all(ends).await.0
     }
 
+    /// Goes on receiving until the run that is paired with this one has sent everything too, but no longer than `most`.
+    async fn outlast(&self, pairing: &Pairing, apps: &Apps, most: Nanos, interrupt: &Interrupt) {
+        let both = async {
+            apps.all_done().await;
+            self.device.drained().await;
+            pairing.note_sent();
+            pairing.both_sent().await;
+            self.clock.sleep_until(self.clock.now() + GRACE).await;
+        };
+        let end = self.until(both, Some(self.clock.now() + most), interrupt).await;
+        self.note_interrupt(&end);
+    }
+
     /// Records an interrupt, if that ended a phase.
     fn note_interrupt(&self, end: &PhaseEnd) {
         if *end == PhaseEnd::Interrupted {
@@ -251,6 +327,7 @@ impl<P: ProducerPort + 'static> RunState<P> {
             late: self.late.histogram().clone(),
             device: self.device.figures(delivered, latency_ns),
             room: self.timeline.room_figures(ring.depth().get()),
+            up: self.up.as_ref().map(WayUp::outcome),
             in_flight,
             lost_at_submit: ring.lost(),
             violation: ring.connection().closed().filter(CloseReason::is_violation).map(|reason| reason.name()),

@@ -160,7 +160,14 @@ pub(crate) fn simulate(spec: &str, behaviour: Behaviour, horizon: Horizon, end: 
             sent: Rc::clone(&sent),
         };
         let cancel = Rc::new(CancelToken::default());
-        let context = AppContext { seed: 1, clock: clock.clone(), horizon, cancel: Rc::clone(&cancel) };
+        let context = AppContext {
+            seed: 1,
+            clock: clock.clone(),
+            horizon,
+            receives: None,
+            states_times: false,
+            cancel: Rc::clone(&cancel),
+        };
         let timer = clock.clone();
         tasks.spawn(async move {
             timer.sleep_until(START + end).await;

@@ -175,6 +175,7 @@ impl Rig {
             mac: MacAddr([2, 0, 0, 0, 0, 1]),
             neighbours: Rc::clone(&self.neighbours),
             routes: Routes::default().network(ip("10.0.0.1"), 24).network(ip("fd00::1"), 64),
+            paths: Rc::default(),
             accounts: Rc::clone(&self.accounts),
             clock: self.clock.clone(),
         };
@@ -187,7 +188,14 @@ impl Rig {
                 Account::new(app.index(), app.name(), budget, &Timeline::new(&self.clock, Nanos::from_secs(1)));
             self.accounts.add(Rc::clone(&account));
             let horizon = Horizon::Packets(packets);
-            let context = AppContext { seed: 7, clock: self.clock.clone(), horizon, cancel: Rc::clone(&cancel) };
+            let context = AppContext {
+                seed: 7,
+                clock: self.clock.clone(),
+                horizon,
+                receives: None,
+                states_times: false,
+                cancel: Rc::clone(&cancel),
+            };
             let port = 49_152 + app.index() as u16;
             let app = layers.open(&Rc::clone(&account), port, RunApp(app, account, context));
             let (count, left, done) = (Rc::new(Cell::new(0)), Rc::clone(&left), Rc::clone(&all_done));
