@@ -32,16 +32,19 @@
 //! | [`Capture`] | a capture file |
 //! | [`Tap`] | a TAP interface of the kernel |
 //! | [`Wire`] | a wire to another driver |
+//! | [`Joined`] | one end of a wire within this process, for virtual time |
 //! | [`Captured`] | another backend, of whose frames a capture is made |
 
 mod captured;
 mod choice;
+mod joined;
 mod pcap;
 mod tap;
 mod wire;
 
 pub use captured::Captured;
 pub use choice::{BackendChoice, BackendChoiceError, InterfaceName};
+pub use joined::{Joined, WIRE_FRAMES};
 pub use pcap::{Capture, CaptureError};
 pub use tap::{Tap, TapError, drop_capabilities};
 pub use wire::{Wire, WireError};
