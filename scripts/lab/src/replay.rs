@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use shared::report::{OLD_RUN_SCHEMA, RUN_SCHEMA, RunReport};
+use shared::report::{ConfigReport, OLD_RUN_SCHEMA, RUN_SCHEMA, RunReport};
 
 use crate::flags::{FlagError, Given, over};
 use crate::settings::{RunSettings, SimulationSettings};
@@ -103,17 +103,22 @@ pub(crate) fn replay(file: &Path, given: &Given) -> Result<RunSettings, FileErro
     repeat().map_err(|problem| FileError { file: file.to_owned(), problem })
 }
 
-/// The settings for repeating `run`, with the flags in `given` replacing recorded ones. Those that only a simulation has
-/// are the defaults if the run was in real time.
+/// The settings for repeating `run`, with the flags in `given` replacing recorded ones of the near host. Those that only a
+/// simulation has are the defaults if the run was in real time.
 ///
 /// # Errors
 /// If a recorded setting has no flag, or a flag refuses its value.
 pub(crate) fn settings_of(run: &RunReport, given: &Given) -> Result<RunSettings, FileProblem> {
-    let (netstack, driver) = (over(&run.config.netstack, given)?, over(&run.config.driver, given)?);
-    let recorded = run.config.simulate.clone().map(serde_json::from_value).transpose()?;
+    settings_in(&run.config, given)
+}
+
+fn settings_in(config: &ConfigReport, given: &Given) -> Result<RunSettings, FileProblem> {
+    let (netstack, driver) = (over(&config.netstack, given)?, over(&config.driver, given)?);
+    let recorded = config.simulate.clone().map(serde_json::from_value).transpose()?;
     let recorded: SimulationSettings = recorded.unwrap_or_default();
     let simulation = over(&serde_json::to_value(recorded)?, given)?;
-    Ok(RunSettings { netstack, driver, simulation })
+    let far = config.far.as_ref().map(|far| settings_in(far, &Given::default()).map(Box::new)).transpose()?;
+    Ok(RunSettings { netstack, driver, simulation, far })
 }
 
 #[cfg(test)]

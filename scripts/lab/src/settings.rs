@@ -41,6 +41,8 @@ pub struct RunSettings {
     pub driver: DriverArgs,
     /// The settings that only a simulation has.
     pub simulation: SimulationSettings,
+    /// The host at the other end of the wire, if there are two.
+    pub far: Option<Box<Self>>,
 }
 
 /// The settings that only a simulation has.
@@ -94,6 +96,7 @@ impl RunSettings {
                 output: Output::default(),
             },
             simulation: SimulationSettings::default(),
+            far: None,
         }
     }
 
@@ -103,12 +106,22 @@ impl RunSettings {
             let command = A::command().mut_args(|arg| arg.env(None::<&str>));
             A::from_arg_matches(&command.get_matches_from([""])).unwrap_or_else(|error| error.exit())
         }
-        Self { netstack: without_flags(), driver: without_flags(), simulation: SimulationSettings::default() }
+        Self {
+            netstack: without_flags(),
+            driver: without_flags(),
+            simulation: SimulationSettings::default(),
+            far: None,
+        }
     }
 
     /// The ring's depth in force: the smaller of the depths that both processes ask for.
     pub fn depth(&self) -> Depth {
         self.netstack.common.depth.min(self.driver.common.depth)
+    }
+
+    /// The receive ring's depth in force: the smaller of the depths that both processes ask for.
+    pub fn rx_depth(&self) -> Depth {
+        self.netstack.common.rx_depth.min(self.driver.common.rx_depth)
     }
 
     /// The seed of the arrivals.
@@ -236,6 +249,7 @@ impl RunSettings {
             netstack: serde_json::to_value(&self.netstack).unwrap_or_default(),
             driver: serde_json::to_value(&self.driver).unwrap_or_default(),
             simulate: serde_json::to_value(self.simulation).ok(),
+            far: self.far.as_ref().map(|far| Box::new(far.in_report())),
         }
     }
 }

@@ -14,6 +14,7 @@ use shared::units::{Bytes, parse_accepted};
 
 use crate::bench::BenchError;
 use crate::count::{CeilingsError, CountError};
+use crate::flags::far::FarError;
 use crate::flags::foreign::ForeignVariable;
 use crate::launch::BinariesError;
 use crate::page::ResultsError;
@@ -42,6 +43,9 @@ pub(crate) enum Failure {
     /// A report cannot be shown.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The flags of the far host are wrong.
+    #[error(transparent)]
+    Far(#[from] FarError),
     /// A baseline cannot be read.
     #[error("--baseline {0}")]
     Baseline(#[source] FileError),
@@ -186,6 +190,7 @@ impl Failure {
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::File(_)
+            | Self::Far(_)
             | Self::Baseline(_)
             | Self::From(_)
             | Self::Condition(_)

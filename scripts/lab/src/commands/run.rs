@@ -7,7 +7,7 @@ use driver::settings::{CaptureSettings, DriverSettings};
 use netstack::settings::{LineSettings, SessionSettings, StackSettings};
 use serde::Serialize;
 use shared::process::exit::Status;
-use shared::process::help::{OUTPUT, RUNS, examples};
+use shared::process::help::{OUTPUT, RUNS, TRAFFIC, examples};
 use shared::process::json::{JsonLines, JsonSink, JsonTarget, say};
 use shared::process::output::complain;
 use shared::process::settings::{Common, Output, StreamOutput, Waiting};
@@ -15,6 +15,7 @@ use shared::process::signals::Signals;
 use shared::report::{ConfigReport, DriverFile, Origin, RunReport, StreamEvent, Warning, WarningCode};
 
 use super::common::{Failure, judged, runtime, shortcomings};
+use crate::flags::far::far_host;
 use crate::flags::{Given, simulated};
 use crate::launch::{Binaries, ChildExit, Pinning};
 use crate::profile::Profiler;
@@ -53,6 +54,14 @@ pub(crate) struct RunArgs {
     /// their speed.
     #[arg(long, help_heading = OUTPUT)]
     profile: bool,
+
+    /// The flags of a second host, at the other end of a wire.
+    ///
+    /// Two more processes are its stack and driver. It has flags of its own, as in '--link 100Mbit --app echo:port=7'; without
+    /// them it has the addresses 10.0.0.2 and fd00::2, and a sink on port 9. Where the wire is full, frames wait in the
+    /// hardware.
+    #[arg(long, help_heading = TRAFFIC, value_name = "FLAGS", allow_hyphen_values = true)]
+    far: Option<String>,
 
     #[command(flatten)]
     common: Common,
@@ -100,6 +109,8 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
         Some(file) => repeated(args, file, given)?,
         None => (args.settings(), None),
     };
+    let far = args.far.as_ref().map(|flags| far_host(flags).map(Box::new)).transpose()?.or(settings.far);
+    let settings = RunSettings { far, ..settings };
     args.thresholds.check_apps(settings.apps())?;
     // A run that is repeated may have been quiet; whether this one is, is for its own flags to say.
     let (quiet, stack_is_quiet) = (args.lines.quiet, settings.netstack.lines.quiet);
@@ -144,7 +155,8 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
             } else {
                 let theory = report.theory.iter().map(ToString::to_string);
                 let budget = report.budget.iter().map(ToString::to_string);
-                theory.chain(budget).for_each(|more| say(json, more.trim_end()));
+                let far = report.far.iter().map(|far| format!("\nThe far host\n{far}"));
+                theory.chain(budget).chain(far).for_each(|more| say(json, more.trim_end()));
             }
             Ok(status.after("lab", written, Failure::status))
         }

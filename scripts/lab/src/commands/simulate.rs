@@ -9,7 +9,7 @@ use driver::settings::{CaptureSettings, DriverSettings, Settings as DriverArgs};
 use netstack::session::Watch;
 use netstack::settings::{LineSettings, StackSettings};
 use shared::process::exit::Status;
-use shared::process::help::{OUTPUT, RUNS, examples};
+use shared::process::help::{OUTPUT, RUNS, TRAFFIC, examples};
 use shared::process::json::{JsonError, JsonLines, JsonTarget, say};
 use shared::process::settings::{Common, Output, StreamOutput};
 use shared::process::signals::Signals;
@@ -18,6 +18,7 @@ use shared::units::Percent;
 
 use super::common::{Failure, judged, shortcomings};
 use crate::flags::Given;
+use crate::flags::far::far_host;
 use crate::progress::{Progress, silence};
 use crate::replay::replay;
 use crate::runner::{DEFAULT_PRECISION, Repeat, clock, replicate_while, simulate_watched};
@@ -47,6 +48,13 @@ pub(crate) struct SimulateArgs {
     /// `-` reads the report from standard input. Flags on the command line win over the report.
     #[arg(long, help_heading = RUNS, value_name = "FILE|-")]
     from: Option<PathBuf>,
+
+    /// The flags of a second host, at the other end of a wire.
+    ///
+    /// Both are simulated. The far host has flags of its own, as in '--link 100Mbit --app echo:port=7'; without them it has
+    /// the addresses 10.0.0.2 and fd00::2, and a sink on port 9. Where the wire is full, frames wait in the hardware.
+    #[arg(long, help_heading = TRAFFIC, value_name = "FLAGS", allow_hyphen_values = true)]
+    far: Option<String>,
 
     #[command(flatten)]
     common: Common,
@@ -218,5 +226,10 @@ fn settings(args: &SimulateArgs, given: &Given) -> Result<RunSettings, Failure> 
     };
     // A report does not contain the paths of files.
     let driver = DriverArgs { capture: args.capture.clone(), ..settings.driver };
-    Ok(RunSettings { driver, ..settings })
+    let far = args.far.as_ref().map(|flags| far_host(flags).map(Box::new)).transpose()?.or(settings.far);
+    if far.is_some() && driver.capture.pcap.is_some() {
+        let remedy = "a capture is of a single host; leave out --far";
+        return Err(Failure::Flag { flag: "pcap", remedy });
+    }
+    Ok(RunSettings { driver, far, ..settings })
 }

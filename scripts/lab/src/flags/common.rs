@@ -12,6 +12,7 @@ pub(crate) fn common_flags(configs: impl IntoIterator<Item = ConfigReport>) -> O
         netstack: common(one.netstack, &other.netstack),
         driver: common(one.driver, &other.driver),
         simulate: one.simulate.zip(other.simulate).map(|(one, other)| common(one, &other)),
+        far: one.far.filter(|far| Some(far) == other.far.as_ref()),
     })?;
     let flags = changed_flags(&shared).into_iter().filter(|flag| flag != "--quiet");
     Some(flags.map(|flag| shell_word(&flag)).collect())

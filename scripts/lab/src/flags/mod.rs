@@ -4,6 +4,7 @@
 //! arguments of a child process, and the arguments of a run that is repeated from its report.
 
 pub(crate) mod common;
+pub(crate) mod far;
 pub(crate) mod foreign;
 
 use std::collections::BTreeSet;
@@ -152,6 +153,7 @@ pub(crate) fn changed_flags(config: &ConfigReport) -> Vec<String> {
     // A flag that both programs have is listed once.
     let others: Vec<_> = driver.into_iter().chain(simulation).filter(|flag| !flags.contains(flag)).collect();
     flags.extend(others);
+    flags.extend(config.far.iter().map(|far| format!("--far={}", far::spelled(far))));
     flags
 }
 

@@ -137,6 +137,7 @@ impl Plan {
             netstack: self.side::<StackArgs>(given)?,
             driver: self.side::<DriverArgs>(given)?,
             simulation: self.side::<SimulationSettings>(given)?,
+            far: None,
         })
     }
 

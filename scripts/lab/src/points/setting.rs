@@ -167,6 +167,7 @@ fn with_flags(base: &RunSettings, flags: &[&(&str, &str)]) -> Result<RunSettings
         netstack: over::<StackArgs>(&netstack.1, &given)?,
         driver: over::<DriverArgs>(&driver.1, &given)?,
         simulation: over::<SimulationSettings>(&simulation.1, &given)?,
+        far: base.far.clone(),
     })
 }
 

@@ -415,6 +415,7 @@ impl TableFile {
             netstack: over::<StackArgs>(&self.base.netstack, &given)?,
             driver: over::<DriverArgs>(&self.base.driver, &given)?,
             simulation: over(&simulate, &given)?,
+            far: None,
         };
         let set = Points::of(&base, self.clock, self.keys.clone(), self.points.clone())?;
         let stray = |(at, row): &(usize, &Row)| row.index != *at || row.point >= set.points.len();

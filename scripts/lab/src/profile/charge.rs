@@ -101,7 +101,7 @@ mod tests {
     }
 
     const CORE: &str = "/rustc/0/library/core/src/num/mod.rs";
-    const UDP: &str = "/b/netstack/src/layers/udp.rs";
+    const UDP: &str = "/b/netstack/src/layers/udp/egress.rs";
     const SLOT: &str = "/b/shared/src/ring/shm/slot.rs";
     const PARK: &str = "/b/shared/src/exec/real.rs";
 

@@ -115,6 +115,7 @@ const SOURCES: &[(&str, CountsFor)] = &[
     ("netstack/src/packet/pending.rs", CountsFor::Component(Component::Device)),
     ("netstack/src/packet/reservation.rs", CountsFor::Component(Component::Device)),
     ("netstack/src/packet/waits.rs", CountsFor::Component(Component::Ledger)),
+    ("netstack/src/receive/", CountsFor::Component(Component::Socket)),
     ("netstack/src/session/", CountsFor::Component(Component::Session)),
     ("netstack/src/lib.rs", CountsFor::Component(Component::Process)),
     ("netstack/src/main.rs", CountsFor::Component(Component::Process)),

@@ -17,16 +17,20 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+mod beside;
+mod children;
+mod far;
 pub(crate) mod full_rate;
 mod merge;
 pub(crate) mod real;
 mod replicate;
 pub(crate) mod sequence;
+mod two_hosts;
+mod virtual_plan;
 mod virtual_time;
 pub(crate) mod workload;
 
 pub use replicate::{DEFAULT_PRECISION, Repeat, Replicated, replicate, replicate_while};
-pub(crate) use virtual_time::check_settings;
-pub use virtual_time::{
-    SimulateError, Timeless, clock, simulate, simulate_anywhere, simulate_figures, simulate_on, simulate_watched,
-};
+pub(crate) use virtual_plan::check_settings;
+pub use virtual_plan::{SimulateError, Timeless};
+pub use virtual_time::{clock, simulate, simulate_anywhere, simulate_figures, simulate_on, simulate_watched};

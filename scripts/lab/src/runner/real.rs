@@ -3,44 +3,32 @@
 //! Both processes have ended when [`run`] returns. Every wait has a timeout except that for the end of the run itself,
 //! which a signal ends.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde::de::DeserializeOwned;
 use shared::process::exit::Status;
 use shared::process::output::{Stream, complain, harmless, text};
-use shared::process::parent::stdin_until_exit;
 use shared::process::signals::Signals;
 use shared::report::{Origin, RunReport};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
+pub(crate) use super::children::LaunchError;
+use super::children::{END_TIMEOUT, RunFolder, path_flag, ready, start, wait_for_driver};
+use super::far::FarHost;
 pub(crate) use super::merge::Merged;
 use super::merge::merge;
-use crate::flags::{FlagError, spell};
-use crate::launch::{Binaries, ChildExit, FolderError, PrivateFolder, Process, Program};
+use crate::flags::spell;
+use crate::launch::{Binaries, ChildExit, Process};
 use crate::profile::Profiler;
 use crate::settings::RunSettings;
-
-/// How long a driver may take to listen.
-const READY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a process may take to end after a signal asked it to, or after its peer has ended.
-const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a driver without a stack may take to end by itself before it gets a signal: a signal may have ended it
 /// already, so that the stack found no driver.
 const UNMET_DRIVER_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// The longest path of a Unix socket.
-const LONGEST_PATH: usize = 107;
 
 /// Where the stack's text for people goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,58 +62,6 @@ pub(crate) struct Exits {
     pub(crate) driver: Option<ChildExit>,
     /// Whether a signal interrupted the lab.
     pub(crate) interrupted: bool,
-}
-
-/// Why there was no run.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LaunchError {
-    /// There is no folder for the socket and the reports.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// The path of the private folder is too long.
-    #[error("{}: too long a path for a socket; set TMPDIR to a folder with a shorter path", .0.display())]
-    LongPath(PathBuf),
-    /// A program does not start.
-    #[error("{} does not start: {source}", program.display())]
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// The driver ended before it listened.
-    #[error("the driver ended before it was ready ({exit}): {said}")]
-    DriverEnded {
-        /// Its exit.
-        exit: ChildExit,
-        /// What it wrote to standard error.
-        said: String,
-    },
-    /// The driver did not listen in time.
-    #[error("the driver was not ready within {} s", READY_TIMEOUT.as_secs())]
-    NotReady,
-    /// The lab was interrupted before there was a run.
-    #[error("interrupted before the run began")]
-    Interrupted,
-    /// A setting has no flag, which is a fault of this program.
-    #[error(transparent)]
-    Flags(#[from] FlagError),
-    /// A process cannot be observed.
-    #[error("a child process cannot be observed: {0}")]
-    System(#[from] io::Error),
-}
-
-impl LaunchError {
-    /// The exit status of the lab.
-    pub(crate) fn status(&self) -> Status {
-        match self {
-            Self::Folder(_) | Self::LongPath(_) => Status::Usage,
-            Self::DriverEnded { exit, .. } => exit.status(),
-            Self::NotReady => Status::PeerFailed,
-            Self::Interrupted => Status::Interrupted,
-            Self::Start { .. } | Self::Flags(_) | Self::System(_) => Status::Failed,
-        }
-    }
 }
 
 impl RealRun {
@@ -201,39 +137,6 @@ pub(crate) async fn run_profiled(
     run
 }
 
-/// The files of a run: the socket, both reports, and the driver's standard error. Removed when this is dropped.
-struct RunFolder(PrivateFolder);
-
-impl RunFolder {
-    fn new() -> Result<Self, LaunchError> {
-        // Only this user may enter the folder, so no other user reaches the socket in it.
-        let folder = Self(PrivateFolder::new()?);
-        let socket = folder.path("socket");
-        if socket.as_os_str().len() > LONGEST_PATH { Err(LaunchError::LongPath(socket)) } else { Ok(folder) }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// `--flag=PATH`.
-    fn flag(&self, flag: &str, name: &str) -> OsString {
-        path_flag(flag, &self.path(name))
-    }
-
-    /// A report, if there is a complete one.
-    fn report<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.path(name)).ok()?).ok()
-    }
-}
-
-fn path_flag(flag: &str, path: &Path) -> OsString {
-    let mut argument = OsString::from(flag);
-    argument.push("=");
-    argument.push(path);
-    argument
-}
-
 async fn both(
     binaries: &Binaries,
     settings: &RunSettings,
@@ -242,13 +145,24 @@ async fn both(
     profiler: Option<&mut Profiler>,
 ) -> Result<RealRun, LaunchError> {
     let folder = RunFolder::new()?;
+    let far = match &settings.far {
+        Some(far) => Some(FarHost::start(binaries, far, &folder, signals).await?),
+        None => None,
+    };
     let mut arguments = spell(&settings.driver)?;
+    arguments.extend(far.as_ref().map(|_| folder.wire()));
     arguments.extend([folder.flag("--socket", "socket"), folder.flag("--json", "driver.json"), "--once".into()]);
     arguments.extend(settings.driver.capture.pcap.as_deref().map(|path| path_flag("--pcap", path)));
     let errors = File::create(folder.path("driver.err"))?;
     let mut driver = start(&binaries.driver, &arguments, Stdio::piped(), errors.into())?;
     let mut run = beside_driver(&mut driver, binaries, settings, output, signals, &folder, profiler).await;
     driver.kill().await;
+    if let Some(far) = far {
+        let report = far.end(&folder).await?;
+        if let Ok(RealRun { merged: Merged::Run { report: near, .. }, .. }) = &mut run {
+            near.far = report;
+        }
+    }
     let said = fs::read_to_string(folder.path("driver.err")).unwrap_or_default();
     match &mut run {
         Err(LaunchError::DriverEnded { said: text, .. }) => *text = said.trim().to_owned(),
@@ -261,16 +175,6 @@ async fn both(
         }
     }
     run
-}
-
-fn start(program: &Program, arguments: &[OsString], out: Stdio, err: Stdio) -> Result<Process, LaunchError> {
-    let failed = |source| LaunchError::Start { program: program.path.clone(), source };
-    let mut words = program.under.iter().map(OsString::as_os_str).chain([program.path.as_os_str()]);
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words).args(arguments).arg("--end-with-stdin").stdout(out).stderr(err);
-    let process = stdin_until_exit().and_then(|stdin| Process::start(command, stdin)).map_err(failed)?;
-    program.cpu.map_or(Ok(()), |cpu| process.pin_to(cpu)).map_err(failed)?;
-    Ok(process)
 }
 
 /// The part of a run during which the driver runs.
@@ -331,28 +235,6 @@ fn without_a_run(stack: ChildExit, driver: Option<ChildExit>) -> Result<Option<C
     }
 }
 
-/// Waits for the driver's line that it listens.
-async fn ready(driver: &mut Process, signals: &mut Signals) -> Result<(), LaunchError> {
-    let Some(out) = driver.stdout() else { return Err(LaunchError::NotReady) };
-    let mut line = String::new();
-    let mut out = BufReader::new(out);
-    tokio::select! {
-        read = timeout(READY_TIMEOUT, out.read_line(&mut line)) => read.map_err(|_| LaunchError::NotReady)??,
-        () = signals.next() => return Err(LaunchError::Interrupted),
-    };
-    if line.starts_with("driver: ready on ") {
-        return Ok(());
-    }
-    // Its output has ended, so the driver ends too.
-    match timeout(END_TIMEOUT, driver.exited()).await {
-        Ok(exit) => match exit? {
-            ChildExit::Status(Status::Interrupted) => Err(LaunchError::Interrupted),
-            exit => Err(LaunchError::DriverEnded { exit, said: String::new() }),
-        },
-        Err(_) => Err(LaunchError::NotReady),
-    }
-}
-
 /// Waits for the end of the stack, and passes the first signal on to it; the stack informs the driver. A stack that
 /// does not end then is killed.
 async fn wait_for_stack(
@@ -382,25 +264,6 @@ async fn wait_for_stack(
                 deadline = Some(Instant::now() + END_TIMEOUT);
             }
         }
-    }
-}
-
-/// Waits for the end of the driver, and interrupts it if it does not end by itself within `timeout`. Returns `None` if
-/// it ended only because the lab ended it.
-async fn wait_for_driver(driver: &mut Process, timeout: Duration) -> Result<Option<ChildExit>, LaunchError> {
-    let (mut interrupted, mut killed) = (false, false);
-    let mut deadline = Instant::now() + timeout;
-    loop {
-        let Ok(exit) = timeout_at(deadline, driver.exited()).await else {
-            driver.signal(if interrupted { Signal::KILL } else { Signal::INT });
-            (killed, interrupted, deadline) = (interrupted, true, Instant::now() + END_TIMEOUT);
-            continue;
-        };
-        let exit = exit?;
-        // The driver may notice the end of the stack just before the signal arrives.
-        let expected = matches!(exit, ChildExit::Status(Status::Interrupted | Status::PeerFailed));
-        let obeyed = killed || (interrupted && expected);
-        return Ok((!obeyed).then_some(exit));
     }
 }
 

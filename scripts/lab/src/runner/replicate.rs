@@ -8,7 +8,8 @@ use shared::exec::{StopHandle, Virtual};
 use shared::process::settings::MAX_EXACT;
 use shared::report::{Ending, EstimateReport, FigureReport, RunReport, TheoryReport, Warning, WarningCode, human};
 
-use super::virtual_time::{SimulateError, clock, simulate_figures, simulate_on};
+use super::virtual_plan::SimulateError;
+use super::virtual_time::{clock, simulate_figures, simulate_on};
 use crate::settings::RunSettings;
 use crate::theory::applies::{Entry, Fit, Loss, fit};
 use crate::theory::estimate::{Replications, Stopping, Verdict, never_in};

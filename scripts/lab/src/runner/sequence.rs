@@ -17,7 +17,8 @@ use shared::process::signals::Signals;
 use shared::report::{Ending, RunReport};
 
 use super::real::{LaunchError, StackOutput, run};
-use super::virtual_time::{SimulateError, clock, simulate_anywhere};
+use super::virtual_plan::SimulateError;
+use super::virtual_time::{clock, simulate_anywhere};
 use crate::launch::Binaries;
 use crate::settings::RunSettings;
 use crate::theory::theory_of;

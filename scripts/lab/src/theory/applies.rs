@@ -16,7 +16,7 @@
 
 use driver::hardware::Service;
 use driver::settings::HardwareSettings;
-use netstack::app::{AppSpec, Pace as AppPace, Period, Process, Shape, Traffic, WhenBlocked};
+use netstack::app::{AppSpec, Pace as AppPace, Period, Process, Shape, Traffic, Via, WhenBlocked};
 use netstack::device::Policy;
 use netstack::settings::StackSettings;
 use shared::units::{Bytes, LinkRate, Nanos};
@@ -169,7 +169,9 @@ impl Setting<'_> {
         let Some(app) = apps.first() else { return Err(NoFit("there is no app")) };
         let equal = |other: &AppSpec| (other.traffic(), other.wire_bits()) == (app.traffic(), app.wire_bits());
         let think = match app.traffic() {
-            Traffic::ReqResp { think, shape: Shape::Exponential } if apps.iter().all(equal) => think,
+            Traffic::ReqResp { think, shape: Shape::Exponential, via: Via::Completion } if apps.iter().all(equal) => {
+                think
+            }
             _ => return Err(NoFit("use apps with equal settings, with distribution=exponential")),
         };
         let sources = u32::try_from(apps.len()).unwrap_or(u32::MAX);
@@ -221,7 +223,7 @@ mod tests {
         let stack: Vec<_> = stack.iter().map(|flag| format!("--{flag}")).collect();
         let netstack = StackArgs::try_parse_from([&["netstack".to_owned()], &stack[..]].concat()).unwrap();
         let driver = DriverArgs::try_parse_from([&["driver".to_owned()], &driver[..]].concat()).unwrap();
-        fit(&RunSettings { netstack, driver, simulation: SimulationSettings::default() })
+        fit(&RunSettings { netstack, driver, simulation: SimulationSettings::default(), far: None })
     }
 
     fn named(flags: &str) -> String {

@@ -54,6 +54,10 @@ impl Figures {
 /// A run in real time gets no verdict: a single run has no interval, and no model contains a busy machine.
 pub fn theory_of(report: &RunReport) -> Option<TheoryReport> {
     let config = &report.config;
+    // A wire that is full holds frames up, which is in no model.
+    if config.far.is_some() {
+        return None;
+    }
     let settings = RunSettings {
         netstack: serde_json::from_value(config.netstack.clone()).ok()?,
         driver: serde_json::from_value(config.driver.clone()).ok()?,
@@ -61,6 +65,7 @@ pub fn theory_of(report: &RunReport) -> Option<TheoryReport> {
             Some(simulation) => serde_json::from_value(simulation.clone()).ok()?,
             None => SimulationSettings::default(),
         },
+        far: None,
     };
     let fit = fit(&settings).ok()?;
     let prediction = fit.model.predict().ok()?;

@@ -10,8 +10,8 @@ use shared::report::{
     AppReport, BackendReport, BackpressureReport, BlameReport, BlameRow, BlockedReport, BudgetReport, ComponentBudget,
     Distribution, Distributions, DriverReport, Ending, EstimateReport, FairnessReport, FigureReport, HardwareSplit,
     JudgedReport, LedgerReport, MeasuredReport, Origin, ProcessBudget, RUN_SCHEMA, RateReport, RunReport, Sample,
-    SplitReport, StageReport, SteadyReport, Summary, TheoryReport, Totals, UpDriverReport, Verdict, WakesReport,
-    WakeupsReport,
+    SocketReport, SplitReport, StageReport, SteadyReport, Summary, TheoryReport, Totals, UpDriverReport, UpReport,
+    Verdict, WakesReport, WakeupsReport,
 };
 
 /// The report as JSON. Lists have one item; maps have every key that is possible.
@@ -65,15 +65,13 @@ fn full() -> RunReport {
         wakes: WakesReport { netstack_per_thousand: Some(0.0), driver_per_thousand: Some(0.0) },
         wakeups: WakeupsReport { late_ns: times() },
         violation: Some(String::new()),
-        apps: vec![AppReport {
-            name: String::new(),
-            spec: String::new(),
-            totals: totals(),
-            rate: rate(),
-            sojourn_ns: times(),
-            latency_ns: times(),
-            blocked: Stage::ALL.map(|stage| (stage.name().to_owned(), waits())).into(),
-        }],
+        apps: vec![app()],
+        stack: Some(app()),
+        far: None,
+        up: Some(UpReport {
+            sockets: vec![SocketReport { latency_ns: times(), round_trip_ns: times(), ..SocketReport::default() }],
+            ..UpReport::default()
+        }),
         // Above zero: it is left out otherwise.
         apps_without_quantiles: 1,
         series_interval_ns: 0,
@@ -86,6 +84,18 @@ fn full() -> RunReport {
             ..DriverReport::default()
         }),
         warnings: Vec::new(),
+    }
+}
+
+fn app() -> AppReport {
+    AppReport {
+        name: String::new(),
+        spec: String::new(),
+        totals: totals(),
+        rate: rate(),
+        sojourn_ns: times(),
+        latency_ns: times(),
+        blocked: Stage::ALL.map(|stage| (stage.name().to_owned(), waits())).into(),
     }
 }
 

@@ -10,7 +10,8 @@ use shared::units::Nanos;
 pub(crate) fn settings_of(flags: &[impl AsRef<str>], stack_cost: Nanos) -> RunSettings {
     let flags: Vec<&str> = flags.iter().map(AsRef::as_ref).collect();
     let simulation = SimulationSettings { stack_cost, warmup: Some(Nanos::ZERO), ..SimulationSettings::default() };
-    let settings = RunSettings { netstack: side::<StackArgs>(&flags), driver: side::<DriverArgs>(&flags), simulation };
+    let settings =
+        RunSettings { netstack: side::<StackArgs>(&flags), driver: side::<DriverArgs>(&flags), simulation, far: None };
     let known = |flag: &&str| [StackArgs::command(), DriverArgs::command()].iter().any(|side| has_flag(side, flag));
     assert!(flags.iter().all(known), "{flags:?}");
     settings

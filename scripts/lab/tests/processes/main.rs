@@ -26,6 +26,7 @@ mod schemas;
 mod shells;
 mod signals;
 mod stress;
+mod two_hosts;
 // Included by its path: the feature of `shared` that has it would make cargo build all programs a second time.
 #[allow(unreachable_pub, reason = "it is public in `shared`")]
 #[path = "../../../../shared/src/testing/skipped.rs"]

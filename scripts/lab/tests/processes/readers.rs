@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::lab::{child, lab, pid};
 use crate::signals::{driver, fill, full_pipe, has_thread, netstack, until};
 
-fn parse<T: DeserializeOwned>(path: &Path) -> T {
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path) -> T {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 

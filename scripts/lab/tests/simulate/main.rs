@@ -110,8 +110,8 @@ fn a_capture_has_every_frame_with_its_virtual_time() {
     let (frames, bytes) = frames_in(&path);
     let sent: Vec<_> = (0..100).map(|n| (12_304 + n * 24_608, 1514)).collect();
     assert_eq!(frames, sent);
-    // An Ethernet frame with an IPv4 packet, and the payload's number at its end.
-    assert_eq!((&bytes[12..15], &bytes[1506..1514]), (&[8, 0, 0x45][..], &[0; 8][..]));
+    // An Ethernet frame with an IPv4 packet, and the payload's header behind that of UDP: the magic, the app and the number.
+    assert_eq!((&bytes[12..15], &bytes[42..56]), (&[8, 0, 0x45][..], &b"PB\0\0\0\0\0\0\0\0\0\0\0\0"[..]));
     assert_eq!(undated(&json(flags, "")), undated(&with), "a capture changes nothing else");
     assert_eq!(undated(&json(&capture, "")), undated(&with));
     let late = format!("{capture} --wake-latency 1us");
@@ -545,6 +545,7 @@ fn an_interrupt_ends_repetitions_with_an_estimate_of_those_that_are_complete() {
         ]),
         driver: driver::settings::Settings::parse_from(["driver", "--depth=4"]),
         simulation: Default::default(),
+        far: None,
     };
     let repeat = Repeat { level: 0.95, precision: Some(1e-6), runs: None, at_most: 1_000_000 };
     for after in [1, 3, 17] {

@@ -147,7 +147,7 @@ fn total(times: &Summary) -> u128 {
 fn blame(report: &RunReport) -> Result<(), TestCaseError> {
     let blame = report.blame.as_ref().unwrap();
     for row in &blame.rows {
-        let slots = row.held_ns.iter().sum::<u128>() + row.free_ns;
+        let slots: u128 = row.columns(true).sum();
         prop_assert_eq!(slots, u128::from(report.ring.depth) * row.blocked_ns);
         prop_assert!(row.stalled_ns.is_none_or(|stalled| stalled <= row.blocked_ns), "{row:?}");
     }

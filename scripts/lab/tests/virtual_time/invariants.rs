@@ -163,7 +163,14 @@ async fn both(tasks: Tasks, system: Rc<System>, specs: Vec<AppSpec>) {
         system.accounts.add(Rc::clone(&account));
         let socket = UdpSocket::new(Rc::clone(&udp), Rc::clone(&account), 49_152);
         let cancel = Rc::new(CancelToken::default());
-        let context = AppContext { seed: 7, clock: system.clock.clone(), horizon: Horizon::Packets(300), cancel };
+        let context = AppContext {
+            seed: 7,
+            clock: system.clock.clone(),
+            horizon: Horizon::Packets(300),
+            receives: None,
+            states_times: false,
+            cancel,
+        };
         let system = Rc::clone(&system);
         tasks.spawn(async move {
             run_app(app, account, socket, context).await;

@@ -14,3 +14,4 @@ mod series;
 #[path = "../common/setup.rs"]
 mod setup;
 mod sweep;
+mod two_hosts;
