@@ -70,7 +70,11 @@ while True:
     echo.sendto(payload, sender)
 PYTHON
 children+=($!)
-until [[ -e $work/echo ]]; do sleep 0.05; done
+echo=$!
+until [[ -e $work/echo ]]; do
+    kill -0 "$echo" 2>/dev/null || give_up "the echo on the kernel's side did not start"
+    sleep 0.05
+done
 
 "$programs/netstack" --socket "$work/socket" --idle sleep --quiet --duration "${seconds}s" --json "$work/stack.json" \
     --app reqresp:name=requests,via=echo,think=10ms,to=10.0.0.2:7 --app sink:name=sink,port=9 --app echo:name=echo,port=7 &
@@ -81,7 +85,8 @@ echo "The kernel pings the stack:"
 for address in 10.0.0.1 fd00::1; do
     # The first packet may have to wait for the stack to start.
     ping -c 1 -w 2 -q "$address" >/dev/null || true
-    ping -c 100 -i 0.005 -w 10 -q "$address" | sed -n '/packets transmitted/p; /rtt/p' | sed "s/^/  $address  /"
+    answered=$(ping -c 100 -i 0.005 -w 10 -q "$address") || give_up "$address does not answer: $answered"
+    sed -n "/packets transmitted/s/^/  $address  /p; /rtt/s/^/  $address  /p" <<<"$answered"
 done
 
 echo "The kernel sends 10000 datagrams to the stack's sink:"
@@ -116,7 +121,7 @@ line = lambda name, text: print(f"  {name:<11}{text}")
 reasons = lambda counts: ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
 line("down", f"offered {down['offered']} = accepted {down['accepted']} + refused {down['refused']}; "
      f"accepted = delivered {down['delivered']} + dropped {down['dropped']} + in flight {down['in_flight']} + lost {down['lost']}")
-line("own", f"answers and requests: offered {own['offered']} = delivered {own['delivered']} + refused {own['refused']}")
+line("own", f"answers and requests: offered {own['offered']} = accepted {own['accepted']} + refused {own['refused']}")
 totals = up["totals"]
 line("up", f"received {totals['received']} = delivered {totals['delivered']} + consumed {totals['consumed']} "
      f"({reasons(up['consumed'])}) + dropped {totals['dropped']} ({reasons(up['drops'])}) + in flight {totals['in_flight']}")
@@ -129,6 +134,7 @@ line("down", f"received {session['received']}, sent {session['sent']}")
 line("up", f"submitted {session['up']['submitted']}, completed {session['up']['completed']}")
 same = (session["up"]["submitted"] == totals["received"], session["sent"] == down["delivered"] + own["delivered"])
 line("compared", "both sides agree" if all(same) else "THE SIDES DISAGREE")
+sys.exit(not (all(same) and stack["ledger"]["balanced"]))
 PYTHON
 echo "What the kernel counted (it receives what the stack sends):"
 echo "$kernel"

@@ -174,8 +174,8 @@ pub struct BackendSettings {
 pub struct CaptureSettings {
     /// Write each sent frame to this pcap file, or named pipe.
     ///
-    /// And each frame that arrives.     /// If the file or the reader of the pipe takes no more, the capture ends with a warning, and the run goes on. In a
-    /// simulation, the times of frames are those of the virtual clock, which begins at 0.
+    /// And each frame that arrives. If the file or the reader of the pipe takes no more, the capture ends with a warning,
+    /// and the run goes on. In a simulation, the times of frames are those of the virtual clock, which begins at 0.
     #[arg(long, help_heading = OUTPUT, env = "PUSHBACK_PCAP", value_name = "FILE", value_hint = ValueHint::FilePath,
           value_parser = PathBufValueParser::new().try_map(capture))]
     pub pcap: Option<PathBuf>,

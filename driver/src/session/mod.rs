@@ -448,9 +448,14 @@ impl<P: ConsumerPort, U: ProducerPort, B: Backend> Session<P, U, B> {
     }
 
     fn report(&self, ended: &SessionEnd) -> DriverReport {
+        let mut hardware = self.hardware.report();
+        // While the backend takes nothing, the model's link is idle behind frames that have been sent; no machine is at
+        // fault.
+        let blocked = self.blocked.total(self.clock.now());
+        hardware.starved_ns = hardware.starved_ns.saturating_sub(blocked.0);
         DriverReport {
             ended: ended.to_string(),
-            hardware: self.hardware.report(),
+            hardware,
             process: (self.setup.usage)(),
             warnings: self.warnings(),
             ..self.report.clone()

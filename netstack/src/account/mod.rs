@@ -361,6 +361,11 @@ impl Accounts {
         self.all.borrow_mut().push(account);
     }
 
+    /// The account of what the stack sends itself, if it is open.
+    pub fn stack(&self) -> Option<&Rc<Account>> {
+        self.stack.get()
+    }
+
     /// Opens account [`STACK`], unless it is open.
     pub fn open_stack(&self, timeline: &Rc<Timeline>) -> &Rc<Account> {
         self.stack.get_or_init(|| Account::new(STACK, "stack", None, timeline))

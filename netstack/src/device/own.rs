@@ -3,7 +3,7 @@
 //! They have no app that could wait, and the way up must not wait for them. So no policy applies: a frame that finds no
 //! room waits in a short queue, and if that is full, it is refused.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -28,6 +28,8 @@ pub(crate) struct OwnFrames<P> {
     /// Frames that wait for room, oldest first.
     waiting: RefCell<VecDeque<Vec<u8>>>,
     queued: Signal,
+    /// Whether no frame is sent any more: the farewell states the final count.
+    closed: Cell<bool>,
 }
 
 impl<P: ProducerPort> OwnFrames<P> {
@@ -38,12 +40,16 @@ impl<P: ProducerPort> OwnFrames<P> {
             account: Rc::clone(account),
             waiting: RefCell::default(),
             queued: Signal::default(),
+            closed: Cell::new(false),
         }
     }
 
     /// Sends `frame` if there is room; otherwise it waits for room, unless too many do.
     pub(crate) fn send(&self, frame: &[u8]) {
         self.account.offer_many(1);
+        if self.closed.get() {
+            return self.account.refuse(RefuseReason::GaveUp, 1, self.account.timeline().now());
+        }
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty()
             && let Some(permit) = self.device.ring().try_reserve()
@@ -77,8 +83,9 @@ impl<P: ProducerPort> OwnFrames<P> {
         self.device.submit(permit, PacketRecord::new(stamp, frame.len(), now), None, frame, &[]);
     }
 
-    /// Refuses the frames that still wait, at the end of the run.
+    /// Refuses the frames that still wait, and all that come later: the run is about to drain.
     pub(crate) fn close(&self) {
+        self.closed.set(true);
         let left = self.waiting.take().len() as u64;
         if left > 0 {
             self.account.refuse(RefuseReason::GaveUp, left, self.account.timeline().now());

@@ -93,6 +93,11 @@ impl Inbox {
         self.arrived.notify();
     }
 
+    /// Whether the socket is closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
     /// Datagrams that wait.
     pub fn waiting(&self) -> u64 {
         self.waiting.borrow().len() as u64

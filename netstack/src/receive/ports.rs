@@ -13,7 +13,11 @@ pub struct PortTaken(pub u16);
 
 /// The sockets that receive, by port.
 #[derive(Debug, Default)]
-pub struct Ports(RefCell<HashMap<u16, Rc<Inbox>>>);
+pub struct Ports {
+    open: RefCell<HashMap<u16, Rc<Inbox>>>,
+    /// Queues of ports that were opened again; their counts still matter.
+    former: RefCell<Vec<Rc<Inbox>>>,
+}
 
 impl Ports {
     /// Opens `port`, for at most `most` datagrams that wait.
@@ -21,29 +25,31 @@ impl Ports {
     /// # Errors
     /// [`PortTaken`] if it is open already.
     pub fn open(&self, port: u16, most: usize) -> Result<Rc<Inbox>, PortTaken> {
-        let mut open = self.0.borrow_mut();
-        if open.contains_key(&port) {
+        if self.get(port).is_some() {
             return Err(PortTaken(port));
         }
         let inbox = Rc::new(Inbox::new(most));
-        open.insert(port, Rc::clone(&inbox));
+        let former = self.open.borrow_mut().insert(port, Rc::clone(&inbox));
+        self.former.borrow_mut().extend(former);
         Ok(inbox)
     }
 
     /// The queue behind `port`, if a socket listens there.
     pub fn get(&self, port: u16) -> Option<Rc<Inbox>> {
-        self.0.borrow().get(&port).cloned()
+        self.open.borrow().get(&port).filter(|inbox| !inbox.is_closed()).cloned()
     }
 
     /// Closes all of them; what waits can still be received.
     pub fn close_all(&self) {
-        self.0.borrow().values().for_each(|inbox| inbox.close());
+        self.open.borrow().values().for_each(|inbox| inbox.close());
     }
 
     /// Datagrams that apps have taken, and that still wait, over all sockets.
     pub fn counts(&self) -> (u64, u64) {
-        let open = self.0.borrow();
-        open.values().fold((0, 0), |(taken, waiting), inbox| (taken + inbox.taken(), waiting + inbox.waiting()))
+        let (open, former) = (self.open.borrow(), self.former.borrow());
+        open.values()
+            .chain(former.iter())
+            .fold((0, 0), |(taken, waiting), inbox| (taken + inbox.taken(), waiting + inbox.waiting()))
     }
 }
 
@@ -67,5 +73,10 @@ mod tests {
         }
         inbox.try_receive().unwrap();
         assert_eq!((ports.counts(), ports.get(8).is_none()), ((1, 2), true));
+        // A port is free again once its app has gone, and what it received still counts.
+        inbox.close();
+        assert!(ports.get(9).is_none());
+        ports.open(9, 4).unwrap();
+        assert_eq!(ports.counts(), (1, 2));
     }
 }

@@ -166,7 +166,7 @@ fn ledger(outcome: &Outcome, total: &Counters, depth: Depth) -> LedgerReport {
     let unsettled = ("in flight + lost", total.in_flight + total.lost + own.in_flight + own.lost);
     let counted = ("under way by the ring's count", outcome.in_flight + outcome.lost_at_submit);
     violations.extend(Imbalance::between("ring", unsettled, counted));
-    violations.extend(outcome.up.iter().flat_map(|up| up_imbalance(up, outcome)));
+    violations.extend(outcome.up.iter().flat_map(up_imbalance));
     let mut violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
     let held = outcome.occupancy.most;
     if held > u64::from(depth.get()) {

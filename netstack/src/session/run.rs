@@ -121,14 +121,17 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
         };
         let offering = stack.until(apps.all_done(), time_up, &interrupt).await;
         apps.end_senders(clock.now());
-        if let Some(pairing) = pairing.filter(|_| matches!(offering, PhaseEnd::Done | PhaseEnd::TimeUp)) {
-            stack.outlast(&pairing, &apps, plan.drain_timeout, &interrupt).await;
+        if let Some(pairing) = pairing {
+            let complete = matches!(offering, PhaseEnd::Done | PhaseEnd::TimeUp);
+            stack.outlast(&pairing, complete, plan.drain_timeout, &interrupt).await;
         }
         apps.end(clock.now());
         // By their next turn the apps drop the sends that wait, and count the packets that they did not get to, without
         // taking time.
         apps.all_done().await;
         clock.next_turn().await;
+        // Otherwise those who ask for answers could keep the ring from draining.
+        stack.up.iter().for_each(WayUp::close);
         if matches!(offering, PhaseEnd::Done | PhaseEnd::TimeUp) {
             let drain = stack.until(stack.device.drained(), Some(clock.now() + plan.drain_timeout), &interrupt).await;
             stack.note_interrupt(&drain);
@@ -136,7 +139,6 @@ impl<P: ProducerPort + 'static, X: Extension> StackRun<P, X> {
         stack.note_interrupt(&offering);
         // Frames that complete from here on free slots, but the transmit queue must not use them: the farewell states
         // the final count.
-        stack.up.iter().for_each(WayUp::close);
         stack.device.seal();
         let ring = stack.device.ring();
         stack.farewell.exchange(ring.connection(), &clock, ring.stats().submitted).await;
@@ -276,17 +278,24 @@ impl<P: ProducerPort + 'static> RunState<P> {
         select_all(ends).await.0
     }
 
-    /// Goes on receiving until the run that is paired with this one has sent everything too, but no longer than `most`.
-    async fn outlast(&self, pairing: &Pairing, apps: &Apps, most: Nanos, interrupt: &Interrupt) {
-        let both = async {
-            apps.all_done().await;
-            self.device.drained().await;
-            pairing.note_sent();
-            pairing.both_sent().await;
-            self.clock.sleep_until(self.clock.now() + GRACE).await;
-        };
-        let end = self.until(both, Some(self.clock.now() + most), interrupt).await;
-        self.note_interrupt(&end);
+    /// Goes on receiving until the run that is paired with this one has sent everything too. Its own frames have `most` to
+    /// drain before they count as sent. If the run is not `complete`, the other one is only told that no more comes.
+    async fn outlast(&self, pairing: &Pairing, complete: bool, most: Nanos, interrupt: &Interrupt) {
+        let mut goes_on = complete;
+        if complete {
+            let drained = self.until(self.device.drained(), Some(self.clock.now() + most), interrupt).await;
+            self.note_interrupt(&drained);
+            goes_on = matches!(drained, PhaseEnd::Done | PhaseEnd::TimeUp);
+        }
+        pairing.note_sent();
+        if goes_on {
+            let both = async {
+                pairing.both_sent().await;
+                self.clock.sleep_until(self.clock.now() + GRACE).await;
+            };
+            let end = self.until(both, None, interrupt).await;
+            self.note_interrupt(&end);
+        }
     }
 
     /// Records an interrupt, if that ended a phase.
@@ -314,8 +323,11 @@ impl<P: ProducerPort + 'static> RunState<P> {
             sampler.borrow_mut().show_rest(&lines);
         }
         let times = self.accounts.histograms();
-        let delivered = apps.iter().map(|app| app.account.counters().delivered).sum();
-        let latency_ns = times.of(Timed::Latency).sum();
+        // The device measures all frames, also those that the stack sends itself.
+        let stack = self.accounts.stack();
+        let all = || apps.iter().map(|app| &app.account).chain(stack);
+        let delivered = all().map(|account| account.counters().delivered).sum();
+        let latency_ns = all().map(|account| account.tally(Timed::Latency).sum).sum();
         Outcome {
             ending,
             began,

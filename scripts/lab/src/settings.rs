@@ -162,6 +162,11 @@ impl RunSettings {
 
     /// Sets the seed of both processes.
     pub fn set_seed(&mut self, seed: u64) {
+        // The far host's seed keeps its distance, so that repetitions differ in it too.
+        let step = seed.wrapping_sub(self.seed());
+        if let Some(far) = &mut self.far {
+            far.set_seed(far.seed().wrapping_add(step));
+        }
         (self.netstack.common.seed, self.driver.common.seed) = (seed, seed);
     }
 

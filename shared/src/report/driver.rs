@@ -103,8 +103,8 @@ pub struct BackendReport {
 /// The counters of the hardware model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HardwareReport {
-    /// Time it was idle while the ring held frames: if this is large, the machine set the
-    /// result, not the model.
+    /// Time it was idle while the ring held frames and the backend took what it sent: if this is large, the machine set
+    /// the result, not the model.
     pub starved_ns: u64,
     /// Time it served frames.
     pub busy_ns: u64,

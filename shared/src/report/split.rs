@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// of the whole is not the sum of those of the parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SplitReport {
-    /// The delivered packets.
+    /// The delivered packets, those that the stack sent itself included.
     pub packets: u64,
     /// The sum of their latencies, from the intended time to completion.
     pub latency_ns: u128,

@@ -37,7 +37,8 @@ pub struct UpTotals {
     pub dropped: u64,
     /// Frames whose datagrams waited for an app when the run ended.
     pub in_flight: u64,
-    /// Frames that the driver had put into the ring and that never arrived, because it died.
+    /// Frames of unknown fate. Zero: the stack handles every frame that has arrived, and of frames that a driver did not
+    /// publish before it died it knows nothing.
     pub lost: u64,
 }
 

@@ -78,10 +78,12 @@ pub async fn run_app(app: ResolvedApp, account: Rc<Account>, socket: impl Egress
     match (app.spec().traffic(), &receives) {
         (Traffic::Sink(_), Some(receives)) => {
             cancel.run_until(pin!(receivers::sink(receives, most))).await;
+            receives.inbox.close();
             return;
         }
         (Traffic::Echo(_), Some(receives)) => {
             cancel.run_until(pin!(receivers::echo(receives, &socket, &account, most))).await;
+            receives.inbox.close();
             return;
         }
         _ => {}

@@ -91,6 +91,11 @@ pub(super) async fn reqresp<D: Egress<SocketAddr>>(
             return;
         }
         outlet.rest_until(intended).await;
+        // What came before the request is no response to it.
+        while let Some(stale) = receives.inbox.try_receive() {
+            receives.reception.note(&stale);
+            receives.inbox.recycle(stale);
+        }
         let number = outlet.taken();
         match outlet.send(intended).await {
             Ok(()) => match response(receives, outlet.clock(), outlet.account().id(), number).await {

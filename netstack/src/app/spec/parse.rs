@@ -269,12 +269,12 @@ mod tests {
         cbr:size=1472B,rate=100Mbit,when-blocked=wait,to=10.0.0.2:9
         poisson:size=1472B,load=0.9,when-blocked=skip,budget=64KiB,to=10.0.0.2:9
         onoff:name=a.b-c_1,size=1472B,rate=250kpps,on=1.5ms,off=100ms,distribution=fixed,when-blocked=wait,to=10.0.0.2:9
-        reqresp:size=22B,think=1ms,distribution=exponential,to=[::1]:7
+        reqresp:size=22B,think=1ms,distribution=exponential,via=completion,to=[::1]:7
         onoff:size=64B:7/576B:4/1472B:1,load=0.5,on=100ms,off=100ms,distribution=pareto,shape=1.5,when-blocked=wait,to=10.0.0.2:9
         onoff:size=1472B,load=0.5,on=2ms,off=6ms,distribution=fixed,phase=7999us,when-blocked=wait,to=10.0.0.2:9
         onoff:size=1472B,load=0.5,on=100ms,off=100ms,distribution=exponential,phase=random,when-blocked=wait,to=10.0.0.2:9
         onoff:size=1472B,load=0.5,on=100ms,off=100ms,distribution=exponential,when-blocked=wait,to=10.0.0.2:9
-        reqresp:size=1472B,think=1ms,distribution=pareto,shape=3,to=10.0.0.2:9
+        reqresp:size=1472B,think=1ms,distribution=pareto,shape=3,via=completion,to=10.0.0.2:9
         ");
     }
 

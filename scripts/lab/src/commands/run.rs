@@ -21,7 +21,7 @@ use crate::launch::{Binaries, ChildExit, Pinning};
 use crate::profile::Profiler;
 use crate::replay::replay;
 use crate::runner::real::{Exits, Merged, StackOutput, run_profiled};
-use crate::settings::RunSettings;
+use crate::settings::{RunSettings, SimulationSettings};
 use crate::theory::theory_of;
 use crate::threshold::Thresholds;
 
@@ -111,6 +111,10 @@ pub(crate) fn main(args: &RunArgs, given: &Given) -> Result<Status, Failure> {
     };
     let far = args.far.as_ref().map(|flags| far_host(flags).map(Box::new)).transpose()?.or(settings.far);
     let settings = RunSettings { far, ..settings };
+    if args.from.is_none() && settings.far.as_ref().is_some_and(|far| far.simulation != SimulationSettings::default()) {
+        let remedy = "--stack-cost and --warmup are for simulations; leave them out, or use lab simulate";
+        return Err(Failure::Flag { flag: "far", remedy });
+    }
     args.thresholds.check_apps(settings.apps())?;
     // A run that is repeated may have been quiet; whether this one is, is for its own flags to say.
     let (quiet, stack_is_quiet) = (args.lines.quiet, settings.netstack.lines.quiet);

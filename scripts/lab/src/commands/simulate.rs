@@ -21,6 +21,7 @@ use crate::flags::Given;
 use crate::flags::far::far_host;
 use crate::progress::{Progress, silence};
 use crate::replay::replay;
+use crate::runner::real::status_of_books;
 use crate::runner::{DEFAULT_PRECISION, Repeat, clock, replicate_while, simulate_watched};
 use crate::settings::{RunSettings, SimulationSettings};
 use crate::theory::applies::fit;
@@ -204,8 +205,8 @@ fn watcher(lines: JsonLines, failed: &Rc<OnceCell<JsonError>>) -> Watch {
 
 fn status(report: &RunReport, assert_theory: bool) -> Status {
     let verdict = report.theory.as_ref().and_then(|theory| theory.verdict);
-    if !report.ledger.balanced {
-        Status::Unbalanced
+    if status_of_books(report) != Status::Fine {
+        status_of_books(report)
     } else if report.ending == Ending::Interrupted {
         Status::Interrupted
     } else if report.is_fruitless() || (assert_theory && verdict == Some(Verdict::No)) {

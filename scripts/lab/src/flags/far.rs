@@ -7,6 +7,7 @@ use netstack::settings::StackSettings;
 use shared::process::flags::one_line;
 use shared::process::settings::Common;
 use shared::report::ConfigReport;
+use shared::units::Nanos;
 
 use super::{changed_flags, shell_word};
 use crate::settings::{RunSettings, SimulationSettings};
@@ -16,6 +17,9 @@ const ADDRESSES: [&str; 2] = ["10.0.0.2/24", "fd00::2/64"];
 
 /// What runs on the far host, unless its flags say otherwise: it receives what the apps of the near one send by default.
 const APPS: [&str; 1] = ["sink:port=9"];
+
+/// Its seed, unless its flags set another.
+const SEED: u64 = 2;
 
 /// The flags of a far host.
 #[derive(Debug, Parser)]
@@ -50,9 +54,16 @@ pub(crate) fn far_host(flags: &str) -> Result<RunSettings, FarError> {
     let command = FarHost::command().mut_args(|arg| arg.env(None::<&str>));
     let parsed = command.try_get_matches_from(words).map_err(|error| failed(one_line(&error.to_string())))?;
     let by_default = |id| parsed.value_source(id) != Some(ValueSource::CommandLine);
-    let (address, apps) = (by_default("address"), by_default("apps"));
-    let FarHost { common, mut stack, driver, simulation } =
+    let (address, apps, seed) = (by_default("address"), by_default("apps"), by_default("seed"));
+    let FarHost { mut common, mut stack, driver, simulation } =
         FarHost::from_arg_matches(&parsed).map_err(|error| failed(one_line(&error.to_string())))?;
+    if simulation.wake_latency > Nanos::ZERO {
+        return Err(failed("--wake-latency is that of both hosts; give it outside of --far".to_owned()));
+    }
+    // With the seed of the near host, apps of the same number would draw the same arrivals.
+    if seed {
+        common.seed = SEED;
+    }
     // The defaults above are valid, so parsing them does not fail.
     if address {
         stack.layers.address = ADDRESSES.iter().filter_map(|address| address.parse().ok()).collect();

@@ -346,7 +346,7 @@ mod tests {
         app.load=no: --app poisson:size=1472B,when-blocked=wait,to=10.0.0.2:9,load=no: load: no is not a ratio: write a share, such as 0.9 or 90%
         app.load=1,size=1B: the value of one key has no comma
         apps=0: use a number of apps from 1 to 65536
-        invalid value 'blk' for '--app <KIND:KEY=VALUE,...>': --app blk: blk is not a kind of app (did you mean bulk?); write one of bulk, cbr, poisson, onoff, reqresp, trace, such as cbr:rate=100Mbit
+        invalid value 'blk' for '--app <KIND:KEY=VALUE,...>': --app blk: blk is not a kind of app (did you mean bulk?); write one of bulk, cbr, poisson, onoff, reqresp, trace, sink, echo, such as cbr:rate=100Mbit
         ");
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use driver::backend::BackendChoice;
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use shared::process::exit::Status;
@@ -24,6 +25,9 @@ const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a process may take to end after a signal asked it to, or after its peer has ended.
 pub(super) const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The name of the far host's socket.
+pub(super) const FAR_SOCKET: &str = "far.socket";
 
 /// The longest path of a Unix socket.
 const LONGEST_PATH: usize = 107;
@@ -87,7 +91,8 @@ impl RunFolder {
     pub(super) fn new() -> Result<Self, LaunchError> {
         // Only this user may enter the folder, so no other user reaches the socket in it.
         let folder = Self(PrivateFolder::new()?);
-        let socket = folder.path("socket");
+        // The longest name of a socket in the folder.
+        let socket = folder.path(FAR_SOCKET);
         if socket.as_os_str().len() > LONGEST_PATH { Err(LaunchError::LongPath(socket)) } else { Ok(folder) }
     }
 
@@ -100,9 +105,9 @@ impl RunFolder {
         path_flag(flag, &self.path(name))
     }
 
-    /// The flag with which both drivers meet.
-    pub(super) fn wire(&self) -> OsString {
-        path_flag("--backend=wire", &self.path("wire"))
+    /// The backend with which both drivers meet.
+    pub(super) fn wire(&self) -> BackendChoice {
+        BackendChoice::Wire(self.path("wire"))
     }
 
     /// A report, if there is a complete one.

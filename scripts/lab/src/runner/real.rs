@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub(crate) use super::children::LaunchError;
 use super::children::{END_TIMEOUT, RunFolder, path_flag, ready, start, wait_for_driver};
-use super::far::FarHost;
+use super::far::{FarEnd, FarHost};
 pub(crate) use super::merge::Merged;
 use super::merge::merge;
 use crate::flags::spell;
@@ -68,8 +68,8 @@ impl RealRun {
     /// The exit status of the lab: the worst of both processes, of an interrupt and of the merged ledger.
     pub(crate) fn status(&self) -> Status {
         match &self.merged {
-            Merged::Run { report, .. } if !report.ledger.balanced => self.exits.status().or_worse(Status::Unbalanced),
-            Merged::Run { .. } | Merged::DriverOnly(_) | Merged::Nothing => self.exits.status(),
+            Merged::Run { report, .. } => self.exits.status().or_worse(status_of_books(report)),
+            Merged::DriverOnly(_) | Merged::Nothing => self.exits.status(),
         }
     }
 
@@ -79,6 +79,16 @@ impl RealRun {
             Merged::Run { report, .. } => Some(report),
             Merged::DriverOnly(_) | Merged::Nothing => None,
         }
+    }
+}
+
+/// The status of the ledgers in `report`, of both hosts if there are two.
+pub(crate) fn status_of_books(report: &RunReport) -> Status {
+    match &report.far {
+        _ if !report.ledger.balanced => Status::Unbalanced,
+        Some(far) if !far.ledger.balanced => Status::Unbalanced,
+        None if report.config.far.is_some() => Status::PeerFailed,
+        _ => Status::Fine,
     }
 }
 
@@ -149,17 +159,24 @@ async fn both(
         Some(far) => Some(FarHost::start(binaries, far, &folder, signals).await?),
         None => None,
     };
-    let mut arguments = spell(&settings.driver)?;
-    arguments.extend(far.as_ref().map(|_| folder.wire()));
+    let mut near = settings.driver.clone();
+    if far.is_some() {
+        near.backend.backend = folder.wire();
+    }
+    let mut arguments = spell(&near)?;
     arguments.extend([folder.flag("--socket", "socket"), folder.flag("--json", "driver.json"), "--once".into()]);
     arguments.extend(settings.driver.capture.pcap.as_deref().map(|path| path_flag("--pcap", path)));
     let errors = File::create(folder.path("driver.err"))?;
     let mut driver = start(&binaries.driver, &arguments, Stdio::piped(), errors.into())?;
     let mut run = beside_driver(&mut driver, binaries, settings, output, signals, &folder, profiler).await;
     driver.kill().await;
-    if let Some(far) = far {
-        let report = far.end(&folder).await?;
+    if let (Some(far), Some(settings)) = (far, &settings.far) {
+        let FarEnd { report, said } = far.end(&folder, signals.have_come()).await?;
+        if report.is_none() {
+            complain(format_args!("lab: the far host left no report: {}", harmless(&said)));
+        }
         if let Ok(RealRun { merged: Merged::Run { report: near, .. }, .. }) = &mut run {
+            near.config.far = Some(Box::new(settings.in_report()));
             near.far = report;
         }
     }

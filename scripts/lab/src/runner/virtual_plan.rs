@@ -156,7 +156,7 @@ pub(crate) fn check_settings(settings: &RunSettings, virtual_time: bool) -> Resu
     if virtual_time {
         check(settings)?;
     }
-    plan(settings)?;
+    plan(settings)?.with_way_up(settings.far.is_some())?;
     settings.driver.driver.hardware(settings.driver.common.seed)?;
     Ok(())
 }

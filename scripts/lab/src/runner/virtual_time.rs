@@ -86,7 +86,7 @@ fn figures(settings: &RunSettings, park: impl Park, watch: Option<Watch>) -> Res
     check(settings)?;
     let (setup, depth) = (setup(settings)?, settings.depth());
     // The session begins at time zero, as the run does.
-    let plan = Plan { stalls: setup.hardware.stalls(Nanos::ZERO), ..plan(settings)? };
+    let plan = Plan { stalls: setup.hardware.stalls(Nanos::ZERO), ..plan(settings)?.with_way_up(false)? };
     reserve_memory(settings, depth.as_usize())?;
     let clock = Clock::default();
     let outcome = run_on(&clock, park, plan.clone(), setup, (settings.simulation.wake_latency, watch))?;

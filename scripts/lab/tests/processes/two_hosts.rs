@@ -79,6 +79,38 @@ fn echoes_at_both_ends_of_a_wire_answer_while_both_rings_are_full() {
 }
 
 #[test]
+fn the_lab_runs_both_hosts_and_reports_both() {
+    let run = super::lab::report(&["--app=bulk:size=200B", "--packets=2000", "--far", ""], 0);
+    let far = run.far.as_ref().unwrap();
+    assert_eq!((far.ending.clone(), far.ledger.balanced), (shared::report::Ending::Finished, true));
+    let sink = &far.up.as_ref().unwrap().sockets[0];
+    assert_eq!((run.totals.delivered, sink.received, sink.missing), (2000, 2000, 0));
+    assert!(run.config.far.is_some());
+    // Where there is no way up, an app that receives is refused, and not left out.
+    for command in ["run", "simulate"] {
+        let output = super::lab::lab(&[command, "--app=sink:port=9", "--duration=1s"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains("has no way up"), "{command}: {said}");
+    }
+}
+
+#[test]
+fn answers_that_are_asked_for_at_the_end_do_not_upset_the_farewell() {
+    let folder = TempDir::new().unwrap();
+    let flood = ["--address=10.0.0.2/24", "--app=cbr:load=0.5,size=22B,to=10.0.0.1:4444", "--duration=700ms"];
+    let mut far = host(&folder, "far", "shm", &flood);
+    let near = ["--app=sink:port=9", "--duration=300ms", "--drain-timeout=1ms"];
+    let mut near = host(&folder, "near", "shm", &near);
+    assert!(near.1.wait().unwrap().success(), "{:?}", report(&folder, "near").ending);
+    let near_report = report(&folder, "near");
+    assert!(near_report.ledger.balanced, "{:?}", near_report.ledger.violations);
+    for process in [&mut far.1, &mut near.0, &mut far.0] {
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+}
+
+#[test]
 fn an_app_that_receives_needs_a_driver_with_a_way_up() {
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("socket");

@@ -75,6 +75,11 @@ fn a_slower_far_host_holds_the_near_one_up_and_nothing_is_lost() {
     assert!(backend.blocked_ns > sending * 9 / 10, "{backend:?} of {sending}");
     assert!(near.blocked.total_ns > u128::from(sending) * 9 / 10, "{} of {sending}", near.blocked.total_ns);
     assert!(near.elapsed_ns > 2_900 * 123_040, "{}", near.elapsed_ns);
+    // The hardware waits for the wire, which is no fault of the machine; and the latency is still split to the nanosecond.
+    assert_eq!((near.hardware.as_ref().unwrap().starved_ns, near.warnings.len()), (0, 0), "{:?}", near.warnings);
+    let split = near.latency_split.unwrap();
+    let places: u128 = split.places().iter().map(|(_, span)| span).sum();
+    assert_eq!((split.packets, places, split.hardware.is_some()), (3001, split.latency_ns, true));
 }
 
 #[test]
@@ -110,6 +115,14 @@ fn a_hop_that_does_not_answer_is_unreachable_and_others_are_not_held_up() {
     // The hop is asked three times in three seconds, and the others are done long before.
     assert_eq!(near.stack.as_ref().unwrap().totals.offered, 3 + 1);
     assert!(near.elapsed_ns > 3_000_000_000, "{}", near.elapsed_ns);
+}
+
+#[test]
+fn a_host_that_only_receives_goes_on_for_as_long_as_the_other_sends() {
+    // Longer than the drain timeout of either.
+    let (near, far) = run(&["app=cbr:rate=100pps", "duration=15s"], &["app=sink:port=9"]);
+    assert_eq!((near.totals.delivered, up(&far).sockets[0].received), (1500, 1500));
+    assert!(near.elapsed_ns < 16_000_000_000, "{}", near.elapsed_ns);
 }
 
 #[test]
