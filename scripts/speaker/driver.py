@@ -71,7 +71,7 @@ def listen(path):
 
 
 def remove_stale(path):
-    """Removes a socket on which nobody listens any more."""
+    """Removes a socket left behind by a process that has ended."""
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return

@@ -6,7 +6,7 @@ from . import messages, wire
 
 IDLE_TIMEOUT_NS = 60_000_000_000
 DOORBELLS_IN_A_ROW = 4096
-# The longest sleep. In shared memory nobody wakes this program, because it announces no sleep: it looks by itself.
+# The longest sleep. In shared memory the peer does not wake this program, because it announces no sleep: it looks by itself.
 # On the socket everything wakes it.
 SLEEP = {messages.SHM: 0.001, messages.SOCKET: 0.1}
 

@@ -94,7 +94,7 @@ pub trait Backend {
         None
     }
 
-    /// Why it can be used no longer, if so: the interface is gone, for example. The session then ends.
+    /// Why it can no longer be used, if so: the interface is gone, for example. The session then ends.
     fn failed(&self) -> Option<String> {
         None
     }

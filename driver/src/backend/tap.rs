@@ -130,7 +130,7 @@ fn attach(name: &InterfaceName) -> Result<Tap, TapProblem> {
         _ => TapProblem::Other(error),
     })?;
     device.set_nonblocking(true)?;
-    limit_mtu(&device, name)?;
+    check_mtu(&device, name)?;
     let down = device.enabled(true).err().filter(|_| !device.is_running().unwrap_or(false));
     // The copy keeps the interface attached.
     let frames = device.as_fd().try_clone_to_owned()?;
@@ -143,13 +143,13 @@ fn exists(name: &InterfaceName) -> bool {
         .is_ok_and(|socket| name_to_index(socket, name.as_str()).is_ok())
 }
 
-/// A larger MTU than [`MTU`] would let the kernel send frames that no slot holds.
-fn limit_mtu(device: &SyncDevice, name: &InterfaceName) -> Result<(), TapProblem> {
-    let mtu = device.mtu().unwrap_or(u16::MAX);
-    if mtu > MTU {
-        device.set_mtu(MTU).map_err(|_| TapProblem::Mtu { name: name.clone(), mtu })?;
+/// A larger MTU than [`MTU`] would let the kernel send frames that no slot holds. It is refused
+/// rather than lowered, because other programs may rely on it.
+fn check_mtu(device: &SyncDevice, name: &InterfaceName) -> Result<(), TapProblem> {
+    match device.mtu()? {
+        mtu if mtu > MTU => Err(TapProblem::Mtu { name: name.clone(), mtu }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 impl Backend for Tap {

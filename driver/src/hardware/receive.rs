@@ -1,8 +1,8 @@
 //! The receiving direction of the link: a model of when frames arrive, without I/O and without a clock.
 //!
 //! The link has the same rate in both directions. A frame is read from the backend when the receiving direction is free,
-//! and then occupies it for its own time; so reading stops at the rate of the link, and whoever feeds the interface
-//! waits. Late polling does not slow it down: as long as frames wait in the interface, each begins when the one before
+//! and then occupies it for its own time; so reading stops at the rate of the link, and the sender at the other side of
+//! the interface waits. Late polling does not slow it down: as long as frames wait in the interface, each begins when the one before
 //! it ends. But an idle link saves nothing up: a frame begins no earlier than the time at which the interface was last
 //! seen empty, or at which no slot was free for it.
 //!

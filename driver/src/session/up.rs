@@ -1,7 +1,7 @@
 //! The way up: frames that arrive at the backend go into the ring to the stack.
 //!
 //! A frame is read only while the receiving direction of the link is free and a slot of the ring is. So the ring never
-//! drops: while it is full, frames wait in the interface, and the pressure goes back to whoever feeds it.
+//! drops: while it is full, frames wait in the interface, and the pressure goes back to the sender at its other side.
 
 use std::cell::Cell;
 use std::rc::Rc;
