@@ -13,20 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-
-/// Pseudo-random numbers, the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound.max(1)
-    }
-
-    fn byte(&mut self) -> u8 {
-        [0, 1, 127, 128, 255, self.below(256) as u8][self.below(6)]
-    }
-}
+use shared::testing::{Dice, smoke};
 
 /// Changes `frame` at a few positions: flips a bit, sets a byte, cuts the end off, or puts a piece of `other` in.
 fn mutate(frame: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
@@ -37,11 +24,7 @@ fn mutate(frame: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
             (0..=2, Some(byte)) => *byte ^= 1 << dice.below(8),
             (3..=5, Some(byte)) => *byte = dice.byte(),
             (6, Some(_)) => frame.truncate(at),
-            _ => {
-                let from = dice.below(other.len());
-                let piece = &other[from..][..dice.below(other.len() - from)];
-                frame.splice(at..at, piece.iter().copied());
-            }
+            _ => drop(frame.splice(at..at, dice.piece(other).iter().copied())),
         }
     }
 }
@@ -100,32 +83,21 @@ fn no_flipped_bit_behind_a_checksum_gets_through() {
     }
 }
 
-/// The committed corpus, and `mutations` of it.
-fn smoke(mutations: usize) {
+/// Runs the target with the committed corpus, and with `mutations` of it.
+fn run(mutations: usize) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/ingress");
-    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let corpus: Vec<_> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
-    assert!(corpus.len() > 10, "the corpus has only {} inputs", corpus.len());
-    corpus.iter().for_each(|input| ingress::target(input));
-    let mut dice = Dice(1);
-    for _ in 0..mutations {
-        let mut frame = corpus[dice.below(corpus.len())].clone();
-        let other = &corpus[dice.below(corpus.len())];
-        mutate(&mut frame, other, &mut dice);
-        ingress::target(&frame);
-    }
+    smoke(&folder, mutations, ingress::target, mutate);
 }
 
 #[test]
 fn the_corpus_and_mutations_of_it() {
-    smoke(300_000);
+    run(300_000);
 }
 
 #[test]
 #[ignore = "takes minutes; run it in release mode"]
 fn ten_million_mutations() {
-    smoke(10_000_000);
+    run(10_000_000);
 }
 
 proptest! {

@@ -21,6 +21,7 @@ mod lie;
 mod memory;
 mod peer;
 mod skipped;
+mod smoke;
 mod stack;
 mod wire;
 
@@ -34,5 +35,6 @@ pub use memory::{
 };
 pub use peer::Peer;
 pub use skipped::skipped;
+pub use smoke::{Dice, smoke};
 pub use stack::{Stack, receiving, ring};
 pub use wire::{Received, Wire};
